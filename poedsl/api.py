@@ -1,0 +1,203 @@
+"""The Python names: compile a program, bind its inputs, run it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from poedsl.compiler import plan as plans
+from poedsl.compiler.check import check_option
+from poedsl.compiler.compile import Compiled, compile_source
+from poedsl.compiler.plan import PlanSpec
+from poedsl.compiler.planner import rechoose, refuse
+from poedsl.compiler.plantext import print_plan
+from poedsl.compiler.terms import Term
+from poedsl.grammar.diagnostics import Diagnostic, PoeError
+from poedsl.grammar.parser import parse_expression
+from poedsl.grammar.source import Source
+
+if TYPE_CHECKING:
+    from poedsl.runtime.result import Result
+    from poedsl.runtime.run import StageView
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A compiled program.
+
+    Attributes:
+        spec: the plan as data.
+        base: the folder that file names in the program's defaults are relative to.
+        diagnostics: warnings and notes of the compilation.
+    """
+
+    spec: PlanSpec
+    base: Path = field(default=Path(), compare=False)
+    diagnostics: tuple[Diagnostic, ...] = field(default=(), compare=False)
+
+    def __str__(self) -> str:
+        return print_plan(self.spec)
+
+    def bind(self, **values: Any) -> Plan:
+        """The plan with values for some inputs: numbers, text, tensors, arrays, PIL images, `Path` to a file.
+
+        Raises:
+            PoeError: there is no such input, or a value has the wrong type or shape.
+        """
+        from poedsl.runtime.inputs import bind
+
+        return self._with(bind(self.spec, values, Path()))
+
+    def with_options(self, **options: Any) -> Plan:
+        """The plan with options of ``sample`` given: ``steps=100``, ``kernel="mala(steps = 2)"``.
+
+        Raises:
+            PoeError: there is no such option, or its value does not fit.
+        """
+        given = read_options({k: v for k, v in options.items()})
+        spec = rechoose(self.spec, given)
+        problems = refuse(spec, {})
+        if problems:
+            raise PoeError(tuple(problems))
+        return self._with(spec)
+
+    def bound(self) -> Plan:
+        """The plan with every input bound, those not given by their defaults.
+
+        Raises:
+            PoeError: an input has neither a value nor a default.
+        """
+        from poedsl.runtime.inputs import bind_defaults
+
+        return self._with(bind_defaults(self.spec, self.base))
+
+    def run(
+        self,
+        seed: int = 0,
+        device: str = "cpu",
+        microbatch: int | None = None,
+        progress: bool = False,
+        **options: Any,
+    ) -> Result:
+        """Run the plan to its end.
+
+        Args:
+            seed: of all random numbers; the same seed gives the same particles.
+            device: ``cpu``, ``cuda``, ``cuda:1``, ``mps``.
+            microbatch: particles evaluated at once; None for all.
+            progress: show a line of progress on standard error.
+            options: options of ``sample``, which override the program's.
+
+        Raises:
+            PoeError: an input is not bound, an option does not fit, a model or device is missing.
+        """
+        from poedsl.runtime.run import run
+
+        plan = (self.with_options(**options) if options else self).bound()
+        if not progress:
+            return run(plan.spec, seed, device, microbatch)
+        from poedsl.cli.progress import Progress
+
+        with Progress() as shown:
+            return run(plan.spec, seed, device, microbatch, shown)
+
+    def stream(
+        self, seed: int = 0, device: str = "cpu", microbatch: int | None = None, **options: Any
+    ) -> Iterator[StageView]:
+        """Run the plan, yielding every stage when it is done; the same particles as `run`.
+
+        Raises:
+            PoeError: as `run`.
+        """
+        from poedsl.runtime.run import Run
+
+        plan = (self.with_options(**options) if options else self).bound()
+        job = Run(plan.spec, seed, device, microbatch)
+        for record in job.stages():
+            yield job.view(record)
+
+    def to_json(self) -> str:
+        """The plan as JSON, with its schema's name and a hash of its content; `load` reads it."""
+        return self.spec.to_json()
+
+    def _with(self, spec: PlanSpec) -> Plan:
+        return Plan(spec, self.base, self.diagnostics)
+
+
+def compile(program: str | Path, *, strict: bool = False) -> Plan:
+    """Compile a program from its text or its file.
+
+    Args:
+        program: a path, or a text: a string without line breaks that ends in ``.poe`` is a path.
+        strict: refuse inputs that are not declared.
+
+    Raises:
+        PoeError: with all diagnostics, where there are errors.
+        OSError: the file cannot be read.
+    """
+    source, base = _source(program)
+    compiled = compile_source(source, strict=strict)
+    return plan_of(compiled, base)
+
+
+def plan_of(compiled: Compiled, base: Path) -> Plan:
+    """The plan of a compilation.
+
+    Raises:
+        PoeError: there are errors.
+    """
+    if compiled.plan is None:
+        raise PoeError(compiled.diagnostics, compiled.source)
+    return Plan(compiled.plan, base, compiled.diagnostics)
+
+
+def load(json_text: str) -> Plan:
+    """A plan from its JSON. Runs no code.
+
+    Raises:
+        PoeError: it is not a plan of this version, or was changed.
+    """
+    try:
+        return Plan(plans.from_json(json_text))
+    except ValueError as error:
+        raise PoeError((Diagnostic("P0606", str(error)),)) from error
+
+
+def read_options(options: dict[str, Any]) -> dict[str, Term]:
+    """Options of ``sample`` from text as in a program, or from plain values.
+
+    Raises:
+        PoeError: with every option that does not fit.
+    """
+    given: dict[str, Term] = {}
+    problems: list[Diagnostic] = []
+    text = ""
+    for name, value in options.items():
+        text = value if isinstance(value, str) else _written(value)
+        expr, found = parse_expression(Source(text, f"--sample {name}"))
+        if expr is not None and not found:
+            term, found = check_option(name, expr)
+            if term is not None:
+                given[name] = term
+        problems += [
+            Diagnostic(d.code, f"in `{name} = {text}`: {d.message}", notes=d.notes, fixes=())
+            for d in found
+        ]
+    if problems:
+        raise PoeError(tuple(problems))
+    return given
+
+
+def _written(value: Any) -> str:
+    if value is None or isinstance(value, bool):
+        return {None: "none", True: "true", False: "false"}[value]
+    return str(value)
+
+
+def _source(program: str | Path) -> tuple[Source, Path]:
+    if isinstance(program, Path) or ("\n" not in program and program.strip().endswith(".poe")):
+        path = Path(program)
+        return Source(path.read_text(encoding="utf-8"), str(program)), path.parent
+    return Source(program), Path()

@@ -1,0 +1,172 @@
+"""The options of ``sample ... by anneal(...)``: their forms, arguments and defaults, as data."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from poedsl.compiler.terms import Apply, Const, Ref, Term, Value
+
+
+@dataclass(frozen=True, slots=True)
+class Argument:
+    """An argument of an option's form: its kind and what it is when left out."""
+
+    name: str
+    kind: str
+    default: Value
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """One thing an option may be, such as ``langevin(steps = 1, size = 0.3)``."""
+
+    name: str
+    arguments: tuple[Argument, ...] = ()
+    summary: str = ""
+    available: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Option:
+    """An option: either a plain value of a kind, or one of several forms."""
+
+    name: str
+    summary: str
+    kind: str = ""
+    forms: tuple[Form, ...] = ()
+
+    def form(self, name: str) -> Form | None:
+        return next((f for f in self.forms if f.name == name), None)
+
+    @property
+    def expected(self) -> str:
+        if self.forms:
+            shown = [f"`{f.name}`" for f in self.forms if f.available]
+            return "one of " + ", ".join(shown) if len(shown) > 1 else shown[0]
+        return KINDS[self.kind]
+
+
+#: Kinds of plain values, in words.
+KINDS = {
+    "count": "a whole number of at least 1",
+    "whole": "a whole number of at least 0",
+    "positive": "a number above 0",
+    "nonnegative": "a number of at least 0",
+    "limit": "a number above 0, or none",
+    "truth": "true or false",
+    "rule": "`always`, `ess < c` with c between 0 and 1, or `at(stage, ...)`",
+}
+
+_STEPS = Argument("steps", "count", 1)
+_SIZE = Argument("size", "positive", 0.3)
+_WHEN = Argument("when", "rule", None)
+
+OPTIONS: dict[str, Option] = {
+    o.name: o
+    for o in (
+        Option("particles", "how many particles, L", "count"),
+        Option("steps", "how many moves from noise to data, T - 1", "count"),
+        Option(
+            "path",
+            "the annealing path",
+            forms=(
+                Form("flow", summary="noised marginals, from noise to data"),
+                Form("prefix", available=False),
+                Form("temper", available=False),
+            ),
+        ),
+        Option(
+            "move",
+            "from one distribution of the path to the next",
+            forms=(
+                Form("ode", summary="the probability flow"),
+                Form("sde", (Argument("noise", "positive", 1.0),), "with noise, 1 the path's own"),
+                Form("none", summary="no move"),
+            ),
+        ),
+        Option(
+            "kernel",
+            "the Markov kernel at each stage",
+            forms=(
+                Form(
+                    "langevin", (_STEPS, _SIZE), "unadjusted Langevin, size in units of sigma^2 / W"
+                ),
+                Form(
+                    "mala",
+                    (_STEPS, Argument("size", "positive", 0.5), Argument("adapt", "truth", True)),
+                    "Metropolis-adjusted Langevin; the size adapts to the acceptance",
+                ),
+                Form("none", summary="no kernel"),
+                Form("hmc", available=False),
+                Form("uhmc", available=False),
+                Form("walk", available=False),
+                Form("gibbs", available=False),
+            ),
+        ),
+        Option(
+            "correct",
+            "weights for the path itself",
+            forms=(
+                Form("none", summary="no weights: biased where experts overlap"),
+                Form(
+                    "fkc", (Argument("clip", "limit", None),), "Feynman-Kac correction, from scores"
+                ),
+                Form("ais", summary="exact ratios, from densities"),
+            ),
+        ),
+        Option(
+            "potential",
+            "how rewards weigh along the path",
+            forms=(
+                Form("difference", summary="by their increase"),
+                Form("full", available=False),
+                Form("maximum", available=False),
+                Form("sum", available=False),
+            ),
+        ),
+        Option(
+            "resample",
+            "how and when particles are resampled",
+            forms=(
+                Form("systematic", (_WHEN,), "one uniform for all"),
+                Form("none", summary="never"),
+                Form("multinomial", (_WHEN,), available=False),
+                Form("stratified", (_WHEN,), available=False),
+                Form("residual", (_WHEN,), available=False),
+                Form("tophalf", (_WHEN,), available=False),
+            ),
+        ),
+        Option(
+            "condition",
+            "for `given`",
+            forms=(Form("guide", available=False),),
+        ),
+        Option(
+            "start",
+            "where particles begin",
+            forms=(Form("noise", summary="pure noise"), Form("invert", available=False)),
+        ),
+        Option("swarms", "independent populations", "count"),
+        Option("normalize", "scale exponents to sum to one", "truth"),
+        Option(
+            "keep",
+            "what is shown first",
+            forms=(
+                Form("best", summary="the highest total reward"),
+                Form("all", summary="every particle"),
+                Form("weighted", summary="draws by weight"),
+            ),
+        ),
+    )
+}
+
+RESAMPLE_BELOW = Apply("<", (Ref("ess"), Const(0.5)))
+
+
+def filled(form: Form, given: dict[str, Term]) -> Term:
+    """The form with its left-out arguments at their defaults."""
+    kwargs = tuple(
+        (a.name, given.get(a.name, RESAMPLE_BELOW if a.kind == "rule" else Const(a.default)))
+        for a in form.arguments
+    )
+    return Apply(form.name, (), kwargs)

@@ -1,0 +1,238 @@
+"""The plan: the product's waist. All before it is text processing, all after it needs no source."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+from poedsl.compiler import terms
+from poedsl.compiler.terms import Apply, Const, Term
+from poedsl.grammar.types import Type
+
+SCHEMA = "poedsl-plan/1"
+
+#: How a factor takes part in a run.
+#: ``gaussian``: a density whose noised marginals have a closed form (Gaussians and their mixtures);
+#: ``density``: a density without one, a differentiable reward along the path;
+#: ``flow``: a learned model with a score; ``tokens``: a model of sequences;
+#: ``reward``: the exponential of an expression; ``where``: a condition.
+Kind = Literal["gaussian", "density", "flow", "tokens", "reward", "where"]
+Origin = Literal["declared", "inferred", "ambient"]
+
+
+@dataclass(frozen=True, slots=True)
+class Array:
+    """A bound tensor: plain bytes in C order, little-endian."""
+
+    dtype: str
+    shape: tuple[int, ...]
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class InputSpec:
+    """A value the caller binds; ``default`` is a constant, or a file's path for types read from files."""
+
+    name: str
+    type: Type
+    default: Term | None = None
+    origin: Origin = "declared"
+    place: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class VariableSpec:
+    name: str
+    type: Type
+
+
+@dataclass(frozen=True, slots=True)
+class FactorSpec:
+    """One named site: ``term`` to the power ``exponent`` in the target of its variables."""
+
+    name: str
+    kind: Kind
+    variables: tuple[str, ...]
+    term: Term
+    exponent: Term = Const(1)
+    place: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class OptionSpec:
+    """An option of ``sample``; ``reason`` says why it has its value (empty: it was given)."""
+
+    name: str
+    value: Term
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class PlanSpec:
+    """A compiled program as data: printable, comparable, hashable by content.
+
+    Attributes:
+        program: the source's name.
+        inputs: what a caller binds, declared or inferred.
+        variables: what is sampled.
+        factors: the product, one site each.
+        options: every option of ``sample``, given or chosen, with the reason.
+        bindings: values of inputs, as constants or arrays.
+        notes: what a reader should know (sums of exponents, where an input came from).
+    """
+
+    program: str
+    inputs: tuple[InputSpec, ...]
+    variables: tuple[VariableSpec, ...]
+    factors: tuple[FactorSpec, ...]
+    options: tuple[OptionSpec, ...]
+    bindings: tuple[tuple[str, terms.Value | Array], ...] = ()
+    notes: tuple[str, ...] = ()
+
+    def option(self, name: str) -> Term:
+        return next(o.value for o in self.options if o.name == name)
+
+    def factor(self, name: str) -> FactorSpec:
+        return next(f for f in self.factors if f.name == name)
+
+    def with_options(self, given: dict[str, Term]) -> PlanSpec:
+        """The plan with some options given anew (their reason becomes empty)."""
+        options = tuple(
+            OptionSpec(o.name, given[o.name]) if o.name in given else o for o in self.options
+        )
+        return replace(self, options=options)
+
+    @property
+    def nfe(self) -> int:
+        """Evaluations of all experts: (K + 1) moves (Zhang et al., E.1)."""
+        steps, kernel = self.option("steps"), self.option("kernel")
+        moves = steps.value if isinstance(steps, Const) and isinstance(steps.value, int) else 0
+        inner = dict(kernel.kwargs).get("steps") if isinstance(kernel, Apply) else None
+        count = inner.value if isinstance(inner, Const) and isinstance(inner.value, int) else 0
+        return (count + 1) * moves
+
+    def to_json(self) -> str:
+        return json.dumps({**self._data(), "hash": self.hash}, indent=1, allow_nan=False) + "\n"
+
+    @property
+    def hash(self) -> str:
+        """SHA-256 of the canonical JSON without the hash itself."""
+        canonical = json.dumps(self._data(), sort_keys=True, separators=(",", ":"), allow_nan=False)
+        return "sha256:" + hashlib.sha256(canonical.encode()).hexdigest()
+
+    def _data(self) -> dict[str, Any]:
+        return {
+            "schema": SCHEMA,
+            "program": self.program,
+            "inputs": [
+                {
+                    "name": i.name,
+                    "type": type_to_json(i.type),
+                    "default": None if i.default is None else {"value": terms.to_json(i.default)},
+                    "origin": i.origin,
+                    "place": i.place,
+                }
+                for i in self.inputs
+            ],
+            "bindings": {name: _value_to_json(value) for name, value in self.bindings},
+            "variables": [{"name": v.name, "type": type_to_json(v.type)} for v in self.variables],
+            "factors": [
+                {
+                    "name": f.name,
+                    "kind": f.kind,
+                    "variables": list(f.variables),
+                    "term": terms.to_json(f.term),
+                    "exponent": terms.to_json(f.exponent),
+                    "place": f.place,
+                }
+                for f in self.factors
+            ],
+            "options": [
+                {"name": o.name, "value": terms.to_json(o.value), "reason": o.reason}
+                for o in self.options
+            ],
+            "notes": list(self.notes),
+        }
+
+
+def from_json(text: str) -> PlanSpec:
+    """A plan from its JSON. Runs no code.
+
+    Raises:
+        ValueError: not JSON, another schema or version, or a content hash that does not match.
+    """
+    data = json.loads(text)
+    if not isinstance(data, dict) or data.get("schema") != SCHEMA:
+        found = data.get("schema") if isinstance(data, dict) else type(data).__name__
+        raise ValueError(f"not a plan of schema {SCHEMA}: found {found!r}")
+    try:
+        plan = _from_data(data)
+    except (KeyError, TypeError, AttributeError) as error:
+        raise ValueError(f"not a plan of schema {SCHEMA}: {error!r} while reading it") from error
+    if "hash" in data and data["hash"] != plan.hash:
+        raise ValueError(
+            f"the plan was changed after it was written: its hash is {plan.hash}, it says {data['hash']}"
+        )
+    return plan
+
+
+def _from_data(data: dict[str, Any]) -> PlanSpec:
+    return PlanSpec(
+        program=data["program"],
+        inputs=tuple(
+            InputSpec(
+                i["name"],
+                type_from_json(i["type"]),
+                None if i["default"] is None else terms.from_json(i["default"]["value"]),
+                i["origin"],
+                i["place"],
+            )
+            for i in data["inputs"]
+        ),
+        variables=tuple(
+            VariableSpec(v["name"], type_from_json(v["type"])) for v in data["variables"]
+        ),
+        factors=tuple(
+            FactorSpec(
+                f["name"],
+                f["kind"],
+                tuple(f["variables"]),
+                terms.from_json(f["term"]),
+                terms.from_json(f["exponent"]),
+                f["place"],
+            )
+            for f in data["factors"]
+        ),
+        options=tuple(
+            OptionSpec(o["name"], terms.from_json(o["value"]), o["reason"]) for o in data["options"]
+        ),
+        bindings=tuple((name, _value_from_json(v)) for name, v in data["bindings"].items()),
+        notes=tuple(data["notes"]),
+    )
+
+
+def type_to_json(type_: Type) -> dict[str, Any]:
+    return {"name": type_.name, "sizes": list(type_.sizes)}
+
+
+def type_from_json(data: dict[str, Any]) -> Type:
+    return Type(data["name"], tuple(data["sizes"]))
+
+
+def _value_to_json(value: terms.Value | Array) -> Any:
+    if isinstance(value, Array):
+        return {
+            "dtype": value.dtype,
+            "shape": list(value.shape),
+            "base64": base64.b64encode(value.data).decode(),
+        }
+    return terms.to_json(Const(value))
+
+
+def _value_from_json(data: Any) -> terms.Value | Array:
+    if isinstance(data, dict):
+        return Array(data["dtype"], tuple(data["shape"]), base64.b64decode(data["base64"]))
+    return terms.constant(data)

@@ -1,0 +1,204 @@
+"""Terms: the expressions of a plan. Closed, resolved, and readable without the program's source."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from poedsl.grammar import tree
+from poedsl.grammar.source import NOWHERE, Span
+
+Scalar = float | int | bool | str | None
+#: Constants: scalars and (nested) tuples of them, a vector or a matrix.
+Value = Scalar | tuple["Value", ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Const:
+    value: Value
+    span: Span = field(default=NOWHERE, compare=False, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Ref:
+    """A variable or an input, by name."""
+
+    name: str
+    span: Span = field(default=NOWHERE, compare=False, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Apply:
+    """An operator, a function, an expert or a reward on its arguments.
+
+    Operators go by their sign, ``neg`` and ``not``; ``list``, ``index``, ``slice`` and ``mixture``
+    (weights and densities in turn) are the constructs.
+    """
+
+    function: str
+    args: tuple[Term, ...] = ()
+    kwargs: tuple[tuple[str, Term], ...] = ()
+    span: Span = field(default=NOWHERE, compare=False, repr=False)
+
+
+Term = Const | Ref | Apply
+
+BINARY = frozenset({"+", "-", "*", "/", "^", "<", "<=", ">", ">=", "==", "!=", "and", "or"})
+UNARY = {"neg": "-", "not": "not"}
+
+
+def walk(term: Term) -> Iterator[Term]:
+    """The term and everything in it, outermost first."""
+    yield term
+    if isinstance(term, Apply):
+        for arg in term.args:
+            yield from walk(arg)
+        for _, arg in term.kwargs:
+            yield from walk(arg)
+
+
+def names(term: Term) -> frozenset[str]:
+    """The variables and inputs a term speaks of."""
+    return frozenset(t.name for t in walk(term) if isinstance(t, Ref))
+
+
+def to_tree(term: Term) -> tree.Expr:
+    """The term as syntax, for printing."""
+    match term:
+        case Const(value):
+            return _constant(value)
+        case Ref(name):
+            return tree.Name(name=name)
+        case Apply(function, args) if function in BINARY and len(args) == 2:
+            return tree.Binary(op=function, left=to_tree(args[0]), right=to_tree(args[1]))
+        case Apply(function, args) if function in UNARY:
+            return tree.Unary(op=UNARY[function], operand=to_tree(args[0]))
+        case Apply("list", args):
+            return tree.List(items=tuple(to_tree(a) for a in args))
+        case Apply("index", args):
+            items = tuple(_slice(a) if _is_slice(a) else to_tree(a) for a in args[1:])
+            return tree.Index(value=to_tree(args[0]), items=items)
+        case Apply("mixture", args):
+            pairs = zip(args[::2], args[1::2], strict=True)
+            parts = tuple(tree.Argument(value=to_tree(d), weight=to_tree(w)) for w, d in pairs)
+            return tree.Call(function=tree.Name(name="mixture"), arguments=parts)
+        case Apply(function, args, kwargs):
+            given = [tree.Argument(value=to_tree(a)) for a in args]
+            given += [tree.Argument(value=to_tree(a), name=k) for k, a in kwargs]
+            return tree.Call(function=tree.Name(name=function), arguments=tuple(given))
+
+
+def _is_slice(term: Term) -> bool:
+    return isinstance(term, Apply) and term.function == "slice"
+
+
+def _slice(term: Term) -> tree.Slice:
+    assert isinstance(term, Apply)
+    start, stop = (None if a == Const(None) else to_tree(a) for a in term.args)
+    return tree.Slice(start=start, stop=stop)
+
+
+def _constant(value: Value) -> tree.Expr:
+    match value:
+        case None:
+            return tree.Nothing()
+        case bool():
+            return tree.Boolean(value=value)
+        case int() | float():
+            number: tree.Expr = tree.Number(value=abs(value))
+            return tree.Unary(op="-", operand=number) if value < 0 else number
+        case str():
+            return tree.String(value=value)
+        case tuple():
+            return tree.List(items=tuple(_constant(v) for v in value))
+
+
+def from_tree(expr: tree.Expr) -> Term:
+    """A printed term read back: names are references, calls are applications, constants fold."""
+    match expr:
+        case tree.Number(value=value) | tree.String(value=value) | tree.Boolean(value=value):
+            return Const(value)
+        case tree.Nothing():
+            return Const(None)
+        case tree.Name(name=name):
+            return Ref(name)
+        case tree.List(items=items):
+            terms = tuple(from_tree(i) for i in items)
+            if all(isinstance(t, Const) for t in terms):
+                return Const(tuple(t.value for t in terms if isinstance(t, Const)))
+            return Apply("list", terms)
+        case tree.Unary(op="-", operand=tree.Number(value=value)):
+            return Const(-value)
+        case tree.Unary(op=op, operand=operand):
+            return Apply("neg" if op == "-" else op, (from_tree(operand),))
+        case tree.Binary(op=op, left=left, right=right):
+            return Apply(op, (from_tree(left), from_tree(right)))
+        case tree.Index(value=inner, items=items):
+            parts = tuple(
+                Apply(
+                    "slice",
+                    tuple(Const(None) if e is None else from_tree(e) for e in (i.start, i.stop)),
+                )
+                if isinstance(i, tree.Slice)
+                else from_tree(i)
+                for i in items
+            )
+            return Apply("index", (from_tree(inner), *parts))
+        case tree.Call(function=function, arguments=arguments):
+            args: list[Term] = []
+            for a in arguments:
+                if a.name is None:
+                    args += (
+                        [from_tree(a.value)]
+                        if a.weight is None
+                        else [from_tree(a.weight), from_tree(a.value)]
+                    )
+            named = tuple((a.name, from_tree(a.value)) for a in arguments if a.name is not None)
+            return Apply(function.name, tuple(args), named)
+        case _:
+            raise ValueError(f"not a term of a plan: {type(expr).__name__}")
+
+
+def to_json(term: Term) -> Any:
+    """Constants stay themselves, lists are arrays; ``{"ref": name}``; ``{"call", "args", "kwargs"}``."""
+    match term:
+        case Const(value):
+            return _plain(value)
+        case Ref(name):
+            return {"ref": name}
+        case Apply(function, args, kwargs):
+            out: dict[str, Any] = {"call": function}
+            if args:
+                out["args"] = [to_json(a) for a in args]
+            if kwargs:
+                out["kwargs"] = {k: to_json(a) for k, a in kwargs}
+            return out
+
+
+def _plain(value: Value) -> Any:
+    return [_plain(v) for v in value] if isinstance(value, tuple) else value
+
+
+def from_json(data: Any) -> Term:
+    """The inverse of `to_json`; raises ValueError on anything else."""
+    match data:
+        case {"ref": str(name)}:
+            return Ref(name)
+        case {"call": str(function)}:
+            args = tuple(from_json(a) for a in data.get("args", []))
+            kwargs = tuple((k, from_json(a)) for k, a in data.get("kwargs", {}).items())
+            return Apply(function, args, kwargs)
+        case dict():
+            raise ValueError(f"not a term: {data}")
+        case _:
+            return Const(constant(data))
+
+
+def constant(data: Any) -> Value:
+    """A constant from plain data (numbers, text, none and lists of them); raises ValueError."""
+    if isinstance(data, (list, tuple)):
+        return tuple(constant(d) for d in data)
+    if data is None or isinstance(data, (bool, int, float, str)):
+        return data
+    raise ValueError(f"not a constant: {data!r}")

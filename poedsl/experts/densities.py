@@ -1,0 +1,154 @@
+"""Densities: Gaussians and their mixtures with closed-form noised marginals, and Pyro's others."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from poedsl.experts.protocol import Noised
+
+LOG_2_PI = math.log(2 * math.pi)
+
+
+@dataclass(frozen=True, slots=True)
+class Gaussians:
+    """Weighted Gaussians on D components: one is a Gaussian, several a mixture.
+
+    Attributes:
+        log_weights: (C,), logsumexp 0.
+        means: (C, D).
+        variances: (C, D), along the components, or along ``axes`` where the covariance is full.
+        axes: (C, D, D), eigenvectors in columns; None where covariances are diagonal.
+    """
+
+    log_weights: Float[Tensor, " C"]
+    means: Float[Tensor, "C D"]
+    variances: Float[Tensor, "C D"]
+    axes: Float[Tensor, "C D D"] | None = None
+
+    has_density = True
+    terminal = True
+    calls_per_evaluation = 1
+
+    @classmethod
+    def diagonal(cls, mean: Float[Tensor, " D"], scale: Float[Tensor, " D"]) -> Gaussians:
+        return cls(torch.zeros(1), mean[None], scale.square()[None])
+
+    @classmethod
+    def full(cls, mean: Float[Tensor, " D"], covariance: Float[Tensor, "D D"]) -> Gaussians:
+        values, vectors = torch.linalg.eigh(covariance.double())
+        return cls(torch.zeros(1), mean[None], values.float()[None], vectors.float()[None])
+
+    @classmethod
+    def mixture(cls, weights: Sequence[float], parts: Sequence[Gaussians]) -> Gaussians:
+        """A mixture of mixtures is a mixture."""
+        logs = torch.cat([p.log_weights + math.log(w) for w, p in zip(weights, parts, strict=True)])
+        axes = None
+        if any(p.axes is not None for p in parts):
+            axes = torch.cat([p.axes if p.axes is not None else _unit(p) for p in parts])
+        return cls(
+            logs, torch.cat([p.means for p in parts]), torch.cat([p.variances for p in parts]), axes
+        )
+
+    def within(self, loc: Float[Tensor, " D"], scale: Float[Tensor, " D"]) -> Gaussians:
+        """The same distribution of z in x = loc + scale z."""
+        means = (self.means - loc) / scale
+        if self.axes is None:
+            return Gaussians(self.log_weights, means, self.variances / scale.square())
+        rotated = self.axes * self.variances.sqrt()[:, None, :] / scale[:, None]
+        values, vectors = torch.linalg.eigh((rotated @ rotated.mT).double())
+        return Gaussians(self.log_weights, means, values.float(), vectors.float())
+
+    def to(self, device: torch.device) -> Gaussians:
+        axes = None if self.axes is None else self.axes.to(device)
+        return Gaussians(
+            self.log_weights.to(device), self.means.to(device), self.variances.to(device), axes
+        )
+
+    def moments(self) -> tuple[Float[Tensor, " D"], Float[Tensor, " D"]]:
+        """Mean and variance of each component of x."""
+        weights = self.log_weights.exp()[:, None]
+        own = (
+            self.variances
+            if self.axes is None
+            else (self.axes.square() * self.variances[:, None, :]).sum(-1)
+        )
+        mean = (weights * self.means).sum(0)
+        return mean, (weights * (own + (self.means - mean).square())).sum(0)
+
+    def noised(self, x: Float[Tensor, "L D"], alpha: float, sigma: float) -> Noised:
+        variances = alpha**2 * self.variances + sigma**2
+        away = x[:, None, :] - alpha * self.means
+        along = away if self.axes is None else torch.einsum("lcd,cde->lce", away, self.axes)
+        scaled = along / variances
+        constant = self.log_weights - 0.5 * (LOG_2_PI + variances.log()).sum(-1)
+        log_parts = constant - 0.5 * (along * scaled).sum(-1)
+        if len(self.log_weights) == 1:
+            pulls = scaled if self.axes is None else torch.einsum("lce,cde->lcd", scaled, self.axes)
+            return Noised(-pulls[:, 0], log_parts[:, 0])
+        log_density = torch.logsumexp(log_parts, -1)
+        share = (log_parts - log_density[:, None]).exp()
+        if self.axes is not None:
+            return Noised(-torch.einsum("lc,lce,cde->ld", share, scaled, self.axes), log_density)
+        return Noised(-torch.einsum("lc,lcd->ld", share, scaled), log_density)
+
+    def log_prob(self, x: Float[Tensor, "L D"]) -> Float[Tensor, " L"]:
+        log_density = self.noised(x, 1.0, 0.0).log_density
+        assert log_density is not None
+        return log_density
+
+
+def _unit(part: Gaussians) -> Float[Tensor, "C D D"]:
+    count, size = part.means.shape
+    return torch.eye(size).expand(count, size, size)
+
+
+def gaussian(
+    name: str, arguments: dict[str, Float[Tensor, "*shape"]], shape: tuple[int, ...]
+) -> Gaussians:
+    """``Normal`` or ``MultivariateNormal`` with Pyro's parameters, on a variable of a shape.
+
+    A multivariate event is the last size; earlier sizes are independent copies.
+    """
+    size = math.prod(shape)
+    loc = arguments["loc"].expand(shape).reshape(size)
+    if name == "Normal":
+        return Gaussians.diagonal(loc, arguments["scale"].expand(shape).reshape(size))
+    matrix = _covariance(arguments)
+    copies = size // shape[-1]
+    return Gaussians.full(loc, torch.block_diag(*[matrix] * copies))
+
+
+def _covariance(arguments: dict[str, Float[Tensor, "*shape"]]) -> Float[Tensor, "d d"]:
+    if "covariance_matrix" in arguments:
+        return arguments["covariance_matrix"]
+    if "precision_matrix" in arguments:
+        return torch.linalg.inv(arguments["precision_matrix"].double()).float()
+    lower = arguments["scale_tril"]
+    return lower @ lower.mT
+
+
+@dataclass(frozen=True, slots=True)
+class PyroDensity:
+    """A density of Pyro's by name, which has no closed-form noised marginals.
+
+    Attributes:
+        arguments: Pyro's parameters, broadcast to the variable's shape.
+    """
+
+    name: str
+    arguments: dict[str, Float[Tensor, "*shape"]]
+    shape: tuple[int, ...]
+
+    def __call__(self, x: Float[Tensor, L * shape]) -> Float[Tensor, " L"]:
+        """Log p(x), summed over components."""
+        import pyro.distributions
+
+        kind = getattr(pyro.distributions, self.name)
+        density = kind(**self.arguments).expand(self.shape)
+        return density.log_prob(x).flatten(1).sum(-1) if self.shape else density.log_prob(x)

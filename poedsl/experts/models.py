@@ -1,0 +1,37 @@
+"""Where the weights of learned experts are."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from poedsl.grammar.diagnostics import Diagnostic, PoeError
+
+_PACKAGE = Path(__file__).resolve().parent.parent
+
+
+def model_folder(name: str) -> Path:
+    """The folder of a model: a path as given, or one of those that come with the package.
+
+    Raises:
+        PoeError: there is no such folder.
+    """
+    places = (Path(name), _PACKAGE / "models" / name, _PACKAGE.parent / "models" / name)
+    for place in places:
+        if place.is_dir():
+            return place
+    raise PoeError(
+        (Diagnostic("P0701", f"the model `{name}` is not here: there is no such folder"),)
+    )
+
+
+def missing_extra(expert: str, extra: str, error: ImportError) -> PoeError:
+    """What to say where an optional library is not installed."""
+    return PoeError(
+        (
+            Diagnostic(
+                "P0703",
+                f"`{expert}` needs the library `{error.name}`, which is not installed",
+                notes=(f"install it with: pip install 'poedsl[{extra}]'",),
+            ),
+        )
+    )

@@ -1,0 +1,40 @@
+"""What a factor can be at run time. Capabilities decide, not names."""
+
+from __future__ import annotations
+
+from typing import NamedTuple, Protocol, runtime_checkable
+
+from jaxtyping import Float
+from torch import Tensor
+
+
+class Noised(NamedTuple):
+    """An expert's noised marginal at a batch of points."""
+
+    score: Float[Tensor, "L D"]
+    log_density: Float[Tensor, " L"] | None = None
+
+
+@runtime_checkable
+class Generative(Protocol):
+    """An expert with noised marginals p_t of x_t = alpha x_1 + sigma eps, on flattened components.
+
+    Attributes:
+        has_density: whether `noised` gives log densities; ``terminal`` then holds too.
+        terminal: whether it can be evaluated at sigma = 0.
+        calls_per_evaluation: network calls behind one evaluation (guidance counts two).
+    """
+
+    has_density: bool
+    terminal: bool
+    calls_per_evaluation: int
+
+    def noised(self, x: Float[Tensor, "L D"], alpha: float, sigma: float) -> Noised:
+        """Score, and log density where there is one; differentiable in ``x``."""
+        ...
+
+
+class Reward(Protocol):
+    """A judge: one number a particle; differentiable in ``x`` where its signature says so."""
+
+    def __call__(self, x: Float[Tensor, L * shape]) -> Float[Tensor, " L"]: ...

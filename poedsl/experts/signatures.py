@@ -1,0 +1,269 @@
+"""What each expert takes, is and can do: one table of plain data that needs no model and no torch.
+
+Checking, planning, ``poe experts`` and the documentation all read it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from poedsl.grammar.types import INT, REAL, TEXT, Type, open_type
+
+Role = Literal["location", "positive", "number", "matrix", "condition", "label", "prompt"]
+Family = Literal["density", "flow", "reward", "tokens"]
+Capability = Literal["log_prob", "noised", "score", "sample", "extend", "reward", "gradient"]
+
+
+@dataclass(frozen=True, slots=True)
+class Required:
+    """No default: the argument must be given, or is taken from the program's input of its name."""
+
+
+REQUIRED = Required()
+Default = Required | float | int | str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """One parameter.
+
+    Attributes:
+        type: what it takes; None for numbers that broadcast to the variable's domain.
+        default: what it is when left out.
+        alternative: parameters of one group exclude each other, and one of them is needed.
+    """
+
+    name: str
+    type: Type | None
+    role: Role
+    default: Default = REQUIRED
+    summary: str = ""
+    alternative: str = ""
+
+    @property
+    def required(self) -> bool:
+        return isinstance(self.default, Required) and not self.alternative
+
+    def __str__(self) -> str:
+        kind = "numbers" if self.type is None else str(self.type)
+        default = "" if isinstance(self.default, Required) else f" = {_show(self.default)}"
+        return f"{self.name}: {kind}{default}"
+
+
+def _show(value: Default) -> str:
+    return "none" if value is None else f'"{value}"' if isinstance(value, str) else str(value)
+
+
+@dataclass(frozen=True, slots=True)
+class Signature:
+    """An expert, a reward or a density as the compiler knows it.
+
+    Attributes:
+        domain: the type of what it judges; open sizes are the variable's; None: any tensor of reals.
+        event_rank: for densities, how many trailing sizes belong to one event.
+        cost: milliseconds of one evaluation of one particle on the hardware it is meant for, to an
+            order of magnitude.
+        implementation: ``module:class`` that runs it, loaded when a run needs it; empty where this
+            release knows the signature alone.
+        requires: the extra that must be installed to run it.
+    """
+
+    name: str
+    family: Family
+    summary: str
+    parameters: tuple[Parameter, ...]
+    domain: Type | None = None
+    event_rank: int = 0
+    capabilities: frozenset[Capability] = frozenset()
+    cost: float = 0.0
+    citation: str = ""
+    implementation: str = ""
+    requires: str = ""
+    model: str = ""
+
+    def __str__(self) -> str:
+        takes = ", ".join(str(p) for p in self.parameters)
+        return f"{self.name}({takes}) -> {self.domain or 'numbers'}"
+
+    def parameter(self, name: str) -> Parameter | None:
+        return next((p for p in self.parameters if p.name == name), None)
+
+
+def _location(default: Default = REQUIRED) -> Parameter:
+    return Parameter("loc", None, "location", default, "where it is centred")
+
+
+def _scale(default: Default = REQUIRED) -> Parameter:
+    return Parameter("scale", None, "positive", default, "standard deviation or spread")
+
+
+_CLOSED: frozenset[Capability] = frozenset({"log_prob", "noised", "score", "sample", "gradient"})
+_DENSITY: frozenset[Capability] = frozenset({"log_prob", "sample", "gradient"})
+_FLOW: frozenset[Capability] = frozenset({"score", "sample", "gradient"})
+_PYRO = "poedsl.experts.densities:PyroDensity"
+
+_MATRICES = tuple(
+    Parameter(name, None, "matrix", None, summary, alternative="covariance")
+    for name, summary in (
+        ("covariance_matrix", "positive definite"),
+        ("precision_matrix", "positive definite"),
+        ("scale_tril", "lower triangular, positive diagonal"),
+    )
+)
+
+_DENSITIES = (
+    Signature(
+        "Normal",
+        "density",
+        "Gaussian, independent in each component",
+        (_location(), _scale()),
+        capabilities=_CLOSED,
+        implementation="poedsl.experts.densities:Gaussian",
+    ),
+    Signature(
+        "MultivariateNormal",
+        "density",
+        "Gaussian with a full covariance",
+        (_location(), *_MATRICES),
+        event_rank=1,
+        capabilities=_CLOSED,
+        implementation="poedsl.experts.densities:Gaussian",
+    ),
+    Signature(
+        "StudentT",
+        "density",
+        "Student's t, independent in each component",
+        (
+            Parameter("df", None, "positive", REQUIRED, "degrees of freedom"),
+            _location(0),
+            _scale(1),
+        ),
+        capabilities=_DENSITY,
+        implementation=_PYRO,
+    ),
+    Signature(
+        "Laplace",
+        "density",
+        "Laplace, independent in each component",
+        (_location(), _scale()),
+        capabilities=_DENSITY,
+        implementation=_PYRO,
+    ),
+    Signature(
+        "Cauchy",
+        "density",
+        "Cauchy, independent in each component",
+        (_location(), _scale()),
+        capabilities=_DENSITY,
+        implementation=_PYRO,
+    ),
+    Signature(
+        "Gumbel",
+        "density",
+        "Gumbel, independent in each component",
+        (_location(), _scale()),
+        capabilities=_DENSITY,
+        implementation=_PYRO,
+    ),
+)
+
+_PROMPT = Parameter("prompt", TEXT, "prompt", REQUIRED, "what the picture shows, in words")
+_DEPTH = Parameter("depth", open_type("Depth"), "condition", REQUIRED, "relative inverse depth")
+_IMAGE = Parameter("image", open_type("Image"), "condition", REQUIRED, "the picture to fill in")
+_MASK = Parameter("mask", open_type("Mask"), "condition", REQUIRED, "1 where it repaints")
+_PICTURE = Type("Image", (3, None, None))
+_FLUX = "Black Forest Labs, FLUX.1 (2024)"
+
+
+def _guidance(default: float) -> Parameter:
+    return Parameter("guidance", REAL, "number", default, "distilled guidance scale")
+
+
+def _model(default: str) -> Parameter:
+    return Parameter("model", TEXT, "label", default, "hub id or folder of the weights")
+
+
+_FLOWS = (
+    Signature(
+        "digits",
+        "flow",
+        "handwritten digits of 8x8 pixels, a flow trained on the UCI digits",
+        (Parameter("label", INT, "label", None, "class 0 to 9; none: unconditional"),),
+        domain=Type("Image", (1, 8, 8)),
+        capabilities=_FLOW,
+        cost=0.5,
+        citation="Alpaydin and Kaynak, Optical Recognition of Handwritten Digits, UCI (1998)",
+        implementation="poedsl.experts.flows:UNetFlow",
+        requires="diffusers",
+        model="digits",
+    ),
+    Signature(
+        "flux",
+        "flow",
+        "text to image",
+        (_PROMPT, _guidance(3.5), _model("black-forest-labs/FLUX.1-dev")),
+        domain=_PICTURE,
+        capabilities=_FLOW,
+        cost=300.0,
+        citation=_FLUX,
+    ),
+    Signature(
+        "flux_depth",
+        "flow",
+        "text and depth to image",
+        (_DEPTH, _PROMPT, _guidance(10.0), _model("black-forest-labs/FLUX.1-Depth-dev")),
+        domain=_PICTURE,
+        capabilities=_FLOW,
+        cost=300.0,
+        citation=_FLUX,
+    ),
+    Signature(
+        "flux_fill",
+        "flow",
+        "inpainting: keeps the image outside the mask, repaints inside",
+        (_MASK, _IMAGE, _PROMPT, _guidance(30.0), _model("black-forest-labs/FLUX.1-Fill-dev")),
+        domain=_PICTURE,
+        capabilities=_FLOW,
+        cost=300.0,
+        citation=_FLUX,
+    ),
+)
+
+_REWARDS = (
+    Signature(
+        "digit_score",
+        "reward",
+        "log-probability of a digit's class by a small classifier trained on the UCI digits",
+        (Parameter("label", INT, "label", REQUIRED, "class 0 to 9"),),
+        domain=Type("Image", (1, 8, 8)),
+        capabilities=frozenset({"reward", "gradient"}),
+        cost=0.2,
+        citation="Alpaydin and Kaynak, Optical Recognition of Handwritten Digits, UCI (1998)",
+        implementation="poedsl.experts.rewards:ClassifierScore",
+        requires="diffusers",
+        model="digit_score",
+    ),
+    Signature(
+        "vqascore",
+        "reward",
+        'probability that the answer to "Does this figure show ...?" is yes; in [0, 1]',
+        (_PROMPT,),
+        domain=_PICTURE,
+        capabilities=frozenset({"reward"}),
+        cost=100.0,
+        citation="Lin et al., Evaluating Text-to-Visual Generation (ECCV 2024)",
+    ),
+    Signature(
+        "clipscore",
+        "reward",
+        "cosine similarity of picture and prompt under CLIP; in [-1, 1]",
+        (_PROMPT,),
+        domain=_PICTURE,
+        capabilities=frozenset({"reward"}),
+        cost=10.0,
+        citation="Hessel et al., CLIPScore (EMNLP 2021)",
+    ),
+)
+
+SIGNATURES: dict[str, Signature] = {s.name: s for s in (*_DENSITIES, *_FLOWS, *_REWARDS)}

@@ -1,0 +1,150 @@
+"""Logical lines: the text of a statement, over line breaks inside brackets."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from typing import Literal
+
+from poedsl.grammar.source import Span
+
+CLOSERS = {"(": ")", "[": "]"}
+_OPENERS = {closer: opener for opener, closer in CLOSERS.items()}
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """A bracket or a text that does not come out even.
+
+    ``span`` is the bracket (or the text from its opening quote), ``at`` the place where the reader
+    noticed, ``partner`` the opening bracket that a mismatched one closes.
+    """
+
+    kind: Literal["text", "stray", "mismatched", "unclosed"]
+    span: Span
+    at: int
+    partner: Span | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A logical line; ``after`` is where the reader looks for the next one.
+
+    ``open`` are the brackets that nothing has closed when the line ends.
+    """
+
+    indent: str
+    span: Span
+    after: int
+    open: tuple[Span, ...] = ()
+    faults: tuple[Fault, ...] = ()
+
+
+_BLANK_LINES = re.compile(r"(?:[ \t\r\f]*(?:#[^\n]*)?\n)*")
+_REST_IS_BLANK = re.compile(r"[ \t\r\f]*(?:#[^\n]*)?\Z")
+_INDENT = re.compile(r"[ \t\f]*")
+# Texts in foreign quotes count as texts here, so that a bracket in one does not count as a bracket.
+_PIECE = re.compile(
+    r"""(?P<text>"(?:[^"\\\n]|\\[^\n])*"|'[^'\n]*'|“[^”\n]*”)
+    |(?P<unclosed>"[^\n]*)
+    |(?P<opener>[(\[])
+    |(?P<closer>[)\]])
+    |(?P<break>(?:\#[^\n]*)?(?:\n|\Z))
+    """,
+    re.VERBOSE,
+)
+_STATEMENT = re.compile(
+    r"""[ \t]*(?:
+        (?:use|input|let|expert|sample)[ \t]+[A-Za-z_]
+        |[A-Za-z_]\w*[ \t]*(?:\[[^~\n"'#]*\][ \t]*)?~
+    )""",
+    re.VERBOSE,
+)
+_HEADER = re.compile(
+    r"[ \t]*for[ \t]+[A-Za-z_]\w*[ \t]+in\b([^\n#]*):[ \t\r]*(?:#[^\n]*)?(?:\n|\Z)"
+)
+
+
+def read_line(text: str, position: int, limit: int | None = None) -> Line | None:
+    """The first logical line at or after a position (the start of a physical line).
+
+    Inside brackets a line runs on, unless the next physical line can only be a statement.
+
+    Args:
+        limit: where the text is taken to end.
+    """
+    limit = len(text) if limit is None else limit
+    blank = _BLANK_LINES.match(text, position, limit)
+    position = blank.end() if blank else position
+    if _REST_IS_BLANK.match(text, position, limit):
+        return None
+    indent = _INDENT.match(text, position, limit)
+    start = indent.end() if indent else position
+    reader = _Reader(text, start, limit)
+    after = reader.read()
+    opened = tuple(Span(i, i + 1) for i in reader.open)
+    span = Span(start, reader.end)
+    return Line(text[position:start], span, after, opened, tuple(reader.faults))
+
+
+@dataclass(slots=True)
+class _Reader:
+    text: str
+    end: int
+    limit: int
+    open: list[int] = field(default_factory=list)
+    faults: list[Fault] = field(default_factory=list)
+
+    def read(self) -> int:
+        """Go to the end of the logical line; the offset after its line break."""
+        seen = self.end
+        for match in _PIECE.finditer(self.text, self.end, self.limit):
+            if match.lastgroup == "break":
+                code = self.text[seen : match.start()].rstrip()
+                self.end = seen + len(code) if code else self.end
+                if not self.open or begins_statement(self.text, match.end()):
+                    return match.end()
+            else:
+                self._piece(match)
+            seen = match.end()
+        return self.limit
+
+    def _piece(self, match: re.Match[str]) -> None:
+        self.end = match.end()
+        match match.lastgroup:
+            case "opener":
+                self.open.append(match.start())
+            case "closer":
+                self._close(match.group(), Span(match.start(), match.end()))
+            case "unclosed":
+                self.end = match.start() + len(match.group().rstrip())
+                self.faults.append(Fault("text", Span(match.start(), self.end), match.start()))
+            case _:
+                pass
+
+    def _close(self, closer: str, span: Span) -> None:
+        opener = _OPENERS[closer]
+        if not self.open:
+            self.faults.append(Fault("stray", span, span.start))
+        elif self.text[self.open[-1]] == opener:
+            self.open.pop()
+        elif any(self.text[i] == opener for i in self.open):
+            while self.text[self.open[-1]] != opener:
+                inner = self.open.pop()
+                self.faults.append(Fault("unclosed", Span(inner, inner + 1), span.start))
+            self.open.pop()
+        else:
+            partner = self.open.pop()
+            pair = Span(partner, partner + 1)
+            self.faults.append(Fault("mismatched", span, span.start, pair))
+
+
+def begins_statement(text: str, position: int) -> bool:
+    """Whether the physical line at a position can be nothing but the beginning of a statement."""
+    if _STATEMENT.match(text, position):
+        return True
+    header = _HEADER.match(text, position)
+    if header is None:
+        return False
+    rest = header.group(1)
+    return all(rest.count(o) == rest.count(c) for o, c in CLOSERS.items())

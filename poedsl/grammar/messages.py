@@ -1,0 +1,206 @@
+"""The wording of syntax errors: what was found and what was expected, in a user's words."""
+
+from __future__ import annotations
+
+from poedsl.grammar import tree
+from poedsl.grammar.diagnostics import Diagnostic, Edit, Fix, Label
+from poedsl.grammar.lines import CLOSERS, Fault
+from poedsl.grammar.slips import RULES
+from poedsl.grammar.source import Span
+from poedsl.grammar.words import Failure
+
+_OPERANDS = frozenset(
+    ("NUMBER", "STRING", "NAME", "TRUE", "FALSE", "NONE", "LPAR", "LSQB", "PLUS", "MINUS", "NOT")
+)
+_OPERATORS = frozenset(
+    ("PLUS", "MINUS", "STAR", "SLASH", "CIRCUMFLEX", "COMPARE", "AND", "OR", "LPAR", "LSQB", "DOT")
+)
+_STATEMENTS = frozenset(("USE", "INPUT", "LET", "EXPERT", "FOR", "SAMPLE"))
+#: What a name is called after the word that asks for it; elsewhere it is a name.
+_NAMES = {":": "a type", "by": "a method"}
+_SIGNS = {
+    "COMMA": "`,`",
+    "RPAR": "`)`",
+    "RSQB": "`]`",
+    "LPAR": "`(`",
+    "LSQB": "`[`",
+    "COLON": "`:`",
+    "EQUAL": "`=`",
+    "TILDE": "`~`",
+    "FROM": "`from`",
+    "GIVEN": "`given`",
+    "FOR": "`for`",
+    "IN": "`in`",
+    "BY": "`by`",
+    "$END": "the end of the line",
+}
+#: Terminals that are possible inside brackets but tell a reader nothing there.
+_FINE_PRINT = frozenset(("EQUAL", "COLON", "FOR"))
+
+
+def explain(failure: Failure) -> Diagnostic:
+    """The diagnostic for a word that the parser refused."""
+    for rule in RULES:
+        if found := rule(failure):
+            return found
+    wanted = expected(failure)
+    span = failure.word.span
+    if failure.ended:
+        return Diagnostic("P0102", "the statement ends too early", span, here=f"expected {wanted}")
+    return Diagnostic("P0101", f"unexpected {failure.word}", span, here=f"expected {wanted}")
+
+
+def expected(failure: Failure) -> str:
+    """What could have stood there: ``an operator, `,` or `)` ``."""
+    rest = set(failure.accepts)
+    parts = []
+    if "USE" in rest:
+        return "a statement"
+    if "NUMBER" in rest:
+        parts.append("an expression")
+        rest -= _OPERANDS
+    if "STAR" in rest:
+        parts.append("an operator")
+        rest -= _OPERATORS
+        if rest & {"RPAR", "RSQB"}:
+            rest -= _FINE_PRINT
+    if "NAME" in rest:
+        parts.append(_NAMES.get(failure.before.text, "a name"))
+    if "STRING" in rest:
+        parts.append("a text in double quotes")
+    parts += [text for terminal, text in _SIGNS.items() if terminal in rest]
+    return _either(parts)
+
+
+def _either(parts: list[str]) -> str:
+    if len(parts) < 2:
+        return "".join(parts)
+    return f"{', '.join(parts[:-1])} or {parts[-1]}"
+
+
+def unclosed(brackets: tuple[Span, ...], end: int, text: str, edit: Edit | None) -> Diagnostic:
+    """Brackets that nothing closes; ``edit`` closes them all, where that mends the statement."""
+    *outer, bracket = brackets
+    closers = closing(brackets, text)
+    plural = len(brackets) > 1
+    how = f"`{closers}` closes {'them' if plural else 'it'}"
+    return Diagnostic(
+        "P0104",
+        f"{'these brackets are' if plural else 'this bracket is'} never closed",
+        bracket,
+        labels=(
+            *(Label(span, "this one is open too") for span in outer),
+            Label(Span(end, end), "the statement ends here"),
+        ),
+        fixes=(Fix(how, (edit,) if edit else ()),),
+    )
+
+
+def closing(brackets: tuple[Span, ...], text: str) -> str:
+    return "".join(CLOSERS[text[b.start]] for b in reversed(brackets))
+
+
+def fault(found: Fault, text: str) -> Diagnostic:
+    """A bracket or a text that does not come out even."""
+    span = found.span
+    word = text[span.start : span.end]
+    match found.kind:
+        case "text":
+            return Diagnostic(
+                "P0106",
+                "this text has no closing quote",
+                span,
+                here="it ends with its line",
+                fixes=(Fix('a `"` closes it', (_insert(span.end, '"'),)),),
+            )
+        case "stray":
+            return Diagnostic(
+                "P0105",
+                f"`{word}` closes no bracket",
+                span,
+                fixes=(Fix("the statement needs no such bracket", (Edit(span, ""),)),),
+            )
+        case "unclosed":
+            closer = CLOSERS[word]
+            return Diagnostic(
+                "P0104",
+                "this bracket is never closed",
+                span,
+                labels=(
+                    Label(Span(found.at, found.at + 1), "this one closes a bracket around it"),
+                ),
+                fixes=(Fix(f"`{closer}` closes it", (_insert(found.at, closer),)),),
+            )
+        case "mismatched":
+            assert found.partner is not None
+            opener = text[found.partner.start]
+            closer = CLOSERS[opener]
+            return Diagnostic(
+                "P0105",
+                f"`{word}` does not close `{opener}`",
+                span,
+                labels=(Label(found.partner, "the open bracket"),),
+                fixes=(Fix(f"`{opener}` is closed by `{closer}`", (Edit(span, closer),)),),
+            )
+
+
+def _insert(at: int, text: str) -> Edit:
+    return Edit(Span(at, at), text)
+
+
+def continued(end: int, rest: Span, statement: tree.Statement) -> Diagnostic:
+    """A statement that goes on below its line, without a bracket that is open."""
+    match statement:
+        case tree.Factor(product=value) | tree.Let(value=value) | tree.Input(default=value):
+            part = value
+        case tree.ExpertDefinition(body=value):
+            part = value
+        case _:
+            part = None
+    edits: tuple[Edit, ...] = ()
+    if part is not None and part.span.start < end < part.span.end:
+        edits = (_insert(part.span.start, "("), _insert(part.span.end, ")"))
+    return Diagnostic(
+        "P0102",
+        "the statement ends too early",
+        Span(end, end),
+        labels=(Label(rest, "this goes on with it"),),
+        notes=("a line runs on inside brackets, and only there",),
+        fixes=(Fix("brackets make one line of them", edits),) if edits else (),
+    )
+
+
+def indented(indent: Span, statement: Span) -> Diagnostic:
+    """Indentation where no block can begin."""
+    return Diagnostic(
+        "P0113",
+        "this line is indented, and no `for` stands above it",
+        statement,
+        fixes=(Fix("the line begins where the one above begins", (Edit(indent, ""),)),),
+    )
+
+
+def uneven(statement: Span, mixed: bool) -> Diagnostic:
+    """Indentation that is that of no block above."""
+    return Diagnostic(
+        "P0113",
+        "the indentation of this line is that of no block above it",
+        statement,
+        notes=("tabs and spaces do not mix",) if mixed else (),
+    )
+
+
+def no_block(header: Span, next_line: int | None) -> Diagnostic:
+    """A ``for`` with nothing below it."""
+    edits = () if next_line is None else (_insert(next_line, "    "),)
+    return Diagnostic(
+        "P0114",
+        "this `for` has no block",
+        header,
+        notes=("the statements of the block are indented below the header",),
+        fixes=(Fix("the next line belongs to it when indented", edits),) if edits else (),
+    )
+
+
+def no_expression(at: int) -> Diagnostic:
+    return Diagnostic("P0102", "an expression is missing", Span(at, at))

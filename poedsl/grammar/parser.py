@@ -1,0 +1,204 @@
+"""Text to tree. Nothing that is written makes it raise: what is wrong comes back as diagnostics."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from functools import cache
+from typing import Any
+
+from lark import Lark
+from lark.exceptions import UnexpectedInput, UnexpectedToken
+from lark.utils import TextSlice
+
+from poedsl.grammar import messages, tree
+from poedsl.grammar.blocks import Reading, join
+from poedsl.grammar.build import Builder, Group
+from poedsl.grammar.diagnostics import Diagnostic, Edit
+from poedsl.grammar.foreign import Slip
+from poedsl.grammar.lines import Fault, Line, read_line
+from poedsl.grammar.source import Source, Span
+from poedsl.grammar.words import Failure, Word, words
+
+
+def parse(source: Source) -> tuple[tree.Program, tuple[Diagnostic, ...]]:
+    """All statements that can be read, and one diagnostic for each that cannot."""
+    text = source.text
+    readings = []
+    position = 1 if text.startswith("\ufeff") else 0
+    while (line := read_line(text, position)) is not None:
+        readings.append(_read(text, line, "statement"))
+        position = readings[-1].line.after
+    readings = _mend_continued(readings, text)
+    statements, found = join(readings, text)
+    found += [r.diagnostic for r in readings if r.diagnostic is not None]
+    program = tree.Program(statements=statements, span=Span(0, len(text)))
+    return program, tuple(sorted(found, key=lambda d: (d.span.start, d.span.end)))
+
+
+def parse_expression(source: Source) -> tuple[tree.Expr | None, tuple[Diagnostic, ...]]:
+    """One expression; None with a diagnostic where the text is not one."""
+    text = source.text
+    line = read_line(text, 0)
+    if line is None:
+        return None, (messages.no_expression(len(text)),)
+    if read_line(text, line.after) is not None:
+        line = replace(line, span=Span(line.span.start, len(text)), after=len(text))
+    reading = _read(text, line, "expr")
+    if reading.diagnostic is not None:
+        return None, (reading.diagnostic,)
+    return reading.node, ()
+
+
+#: The beginning of a physical line that has code on it, and not a closing bracket first.
+_PHYSICAL = re.compile(r"\n([ \t]*)(?=[^ \t\r\n#)\]])")
+
+
+@cache
+def _lark() -> Lark:
+    return Lark.open(
+        "poe.lark",
+        rel_to=__file__,
+        parser="lalr",
+        lexer="contextual",
+        start=["statement", "expr"],
+        transformer=Builder,
+        keep_all_tokens=True,
+        maybe_placeholders=False,
+    )
+
+
+def _parse(text: str, span: Span, start: str) -> Any:
+    node = _lark().parse(TextSlice(text, span.start, span.end), start=start)
+    return node.inner if isinstance(node, Group) else node
+
+
+def _read(text: str, line: Line, start: str) -> Reading:
+    try:
+        return Reading(line, _parse(text, line.span, start))
+    except Slip as slip:
+        return Reading(line, diagnostic=slip.diagnostic)
+    except UnexpectedInput as error:
+        at = _place(error, line)
+    limit = _limit(text, line, at)
+    if limit is not None:
+        shorter = read_line(text, line.span.start, limit)
+        if shorter is not None:
+            return _read(text, replace(shorter, indent=line.indent), start)
+    return Reading(line, diagnostic=_explain(text, line, at, start))
+
+
+def _place(error: UnexpectedInput, line: Line) -> int:
+    """The offset of the word or character that the parser refused."""
+    if isinstance(error, UnexpectedToken) and error.token.type == "$END":
+        return line.span.end
+    return line.span.end if error.pos_in_stream is None else error.pos_in_stream
+
+
+def _limit(text: str, line: Line, at: int) -> int | None:
+    """Where a line with an open bracket rather ends, so that it does not swallow its neighbours.
+
+    That is after a text without a closing quote, which may have hidden the closing bracket, or
+    before the first physical line that the parser did not read and that is not indented below the
+    statement.
+    """
+    if not line.open:
+        return None
+    texts = [f.span.end for f in line.faults if f.kind == "text"]
+    if texts:
+        limit = text.find("\n", texts[0]) + 1
+        return limit if 0 < limit < line.after else None
+    for begin in _PHYSICAL.finditer(text, line.span.start, line.span.end):
+        if begin.end() >= at and len(begin[1]) <= len(line.indent):
+            return begin.start(1)
+    return None
+
+
+def _explain(text: str, line: Line, at: int, start: str) -> Diagnostic:
+    found = _fault(text, line, at)
+    if found is not None:
+        return messages.fault(found, text)
+    if line.open:
+        return _unclosed(text, line, at, start)
+    return messages.explain(_failure(text, line, at, start))
+
+
+def _fault(text: str, line: Line, at: int) -> Fault | None:
+    """The fault of the line that explains why the parser stopped at an offset, if there is one.
+
+    Quotes pair up from the left, so a text without a closing quote explains whatever is odd before
+    it on its physical line.
+    """
+    begin = text.rfind("\n", 0, at) + 1
+    for found in line.faults:
+        reach = text.find("\n", begin) if found.kind == "text" else at
+        if found.at <= (len(text) if reach < 0 else reach):
+            return found
+    return None
+
+
+def _unclosed(text: str, line: Line, at: int, start: str) -> Diagnostic:
+    """The fix closes the brackets before the refused word, if that mends the line."""
+    before = [w.span.end for w in words(text, Span(line.span.start, at))]
+    at = before[-1] if before else line.span.end
+    closers = messages.closing(line.open, text)
+    mended = f"{text[line.span.start : at]}{closers}{text[at : line.span.end]}"
+    edit = Edit(Span(at, at), closers) if _parses(mended, start) else None
+    return messages.unclosed(line.open, line.span.end, text, edit)
+
+
+def _parses(text: str, start: str) -> bool:
+    try:
+        _parse(text, Span(0, len(text)), start)
+    except (UnexpectedInput, Slip):
+        return False
+    return True
+
+
+def _failure(text: str, line: Line, at: int, start: str) -> Failure:
+    end = line.span.end
+    cut = (*words(text, line.span), Word("end", "", Span(end, end)))
+    index = next(i for i, w in enumerate(cut) if w.span.end > at or w.kind == "end")
+    parser = _lark().parse_interactive(TextSlice(text, line.span.start, at), start=start)
+    parser.exhaust_lexer()
+    return Failure(text, cut, index, frozenset(parser.accepts()))  # type: ignore[no-untyped-call]
+
+
+def _mend_continued(readings: list[Reading], text: str) -> list[Reading]:
+    """The readings, with the lines of a statement that runs on without brackets made one again.
+
+    Those are a line and the lines indented below it that make one statement together, where the
+    first of those below makes none alone.
+    """
+    out: list[Reading] = []
+    index = 0
+    while index < len(readings):
+        reading = readings[index]
+        index += 1
+        below = index
+        if not isinstance(reading.node, tree.For):
+            while below < len(readings) and _is_below(readings[below], reading):
+                below += 1
+        if below > index and readings[index].node is None:
+            whole = _continued(reading, readings[index:below], text)
+            if whole is not None:
+                reading, index = whole, below
+        out.append(reading)
+    return out
+
+
+def _is_below(reading: Reading, above: Reading) -> bool:
+    indent, outer = reading.line.indent, above.line.indent
+    return len(indent) > len(outer) and indent.startswith(outer)
+
+
+def _continued(first: Reading, rest: list[Reading], text: str) -> Reading | None:
+    last = rest[-1].line
+    span = first.line.span.to(last.span)
+    try:
+        node = _parse(text, span, "statement")
+    except (UnexpectedInput, Slip):
+        return None
+    line = replace(first.line, span=span, after=last.after)
+    end = first.line.span.end
+    return Reading(line, node, messages.continued(end, rest[0].line.span, node))

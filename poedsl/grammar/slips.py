@@ -1,0 +1,318 @@
+"""Common slips in the shape of a statement or an expression.
+
+A message says what is wrong; what would be right stands in the fixes and notes.
+"""
+
+from __future__ import annotations
+
+import difflib
+
+from poedsl.grammar import foreign
+from poedsl.grammar.diagnostics import Diagnostic, Edit, Fix, Label
+from poedsl.grammar.foreign import Rule, clip, insert
+from poedsl.grammar.source import Span
+from poedsl.grammar.words import CONSTANTS, KEYWORDS, STATEMENTS, Failure
+
+# Signs in each other's place: `=`, `~`, `:`.
+
+_GIVES = frozenset(("=", ":=", "<-", "=="))
+_FACTORS = frozenset(("exp", "where", "mixture"))
+
+
+def assignment(f: Failure) -> Diagnostic | None:
+    """``c = 3``, ``x = Normal(0, 1)``."""
+    if f.index != 1 or f.first.kind != "name" or f.word.text not in _GIVES:
+        return None
+    name, sign, right = f.first, f.word, f.after
+    tilde = Fix("a factor of a variable's target follows `~`", (Edit(sign.span, "~"),))
+    mend = () if sign.text == "=" else (Edit(sign.span, "="),)
+    let = Fix("a constant is defined by `let`", (insert(name.span.start, "let "), *mend))
+    is_call = right.kind == "name" and f.at(2).text == "("
+    is_factor = is_call and (right.text[0].isupper() or right.text in _FACTORS)
+    return Diagnostic(
+        "P0111",
+        f"`{clip(name.text)} {sign.text} ...` is not a statement",
+        name.span.to(sign.span),
+        fixes=(tilde,) if is_factor else (let, tilde) if is_call else (let,),
+    )
+
+
+def let_sign(f: Failure) -> Diagnostic | None:
+    """``let x ~ A``, ``let x : 3``, ``let x : Real = 3``."""
+    if f.first.text != "let" or f.index != 2 or f.word.text not in ("~", ":"):
+        return None
+    word = f.word
+    if word.text == "~":
+        gap = Edit(Span(f.first.span.start, f.words[1].span.start), "")
+        fix = Fix("a statement with `~` has no keyword", (gap,))
+        message = "`let` defines a constant and has no `~`"
+        return Diagnostic("P0111", message, word.span, fixes=(fix,))
+    equal = next((w for w in f.words if w.text == "="), None)
+    if equal is not None:
+        gap = Edit(Span(word.span.start, equal.span.start), "")
+        fix = Fix("the type follows from the value", (gap,))
+    else:
+        fix = Fix("the value follows `=`", (Edit(word.span, "="),))
+    message = "unexpected `:` after the name of a constant"
+    return Diagnostic("P0111", message, word.span, fixes=(fix,))
+
+
+def value_of_variable(f: Failure) -> Diagnostic | None:
+    """``x : Real = 3``."""
+    declares = f.first.kind == "name" and f.words[1].text == ":"
+    if not declares or f.word.text != "=" or "$END" not in f.accepts:
+        return None
+    start = f.first.span.start
+    type_ = Edit(Span(f.first.span.end, f.word.span.start), " ")
+    return Diagnostic(
+        "P0111",
+        "a variable has no value of its own",
+        f.word.span,
+        fixes=(
+            Fix("an input has a default value", (insert(start, "input "),)),
+            Fix("a constant has a value and no type", (insert(start, "let "), type_)),
+        ),
+    )
+
+
+def only_sign(f: Failure) -> Diagnostic | None:
+    """``expert f(a) : A``, ``x[0] = A``: one sign can stand here, and it is another one."""
+    wanted = {frozenset(("EQUAL",)): "=", frozenset(("TILDE",)): "~"}.get(f.accepts)
+    if f.word.text == "==" and f.wants_operand:  # the parser took the first half for `=`
+        wanted = "="
+    if wanted is None or f.word.text not in ("~", ":", *_GIVES):
+        return None
+    fix = Fix(f"the sign here is `{wanted}`", (Edit(f.word.span, wanted),))
+    return Diagnostic(
+        "P0111", f"`{f.word.text}` in the place of `{wanted}`", f.word.span, fixes=(fix,)
+    )
+
+
+def equals_in_expression(f: Failure) -> Diagnostic | None:
+    """``where(a + b = 3)``."""
+    if f.word.text != "=" or not f.wants_operator or "COMPARE" not in f.accepts:
+        return None
+    return Diagnostic(
+        "P0111",
+        "`=` does not compare",
+        f.word.span,
+        notes=("inside brackets `=` gives an argument by its name: `f(name = value)`",),
+        fixes=(Fix("equality is written `==`", (Edit(f.word.span, "=="),)),),
+    )
+
+
+# Operators.
+
+_COMPARISONS = ("<", "<=", ">", ">=", "==", "!=")
+
+
+def chain(f: Failure) -> Diagnostic | None:
+    """``a < b < c``."""
+    if f.word.text not in _COMPARISONS or not f.wants_operator or "COMPARE" in f.accepts:
+        return None
+    earlier = next((w for w in f.words[f.index - 1 :: -1] if w.text in _COMPARISONS), None)
+    if earlier is None:
+        return None
+    middle = f.source(earlier.span.end, f.before.span.end).strip()
+    edit = insert(f.word.span.start, f"and {middle} ")
+    return Diagnostic(
+        "P0112",
+        "comparisons do not chain",
+        f.word.span,
+        labels=(Label(earlier.span, "the first comparison"),),
+        fixes=(Fix("two comparisons are joined by `and`", (edit,)),),
+    )
+
+
+def tight_not(f: Failure) -> Diagnostic | None:
+    """``a + not b``."""
+    if f.word.text != "not" or not f.wants_operand or "NOT" in f.accepts:
+        return None
+    return Diagnostic(
+        "P0101",
+        f"unexpected `not` after `{f.before.text}`",
+        f.word.span,
+        notes=(f"`not` binds looser than `{f.before.text}`",),
+        fixes=(Fix("brackets make one operand of it: `(not ...)`"),),
+    )
+
+
+# The shapes of statements.
+
+
+def loop_header(f: Failure) -> Diagnostic | None:
+    """``for m in c`` and ``for m in c: x ~ A``."""
+    if f.first.text != "for":
+        return None
+    end = f.words[-1].span.end
+    if f.ended and "COLON" in f.accepts:
+        fix = Fix("a `:` ends the header", (insert(end, ":"),), "safe")
+        header = Span(f.first.span.start, end)
+        return Diagnostic("P0114", "this `for` has no `:` at its end", header, fixes=(fix,))
+    if f.accepts == {"$END"} and f.before.text == ":":
+        edit = Edit(Span(f.before.span.end, f.word.span.start), f"\n{f.indent}    ")
+        fix = Fix("the block is indented below its header", (edit,))
+        span = Span(f.word.span.start, end)
+        return Diagnostic("P0114", "a statement on the line of its `for`", span, fixes=(fix,))
+    return None
+
+
+def input_type(f: Failure) -> Diagnostic | None:
+    """``input x``, ``input x = 3``, ``input x Real``."""
+    if f.first.text != "input" or f.accepts != {"COLON"}:
+        return None
+    name = f.words[1]
+    if f.word.kind == "name" and (f.after.kind == "end" or f.after.text in ("[", "=")):
+        fix = Fix("a `:` separates the name and its type", (insert(name.span.end, " :"),), "safe")
+        message = f"a `:` is missing before `{clip(f.word.text)}`"
+        return Diagnostic("P0117", message, f.word.span, fixes=(fix,))
+    if not f.ended and f.word.text not in _GIVES:
+        return None
+    edit = insert(name.span.end, " : Real")
+    fix = Fix("the type follows the name, such as `: Real`", (edit,), "has-placeholders")
+    message = f"the input `{clip(name.text)}` has no type"
+    return Diagnostic("P0117", message, name.span, fixes=(fix,))
+
+
+def place_without_quotes(f: Failure) -> Diagnostic | None:
+    """``use digits from digits.py:digits``."""
+    if f.first.text != "use" or f.accepts != {"STRING"} or f.ended:
+        return None
+    span = Span(f.word.span.start, f.words[-1].span.end)
+    place = f.source(span.start, span.end)
+    edits = () if '"' in place or "\\" in place else (Edit(span, f'"{place}"'),)
+    fix = Fix("the place is a text in double quotes", edits)
+    return Diagnostic("P0106", "the place after `from` is not in quotes", span, fixes=(fix,))
+
+
+def missing_brackets(f: Failure) -> Diagnostic | None:
+    """``sample x by anneal``, ``expert e = A``."""
+    if f.accepts != {"LPAR"} or f.before.kind != "name":
+        return None
+    if not f.ended and f.word.text != "=":
+        return None
+    name = f.before
+    fix = Fix("empty brackets serve", (insert(name.span.end, "()"),), "safe")
+    return Diagnostic(
+        "P0101", f"`{clip(name.text)}` has no brackets after it", name.span, fixes=(fix,)
+    )
+
+
+def statement(f: Failure) -> Diagnostic | None:
+    """A line that does not begin like a statement."""
+    word = f.word
+    if f.index == 0:
+        if word.kind == "keyword" and word.text not in (*CONSTANTS, "not"):
+            return _unknown_statement(f)
+        alone = word.kind in ("number", "text", "keyword") or word.text in ("(", "[", "-", "+")
+        return _expression_alone(f) if alone else None
+    if f.index != 1 or f.first.kind != "name" or word.text == ",":
+        return None
+    if word.kind in ("sign", "end") or word.text in ("and", "or"):
+        return _expression_alone(f)
+    return _unknown_statement(f)
+
+
+_STATEMENTS_NOTE = (
+    "a statement is `name ~ ...` or `name : Type`, or begins with "
+    + ", ".join(f"`{w}`" for w in STATEMENTS[:-1])
+    + f" or `{STATEMENTS[-1]}`"
+)
+
+
+def _unknown_statement(f: Failure) -> Diagnostic:
+    word = f.first
+    near = difflib.get_close_matches(word.text.lower(), STATEMENTS, n=1, cutoff=0.6)
+    fixes: tuple[Fix, ...] = ()
+    if near and word.text not in KEYWORDS:
+        text = f"there is a keyword with a similar name: `{near[0]}`"
+        fixes = (Fix(text, (Edit(word.span, near[0]),)),)
+    message = f"`{clip(word.text)}` does not begin a statement"
+    return Diagnostic("P0116", message, word.span, notes=(_STATEMENTS_NOTE,), fixes=fixes)
+
+
+def _expression_alone(f: Failure) -> Diagnostic:
+    start = f.first.span.start
+    tilde = next((i for i, w in enumerate(f.words) if w.text == "~"), 0)
+    if tilde:
+        target = Span(start, f.words[tilde - 1].span.end)
+        note = "the target is a variable or a part of one: `x ~ ...`, `x[region] ~ ...`"
+        return Diagnostic("P0116", "this cannot be the target of `~`", target, notes=(note,))
+    span = Span(start, f.words[-1].span.end)
+    message = "an expression alone is not a statement"
+    return Diagnostic("P0116", message, span, notes=(_STATEMENTS_NOTE,))
+
+
+# Expressions side by side, commas and `for` where they join nothing.
+
+
+def side_by_side(f: Failure) -> Diagnostic | None:
+    """``f(a b)``, ``A B``, ``2(x + 1)``."""
+    word = f.word
+    starts = word.kind in ("name", "number", "text") or word.text in ("(", *CONSTANTS)
+    if not f.wants_operator or not starts:
+        return None
+    if word.text == "(" and f.at(-2).text == ".":
+        note = "what follows `.` is a part of a value and takes no arguments"
+        return Diagnostic("P0101", "only a name can be called", f.before.span, notes=(note,))
+    at = f.before.span.end
+    if "COMMA" in f.accepts and word.text != "(":
+        what, fix = "`,`", Fix("two items of a row are separated by `,`", (insert(at, ","),))
+    else:
+        gap = Edit(Span(at, word.span.start), " * ")
+        what, fix = "operator", Fix("products are written with `*`", (gap,))
+    article = "an" if what == "operator" else "a"
+    message = f"{article} {what} is missing before {word}"
+    return Diagnostic("P0103", message, word.span, fixes=(fix,))
+
+
+def loose_comma(f: Failure) -> Diagnostic | None:
+    """``let a = 1, 2``, ``(a, b)``, ``f(a,, b)``, ``x, y ~ A``."""
+    if f.word.text != ",":
+        return None
+    span = f.word.span
+    if f.wants_operand and f.before.text in (",", "(", "["):
+        fix = Fix("one comma is enough", (Edit(span, ""),))
+        return Diagnostic("P0101", "nothing stands before this `,`", span, fixes=(fix,))
+    if f.wants_operator:
+        note = "lists are written in square brackets: `[a, b]`"
+    elif f.index == 1:
+        note = "each variable has a statement of its own"
+    else:
+        return None
+    here = "nothing here is separated by commas"
+    return Diagnostic("P0101", "unexpected `,`", span, here=here, notes=(note,))
+
+
+def comprehension(f: Failure) -> Diagnostic | None:
+    """``[m for m in c]``, ``f(a for m in c, b)``, ``f(a for m in c if d)``."""
+    if not f.wants_operator:
+        return None
+    if f.word.text == "for":
+        note = "`for` makes all the arguments of a call: `mixture(Normal(m, 1) for m in c)`"
+        return Diagnostic("P0101", "unexpected keyword `for`", f.word.span, notes=(note,))
+    if f.word.text in (",", "if") and any(w.text == "for" for w in f.words[1 : f.index]):
+        note = "nothing follows the list of a `for` in brackets: `f(... for m in c)`"
+        return Diagnostic("P0101", f"unexpected {f.word}", f.word.span, notes=(note,))
+    return None
+
+
+#: In order: the first that answers speaks.
+RULES: tuple[Rule, ...] = (
+    assignment,
+    let_sign,
+    value_of_variable,
+    only_sign,
+    *foreign.RULES,
+    loop_header,
+    input_type,
+    place_without_quotes,
+    missing_brackets,
+    tight_not,
+    chain,
+    equals_in_expression,
+    statement,
+    comprehension,
+    side_by_side,
+    loose_comma,
+)

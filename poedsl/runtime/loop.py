@@ -1,0 +1,317 @@
+"""Algorithm 1 of Zhang et al., made exact: the loop that anneals particles from noise to data."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+from poedsl.runtime import kernels, moves
+from poedsl.runtime.noise import Noise
+from poedsl.runtime.options import Options
+from poedsl.runtime.path import FlowPath, Interval, Stage
+from poedsl.runtime.records import Outcome, StageRecord
+from poedsl.runtime.resampling import effective_size, systematic
+from poedsl.runtime.state import Evaluation, Particles
+from poedsl.runtime.target import Target
+
+
+@dataclass(slots=True)
+class Annealer:
+    """One run: what it aims at, how, and the population as it stands.
+
+    Attributes:
+        banked: log evidence of each swarm up to its last resampling.
+        sizes: step size of the kernel, for each swarm.
+        genealogy: the ancestors after every stage.
+    """
+
+    target: Target
+    path: FlowPath
+    options: Options
+    noise: Noise
+    particles: Particles = field(init=False)
+    banked: Float[Tensor, " S"] = field(init=False)
+    sizes: Float[Tensor, "S 1"] = field(init=False)
+    genealogy: list[Int[Tensor, " L"]] = field(default_factory=list)
+    outcome: Outcome = Outcome.COMPLETED
+    warnings: list[str] = field(default_factory=list)
+
+    def run(self) -> Iterator[StageRecord]:
+        """The loop. Each stage is reported when it is done; the population is in ``particles``."""
+        clock = time.perf_counter()
+        self.start(self.path.stages[0])
+        before = self.log_evidence()
+        yield self.record(self.path.stages[0], clock, before, self.ess(), False, None, 1)
+        for stage, step in zip(self.path.stages[1:], self.path.intervals, strict=True):
+            clock = time.perf_counter()
+            self.move(stage, step)
+            self.bury(stage)
+            if self.outcome is not Outcome.COMPLETED:
+                return
+            ess, evidence = self.ess(), self.log_evidence()
+            resampled = self.resample(stage)
+            acceptance = self.kernel(stage)
+            evaluations = self.evaluations(stage)
+            gain, before = evidence - before, evidence
+            yield self.record(stage, clock, gain, ess, resampled, acceptance, evaluations)
+
+    # The steps of the box, in its order.
+
+    def start(self, stage: Stage) -> None:
+        """X ~ p_T = N(0, I / W), weighed where the experts' own p_T is known."""
+        o, noise, w = self.options, self.noise, self.path.exponents
+        count, width = noise.size * noise.swarms, self.target.space.size
+        device = noise.device
+        x = noise.normal(width, stage.t, "start") / w.sqrt()
+        at = self.target.evaluate(x, stage)
+        log_start = self.path.log_normaliser(width)
+        log_weights = torch.full((count,), log_start, dtype=torch.float64, device=device)
+        if o.correct == "ais":
+            assert at.log_density is not None
+            log_normal = 0.5 * (w.double().expand(width) / (2 * math.pi)).log().sum()
+            square = (w * x.square()).sum(-1).double()
+            log_weights = at.log_density.double() + 0.5 * square - log_normal
+        slots = torch.arange(count, device=device)
+        zeros = torch.zeros(count, dtype=torch.float64, device=device)
+        self.particles = Particles(x, log_weights, zeros, zeros, slots, at)
+        self.banked = torch.zeros(noise.swarms, dtype=torch.float64, device=device)
+        self.sizes = torch.full((noise.swarms, 1), o.kernel_size, device=device)
+        self.genealogy.append(slots)
+
+    def move(self, stage: Stage, step: Interval) -> None:
+        """X <- move(x); log w += correction; log w += potential."""
+        old, p, o = self.evaluated(stage.t + 1), self.particles, self.options
+        moved = self.moved(p.x, old, stage, step)
+        known = self.target.terminal or stage.sigma > 0
+        new = self.target.evaluate(moved.x, stage) if known else None
+        increment = self.correction(p.x, old, moved, new, step).double()
+        guide = p.carried
+        if self.target.guides:
+            counted = self.target.exact(moved.x) if new is None else new.guide
+            assert counted is not None
+            guide = counted.double()
+        judged = p.judged
+        if self.target.judges:
+            end = moved.x if new is None else self.target.endpoint(moved.x, new, stage)
+            judged = self.target.judge(end, final=stage.t == 1).double()
+        increment = increment + (guide - p.carried) + (judged - p.judged)
+        self.particles = replace(
+            p,
+            x=moved.x,
+            at=new,
+            log_weights=p.log_weights + increment,
+            carried=guide,
+            judged=judged,
+        )
+
+    def moved(
+        self, x: Float[Tensor, "L D"], at: Evaluation, stage: Stage, step: Interval
+    ) -> moves.Moved:
+        match self.options.move:
+            case "none":
+                return moves.Moved(x)
+            case "ode":
+                return moves.ode(x, at, step)
+            case _:
+                noise = self.noise.normal(x.shape[-1], stage.t, "move")
+                last = stage.sigma == 0 and not self.target.terminal
+                return moves.sde(x, at, step, noise, self.options.eta, last=last)
+
+    def correction(
+        self,
+        x: Float[Tensor, "L D"],
+        old: Evaluation,
+        moved: moves.Moved,
+        new: Evaluation | None,
+        step: Interval,
+    ) -> Float[Tensor, " L"]:
+        """None | FKC | AIS, and what following the rewards' gradient owes."""
+        if self.options.correct == "ais":
+            assert new is not None
+            return moves.ais_ratio(x, old, moved.x, new, moved.noise, step)
+        twist = x.new_zeros(len(x)) if moved.twist is None else moved.twist
+        if self.options.correct == "none":
+            return twist
+        rate = moves.fkc_rate(x, old, self.path.exponents)
+        if new is not None:
+            rate = 0.5 * (rate + moves.fkc_rate(moved.x, new, self.path.exponents))
+        return twist + moves.clipped(step.log_alpha * rate, self.options.clip)
+
+    def resample(self, stage: Stage) -> bool:
+        """If the rule says so: everything a particle carries, in one gather; bank the evidence."""
+        p, swarms = self.particles, self.noise.swarms
+        log_weights = p.log_weights.view(swarms, -1)
+        due = self.due(stage, log_weights)
+        if not bool(due.any()):
+            self.genealogy.append(p.ancestors)
+            return False
+        chosen = systematic(log_weights, self.noise.shared(stage.t, "resample"))
+        same = torch.arange(self.noise.size, device=p.x.device).expand_as(chosen)
+        local = torch.where(due[:, None], chosen, same)
+        offset = self.noise.size * torch.arange(swarms, device=p.x.device)[:, None]
+        index = (local + offset).flatten()
+        self.banked = torch.where(due, self.banked + log_mean(log_weights), self.banked)
+        fresh = torch.where(due[:, None], 0.0, log_weights).flatten()
+        self.particles = replace(p.gather(index), log_weights=fresh)
+        self.genealogy.append(self.particles.ancestors)
+        return True
+
+    def due(self, stage: Stage, log_weights: Float[Tensor, "S n"]) -> Bool[Tensor, " S"]:
+        """Which swarms resample now; at the end also those with particles of weight zero."""
+        rule = self.options.resample
+        alive = torch.isfinite(log_weights).any(-1)
+        if rule is None:
+            return torch.zeros_like(alive)
+        due = effective_size(log_weights) < rule.below * log_weights.shape[-1]
+        if rule.always or stage.t in rule.stages:
+            due = torch.ones_like(due)
+        if stage.t == 1:
+            due = due | torch.isinf(log_weights).any(-1)
+        return due & alive
+
+    def kernel(self, stage: Stage) -> float | None:
+        """K times x <- kernel_t(x); the mean acceptance, where there is one."""
+        o, width, w = self.options, self.target.space.size, self.path.exponents
+        usable = self.target.terminal or stage.sigma > 0
+        if o.kernel == "none" or not usable or (o.kernel == "langevin" and stage.sigma == 0):
+            return None
+        per_swarm = self.noise.size
+
+        def evaluate(x: Float[Tensor, "L D"]) -> Evaluation:
+            return self.target.evaluate(x, stage)
+
+        accepted: list[float] = []
+        normals, uniforms = self.noise.proposals(width, stage.t, o.kernel_steps)
+        for noise, uniform in zip(normals, uniforms, strict=True):
+            size = (
+                self.sizes if len(self.sizes) == 1 else self.sizes.repeat_interleave(per_swarm, 0)
+            )
+            if o.kernel == "langevin":
+                size = size * stage.sigma**2 / w
+                self.particles = kernels.langevin(self.particles, evaluate, noise, size)
+                continue
+            self.particles, chance = kernels.mala(self.particles, evaluate, noise, uniform, size)
+            accepted.append(float(chance.mean()))
+            if o.adapt:
+                self.sizes = kernels.adapted(self.sizes, chance)
+        if self.target.guides:
+            guide = self.evaluated(stage.t).guide
+            assert guide is not None
+            self.particles = replace(self.particles, carried=guide.double())
+        return sum(accepted) / len(accepted) if accepted else None
+
+    # What the steps above lean on.
+
+    def evaluated(self, t: int) -> Evaluation:
+        """The experts at the particles, evaluated where they are not yet."""
+        if self.particles.at is None:
+            stage = self.path.stages[len(self.path.stages) - t]
+            at = self.target.evaluate(self.particles.x, stage)
+            self.particles = replace(self.particles, at=at)
+        assert self.particles.at is not None
+        return self.particles.at
+
+    def evaluations(self, stage: Stage) -> int:
+        """Evaluations of all experts that this stage took (Zhang et al., E.1)."""
+        if stage.sigma == 0 and not self.target.terminal:
+            return 0
+        idle = self.options.kernel == "none" or (
+            self.options.kernel == "langevin" and stage.sigma == 0
+        )
+        return 1 if idle else 1 + self.options.kernel_steps
+
+    def bury(self, stage: Stage) -> None:
+        """Particles that are not finite get weight zero, with a warning that names the factor."""
+        p = self.particles
+        if math.isfinite(float(p.x.sum() + p.log_weights.sum())):
+            return
+        lost = (
+            torch.isnan(p.log_weights) | (p.log_weights == math.inf) | ~torch.isfinite(p.x).all(-1)
+        )
+        if bool(lost.any()):
+            self.warnings.append(self.blame(lost, stage))
+            at = None if p.at is None else p.at.where(~lost, _zeros(p.at))
+            self.particles = replace(
+                p,
+                x=torch.where(lost[:, None], 0.0, p.x),
+                at=at,
+                log_weights=torch.where(lost, -math.inf, p.log_weights),
+                carried=torch.where(lost, 0.0, p.carried),
+                judged=torch.where(lost, 0.0, p.judged),
+            )
+        if not bool(torch.isfinite(self.particles.log_weights).any()):
+            self.outcome = Outcome.NOT_FINITE if bool(lost.all()) else Outcome.NO_WEIGHT
+
+    def blame(self, lost: Bool[Tensor, " L"], stage: Stage) -> str:
+        count = f"{int(lost.sum())}/{len(lost)} particles at stage {stage.t}"
+        for name, place, bad in self.target.faults(self.particles.x[lost], stage):
+            if bad:
+                return f"{name} at {place} is not finite for {count}"
+        return f"the weights are not finite for {count}"
+
+    def ess(self) -> float:
+        """Effective sample size of the whole population, resampled or not."""
+        return float(effective_size(self.total_log_weights()))
+
+    def total_log_weights(self) -> Float[Tensor, " L"]:
+        """Weights comparable between swarms: what each banked, and what it has gathered since."""
+        own = self.particles.log_weights.view(self.noise.swarms, -1)
+        return (own + self.banked[:, None]).flatten()
+
+    def swarm_evidence(self) -> Float[Tensor, " S"]:
+        own = self.particles.log_weights.view(self.noise.swarms, -1)
+        return self.banked + log_mean(own)
+
+    def log_evidence(self) -> float:
+        """Log of the mean of the swarms' evidence, in the coordinates of the path."""
+        return float(log_mean(self.swarm_evidence()[None])[0])
+
+    def record(
+        self,
+        stage: Stage,
+        clock: float,
+        increment: float,
+        ess: float,
+        resampled: bool,
+        acceptance: float | None,
+        evaluations: int,
+    ) -> StageRecord:
+        p = self.particles
+        finite = p.log_weights[torch.isfinite(p.log_weights)]
+        rewards = None
+        if self.target.tilts:
+            cut = torch.tensor([0.05, 0.5, 0.95], dtype=torch.float64, device=p.x.device)
+            found = (p.carried + p.judged).nan_to_num(neginf=-1e300)
+            rewards = tuple(float(q) for q in torch.quantile(found, cut))
+        return StageRecord(
+            t=stage.t,
+            beta=stage.beta,
+            ess=ess,
+            unique_ancestors=int(torch.bincount(p.ancestors, minlength=len(p.x)).count_nonzero()),
+            acceptance=acceptance,
+            nfe=evaluations,
+            seconds=time.perf_counter() - clock,
+            log_evidence_increment=increment,
+            resampled=resampled,
+            weight_variance=float(finite.var(correction=0)) if len(finite) else 0.0,
+            rewards=rewards,
+            step_size=float(self.sizes.mean()) if self.options.kernel != "none" else None,
+        )
+
+
+def log_mean(log_values: Float[Tensor, "S n"]) -> Float[Tensor, " S"]:
+    """Log of the mean of the exponentials of each row."""
+    return torch.logsumexp(log_values, -1) - math.log(log_values.shape[-1])
+
+
+def _zeros(at: Evaluation) -> Evaluation:
+    def zero(value: Tensor | None) -> Tensor | None:
+        return None if value is None else torch.zeros_like(value)
+
+    return Evaluation(**{name: zero(getattr(at, name)) for name in Evaluation.__slots__})  # type: ignore[arg-type]

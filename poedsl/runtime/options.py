@@ -1,0 +1,81 @@
+"""The options of a plan, as the loop reads them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from poedsl.compiler.plan import PlanSpec
+from poedsl.compiler.terms import Apply, Const, Ref, Term
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """When to resample: below a share of the population in ESS, at given stages, or always."""
+
+    below: float = 0.0
+    stages: frozenset[int] = frozenset()
+    always: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """Particles are those of one swarm; ``eta`` is the square root of the share of the path's own noise in a move."""
+
+    particles: int
+    swarms: int
+    steps: int
+    move: Literal["none", "ode", "sde"]
+    eta: float
+    kernel: Literal["none", "langevin", "mala"]
+    kernel_steps: int
+    kernel_size: float
+    adapt: bool
+    correct: Literal["none", "fkc", "ais"]
+    clip: float | None
+    resample: Rule | None
+    keep: Literal["best", "all", "weighted"]
+
+    @classmethod
+    def of(cls, plan: PlanSpec) -> Options:
+        move, kernel = _form(plan.option("move")), _form(plan.option("kernel"))
+        correct, resample = _form(plan.option("correct")), _form(plan.option("resample"))
+        when = resample.pop("when", None)
+        total, swarms = _constant(plan.option("particles")), _constant(plan.option("swarms"))
+        return cls(
+            particles=total // swarms,
+            swarms=swarms,
+            steps=_constant(plan.option("steps")),
+            move=move["form"],
+            eta=float(move.get("noise", 1.0)),
+            kernel=kernel["form"],
+            kernel_steps=kernel.get("steps", 0),
+            kernel_size=float(kernel.get("size", 1.0)),
+            adapt=kernel.get("adapt", False),
+            correct=correct["form"],
+            clip=correct.get("clip"),
+            resample=None if resample["form"] == "none" else _rule(when),
+            keep=_form(plan.option("keep"))["form"],
+        )
+
+
+def _constant(term: Term) -> Any:
+    assert isinstance(term, Const)
+    return term.value
+
+
+def _form(term: Term) -> dict[str, Any]:
+    assert isinstance(term, Apply)
+    arguments = {k: v.value if isinstance(v, Const) else v for k, v in term.kwargs}
+    return {"form": term.function, **arguments}
+
+
+def _rule(term: Term) -> Rule:
+    match term:
+        case Ref("always"):
+            return Rule(always=True)
+        case Apply("at", args):
+            return Rule(stages=frozenset(_constant(a) for a in args))
+        case Apply("<", (_, limit)):
+            return Rule(below=_constant(limit))
+    raise ValueError(f"not a rule for resampling: {term}")

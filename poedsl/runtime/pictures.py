@@ -1,0 +1,146 @@
+"""What a variable looks like to a person: a grid of pictures, a scatter over the target's contours, a histogram."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from poedsl.runtime.prepare import prepare
+from poedsl.runtime.result import Result, keeps_best
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+#: Height and width, in pixels, that a small picture is enlarged to.
+SHOWN = 160
+
+
+def draw(result: Result, folder: Path) -> list[str]:
+    """Write the pictures of every variable to a folder; their names.
+
+    Raises:
+        ImportError: matplotlib is not installed, which scatters and histograms need.
+    """
+    names: list[str] = []
+    for variable in result.plan.variables:
+        shape = tuple(result.particles[variable.name].shape[1:])
+        if variable.type.name == "Image":
+            names += _pictures(result, variable.name, folder)
+        elif math.prod(shape) == 2:
+            names.append(_scatter(result, variable.name, folder))
+        else:
+            names.append(_histograms(result, variable.name, folder))
+    return names
+
+
+def _pictures(result: Result, name: str, folder: Path) -> list[str]:
+    """A grid with the best first and a frame around it, and each picture on its own."""
+    from PIL import Image
+
+    particles = result.particles[name].clamp(0, 1).cpu()
+    ranking = result.scores if keeps_best(result.plan) else result.log_weights
+    order = ranking.cpu().argsort(descending=True).tolist()
+    size = max(1, round(SHOWN / max(particles.shape[-2:])))
+    tiles = [
+        _tile(particles[i]).resize(_times(particles, size), Image.Resampling.NEAREST) for i in order
+    ]
+    columns = math.ceil(math.sqrt(len(tiles)))
+    width, height, gap = tiles[0].width, tiles[0].height, 8
+    grid = Image.new(
+        "RGB",
+        (columns * (width + gap) + gap, math.ceil(len(tiles) / columns) * (height + gap) + gap),
+        "white",
+    )
+    if keeps_best(result.plan):
+        grid.paste("#d95f02", (gap // 2, gap // 2, width + gap + gap // 2, height + gap + gap // 2))
+    for k, tile in enumerate(tiles):
+        row, column = divmod(k, columns)
+        grid.paste(tile, (gap + column * (width + gap), gap + row * (height + gap)))
+    grid.save(folder / f"{name}.png")
+    for rank, index in enumerate(order[:64]):
+        _tile(particles[index]).save(folder / f"{name}-{rank:03d}.png")
+    return [f"{name}.png"]
+
+
+def _times(particles: Tensor, size: int) -> tuple[int, int]:
+    height, width = particles.shape[-2:]
+    return width * size, height * size
+
+
+def _tile(picture: Float[Tensor, "C H W"]) -> Any:
+    from PIL import Image
+
+    pixels = (picture * 255).round().byte().numpy()
+    return Image.fromarray(pixels[0] if len(pixels) == 1 else pixels.transpose(1, 2, 0))
+
+
+def _axes(title: str) -> tuple[Any, Axes]:
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(6.4, 6), layout="constrained")
+    FigureCanvasAgg(figure)
+    axes = figure.add_subplot()
+    axes.set_title(title)
+    return figure, axes
+
+
+def _scatter(result: Result, name: str, folder: Path) -> str:
+    """Unweighted draws over the contours of the target's log density, where it has one."""
+    points = result.sample(min(len(result.log_weights), 2000))[name].flatten(1).cpu().numpy()
+    figure, axes = _axes(result.plan.program)
+    low, high = points.min(0), points.max(0)
+    middle, half = (low + high) / 2, 0.6 * float((high - low).max()) + 1e-6
+    ticks = [np.linspace(m - half, m + half, 160) for m in middle]
+    values = _log_target(result, name, ticks)
+    if values is not None:
+        top = np.nanmax(values)
+        levels = top - np.array([8, 6, 4.5, 3, 2, 1, 0.3])
+        axes.contourf(*ticks, values, levels=[*levels, top + 1e-6], cmap="Blues", alpha=0.55)
+    axes.scatter(points[:, 0], points[:, 1], s=4, color="#d95f02", alpha=0.5, linewidths=0)
+    axes.set_xlim(middle[0] - half, middle[0] + half)
+    axes.set_ylim(middle[1] - half, middle[1] + half)
+    axes.set_aspect("equal")
+    axes.set_xlabel(f"{name}[0]")
+    axes.set_ylabel(f"{name}[1]")
+    figure.savefig(folder / f"{name}.png", dpi=110)
+    return f"{name}.png"
+
+
+def _log_target(result: Result, name: str, ticks: list[Any]) -> Any:
+    """The log target on a grid, (rows, columns); None where a factor has no density."""
+    target, path = prepare(result.plan, 1, torch.device("cpu"))
+    del path
+    if not target.has_density or len(result.plan.variables) > 1:
+        return None
+    first, second = (torch.tensor(t, dtype=torch.float32) for t in ticks)
+    grid = torch.stack(torch.meshgrid(first, second, indexing="xy"), -1).view(-1, 2)
+    z = (grid - target.space.loc) / target.space.scale
+    values = target.log_values(z)
+    exponents = {a.name: a.exponent for a in target.anchors} | {
+        t.name: t.exponent for t in target.tilts
+    }
+    total = torch.stack([exponents[n] * v for n, v in values.items()]).sum(0)
+    shown: Any = total.view(len(second), len(first)).numpy()
+    return np.where(np.isfinite(shown), shown, -1e30)
+
+
+def _histograms(result: Result, name: str, folder: Path) -> str:
+    """A weighted histogram of each component, the first sixteen of them."""
+    values = result.particles[name].flatten(1).cpu().numpy()
+    weights = result.log_weights.exp().cpu().numpy()
+    figure, axes = _axes(result.plan.program)
+    for k in range(min(values.shape[1], 16)):
+        label = name if values.shape[1] == 1 else f"{name}[{k}]"
+        axes.hist(
+            values[:, k], bins=60, weights=weights, histtype="step", density=True, label=label
+        )
+    axes.legend()
+    figure.savefig(folder / f"{name}.png", dpi=110)
+    return f"{name}.png"

@@ -1,0 +1,57 @@
+"""What a run says of itself: a record a stage, and how it ended."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+
+
+class Outcome(Enum):
+    """How a run ended; the text holds the remedy."""
+
+    COMPLETED = "the run completed"
+    NO_WEIGHT = (
+        "all particles have weight zero: no particle satisfies every condition; "
+        "use more particles, or widen the conditions"
+    )
+    NOT_FINITE = (
+        "an expert was not finite for any particle; the warnings name it: "
+        "check its inputs, or use more steps"
+    )
+
+    @property
+    def ok(self) -> bool:
+        return self is Outcome.COMPLETED
+
+
+@dataclass(frozen=True, slots=True)
+class StageRecord:
+    """One stage of a run.
+
+    Attributes:
+        t: its number, steps + 1 (noise) to 1 (data).
+        beta: the share of signal in the variance.
+        ess: effective sample size before resampling, in particles.
+        unique_ancestors: how many particles of the start have descendants.
+        acceptance: of the kernel, mean over particles and steps; None where it accepts all.
+        nfe: evaluations of all experts in this stage, each over all particles.
+        seconds: wall time.
+        log_evidence_increment: what this stage added to the log evidence.
+        resampled: whether any swarm was resampled.
+        weight_variance: of the log-weights of living particles after resampling.
+        rewards: 5 %, 50 % and 95 % quantiles of the reward counted so far; None without rewards.
+        step_size: of the kernel, mean over swarms.
+    """
+
+    t: int
+    beta: float
+    ess: float
+    unique_ancestors: int
+    acceptance: float | None
+    nfe: int
+    seconds: float
+    log_evidence_increment: float
+    resampled: bool
+    weight_variance: float
+    rewards: tuple[float, ...] | None
+    step_size: float | None

@@ -1,0 +1,99 @@
+"""The run in words: a table of stages, where it was narrow, and what would help."""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Iterator
+
+from poedsl.runtime.options import Options
+from poedsl.runtime.records import StageRecord
+from poedsl.runtime.result import Result, keeps_best
+
+_COLUMNS = ("stage", "beta", "ESS", "ancestors", "acceptance", "log Z +", "seconds", "")
+
+
+def summary(result: Result) -> list[tuple[str, str]]:
+    """What a person wants to know first, as names and values."""
+    options = Options.of(result.plan)
+    lines = [
+        ("outcome", result.outcome.value),
+        ("particles", f"{len(result.log_weights)}, effective {result.ess:.0f}"),
+        ("log evidence", _evidence(result)),
+        ("evaluations", f"{result.nfe} of all experts, over all particles"),
+        ("time", f"{sum(s.seconds for s in result.stages):.2f} s"),
+        ("seed", str(result.seed)),
+    ]
+    if keeps_best(result.plan) and result.outcome.ok:
+        lines.append(
+            ("best", f"particle {result.best_index}, score {float(result.scores.max()):.4g}")
+        )
+    if options.swarms > 1:
+        lines.append(("swarms", str(options.swarms)))
+    return lines
+
+
+def _evidence(result: Result) -> str:
+    if result.log_evidence is None:
+        return f"none: {result.evidence_reason}"
+    if result.log_evidence_se is None:
+        return f"{result.log_evidence:.4f}"
+    return f"{result.log_evidence:.4f} +- {result.log_evidence_se:.4f}"
+
+
+def bottleneck(stage: StageRecord, particles: int) -> str:
+    """Where a stage was narrow, and the remedy."""
+    if stage.ess < 0.1 * particles:
+        return "narrow: more steps, or more particles"
+    if stage.acceptance is not None and stage.acceptance < 0.15:
+        return "kernel stuck: a smaller size"
+    return "resampled" if stage.resampled else ""
+
+
+def rows(result: Result) -> Iterator[tuple[str, ...]]:
+    """The table of stages, a row a stage."""
+    for s in result.stages:
+        yield (
+            str(s.t),
+            f"{s.beta:.3f}",
+            f"{s.ess:.0f}",
+            str(s.unique_ancestors),
+            "" if s.acceptance is None else f"{s.acceptance:.2f}",
+            f"{s.log_evidence_increment:+.3f}",
+            f"{s.seconds:.3f}",
+            bottleneck(s, len(result.log_weights)),
+        )
+
+
+def text_report(result: Result) -> str:
+    """The summary and the table of stages, for a terminal."""
+    head = [f"{name:<13} {value}" for name, value in summary(result)]
+    head += [f"warning: {w}" for w in result.warnings]
+    table = [_COLUMNS, *rows(result)]
+    widths = [max(len(row[i]) for row in table) for i in range(len(_COLUMNS))]
+    lines = [
+        "  ".join(c.rjust(w) for c, w in zip(r[:-1], widths, strict=False)) + f"  {r[-1]}"
+        for r in table
+    ]
+    return "\n".join([*head, "", *(line.rstrip() for line in lines)]) + "\n"
+
+
+def html_report(result: Result, plan_text: str, pictures: list[str]) -> str:
+    """One page without scripts: the picture, the summary, the table and the plan."""
+    esc = html.escape
+    facts = "".join(f"<tr><th>{esc(n)}</th><td>{esc(v)}</td></tr>" for n, v in summary(result))
+    head = "".join(f"<th>{esc(c)}</th>" for c in _COLUMNS)
+    body = "".join(
+        "<tr>" + "".join(f"<td>{esc(c)}</td>" for c in row) + "</tr>" for row in rows(result)
+    )
+    images = "".join(f'<p><img src="{esc(p)}" alt="{esc(p)}"></p>' for p in pictures)
+    warnings = "".join(f"<p class=warning>{esc(w)}</p>" for w in result.warnings)
+    return (
+        "<!doctype html><html lang=en><meta charset=utf-8>"
+        f"<title>{esc(result.plan.program)}</title>"
+        "<style>body{font:15px/1.5 system-ui,sans-serif;max-width:60em;margin:2em auto;padding:0 1em}"
+        "table{border-collapse:collapse}td,th{padding:.15em .7em;text-align:right;border-bottom:1px solid #ddd}"
+        "table.facts td,table.facts th{text-align:left}img{max-width:100%}.warning{color:#a40}"
+        "pre{background:#f6f6f6;padding:1em;overflow:auto}</style>"
+        f"<h1>{esc(result.plan.program)}</h1>{images}<table class=facts>{facts}</table>{warnings}"
+        f"<h2>Stages</h2><table><tr>{head}</tr>{body}</table><h2>Plan</h2><pre>{esc(plan_text)}</pre></html>\n"
+    )

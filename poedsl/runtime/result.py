@@ -1,0 +1,165 @@
+"""The result of a run: all particles, their weights, the evidence, and what the stages say."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from poedsl.compiler.plan import PlanSpec
+from poedsl.compiler.terms import Apply
+from poedsl.runtime.noise import Noise
+from poedsl.runtime.records import Outcome, StageRecord
+
+if TYPE_CHECKING:
+    import arviz
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What a run found.
+
+    Attributes:
+        plan: the plan that ran, inputs bound.
+        seed: the seed it ran with.
+        particles: a tensor (L, ...) for each variable, in the variable's own units.
+        log_weights: (L,), logsumexp 0; -inf for particles that violate a condition.
+        log_values: for each factor that has one, its own log value at each particle, (L,).
+        log_evidence: log of the integral of the product; None where there is none.
+        log_evidence_se: its standard error, from four swarms or more; else None.
+        evidence_reason: why there is no evidence, or no standard error.
+        stages: one record a stage, from noise to data.
+        ancestors: (T, L), the slot at the start that each particle of a stage descends from.
+        calls: evaluations of each factor, in particles.
+        outcome: how the run ended.
+        warnings: what went wrong on the way.
+    """
+
+    plan: PlanSpec
+    seed: int
+    particles: dict[str, Float[Tensor, L * shape]]
+    log_weights: Float[Tensor, " L"]
+    log_values: dict[str, Float[Tensor, " L"]]
+    log_evidence: float | None
+    log_evidence_se: float | None
+    evidence_reason: str
+    stages: tuple[StageRecord, ...]
+    ancestors: Int[Tensor, "T L"]
+    calls: dict[str, int]
+    outcome: Outcome
+    warnings: tuple[str, ...]
+
+    @property
+    def ess(self) -> float:
+        """Effective sample size of the final weights."""
+        total = torch.logsumexp(2 * self.log_weights, 0)
+        return float((-total).exp()) if torch.isfinite(total) else 0.0
+
+    @property
+    def nfe(self) -> int:
+        """Evaluations of all experts, each over all particles (Zhang et al., E.1)."""
+        return sum(s.nfe for s in self.stages)
+
+    def sample(self, n: int, seed: int = 0) -> dict[str, Float[Tensor, n * shape]]:
+        """Unweighted draws, with replacement, by one uniform: copies of a particle differ by at most one."""
+        from poedsl.runtime.resampling import systematic
+
+        uniform = Noise(seed, 1, 1, torch.device("cpu")).shared(0, "sample")
+        start = (torch.arange(n) + uniform) / n
+        total = torch.softmax(self.log_weights.double().cpu(), 0).cumsum(0)
+        index = torch.searchsorted(total / total[-1], start, right=True)
+        index = index.clamp(max=len(total) - 1)
+        del systematic
+        order = torch.randperm(n, generator=torch.Generator().manual_seed(seed))
+        return {
+            name: x[index.to(x.device)][order.to(x.device)] for name, x in self.particles.items()
+        }
+
+    @property
+    def scores(self) -> Float[Tensor, " L"]:
+        """What `best` ranks by: the total reward; without rewards the log target, else the weight."""
+        rewards = [
+            float_exponent(self.plan, name) * values
+            for name, values in self.log_values.items()
+            if self.plan.factor(name).kind == "reward"
+        ]
+        known = len(self.log_values) == len(self.plan.factors)
+        if rewards:
+            score = torch.stack(rewards).sum(0)
+        elif known:
+            weighted = [float_exponent(self.plan, n) * v for n, v in self.log_values.items()]
+            score = torch.stack(weighted).sum(0)
+        else:
+            score = self.log_weights
+        dead = torch.isinf(self.log_weights)
+        return torch.where(dead, -math.inf, score.to(self.log_weights))
+
+    @property
+    def best_index(self) -> int:
+        """The slot of the highest-scoring particle with weight."""
+        return int(self.scores.argmax())
+
+    def best(self) -> dict[str, Float[Tensor, " *shape"]]:
+        """The highest-scoring particle: by total reward, or by the target's density without rewards."""
+        return {name: x[self.best_index] for name, x in self.particles.items()}
+
+    def report(self) -> str:
+        """The run in words and one table, for a terminal."""
+        from poedsl.runtime.report import text_report
+
+        return text_report(self)
+
+    def to_arviz(self) -> arviz.InferenceData:
+        """ArviZ data: unweighted draws as the posterior, weights and log values beside.
+
+        Raises:
+            ImportError: ArviZ is not installed (``pip install 'poedsl[report]'``).
+        """
+        import arviz
+
+        swarms = _swarms(self.plan)
+        draws = {
+            name: x.cpu().numpy().reshape(swarms, -1, *x.shape[1:])
+            for name, x in self.sample(len(self.log_weights)).items()
+        }
+        weights = self.log_weights.cpu().numpy().reshape(swarms, -1)
+        values = {n: v.cpu().numpy().reshape(swarms, -1) for n, v in self.log_values.items()}
+        attributes: dict[str, Any] = {
+            "program": self.plan.program,
+            "plan_hash": self.plan.hash,
+            "seed": self.seed,
+        }
+        if self.log_evidence is not None:
+            attributes["log_evidence"] = self.log_evidence
+        return arviz.from_dict(
+            posterior=draws,
+            sample_stats={"log_weight": weights, **{f"log_{n}": v for n, v in values.items()}},
+            attrs=attributes,
+        )
+
+
+def float_exponent(plan: PlanSpec, name: str) -> float:
+    """A factor's exponent once the inputs are bound."""
+    from poedsl.runtime.evaluate import Environment, evaluate
+    from poedsl.runtime.prepare import bound_tensor
+
+    cpu = torch.device("cpu")
+    numeric = {i.name for i in plan.inputs if i.type.is_numeric}
+    values = {n: bound_tensor(v, cpu) for n, v in plan.bindings if n in numeric and v is not None}
+    return float(evaluate(plan.factor(name).exponent, Environment(values, {}, cpu)))
+
+
+def _swarms(plan: PlanSpec) -> int:
+    from poedsl.runtime.options import Options
+
+    return Options.of(plan).swarms
+
+
+def keeps_best(plan: PlanSpec) -> bool:
+    """Whether the best particle is what a person is shown first."""
+    keep = plan.option("keep")
+    return isinstance(keep, Apply) and keep.function == "best"

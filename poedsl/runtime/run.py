@@ -1,0 +1,174 @@
+"""A bound plan and a seed to a result, at once or stage by stage."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from poedsl.compiler.plan import PlanSpec
+from poedsl.grammar.diagnostics import Diagnostic, PoeError
+from poedsl.runtime.loop import Annealer
+from poedsl.runtime.noise import Noise
+from poedsl.runtime.options import Options
+from poedsl.runtime.path import FlowPath
+from poedsl.runtime.prepare import prepare
+from poedsl.runtime.records import Outcome, StageRecord
+from poedsl.runtime.result import Result
+from poedsl.runtime.target import Target
+
+
+@dataclass(frozen=True, slots=True)
+class StageView:
+    """A stage as it is done, for progress and user interfaces.
+
+    Attributes:
+        record: what the stage says of itself.
+        total: how many stages there are.
+        particles: each variable, (L, ...); ``endpoints`` the predicted ends of their paths.
+        log_weights: (L,), not normalised.
+    """
+
+    record: StageRecord
+    total: int
+    particles: dict[str, Float[Tensor, L * shape]]
+    endpoints: dict[str, Float[Tensor, L * shape]]
+    log_weights: Float[Tensor, " L"]
+
+
+class Run:
+    """One run of a plan whose inputs are all bound.
+
+    Raises:
+        PoeError: the device does not exist, or the plan cannot be prepared.
+    """
+
+    def __init__(self, plan: PlanSpec, seed: int, device: str, microbatch: int | None) -> None:
+        self.plan, self.seed = plan, seed
+        self.options = Options.of(plan)
+        place = find_device(device)
+        self.target, self.path = prepare(plan, self.options.steps, place)
+        self.target.microbatch = microbatch
+        self.target.squares = self.options.correct == "fkc"
+        noise = Noise(seed, self.options.swarms, self.options.particles, place)
+        self.annealer = Annealer(self.target, self.path, self.options, noise)
+        self.records: list[StageRecord] = []
+
+    def stages(self) -> Iterator[StageRecord]:
+        """Run, a record at a time."""
+        followed = bool(self.target.guides)
+        with torch.no_grad() if followed else torch.inference_mode():
+            for record in self.annealer.run():
+                self.records.append(record)
+                yield record
+
+    def view(self, record: StageRecord) -> StageView:
+        p, space = self.annealer.particles, self.target.space
+        stage = self.path.stages[len(self.path.stages) - record.t]
+        endpoint = p.x if p.at is None else self.target.endpoint(p.x, p.at, stage)
+        return StageView(
+            record,
+            len(self.path.stages),
+            space.values(p.x),
+            space.values(endpoint),
+            self.annealer.total_log_weights(),
+        )
+
+    def result(self) -> Result:
+        """What the finished run found."""
+        a, p = self.annealer, self.annealer.particles
+        log_weights = a.total_log_weights()
+        if a.outcome.ok:
+            log_weights = log_weights - torch.logsumexp(log_weights, 0)
+        evidence, error, reason = _evidence(a, self.target, self.path)
+        return Result(
+            plan=self.plan,
+            seed=self.seed,
+            particles=self.target.space.values(p.x),
+            log_weights=log_weights,
+            log_values=self.target.log_values(p.x),
+            log_evidence=evidence,
+            log_evidence_se=error,
+            evidence_reason=reason,
+            stages=tuple(self.records),
+            ancestors=torch.stack(a.genealogy),
+            calls=dict(self.target.calls),
+            outcome=a.outcome,
+            warnings=tuple(a.warnings),
+        )
+
+
+def run(
+    plan: PlanSpec,
+    seed: int = 0,
+    device: str = "cpu",
+    microbatch: int | None = None,
+    observe: Callable[[StageRecord, int], None] | None = None,
+) -> Result:
+    """Run a bound plan to its end.
+
+    Args:
+        observe: is called with each stage's record and the number of stages; it cannot change the run.
+    """
+    job = Run(plan, seed, device, microbatch)
+    for record in job.stages():
+        if observe is not None:
+            observe(record, len(job.path.stages))
+    return job.result()
+
+
+def find_device(name: str) -> torch.device:
+    """The device of a name.
+
+    Raises:
+        PoeError: there is no such device on this machine.
+    """
+    here = ["cpu"]
+    here += [f"cuda:{i}" for i in range(torch.cuda.device_count())]
+    here += ["mps"] if torch.backends.mps.is_available() else []
+    try:
+        device = torch.device(name)
+    except RuntimeError:
+        device = None
+    full = (
+        f"{device.type}:{device.index or 0}"
+        if device is not None and device.type == "cuda"
+        else name
+    )
+    if device is None or full not in here:
+        raise PoeError(
+            (
+                Diagnostic(
+                    "P0702",
+                    f"there is no device `{name}` on this machine",
+                    notes=("its devices: " + ", ".join(here),),
+                ),
+            )
+        )
+    return device
+
+
+def _evidence(
+    a: Annealer, target: Target, path: FlowPath
+) -> tuple[float | None, float | None, str]:
+    """Log Z in the variables' own units, its standard error, and the reason where one is missing."""
+    if a.outcome is not Outcome.COMPLETED:
+        return None, None, "the run did not complete"
+    if a.options.correct == "none":
+        return None, None, "correct = none() leaves the path without weights"
+    if a.options.clip is not None:
+        return None, None, "clipped weights are biased"
+    per_component = (path.exponents.double() - 1) * target.space.scale.double().log()
+    shift = float(per_component.sum())
+    each = a.swarm_evidence() - shift
+    value = float(torch.logsumexp(each, 0)) - math.log(len(each))
+    if not math.isfinite(value):
+        return None, None, "all particles have weight zero"
+    if len(each) < 4:
+        return value, None, "a standard error takes four swarms or more"
+    share = (each - value).exp()
+    return value, float(share.std() / math.sqrt(len(each)) / share.mean()), ""

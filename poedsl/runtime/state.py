@@ -1,0 +1,95 @@
+"""What a particle carries, in one structure that is gathered once when particles are resampled."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, fields, replace
+from typing import Any, Self
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+
+class Gathered:
+    """A frozen dataclass whose every tensor has one row a particle."""
+
+    def gather(self, index: Int[Tensor, " L"]) -> Self:
+        """The rows named by ``index``, of every field."""
+        return replace(
+            self,
+            **{
+                k: v.gather(index) if isinstance(v, Gathered) else v[index] for k, v in self._rows()
+            },
+        )  # type: ignore[type-var]
+
+    def where(self, keep: Bool[Tensor, " L"], other: Self) -> Self:
+        """Rows of this where ``keep``, of the other elsewhere."""
+        masks: dict[torch.Size, Tensor] = {}
+
+        def choose(name: str, a: Any) -> Any:
+            if isinstance(a, Gathered):
+                return a.where(keep, getattr(other, name))
+            if a.shape not in masks:
+                wide = keep.view(-1, *(1,) * (a.dim() - 1)).expand(a.shape)
+                masks[a.shape] = wide.contiguous()
+            return torch.where(masks[a.shape], a, getattr(other, name))
+
+        return replace(self, **{k: choose(k, v) for k, v in self._rows()})  # type: ignore[type-var]
+
+    def _rows(self) -> Iterator[tuple[str, Any]]:
+        for field in fields(self):  # type: ignore[arg-type]
+            value = getattr(self, field.name)
+            if value is not None:
+                yield field.name, value
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluation(Gathered):
+    """All experts at one point of one stage.
+
+    Attributes:
+        score: S = sum_i w_i s_i.
+        squares: sum_i w_i |s_i|^2, where the correction needs it.
+        log_density: sum_i w_i log p_i,t, where every expert has a density.
+        guide: log q_t, the differentiable rewards and relaxed conditions at the predicted endpoint.
+        guide_score: its gradient.
+    """
+
+    score: Float[Tensor, "L D"]
+    squares: Float[Tensor, " L"] | None = None
+    log_density: Float[Tensor, " L"] | None = None
+    guide: Float[Tensor, " L"] | None = None
+    guide_score: Float[Tensor, "L D"] | None = None
+
+    @property
+    def drift(self) -> Float[Tensor, "L D"]:
+        """The gradient of the log target, rewards included."""
+        return self.score if self.guide_score is None else self.score + self.guide_score
+
+    @property
+    def log_target(self) -> Float[Tensor, " L"]:
+        """Log pi_t + log q_t; only where every expert has a density."""
+        assert self.log_density is not None
+        return self.log_density if self.guide is None else self.log_density + self.guide
+
+
+@dataclass(frozen=True, slots=True)
+class Particles(Gathered):
+    """The population.
+
+    Attributes:
+        x: positions, in the coordinates of the path.
+        at: the experts there; None after a move whose end no expert can judge.
+        log_weights: since the last resampling, with what was banked before it apart.
+        carried: the reward last counted in the weight, of the differentiable rewards.
+        judged: the same, of the black-box rewards.
+        ancestors: the slot at the start of the run that each particle descends from.
+    """
+
+    x: Float[Tensor, "L D"]
+    log_weights: Float[Tensor, " L"]
+    carried: Float[Tensor, " L"]
+    judged: Float[Tensor, " L"]
+    ancestors: Int[Tensor, " L"]
+    at: Evaluation | None = None

@@ -1,0 +1,272 @@
+"""The target at a stage: all experts evaluated once, rewards at the predicted endpoint."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from poedsl.compiler.terms import Term
+from poedsl.experts.protocol import Generative
+from poedsl.runtime.evaluate import Environment, evaluate, margins
+from poedsl.runtime.path import Stage
+from poedsl.runtime.space import Space
+from poedsl.runtime.state import Evaluation
+
+
+@dataclass(frozen=True, slots=True)
+class Anchor:
+    """A generative expert on some components, to a power."""
+
+    name: str
+    place: str
+    expert: Generative
+    exponent: float
+    part: slice
+
+
+@dataclass(frozen=True, slots=True)
+class Tilt:
+    """A reward, a condition, or a density that counts as a reward: ``log_value`` of the variables.
+
+    Attributes:
+        kind: ``reward``, ``density`` or ``where``.
+        guiding: differentiable, so that kernels and moves may follow it.
+        term: the reward, or the condition.
+    """
+
+    name: str
+    place: str
+    kind: str
+    exponent: float
+    term: Term
+    guiding: bool
+    density: Callable[[Tensor], Tensor] | None = None
+    variable: str = ""
+
+    def log_value(self, env: Environment) -> Float[Tensor, " L"]:
+        """Exactly, at the end of the path; -inf where a condition does not hold."""
+        if self.density is not None:
+            return self.exponent * self.density(env.values[self.variable])
+        value = evaluate(self.term, env)
+        if self.kind == "where":
+            holds = value.flatten(1).all(-1) if value.dim() > 1 else value
+            return torch.where(holds, 0.0, -math.inf)
+        return self.exponent * value.flatten()
+
+
+@dataclass(slots=True)
+class Target:
+    """The product of a plan, on the path.
+
+    Attributes:
+        exponents: W, the sum of the anchors' exponents, for each component.
+        microbatch: particles evaluated at once; None for all.
+        squares: whether evaluations hold sum_i w_i |s_i|^2.
+        calls: evaluations of each factor so far, in particles.
+    """
+
+    space: Space
+    anchors: tuple[Anchor, ...]
+    tilts: tuple[Tilt, ...]
+    environment: Environment
+    exponents: Float[Tensor, " D"]
+    microbatch: int | None = None
+    squares: bool = True
+    calls: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def has_density(self) -> bool:
+        return all(a.expert.has_density for a in self.anchors)
+
+    @property
+    def terminal(self) -> bool:
+        """Whether all experts can be evaluated at the data end of the path."""
+        return all(a.expert.terminal for a in self.anchors)
+
+    @property
+    def guides(self) -> tuple[Tilt, ...]:
+        return tuple(t for t in self.tilts if t.guiding)
+
+    @property
+    def judges(self) -> tuple[Tilt, ...]:
+        return tuple(t for t in self.tilts if not t.guiding)
+
+    def evaluate(self, x: Float[Tensor, "L D"], stage: Stage) -> Evaluation:
+        """All experts at ``x``, in micro-batches."""
+        if self.microbatch is None or self.microbatch >= len(x):
+            return self._evaluate(x, stage)
+        parts = [self._evaluate(chunk, stage) for chunk in x.split(self.microbatch)]
+        return _concatenate(parts)
+
+    def _evaluate(self, x: Float[Tensor, "L D"], stage: Stage) -> Evaluation:
+        if not self.guides:
+            return self._anchors(x, stage)
+        with torch.enable_grad():
+            point = x.detach().requires_grad_()
+            at = self._anchors(point, stage)
+            endpoint = self.endpoint(point, at, stage)
+        guide, pull = self._guide(endpoint.detach(), stage)
+        (guide_score,) = torch.autograd.grad(endpoint, point, pull)
+        return Evaluation(
+            at.score.detach(),
+            None if at.squares is None else at.squares.detach(),
+            None if at.log_density is None else at.log_density.detach(),
+            guide,
+            guide_score,
+        )
+
+    def endpoint(
+        self, x: Float[Tensor, "L D"], at: Evaluation, stage: Stage
+    ) -> Float[Tensor, "L D"]:
+        """The predicted endpoint x1_hat = (x + sigma^2 S / W) / alpha (Zhang et al., Eq. 8)."""
+        return (x + stage.sigma**2 * at.score / self.exponents) / stage.alpha
+
+    def _anchors(self, x: Float[Tensor, "L D"], stage: Stage) -> Evaluation:
+        whole = slice(0, self.space.size)
+        score: Tensor | None = None
+        products: Tensor | None = None
+        log_density: Tensor | None = None
+        for anchor in self.anchors:
+            self._count(anchor.name, len(x) * anchor.expert.calls_per_evaluation)
+            noised = anchor.expert.noised(x[:, anchor.part], stage.alpha, stage.sigma)
+            part, w = anchor.part if anchor.part != whole else None, anchor.exponent
+            score = _added(score, w * noised.score, x, part)
+            if self.squares:
+                products = _added(products, w * noised.score.square(), x, part)
+            if noised.log_density is not None:
+                weighted = w * noised.log_density
+                log_density = weighted if log_density is None else log_density + weighted
+        assert score is not None
+        squares = None if products is None else products.sum(-1)
+        return Evaluation(score, squares, log_density if self.has_density else None)
+
+    def _guide(
+        self, endpoint: Float[Tensor, "L D"], stage: Stage
+    ) -> tuple[Float[Tensor, " L"], Float[Tensor, "L D"]]:
+        """Log q_t and its gradient with respect to the endpoint."""
+        total = torch.zeros(len(endpoint), device=endpoint.device)
+        pull = torch.zeros_like(endpoint)
+        for tilt in self.guides:
+            self._count(tilt.name, len(endpoint))
+            value, gradient = self._relaxed(tilt, endpoint, stage)
+            total = total + value
+            pull = pull + gradient
+        return total, pull
+
+    def _relaxed(
+        self, tilt: Tilt, endpoint: Float[Tensor, "L D"], stage: Stage
+    ) -> tuple[Float[Tensor, " L"], Float[Tensor, "L D"]]:
+        """A tilt as far as the endpoint is known: it is uncertain by sigma along the path.
+
+        An inequality with margin m counts as log Phi(m / (sigma |grad m|)), the chance that it will hold. A reward r below
+        zero counts as r^2 / (r - sigma^2 |grad r|^2 / 2), which is what averaging over the uncertainty makes of a
+        quadratic one. Both are exact at the end of the path, where sigma is 0.
+        """
+        with torch.enable_grad():
+            point = endpoint.detach().requires_grad_()
+            env = self.environment.with_values(self.space.values(point))
+            if tilt.kind == "where":
+                return self._relaxed_condition(tilt, env, point, stage)
+            value = tilt.log_value(env)
+            (slope,) = torch.autograd.grad(value.sum(), point)
+        value = value.detach()
+        if stage.sigma == 0:
+            return value, slope
+        blur = 0.5 * stage.sigma**2 * slope.square().sum(-1)
+        below = value < 0
+        depth = (value - blur).clamp(max=-1e-12)
+        flat = torch.where(below, value.square() / depth, value)
+        rate = torch.where(below, value * (value - 2 * blur) / depth.square(), 1.0)
+        return flat, rate[:, None] * slope
+
+    def _relaxed_condition(
+        self, tilt: Tilt, env: Environment, point: Tensor, stage: Stage
+    ) -> tuple[Tensor, Tensor]:
+        if stage.sigma == 0:
+            return tilt.log_value(env).detach(), torch.zeros_like(point)
+        found = margins(tilt.term, env)
+        assert found is not None
+        logs = torch.zeros(len(point), device=point.device)
+        for margin in found:
+            for one in margin.flatten(1).unbind(1) if margin.dim() > 1 else (margin,):
+                (slope,) = torch.autograd.grad(one.sum(), point, retain_graph=True)
+                spread = stage.sigma * slope.norm(dim=-1).clamp(min=1e-12)
+                logs = logs + torch.special.log_ndtr(one / spread)
+        (gradient,) = torch.autograd.grad(logs.sum(), point)
+        return logs.detach(), gradient
+
+    def judge(self, endpoint: Float[Tensor, "L D"], *, final: bool) -> Float[Tensor, " L"]:
+        """The black-box rewards at an endpoint; conditions among them only when it is final."""
+        return self._tilted(endpoint, [t for t in self.judges if final or t.kind != "where"])
+
+    def exact(self, x: Float[Tensor, "L D"]) -> Float[Tensor, " L"]:
+        """The differentiable tilts at the end of the path."""
+        return self._tilted(x, list(self.guides))
+
+    def _tilted(self, x: Float[Tensor, "L D"], tilts: list[Tilt]) -> Float[Tensor, " L"]:
+        total = torch.zeros(len(x), device=x.device)
+        if not tilts:
+            return total
+        size = self.microbatch or len(x)
+        with torch.no_grad():
+            chunks = []
+            for chunk in x.split(size):
+                env = self.environment.with_values(self.space.values(chunk))
+                values = [t.log_value(env) for t in tilts]
+                chunks.append(torch.stack([v.expand(len(chunk)) for v in values]).sum(0))
+            for tilt in tilts:
+                self._count(tilt.name, len(x))
+        return torch.cat(chunks)
+
+    def log_values(self, x: Float[Tensor, "L D"]) -> dict[str, Float[Tensor, " L"]]:
+        """Each factor's own log value at the end of the path, where it has one."""
+        env = self.environment.with_values(self.space.values(x))
+        out: dict[str, Tensor] = {}
+        with torch.no_grad():
+            for anchor in self.anchors:
+                if anchor.expert.has_density:
+                    log_density = anchor.expert.noised(x[:, anchor.part], 1.0, 0.0).log_density
+                    assert log_density is not None
+                    scale = self.space.scale[anchor.part].log().sum()
+                    out[anchor.name] = log_density - scale
+            for tilt in self.tilts:
+                out[tilt.name] = (tilt.log_value(env) / tilt.exponent).expand(len(x))
+        return out
+
+    def faults(self, x: Float[Tensor, "L D"], stage: Stage) -> Iterator[tuple[str, str, int]]:
+        """Each factor's name, place and number of points at which it is not finite."""
+        point = x.nan_to_num(nan=0.0, posinf=0.0, neginf=0.0)
+        noisy = stage if stage.sigma > 0 or self.terminal else Stage(stage.t, 0.9999, 0.01414)
+        with torch.no_grad():
+            for anchor in self.anchors:
+                score = anchor.expert.noised(point[:, anchor.part], noisy.alpha, noisy.sigma).score
+                yield anchor.name, anchor.place, int((~torch.isfinite(score).all(-1)).sum())
+            env = self.environment.with_values(self.space.values(point))
+            for tilt in self.tilts:
+                value = tilt.log_value(env)
+                yield tilt.name, tilt.place, int((torch.isnan(value) | (value == math.inf)).sum())
+
+    def _count(self, name: str, particles: int) -> None:
+        self.calls[name] = self.calls.get(name, 0) + particles
+
+
+def _added(total: Tensor | None, own: Tensor, x: Tensor, part: slice | None) -> Tensor:
+    """The sum, ``own`` being zero outside its part."""
+    if part is not None:
+        full = torch.zeros_like(x)
+        full[:, part] = own
+        own = full
+    return own if total is None else total + own
+
+
+def _concatenate(parts: list[Evaluation]) -> Evaluation:
+    def join(name: str) -> Tensor | None:
+        values = [getattr(p, name) for p in parts]
+        return None if values[0] is None else torch.cat(values)
+
+    return Evaluation(**{name: join(name) for name in Evaluation.__slots__})  # type: ignore[arg-type]
