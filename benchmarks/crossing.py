@@ -1,8 +1,10 @@
-"""Two crossing mixtures (Zhang et al., E.1): W1 to exact draws of their 64-component product, and log evidence.
+"""Two crossing mixtures (Zhang et al., E.1): W1 to exact draws of their 64-component product, and
+log evidence.
 
     python benchmarks/crossing.py [--seeds 10]
 
-W1 is exact (POT) between 2,000 particles and 2,000 exact draws; the floor is W1 between two sets of exact draws.
+W1 is exact (POT) between 2,000 particles and 2,000 exact draws; the floor is W1 between two sets
+of exact draws.
 """
 
 from __future__ import annotations
@@ -23,7 +25,7 @@ NARROW, WIDE = 0.35**2, 2.2**2
 
 
 def exact_draws(rng: np.random.Generator, count: int = COUNT) -> np.ndarray:
-    """Draws of the product: for every pair of components one Gaussian, weighted by their overlap."""
+    """Draws of the product: for every pair of components one Gaussian, by their overlap."""
     variance = 1 / (1 / NARROW + 1 / WIDE)
     across, along = np.meshgrid(CENTRES, CENTRES)
     means = np.stack([across.ravel(), along.ravel()], 1) * variance / NARROW
@@ -67,7 +69,8 @@ def main() -> None:
     print(f"ratio                  {np.mean(ours) / np.mean(floor):.3f}")
     worst = max(abs(e - exact_log_evidence()) for e in evidence)
     print(
-        f"log evidence           {np.mean(evidence):.4f}, exact {exact_log_evidence():.4f}, worst error {worst:.4f}"
+        f"log evidence           {np.mean(evidence):.4f}, "
+        f"exact {exact_log_evidence():.4f}, worst error {worst:.4f}"
     )
     print(f"seconds a run          {np.mean(seconds):.2f}")
 

@@ -1,10 +1,12 @@
-"""Half-seen digits: how well held-out real digits are completed, by an independent classifier's opinion.
+"""Half-seen digits: how well held-out real digits are completed, by an independent classifier's
+opinion.
 
     python benchmarks/digits.py [--digits 100]
 
-For each of the held-out digits the program sees the left half and the label. Reported: the observed half's RMSE on the grey range, and how
-often scikit-learn's SVC, trained on the training part, names the completed digit; for the best of 16 particles, for
-a draw by weight, and both without the classifier's factor.
+For each of the held-out digits the program sees the left half and the label. Reported: the
+observed half's RMSE on the grey range, and how often scikit-learn's SVC, trained on the training
+part, names the completed digit; for the best of 16 particles, for a draw by weight, and both
+without the classifier's factor.
 """
 
 from __future__ import annotations

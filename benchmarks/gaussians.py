@@ -1,9 +1,11 @@
-"""Base-composed Gaussians (Soiffer et al., 5.1): sliced W2 in four settings, over the floor of two exact sets.
+"""Base-composed Gaussians (Soiffer et al., 5.1): sliced W2 in four settings, over the floor of two
+exact sets.
 
     python benchmarks/gaussians.py [--seeds 10]
 
-5,000 particles, 2,000 projections. The base variance makes the experts factorized or not, and the target in or out of
-distribution. Exact values: the product is N(0, v I) with 1 / v = 1/10 + 1 - 1/base.
+5,000 particles, 2,000 projections. The base variance makes the experts factorized or not, and the
+target in or out of distribution. Exact values: the product is N(0, v I) with 1 / v = 1/10 + 1 -
+1/base.
 """
 
 from __future__ import annotations

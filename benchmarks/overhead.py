@@ -1,9 +1,11 @@
-"""The engine's own cost: a run's time over that of the bare expert calls it makes, same batches, same count.
+"""The engine's own cost: a run's time over that of the bare expert calls it makes, same batches,
+same count.
 
     python benchmarks/overhead.py [--repeats 5]
 
-Prints one row for a two-dimensional toy, where everything around the experts shows, and one for a network of
-about ten milliseconds a call. Both times of a ratio are the least of several, taken in turn in one process.
+Prints one row for a two-dimensional toy, where everything around the experts shows, and one for a
+network of about ten milliseconds a call. Both times of a ratio are the least of several, taken in
+turn in one process.
 """
 
 from __future__ import annotations
@@ -23,7 +25,8 @@ from poedsl.runtime.run import Run
 TOY = """
 let c = linspace(-3.5, 3.5, 8)
 x : Real[2]
-x ~ mixture(Normal([m, 0], [0.35, 2.2]) for m in c) * mixture(Normal([0, m], [2.2, 0.35]) for m in c)
+x ~ mixture(Normal([m, 0], [0.35, 2.2]) for m in c) * mixture(Normal([0, m], [2.2, 0.35]) for m in
+c)
 """
 NETWORK = "x ~ digits()"
 
@@ -109,7 +112,8 @@ def main() -> None:
         print(json.dumps(rows, indent=1))
         return
     print(
-        f"{'':<20}{'particles':>10}{'calls':>8}{'call, ms':>10}{'run, s':>9}{'bare, s':>9}{'ratio':>8}"
+        f"{'':<20}{'particles':>10}{'calls':>8}{'call, ms':>10}"
+        f"{'run, s':>9}{'bare, s':>9}{'ratio':>8}"
     )
     for name, r in rows.items():
         print(

@@ -41,7 +41,8 @@ class Plan:
         return print_plan(self.spec)
 
     def bind(self, **values: Any) -> Plan:
-        """The plan with values for some inputs: numbers, text, tensors, arrays, PIL images, `Path` to a file.
+        """The plan with values for some inputs: numbers, text, tensors, arrays, PIL images, `Path`
+        to a file.
 
         Raises:
             PoeError: there is no such input, or a value has the wrong type or shape.

@@ -16,7 +16,6 @@ from poedsl.grammar.source import Source
 
 app = typer.Typer(
     name="poe",
-    help="Compose experts: check, plan and run programs that multiply densities, models and rewards.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -299,7 +298,9 @@ def usage(message: str) -> NoReturn:
 
 
 def entry() -> None:
-    """The command, with a last resort: what is not expected is an error of ours, told in two lines."""
+    """The command, with a last resort: what is not expected is an error of ours, told in two
+    lines.
+    """
     try:
         app()
     except (KeyboardInterrupt, BrokenPipeError):

@@ -1,4 +1,4 @@
-"""The functions of the language: the type of each result, and its value where the arguments are constants."""
+"""The functions of the language: types of their results, and values where arguments are constants."""
 
 from __future__ import annotations
 
@@ -8,7 +8,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from poedsl.compiler.terms import Value
-from poedsl.grammar.types import BOOL, REAL, Sizes, Type, broadcast
+from poedsl.grammar.types import REAL, Sizes, Type, broadcast
+
+#: The most numbers of one constant.
+MOST = 1_000_000
 
 Number = float | int | bool
 Typing = Callable[[tuple[Type, ...], tuple[Value | None, ...]], Type | str]
@@ -57,17 +60,13 @@ def elementwise(f: Callable[..., Value], *values: Value) -> Value:
     full = [_raise(v, rank) for v in values]
     length = max(len(v) for v in full)
     rows = [v if len(v) == length else v * length for v in full]
-    return tuple(elementwise(f, *(_unwrap(r[i]) for r in rows)) for i in range(length))
+    return tuple(elementwise(f, *row) for row in zip(*rows, strict=True))
 
 
 def _raise(value: Value, rank: int) -> tuple[Value, ...]:
     for _ in range(rank - len(shape(value))):
         value = (value,)
     assert isinstance(value, tuple)
-    return value
-
-
-def _unwrap(value: Value) -> Value:
     return value
 
 
@@ -79,6 +78,10 @@ def flatten(value: Value) -> list[Number]:
 
 
 def _power(a: Number, b: Number) -> float | int:
+    if a == 0 and b < 0:
+        raise ValueError("division by zero")
+    if abs(a) > 1 and b * math.log2(abs(a)) > 1024:
+        raise OverflowError
     result = a**b
     if isinstance(result, complex):
         raise ValueError(f"{a} to the power {b} is not a real number")
@@ -127,10 +130,12 @@ def _scalar(_: tuple[Type, ...], __: tuple[Value | None, ...]) -> Type | str:
 
 
 def _both(types: tuple[Type, ...], _: tuple[Value | None, ...]) -> Type | str:
-    sizes: Sizes | None = ()
+    sizes: Sizes = ()
     for t in types:
-        if (sizes := broadcast(sizes or (), t.sizes)) is None:
+        wider = broadcast(sizes, t.sizes)
+        if wider is None:
             return f"its arguments have shapes that do not fit: {' and '.join(map(str, types))}"
+        sizes = wider
     return Type("Real", sizes)
 
 
@@ -138,19 +143,37 @@ def _extreme(types: tuple[Type, ...], values: tuple[Value | None, ...]) -> Type 
     return REAL if len(types) == 1 else _both(types, values)
 
 
-def _vector(_: tuple[Type, ...], values: tuple[Value | None, ...]) -> Type | str:
+def _known(types: tuple[Type, ...], values: tuple[Value | None, ...]) -> bool:
+    """Whether all arguments are single numbers known when the program is compiled."""
+    return all(v is not None for v in values) and not any(t.sizes for t in types)
+
+
+def _vector(types: tuple[Type, ...], values: tuple[Value | None, ...]) -> Type | str:
+    if not _known(types, values):
+        return "its arguments are single numbers known when the program is compiled"
     count = values[-1]
-    if not isinstance(count, int) or isinstance(count, bool) or count < 1:
-        return (
-            "its last argument is a whole number of at least 1, known when the program is compiled"
-        )
+    if not isinstance(count, int) or count < 1:
+        return "its last argument is a whole number of at least 1"
+    if count > MOST:
+        return _too_many(count)
     return Type("Real", (count,))
 
 
-def _range(_: tuple[Type, ...], values: tuple[Value | None, ...]) -> Type | str:
-    if any(not isinstance(v, int) or isinstance(v, bool) for v in values):
+def _range(types: tuple[Type, ...], values: tuple[Value | None, ...]) -> Type | str:
+    if not _known(types, values) or any(t.name != "Int" for t in types):
         return "its arguments are whole numbers known when the program is compiled"
-    return Type("Int", (len(_whole(*values)),))
+    ends = [int(v) for v in flatten(values)]
+    if len(ends) == 3 and ends[2] == 0:
+        return "its step is not zero"
+    start, stop, step = (0, ends[0], 1) if len(ends) == 1 else (*ends, 1)[:3]
+    count = max(0, -((start - stop) // step))
+    if not count:
+        return f"there is no number from {start} to before {stop}"
+    return _too_many(count) if count > MOST else Type("Int", (count,))
+
+
+def _too_many(count: int) -> str:
+    return f"{count:,} numbers are too many: a constant has at most {MOST:,}"
 
 
 def _whole(*values: Value) -> tuple[int, ...]:
@@ -163,9 +186,9 @@ def _linspace(start: Value, stop: Value, count: Value) -> Value:
 
 
 def _box(types: tuple[Type, ...], values: tuple[Value | None, ...]) -> Type | str:
-    if any(v is None for v in values):
-        return Type("Region")
-    left, top, right, bottom = flatten(values)  # type: ignore[arg-type]
+    if not _known(types, values):
+        return "its sides are single numbers known when the program is compiled"
+    left, top, right, bottom = flatten(values)
     if not (0 <= left < right <= 1 and 0 <= top < bottom <= 1):
         return (
             "its sides are left, top, right and bottom in fractions of width and height: "
@@ -232,16 +255,3 @@ FUNCTIONS: dict[str, Function] = {
 #: Reductions over conditions and numbers return one number per particle.
 REDUCTIONS = frozenset({"sum", "mean", "norm", "min", "max"})
 BOOLEAN = frozenset({"<", "<=", ">", ">=", "==", "!=", "and", "or", "not"})
-
-__all__ = [
-    "BOOL",
-    "BOOLEAN",
-    "FUNCTIONS",
-    "OPERATORS",
-    "REDUCTIONS",
-    "Function",
-    "elementwise",
-    "flatten",
-    "operate",
-    "shape",
-]

@@ -42,7 +42,7 @@ class Option:
     def expected(self) -> str:
         if self.forms:
             shown = [f"`{f.name}`" for f in self.forms if f.available]
-            return "one of " + ", ".join(shown) if len(shown) > 1 else shown[0]
+            return "one of " + ", ".join(shown) if len(shown) > 1 else "".join(shown) or "left out"
         return KINDS[self.kind]
 
 

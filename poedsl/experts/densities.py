@@ -121,14 +121,15 @@ def gaussian(
         return Gaussians.diagonal(loc, arguments["scale"].expand(shape).reshape(size))
     matrix = _covariance(arguments)
     copies = size // shape[-1]
-    return Gaussians.full(loc, torch.block_diag(*[matrix] * copies))
+    return Gaussians.full(loc, torch.kron(torch.eye(copies), matrix))
 
 
 def _covariance(arguments: dict[str, Float[Tensor, "*shape"]]) -> Float[Tensor, "d d"]:
     if "covariance_matrix" in arguments:
         return arguments["covariance_matrix"]
     if "precision_matrix" in arguments:
-        return torch.linalg.inv(arguments["precision_matrix"].double()).float()
+        inverse: Tensor = torch.linalg.inv(arguments["precision_matrix"].double())
+        return inverse.float()
     lower = arguments["scale_tril"]
     return lower @ lower.mT
 
@@ -151,4 +152,5 @@ class PyroDensity:
 
         kind = getattr(pyro.distributions, self.name)
         density = kind(**self.arguments).expand(self.shape)
-        return density.log_prob(x).flatten(1).sum(-1) if self.shape else density.log_prob(x)
+        each: Tensor = density.log_prob(x)
+        return each.reshape(len(x), -1).sum(-1)

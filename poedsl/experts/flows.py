@@ -13,14 +13,15 @@ from poedsl.experts.protocol import Noised
 class UNetFlow:
     """A rectified flow over pictures: a diffusers ``UNet2DModel`` that predicts v = eps - x_1.
 
-    The network sees z = (1 - s) x_1 + s eps at time 1000 s, with x_1 in [-1, 1] and s from 1 (noise) to 0 (data). A point of
-    the variance-preserving path maps to it by s = sigma / (alpha + sigma), z = x / (alpha + sigma); then
-    eps = z + (1 - s) v and the score is -eps / sigma (Zhang et al., C.1).
+    The network sees z = (1 - s) x_1 + s eps at time 1000 s, with x_1 in [-1, 1] and s from 1
+    (noise) to 0 (data). A point of the variance-preserving path maps to it by s = sigma / (alpha
+    + sigma), z = x / (alpha + sigma); then eps = z + (1 - s) v and the score is -eps / sigma
+    (Zhang et al., C.1).
 
     Args:
-        folder: with ``unet/`` in diffusers' format; classes run from 0, the last one is the null class.
-        label: the class, or None for the unconditional flow.
-        shape: (channels, height, width) of the variable.
+        folder: with ``unet/`` in diffusers' format; classes run from 0, the last one is the null
+            class. label: the class, or None for the unconditional flow. shape: (channels, height,
+            width) of the variable.
 
     Raises:
         PoeError: the folder or the library is missing, or there is no such class.
@@ -49,7 +50,7 @@ class UNetFlow:
         pictures = z.view(-1, *self.shape)
         time = torch.full((len(z),), 1000 * s, device=z.device)
         labels = torch.full((len(z),), self.label, dtype=torch.long, device=z.device)
-        out = self.unet(pictures, time, class_labels=labels, return_dict=False)[0]
+        out: Tensor = self.unet(pictures, time, class_labels=labels, return_dict=False)[0]
         return out.reshape(z.shape)
 
     def noised(self, x: Float[Tensor, "L D"], alpha: float, sigma: float) -> Noised:

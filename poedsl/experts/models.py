@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from poedsl.grammar.diagnostics import Diagnostic, PoeError
@@ -22,6 +24,20 @@ def model_folder(name: str) -> Path:
     raise PoeError(
         (Diagnostic("P0701", f"the model `{name}` is not here: there is no such folder"),)
     )
+
+
+@contextmanager
+def quiet_loading() -> Iterator[None]:
+    """Without transformers' bars, which do not know whether anybody watches."""
+    from transformers.utils import logging
+
+    shown = logging.is_progress_bar_enabled()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        if shown:
+            logging.enable_progress_bar()
 
 
 def missing_extra(expert: str, extra: str, error: ImportError) -> PoeError:

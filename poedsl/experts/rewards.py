@@ -6,7 +6,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from poedsl.experts.models import missing_extra, model_folder
+from poedsl.experts.models import missing_extra, model_folder, quiet_loading
 
 
 class ClassifierScore:
@@ -25,12 +25,14 @@ class ClassifierScore:
             from transformers import AutoModelForImageClassification
         except ImportError as error:
             raise missing_extra("digit_score", "diffusers", error) from error
-        model = AutoModelForImageClassification.from_pretrained(
-            model_folder(folder), use_safetensors=True
-        )
+        with quiet_loading():
+            model = AutoModelForImageClassification.from_pretrained(
+                model_folder(folder), use_safetensors=True
+            )
         self.model = model.to(device).eval().requires_grad_(False)
         self.label = label
 
     def __call__(self, x: Float[Tensor, "L C H W"]) -> Float[Tensor, " L"]:
         logits = self.model(pixel_values=2 * x - 1).logits
-        return torch.log_softmax(logits, -1)[:, self.label]
+        scores: Tensor = torch.log_softmax(logits, -1)[:, self.label]
+        return scores

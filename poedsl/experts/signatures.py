@@ -60,9 +60,9 @@ class Signature:
     """An expert, a reward or a density as the compiler knows it.
 
     Attributes:
-        domain: the type of what it judges; open sizes are the variable's; None: any tensor of reals.
-        event_rank: for densities, how many trailing sizes belong to one event.
-        cost: milliseconds of one evaluation of one particle on the hardware it is meant for, to an
+        domain: the type of what it judges; open sizes are the variable's; None: any tensor of
+            reals. event_rank: for densities, how many trailing sizes belong to one event. cost:
+            milliseconds of one evaluation of one particle on the hardware it is meant for, to an
             order of magnitude.
         implementation: ``module:class`` that runs it, loaded when a run needs it; empty where this
             release knows the signature alone.

@@ -142,6 +142,11 @@ class Builder:
         return tree.Call(function=c[0], arguments=arguments, span=_span(c[0], c[-1]))
 
     @staticmethod
+    def none_call(c: Children) -> tree.Call:
+        name = tree.Name(name="none", span=c[0].span)
+        return tree.Call(function=name, arguments=(), span=_span(c[0], c[-1]))
+
+    @staticmethod
     def comprehension(c: Children) -> tree.Comprehension:
         function, _, body, _, target, _, iterable, closer = c
         return tree.Comprehension(

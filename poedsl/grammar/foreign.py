@@ -81,7 +81,7 @@ def quotes(f: Failure) -> Diagnostic | None:
 
 
 _NUMBER = r"(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?"
-_NUMBER_AND_NAME = re.compile(rf"({_NUMBER})([A-Za-z_]\w*)", re.ASCII)
+_NUMBER_AND_NAME = re.compile(rf"(?!0[box])({_NUMBER})(?![eE]\Z)([A-Za-z_]\w*)", re.A | re.I)
 
 
 def odd_number(f: Failure) -> Diagnostic | None:
@@ -92,9 +92,9 @@ def odd_number(f: Failure) -> Diagnostic | None:
     plain = text.replace("_", "")
     if re.fullmatch(_NUMBER, plain):
         fix = Fix("numbers are plain digits", (Edit(word.span, plain),), "safe")
-    elif (parts := _NUMBER_AND_NAME.fullmatch(text)) and not re.fullmatch("[eE]", parts[2]):
-        edit = Edit(word.span, f"{parts[1]} * {parts[2]}")
-        fix = Fix("products are written with `*`", (edit,))
+    elif parts := _NUMBER_AND_NAME.fullmatch(text):
+        product = f"{parts[1]} * {parts[2]}"
+        fix = Fix(f"a product is written `{product}`", (Edit(word.span, product),))
     else:
         fix = None
     return Diagnostic(
@@ -128,7 +128,7 @@ def odd_name(f: Failure) -> Diagnostic | None:
 
 
 def _plain_name(text: str) -> str:
-    """The nearest plain spelling: accents dropped, Greek letters by their names."""
+    """A plain spelling, accents dropped and Greek letters by their names; empty for others."""
     out = []
     for c in unicodedata.normalize("NFKD", text):
         name = unicodedata.name(c, "")
@@ -136,6 +136,8 @@ def _plain_name(text: str) -> str:
             out.append(name.split(" WITH ")[0].rpartition(" ")[2].lower())
         elif c.isascii():
             out.append(c)
+        elif not unicodedata.combining(c):
+            return ""
     return "".join(out)
 
 
@@ -157,6 +159,7 @@ _SIGNS = {
     ":=": ("a definition is", "="),
     "<-": ("a definition is", "="),
 }
+_OPERATORS_NOTE = "the operators are `+`, `-`, `*`, `/`, `^`, comparisons, `and`, `or` and `not`"
 _OTHER_SIGNS = frozenset(("%", "@", "->", "|>", "+=", "-=", "*=", "/=", "^="))
 
 
@@ -170,8 +173,13 @@ def foreign_sign(f: Failure) -> Diagnostic | None:
         fixes = (Fix(f"{what} written `{ours}`", (Edit(word.span, _spaced(f, ours)),)),)
     elif word.text not in _OTHER_SIGNS:
         return None
-    message = f"`{word.text}` is not an operator of the language"
-    return Diagnostic("P0109", message, word.span, fixes=fixes)
+    return Diagnostic(
+        "P0109",
+        f"`{word.text}` is not an operator of the language",
+        word.span,
+        notes=() if fixes else (_OPERATORS_NOTE,),
+        fixes=fixes,
+    )
 
 
 def _spaced(f: Failure, text: str) -> str:
@@ -243,7 +251,7 @@ def _plain_character(f: Failure) -> tuple[Fix, ...]:
 
 def _semicolon(f: Failure) -> tuple[Fix, ...]:
     if f.after.kind == "end":
-        return (Fix("nothing is needed there", (Edit(f.word.span, ""),), "safe"),)
+        return (Fix("the statement ends without it", (Edit(f.word.span, ""),), "safe"),)
     gap = Span(f.word.span.start, f.after.span.start)
     return (Fix("each statement has a line of its own", (Edit(gap, f"\n{f.indent}"),)),)
 

@@ -49,6 +49,7 @@ _PIECE = re.compile(
     |(?P<unclosed>"[^\n]*)
     |(?P<opener>[(\[])
     |(?P<closer>[)\]])
+    |(?P<joint>\\[ \t\r]*\n)
     |(?P<break>(?:\#[^\n]*)?(?:\n|\Z))
     """,
     re.VERBOSE,
@@ -82,6 +83,11 @@ def read_line(text: str, position: int, limit: int | None = None) -> Line | None
     start = indent.end() if indent else position
     reader = _Reader(text, start, limit)
     after = reader.read()
+    if any(f.kind == "unclosed" for f in reader.faults):
+        other = _Reader(text, start, limit, strict=True)
+        other_after = other.read()
+        if other.trouble <= reader.trouble:
+            reader, after = other, other_after
     opened = tuple(Span(i, i + 1) for i in reader.open)
     span = Span(start, reader.end)
     return Line(text[position:start], span, after, opened, tuple(reader.faults))
@@ -89,11 +95,22 @@ def read_line(text: str, position: int, limit: int | None = None) -> Line | None
 
 @dataclass(slots=True)
 class _Reader:
+    """Reads one logical line.
+
+    In ``[f(a]`` either `(` is never closed, or `]` is a slip of the keyboard and closes it; the
+    latter where ``strict``. What leaves less unexplained up to the end of the line is more likely.
+    """
+
     text: str
     end: int
     limit: int
+    strict: bool = False
     open: list[int] = field(default_factory=list)
     faults: list[Fault] = field(default_factory=list)
+
+    @property
+    def trouble(self) -> int:
+        return len(self.open) + len(self.faults)
 
     def read(self) -> int:
         """Go to the end of the logical line; the offset after its line break."""
@@ -117,10 +134,21 @@ class _Reader:
             case "closer":
                 self._close(match.group(), Span(match.start(), match.end()))
             case "unclosed":
-                self.end = match.start() + len(match.group().rstrip())
-                self.faults.append(Fault("text", Span(match.start(), self.end), match.start()))
+                self._unclosed_text(match.group(), match.start())
+            case "joint":
+                self.end = match.start() + 1
             case _:
                 pass
+
+    def _unclosed_text(self, text: str, start: int) -> None:
+        """Such a text reaches to the end of its line, and brackets in it were meant as brackets."""
+        self.end = start + len(text.rstrip())
+        self.faults.append(Fault("text", Span(start, self.end), start))
+        for i, c in enumerate(text, start):
+            if c in CLOSERS:
+                self.open.append(i)
+            elif self.open and c == CLOSERS[self.text[self.open[-1]]]:
+                self.open.pop()
 
     def _close(self, closer: str, span: Span) -> None:
         opener = _OPENERS[closer]
@@ -128,7 +156,7 @@ class _Reader:
             self.faults.append(Fault("stray", span, span.start))
         elif self.text[self.open[-1]] == opener:
             self.open.pop()
-        elif any(self.text[i] == opener for i in self.open):
+        elif not self.strict and any(self.text[i] == opener for i in self.open):
             while self.text[self.open[-1]] != opener:
                 inner = self.open.pop()
                 self.faults.append(Fault("unclosed", Span(inner, inner + 1), span.start))

@@ -100,48 +100,42 @@ def closing(brackets: tuple[Span, ...], text: str) -> str:
     return "".join(CLOSERS[text[b.start]] for b in reversed(brackets))
 
 
-def fault(found: Fault, text: str) -> Diagnostic:
-    """A bracket or a text that does not come out even."""
+def open_text(span: Span, end: int) -> Diagnostic:
+    """A text without a closing quote; one at ``end`` would close it."""
+    return Diagnostic(
+        "P0106",
+        "this text has no closing quote",
+        span,
+        here="it ends with its line",
+        fixes=(Fix('a `"` closes it', (_insert(end, '"'),)),),
+    )
+
+
+def bracket(found: Fault, text: str) -> Diagnostic:
+    """A bracket that does not come out even."""
     span = found.span
     word = text[span.start : span.end]
-    match found.kind:
-        case "text":
-            return Diagnostic(
-                "P0106",
-                "this text has no closing quote",
-                span,
-                here="it ends with its line",
-                fixes=(Fix('a `"` closes it', (_insert(span.end, '"'),)),),
-            )
-        case "stray":
-            return Diagnostic(
-                "P0105",
-                f"`{word}` closes no bracket",
-                span,
-                fixes=(Fix("the statement needs no such bracket", (Edit(span, ""),)),),
-            )
-        case "unclosed":
-            closer = CLOSERS[word]
-            return Diagnostic(
-                "P0104",
-                "this bracket is never closed",
-                span,
-                labels=(
-                    Label(Span(found.at, found.at + 1), "this one closes a bracket around it"),
-                ),
-                fixes=(Fix(f"`{closer}` closes it", (_insert(found.at, closer),)),),
-            )
-        case "mismatched":
-            assert found.partner is not None
-            opener = text[found.partner.start]
-            closer = CLOSERS[opener]
-            return Diagnostic(
-                "P0105",
-                f"`{word}` does not close `{opener}`",
-                span,
-                labels=(Label(found.partner, "the open bracket"),),
-                fixes=(Fix(f"`{opener}` is closed by `{closer}`", (Edit(span, closer),)),),
-            )
+    if found.kind == "unclosed":
+        closer = CLOSERS[word]
+        return Diagnostic(
+            "P0104",
+            "this bracket is never closed",
+            span,
+            labels=(Label(Span(found.at, found.at + 1), "this one closes a bracket around it"),),
+            fixes=(Fix(f"`{closer}` closes it", (_insert(found.at, closer),)),),
+        )
+    if found.partner is None:
+        fix = Fix("the statement needs no such bracket", (Edit(span, ""),))
+        return Diagnostic("P0105", f"`{word}` closes no bracket", span, fixes=(fix,))
+    opener = text[found.partner.start]
+    closer = CLOSERS[opener]
+    return Diagnostic(
+        "P0105",
+        f"`{word}` does not close `{opener}`",
+        span,
+        labels=(Label(found.partner, "the open bracket"),),
+        fixes=(Fix(f"`{opener}` is closed by `{closer}`", (Edit(span, closer),)),),
+    )
 
 
 def _insert(at: int, text: str) -> Edit:
@@ -174,8 +168,9 @@ def indented(indent: Span, statement: Span) -> Diagnostic:
     """Indentation where no block can begin."""
     return Diagnostic(
         "P0113",
-        "this line is indented, and no `for` stands above it",
+        "unexpected indentation",
         statement,
+        notes=("only the block of a `for` is indented",),
         fixes=(Fix("the line begins where the one above begins", (Edit(indent, ""),)),),
     )
 
@@ -184,7 +179,7 @@ def uneven(statement: Span, mixed: bool) -> Diagnostic:
     """Indentation that is that of no block above."""
     return Diagnostic(
         "P0113",
-        "the indentation of this line is that of no block above it",
+        "this line is indented like no block above it",
         statement,
         notes=("tabs and spaces do not mix",) if mixed else (),
     )

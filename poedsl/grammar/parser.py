@@ -116,8 +116,10 @@ def _limit(text: str, line: Line, at: int) -> int | None:
 
 def _explain(text: str, line: Line, at: int, start: str) -> Diagnostic:
     found = _fault(text, line, at)
+    if found is not None and found.kind == "text":
+        return messages.open_text(found.span, _close_text(text, line, found.span, start))
     if found is not None:
-        return messages.fault(found, text)
+        return messages.bracket(found, text)
     if line.open:
         return _unclosed(text, line, at, start)
     return messages.explain(_failure(text, line, at, start))
@@ -147,6 +149,16 @@ def _unclosed(text: str, line: Line, at: int, start: str) -> Diagnostic:
     return messages.unclosed(line.open, line.span.end, text, edit)
 
 
+def _close_text(text: str, line: Line, span: Span, start: str) -> int:
+    """Where a quote closes a text: before brackets and commas at its end, if that mends it."""
+    for at in range(span.end, max(span.start, span.end - 20), -1):
+        if _parses(f'{text[line.span.start : at]}"{text[at : line.span.end]}', start):
+            return at
+        if text[at - 1] not in ")], ":
+            break
+    return span.end
+
+
 def _parses(text: str, start: str) -> bool:
     try:
         _parse(text, Span(0, len(text)), start)
@@ -167,8 +179,7 @@ def _failure(text: str, line: Line, at: int, start: str) -> Failure:
 def _mend_continued(readings: list[Reading], text: str) -> list[Reading]:
     """The readings, with the lines of a statement that runs on without brackets made one again.
 
-    Those are a line and the lines indented below it that make one statement together, where the
-    first of those below makes none alone.
+    Those are a line and the lines indented below it that are statements together and not alone.
     """
     out: list[Reading] = []
     index = 0
@@ -177,9 +188,9 @@ def _mend_continued(readings: list[Reading], text: str) -> list[Reading]:
         index += 1
         below = index
         if not isinstance(reading.node, tree.For):
-            while below < len(readings) and _is_below(readings[below], reading):
+            while below < len(readings) and _is_rest(readings[below], reading):
                 below += 1
-        if below > index and readings[index].node is None:
+        if below > index:
             whole = _continued(reading, readings[index:below], text)
             if whole is not None:
                 reading, index = whole, below
@@ -187,9 +198,9 @@ def _mend_continued(readings: list[Reading], text: str) -> list[Reading]:
     return out
 
 
-def _is_below(reading: Reading, above: Reading) -> bool:
+def _is_rest(reading: Reading, above: Reading) -> bool:
     indent, outer = reading.line.indent, above.line.indent
-    return len(indent) > len(outer) and indent.startswith(outer)
+    return reading.node is None and len(indent) > len(outer) and indent.startswith(outer)
 
 
 def _continued(first: Reading, rest: list[Reading], text: str) -> Reading | None:

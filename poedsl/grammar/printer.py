@@ -118,7 +118,7 @@ def _other(expr: tree.Expr) -> list[_Piece]:
             return ["[", *_exprs(items), "]"]
         case tree.Index(value=value, items=items):
             return [(value, _POSTFIX), "[", *_row(map(_item, items)), "]"]
-        case tree.Attribute(value=tree.Number() as number, name=name):
+        case tree.Attribute(value=tree.Number() as number, name=name) if _number(number).isdigit():
             # `1.x` would be read as the number `1.` and a name.
             return ["(", (number, _OR), ")", f".{name}"]
         case tree.Attribute(value=value, name=name):

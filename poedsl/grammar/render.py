@@ -46,13 +46,14 @@ class _Row:
         return self.put(len(self.text), text, style)
 
     def join(self, color: bool) -> str:
+        text = "".join(self.text).rstrip()
         if not color:
-            return "".join(self.text).rstrip()
+            return text
         out = []
-        for style, run in groupby(zip(self.text, self.styles, strict=True), key=lambda x: x[1]):
+        for style, run in groupby(zip(text, self.styles, strict=False), key=lambda x: x[1]):
             part = "".join(c for c, _ in run)
             out.append(f"\x1b[{_STYLES[style]}m{part}\x1b[0m" if style else part)
-        return "".join(out).rstrip()
+        return "".join(out)
 
 
 @dataclass(frozen=True, slots=True)
@@ -243,7 +244,7 @@ def _window(places: list[int], marks: list[_Mark]) -> tuple[int, int]:
     ends = [places[min(i, len(places) - 1)] for m in marks for i in (m.start, m.end)] or [0]
     first, last = min(ends), max(ends)
     margin = max((WIDTH - (last - first)) // 2, WIDTH // 5)
-    left = min(max(first - margin, 0), total - WIDTH)
+    left = min(max(first - margin, 0), total - WIDTH) if last > WIDTH - WIDTH // 5 else 0
     left = max(p for p in places if p <= left)
     return left, left + WIDTH
 

@@ -11,6 +11,7 @@ from poedsl.grammar import foreign
 from poedsl.grammar.diagnostics import Diagnostic, Edit, Fix, Label
 from poedsl.grammar.foreign import Rule, clip, insert
 from poedsl.grammar.source import Span
+from poedsl.grammar.types import RANKS
 from poedsl.grammar.words import CONSTANTS, KEYWORDS, STATEMENTS, Failure
 
 # Signs in each other's place: `=`, `~`, `:`.
@@ -163,6 +164,11 @@ def input_type(f: Failure) -> Diagnostic | None:
         return None
     name = f.words[1]
     if f.word.kind == "name" and (f.after.kind == "end" or f.after.text in ("[", "=")):
+        if name.text in RANKS and f.word.text not in RANKS:
+            swap = Edit(name.span.to(f.word.span), f"{f.word.text} : {name.text}")
+            fix = Fix("the name comes first, then `:` and the type", (swap,))
+            message = "the type stands before the name"
+            return Diagnostic("P0117", message, name.span, fixes=(fix,))
         fix = Fix("a `:` separates the name and its type", (insert(name.span.end, " :"),), "safe")
         message = f"a `:` is missing before `{clip(f.word.text)}`"
         return Diagnostic("P0117", message, f.word.span, fixes=(fix,))
@@ -192,7 +198,7 @@ def missing_brackets(f: Failure) -> Diagnostic | None:
     if not f.ended and f.word.text != "=":
         return None
     name = f.before
-    fix = Fix("empty brackets serve", (insert(name.span.end, "()"),), "safe")
+    fix = Fix(f"empty brackets stay: `{clip(name.text)}()`", (insert(name.span.end, "()"),), "safe")
     return Diagnostic(
         "P0101", f"`{clip(name.text)}` has no brackets after it", name.span, fixes=(fix,)
     )
@@ -222,7 +228,7 @@ _STATEMENTS_NOTE = (
 
 def _unknown_statement(f: Failure) -> Diagnostic:
     word = f.first
-    near = difflib.get_close_matches(word.text.lower(), STATEMENTS, n=1, cutoff=0.6)
+    near = difflib.get_close_matches(word.text.lower(), STATEMENTS, n=1, cutoff=0.75)
     fixes: tuple[Fix, ...] = ()
     if near and word.text not in KEYWORDS:
         text = f"there is a keyword with a similar name: `{near[0]}`"
@@ -257,7 +263,7 @@ def side_by_side(f: Failure) -> Diagnostic | None:
         return Diagnostic("P0101", "only a name can be called", f.before.span, notes=(note,))
     at = f.before.span.end
     if "COMMA" in f.accepts and word.text != "(":
-        what, fix = "`,`", Fix("two items of a row are separated by `,`", (insert(at, ","),))
+        what, fix = "`,`", Fix("arguments and items are separated by `,`", (insert(at, ","),))
     else:
         gap = Edit(Span(at, word.span.start), " * ")
         what, fix = "operator", Fix("products are written with `*`", (gap,))

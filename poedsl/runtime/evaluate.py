@@ -1,4 +1,4 @@
-"""Terms on tensors: every value has a row for each particle (or one for all) before its own shape."""
+"""Terms on tensors: every value has a row for each particle (or one for all) in front."""
 
 from __future__ import annotations
 
@@ -84,7 +84,8 @@ def evaluate(term: Term, env: Environment) -> Float[Tensor, L * shape]:
             f = torch.minimum if function == "min" else torch.maximum
             return f(*aligned([evaluate(a, env), evaluate(b, env)]))
         case Apply(function, (a,)) if function in _REDUCTIONS:
-            return _REDUCTIONS[function](evaluate(a, env).flatten(1))
+            value = evaluate(a, env)
+            return _REDUCTIONS[function](value.reshape(len(value), -1))
         case Apply(function, (a,)) if function in _ELEMENTWISE:
             return _ELEMENTWISE[function](evaluate(a, env))
         case Apply("list", args):

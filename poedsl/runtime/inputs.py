@@ -23,7 +23,8 @@ def bind(plan: PlanSpec, values: Mapping[str, Any], base: Path | None = None) ->
     """The plan with values for some of its inputs.
 
     Args:
-        values: by name: numbers, lists, tensors, arrays, PIL images, text; a `pathlib.Path`, or a text for types that
+        values: by name: numbers, lists, tensors, arrays, PIL images, text; a `pathlib.Path`, or a
+            text for types that
             are bound from files, names a file.
         base: the folder that file names are relative to.
 
@@ -138,19 +139,24 @@ def read(spec: InputSpec, path: Path) -> Any:
 
 def picture_array(image: Any, spec: InputSpec) -> Any:
     """A PIL image, channel-first in [0, 1]; one channel where the type wants one or is a map."""
-    import numpy as np
-
     grey = spec.type.name in ("Depth", "Mask") or (
         spec.type.name == "Image" and spec.type.sizes[0] == 1
     )
-    if image.mode in ("I", "I;16", "F"):
-        pixels = np.asarray(image, dtype=np.float32)
-        pixels = pixels / 65535 if image.mode != "F" else pixels
-    else:
-        pixels = np.asarray(image.convert("L" if grey else "RGB"), dtype=np.float32) / 255
+    pixels = _pixels(image, "L" if grey else "RGB")
     if spec.type.name in ("Depth", "Mask"):
         return pixels
     return pixels[None] if pixels.ndim == 2 else pixels.transpose(2, 0, 1)
+
+
+def _pixels(image: Any, mode: str) -> Any:
+    """Rows and columns in [0, 1]; 16-bit and floating-point pictures keep their precision."""
+    import numpy as np
+
+    if image.mode == "F":
+        return np.asarray(image, dtype=np.float32)
+    if image.mode.startswith("I"):
+        return np.asarray(image, dtype=np.float32) / 65535
+    return np.asarray(image.convert(mode), dtype=np.float32) / 255
 
 
 def _array(spec: InputSpec, value: Any) -> Array:

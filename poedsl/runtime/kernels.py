@@ -1,4 +1,6 @@
-"""Markov kernels that aim at one stage's target, rewards included: state in, state and acceptance out."""
+"""Markov kernels that aim at one stage's target, rewards included: state in, state and acceptance
+out.
+"""
 
 from __future__ import annotations
 

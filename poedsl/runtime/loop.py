@@ -54,11 +54,16 @@ class Annealer:
             self.bury(stage)
             if self.outcome is not Outcome.COMPLETED:
                 return
-            ess, evidence = self.ess(), self.log_evidence()
+            ess = self.ess()
             resampled = self.resample(stage)
             acceptance = self.kernel(stage)
-            evaluations = self.evaluations(stage)
+            if stage.t == 1 and self.target.judges:
+                resampled = self.settle(stage) or resampled
+                if self.outcome is not Outcome.COMPLETED:
+                    return
+            evidence = self.log_evidence()
             gain, before = evidence - before, evidence
+            evaluations = self.evaluations(stage)
             yield self.record(stage, clock, gain, ess, resampled, acceptance, evaluations)
 
     # The steps of the box, in its order.
@@ -86,7 +91,8 @@ class Annealer:
 
     def move(self, stage: Stage, step: Interval) -> None:
         """X <- move(x); log w += correction; log w += potential."""
-        old, p, o = self.evaluated(stage.t + 1), self.particles, self.options
+        old = self.evaluated(stage.t + 1)
+        p = self.particles
         moved = self.moved(p.x, old, stage, step)
         known = self.target.terminal or stage.sigma > 0
         new = self.target.evaluate(moved.x, stage) if known else None
@@ -99,7 +105,7 @@ class Annealer:
         judged = p.judged
         if self.target.judges:
             end = moved.x if new is None else self.target.endpoint(moved.x, new, stage)
-            judged = self.target.judge(end, final=stage.t == 1).double()
+            judged = self.target.judge(end, final=False).double()
         increment = increment + (guide - p.carried) + (judged - p.judged)
         self.particles = replace(
             p,
@@ -113,15 +119,15 @@ class Annealer:
     def moved(
         self, x: Float[Tensor, "L D"], at: Evaluation, stage: Stage, step: Interval
     ) -> moves.Moved:
-        match self.options.move:
-            case "none":
-                return moves.Moved(x)
-            case "ode":
-                return moves.ode(x, at, step)
-            case _:
-                noise = self.noise.normal(x.shape[-1], stage.t, "move")
-                last = stage.sigma == 0 and not self.target.terminal
-                return moves.sde(x, at, step, noise, self.options.eta, last=last)
+        w = self.path.exponents
+        if self.options.move == "none":
+            return moves.Moved(x)
+        if self.options.move == "ode":
+            return moves.ode(x, at, step, w)
+        if stage.sigma == 0 and not self.target.terminal:
+            return moves.denoise(x, at, step, w)
+        noise = self.noise.normal(x.shape[-1], stage.t, "move")
+        return moves.sde(x, at, step, w, noise, self.options.eta)
 
     def correction(
         self,
@@ -143,7 +149,7 @@ class Annealer:
             rate = 0.5 * (rate + moves.fkc_rate(moved.x, new, self.path.exponents))
         return twist + moves.clipped(step.log_alpha * rate, self.options.clip)
 
-    def resample(self, stage: Stage) -> bool:
+    def resample(self, stage: Stage, purpose: str = "resample") -> bool:
         """If the rule says so: everything a particle carries, in one gather; bank the evidence."""
         p, swarms = self.particles, self.noise.swarms
         log_weights = p.log_weights.view(swarms, -1)
@@ -151,7 +157,7 @@ class Annealer:
         if not bool(due.any()):
             self.genealogy.append(p.ancestors)
             return False
-        chosen = systematic(log_weights, self.noise.shared(stage.t, "resample"))
+        chosen = systematic(log_weights, self.noise.shared(stage.t, purpose))
         same = torch.arange(self.noise.size, device=p.x.device).expand_as(chosen)
         local = torch.where(due[:, None], chosen, same)
         offset = self.noise.size * torch.arange(swarms, device=p.x.device)[:, None]
@@ -206,6 +212,15 @@ class Annealer:
             self.particles = replace(self.particles, carried=guide.double())
         return sum(accepted) / len(accepted) if accepted else None
 
+    def settle(self, stage: Stage) -> bool:
+        """The last reward correction: black-box rewards and conditions where particles came to lie."""
+        p = self.particles
+        judged = self.target.judge(p.x, final=True).double()
+        self.particles = replace(p, log_weights=p.log_weights + judged - p.judged, judged=judged)
+        self.bury(stage)
+        self.genealogy.pop()
+        return self.resample(stage, "settle")
+
     # What the steps above lean on.
 
     def evaluated(self, t: int) -> Evaluation:
@@ -236,7 +251,7 @@ class Annealer:
         )
         if bool(lost.any()):
             self.warnings.append(self.blame(lost, stage))
-            at = None if p.at is None else p.at.where(~lost, _zeros(p.at))
+            at = None if p.at is None else p.at.where(~lost, p.at.zeros())
             self.particles = replace(
                 p,
                 x=torch.where(lost[:, None], 0.0, p.x),
@@ -308,10 +323,3 @@ class Annealer:
 def log_mean(log_values: Float[Tensor, "S n"]) -> Float[Tensor, " S"]:
     """Log of the mean of the exponentials of each row."""
     return torch.logsumexp(log_values, -1) - math.log(log_values.shape[-1])
-
-
-def _zeros(at: Evaluation) -> Evaluation:
-    def zero(value: Tensor | None) -> Tensor | None:
-        return None if value is None else torch.zeros_like(value)
-
-    return Evaluation(**{name: zero(getattr(at, name)) for name in Evaluation.__slots__})  # type: ignore[arg-type]

@@ -18,7 +18,8 @@ class Moved:
 
     Attributes:
         noise: the standard normals it drew, if any.
-        twist: log ratio of the densities of the move without and with the rewards' gradient in its mean.
+        twist: log ratio of the densities of the move without and with the rewards' gradient in
+            its mean.
     """
 
     x: Float[Tensor, "L D"]
@@ -26,37 +27,39 @@ class Moved:
     twist: Float[Tensor, " L"] | None = None
 
 
-def ode(x: Float[Tensor, "L D"], at: Evaluation, step: Interval) -> Moved:
-    """The probability flow: DDIM without noise, the Euler step of a rectified flow (Zhang et al., C.1)."""
-    return Moved(step.ode_shrink * x + step.ode_score * at.score)
+def ode(
+    x: Float[Tensor, "L D"], at: Evaluation, step: Interval, exponents: Float[Tensor, " D"]
+) -> Moved:
+    """The probability flow, with the control (W - 1) (alpha'/alpha) x (Zhang et al., C.1)."""
+    return Moved(step.ode_shrink * x + step.ode_score * (at.score + (exponents - 1) * x))
 
 
 def sde(
     x: Float[Tensor, "L D"],
     at: Evaluation,
     step: Interval,
+    exponents: Float[Tensor, " D"],
     noise: Float[Tensor, "L D"],
     eta: float,
-    *,
-    last: bool,
 ) -> Moved:
-    """With eta^2 of the path's own noise, drawn along the rewards' gradient too where there is one.
-
-    At eta = 1 the mean is Tweedie's, E[x' | x] for x = decay x' + N(0, variance). The last move of a path whose end no
-    expert can judge is made without noise.
-    """
-    shrink, score = step.ode_shrink, step.ode_score
-    full = step.variance / step.decay
-    mean = shrink * x + ((1 - eta**2) * score + eta**2 * full) * at.score
-    if last:
-        return Moved(mean)
+    """With eta^2 of the path's own noise, drawn along the rewards' gradient where there is one."""
+    mean = step.decay * x + step.pull * (at.score + exponents * x)
+    if eta != 1:
+        mean = eta**2 * mean + (1 - eta**2) * ode(x, at, step, exponents).x
     scale = eta * step.variance.sqrt()
     if at.guide_score is None:
         return Moved(mean + scale * noise, noise)
-    shift = scale / step.decay * at.guide_score
+    shift = eta**2 * step.pull / scale * at.guide_score
     drawn = noise + shift
-    ratio = 0.5 * (noise.square() - drawn.square()).sum(-1)
-    return Moved(mean + scale * drawn, noise, ratio)
+    twist = 0.5 * (noise.square() - drawn.square()).sum(-1)
+    return Moved(mean + scale * drawn, noise, twist)
+
+
+def denoise(
+    x: Float[Tensor, "L D"], at: Evaluation, step: Interval, exponents: Float[Tensor, " D"]
+) -> Moved:
+    """The last move of a path whose end no expert can judge: the noisy one without its noise."""
+    return Moved(step.decay * x + step.pull * (at.score + exponents * x))
 
 
 def fkc_rate(
@@ -64,8 +67,9 @@ def fkc_rate(
 ) -> Float[Tensor, " L"]:
     """The log-weight rate in units of log alpha: |S|^2 - sum_i w_i |s_i|^2 + (W - 1) x . S.
 
-    Feynman-Kac correction (Skreta et al. 2025; Soiffer et al., Eq. 11), with the control (W - 1) (alpha'/alpha) x that frees
-    the exponents from summing to one; in time, the rate is this times alpha'/alpha.
+    Feynman-Kac correction (Skreta et al. 2025; Soiffer et al., Eq. 11), with the control (W - 1)
+    (alpha'/alpha) x that frees the exponents from summing to one; in time, the rate is this times
+    alpha'/alpha.
     """
     assert at.squares is not None
     return ((at.score + (exponents - 1) * x) * at.score).sum(-1) - at.squares
@@ -81,8 +85,8 @@ def ais_ratio(
 ) -> Float[Tensor, " L"]:
     """The exact log ratio of densities for a move (Neal 2001; Del Moral et al. 2006, Eq. 12).
 
-    Without a move, log pi_t(x) - log pi_{t+1}(x). With one, pi_t(x') B(x | x') / (pi_{t+1}(x) F(x' | x)), the backward
-    kernel B being the path's own noising, whose variance is that of F.
+    Without a move, log pi_t(x) - log pi_{t+1}(x). With one, pi_t(x') B(x | x') / (pi_{t+1}(x)
+    F(x' | x)), the backward kernel B being the path's own noising, whose variance is that of F.
     """
     assert old.log_density is not None and new.log_density is not None
     ratio = new.log_density - old.log_density

@@ -1,9 +1,9 @@
 """Random numbers as a function of where they are used, not of when.
 
-The noise of a particle's slot depends on (seed, swarm, slot, stage, kernel step, purpose) alone: each such
-place but the slot keys a Philox stream (Salmon et al., SC 2011), in which slot ``i`` owns the numbers
-``i D`` to ``(i + 1) D - 1``, transformed one by one. So results depend neither on micro-batches nor on
-observers, and a particle does not depend on how many others there are.
+The noise of a particle's slot depends on (seed, swarm, slot, stage, kernel step, purpose) alone:
+each such place but the slot keys a Philox stream (Salmon et al., SC 2011), in which slot ``i``
+owns the numbers ``i D`` to ``(i + 1) D - 1``, transformed one by one. So results depend neither
+on micro-batches nor on observers, and a particle does not depend on how many others there are.
 """
 
 from __future__ import annotations

@@ -20,7 +20,9 @@ class Rule:
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """Particles are those of one swarm; ``eta`` is the square root of the share of the path's own noise in a move."""
+    """Particles are those of one swarm; ``eta`` is the square root of the share of the path's own
+    noise in a move.
+    """
 
     particles: int
     swarms: int

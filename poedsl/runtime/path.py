@@ -1,15 +1,16 @@
 """The flow path: noised marginals in variance-preserving coordinates, from noise to data.
 
-x_t = alpha_t x_1 + sigma_t eps with alpha^2 + sigma^2 = 1 (Zhang et al., C.1; Lipman et al. 2024 for the scale-time
-transform that brings other schedules here). With exponents that sum to W, the start is N(0, I / W), and a
-move takes the process dx = W (alpha'/alpha) x dt + ... as its own noising: an Ornstein-Uhlenbeck process of
-rate W, which is the usual one where W = 1.
+x_t = alpha_t x_1 + sigma_t eps with alpha^2 + sigma^2 = 1 (Zhang et al., C.1). With exponents that
+sum to W, the start is N(0, I / W), and a move takes an Ornstein-Uhlenbeck process of rate W for its
+own noising, which is the usual one where W = 1. Experts trained under another schedule are aligned
+by the scale-time transform (Lipman et al. 2024).
 """
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from itertools import pairwise
 
 from jaxtyping import Float
 from torch import Tensor
@@ -38,22 +39,26 @@ class Interval:
 
     Attributes:
         log_alpha: the increase of log alpha.
-        decay: factor by which noising shrinks the cleaner point.
-        variance: of the noise that noising adds.
-        ode_score: coefficient of the score in the deterministic move.
-        ode_shrink: coefficient of the point in the deterministic move.
+        ode_shrink: of the deterministic move, coefficient of the point.
+        ode_score: of the deterministic move, coefficient of the score.
+        decay: of the noisy move, coefficient of the point; also what noising shrinks it by.
+        pull: of the noisy move, coefficient of S + W x, which is zero on pure noise.
+        variance: of the noise that the noisy move, or noising, adds.
     """
 
     log_alpha: float
+    ode_shrink: float
+    ode_score: float
     decay: Float[Tensor, " D"]
+    pull: Float[Tensor, " D"]
     variance: Float[Tensor, " D"]
-    ode_shrink: Float[Tensor, " D"]
-    ode_score: Float[Tensor, " D"]
 
 
 @dataclass(frozen=True, slots=True)
 class FlowPath:
-    """Stages and the intervals between them; ``exponents`` is W, for each component or once for all."""
+    """Stages and the intervals between them; ``exponents`` is W, for each component or once for
+    all.
+    """
 
     stages: tuple[Stage, ...]
     intervals: tuple[Interval, ...]
@@ -68,26 +73,32 @@ class FlowPath:
             Stage(steps + 1 - k, math.sin(angle), math.cos(angle)) for k, angle in enumerate(angles)
         ]
         stages[-1] = Stage(1, 1.0, 0.0)
-        pairs = zip(stages, stages[1:], strict=False)
-        return cls(tuple(stages), tuple(_interval(a, b, exponents) for a, b in pairs), exponents)
+        return cls(
+            tuple(stages), tuple(_interval(a, b, exponents) for a, b in pairwise(stages)), exponents
+        )
 
     def log_normaliser(self, size: int) -> float:
-        """Log of the integral of N(0, I)^W over ``size`` components: (1/2) ((1 - W) log 2 pi - log W) each."""
+        """Log of the integral of N(0, I)^W over ``size`` components: (1/2) ((1 - W) log 2 pi - log
+        W) each.
+        """
         w = self.exponents.double().expand(size)
         return float((0.5 * ((1 - w) * math.log(2 * math.pi) - w.log())).sum())
 
 
 def _interval(noisier: Stage, cleaner: Stage, exponents: Float[Tensor, " D"]) -> Interval:
-    """The DDIM coefficients of the process of rate W (Song et al. 2021, at W = 1)."""
+    """Exponential integrators of both moves.
+
+    The deterministic one is DDIM's (Song et al. 2021), the Euler step of a rectified flow. The
+    noisy one holds (S + W x) / alpha constant; at W = 1 its mean is Tweedie's E[x' | x].
+    """
     w = exponents.double()
-    signal0, signal1 = noisier.alpha**w, cleaner.alpha**w
-    spread0, spread1 = (1 - signal0**2) / w, (1 - signal1**2) / w
-    decay = signal0 / signal1
-    ode_score = spread0 / decay - (spread0 * spread1).sqrt()
+    ratio = noisier.alpha / cleaner.alpha
+    decay = ratio**w
     return Interval(
-        log_alpha=math.log(cleaner.alpha / noisier.alpha),
+        log_alpha=-math.log(ratio),
+        ode_shrink=1 / ratio,
+        ode_score=noisier.sigma**2 / ratio - noisier.sigma * cleaner.sigma,
         decay=decay.float(),
+        pull=(2 * (1 / ratio - decay) / (1 + w)).float(),
         variance=((1 - decay**2) / w).float(),
-        ode_shrink=(1 / decay).float(),
-        ode_score=ode_score.float(),
     )

@@ -1,4 +1,6 @@
-"""What a variable looks like to a person: a grid of pictures, a scatter over the target's contours, a histogram."""
+"""What a variable looks like to a person: a grid of pictures, a scatter over the target's
+contours, a histogram.
+"""
 
 from __future__ import annotations
 
@@ -93,7 +95,8 @@ def _axes(title: str) -> tuple[Any, Axes]:
 
 def _scatter(result: Result, name: str, folder: Path) -> str:
     """Unweighted draws over the contours of the target's log density, where it has one."""
-    points = result.sample(min(len(result.log_weights), 2000))[name].flatten(1).cpu().numpy()
+    count = min(len(result.log_weights), 2000)
+    points = result.sample(count)[name].reshape(count, -1).cpu().numpy()
     figure, axes = _axes(result.plan.program)
     low, high = points.min(0), points.max(0)
     middle, half = (low + high) / 2, 0.6 * float((high - low).max()) + 1e-6
@@ -133,8 +136,8 @@ def _log_target(result: Result, name: str, ticks: list[Any]) -> Any:
 
 def _histograms(result: Result, name: str, folder: Path) -> str:
     """A weighted histogram of each component, the first sixteen of them."""
-    values = result.particles[name].flatten(1).cpu().numpy()
     weights = result.log_weights.exp().cpu().numpy()
+    values = result.particles[name].reshape(len(weights), -1).cpu().numpy()
     figure, axes = _axes(result.plan.program)
     for k in range(min(values.shape[1], 16)):
         label = name if values.shape[1] == 1 else f"{name}[{k}]"

@@ -89,7 +89,7 @@ class _Builder:
     # Coordinates.
 
     def space(self, factors: tuple[FactorSpec, ...]) -> Space:
-        """Pictures in the networks' own scale; elsewhere centred and scaled as the Gaussians are."""
+        """Pictures in the networks' own scale; elsewhere centred and scaled as the Gaussians."""
         space = Space.of(self.plan.variables, self.device)
         for variable in self.plan.variables:
             part = space.slice(variable.name)
@@ -232,11 +232,11 @@ class _Builder:
                     (
                         Diagnostic(
                             "P0407",
-                            f"at stage {stage.t} of the path the product of the noised experts is not a "
-                            "density, though the start is one",
+                            f"at stage {stage.t} of the path the product of the noised experts "
+                            "is not a density, though the start is one",
                             notes=(
+                                "their widths fail Soiffer et al., Theorem 1, on the way",
                                 "the tempering path would do, which this release does not run",
-                                "Soiffer et al., Theorem 1, holds neither for these widths at every stage",
                             ),
                         ),
                     )

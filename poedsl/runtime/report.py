@@ -90,8 +90,9 @@ def html_report(result: Result, plan_text: str, pictures: list[str]) -> str:
     return (
         "<!doctype html><html lang=en><meta charset=utf-8>"
         f"<title>{esc(result.plan.program)}</title>"
-        "<style>body{font:15px/1.5 system-ui,sans-serif;max-width:60em;margin:2em auto;padding:0 1em}"
-        "table{border-collapse:collapse}td,th{padding:.15em .7em;text-align:right;border-bottom:1px solid #ddd}"
+        "<style>body{font:15px/1.5 system-ui,sans-serif;max-width:60em;margin:2em auto;"
+        "padding:0 1em}table{border-collapse:collapse}"
+        "td,th{padding:.15em .7em;text-align:right;border-bottom:1px solid #ddd}"
         "table.facts td,table.facts th{text-align:left}img{max-width:100%}.warning{color:#a40}"
         "pre{background:#f6f6f6;padding:1em;overflow:auto}</style>"
         f"<h1>{esc(result.plan.program)}</h1>{images}<table class=facts>{facts}</table>{warnings}"

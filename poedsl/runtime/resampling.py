@@ -9,14 +9,17 @@ from torch import Tensor
 
 def effective_size(log_weights: Float[Tensor, "*S n"]) -> Float[Tensor, "*S"]:
     """ESS of each population: (sum w)^2 / sum w^2; 0 where all weights are zero."""
-    size = (2 * torch.logsumexp(log_weights, -1) - torch.logsumexp(2 * log_weights, -1)).exp()
+    logs = log_weights.double()
+    size = (2 * torch.logsumexp(logs, -1) - torch.logsumexp(2 * logs, -1)).exp()
     return size.nan_to_num(nan=0.0)
 
 
 def systematic(
     log_weights: Float[Tensor, "S n"], uniform: Float[Tensor, " S"]
 ) -> Int[Tensor, "S n"]:
-    """One uniform for a population, evenly spread (Carpenter et al. 1999): n w_i copies, rounded up or down."""
+    """One uniform for a population, evenly spread (Carpenter et al. 1999): n w_i copies, rounded
+    up or down.
+    """
     n = log_weights.shape[-1]
     weights = torch.softmax(log_weights.double(), -1)
     total = weights.cumsum(-1)

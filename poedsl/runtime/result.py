@@ -65,7 +65,9 @@ class Result:
         return sum(s.nfe for s in self.stages)
 
     def sample(self, n: int, seed: int = 0) -> dict[str, Float[Tensor, n * shape]]:
-        """Unweighted draws, with replacement, by one uniform: copies of a particle differ by at most one."""
+        """Unweighted draws, with replacement, by one uniform: copies of a particle differ by at
+        most one.
+        """
         from poedsl.runtime.resampling import systematic
 
         uniform = Noise(seed, 1, 1, torch.device("cpu")).shared(0, "sample")
@@ -81,7 +83,7 @@ class Result:
 
     @property
     def scores(self) -> Float[Tensor, " L"]:
-        """What `best` ranks by: the total reward; without rewards the log target, else the weight."""
+        """What `best` ranks by: the total reward; without one the log target, else the weight."""
         rewards = [
             float_exponent(self.plan, name) * values
             for name, values in self.log_values.items()
@@ -104,7 +106,9 @@ class Result:
         return int(self.scores.argmax())
 
     def best(self) -> dict[str, Float[Tensor, " *shape"]]:
-        """The highest-scoring particle: by total reward, or by the target's density without rewards."""
+        """The highest-scoring particle: by total reward, or by the target's density without
+        rewards.
+        """
         return {name: x[self.best_index] for name, x in self.particles.items()}
 
     def report(self) -> str:

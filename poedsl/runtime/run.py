@@ -112,7 +112,8 @@ def run(
     """Run a bound plan to its end.
 
     Args:
-        observe: is called with each stage's record and the number of stages; it cannot change the run.
+        observe: is called with each stage's record and the number of stages; it cannot change the
+            run.
     """
     job = Run(plan, seed, device, microbatch)
     for record in job.stages():
@@ -155,7 +156,7 @@ def find_device(name: str) -> torch.device:
 def _evidence(
     a: Annealer, target: Target, path: FlowPath
 ) -> tuple[float | None, float | None, str]:
-    """Log Z in the variables' own units, its standard error, and the reason where one is missing."""
+    """Log Z in the variables' own units, its standard error, and why one is missing."""
     if a.outcome is not Outcome.COMPLETED:
         return None, None, "the run did not complete"
     if a.options.correct == "none":

@@ -37,6 +37,15 @@ class Gathered:
 
         return replace(self, **{k: choose(k, v) for k, v in self._rows()})  # type: ignore[type-var]
 
+    def zeros(self) -> Self:
+        """Zeros throughout."""
+        return replace(self, **{k: torch.zeros_like(v) for k, v in self._rows()})  # type: ignore[type-var]
+
+    def joined(self, others: list[Self]) -> Self:
+        """The rows of this and the others, one after another."""
+        each = {k: torch.cat([v, *(getattr(o, k) for o in others)]) for k, v in self._rows()}
+        return replace(self, **each)  # type: ignore[type-var]
+
     def _rows(self) -> Iterator[tuple[str, Any]]:
         for field in fields(self):  # type: ignore[arg-type]
             value = getattr(self, field.name)

@@ -54,7 +54,7 @@ class Tilt:
             return self.exponent * self.density(env.values[self.variable])
         value = evaluate(self.term, env)
         if self.kind == "where":
-            holds = value.flatten(1).all(-1) if value.dim() > 1 else value
+            holds = value.reshape(len(value), -1).all(-1)
             return torch.where(holds, 0.0, -math.inf)
         return self.exponent * value.flatten()
 
@@ -100,8 +100,8 @@ class Target:
         """All experts at ``x``, in micro-batches."""
         if self.microbatch is None or self.microbatch >= len(x):
             return self._evaluate(x, stage)
-        parts = [self._evaluate(chunk, stage) for chunk in x.split(self.microbatch)]
-        return _concatenate(parts)
+        parts = [self._evaluate(chunk, stage) for chunk in torch.split(x, self.microbatch)]
+        return parts[0].joined(parts[1:])
 
     def _evaluate(self, x: Float[Tensor, "L D"], stage: Stage) -> Evaluation:
         if not self.guides:
@@ -163,9 +163,10 @@ class Target:
     ) -> tuple[Float[Tensor, " L"], Float[Tensor, "L D"]]:
         """A tilt as far as the endpoint is known: it is uncertain by sigma along the path.
 
-        An inequality with margin m counts as log Phi(m / (sigma |grad m|)), the chance that it will hold. A reward r below
-        zero counts as r^2 / (r - sigma^2 |grad r|^2 / 2), which is what averaging over the uncertainty makes of a
-        quadratic one. Both are exact at the end of the path, where sigma is 0.
+        An inequality with margin m counts as log Phi(m / (sigma |grad m|)), the chance that it
+        will hold. A reward r below zero counts as r^2 / (r - sigma^2 |grad r|^2 / 2), which is
+        what averaging over the uncertainty makes of a quadratic one. Both are exact at the end of
+        the path, where sigma is 0.
         """
         with torch.enable_grad():
             point = endpoint.detach().requires_grad_()
@@ -193,7 +194,7 @@ class Target:
         assert found is not None
         logs = torch.zeros(len(point), device=point.device)
         for margin in found:
-            for one in margin.flatten(1).unbind(1) if margin.dim() > 1 else (margin,):
+            for one in margin.reshape(len(margin), -1).unbind(1):
                 (slope,) = torch.autograd.grad(one.sum(), point, retain_graph=True)
                 spread = stage.sigma * slope.norm(dim=-1).clamp(min=1e-12)
                 logs = logs + torch.special.log_ndtr(one / spread)
@@ -215,7 +216,7 @@ class Target:
         size = self.microbatch or len(x)
         with torch.no_grad():
             chunks = []
-            for chunk in x.split(size):
+            for chunk in torch.split(x, size):
                 env = self.environment.with_values(self.space.values(chunk))
                 values = [t.log_value(env) for t in tilts]
                 chunks.append(torch.stack([v.expand(len(chunk)) for v in values]).sum(0))
@@ -262,11 +263,3 @@ def _added(total: Tensor | None, own: Tensor, x: Tensor, part: slice | None) -> 
         full[:, part] = own
         own = full
     return own if total is None else total + own
-
-
-def _concatenate(parts: list[Evaluation]) -> Evaluation:
-    def join(name: str) -> Tensor | None:
-        values = [getattr(p, name) for p in parts]
-        return None if values[0] is None else torch.cat(values)
-
-    return Evaluation(**{name: join(name) for name in Evaluation.__slots__})  # type: ignore[arg-type]

@@ -1,3 +1,4 @@
+# ruff: noqa: E501
 """The programs of the language's description, and ways to read a text that has no errors."""
 
 from __future__ import annotations

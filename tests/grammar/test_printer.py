@@ -45,9 +45,7 @@ def group_brackets(text: str) -> list[tuple[int, int]]:
     return pairs
 
 
-plain_expressions = trees.st.recursive(
-    trees.names | trees.numbers, trees.compound, max_leaves=20
-)
+plain_expressions = trees.st.recursive(trees.names | trees.numbers, trees.compound, max_leaves=20)
 
 
 @given(plain_expressions)
@@ -55,7 +53,7 @@ plain_expressions = trees.st.recursive(
 def test_no_bracket_is_too_many(expr: tree.Expr) -> None:
     text = print_expr(expr)
     for start, end in group_brackets(text):
-        without = f"{text[:start]} {text[start + 1 : end]} {text[end + 1 :]}"
+        without = text[:start] + text[start + 1 : end] + text[end + 1 :]
         assert parse_expression(Source(without))[0] != expr, without
 
 

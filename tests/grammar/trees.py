@@ -38,9 +38,7 @@ def compound(inner: st.SearchStrategy) -> st.SearchStrategy:
         st.builds(tree.Unary, op=st.sampled_from(("-", "+", "not")), operand=inner),
         st.builds(tree.Binary, op=st.sampled_from(OPERATORS), left=inner, right=inner),
         st.builds(tree.Call, function=names, arguments=rows(elements | named)),
-        st.builds(
-            tree.Comprehension, function=names, body=elements, target=names, iterable=inner
-        ),
+        st.builds(tree.Comprehension, function=names, body=elements, target=names, iterable=inner),
         st.builds(tree.Index, value=inner, items=rows(inner | slices, 1)),
         st.builds(tree.Attribute, value=inner, name=identifiers),
     )

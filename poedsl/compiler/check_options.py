@@ -1,0 +1,181 @@
+"""Types of the options of ``sample``: names, forms and the values of their arguments."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from poedsl.compiler.check_values import Values
+from poedsl.compiler.options import KINDS, OPTIONS, Argument, Form, Option, filled
+from poedsl.compiler.resolve import near_fix
+from poedsl.compiler.terms import Apply, Const, Ref, Term, Value
+from poedsl.grammar import tree
+from poedsl.grammar.diagnostics import Diagnostic
+from poedsl.grammar.source import Source, Span
+
+
+def check_option(name: str, value: tree.Expr) -> tuple[Term | None, tuple[Diagnostic, ...]]:
+    """An option of ``sample`` given on its own, as on the command line."""
+    values = Values(Source(""))
+    term = OptionChecker(values).option(name, value, value.span)
+    return term, tuple(values.diagnostics)
+
+
+@dataclass(frozen=True, slots=True)
+class OptionChecker:
+    """Checks options with the constants that ``values`` knows, and reports to it."""
+
+    values: Values
+
+    def sample(self, statement: tree.Sample) -> dict[str, tuple[Term, Span]]:
+        """The options of a statement that fit, each with its place."""
+        method = statement.method
+        given: dict[str, tuple[Term, Span]] = {}
+        if method.function.name != "anneal":
+            self.values.error(
+                "P0502",
+                f"there is no method named `{method.function.name}`",
+                method.function.span,
+                notes=("the method is `anneal(...)`",),
+            )
+            return given
+        seen: set[str] = set()
+        for argument in method.arguments:
+            if argument.name is None:
+                self.values.error(
+                    "P0501", "an option of `anneal` is given by its name", argument.span
+                )
+            elif argument.name in seen:
+                self.values.error(
+                    "P0501", f"the option `{argument.name}` is given twice", argument.span
+                )
+            else:
+                seen.add(argument.name)
+                term = self.option(argument.name, argument.value, argument.name_span)
+                if term is not None:
+                    given[argument.name] = term, argument.span
+        return given
+
+    def option(self, name: str, value: tree.Expr, name_span: Span) -> Term | None:
+        option = OPTIONS.get(name)
+        if option is None:
+            self.values.error(
+                "P0501",
+                f"there is no option named `{name}`",
+                name_span,
+                fixes=near_fix(name, name_span, OPTIONS, "an option"),
+                notes=("the options are " + ", ".join(OPTIONS),),
+            )
+            return None
+        if option.forms:
+            return self.form(option, value)
+        return self.constant(name, option.kind, value)
+
+    def constant(self, name: str, kind: str, value: tree.Expr) -> Term | None:
+        typed = self.values.value(value)
+        if not typed.ok:
+            return None
+        if not isinstance(typed.term, Const) or not is_kind(typed.term.value, kind):
+            self.values.error("P0502", f"`{name}` is {KINDS[kind]}", value.span)
+            return None
+        return Const(typed.term.value)
+
+    def form(self, option: Option, value: tree.Expr) -> Term | None:
+        name, span, arguments = "", value.span, ()
+        match value:
+            case tree.Nothing():
+                name = "none"
+            case tree.Name():
+                name = value.name
+            case tree.Call():
+                name, span, arguments = value.function.name, value.function.span, value.arguments
+        form = option.form(name)
+        if form is None:
+            self.values.error(
+                "P0502",
+                f"`{option.name}` is {option.expected}",
+                value.span,
+                fixes=near_fix(name, span, [f.name for f in option.forms], "a form"),
+            )
+            return None
+        if not form.available:
+            runs = any(f.available for f in option.forms)
+            self.values.error(
+                "P0505",
+                f"`{option.name} = {name}` is in the language, but this release does not run it",
+                value.span,
+                notes=(f"in this release `{option.name}` is {option.expected}",) if runs else (),
+            )
+            return None
+        return self.form_arguments(form, arguments)
+
+    def form_arguments(self, form: Form, arguments: tuple[tree.Argument, ...]) -> Term | None:
+        given: dict[str, Term] = {}
+        known = {a.name: a for a in form.arguments}
+        for position, argument in enumerate(arguments):
+            positional = [*known][position] if position < len(known) else ""
+            name = argument.name if argument.name is not None else positional
+            if problem := _misplaced(form, name, known, given):
+                self.values.error(
+                    "P0501",
+                    problem,
+                    argument.span,
+                    fixes=near_fix(name, argument.name_span, known, "an argument")
+                    if argument.name is not None and name not in known
+                    else (),
+                    notes=(f"its arguments: {', '.join(known) or 'none'}",),
+                )
+                return None
+            term = self.form_argument(known[name], argument.value)
+            if term is None:
+                return None
+            given[name] = term
+        return filled(form, given)
+
+    def form_argument(self, argument: Argument, value: tree.Expr) -> Term | None:
+        if argument.kind == "rule":
+            return self.rule(value)
+        return self.constant(argument.name, argument.kind, value)
+
+    def rule(self, value: tree.Expr) -> Term | None:
+        """When particles are resampled."""
+        match value:
+            case tree.Name(name="always"):
+                return Ref("always")
+            case tree.Binary(op="<", left=tree.Name(name="ess"), right=right):
+                limit = self.values.value(right).value
+                if is_kind(limit, "positive") and isinstance(limit, (int, float)) and limit <= 1:
+                    return Apply("<", (Ref("ess"), Const(float(limit))))
+            case tree.Call(function=tree.Name(name="at"), arguments=arguments):
+                stages = [self.values.value(a.value).value for a in arguments]
+                if stages and all(is_kind(s, "count") for s in stages):
+                    return Apply("at", tuple(Const(s) for s in stages))
+        self.values.error("P0502", f"`when` is {KINDS['rule']}", value.span)
+        return None
+
+
+def _misplaced(form: Form, name: str, known: dict[str, Argument], given: dict[str, Term]) -> str:
+    """What is wrong with an argument of that name; empty where nothing is."""
+    if not name:
+        return f"`{form.name}` has too many arguments"
+    if name not in known:
+        return f"`{form.name}` has no argument `{name}`"
+    return f"`{form.name}` is given `{name}` twice" if name in given else ""
+
+
+def is_kind(value: Value, kind: str) -> bool:
+    """Whether a constant is of a kind named in `poedsl.compiler.options.KINDS`."""
+    if kind == "truth":
+        return isinstance(value, bool)
+    if value is None:
+        return kind == "limit"
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        return False
+    match kind:
+        case "count":
+            return isinstance(value, int) and value >= 1
+        case "whole":
+            return isinstance(value, int) and value >= 0
+        case "nonnegative":
+            return value >= 0
+        case _:
+            return value > 0

@@ -1,0 +1,412 @@
+"""Types of products: experts, mixtures, rewards under ``exp``, conditions, and powers of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from poedsl.compiler.check_values import Values, applied
+from poedsl.compiler.functions import FUNCTIONS
+from poedsl.compiler.terms import Apply, Const, Term, names
+from poedsl.compiler.typed import Typed, describe, sized, typed_constant
+from poedsl.experts.signatures import SIGNATURES, Signature
+from poedsl.grammar import tree
+from poedsl.grammar.diagnostics import Edit, Fix, Label
+from poedsl.grammar.source import Span
+from poedsl.grammar.types import Sizes, broadcast
+
+
+@dataclass(slots=True)
+class Products(Values):
+    """Types the right side of ``~``; a product of which a part is wrong is None."""
+
+    def product(self, expr: tree.Expr, variable: str) -> Term | None:
+        match expr:
+            case tree.Binary(op="*" | "/"):
+                return self.both(expr, variable)
+            case tree.Binary(op="^", left=left, right=right):
+                base = self.product(left, variable)
+                exponent = self.exponent(right)
+                if base is None or exponent is None:
+                    return None
+                return Apply("^", (base, exponent), span=expr.span)
+            case tree.Call(function=tree.Name(name="exp")):
+                return self.reward(expr)
+            case tree.Call(function=tree.Name(name="where")):
+                return self.where(expr)
+            case tree.Call() | tree.Comprehension() if expr.function.name == "mixture":
+                return self.mixture(expr, variable)
+            case tree.Call(function=function) if function.name in SIGNATURES:
+                signature = SIGNATURES[function.name]
+                if signature.family != "reward":
+                    return self.expert(expr, signature, variable)
+        self.not_a_factor(expr)
+        return None
+
+    def both(self, expr: tree.Binary, variable: str) -> Term | None:
+        left, right = expr.left, expr.right
+        if is_number(left) == is_number(right):
+            a, b = self.product(left, variable), self.product(right, variable)
+            return None if a is None or b is None else Apply(expr.op, (a, b), span=expr.span)
+        number, density = (left, right) if is_number(left) else (right, left)
+        self.product(density, variable)
+        if not self.value(number).ok:
+            return None
+        fixed = f"{self.grouped(density)}^{self.grouped(number)}"
+        self.error(
+            "P0401",
+            "a number times a density is not a density"
+            if expr.op == "*"
+            else "a number and a density do not divide each other",
+            number.span,
+            notes=("a product is of densities; nothing is renormalised silently",),
+            fixes=(
+                Fix(
+                    f"to weigh an expert, raise it to a power: `{fixed}`", (Edit(expr.span, fixed),)
+                ),
+            )
+            if expr.op == "*"
+            else (),
+        )
+        return None
+
+    def grouped(self, expr: tree.Expr) -> str:
+        """The text of an expression as it stands beside ``^``."""
+        text = self.text(expr.span)
+        return (
+            text if isinstance(expr, tree.Call | tree.Number | tree.Name | tree.List) else f"({text})"
+        )
+
+    def not_a_factor(self, expr: tree.Expr) -> None:
+        shown = self.text(expr.span)
+        signature = signature_of(expr)
+        if signature is not None and signature.family == "reward":
+            self.error(
+                "P0402",
+                f"the reward `{signature.name}` is not a density by itself",
+                expr.span,
+                fixes=(
+                    Fix(
+                        f"a reward is a factor under `exp`: `exp({shown})`",
+                        (Edit(expr.span, f"exp({shown})"),),
+                        "safe",
+                    ),
+                ),
+            )
+            return
+        if isinstance(expr, tree.Binary) and not is_number(expr.left) and not is_number(expr.right):
+            self.error(
+                "P0403",
+                f"densities are multiplied, and `{expr.op}` is for numbers",
+                expr.op_span if expr.op_span.end else expr.span,
+                notes=("a sum of densities is a mixture: `mixture(0.5: A, 0.5: B)`",)
+                if expr.op == "+"
+                else (),
+            )
+            return
+        typed = self.value(expr)
+        if not typed.ok:
+            return
+        fixes: tuple[Fix, ...] = ()
+        if typed.type.name == "Bool":
+            fixes = (
+                Fix(
+                    f"a condition is a factor under `where`: `where({shown})`",
+                    (Edit(expr.span, f"where({shown})"),),
+                ),
+            )
+        self.error(
+            "P0401",
+            f"{describe(typed.type)} is not a factor of a product",
+            expr.span,
+            fixes=fixes,
+            notes=("factors are experts, mixtures, `exp(reward)` and `where(condition)`",),
+        )
+
+    def exponent(self, expr: tree.Expr) -> Term | None:
+        typed = self.value(expr)
+        if not typed.ok:
+            return None
+        if inner := sorted(names(typed.term) & self.variables):
+            self.error(
+                "P0409",
+                f"an exponent is a number, and this depends on the variable `{inner[0]}`",
+                expr.span,
+            )
+        elif typed.type.name in ("Mask", "Image") or (typed.type.is_numeric and typed.type.sizes):
+            self.error(
+                "P0505",
+                "an exponent that varies over the variable is in the language, but this release "
+                "does not compile it",
+                expr.span,
+            )
+        elif typed.type.name not in ("Real", "Int"):
+            self.error(
+                "P0409", f"an exponent is a number, and this is {describe(typed.type)}", expr.span
+            )
+        else:
+            return typed.term
+        return None
+
+    # Rewards and conditions.
+
+    def one_argument(self, expr: tree.Call) -> tree.Expr | None:
+        if len(expr.arguments) == 1:
+            argument = expr.arguments[0]
+            if argument.name is None and argument.weight is None:
+                return argument.value
+        self.error("P0301", f"`{expr.function.name}` takes one argument", expr.span)
+        return None
+
+    def reward(self, expr: tree.Call) -> Term | None:
+        inner = self.one_argument(expr)
+        if inner is None:
+            return None
+        self.in_reward = True
+        typed = self.value(inner)
+        self.in_reward = False
+        if not typed.ok:
+            return None
+        if typed.type.name not in ("Real", "Int") and not (
+            typed.type.is_numeric and typed.type.name != "Bool"
+        ):
+            self.error(
+                "P0410", f"`exp` takes a number, and this is {describe(typed.type)}", inner.span
+            )
+            return None
+        if typed.type.sizes:
+            fixed = f"sum({self.text(inner.span)})"
+            self.error(
+                "P0410",
+                f"`exp` takes one number, and this is {describe(typed.type)}",
+                inner.span,
+                fixes=(Fix(f"add up the components: `{fixed}`", (Edit(inner.span, fixed),)),),
+            )
+            return None
+        return Apply("exp", (typed.term,), span=expr.span)
+
+    def where(self, expr: tree.Call) -> Term | None:
+        inner = self.one_argument(expr)
+        if inner is None:
+            return None
+        typed = self.value(inner)
+        if not typed.ok:
+            return None
+        if typed.type.name != "Bool":
+            self.error(
+                "P0310",
+                f"`where` takes a condition, and this is {describe(typed.type)}",
+                inner.span,
+            )
+            return None
+        if typed.type.sizes:
+            self.error(
+                "P0310",
+                f"`where` takes one condition, and this is one for each of {count_of(typed)} "
+                "components",
+                inner.span,
+                notes=("write one for each and join them: `x[0] > 0 and x[1] > 0`",),
+            )
+            return None
+        return Apply("where", (typed.term,), span=expr.span)
+
+    # Mixtures.
+
+    def components(
+        self, expr: tree.Call | tree.Comprehension
+    ) -> Iterator[tuple[tree.Expr | None, tree.Expr]]:
+        """Weights and densities, comprehensions unrolled with their name bound."""
+        if isinstance(expr, tree.Call):
+            for argument in expr.arguments:
+                if argument.name is not None:
+                    self.error(
+                        "P0301",
+                        "a component of a mixture has a weight, not a name",
+                        argument.span,
+                        notes=("it is written `mixture(0.3: A, 0.7: B)`",),
+                    )
+                yield argument.weight, argument.value
+            return
+        iterable = self.value(expr.iterable)
+        if not iterable.ok:
+            return
+        if not isinstance(iterable.value, tuple):
+            self.error(
+                "P0302",
+                "a comprehension runs over a vector known when the program is compiled",
+                expr.iterable.span,
+            )
+            return
+        name = expr.target.name
+        hidden = self.environment.get(name)
+        for element in iterable.value:
+            self.environment[name] = typed_constant(element, expr.target.span)
+            yield expr.body.weight, expr.body.value
+        self.environment.pop(name, None)
+        if hidden is not None:
+            self.environment[name] = hidden
+
+    def mixture(self, expr: tree.Call | tree.Comprehension, variable: str) -> Term | None:
+        weights: list[float | None] = []
+        parts: list[Term | None] = []
+        before = len(self.diagnostics)
+        for weight, component in self.components(expr):
+            parts.append(self.component(component, variable))
+            weights.append(None if weight is None else self.weight(weight))
+            if isinstance(expr, tree.Comprehension) and len(self.diagnostics) > before:
+                return None
+        if len(self.diagnostics) > before or any(p is None for p in parts):
+            return None
+        if not parts:
+            if isinstance(expr, tree.Call):
+                self.error("P0405", "a mixture has at least one component", expr.span)
+            return None
+        shares = self.shares(weights, expr.span)
+        if shares is None:
+            return None
+        pairs = zip(shares, parts, strict=True)
+        terms = tuple(t for w, p in pairs if p is not None for t in (Const(w), p))
+        return Apply("mixture", terms, span=expr.span)
+
+    def component(self, expr: tree.Expr, variable: str) -> Term | None:
+        signature = signature_of(expr)
+        if isinstance(expr, tree.Call) and signature is not None and signature.family != "reward":
+            if "log_prob" not in signature.capabilities:
+                self.error(
+                    "P0406",
+                    f"`{signature.name}` gives a score but no density, which a mixture needs "
+                    "of its parts",
+                    expr.span,
+                )
+                return None
+            return self.expert(expr, signature, variable)
+        if isinstance(expr, tree.Call | tree.Comprehension):
+            if expr.function.name == "mixture":
+                return self.mixture(expr, variable)
+            if signature is None and expr.function.name not in (*FUNCTIONS, "exp", "where"):
+                return None
+        self.error("P0406", "a component of a mixture is one normalised density", expr.span)
+        return None
+
+    def weight(self, expr: tree.Expr) -> float:
+        typed = self.value(expr)
+        value = typed.value
+        if isinstance(value, (int, float)) and not isinstance(value, bool) and value > 0:
+            return float(value)
+        if typed.ok:
+            self.error(
+                "P0405",
+                "a weight is a number above 0, known when the program is compiled",
+                expr.span,
+            )
+        return 1.0
+
+    def shares(self, weights: list[float | None], span: Span) -> list[float] | None:
+        given = [w for w in weights if w is not None]
+        if not given:
+            return [1 / len(weights)] * len(weights)
+        if len(given) < len(weights):
+            self.error("P0405", "either all components of a mixture have a weight, or none", span)
+            return None
+        total = sum(given)
+        if abs(total - 1) > 1e-6:
+            self.error("P0405", f"the weights of this mixture sum to {total:.6g}, not to 1", span)
+            return None
+        return given
+
+    # Experts.
+
+    def expert(self, call: tree.Call, signature: Signature, variable: str) -> Term | None:
+        given = self.parameters(call, signature)
+        if given is None or not self.environment[variable].ok:
+            return None
+        if signature.family == "density" and not self.into_domain(call, signature, given, variable):
+            return None
+        return applied(call, signature, given)
+
+    def into_domain(
+        self, call: tree.Call, signature: Signature, given: dict[str, Typed], variable: str
+    ) -> bool:
+        """Whether parameters broadcast to the variable's domain, a matrix to its last size."""
+        domain = self.environment[variable].type
+        label = Label(self.places[variable], f"`{variable}` is {sized(domain)}")
+        if signature.event_rank > len(domain.sizes):
+            self.error(
+                "P0303",
+                f"`{signature.name}` is over vectors, and `{variable}` is {sized(domain)}",
+                call.span,
+                labels=(label,),
+            )
+            return False
+        for argument in call.arguments:
+            assert argument.name is not None
+            parameter, typed = signature.parameter(argument.name), given[argument.name]
+            sizes = typed.type.sizes
+            if parameter is not None and parameter.role == "matrix":
+                fit = len(sizes) == 2 and sizes[0] == sizes[1] == domain.sizes[-1]
+                problem = f"and the vectors of `{variable}` have {domain.sizes[-1]} components"
+            else:
+                fit = broadcast(sizes, domain.sizes) == domain.sizes
+                problem = f"which does not broadcast to {sized(domain)}"
+            if not fit:
+                self.error(
+                    "P0303",
+                    f"`{argument.name}` is {describe(typed.type)}, {problem}",
+                    argument.value.span,
+                    labels=(label,),
+                )
+                return False
+        return True
+
+    # What densities say of a domain that is not declared.
+
+    def densities(self, part: tree.Expr) -> Iterator[Sizes]:
+        """The shapes of the densities in a part of a product, mixtures opened."""
+        if isinstance(part, tree.Call | tree.Comprehension) and part.function.name == "mixture":
+            for _, component in self.components(part):
+                yield from self.densities(component)
+        signature = signature_of(part)
+        if signature is not None and signature.family == "density" and isinstance(part, tree.Call):
+            sizes: Sizes = ()
+            for argument in part.arguments:
+                parameter = signature.parameter(argument.name or "")
+                given = self.value(argument.value).type.sizes
+                own = given[:-1] if parameter and parameter.role == "matrix" else given
+                sizes = broadcast(sizes, own) or sizes
+            yield sizes
+
+
+def count_of(typed: Typed) -> str:
+    return "its" if typed.type.count is None else str(typed.type.count)
+
+
+def leaves(expr: tree.Expr) -> list[tree.Expr]:
+    """The factors of a product, without their exponents."""
+    out: list[tree.Expr] = []
+    pending = [expr]
+    while pending:
+        match pending.pop():
+            case tree.Binary(op="*" | "/", left=left, right=right):
+                pending += [right, left]
+            case tree.Binary(op="^", left=left):
+                pending.append(left)
+            case leaf:
+                out.append(leaf)
+    return out
+
+
+def signature_of(expr: tree.Expr) -> Signature | None:
+    return SIGNATURES.get(expr.function.name) if isinstance(expr, tree.Call) else None
+
+
+def is_number(expr: tree.Expr) -> bool:
+    """Whether a side of ``*`` can only be a number: it names no factor."""
+    return not any(
+        isinstance(leaf, tree.Call | tree.Comprehension)
+        and (
+            leaf.function.name in SIGNATURES
+            or leaf.function.name not in FUNCTIONS
+            or leaf.function.name == "exp"
+        )
+        for leaf in leaves(expr)
+    )

@@ -1,0 +1,90 @@
+"""Terms with their types, and the words that messages use for them."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from poedsl.compiler.functions import shape
+from poedsl.compiler.terms import Const, Term, Value
+from poedsl.grammar.source import Span
+from poedsl.grammar.types import Type, unify
+
+#: The type of what is wrong and has been reported: nothing is said of what holds it.
+POISON = Type("?")
+
+_WORDS = {
+    "Text": "a text",
+    "Bool": "a condition",
+    "None": "`none`",
+    "Region": "a region",
+    "File": "a file",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Typed:
+    """A term and its type."""
+
+    term: Term
+    type: Type
+
+    @property
+    def ok(self) -> bool:
+        return self.type != POISON
+
+    @property
+    def value(self) -> Value | None:
+        """The value of a constant; None of what is none."""
+        return self.term.value if isinstance(self.term, Const) else None
+
+
+POISONED = Typed(Const(None), POISON)
+
+
+def typed_constant(value: Value, span: Span) -> Typed:
+    name = "Int" if isinstance(value, int) and not isinstance(value, bool) else "Real"
+    return Typed(Const(value, span), Type(name, shape(value)))
+
+
+def fits(given: Type, wanted: Type) -> bool:
+    """Whether a value of one type can stand where the other is wanted.
+
+    Whole numbers are reals, and tensors of reals are pictures.
+    """
+    if given.name == "Int" and wanted.name == "Real":
+        given = Type("Real", given.sizes)
+    if given.name == "Real" and wanted.name in ("Image", "Depth", "Mask", "Video"):
+        given = Type(wanted.name, given.sizes)
+    return unify(given, wanted) is not None
+
+
+def finite(value: Value) -> bool:
+    """Whether every number of a constant is one that a float can hold."""
+    match value:
+        case tuple():
+            return all(map(finite, value))
+        case float():
+            return math.isfinite(value)
+        case int():
+            return value.bit_length() < 1024
+        case _:
+            return True
+
+
+def sized(type_: Type) -> str:
+    """A type where a shape is spoken of: ``Real[2]``, ``a single Real``."""
+    return f"{type_}" if type_.sizes else f"a single {type_}"
+
+
+def describe(type_: Type) -> str:
+    """A type in words."""
+    if type_.name in _WORDS:
+        return _WORDS[type_.name]
+    if type_.name in ("Real", "Int"):
+        if not type_.sizes:
+            return "a number" if type_.name == "Real" else "a whole number"
+        kind = {1: "a vector", 2: "a matrix"}.get(len(type_.sizes), "a tensor")
+        sizes = ", ".join("_" if s is None else str(s) for s in type_.sizes)
+        return f"{kind} [{sizes}]"
+    return f"{'an' if type_.name[0] in 'AEIO' else 'a'} {type_}"

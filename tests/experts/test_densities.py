@@ -1,0 +1,91 @@
+"""Closed-form noised marginals against what defines them."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+
+from poedsl.experts.densities import Gaussians, gaussian
+
+ALPHA, SIGMA = 0.6, 0.8
+
+
+@pytest.fixture
+def mixture() -> Gaussians:
+    parts = [
+        Gaussians.diagonal(torch.tensor([-1.0, 2.0]), torch.tensor([0.5, 1.5])),
+        Gaussians.full(torch.tensor([1.0, 0.0]), torch.tensor([[2.0, 0.7], [0.7, 1.0]])),
+    ]
+    return Gaussians.mixture([0.3, 0.7], parts)
+
+
+def direct(x: torch.Tensor, alpha: float, sigma: float) -> torch.Tensor:
+    """The mixture of the fixture, noised, by torch's own densities."""
+    eye = sigma**2 * torch.eye(2)
+    covariances = [torch.diag(torch.tensor([0.25, 2.25])), torch.tensor([[2.0, 0.7], [0.7, 1.0]])]
+    means = [torch.tensor([-1.0, 2.0]), torch.tensor([1.0, 0.0])]
+    logs = [
+        math.log(w)
+        + torch.distributions.MultivariateNormal(alpha * m, alpha**2 * c + eye).log_prob(x)
+        for w, m, c in zip((0.3, 0.7), means, covariances, strict=True)
+    ]
+    return torch.logsumexp(torch.stack(logs), 0)
+
+
+@pytest.mark.parametrize(("alpha", "sigma"), [(ALPHA, SIGMA), (1.0, 0.0), (0.01, 0.99995)])
+def test_the_noised_density_is_the_convolution(
+    mixture: Gaussians, alpha: float, sigma: float
+) -> None:
+    x = torch.randn(50, 2, generator=torch.Generator().manual_seed(0)) * 2
+    log_density = mixture.noised(x, alpha, sigma).log_density
+    torch.testing.assert_close(log_density, direct(x, alpha, sigma), atol=1e-4, rtol=1e-5)
+
+
+def test_the_score_is_the_gradient(mixture: Gaussians) -> None:
+    x = torch.randn(50, 2, requires_grad=True)
+    noised = mixture.noised(x, ALPHA, SIGMA)
+    assert noised.log_density is not None
+    (gradient,) = torch.autograd.grad(noised.log_density.sum(), x)
+    torch.testing.assert_close(noised.score, gradient, atol=1e-5, rtol=1e-4)
+
+
+def test_other_coordinates_hold_the_same_distribution(mixture: Gaussians) -> None:
+    loc, scale = torch.tensor([3.0, -1.0]), torch.tensor([2.0, 0.5])
+    z = torch.randn(20, 2)
+    inside = mixture.within(loc, scale).log_prob(z)
+    outside = mixture.log_prob(loc + scale * z) + scale.log().sum()
+    torch.testing.assert_close(inside, outside, atol=1e-4, rtol=1e-4)
+
+
+def test_moments_are_those_of_draws(mixture: Gaussians) -> None:
+    mean, variance = mixture.moments()
+    torch.testing.assert_close(mean, torch.tensor([0.4, 0.6]))
+    torch.testing.assert_close(
+        variance, torch.tensor([0.3 * 0.25 + 0.7 * 2 + 0.84, 0.675 + 0.7 + 0.84])
+    )
+
+
+@pytest.mark.parametrize("name", ["covariance_matrix", "precision_matrix", "scale_tril"])
+def test_the_three_parametrisations_agree(name: str) -> None:
+    covariance = torch.tensor([[2.0, 0.7], [0.7, 1.0]])
+    value = {
+        "covariance_matrix": covariance,
+        "precision_matrix": torch.linalg.inv(covariance),
+        "scale_tril": torch.linalg.cholesky(covariance),
+    }[name]
+    loc = torch.tensor([1.0, 0.0])
+    density = gaussian("MultivariateNormal", {"loc": loc, name: value}, (2,))
+    x = torch.randn(10, 2)
+    expected = torch.distributions.MultivariateNormal(loc, covariance).log_prob(x)
+    torch.testing.assert_close(density.log_prob(x), expected, atol=1e-4, rtol=1e-4)
+
+
+def test_a_multivariate_event_is_the_last_size() -> None:
+    covariance = torch.tensor([[2.0, 0.7], [0.7, 1.0]])
+    loc = torch.zeros(2)
+    density = gaussian("MultivariateNormal", {"loc": loc, "covariance_matrix": covariance}, (3, 2))
+    x = torch.randn(5, 3, 2)
+    expected = torch.distributions.MultivariateNormal(loc, covariance).log_prob(x).sum(-1)
+    torch.testing.assert_close(density.log_prob(x.flatten(1)), expected, atol=1e-4, rtol=1e-4)

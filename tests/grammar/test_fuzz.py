@@ -1,0 +1,97 @@
+"""No text makes the front of the language raise, and what it says stays inside the text."""
+
+from __future__ import annotations
+
+import re
+from itertools import pairwise
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from poedsl.grammar.codes import SYNTAX
+from poedsl.grammar.diagnostics import to_json
+from poedsl.grammar.parser import parse, parse_expression
+from poedsl.grammar.printer import print_program
+from poedsl.grammar.render import render_text
+from poedsl.grammar.source import Source
+from tests.grammar import trees
+from tests.grammar.samples import PROGRAMS, program, spans
+
+PIECE = re.compile(r'"[^"\n]*"|\w+|\s+|#[^\n]*|.', re.DOTALL)
+SIGNS = [*"()[],:=~+-*/^.<>!\"'#\\;\n\t ", "    ", "\r\n", "for ", "x ~ ", "let ", "é", "“"]
+
+
+def check(text: str) -> None:
+    source = Source(text)
+    found, diagnostics = parse(source)
+    for d in diagnostics:
+        assert d.code in SYNTAX
+        for span in spans(d):
+            assert 0 <= span.start <= span.end <= len(text)
+        for fix in d.fixes:
+            edits = sorted(e.span for e in fix.edits)
+            assert all(a.end <= b.start for a, b in pairwise(edits))
+    assert program(print_program(found)) == found
+    rendered = render_text(diagnostics, source)
+    assert (rendered == "") == (diagnostics == ())
+    assert render_text(diagnostics, source, color=True).count("error") == rendered.count("error")
+    assert len(to_json(diagnostics, source)) == len(diagnostics)
+
+
+texts = st.one_of(
+    st.sampled_from(list(PROGRAMS.values())), st.builds(print_program, trees.programs)
+)
+
+
+@st.composite
+def mutants(draw: st.DrawFn) -> str:
+    """A program with some of its words deleted, doubled, swapped, or with signs put between."""
+    words = PIECE.findall(draw(texts))
+    for _ in range(draw(st.integers(1, 3))):
+        if not words:
+            break
+        i = draw(st.integers(0, len(words) - 1))
+        j = draw(st.integers(0, len(words) - 1))
+        match draw(st.sampled_from(("delete", "double", "swap", "insert", "cut"))):
+            case "delete":
+                del words[i]
+            case "double":
+                words.insert(i, words[i])
+            case "swap":
+                words[i], words[j] = words[j], words[i]
+            case "insert":
+                words.insert(i, draw(st.sampled_from(SIGNS)))
+            case "cut":
+                del words[i:]
+    return "".join(words)
+
+
+@given(mutants())
+@settings(max_examples=1000, deadline=None)
+def test_mutants(text: str) -> None:
+    check(text)
+
+
+@given(st.lists(st.sampled_from(SIGNS) | st.text(max_size=3), max_size=30).map("".join))
+@settings(max_examples=500, deadline=None)
+def test_noise(text: str) -> None:
+    check(text)
+    parse_expression(Source(text))
+
+
+@given(texts, st.data())
+@settings(max_examples=300, deadline=None)
+def test_a_deleted_word_is_noticed(text: str, data: st.DataObject) -> None:
+    """Where the rest still parses it is another program, but for blanks, comments and brackets."""
+    words = PIECE.findall(text)
+    i = data.draw(st.integers(0, max(len(words) - 1, 0)))
+    rest = "".join(words[:i] + words[i + 1 :])
+    found, diagnostics = parse(Source(rest))
+    if not diagnostics and words and not words[i].isspace() and words[i][0] not in "#,":
+        assert found != program(text) or words[i] in "()"
+
+
+def test_every_prefix_of_the_programs() -> None:
+    for text in PROGRAMS.values():
+        for end in range(0, len(text), 3):
+            check(text[:end])

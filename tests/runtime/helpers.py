@@ -1,0 +1,42 @@
+"""What the tests of the runtime share."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+
+import poedsl
+from poedsl.experts.protocol import Generative, Noised
+from poedsl.runtime.run import Run
+
+
+@dataclass
+class ScoreOnly:
+    """An expert whose density nobody may look at, as if it were learned."""
+
+    expert: Generative
+    has_density = False
+    terminal = False
+    calls_per_evaluation = 1
+
+    def noised(self, x: Tensor, alpha: float, sigma: float) -> Noised:
+        return Noised(self.expert.noised(x, alpha, sigma).score)
+
+
+def as_if_learned(plan: poedsl.Plan, seed: int) -> Run:
+    """A finished run in which the experts give scores alone."""
+    job = Run(plan.bound().spec, seed, "cpu", None)
+    job.target.anchors = tuple(replace(a, expert=ScoreOnly(a.expert)) for a in job.target.anchors)
+    for _ in job.stages():
+        pass
+    return job
+
+
+def moments(result: poedsl.Result, name: str = "x") -> tuple[Tensor, Tensor]:
+    """Weighted mean and variance of each component."""
+    weights = result.log_weights.exp().double()
+    x = result.particles[name].double().reshape(len(weights), -1)
+    mean = weights @ x
+    return mean, weights @ (x - mean).square()

@@ -1,0 +1,159 @@
+"""Whole runs against closed forms and exact draws."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+import torch
+
+import poedsl
+from tests.runtime.helpers import moments
+
+CROSSING = """
+let c = linspace(-3.5, 3.5, 8)
+x : Real[2]
+x ~ mixture(Normal([m, 0], [0.35, 2.2]) for m in c) * mixture(Normal([0, m], [2.2, 0.35]) for m in c)
+"""
+
+
+@pytest.mark.parametrize(
+    ("program", "mean", "variance", "log_z"),
+    [
+        ("x ~ Normal(0, 1) * Normal(2, 1)", 1.0, 0.5, -0.5 * math.log(4 * math.pi) - 1),
+        (
+            "x ~ Normal(100, 5) * Normal(110, 5)",
+            105.0,
+            12.5,
+            -0.5 * math.log(2 * math.pi * 50) - 1,
+        ),
+        ("x ~ Normal(0, 0.01)^2", 0.0, 5e-5, -math.log(0.01) - 0.5 * math.log(4 * math.pi)),
+        ("x ~ Normal(0, 1)^0.5", 0.0, 2.0, 0.25 * math.log(2 * math.pi) + 0.5 * math.log(2)),
+        ("x ~ Normal(0, 1) * exp(0.5 * x)", 0.5, 1.0, 0.125),
+        ("x ~ Normal(0, 1) * exp(-2 * (x - 3)^2)", 2.4, 0.2, -0.5 * math.log(5) - 2 * 9 / 5),
+        (
+            "x ~ Normal(0, 1) * where(x > 0)",
+            math.sqrt(2 / math.pi),
+            1 - 2 / math.pi,
+            -math.log(2),
+        ),
+    ],
+)
+def test_one_dimension(program: str, mean: float, variance: float, log_z: float) -> None:
+    result = poedsl.compile(program).run(particles=4000, seed=3)
+    found_mean, found_variance = moments(result)
+    scale = math.sqrt(variance)
+    assert float(found_mean) == pytest.approx(mean, abs=0.06 * scale)
+    assert float(found_variance) == pytest.approx(variance, rel=0.08)
+    assert result.log_evidence == pytest.approx(log_z, abs=0.05)
+
+
+@pytest.mark.parametrize("move", ["ode()", "sde()"])
+@pytest.mark.parametrize("kernel", ["none", "langevin(steps = 1)", "mala(steps = 1)"])
+def test_a_reward_is_counted_once_whatever_moves(move: str, kernel: str) -> None:
+    plan = poedsl.compile("x ~ Normal(0, 1) * exp(0.5 * x)")
+    result = plan.run(particles=4000, move=move, kernel=kernel, correct="fkc()", steps=60)
+    mean, variance = moments(result)
+    assert float(mean) == pytest.approx(0.5, abs=0.06)
+    assert float(variance) == pytest.approx(1.0, rel=0.08)
+    assert result.log_evidence == pytest.approx(0.125, abs=0.05)
+
+
+def test_full_covariances() -> None:
+    program = """
+    let s = [[2, 0.7], [0.7, 1]]
+    x : Real[2]
+    x ~ MultivariateNormal([1, 0], covariance_matrix = s) * Normal([0, 1], 1)
+    """.replace("\n    ", "\n")
+    result = poedsl.compile(program).run(particles=4000)
+    precision = np.linalg.inv([[2, 0.7], [0.7, 1]]) + np.eye(2)
+    covariance = np.linalg.inv(precision)
+    mean = covariance @ (np.linalg.inv([[2, 0.7], [0.7, 1]]) @ [1, 0] + np.array([0, 1]))
+    found, variance = moments(result)
+    np.testing.assert_allclose(found.numpy(), mean, atol=0.05)
+    np.testing.assert_allclose(variance.numpy(), np.diag(covariance), rtol=0.08)
+
+
+def test_a_density_without_closed_form_counts_as_a_reward() -> None:
+    result = poedsl.compile("x ~ Normal(0, 2) * StudentT(3, 1, 0.5)").run(particles=4000)
+    grid = np.linspace(-20, 20, 200_001)
+    student = (1 + ((grid - 1) / 0.5) ** 2 / 3) ** -2 * (2 / (math.sqrt(3) * math.pi * 0.5))
+    product = np.exp(-(grid**2) / 8) / math.sqrt(8 * math.pi) * student
+    z = product.sum() * (grid[1] - grid[0])
+    mean = float((grid * product).sum() / product.sum())
+    assert result.log_evidence == pytest.approx(math.log(z), abs=0.05)
+    assert float(moments(result)[0]) == pytest.approx(mean, abs=0.05)
+
+
+def test_crossing_finds_every_mode_and_the_evidence() -> None:
+    result = poedsl.compile(CROSSING).run(particles=2000, seed=1)
+    assert result.nfe <= 200
+    assert result.log_evidence == pytest.approx(-4.304, abs=0.1)
+    x = result.sample(2000)["x"].numpy()
+    centres = np.linspace(-3.5, 3.5, 8) * (1 / 0.35**2) / (1 / 0.35**2 + 1 / 2.2**2)
+    near = np.abs(x[:, None, :] - centres[:, None]).argmin(1)
+    inner = {(i, j) for i, j in near.tolist()}
+    assert len(inner) >= 48
+
+
+def test_circle_keeps_everyone_inside() -> None:
+    program = (
+        "x : Real[2]\n"
+        "x ~ Normal([-1, 0], 1) * Normal([0, 1], 0.8) * where(norm(x - [0.2, 0.4]) < 0.7)"
+    )
+    result = poedsl.compile(program).run(particles=2000)
+    assert ((result.particles["x"] - torch.tensor([0.2, 0.4])).norm(dim=1) < 0.7).all()
+    mean, variance = moments(result)
+    np.testing.assert_allclose(mean.numpy(), [0.0404, 0.4567], atol=0.025)
+    np.testing.assert_allclose(variance.numpy(), [0.0982, 0.1045], rtol=0.08)
+    assert result.log_evidence == pytest.approx(-4.0702, abs=0.05)
+
+
+def test_a_black_box_condition_holds_at_the_end() -> None:
+    result = poedsl.compile("x ~ Normal(0, 1) * where(not x < 0)").run(particles=1000)
+    assert (result.particles["x"] >= 0).all()
+    assert result.log_evidence == pytest.approx(-math.log(2), abs=0.1)
+
+
+def test_a_condition_that_nothing_meets_ends_with_an_outcome() -> None:
+    result = poedsl.compile("x ~ Normal(0, 1) * where(not x < 1000)").run(particles=50, steps=5)
+    assert not result.outcome.ok
+    assert "weight zero" in result.outcome.value
+    assert result.log_evidence is None
+
+
+def test_several_variables_are_sampled_together() -> None:
+    program = """
+x ~ Normal(0, 1)
+y ~ Normal(1, 2)
+x ~ exp(-0.5 * (x - y)^2)
+"""
+    result = poedsl.compile(program).run(particles=16_000)
+    precision = np.array([[2.0, -1.0], [-1.0, 1.25]])
+    covariance = np.linalg.inv(precision)
+    mean = covariance @ np.array([0.0, 0.25])
+    for k, name in enumerate("xy"):
+        found, variance = moments(result, name)
+        assert float(found) == pytest.approx(mean[k], abs=0.06)
+        assert float(variance) == pytest.approx(covariance[k, k], rel=0.08)
+
+
+def test_swarms_give_a_standard_error_that_covers() -> None:
+    plan = poedsl.compile(CROSSING)
+    result = plan.run(particles=2000, swarms=8)
+    assert result.log_evidence_se is not None
+    assert 0 < result.log_evidence_se < 0.05
+    assert abs(result.log_evidence + 4.304) < 5 * result.log_evidence_se + 0.01
+    assert plan.run(particles=100, swarms=2).log_evidence_se is None
+
+
+def test_the_resampling_rule_is_kept() -> None:
+    plan = poedsl.compile("x ~ Normal(0, 1) * Normal(3, 0.5)")
+    at = plan.run(particles=64, steps=8, resample="systematic(when = at(5, 2))")
+    assert [s.t for s in at.stages if s.resampled] == [5, 2]
+    always = plan.run(particles=64, steps=8, resample="systematic(when = always)")
+    assert all(s.resampled for s in always.stages[1:])
+    never = plan.run(particles=64, steps=8, resample="none")
+    assert not any(s.resampled for s in never.stages)
+    assert never.stages[-1].unique_ancestors == 64

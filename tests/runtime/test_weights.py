@@ -1,0 +1,118 @@
+"""Moves and the weights that make up for them, against closed forms."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+
+import poedsl
+from poedsl.runtime import moves
+from poedsl.runtime.path import FlowPath
+from poedsl.runtime.run import Run
+from poedsl.runtime.state import Evaluation
+from tests.runtime.helpers import as_if_learned
+
+BASE = (
+    "x : Real[2]\n"
+    "x ~ Normal([0, 0], [10^0.5, 1]) * Normal([0, 0], [1, 10^0.5]) / Normal(0, {base}^0.5)"
+)
+
+
+def rates(program: str) -> torch.Tensor:
+    """The rate of the Feynman-Kac weights at random points of every stage but the last."""
+    job = Run(poedsl.compile(program).bound().spec, 0, "cpu", None)
+    job.target.squares = True
+    x = torch.randn(200, job.target.space.size)
+    each = [
+        moves.fkc_rate(x, job.target.evaluate(x, stage), job.path.exponents)
+        for stage in job.path.stages[:-1]
+    ]
+    return torch.stack(each)
+
+
+@pytest.mark.parametrize("base", [10.0, 1.0])
+def test_factorized_conditionals_need_no_weights(base: float) -> None:
+    """Soiffer et al., Theorem 3."""
+    assert float(rates(BASE.format(base=base)).abs().max()) < 1e-3
+
+
+def test_others_do() -> None:
+    assert float(rates(BASE.format(base=20.0)).abs().max()) > 0.05
+
+
+@pytest.mark.parametrize("power", [0.5, 1, 2, 3])
+def test_pure_noise_is_preserved_whatever_the_exponents(power: float) -> None:
+    assert float(rates(f"x : Real[3]\nx ~ Normal(0, 1)^{power}").abs().max()) < 1e-4
+
+
+@pytest.mark.parametrize("w", [0.5, 1.0, 2.0])
+def test_a_move_preserves_the_gaussian_it_should(w: float) -> None:
+    """With experts N(0, I) every stage is N(0, I / W): the moves keep its variance."""
+    path = FlowPath.build(400, torch.tensor([w]))
+    at = Evaluation(torch.tensor([[-w]]))
+    for step in path.intervals:
+        one = torch.ones(1, 1)
+        ode = float(moves.ode(one, at, step, path.exponents).x)
+        sde = float(moves.denoise(one, at, step, path.exponents).x)
+        assert ode == pytest.approx(1, abs=1e-4)
+        assert sde**2 / w + float(step.variance) == pytest.approx(1 / w, abs=1e-6)
+
+
+@pytest.mark.parametrize("base", [20.0, 1.1])
+def test_the_naive_plan_has_the_bias_it_should(base: float) -> None:
+    """Soiffer et al., Theorem 2: the product of powers of the covariances."""
+    plan = poedsl.compile(BASE.format(base=base))
+    result = plan.run(particles=100_000, move="ode()", correct="none()", kernel="none", seed=1)
+    expected = 10 / base
+    variance = result.particles["x"].var(0)
+    torch.testing.assert_close(variance, torch.full((2,), expected), rtol=0.02, atol=0)
+    assert result.log_evidence is None and "correct" in result.evidence_reason
+
+
+@pytest.mark.parametrize("move", ["sde()", "none()"])
+def test_exact_ratios_are_unbiased_on_the_coarsest_path(move: str) -> None:
+    """Three moves, eight particles, resampling on: the mean of Z-hat is Z."""
+    plan = poedsl.compile("x ~ Normal(0, 1) * Normal(1, 0.7)").with_options(
+        particles=8, steps=3, move=move, kernel="mala(steps = 1, adapt = false)"
+    )
+    truth = -0.5 * math.log(2 * math.pi * 1.49) - 0.5 / 1.49
+    spec = plan.bound().spec
+    found = []
+    for seed in range(600):
+        job = Run(spec, seed, "cpu", None)
+        for _ in job.stages():
+            pass
+        found.append(math.exp(job.result().log_evidence - truth))
+    mean = torch.tensor(found)
+    assert abs(float(mean.mean()) - 1) < 3 * float(mean.std()) / len(found) ** 0.5
+    assert float(mean.std()) < 1
+
+
+@pytest.mark.parametrize(("steps", "tolerance"), [(100, 0.5), (400, 0.2)])
+@pytest.mark.parametrize("kernel", ["none", "langevin(steps = 1)"])
+def test_exponents_that_sum_to_two_from_scores_alone(
+    steps: int, tolerance: float, kernel: str
+) -> None:
+    plan = poedsl.compile("x : Real[20]\nx ~ Normal(0, 1) * Normal(1, 1)").with_options(
+        particles=1000, steps=steps, correct="fkc()", kernel=kernel, move="sde()"
+    )
+    result = as_if_learned(plan, seed=2).result()
+    weights = result.log_weights.exp()[:, None]
+    x = result.particles["x"].double()
+    mean = (weights * x).sum(0)
+    variance = (weights * (x - mean).square()).sum(0)
+    assert abs(float(mean.mean()) - 0.5) < 0.03
+    assert abs(float(variance.mean()) / 0.5 - 1) < 0.06
+    truth = 20 * (-0.5 * math.log(4 * math.pi) - 0.25)
+    assert abs(result.log_evidence - truth) < tolerance
+
+
+def test_clipping_keeps_within_the_limit_and_forfeits_the_evidence() -> None:
+    increments = torch.tensor([-50.0, 0.0, 1.0, 2.0, 90.0])
+    assert moves.clipped(increments, 5.0).tolist() == [-4.0, 0.0, 1.0, 2.0, 6.0]
+    result = poedsl.compile("x ~ Normal(0, 1) * Normal(1, 1)").run(
+        particles=50, steps=5, correct="fkc(clip = 5)"
+    )
+    assert result.log_evidence is None
