@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from poedsl.compiler import plan as plans
-from poedsl.compiler.check import check_option
+from poedsl.compiler.check_options import check_option
 from poedsl.compiler.compile import Compiled, compile_source
 from poedsl.compiler.plan import PlanSpec
 from poedsl.compiler.planner import rechoose, refuse

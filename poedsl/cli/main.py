@@ -80,7 +80,7 @@ def check(file: ProgramFile, strict: Strict = False, diagnostics: Diagnostics = 
         for variable in compiled.plan.variables:
             typer.echo(f"variable {variable.name} : {variable.type}")
         for i in compiled.plan.inputs:
-            came = "" if i.origin == "declared" else f"  ({i.origin} at {i.place})"
+            came = f"  ({i.origin} at {i.place})"
             given = "" if i.default is None else f" = {_term(i.default)}"
             typer.echo(f"input {i.name} : {i.type}{given}{came}")
         typer.echo(f"{source.name}: ok")

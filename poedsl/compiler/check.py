@@ -9,8 +9,9 @@ from dataclasses import dataclass, field, replace
 
 from poedsl.compiler.check_options import OptionChecker
 from poedsl.compiler.check_products import Products, leaves, signature_of
+from poedsl.compiler.names import count, spoken, target_name
 from poedsl.compiler.plan import InputSpec, VariableSpec
-from poedsl.compiler.resolve import Resolved, count, near_fix, spoken, target_name
+from poedsl.compiler.resolve import Resolved, near_fix
 from poedsl.compiler.terms import Const, Ref, Term
 from poedsl.compiler.typed import POISON, POISONED, Typed, describe, fits
 from poedsl.grammar import tree
@@ -38,8 +39,8 @@ class Checked:
     Attributes:
         options: those given, each with its place.
         places: where each variable got its type.
-        incomplete: variables of which a statement has an error; what is missing says nothing.
-        sound: whether the options and the variables to sample are free of errors.
+        incomplete: variables of which a statement or the type has an error: what is known of them
+            is not all there is.
     """
 
     inputs: tuple[InputSpec, ...]
@@ -60,6 +61,7 @@ def check(resolved: Resolved, source: Source) -> tuple[Checked, tuple[Diagnostic
 class _Checker(Products):
     resolved: Resolved = field(kw_only=True)
     inputs: list[InputSpec] = field(default_factory=list)
+    modelled: set[str] = field(default_factory=set)
 
     def program(self, statements: tuple[tree.Statement, ...]) -> Checked:
         self.environment.update(dict.fromkeys(self.resolved.unread, POISONED))
@@ -187,8 +189,7 @@ class _Checker(Products):
                 parts[target_name(statement.target).name] += leaves(statement.product)
         for name, own in parts.items():
             self.places.setdefault(name, found[name])
-            if name in self.environment or name not in self.resolved.unread:
-                self.environment[name] = Typed(Ref(name), self.domain(name, own))
+            self.environment[name] = Typed(Ref(name), self.domain(name, own))
 
     def domain(self, name: str, parts: list[tree.Expr]) -> Type:
         """What the declaration and the experts of a variable agree on."""
@@ -198,6 +199,7 @@ class _Checker(Products):
             signature = signature_of(part)
             if signature is None or signature.domain is None or signature.family == "reward":
                 continue
+            self.modelled.add(name)
             if current is None:
                 current = signature.domain
                 self.places[name] = part.span
@@ -229,14 +231,14 @@ class _Checker(Products):
         out: set[str] = set()
         for name in sorted(self.variables - incomplete):
             type_ = self.environment[name].type
-            if type_.name not in CONTINUOUS or type_.name == "Video":
+            if type_.name not in CONTINUOUS:
                 out.add(name)
                 self.error(
                     "P0308",
                     f"a variable of type {type_} cannot be sampled by this release",
                     self.places[name],
                 )
-            elif not type_.is_closed and not self.resolved.modelled & {name}:
+            elif not type_.is_closed and name not in self.modelled:
                 out.add(name)
                 self.error(
                     "P0309",

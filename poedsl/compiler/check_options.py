@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from poedsl.compiler.check_values import Values
+from poedsl.compiler.names import spoken
 from poedsl.compiler.options import KINDS, OPTIONS, Argument, Form, Option, filled
 from poedsl.compiler.resolve import near_fix
 from poedsl.compiler.terms import Apply, Const, Ref, Term, Value
@@ -72,15 +73,15 @@ class OptionChecker:
 
     def constant(self, name: str, kind: str, value: tree.Expr) -> Term | None:
         typed = self.values.value(value)
-        if not typed.ok:
-            return None
-        if not isinstance(typed.term, Const) or not is_kind(typed.term.value, kind):
+        if typed.ok and isinstance(typed.term, Const) and is_kind(typed.term.value, kind):
+            return Const(typed.term.value)
+        if typed.ok or spoken(value) - set(self.values.environment):
             self.values.error("P0502", f"`{name}` is {KINDS[kind]}", value.span)
-            return None
-        return Const(typed.term.value)
+        return None
 
     def form(self, option: Option, value: tree.Expr) -> Term | None:
-        name, span, arguments = "", value.span, ()
+        name, span = "", value.span
+        arguments: tuple[tree.Argument, ...] = ()
         match value:
             case tree.Nothing():
                 name = "none"

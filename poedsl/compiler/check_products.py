@@ -50,7 +50,10 @@ class Products(Values):
             return None if a is None or b is None else Apply(expr.op, (a, b), span=expr.span)
         number, density = (left, right) if is_number(left) else (right, left)
         self.product(density, variable)
-        if not self.value(number).ok:
+        typed = self.value(number)
+        if typed.type.name == "Bool":
+            self.not_a_factor(number)
+        if not typed.ok or typed.type.name == "Bool":
             return None
         fixed = f"{self.grouped(density)}^{self.grouped(number)}"
         self.error(
@@ -74,7 +77,9 @@ class Products(Values):
         """The text of an expression as it stands beside ``^``."""
         text = self.text(expr.span)
         return (
-            text if isinstance(expr, tree.Call | tree.Number | tree.Name | tree.List) else f"({text})"
+            text
+            if isinstance(expr, tree.Call | tree.Number | tree.Name | tree.List)
+            else f"({text})"
         )
 
     def not_a_factor(self, expr: tree.Expr) -> None:

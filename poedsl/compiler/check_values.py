@@ -12,7 +12,8 @@ from typing import Any
 
 from poedsl.compiler import linear
 from poedsl.compiler.functions import BOOLEAN, FUNCTIONS, MOST, flatten, operate
-from poedsl.compiler.resolve import CONSTRUCTS, SUBJECT, count
+from poedsl.compiler.names import count
+from poedsl.compiler.resolve import CONSTRUCTS, SUBJECT
 from poedsl.compiler.terms import Apply, Const, Ref, Term, names
 from poedsl.compiler.typed import POISONED, Typed, describe, finite, fits
 from poedsl.experts.signatures import SIGNATURES, Parameter, Required, Signature
@@ -263,7 +264,8 @@ class Values:
             )
         assert isinstance(region.term, Apply)
         left, top, right, bottom = (
-            float(s) for s in flatten(tuple(a.value for a in region.term.args if _const(a)))
+            float(s)
+            for s in flatten(tuple(a.value for a in region.term.args if isinstance(a, Const)))
         )
         cut = tuple(
             None if size is None else round(last * size) - round(first * size)
@@ -420,7 +422,7 @@ class Values:
             place = self.places[typed.term.name]
             labels = (Label(place, f"`{typed.term.name}` is {typed.type} here"),)
         others = {n: t for n, t in self.environment.items() if n not in self.variables}
-        same = [n for n in in_scope(parameter.type, others) if n != name]
+        same = [n for n in in_scope(parameter.type, others) if n != name or not ambient]
         edit = Edit(argument.value.span, same[0] if same else "")
         if ambient:
             comma = ", " if self.text(call.span).rstrip(" )")[-1:] != "(" else ""
@@ -431,7 +433,8 @@ class Values:
             f"`{signature.name}` takes `{name}` from the program, where it is "
             f"{describe(typed.type)}, not {describe_wanted(parameter)}"
             if ambient
-            else f"`{name}` of `{signature.name}` is {wanted}, and this is {describe(typed.type)}",
+            else f"`{name}` of `{signature.name}` takes {describe_wanted(parameter)}, "
+            f"and this is {describe(typed.type)}",
             argument.value.span,
             labels=labels,
             notes=(str(signature),),
@@ -445,13 +448,12 @@ class Values:
         if value is None:
             return
         if parameter.role == "positive" and any(x <= 0 for x in flatten(value)):
-            self.error("P0307", f"`{parameter.name}` is above 0", argument.value.span)
+            found = min(flatten(value))
+            self.error(
+                "P0307", f"`{parameter.name}` is above 0, and this is {found}", argument.value.span
+            )
         elif parameter.role == "matrix" and (reason := linear.why_not(value, parameter.name)):
             self.error("P0307", f"`{parameter.name}` {reason}", argument.value.span)
-
-
-def _const(term: Term) -> bool:
-    return isinstance(term, Const)
 
 
 def too_many(type_: Type) -> bool:
@@ -498,6 +500,3 @@ def applied(call: tree.Call, signature: Signature, given: Mapping[str, Typed]) -
     if SUBJECT in given:
         out.append((SUBJECT, given[SUBJECT].term))
     return Apply(signature.name, (), tuple(out), span=call.span)
-
-
-

@@ -7,266 +7,407 @@ from poedsl.grammar.codes import SYNTAX, CodePage
 _PAGES: dict[str, tuple[str, str]] = {
     "P0201": (
         "a name that nothing has",
-        """A name stands where a value is needed, and nothing declares it.
+        """\
+A name stands where a value is needed, and nothing declares it.
 
     x ~ Normal(mu, 1)            # wrong: nothing says what mu is
 
     input mu : Real
     x ~ Normal(mu, 1)            # right
 
-Names that are arguments of a learned expert or a reward become inputs by themselves, with the parameter's
-type; numbers in densities and expressions do not, and a name that nearly is a declared one never does.""",
+Names that are arguments of a learned expert or a reward become inputs by themselves, with the
+parameter's type; numbers in densities and expressions do not, and a name that nearly is a
+declared one never does.
+""",
     ),
     "P0202": (
         "an expert, reward or function that does not exist",
-        """A call names something that this release does not know. `poe experts` lists experts and rewards.
+        """\
+A call names something that this release does not know. `poe experts` lists experts and
+rewards.
 
     x ~ Nomral(0, 1)             # wrong
-    x ~ Normal(0, 1)             # right""",
+    x ~ Normal(0, 1)             # right
+""",
     ),
     "P0203": (
         "a name declared twice",
-        """A name is declared once: as an input, a constant or a variable.
+        """\
+A name is declared once: as an input, a constant or a variable.
 
     let c = 3
-    input c : Real               # wrong: c is a constant already""",
+    input c : Real               # wrong: c is a constant already
+""",
     ),
     "P0204": (
         "a name used above its declaration",
-        """Constants and inputs are declared above their first use.
+        """\
+Constants and inputs are declared above their first use.
 
     let a = b + 1                # wrong
     let b = 2
 
     let b = 2
-    let a = b + 1                # right""",
+    let a = b + 1                # right
+""",
     ),
     "P0205": (
         "an implicit input under --strict",
-        """With --strict every input is declared; without it a free name that is an argument of an expert, and an
-argument that is left out and has no default, become inputs.
+        """\
+With --strict every input is declared; without it a free name that is an argument of an
+expert, and an argument that is left out and has no default, become inputs.
 
     x ~ flux(prompt)             # refused by --strict
 
     input prompt : Text
-    x ~ flux(prompt)             # accepted""",
+    x ~ flux(prompt)             # accepted
+""",
     ),
     "P0301": (
         "arguments that do not fit a signature",
-        """A call has too many arguments, lacks one, or names a parameter that does not exist. The note shows the
-signature; `poe experts NAME` says what each parameter is.
+        """\
+A call has too many arguments, lacks one, or names a parameter that does not exist. The note
+shows the signature; `poe experts NAME` says what each parameter is.
 
     x ~ Normal(0)                # wrong: scale is missing
-    x ~ Normal(0, scale = 1)     # right""",
+    x ~ Normal(0, scale = 1)     # right
+""",
     ),
     "P0302": (
         "an argument of the wrong type",
-        """A value of one type stands where another is needed.
+        """\
+A value of one type stands where another is needed.
 
     input depth : Depth
-    x ~ flux_fill(depth)         # wrong: flux_fill takes a mask""",
+    x ~ flux_fill(depth)         # wrong: flux_fill takes a mask
+""",
     ),
     "P0303": (
         "shapes that do not fit",
-        """Shapes broadcast as in NumPy: aligned at their ends, sizes equal or one.
+        """\
+Shapes broadcast as in NumPy: aligned at their ends, sizes equal or one.
 
     x : Real[2]
     x ~ Normal([0, 0, 0], 1)     # wrong: three numbers for two components
-    x ~ Normal([0, 0], 1)        # right""",
+    x ~ Normal([0, 0], 1)        # right
+""",
     ),
     "P0304": (
         "experts over different things",
-        """The experts of a variable share one domain; open sizes are taken from each other, others must agree.
+        """\
+The experts of a variable share one domain; open sizes are taken from each other, others must
+agree.
 
     x : Image[3, 64, 64]
-    x ~ digits()                 # wrong: digits are Image[1, 8, 8]""",
+    x ~ digits()                 # wrong: digits are Image[1, 8, 8]
+""",
     ),
     "P0305": (
         "a part that is not there",
-        """An index lies outside, a box holds no pixel, or the value has no parts. Indices count from 0; a box is left,
-top, right, bottom in fractions of width and height.
+        """\
+An index lies outside, a box holds no pixel, or the value has no parts. Indices count from 0;
+a box is left, top, right, bottom in fractions of width and height.
 
     let half = box(0, 0, 4, 8)       # wrong: pixels
-    let half = box(0, 0, 0.5, 1)     # right: fractions""",
+    let half = box(0, 0, 0.5, 1)     # right: fractions
+""",
     ),
     "P0306": (
         "an expression without a value",
-        """An expression of constants cannot be computed: a division by zero, the root of a negative number, a count that
-is not a whole number.""",
+        """\
+An expression of constants cannot be computed: a division by zero, the root of a negative
+number, a number that is too large, a count that is not a whole number. A constant has at most
+1,000,000 numbers.
+
+    let c = linspace(0, 1, 2.5)      # wrong
+    let c = linspace(0, 1, 3)        # right
+""",
     ),
     "P0307": (
         "a parameter outside its range",
-        """Scales are above zero; covariance and precision matrices are symmetric and positive definite; scale_tril is
-lower triangular with a positive diagonal.
+        """\
+Scales are above zero; covariance and precision matrices are symmetric and positive definite;
+scale_tril is lower triangular with a positive diagonal.
 
-    x ~ Normal(0, -1)            # wrong""",
+    x ~ Normal(0, -1)            # wrong
+""",
     ),
     "P0308": (
         "a type that does not exist",
-        "The types are Real, Int, Bool, Text, Image, Depth, Mask, Video, Tokens, Category, Region, Layout and File. Variables that this release can sample are Real and Image.",
+        """\
+The types are Real, Int, Bool, Text, Image, Depth, Mask, Video, Tokens, Category, Region,
+Layout and File. Variables that this release can sample are Real, Image and Video.
+""",
     ),
     "P0309": (
         "sizes that are none",
-        """A size is a whole number of at least 1. Image takes three sizes (channels, height, width), Depth and Mask two,
-Video four; Real takes any number.
+        """\
+A size is a whole number of at least 1. Image takes three sizes (channels, height, width),
+Depth and Mask two, Video four; Real takes any number. The sizes of a variable may be left
+open where an expert says what they are.
 
     x : Image[64, 64]            # wrong
-    x : Image[3, 64, 64]         # right""",
+    x : Image[3, 64, 64]         # right
+""",
     ),
     "P0310": (
         "where without a condition",
-        """`where` takes a condition: a comparison, or several joined by `and`, `or`, `not`.
+        """\
+`where` takes a condition: a comparison, or several joined by `and`, `or`, `not`.
 
     x ~ Normal(0, 1) * where(x)          # wrong
-    x ~ Normal(0, 1) * where(x > 0)      # right""",
+    x ~ Normal(0, 1) * where(x > 0)      # right
+""",
     ),
     "P0311": (
         "a value that is not a number",
-        "Arithmetic and functions take numbers; `and`, `or` and `not` take conditions.",
+        """\
+Arithmetic and functions take numbers; `and`, `or` and `not` take conditions.
+""",
     ),
     "P0401": (
         "a number among densities",
-        """`*` multiplies densities, always. A number times a density is no density of its own; to give an expert more or
-less say, raise it to a power.
+        """\
+`*` multiplies densities, always. A number times a density is no density of its own; to give
+an expert more or less say, raise it to a power.
 
     x ~ 2 * Normal(0, 1)         # wrong
-    x ~ Normal(0, 1)^2           # right""",
+    x ~ Normal(0, 1)^2           # right
+""",
     ),
     "P0402": (
         "a reward without exp",
-        """A reward is a number, not a density. Its factor is its exponential.
+        """\
+A reward is a number, not a density. Its factor is its exponential.
 
     x ~ flux(prompt) * vqascore(prompt)          # wrong
-    x ~ flux(prompt) * exp(vqascore(prompt))     # right""",
+    x ~ flux(prompt) * exp(vqascore(prompt))     # right
+""",
     ),
     "P0403": (
         "a density inside arithmetic",
-        """Experts, mixtures and conditions are factors of a product. They have no place inside expressions of numbers;
-rewards have one under `exp` only.
+        """\
+Experts, mixtures and conditions are factors of a product. They have no place inside
+expressions of numbers; rewards have one under `exp` only.
 
-    x ~ exp(Normal(0, 1))        # wrong""",
+    x ~ exp(Normal(0, 1))        # wrong
+""",
     ),
     "P0404": (
         "a product that cannot be integrated",
-        """A product of Gaussians with exponents w_i and covariances Sigma_i is a density only where the sum of
-w_i Sigma_i^-1 is positive definite (Soiffer et al., Theorem 1). Dividing by a Gaussian that is narrower than what it divides leaves
-something that grows without bound.
+        """\
+A product of Gaussians with exponents w_i and covariances Sigma_i is a density only where the
+sum of w_i Sigma_i^-1 is positive definite (Soiffer et al., Theorem 1). Dividing by a Gaussian
+that is narrower than what it divides leaves something that grows without bound.
 
     x ~ Normal(0, 2) / Normal(0, 1)      # wrong: 1/4 - 1 is below zero
-    x ~ Normal(0, 1) / Normal(0, 2)^0.5  # right""",
+    x ~ Normal(0, 1) / Normal(0, 2)^0.5  # right
+""",
     ),
     "P0405": (
         "weights of a mixture",
-        """The weights of a mixture are above zero, known when the program is compiled, and sum to one; without weights all
-components weigh the same. Nothing is renormalised silently.
+        """\
+The weights of a mixture are above zero, known when the program is compiled, and sum to one;
+without weights all components weigh the same. Nothing is renormalised silently.
 
     x ~ mixture(1: Normal(0, 1), 1: Normal(4, 1))        # wrong
-    x ~ mixture(0.5: Normal(0, 1), 0.5: Normal(4, 1))    # right""",
+    x ~ mixture(0.5: Normal(0, 1), 0.5: Normal(4, 1))    # right
+""",
     ),
     "P0406": (
         "a component without a density",
-        """A mixture needs the density of each of its parts, so its parts are densities or mixtures; learned flows give a
-score only, and products are not normalised.""",
+        """\
+A mixture needs the density of each of its parts, so its parts are densities or mixtures;
+learned flows give a score only, and products are not normalised.
+""",
     ),
     "P0407": (
         "a path without a start",
-        """On pure noise every expert is N(0, 1), and the product N(0, 1) to the power of the sum of exponents. A sum of
-zero or less is no density to start from; and a product may be one at both ends of the path and not in between.""",
+        """\
+On pure noise every expert is N(0, 1), and the product N(0, 1) to the power of the sum of
+exponents. A sum of zero or less is no density to start from; and a product may be one at both
+ends of the path and not in between.
+""",
     ),
     "P0408": (
         "a variable that nothing generates",
-        """Rewards and conditions tilt a density. Each variable needs at least one expert that generates it: a Gaussian, a
-mixture of Gaussians, or a learned flow.
+        """\
+Rewards and conditions tilt a density. Each variable needs at least one expert that generates
+it: a Gaussian, a mixture of Gaussians, or a learned flow.
 
     x : Real
     x ~ exp(-x^2)                        # wrong
-    x ~ Normal(0, 10) * exp(-x^2)        # right""",
+    x ~ Normal(0, 10) * exp(-x^2)        # right
+""",
     ),
     "P0409": (
         "an exponent that is no number",
-        "An exponent is a number or an input of type Real. A condition has no negative power.",
+        """\
+An exponent is a number or an input of type Real, the same for all values of the variable. A
+condition has no negative power.
+
+    x ~ Normal(0, 1)^"2"         # wrong
+    x ~ Normal(0, 1)^2           # right
+""",
     ),
     "P0410": (
         "exp of more than one number",
-        """A reward is one number. Add up the components of a tensor.
+        """\
+A reward is one number. Add up the components of a tensor.
 
     x ~ Normal([0, 0], 1) * exp(-x^2)            # wrong: two numbers
-    x ~ Normal([0, 0], 1) * exp(-sum(x^2))       # right""",
+    x ~ Normal([0, 0], 1) * exp(-sum(x^2))       # right
+""",
+    ),
+    "P0411": (
+        "a program without a variable",
+        """\
+A program says what to sample. A variable comes with a statement about it.
+
+    let c = 3                    # wrong: nothing is sampled
+
+    let c = 3
+    x ~ Normal(c, 1)             # right
+""",
     ),
     "P0501": (
         "an option that does not exist",
-        "The options of `anneal` are particles, steps, path, move, kernel, condition, correct, potential, resample, start, swarms, normalize and keep, each given by its name.",
+        """\
+The options of `anneal` are particles, steps, path, move, kernel, condition, correct,
+potential, resample, start, swarms, normalize and keep, each given by its name.
+""",
     ),
     "P0502": (
         "an option with an unfit value",
-        """The message says what the option takes.
+        """\
+The message says what the option takes.
 
     sample x by anneal(particles = many)         # wrong
-    sample x by anneal(particles = 512)          # right""",
+    sample x by anneal(particles = 512)          # right
+""",
     ),
     "P0503": (
         "options that exclude each other",
-        """Some options need what the experts of a program cannot give: exact ratios and Metropolis steps need densities,
-and a learned flow gives a score. Others exclude one another; the note says why. Left out, the compiler chooses options that fit.""",
+        """\
+Some options need what the experts of a program cannot give: exact ratios and Metropolis steps
+need densities, and a learned flow gives a score. Others exclude one another; the note says
+why. Left out, the compiler chooses options that fit.
+""",
     ),
     "P0504": (
         "sampling what is not a variable",
-        "`sample` names variables of the program: those with a `~` statement.",
+        """\
+`sample` names variables of the program: those with a `~` statement.
+""",
     ),
     "P0505": (
         "not in this release",
-        "The language has this construct, and it is read and checked for syntax, but this release does not compile or run it yet.",
+        """\
+The language has this construct, and it is read and checked for syntax, but this release does
+not compile or run it yet. Parameters of experts that depend on a variable are of this kind:
+they are constants, inputs, and expressions in them.
+""",
     ),
     "P0506": (
         "an expression nested too deeply",
-        "An expression has many hundreds of levels. Write it in parts, with `let` or several `~` statements on the same variable: they multiply.",
+        """\
+An expression has many hundreds of levels. Write it in parts, with `let` or several `~`
+statements on the same variable: they multiply.
+""",
     ),
     "P0601": (
         "an input without a value",
-        """Inputs without a default are given by the caller.
+        """\
+Inputs without a default are given by the caller.
 
     poe run program.poe --set prompt="a cat" --set depth=@depth.png
-    plan.bind(prompt="a cat", depth=image)""",
+    plan.bind(prompt="a cat", depth=image)
+""",
     ),
-    "P0602": ("a value of the wrong type", "The value given for an input is not of its type."),
+    "P0602": (
+        "a value of the wrong type",
+        """\
+The value given for an input is not of its type.
+""",
+    ),
     "P0603": (
         "a value of the wrong shape",
-        "The value given for an input has other sizes than its type. Pictures are channel-first: Image[3, 480, 640] has 3 channels, 480 rows and 640 columns.",
+        """\
+The value given for an input has other sizes than its type. Pictures are channel-first:
+Image[3, 480, 640] has 3 channels, 480 rows and 640 columns.
+""",
     ),
     "P0604": (
         "a file that cannot be read",
-        "Pictures are PNG, JPEG or WebP; numbers come from JSON, CSV or .npy files.",
+        """\
+Pictures are PNG, JPEG or WebP; numbers come from JSON, CSV or .npy files.
+""",
     ),
     "P0605": (
         "a value for an input that does not exist",
-        "`--set NAME=VALUE` and `plan.bind(NAME=...)` name inputs of the program; `poe check` lists them.",
+        """\
+`--set NAME=VALUE` and `plan.bind(NAME=...)` name inputs of the program; `poe check` lists
+them.
+""",
     ),
     "P0606": (
         "not a plan",
-        "The file is not a plan of this version, or was changed after it was written: its content no longer has the hash it states.",
+        """\
+The file is not a plan of this version, or was changed after it was written: its content no
+longer has the hash it states.
+""",
     ),
-    "P0701": ("a model that is not here", "The folder of an expert's weights does not exist."),
+    "P0701": (
+        "a model that is not here",
+        """\
+The folder of an expert's weights does not exist.
+""",
+    ),
     "P0702": (
         "a device that does not exist",
-        "Devices are cpu, cuda:0, cuda:1, ... and mps, as far as the machine has them.",
+        """\
+Devices are cpu, cuda:0, cuda:1, ... and mps, as far as the machine has them.
+""",
     ),
     "P0703": (
         "an expert that cannot run",
-        "The expert's library is not installed, or this release knows only what the expert takes. The note says which.",
+        """\
+The expert's library is not installed, or this release knows only what the expert takes. The
+note says which.
+""",
     ),
     "P0704": (
         "results that cannot be written",
-        "The folder given with --out cannot be written: it is a file, the disk is full, or it is not permitted. What could be written is kept.",
+        """\
+The folder given with --out cannot be written: it is a file, the disk is full, or it is not
+permitted. What could be written is kept.
+""",
     ),
-    "P0801": ("an unused input", "An input is declared and nothing uses it. Remove it, or use it."),
+    "P0801": (
+        "an unused input",
+        """\
+An input is declared and nothing uses it. Remove it, or use it.
+""",
+    ),
     "P0802": (
         "exponents that do not sum to one",
-        """A note, not an error: `Normal(0, 1) * Normal(0, 1)` is sharper than either. Where a geometric mean is meant,
-write the exponents, or `normalize = true` in the `sample` statement.""",
+        """\
+A note, not an error: `Normal(0, 1) * Normal(0, 1)` is sharper than either. Where a geometric
+mean is meant, write the exponents, or `normalize = true` in the `sample` statement.
+""",
     ),
     "P0803": (
         "a reward that never changes",
-        "A reward or condition does not depend on the variable, so it favours nothing.",
+        """\
+A reward or condition does not depend on the variable, so it favours nothing.
+""",
+    ),
+    "P0804": (
+        "a factor to the power 0",
+        """\
+A factor to the power 0 is 1 everywhere. It is left out of the plan. Remove it, or give it
+another exponent.
+""",
     ),
 }
 

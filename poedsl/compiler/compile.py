@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 
 from poedsl.compiler.check import Checked, check
 from poedsl.compiler.integrable import integrable
@@ -14,7 +16,7 @@ from poedsl.compiler.terms import Term
 from poedsl.grammar import tree
 from poedsl.grammar.diagnostics import Diagnostic
 from poedsl.grammar.parser import parse
-from poedsl.grammar.source import Source, Span
+from poedsl.grammar.source import NOWHERE, Source, Span
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,20 +55,57 @@ def compile_source(
 
 def _compile(source: Source, strict: bool, options: dict[str, Term]) -> Compiled:
     program, found = parse(source)
-    resolved, more = resolve(program, strict=strict)
+    read = not any(d.is_error for d in found)
+    unread = frozenset() if read else unread_names(source.text, program)
+    resolved, more = resolve(program, strict=strict, unread=unread)
     found += more
     checked, more = check(resolved, source)
     found += more
-    if any(d.is_error for d in found):
-        return Compiled(source, program, resolved, checked, diagnostics=in_order(found))
+    if not any(d.is_error for d in found) and not checked.variables:
+        found += (no_variable(source.text),)
     lowered, more = lower(checked, source)
-    found += (*more, *integrable(lowered))
-    lowered.options.update(options)
-    made, more = plan(lowered, source.name)
+    found += more
+    refuted = integrable(lowered)
+    found += tuple(refuted.values())
+    lowered = replace(lowered, incomplete=lowered.incomplete | refuted.keys())
+    given = {**lowered.options, **{k: (v, NOWHERE) for k, v in options.items()}}
+    made, more = plan(replace(lowered, options=given), source.name)
     found = in_order((*found, *more))
     if any(d.is_error for d in found):
         return Compiled(source, program, resolved, checked, lowered, diagnostics=found)
     return Compiled(source, program, resolved, checked, lowered, made, found)
+
+
+_WORD = re.compile(r'[A-Za-z_]\w*|#[^\n]*|"(?:[^"\\\n]|\\.)*"?')
+
+
+def unread_names(text: str, program: tree.Program) -> frozenset[str]:
+    """The names in lines that could not be read, and of which nothing is known therefore."""
+    rest = list(text)
+    for statement in every(program.statements):
+        if not isinstance(statement, tree.For):
+            span = statement.span
+            rest[span.start : span.end] = " " * (span.end - span.start)
+    return frozenset(w for w in _WORD.findall("".join(rest)) if w[0] not in '#"')
+
+
+def every(statements: tuple[tree.Statement, ...]) -> Iterator[tree.Statement]:
+    """The statements, those in blocks too."""
+    for statement in statements:
+        yield statement
+        if isinstance(statement, tree.For):
+            yield from every(statement.body)
+
+
+def no_variable(text: str) -> Diagnostic:
+    stripped = text.strip()
+    start = text.index(stripped) if stripped else 0
+    return Diagnostic(
+        "P0411",
+        "the program has no variable, so there is nothing to sample",
+        Span(start, start + len(stripped.split("\n", 1)[0])),
+        notes=("a variable comes with a statement such as `x ~ Normal(0, 1)`",),
+    )
 
 
 def in_order(diagnostics: tuple[Diagnostic, ...]) -> tuple[Diagnostic, ...]:

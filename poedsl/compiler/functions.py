@@ -1,4 +1,4 @@
-"""The functions of the language: types of their results, and values where arguments are constants."""
+"""The functions of the language: types of their results, and values at constants."""
 
 from __future__ import annotations
 
@@ -160,7 +160,7 @@ def _vector(types: tuple[Type, ...], values: tuple[Value | None, ...]) -> Type |
 
 
 def _range(types: tuple[Type, ...], values: tuple[Value | None, ...]) -> Type | str:
-    if not _known(types, values) or any(t.name != "Int" for t in types):
+    if not _known(types, values) or not all(isinstance(v, int) for v in values):
         return "its arguments are whole numbers known when the program is compiled"
     ends = [int(v) for v in flatten(values)]
     if len(ends) == 3 and ends[2] == 0:

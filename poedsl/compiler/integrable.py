@@ -1,59 +1,77 @@
 """Pass 4, integrability: a product of Gaussians is a density only where its precision is positive.
 
-Soiffer et al., Theorem 1: prod_i N(mu_i, Sigma_i)^(w_i) is integrable iff sum_i w_i Sigma_i^-1 > 0. A mixture falls
-off along a direction as its widest component does, so a direction along which the sum is not
-positive refutes a product with mixtures.
+Soiffer et al., Theorem 1: prod_i N(mu_i, Sigma_i)^(w_i) is integrable iff sum_i w_i Sigma_i^-1 > 0.
+A mixture falls off along a direction as its widest component does, so a direction along which the
+sum is not positive refutes a product with mixtures.
 """
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import combinations
 
 from poedsl.compiler import linear
-from poedsl.compiler.functions import flatten, shape
+from poedsl.compiler.functions import elementwise, flatten, shape
 from poedsl.compiler.lower import Lowered
 from poedsl.compiler.plan import FactorSpec, VariableSpec
-from poedsl.compiler.terms import Apply, Const, Term, Value
+from poedsl.compiler.terms import Apply, Const, Term, Value, walk
+from poedsl.experts.signatures import SIGNATURES
 from poedsl.grammar.diagnostics import Diagnostic, Label
+from poedsl.grammar.types import Type
 
 #: A diagonal as a vector, or a full matrix.
 Precision = list[float] | linear.Matrix
+Direction = dict[int, float]
 #: Above this many components a full matrix is left to the run.
 LIMIT = 64
+#: Sums smaller than this share of their terms are rounding.
+ROUNDING = 1e-12
 
 
-def integrable(lowered: Lowered) -> tuple[Diagnostic, ...]:
-    return tuple(d for v in lowered.variables for d in _variable(v, lowered))
+def integrable(lowered: Lowered) -> dict[str, Diagnostic]:
+    """What is wrong with the variables whose product is no density."""
+    found = {v.name: _variable(v, lowered) for v in lowered.complete}
+    return {name: diagnostic for name, diagnostic in found.items() if diagnostic is not None}
 
 
-def _variable(variable: VariableSpec, lowered: Lowered) -> list[Diagnostic]:
+def _variable(variable: VariableSpec, lowered: Lowered) -> Diagnostic | None:
     factors = [f for f in lowered.factors if variable.name in f.variables]
     if any(f.kind != "gaussian" for f in factors) or variable.type.count is None:
-        return []
-    weighted = [(f, _exponent(f), _precisions(f.term, variable)) for f in factors]
-    if any(w is None or p is None for _, w, p in weighted):
-        return []
-    known = [(f, w, p) for f, w, p in weighted if w is not None and p is not None]
-    if all(w > 0 for _, w, _ in known):
-        return []
-    if _positive(known, variable.type.count):
-        return []
-    negative = [f for f, w, _ in known if w < 0]
+        return None
+    weighted = [(f, _exponent(f)) for f in factors]
+    exponents = [w for _, w in weighted if w is not None]
+    if len(exponents) < len(weighted) or all(w > 0 for w in exponents):
+        return None
+    if all(_uniform(f.term) for f in factors):
+        variable = replace(variable, type=Type(variable.type.name))
+    found = [_precisions(f.term, variable) for f in factors]
+    precisions = [p for p in found if p is not None]
+    if len(precisions) < len(found) or _positive(exponents, precisions, variable.type.sizes):
+        return None
+    negative = [f for f, w in weighted if w is not None and w < 0]
     first = lowered.spans[negative[0].name]
     labels = tuple(Label(lowered.spans[f.name], "divides too") for f in negative[1:])
-    return [
-        Diagnostic(
-            "P0404",
-            f"the product over `{variable.name}` is not a density: it cannot be integrated",
-            first,
-            here="too narrow for what it divides",
-            labels=labels,
-            notes=(
-                "a product of Gaussians is a density only where the sum of exponent times inverse "
-                "covariance is positive definite (Soiffer et al., Theorem 1)",
-            ),
-        )
-    ]
+    return Diagnostic(
+        "P0404",
+        f"the product over `{variable.name}` is not a density: it cannot be integrated",
+        first,
+        here="too narrow for what it divides",
+        labels=labels,
+        notes=(
+            "a product of Gaussians is a density only where the sum of exponent times inverse "
+            "covariance is positive definite (Soiffer et al., Theorem 1)",
+        ),
+    )
+
+
+def _uniform(term: Term) -> bool:
+    """Whether every scale is one number, so that one component speaks for all."""
+    return all(
+        t.function in ("Normal", "mixture")
+        and all(k != "scale" or (isinstance(v, Const) and not shape(v.value)) for k, v in t.kwargs)
+        for t in walk(term)
+        if isinstance(t, Apply) and t.function in SIGNATURES
+    )
 
 
 def _exponent(factor: FactorSpec) -> float | None:
@@ -69,33 +87,37 @@ def _precisions(term: Term, variable: VariableSpec) -> list[Precision] | None:
         if any(p is None for p in parts):
             return None
         return [p for part in parts if part is not None for p in part]
-    arguments = {k: v.value for k, v in term.kwargs if isinstance(v, Const)}
-    if len(arguments) < len(term.kwargs):
+    name, spread = next((k, v) for k, v in term.kwargs if k != "loc")
+    if not isinstance(spread, Const):
         return None
     if term.function == "Normal":
-        return [_diagonal(arguments["scale"], variable.type.sizes)]
-    name, value = next((k, v) for k, v in arguments.items() if k != "loc")
-    return _full(name, value)
+        return [_diagonal(spread.value, variable.type.sizes)]
+    return _full(name, spread.value)
 
 
 def _diagonal(scale: Value, sizes: tuple[int | None, ...]) -> list[float]:
-    from poedsl.compiler.functions import elementwise
-
     total = 1
     for size in sizes:
         total *= size or 1
     rank = shape(scale)
     if rank == sizes or not rank:
         numbers = flatten(scale) * (total if not rank else 1)
-        return [1 / float(s) ** 2 for s in numbers]
+        return [_inverse_square(s) for s in numbers]
     ones: Value = 0
     for size in reversed(sizes):
         ones = (ones,) * (size or 1)
-    return [1 / float(s) ** 2 for s in flatten(elementwise(lambda a, b: a + b, scale, ones))]
+    return [_inverse_square(s) for s in flatten(elementwise(lambda a, b: a + b, scale, ones))]
+
+
+def _inverse_square(scale: float) -> float:
+    """1 / scale^2, within what a float can hold."""
+    inverse = min(max(1 / scale, 1e-150), 1e150)
+    return inverse * inverse
 
 
 def _full(name: str, value: Value) -> list[Precision] | None:
-    if shape(value)[0] is None or shape(value)[0] > LIMIT:  # type: ignore[operator]
+    assert isinstance(value, tuple)
+    if len(value) > LIMIT:
         return None
     a = linear.matrix(value)
     if name == "precision_matrix":
@@ -106,38 +128,63 @@ def _full(name: str, value: Value) -> list[Precision] | None:
     return [linear.inverse(a)]
 
 
-def _positive(factors: list[tuple[FactorSpec, float, list[Precision]]], count: int) -> bool:
-    single = all(len(p) == 1 for _, _, p in factors)
-    if all(isinstance(q[0], float) for _, _, p in factors for q in p) and single:
-        sums = [sum(w * p[0][i] for _, w, p in factors) for i in range(count)]  # type: ignore[misc]
-        return all(s > 1e-12 * max(abs(x) for x in sums) for s in sums)
+def _positive(
+    exponents: list[float], precisions: list[list[Precision]], sizes: tuple[int | None, ...]
+) -> bool:
+    """Whether the sum of exponent times precision is positive, as far as that can be seen.
+
+    Sums that are zero but for rounding are not positive.
+    """
+    count = Type("Real", sizes).count or 1
+    pairs = list(zip(exponents, precisions, strict=True))
+    single = all(len(p) == 1 for p in precisions)
+    if single and all(_is_diagonal(p[0]) for p in precisions):
+        columns = zip(*(p[0] for p in precisions), strict=True)
+        weighted = ([w * _number(q) for w, q in zip(exponents, c, strict=True)] for c in columns)
+        return all(sum(c) > ROUNDING * sum(map(abs, c)) for c in weighted)
     if count > LIMIT:
         return True
     if single:
-        total = [
-            [sum(w * _entry(p[0], i, j) for _, w, p in factors) for j in range(count)]
-            for i in range(count)
-        ]
-        return linear.cholesky(total) is not None
-    return all(
-        sum(w * min(_along(q, u) for q in p) for _, w, p in factors) > 0 for u in _directions(count)
-    )
+        entries = range(count)
+        total = [[sum(w * _entry(p[0], i, j) for w, p in pairs) for j in entries] for i in entries]
+        largest = max(sum(abs(w) * _entry(p[0], i, i) for w, p in pairs) for i in entries)
+        return linear.cholesky(total, largest) is not None
+    return all(_falls(pairs, u) for u in _directions(count))
+
+
+def _falls(pairs: list[tuple[float, list[Precision]]], direction: Direction) -> bool:
+    """Whether the product falls off along a direction: each mixture as its widest component."""
+    terms = [w * min(_along(q, direction) for q in p) for w, p in pairs]
+    return sum(terms) > ROUNDING * sum(map(abs, terms))
+
+
+def _is_diagonal(precision: Precision) -> bool:
+    return not isinstance(precision[0], list)
+
+
+def _number(entry: float | list[float]) -> float:
+    assert not isinstance(entry, list)
+    return entry
 
 
 def _entry(precision: Precision, i: int, j: int) -> float:
-    row = precision[i]
-    if isinstance(row, float):
+    """An entry; a matrix repeats along the diagonal, once for each event."""
+    n = len(precision)
+    row = precision[i % n]
+    if not isinstance(row, list):
         return row if i == j else 0.0
-    return row[j]
+    return row[j % n] if i // n == j // n else 0.0
 
 
-def _along(precision: Precision, direction: dict[int, float]) -> float:
+def _along(precision: Precision, direction: Direction) -> float:
     return sum(
         a * b * _entry(precision, i, j) for i, a in direction.items() for j, b in direction.items()
     )
 
 
-def _directions(count: int) -> list[dict[int, float]]:
-    axes = [{i: 1.0} for i in range(count)]
-    pairs = [{i: 1.0, j: s} for i, j in combinations(range(min(count, 16)), 2) for s in (1.0, -1.0)]
+def _directions(count: int) -> list[Direction]:
+    axes: list[Direction] = [{i: 1.0} for i in range(count)]
+    pairs: list[Direction] = [
+        {i: 1.0, j: s} for i, j in combinations(range(min(count, 16)), 2) for s in (1.0, -1.0)
+    ]
     return axes + pairs

@@ -15,11 +15,16 @@ def matrix(value: Value) -> Matrix:
     return [[float(x) for x in row] for row in value]  # type: ignore[union-attr, arg-type]
 
 
-def cholesky(a: Matrix) -> Matrix | None:
-    """The lower factor L with L L' = a, or None where a is not positive definite."""
+def cholesky(a: Matrix, scale: float | None = None) -> Matrix | None:
+    """The lower factor L with L L' = a, or None where a is not positive definite.
+
+    Args:
+        scale: the size of the numbers that a was computed from; that of its diagonal by default.
+    """
     n = len(a)
     lower = [[0.0] * n for _ in range(n)]
-    scale = max((abs(a[i][i]) for i in range(n)), default=0.0)
+    if scale is None:
+        scale = max((abs(a[i][i]) for i in range(n)), default=0.0)
     for i in range(n):
         for j in range(i + 1):
             rest = a[i][j] - sum(lower[i][k] * lower[j][k] for k in range(j))
@@ -53,17 +58,21 @@ def why_not(value: Value, name: str) -> str:
     """What keeps a constant from being the matrix its parameter wants; empty where nothing does."""
     sizes = shape(value)
     if len(sizes) != 2 or sizes[0] != sizes[1]:
-        return "is a square matrix"
+        return "is a square matrix, and this is not one"
     a = matrix(value)
     n = len(a)
     if name == "scale_tril":
         triangular = all(a[i][j] == 0 for i in range(n) for j in range(i + 1, n))
         positive = all(a[i][i] > 0 for i in range(n))
-        return "" if triangular and positive else "is lower triangular with a positive diagonal"
+        return (
+            ""
+            if triangular and positive
+            else "is lower triangular with a positive diagonal, and this is not"
+        )
     if any(
         abs(a[i][j] - a[j][i]) > 1e-9 * (abs(a[i][j]) + abs(a[j][i]))
         for i in range(n)
         for j in range(i)
     ):
-        return "is symmetric"
+        return "is symmetric, and this matrix is not"
     return "" if cholesky(a) is not None else "is positive definite, and this matrix is not"

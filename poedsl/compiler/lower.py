@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from poedsl.compiler.check import Checked
 from poedsl.compiler.functions import operate
 from poedsl.compiler.plan import FactorSpec, InputSpec, Kind, VariableSpec
-from poedsl.compiler.terms import Apply, Const, Term, walk
+from poedsl.compiler.terms import Apply, Const, Term, names, walk
 from poedsl.experts.signatures import SIGNATURES
 from poedsl.grammar.diagnostics import Diagnostic
 from poedsl.grammar.source import Source, Span
@@ -15,13 +15,26 @@ from poedsl.grammar.source import Source, Span
 
 @dataclass(frozen=True, slots=True)
 class Lowered:
-    """Factors over variables: what is to be sampled, before how."""
+    """Factors over variables: what is to be sampled, before how.
+
+    Attributes:
+        spans: where each factor stands.
+        options: those given, each with its place (`NOWHERE` for what did not come from the text).
+        places: where each variable got its type.
+        incomplete: variables of which a statement is left out, so that nothing is said of them.
+    """
 
     inputs: tuple[InputSpec, ...]
     variables: tuple[VariableSpec, ...]
     factors: tuple[FactorSpec, ...]
     spans: dict[str, Span]
-    options: dict[str, Term]
+    options: dict[str, tuple[Term, Span]]
+    places: dict[str, Span]
+    incomplete: frozenset[str]
+
+    @property
+    def complete(self) -> tuple[VariableSpec, ...]:
+        return tuple(v for v in self.variables if v.name not in self.incomplete)
 
 
 def lower(checked: Checked, source: Source) -> tuple[Lowered, tuple[Diagnostic, ...]]:
@@ -33,11 +46,19 @@ def lower(checked: Checked, source: Source) -> tuple[Lowered, tuple[Diagnostic, 
     for statement in checked.factors:
         for leaf, exponent in flatten(statement.product):
             if isinstance(exponent, Const) and exponent.value == 0:
+                diagnostics.append(
+                    Diagnostic(
+                        "P0804",
+                        "this factor has the exponent 0, which leaves nothing of it",
+                        leaf.span,
+                        "warning",
+                    )
+                )
                 continue
             kind = kind_of(leaf)
             name = unique(site(leaf, kind), taken)
             line, column = source.location(leaf.span.start)
-            spoken = {t.name for t in walk(leaf) if not isinstance(t, (Const, Apply))} & variables
+            spoken = names(leaf) & variables
             spans[name] = leaf.span
             factors.append(
                 FactorSpec(
@@ -49,11 +70,17 @@ def lower(checked: Checked, source: Source) -> tuple[Lowered, tuple[Diagnostic, 
                     place=f"{source.name}:{line}:{column}",
                 )
             )
-            diagnostics += lints(factors[-1], leaf)
-    return (
-        Lowered(checked.inputs, checked.variables, tuple(factors), spans, checked.options),
-        tuple(diagnostics),
+            diagnostics += lints(factors[-1], leaf, variables)
+    lowered = Lowered(
+        checked.inputs,
+        checked.variables,
+        tuple(factors),
+        spans,
+        checked.options,
+        checked.places,
+        checked.incomplete,
     )
+    return lowered, tuple(diagnostics)
 
 
 def flatten(product: Term) -> list[tuple[Apply, Term]]:
@@ -108,7 +135,7 @@ def unique(name: str, taken: dict[str, int]) -> str:
     return name if taken[name] == 1 else f"{name}_{taken[name]}"
 
 
-def lints(factor: FactorSpec, leaf: Apply) -> list[Diagnostic]:
+def lints(factor: FactorSpec, leaf: Apply, variables: frozenset[str]) -> list[Diagnostic]:
     negative = isinstance(factor.exponent, Const) and _number(factor.exponent) < 0
     if factor.kind == "where" and negative:
         return [
@@ -116,8 +143,7 @@ def lints(factor: FactorSpec, leaf: Apply) -> list[Diagnostic]:
                 "P0409", "a condition has no negative power: it would divide by zero", leaf.span
             )
         ]
-    constant = all(isinstance(t, (Const, Apply)) for t in walk(leaf))
-    if factor.kind in ("reward", "where") and constant:
+    if factor.kind in ("reward", "where") and not names(leaf) & variables:
         what = "reward" if factor.kind == "reward" else "condition"
         return [
             Diagnostic(

@@ -6,11 +6,11 @@ import base64
 import hashlib
 import json
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from poedsl.compiler import terms
 from poedsl.compiler.terms import Apply, Const, Term
-from poedsl.grammar.types import Type
+from poedsl.grammar.types import RANKS, Type
 
 SCHEMA = "poedsl-plan/1"
 
@@ -34,7 +34,12 @@ class Array:
 
 @dataclass(frozen=True, slots=True)
 class InputSpec:
-    """A value the caller binds; ``default`` is a constant, or a file's path for types read from files."""
+    """A value the caller binds.
+
+    Attributes:
+        default: a constant, or a file's path for types read from files.
+        origin: declared; inferred from a free name; or taken by an expert from its surroundings.
+    """
 
     name: str
     type: Type
@@ -49,6 +54,9 @@ class VariableSpec:
     type: Type
 
 
+ONE = Const(1)
+
+
 @dataclass(frozen=True, slots=True)
 class FactorSpec:
     """One named site: ``term`` to the power ``exponent`` in the target of its variables."""
@@ -57,7 +65,7 @@ class FactorSpec:
     kind: Kind
     variables: tuple[str, ...]
     term: Term
-    exponent: Term = Const(1)
+    exponent: Term = ONE
     place: str = ""
 
 
@@ -164,22 +172,34 @@ def from_json(text: str) -> PlanSpec:
     Raises:
         ValueError: not JSON, another schema or version, or a content hash that does not match.
     """
-    data = json.loads(text)
+    try:
+        data = json.loads(text)
+    except RecursionError as error:
+        raise ValueError(f"not a plan of schema {SCHEMA}: it is nested too deeply") from error
     if not isinstance(data, dict) or data.get("schema") != SCHEMA:
         found = data.get("schema") if isinstance(data, dict) else type(data).__name__
         raise ValueError(f"not a plan of schema {SCHEMA}: found {found!r}")
     try:
         plan = _from_data(data)
-    except (KeyError, TypeError, AttributeError) as error:
+    except (KeyError, TypeError, AttributeError, ValueError, RecursionError) as error:
         raise ValueError(f"not a plan of schema {SCHEMA}: {error!r} while reading it") from error
-    if "hash" in data and data["hash"] != plan.hash:
+    stated = data.get("hash")
+    if stated != plan.hash:
         raise ValueError(
-            f"the plan was changed after it was written: its hash is {plan.hash}, it says {data['hash']}"
+            "the plan was changed after it was written: "
+            f"its content has the hash {plan.hash}, and it states {stated}"
         )
     return plan
 
 
 def _from_data(data: dict[str, Any]) -> PlanSpec:
+    for kinds, given in (
+        (get_args(Origin), [i["origin"] for i in data["inputs"]]),
+        (get_args(Kind), [f["kind"] for f in data["factors"]]),
+        (RANKS, [v["type"]["name"] for v in (*data["inputs"], *data["variables"])]),
+    ):
+        if unknown := sorted(set(given) - set(kinds)):
+            raise ValueError(f"{unknown[0]!r} is not one of {', '.join(kinds)}")
     return PlanSpec(
         program=data["program"],
         inputs=tuple(

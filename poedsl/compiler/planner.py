@@ -1,14 +1,14 @@
-"""Pass 5, the plan: from what the experts of a variable can do to how it is sampled, with reasons."""
+"""Pass 5, the plan: from what experts can do to how their product is sampled, with reasons."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from poedsl.compiler.lower import Lowered
 from poedsl.compiler.options import OPTIONS, RESAMPLE_BELOW, filled
-from poedsl.compiler.plan import FactorSpec, OptionSpec, PlanSpec, VariableSpec
-from poedsl.compiler.terms import Apply, Const, Ref, Term, names
-from poedsl.experts.signatures import SIGNATURES
+from poedsl.compiler.plan import FactorSpec, Kind, OptionSpec, PlanSpec, VariableSpec
+from poedsl.compiler.terms import Apply, Const, Term
 from poedsl.grammar.diagnostics import Diagnostic
 from poedsl.grammar.source import NOWHERE, Span
 
@@ -26,9 +26,11 @@ def plan(lowered: Lowered, program: str) -> tuple[PlanSpec, tuple[Diagnostic, ..
         options=(),
     )
     diagnostics = list(_anchored(lowered))
-    chosen = choose(draft, lowered.options)
-    diagnostics += refuse(chosen, lowered.spans)
-    chosen, notes = _exponents(chosen, lowered.spans)
+    chosen = choose(draft, {name: value for name, (value, _) in lowered.options.items()})
+    if not lowered.incomplete and not diagnostics:
+        places = {name: span for name, (_, span) in lowered.options.items()}
+        diagnostics += refuse(chosen, {**lowered.spans, **places})
+    chosen, notes = _exponents(chosen, lowered.complete, lowered.spans)
     return chosen, (*diagnostics, *notes)
 
 
@@ -51,7 +53,9 @@ def choose(spec: PlanSpec, given: dict[str, Term]) -> PlanSpec:
 def rechoose(spec: PlanSpec, given: dict[str, Term]) -> PlanSpec:
     """The plan with options overridden; those that the compiler chose are chosen anew."""
     kept = {o.name: o.value for o in spec.options if not o.reason}
-    return choose(spec, {**kept, **given})
+    chosen = choose(spec, {**kept, **given})
+    scaled, _ = _exponents(replace(chosen, notes=()), spec.variables, {})
+    return replace(scaled, notes=tuple(dict.fromkeys((*spec.notes, *scaled.notes))))
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,9 +99,8 @@ def _particles(facts: _Facts, known: dict[str, Term]) -> Choice:
 
 def _steps(facts: _Facts, known: dict[str, Term]) -> Choice:
     if facts.closed and _function(known["kernel"]) == "none":
-        return Const(
-            1000
-        ), "without a kernel nothing mends a coarse step, and these experts are cheap"
+        reason = "without a kernel nothing mends a coarse step, and these experts are cheap"
+        return Const(1000), reason
     if facts.closed:
         return Const(48), "with three kernel steps a stage, under 200 evaluations of the experts"
     return Const(50), "fine enough for the weights of a learned flow"
@@ -196,38 +199,41 @@ def _reversible(move: Term) -> bool:
 def _anchored(lowered: Lowered) -> list[Diagnostic]:
     """Every variable needs an expert that can start its path."""
     out: list[Diagnostic] = []
-    for variable in lowered.variables:
+    for variable in lowered.complete:
         factors = [f for f in lowered.factors if variable.name in f.variables]
         if any(f.kind in GENERATIVE for f in factors):
             out += _start_exists(variable, factors, lowered.spans)
-            continue
-        span = lowered.spans[factors[0].name] if factors else NOWHERE
-        if not factors:
-            out.append(
-                Diagnostic("P0408", f"nothing is said of `{variable.name}`: it has no expert", span)
-            )
-        elif any(f.kind == "density" for f in factors):
-            out.append(
-                Diagnostic(
-                    "P0408",
-                    f"no expert of `{variable.name}` has noised marginals in closed form",
-                    span,
-                    notes=(
-                        "such densities alone need the tempering path, which this release does not run",
-                        "beside a Gaussian, a mixture of Gaussians or a learned flow they count as rewards",
-                    ),
-                )
-            )
         else:
-            out.append(
-                Diagnostic(
-                    "P0408",
-                    f"`{variable.name}` has rewards and conditions, but no expert that generates it",
-                    span,
-                    notes=("rewards and conditions tilt a density; they are none by themselves",),
-                )
-            )
+            span = lowered.spans[factors[0].name] if factors else lowered.places[variable.name]
+            out.append(_unanchored(variable.name, {f.kind for f in factors}, span))
     return out
+
+
+def _unanchored(name: str, kinds: set[Kind], span: Span) -> Diagnostic:
+    """Why a variable with factors of these kinds has no start."""
+    if not kinds:
+        return Diagnostic(
+            "P0408",
+            f"nothing generates `{name}`: it has no expert",
+            span,
+            notes=(f"an expert is given by a statement such as `{name} ~ Normal(0, 1)`",),
+        )
+    if "density" in kinds:
+        return Diagnostic(
+            "P0408",
+            f"no expert of `{name}` has noised marginals in closed form",
+            span,
+            notes=(
+                "such densities alone need the tempering path, which this release does not run",
+                "beside a Gaussian, a mixture of Gaussians or a learned flow they count as rewards",
+            ),
+        )
+    return Diagnostic(
+        "P0408",
+        f"`{name}` has rewards and conditions, but no expert that generates it",
+        span,
+        notes=("rewards and conditions tilt a density; they are none by themselves",),
+    )
 
 
 def _start_exists(
@@ -240,7 +246,8 @@ def _start_exists(
     return [
         Diagnostic(
             "P0407",
-            f"the exponents over `{variable.name}` sum to {total:g}: the path from noise has no start",
+            f"the exponents over `{variable.name}` sum to {total:g}, "
+            "and the path from noise has no start",
             spans[anchors[-1].name],
             notes=(
                 "on pure noise the product is N(0, 1) to the power of that sum",
@@ -251,90 +258,103 @@ def _start_exists(
 
 
 def refuse(spec: PlanSpec, spans: dict[str, Span]) -> list[Diagnostic]:
-    """What these experts and options cannot do together."""
-    facts = _Facts.of(spec)
+    """What these experts and options cannot do together.
+
+    Args:
+        spans: the places of factors and of options, as far as they have one.
+    """
     options = {o.name: o.value for o in spec.options}
-    scored = next((f for f in spec.factors if f.kind == "flow"), None)
-    span = spans.get(scored.name, NOWHERE) if scored is not None else NOWHERE
-    out: list[Diagnostic] = []
-
-    def no(message: str, *notes: str, at: Span = NOWHERE) -> None:
-        out.append(Diagnostic("P0503", message, at, notes=notes))
-
-    correct, move, kernel = (_function(options[k]) for k in ("correct", "move", "kernel"))
-    if scored is not None and not facts.closed:
-        gives = f"`{scored.name}` gives a score but no density"
-        if correct == "ais":
-            no("`correct = ais()` needs the density of every expert", gives, at=span)
-        if kernel == "mala":
-            no("`kernel = mala()` needs the density of every expert", gives, at=span)
-    if correct == "ais" and not _reversible(options["move"]):
-        no(
-            "`correct = ais()` goes with `move = none()` or `move = sde()`",
-            "others have no transition density",
-        )
-    if correct == "fkc" and move == "none":
-        no(
-            "`correct = fkc()` weighs a move, and there is none",
-            "without a move, `ais()` gives exact ratios",
-        )
-    particles, swarms = options["particles"], options["swarms"]
-    if (
-        isinstance(particles, Const)
-        and isinstance(swarms, Const)
-        and particles.value % swarms.value
-    ):  # type: ignore[operator]
-        no(f"{particles.value} particles do not split into {swarms.value} swarms of one size")
-    rule = (
-        dict(options["resample"].kwargs).get("when")
-        if isinstance(options["resample"], Apply)
-        else None
+    found = (
+        *_without_density(spec, options),
+        *_uncorrected(options),
+        *_uneven(options),
+        *_no_stage(options),
     )
-    steps = options["steps"]
-    if isinstance(rule, Apply) and rule.function == "at" and isinstance(steps, Const):
-        last = steps.value
-        missing = [a.value for a in rule.args if isinstance(a, Const) and a.value > last]  # type: ignore[operator]
-        if missing:
-            no(
-                f"there is no stage {missing[0]} to resample at",
-                f"with steps = {last} the stages after a move are {last} down to 1",
-            )
+    out = []
+    for option, message, notes in found:
+        span = spans.get(option, NOWHERE)
+        out.append(Diagnostic("P0503", message, span, notes=notes))
     return out
 
 
-def _exponents(spec: PlanSpec, spans: dict[str, Span]) -> tuple[PlanSpec, list[Diagnostic]]:
+#: The option that is refused, why, and notes.
+Refusal = tuple[str, str, tuple[str, ...]]
+
+
+def _without_density(spec: PlanSpec, options: dict[str, Term]) -> Iterator[Refusal]:
+    scored = next((f for f in spec.factors if f.kind == "flow"), None)
+    if scored is None:
+        return
+    notes = (f"`{scored.name}` at {scored.place} gives a score but no density",)
+    for name, needs in (("correct", "ais"), ("kernel", "mala")):
+        if _function(options[name]) == needs:
+            yield name, f"`{name} = {needs}()` needs the density of every expert", notes
+
+
+def _uncorrected(options: dict[str, Term]) -> Iterator[Refusal]:
+    correct, move = options["correct"], options["move"]
+    if _function(correct) == "ais" and not _reversible(move):
+        message = "`correct = ais()` goes with `move = none()` or `move = sde()`"
+        yield "correct", message, ("other moves have no transition density",)
+    if _function(correct) == "fkc" and _function(move) == "none":
+        message = "`correct = fkc()` weighs a move, and there is none"
+        yield "correct", message, ("without a move, `ais()` gives exact ratios",)
+
+
+def _uneven(options: dict[str, Term]) -> Iterator[Refusal]:
+    particles, swarms = _whole(options["particles"]), _whole(options["swarms"])
+    if particles % swarms:
+        yield (
+            "swarms",
+            f"{particles} particles do not split into {swarms} swarms of one size",
+            (),
+        )
+
+
+def _no_stage(options: dict[str, Term]) -> Iterator[Refusal]:
+    resample, steps = options["resample"], _whole(options["steps"])
+    rule = dict(resample.kwargs).get("when") if isinstance(resample, Apply) else None
+    if not isinstance(rule, Apply) or rule.function != "at":
+        return
+    missing = [stage for stage in map(_whole, rule.args) if stage > steps]
+    if missing:
+        yield (
+            "resample",
+            f"there is no stage {missing[0]} to resample at",
+            (f"with steps = {steps} the stages after a move are {steps} down to 1",),
+        )
+
+
+def _whole(term: Term) -> int:
+    assert isinstance(term, Const) and isinstance(term.value, int)
+    return term.value
+
+
+def _exponents(
+    spec: PlanSpec, variables: tuple[VariableSpec, ...], spans: dict[str, Span]
+) -> tuple[PlanSpec, list[Diagnostic]]:
     """Normalise the exponents where that is asked for; note their sum where it is not one."""
     notes: list[Diagnostic] = []
     text: list[str] = list(spec.notes)
     factors = list(spec.factors)
-    for variable in spec.variables:
+    for variable in variables:
         anchors = [f for f in factors if f.kind in GENERATIVE and variable.name in f.variables]
         total = _sum(anchors)
         if total is None or total <= 0 or abs(total - 1) < 1e-9:
             continue
         if spec.option("normalize") == Const(True):
-            factors = [
-                replace(f, exponent=Const(f.exponent.value / total))  # type: ignore[operator, union-attr]
-                if f in anchors
-                else f
-                for f in factors
-            ]
+            factors = [_scaled(f, total) if f in anchors else f for f in factors]
             text.append(
                 f"the exponents over {variable.name} summed to {total:g} and are scaled to one"
             )
             continue
         message = f"the exponents over `{variable.name}` sum to {total:g}"
         text.append(message.replace("`", ""))
-        notes.append(Diagnostic("P0802", message, spans[anchors[-1].name], "note"))
+        notes.append(Diagnostic("P0802", message, spans.get(anchors[-1].name, NOWHERE), "note"))
     return replace(spec, factors=tuple(factors), notes=tuple(text)), notes
 
 
-def unrunnable(spec: PlanSpec) -> list[str]:
-    """The experts and rewards of a plan that this release knows by signature alone."""
-    from poedsl.compiler.terms import walk
-
-    used = {t.function for f in spec.factors for t in walk(f.term) if isinstance(t, Apply)}
-    return sorted(n for n in used if n in SIGNATURES and not SIGNATURES[n].implementation)
-
-
-__all__ = ["GENERATIVE", "Ref", "choose", "names", "plan", "rechoose", "refuse", "unrunnable"]
+def _scaled(factor: FactorSpec, total: float) -> FactorSpec:
+    value = factor.exponent.value if isinstance(factor.exponent, Const) else None
+    assert isinstance(value, (int, float))
+    return replace(factor, exponent=Const(value / total))

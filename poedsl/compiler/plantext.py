@@ -6,13 +6,16 @@ import base64
 import json
 import re
 from collections.abc import Iterator
+from typing import cast, get_args
 
 from poedsl.compiler import terms
 from poedsl.compiler.plan import (
     Array,
     FactorSpec,
     InputSpec,
+    Kind,
     OptionSpec,
+    Origin,
     PlanSpec,
     VariableSpec,
 )
@@ -30,7 +33,7 @@ def print_term(term: Term) -> str:
 
 
 def print_plan(plan: PlanSpec) -> str:
-    """Lines of ``input``, ``bind``, ``variable``, ``factor``, ``option`` and ``note``; ``#`` lines are comments."""
+    """Lines of inputs, bindings, variables, factors, options, notes; ``#`` begins a comment."""
     return "\n".join(_lines(plan)) + "\n"
 
 
@@ -76,14 +79,18 @@ def _bound(value: terms.Value | Array) -> str:
 
 _STRING = r'"(?:[^"\\]|\\.)*"'
 _TYPE = r"(?P<type>\w+(?:\[[^\]]*\])?)"
+_ORIGIN = "|".join(get_args(Origin))
+_KIND = "|".join(get_args(Kind))
 _INPUT = re.compile(
-    rf"input (?P<name>\w+) : {_TYPE}(?: = (?P<default>.*))?  (?P<origin>\w+) at (?P<place>{_STRING})"
+    rf"input (?P<name>\w+) : {_TYPE}(?: = (?P<default>.*))?"
+    rf"  (?P<origin>{_ORIGIN})"
+    rf" at (?P<place>{_STRING})"
 )
 _BIND = re.compile(r"bind (?P<name>\w+) = (?P<value>.*)")
 _ARRAY = re.compile(r'array (?P<dtype>\w+) \[(?P<shape>[\d, ]*)\] "(?P<data>[^"]*)"')
 _VARIABLE = re.compile(rf"variable (?P<name>\w+) : {_TYPE}")
 _FACTOR = re.compile(
-    rf"factor (?P<name>\w+) : (?P<kind>\w+) over (?P<over>[\w, ]+) at (?P<place>{_STRING})"
+    rf"factor (?P<name>\w+) : (?P<kind>{_KIND}) over (?P<over>[\w, ]+) at (?P<place>{_STRING})"
 )
 _OPTION = re.compile(rf"option (?P<name>\w+) = (?P<value>.*?)(?:  because (?P<reason>{_STRING}))?$")
 
@@ -94,7 +101,7 @@ def parse_plan(text: str) -> PlanSpec:
     Raises:
         ValueError: with the line that is not one of a plan.
     """
-    lines = [line for line in text.splitlines() if line.strip() and not line.startswith("#")]
+    lines = [line for line in text.split("\n") if line.strip() and not line.startswith("#")]
     if not lines or not lines[0].startswith(f"{HEADER} "):
         raise ValueError(f"a plan begins with `{HEADER}`")
     inputs: list[InputSpec] = []
@@ -107,11 +114,8 @@ def parse_plan(text: str) -> PlanSpec:
     for line in rest:
         if m := _INPUT.fullmatch(line):
             default = None if m["default"] is None else _term(m["default"])
-            inputs.append(
-                InputSpec(
-                    m["name"], _read_type(m["type"]), default, m["origin"], json.loads(m["place"])
-                )  # type: ignore[arg-type]
-            )
+            origin, place = cast(Origin, m["origin"]), json.loads(m["place"])
+            inputs.append(InputSpec(m["name"], _read_type(m["type"]), default, origin, place))
         elif m := _BIND.fullmatch(line):
             bindings.append((m["name"], _read_bound(m["value"])))
         elif m := _VARIABLE.fullmatch(line):
@@ -120,9 +124,8 @@ def parse_plan(text: str) -> PlanSpec:
             term = _term(next(rest, "").strip())
             exponent = _term(next(rest, "").strip().removeprefix("^ "))
             over = tuple(m["over"].split(", "))
-            factors.append(
-                FactorSpec(m["name"], m["kind"], over, term, exponent, json.loads(m["place"]))  # type: ignore[arg-type]
-            )
+            kind, place = cast(Kind, m["kind"]), json.loads(m["place"])
+            factors.append(FactorSpec(m["name"], kind, over, term, exponent, place))
         elif m := _OPTION.fullmatch(line):
             reason = json.loads(m["reason"]) if m["reason"] else ""
             options.append(OptionSpec(m["name"], _term(m["value"]), reason))

@@ -161,7 +161,7 @@ def from_tree(expr: tree.Expr) -> Term:
 
 
 def to_json(term: Term) -> Any:
-    """Constants stay themselves, lists are arrays; ``{"ref": name}``; ``{"call", "args", "kwargs"}``."""
+    """Constants are themselves, the rest ``{"ref": name}`` and ``{"call", "args", "kwargs"}``."""
     match term:
         case Const(value):
             return _plain(value)

@@ -9,6 +9,8 @@ from typing import Literal
 from poedsl.grammar.source import Span
 
 CLOSERS = {"(": ")", "[": "]"}
+#: How far out a closing bracket looks for its partner.
+MOST_DEPTH = 100
 _OPENERS = {closer: opener for opener, closer in CLOSERS.items()}
 
 
@@ -156,7 +158,7 @@ class _Reader:
             self.faults.append(Fault("stray", span, span.start))
         elif self.text[self.open[-1]] == opener:
             self.open.pop()
-        elif not self.strict and any(self.text[i] == opener for i in self.open):
+        elif not self.strict and self._holds(opener):
             while self.text[self.open[-1]] != opener:
                 inner = self.open.pop()
                 self.faults.append(Fault("unclosed", Span(inner, inner + 1), span.start))
@@ -165,6 +167,10 @@ class _Reader:
             partner = self.open.pop()
             pair = Span(partner, partner + 1)
             self.faults.append(Fault("mismatched", span, span.start, pair))
+
+    def _holds(self, opener: str) -> bool:
+        """Whether a bracket of a kind is open; one among very many others does not count."""
+        return any(self.text[i] == opener for i in self.open[-MOST_DEPTH:])
 
 
 def begins_statement(text: str, position: int) -> bool:

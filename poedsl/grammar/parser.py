@@ -77,15 +77,17 @@ def _read(text: str, line: Line, start: str) -> Reading:
     try:
         return Reading(line, _parse(text, line.span, start))
     except Slip as slip:
-        return Reading(line, diagnostic=slip.diagnostic)
+        diagnostic: Diagnostic | None = slip.diagnostic
+        at = slip.diagnostic.span.start
     except UnexpectedInput as error:
+        diagnostic = None
         at = _place(error, line)
     limit = _limit(text, line, at)
     if limit is not None:
         shorter = read_line(text, line.span.start, limit)
         if shorter is not None:
             return _read(text, replace(shorter, indent=line.indent), start)
-    return Reading(line, diagnostic=_explain(text, line, at, start))
+    return Reading(line, diagnostic=diagnostic or _explain(text, line, at, start))
 
 
 def _place(error: UnexpectedInput, line: Line) -> int:

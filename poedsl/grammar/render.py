@@ -12,7 +12,7 @@ from poedsl.grammar.diagnostics import Diagnostic
 from poedsl.grammar.source import NOWHERE, Source, Span
 
 #: Columns of source shown of a line; of a longer one, a window around what is underlined.
-WIDTH = 100
+WIDTH = 120
 TAB = 4
 #: A span over more lines than this shows its first two and its last.
 MOST_LINES = 4

@@ -84,8 +84,8 @@ def evaluate(term: Term, env: Environment) -> Float[Tensor, L * shape]:
             f = torch.minimum if function == "min" else torch.maximum
             return f(*aligned([evaluate(a, env), evaluate(b, env)]))
         case Apply(function, (a,)) if function in _REDUCTIONS:
-            value = evaluate(a, env)
-            return _REDUCTIONS[function](value.reshape(len(value), -1))
+            whole = evaluate(a, env)
+            return _REDUCTIONS[function](whole.reshape(len(whole), -1))
         case Apply(function, (a,)) if function in _ELEMENTWISE:
             return _ELEMENTWISE[function](evaluate(a, env))
         case Apply("list", args):

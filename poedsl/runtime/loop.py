@@ -52,14 +52,14 @@ class Annealer:
             clock = time.perf_counter()
             self.move(stage, step)
             self.bury(stage)
-            if self.outcome is not Outcome.COMPLETED:
+            if not self.outcome.ok:
                 return
             ess = self.ess()
             resampled = self.resample(stage)
             acceptance = self.kernel(stage)
             if stage.t == 1 and self.target.judges:
                 resampled = self.settle(stage) or resampled
-                if self.outcome is not Outcome.COMPLETED:
+                if not self.outcome.ok:
                     return
             evidence = self.log_evidence()
             gain, before = evidence - before, evidence
@@ -213,7 +213,7 @@ class Annealer:
         return sum(accepted) / len(accepted) if accepted else None
 
     def settle(self, stage: Stage) -> bool:
-        """The last reward correction: black-box rewards and conditions where particles came to lie."""
+        """The last reward correction: black-box rewards and conditions at the particles."""
         p = self.particles
         judged = self.target.judge(p.x, final=True).double()
         self.particles = replace(p, log_weights=p.log_weights + judged - p.judged, judged=judged)

@@ -25,17 +25,21 @@ class Gathered:
 
     def where(self, keep: Bool[Tensor, " L"], other: Self) -> Self:
         """Rows of this where ``keep``, of the other elsewhere."""
-        masks: dict[torch.Size, Tensor] = {}
+        return self._choose(keep, other, {})
 
-        def choose(name: str, a: Any) -> Any:
-            if isinstance(a, Gathered):
-                return a.where(keep, getattr(other, name))
-            if a.shape not in masks:
-                wide = keep.view(-1, *(1,) * (a.dim() - 1)).expand(a.shape)
-                masks[a.shape] = wide.contiguous()
-            return torch.where(masks[a.shape], a, getattr(other, name))
-
-        return replace(self, **{k: choose(k, v) for k, v in self._rows()})  # type: ignore[type-var]
+    def _choose(self, keep: Tensor, other: Self, masks: dict[torch.Size, Tensor]) -> Self:
+        """`where`, with one mask a shape laid out in full: broadcasting is ten times slower."""
+        chosen: dict[str, Any] = {}
+        for name, own in self._rows():
+            theirs = getattr(other, name)
+            if isinstance(own, Gathered):
+                chosen[name] = own._choose(keep, theirs, masks)
+                continue
+            if own.shape not in masks:
+                wide = keep.view(-1, *(1,) * (own.dim() - 1)).expand(own.shape)
+                masks[own.shape] = wide.contiguous()
+            chosen[name] = torch.where(masks[own.shape], own, theirs)
+        return replace(self, **chosen)  # type: ignore[type-var]
 
     def zeros(self) -> Self:
         """Zeros throughout."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 
 import pytest
 import torch
@@ -33,7 +34,7 @@ def test_an_ode_move_is_the_euler_step_of_the_rectified_flow(flow: UNetFlow) -> 
     first = job.path.stages[0]
     z = start / (first.alpha + first.sigma)
     with torch.no_grad():
-        for s, after in zip(times, times[1:], strict=False):
+        for s, after in pairwise(times):
             z = z + (after - s) * flow.velocity(z, s)
     torch.testing.assert_close(job.annealer.particles.x, z, atol=2e-4, rtol=1e-4)
 

@@ -17,7 +17,7 @@ from poedsl.grammar.source import Source
 from tests.grammar import trees
 from tests.grammar.samples import PROGRAMS, program, spans
 
-PIECE = re.compile(r'"[^"\n]*"|\w+|\s+|#[^\n]*|.', re.DOTALL)
+PIECE = re.compile(r'"[^"\n]*"|\.?\d[\w.]*(?:(?<=[eE])[+-]\d+)?|\w+|\s+|#[^\n]*|.', re.DOTALL)
 SIGNS = [*"()[],:=~+-*/^.<>!\"'#\\;\n\t ", "    ", "\r\n", "for ", "x ~ ", "let ", "é", "“"]
 
 
@@ -67,7 +67,7 @@ def mutants(draw: st.DrawFn) -> str:
 
 
 @given(mutants())
-@settings(max_examples=1000, deadline=None)
+@settings(max_examples=500, deadline=None)
 def test_mutants(text: str) -> None:
     check(text)
 
@@ -80,7 +80,7 @@ def test_noise(text: str) -> None:
 
 
 @given(texts, st.data())
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 def test_a_deleted_word_is_noticed(text: str, data: st.DataObject) -> None:
     """Where the rest still parses it is another program, but for blanks, comments and brackets."""
     words = PIECE.findall(text)

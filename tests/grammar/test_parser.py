@@ -311,6 +311,7 @@ SLIPS = [
     "x ~ [f(a]",
     "x ~ f(a, (b",
     "x ~ f(a,",
+    "x ~ f(True, [a",
     'x ~ f("a)',
     'x ~ f("a, [b]',
     "x ~ f('a(b')",

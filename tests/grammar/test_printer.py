@@ -22,7 +22,7 @@ def test_an_expression_comes_back(expr: tree.Expr) -> None:
 
 
 @given(trees.programs)
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 def test_a_program_comes_back(original: tree.Program) -> None:
     text = print_program(original)
     assert program(text) == original

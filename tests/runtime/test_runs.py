@@ -14,7 +14,8 @@ from tests.runtime.helpers import moments
 CROSSING = """
 let c = linspace(-3.5, 3.5, 8)
 x : Real[2]
-x ~ mixture(Normal([m, 0], [0.35, 2.2]) for m in c) * mixture(Normal([0, m], [2.2, 0.35]) for m in c)
+x ~ mixture(Normal([m, 0], [0.35, 2.2]) for m in c)
+x ~ mixture(Normal([0, m], [2.2, 0.35]) for m in c)
 """
 
 

@@ -1,0 +1,64 @@
+"""What a part of a program speaks of: its names, its targets, its types as syntax."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from poedsl.grammar import tree
+from poedsl.grammar.types import Sizes, Type, open_type
+
+
+def spoken(node: tree.Node) -> set[str]:
+    """All names in a part of a program, also those that it declares or calls."""
+    out: set[str] = set()
+    pending: list[object] = [node]
+    while pending:
+        match pending.pop():
+            case tree.Name(name=name):
+                out.add(name)
+            case tuple() as items:
+                pending += items
+            case tree.Node() as inner:
+                pending += [getattr(inner, f) for f in inner.__dataclass_fields__ if f != "span"]
+    return out
+
+
+def target_name(target: tree.Name | tree.Index) -> tree.Name:
+    """The variable of a target such as ``x`` or ``x[box(...)]``."""
+    inner: tree.Expr = target
+    while isinstance(inner, tree.Index):
+        inner = inner.value
+    assert isinstance(inner, tree.Name)
+    return inner
+
+
+def targets_in(statements: Iterable[tree.Statement]) -> set[str]:
+    """The variables that statements multiply into, those in blocks too."""
+    out: set[str] = set()
+    for statement in statements:
+        if isinstance(statement, tree.Factor):
+            out.add(target_name(statement.target).name)
+        elif isinstance(statement, tree.For):
+            out |= targets_in(statement.body)
+    return out
+
+
+def type_expr(type_: Type) -> tree.TypeExpr:
+    """A type as syntax; all open sizes are left out."""
+    if all(s is None for s in type_.sizes):
+        return tree.TypeExpr(name=type_.name)
+    sizes: Iterator[tree.Expr] = (
+        tree.Name(name="_") if s is None else tree.Number(value=s) for s in type_.sizes
+    )
+    return tree.TypeExpr(name=type_.name, sizes=tuple(sizes))
+
+
+def sizes_of(type_: tree.TypeExpr) -> Sizes:
+    """The sizes of a type as syntax; names among them are open."""
+    if type_.sizes is None:
+        return open_type(type_.name).sizes
+    return tuple(int(s.value) if isinstance(s, tree.Number) else None for s in type_.sizes)
+
+
+def count(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
