@@ -87,7 +87,7 @@ _INPUT = re.compile(
     rf" at (?P<place>{_STRING})"
 )
 _BIND = re.compile(r"bind (?P<name>\w+) = (?P<value>.*)")
-_ARRAY = re.compile(r'array (?P<dtype>\w+) \[(?P<shape>[\d, ]*)\] "(?P<data>[^"]*)"')
+_ARRAY = re.compile(r'array (?P<dtype>\S+) \[(?P<shape>[\d, ]*)\] "(?P<data>[^"]*)"')
 _VARIABLE = re.compile(rf"variable (?P<name>\w+) : {_TYPE}")
 _FACTOR = re.compile(
     rf"factor (?P<name>\w+) : (?P<kind>{_KIND}) over (?P<over>[\w, ]+) at (?P<place>{_STRING})"

@@ -47,20 +47,25 @@ class Annealer:
         clock = time.perf_counter()
         self.start(self.path.stages[0])
         before = self.log_evidence()
-        yield self.record(self.path.stages[0], clock, before, self.ess(), False, None, 1)
+        yield self.record(
+            self.path.stages[0], clock, before, self.ess(self.effective_sizes()), False, None, 1
+        )
         for stage, step in zip(self.path.stages[1:], self.path.intervals, strict=True):
             clock = time.perf_counter()
             self.move(stage, step)
-            self.bury(stage)
-            if not self.outcome.ok:
+            if not self.bury(stage):
                 return
-            ess = self.ess()
-            resampled = self.resample(stage)
+            sizes = self.effective_sizes()
+            ess = self.ess(sizes)
+            resampled = self.resample(stage, sizes)
             acceptance = self.kernel(stage)
             if stage.t == 1 and self.target.judges:
-                resampled = self.settle(stage) or resampled
-                if not self.outcome.ok:
+                self.settle()
+                if not self.bury(stage):
                     return
+                self.genealogy.pop()
+                sizes = self.effective_sizes()
+                resampled = self.resample(stage, sizes, "settle") or resampled
             evidence = self.log_evidence()
             gain, before = evidence - before, evidence
             evaluations = self.evaluations(stage)
@@ -149,11 +154,11 @@ class Annealer:
             rate = 0.5 * (rate + moves.fkc_rate(moved.x, new, self.path.exponents))
         return twist + moves.clipped(step.log_alpha * rate, self.options.clip)
 
-    def resample(self, stage: Stage, purpose: str = "resample") -> bool:
+    def resample(self, stage: Stage, sizes: Float[Tensor, " S"], purpose: str = "resample") -> bool:
         """If the rule says so: everything a particle carries, in one gather; bank the evidence."""
         p, swarms = self.particles, self.noise.swarms
         log_weights = p.log_weights.view(swarms, -1)
-        due = self.due(stage, log_weights)
+        due = self.due(stage, log_weights, sizes)
         if not bool(due.any()):
             self.genealogy.append(p.ancestors)
             return False
@@ -168,13 +173,15 @@ class Annealer:
         self.genealogy.append(self.particles.ancestors)
         return True
 
-    def due(self, stage: Stage, log_weights: Float[Tensor, "S n"]) -> Bool[Tensor, " S"]:
+    def due(
+        self, stage: Stage, log_weights: Float[Tensor, "S n"], sizes: Float[Tensor, " S"]
+    ) -> Bool[Tensor, " S"]:
         """Which swarms resample now; at the end also those with particles of weight zero."""
         rule = self.options.resample
-        alive = torch.isfinite(log_weights).any(-1)
+        alive = sizes > 0
         if rule is None:
             return torch.zeros_like(alive)
-        due = effective_size(log_weights) < rule.below * log_weights.shape[-1]
+        due = sizes < rule.below * log_weights.shape[-1]
         if rule.always or stage.t in rule.stages:
             due = torch.ones_like(due)
         if stage.t == 1:
@@ -212,14 +219,11 @@ class Annealer:
             self.particles = replace(self.particles, carried=guide.double())
         return sum(accepted) / len(accepted) if accepted else None
 
-    def settle(self, stage: Stage) -> bool:
+    def settle(self) -> None:
         """The last reward correction: black-box rewards and conditions at the particles."""
         p = self.particles
         judged = self.target.judge(p.x, final=True).double()
         self.particles = replace(p, log_weights=p.log_weights + judged - p.judged, judged=judged)
-        self.bury(stage)
-        self.genealogy.pop()
-        return self.resample(stage, "settle")
 
     # What the steps above lean on.
 
@@ -241,11 +245,15 @@ class Annealer:
         )
         return 1 if idle else 1 + self.options.kernel_steps
 
-    def bury(self, stage: Stage) -> None:
-        """Particles that are not finite get weight zero, with a warning that names the factor."""
+    def bury(self, stage: Stage) -> bool:
+        """Give particles that are not finite weight zero, with a warning that names the factor.
+
+        Returns:
+            Whether any particle has weight left; where none has, the outcome says why.
+        """
         p = self.particles
         if math.isfinite(float(p.x.sum() + p.log_weights.sum())):
-            return
+            return True
         lost = (
             torch.isnan(p.log_weights) | (p.log_weights == math.inf) | ~torch.isfinite(p.x).all(-1)
         )
@@ -260,8 +268,10 @@ class Annealer:
                 carried=torch.where(lost, 0.0, p.carried),
                 judged=torch.where(lost, 0.0, p.judged),
             )
-        if not bool(torch.isfinite(self.particles.log_weights).any()):
+        alive = bool(torch.isfinite(self.particles.log_weights).any())
+        if not alive:
             self.outcome = Outcome.NOT_FINITE if bool(lost.all()) else Outcome.NO_WEIGHT
+        return alive
 
     def blame(self, lost: Bool[Tensor, " L"], stage: Stage) -> str:
         count = f"{int(lost.sum())}/{len(lost)} particles at stage {stage.t}"
@@ -270,9 +280,14 @@ class Annealer:
                 return f"{name} at {place} is not finite for {count}"
         return f"the weights are not finite for {count}"
 
-    def ess(self) -> float:
-        """Effective sample size of the whole population, resampled or not."""
-        return float(effective_size(self.total_log_weights()))
+    def effective_sizes(self) -> Float[Tensor, " S"]:
+        """Effective sample size of each swarm."""
+        return effective_size(self.particles.log_weights.view(self.noise.swarms, -1))
+
+    def ess(self, sizes: Float[Tensor, " S"]) -> float:
+        """Effective sample size of the whole population, from those of its swarms."""
+        whole = sizes if len(sizes) == 1 else effective_size(self.total_log_weights())
+        return float(whole)
 
     def total_log_weights(self) -> Float[Tensor, " L"]:
         """Weights comparable between swarms: what each banked, and what it has gathered since."""
@@ -298,7 +313,10 @@ class Annealer:
         evaluations: int,
     ) -> StageRecord:
         p = self.particles
-        finite = p.log_weights[torch.isfinite(p.log_weights)]
+        variance = float(p.log_weights.var(correction=0))
+        if not math.isfinite(variance):
+            finite = p.log_weights[torch.isfinite(p.log_weights)]
+            variance = float(finite.var(correction=0)) if len(finite) else 0.0
         rewards = None
         if self.target.tilts:
             cut = torch.tensor([0.05, 0.5, 0.95], dtype=torch.float64, device=p.x.device)
@@ -314,7 +332,7 @@ class Annealer:
             seconds=time.perf_counter() - clock,
             log_evidence_increment=increment,
             resampled=resampled,
-            weight_variance=float(finite.var(correction=0)) if len(finite) else 0.0,
+            weight_variance=variance,
             rewards=rewards,
             step_size=float(self.sizes.mean()) if self.options.kernel != "none" else None,
         )

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import torch
@@ -26,6 +26,7 @@ class Noise:
     swarms: int
     size: int
     device: torch.device
+    buffers: dict[int, np.ndarray] = field(default_factory=dict, repr=False, compare=False)
 
     def normal(self, width: int, stage: int, purpose: str) -> Float[Tensor, "L {width}"]:
         """Standard normals, single precision, one row a slot."""
@@ -37,33 +38,35 @@ class Noise:
         """What the kernel steps of a stage draw: standard normals, and uniforms to accept by."""
         normal = _normal(self._symmetric(self.size, steps * width, stage, "kernel"))
         normal = normal.view(-1, steps, width).transpose(0, 1).contiguous()
-        uniform = self._symmetric(self.size, steps, stage, "accept")
-        uniform = uniform.add_(1.0).mul_(0.5).float().T.contiguous()
-        return normal.to(self.device), uniform.to(self.device)
+        uniform = _uniform(self._symmetric(self.size, steps, stage, "accept"))
+        return normal.to(self.device), uniform.float().T.contiguous().to(self.device)
 
     def shared(self, stage: int, purpose: str) -> Float[Tensor, " swarms"]:
         """One uniform in (0, 1) for each swarm, as systematic resampling wants."""
-        return self._symmetric(1, 1, stage, purpose)[:, 0].add(1.0).mul_(0.5).to(self.device)
+        return _uniform(self._symmetric(1, 1, stage, purpose))[:, 0].clone().to(self.device)
 
     def _symmetric(self, rows: int, width: int, stage: int, purpose: str) -> Float[Tensor, "L D"]:
-        """Uniforms in (-1, 1), double precision: 52 random bits under the exponent of [1, 2)."""
+        """Uniforms in (-1, 1), double precision; valid until the next call."""
         count = rows * width
-        streams = [
-            np.random.Philox(key=_key(self.seed, swarm, stage, purpose)).random_raw(count)
-            for swarm in range(self.swarms)
-        ]
-        raw = streams[0] if len(streams) == 1 else np.concatenate(streams)
-        raw >>= np.uint64(12)
-        raw |= np.uint64(0x3FF << 52)
-        uniform = raw.view(np.float64)
-        uniform *= 2.0
-        uniform -= 3.0 - 2.0**-52
-        return torch.from_numpy(uniform).view(-1, width)
+        total = count * self.swarms
+        if total not in self.buffers:
+            self.buffers[total] = np.empty(total)
+        buffer = self.buffers[total]
+        for swarm in range(self.swarms):
+            philox = np.random.Philox(key=_key(self.seed, swarm, stage, purpose))
+            np.random.Generator(philox).random(out=buffer[swarm * count : (swarm + 1) * count])
+        buffer *= 2.0
+        buffer -= 1.0 - 2.0**-53
+        return torch.from_numpy(buffer).view(-1, width)
 
 
 def _normal(symmetric: Float[Tensor, "L D"]) -> Float[Tensor, "L D"]:
-    """By inversion, one number at a time."""
-    return torch.erfinv(symmetric).mul_(math.sqrt(2.0)).float()
+    """By inversion, one number at a time, in place up to the change of precision."""
+    return symmetric.erfinv_().mul_(math.sqrt(2.0)).float()
+
+
+def _uniform(symmetric: Float[Tensor, "L D"]) -> Float[Tensor, "L D"]:
+    return symmetric.add_(1.0).mul_(0.5)
 
 
 def _key(*place: object) -> int:

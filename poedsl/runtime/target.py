@@ -133,8 +133,9 @@ class Target:
         log_density: Tensor | None = None
         for anchor in self.anchors:
             self._count(anchor.name, len(x) * anchor.expert.calls_per_evaluation)
-            noised = anchor.expert.noised(x[:, anchor.part], stage.alpha, stage.sigma)
             part, w = anchor.part if anchor.part != whole else None, anchor.exponent
+            own = x if part is None else x[:, part]
+            noised = anchor.expert.noised(own, stage.alpha, stage.sigma)
             score = _added(score, w * noised.score, x, part)
             if self.squares:
                 products = _added(products, w * noised.score.square(), x, part)

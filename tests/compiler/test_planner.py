@@ -1,0 +1,141 @@
+"""What the compiler chooses, and what it refuses."""
+
+from __future__ import annotations
+
+import pytest
+
+from poedsl.compiler.check_options import check_option
+from poedsl.compiler.compile import compile_source
+from poedsl.compiler.options import OPTIONS
+from poedsl.compiler.planner import rechoose, refuse
+from poedsl.compiler.terms import Apply, Const, Term
+from poedsl.grammar.parser import parse_expression
+from poedsl.grammar.source import Source
+from tests.compiler.programs import codes, every_plan, planned
+
+
+def option(name: str, text: str) -> dict[str, Term]:
+    expr, _ = parse_expression(Source(text))
+    assert expr is not None
+    term, found = check_option(name, expr)
+    assert term is not None, found
+    return {name: term}
+
+
+def function(term: Term) -> str:
+    assert isinstance(term, Apply)
+    return term.function
+
+
+@pytest.mark.parametrize("plan", every_plan().values(), ids=list(every_plan()))
+def test_every_option_has_a_value_and_a_choice_a_reason(plan: object) -> None:
+    chosen = plan.options  # type: ignore[attr-defined]
+    assert [o.name for o in chosen] == [n for n in OPTIONS if n != "condition"]
+
+
+def test_densities_and_flows_are_sampled_by_what_they_can_do() -> None:
+    closed, learned = planned("x ~ Normal(0, 1)"), planned("x ~ digits() * Normal(0, 1)")
+    assert function(closed.option("kernel")) == "mala"
+    assert function(closed.option("correct")) == "ais"
+    assert function(learned.option("kernel")) == "langevin"
+    assert function(learned.option("correct")) == "fkc"
+    assert all(o.reason for o in closed.options)
+
+
+def test_pictures_with_a_reward_keep_the_best() -> None:
+    assert function(planned("x ~ digits()").option("keep")) == "weighted"
+    assert function(planned("x ~ digits() * exp(digit_score(3))").option("keep")) == "best"
+
+
+def test_given_options_have_no_reason_and_others_follow_them() -> None:
+    plan = planned("x ~ Normal(0, 1)\nsample x by anneal(kernel = none())\n")
+    reasons = {o.name: o.reason for o in plan.options}
+    assert reasons["kernel"] == ""
+    assert plan.option("steps") == Const(1000)
+    assert "kernel" in reasons["steps"]
+
+
+def test_overriding_chooses_the_rest_anew() -> None:
+    plan = planned("x ~ Normal(0, 1)\nsample x by anneal(particles = 7)\n")
+    changed = rechoose(plan, option("move", "ode()"))
+    assert changed.option("particles") == Const(7)
+    assert function(changed.option("correct")) == "fkc"
+    assert rechoose(changed, {}) == changed
+
+
+def test_options_from_outside_override_the_program() -> None:
+    source = Source("x ~ Normal(0, 1)\nsample x by anneal(steps = 5)\n")
+    made = compile_source(source, options=option("steps", "9")).plan
+    assert made is not None
+    assert made.option("steps") == Const(9)
+
+
+def test_normalising_scales_exponents_to_one() -> None:
+    text = "x ~ Normal(0, 1)^3 * Normal(0, 2)"
+    inside = planned(f"{text}\nsample x by anneal(normalize = true)\n")
+    outside = rechoose(planned(text), option("normalize", "true"))
+    for plan in (inside, outside):
+        assert [f.exponent for f in plan.factors] == [Const(0.75), Const(0.25)]
+        assert "the exponents over x summed to 4 and are scaled to one" in plan.notes
+
+
+def test_exponents_are_taken_as_written() -> None:
+    plan = planned("x ~ Normal(0, 1)^3 * Normal(0, 2)")
+    assert [f.exponent for f in plan.factors] == [Const(3), Const(1)]
+    assert plan.notes == ("the exponents over x sum to 4",)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        "correct = ais(), move = ode()",
+        "correct = fkc(), move = none()",
+        "particles = 10, swarms = 4",
+        "steps = 4, resample = systematic(when = at(5))",
+    ],
+)
+def test_options_that_exclude_each_other(options: str) -> None:
+    assert codes(f"x ~ Normal(0, 1)\nsample x by anneal({options})\n") == ["P0503"]
+
+
+def test_scores_do_not_give_ratios() -> None:
+    plan = planned("x ~ digits()")
+    assert refuse(plan, {}) == []
+    for name, value in (("correct", "ais()"), ("kernel", "mala()")):
+        (found,) = refuse(rechoose(plan, option(name, value)), {})
+        assert found.code == "P0503"
+
+
+@pytest.mark.parametrize(
+    "text, code",
+    [
+        ("x : Real", "P0408"),
+        ("x ~ Normal(0, 1)\ny : Real[2]", "P0408"),
+        ("x : Real\nx ~ exp(-x^2)", "P0408"),
+        ("x ~ Cauchy(0, 1)", "P0408"),
+        ("x ~ Normal(0, 1) / Normal(0, 2)", "P0407"),
+    ],
+)
+def test_variables_without_a_start(text: str, code: str) -> None:
+    assert codes(text) == [code]
+
+
+def test_a_factor_to_the_power_zero_is_left_out() -> None:
+    assert codes("x ~ Normal(0, 1)^0") == ["P0408", "P0804"]
+    plan = planned("x ~ Normal(0, 1) * Normal(4, 1)^0")
+    assert len(plan.factors) == 1
+
+
+@pytest.mark.parametrize("name", OPTIONS)
+@pytest.mark.parametrize("value", ["foo", "foo()", "none", "[1]", "x > 1", '"a"', "-1", "1e999"])
+def test_options_of_all_values_are_told(name: str, value: str) -> None:
+    found = codes(f"x ~ Normal(0, 1)\nsample x by anneal({name} = {value})\n")
+    assert found in ([], ["P0502"], ["P0503"], ["P0306"])
+    assert found or value == "none"
+
+
+def test_one_sample_statement_for_all_variables() -> None:
+    two = "x ~ Normal(0, 1)\ny ~ Normal(0, 1)\n"
+    assert codes(f"{two}sample x, y by anneal(steps = 3)\n") == []
+    assert codes(f"{two}sample y by anneal(steps = 3)\n") == ["P0505"]
+    assert codes(f"{two}sample x by anneal()\nsample y by anneal()\n") == ["P0505"]

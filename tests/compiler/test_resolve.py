@@ -1,0 +1,148 @@
+"""Names: what becomes an input, what is a slip, and what follows from what."""
+
+from __future__ import annotations
+
+import pytest
+
+from poedsl.compiler.resolve import resolve
+from poedsl.grammar.parser import parse
+from poedsl.grammar.printer import print_program
+from poedsl.grammar.source import Source
+from tests.compiler.programs import ONE_LINER, codes, compiled, planned
+
+
+def inputs(text: str) -> list[tuple[str, str, str]]:
+    return [(i.name, str(i.type), i.origin) for i in planned(text).inputs]
+
+
+def test_ambient_and_inferred_inputs() -> None:
+    assert inputs("x ~ flux_fill(area)") == [
+        ("area", "Mask", "inferred"),
+        ("image", "Image", "ambient"),
+        ("prompt", "Text", "ambient"),
+    ]
+
+
+def test_inputs_say_where_they_came_from() -> None:
+    assert {i.name: i.place for i in planned(ONE_LINER).inputs} == {
+        "depth": "example.poe:1:16",
+        "prompt": "example.poe:1:5",
+        "mask": "example.poe:1:35",
+        "image": "example.poe:1:25",
+    }
+
+
+def test_declared_inputs_are_taken() -> None:
+    text = 'input image : Image\ninput prompt : Text = "a cat"\nx ~ flux_fill(mask)\n'
+    assert codes(text) == []
+    assert inputs(text)[1:] == [
+        ("image", "Image", "declared"),
+        ("prompt", "Text", "declared"),
+    ]
+
+
+def test_a_constant_is_taken_as_well() -> None:
+    plan = planned('let prompt = "a cat"\nx ~ flux()\n')
+    assert plan.inputs == ()
+    assert '"a cat"' in str(plan.factors[0].term) or "a cat" in str(plan.factors[0].term)
+
+
+def test_similar_free_names_are_two_inputs() -> None:
+    names = [n for n, _, _ in inputs("x ~ flux_fill(mask1) * flux_fill(mask2)")]
+    assert {"mask1", "mask2"} < set(names)
+
+
+def test_a_near_miss_is_an_error_with_a_suggestion() -> None:
+    found = compiled("input mask1 : Mask\nx ~ flux_fill(mask2)\n").diagnostics
+    assert [d.code for d in found] == ["P0201"]
+    assert found[0].fixes[0].edits[0].text == "mask1"
+
+
+def test_parameters_of_densities_are_no_inputs() -> None:
+    assert codes("x ~ Normal(mu, 1)") == ["P0201"]
+
+
+def test_one_name_of_two_types() -> None:
+    assert codes("x ~ flux_fill(thing) * flux_depth(thing)") == ["P0302"]
+
+
+def test_strict_refuses_implicit_inputs() -> None:
+    assert codes(ONE_LINER, strict=True) == ["P0205"] * 4
+    assert codes("input s : Real\nx ~ Normal(s, 1)", strict=True) == []
+
+
+@pytest.mark.parametrize(
+    "use",
+    [
+        "x ~ Normal(s, 1)",
+        "let t = s\nx ~ Normal(0, 1)",
+        "x ~ Normal(0, 1) ^ s",
+        "x ~ Normal(0, 1) * exp(s * x)",
+        "x ~ Normal(0, 1, s)",
+        "x[0] ~ Normal(s, 1)",
+        "for a in s:\n    x ~ Normal(0, a)",
+        "x ~ Normal(0, s",
+        "x ~ Normal(0, sx)",
+    ],
+)
+def test_use_counts_as_use(use: str) -> None:
+    assert "P0801" not in codes(f"input s : Real = 1\n{use}\n") or "sx" in use
+
+
+def test_a_domain_may_stand_below_its_factor() -> None:
+    plan = planned("x ~ Normal(0, 1)\nx : Real[2]\n")
+    assert str(plan.variables[0].type) == "Real[2]"
+
+
+def test_sizes_may_be_constants() -> None:
+    plan = planned("let n = 3\nx : Real[n]\nx ~ Normal(0, 1)\n")
+    assert str(plan.variables[0].type) == "Real[3]"
+
+
+def test_the_resolved_program_prints_and_resolves_to_itself() -> None:
+    program, _ = parse(Source("x ~ flux_depth(depth) * exp(vqascore(prompt))"))
+    resolved, _ = resolve(program)
+    text = print_program(resolved.program)
+    assert text.splitlines() == [
+        "input depth : Depth",
+        "input prompt : Text",
+        "x ~ flux_depth(depth = depth, prompt = prompt)"
+        " * exp(vqascore(prompt = prompt, subject = x))",
+    ]
+    again, diagnostics = resolve(parse(Source(text))[0])
+    assert not diagnostics
+    assert again.program == resolved.program
+
+
+# Errors that follow from others are not told.
+
+
+@pytest.mark.parametrize(
+    "text, expected",
+    [
+        ("let c = [1, 2\nx ~ Normal(c, 1)\n", ["P0104"]),
+        ("input s : Rael\nx ~ Normal(s, 1)\n", ["P0308"]),
+        ("x : Rael[2]\nx ~ Normal([1, 2, 3], 1)\n", ["P0308"]),
+        ("let a = 1 / 0\nx ~ Normal(a, 1) / Normal(0, a)\n", ["P0306"]),
+        ("x ~ Normal(0, 1, 2) / Normal(0, 1)\n", ["P0301"]),
+        ("x ~ Normal(0, 1\ny ~ Normal(0, 1)\nsample x, y by anneal()\n", ["P0104"]),
+        ("expert e(s) = Normal(0, s\nx ~ e(1)\n", ["P0104"]),
+        ("x ~ nothing()\nsample x by anneal(correct = ais())\n", ["P0202"]),
+        ("x ~ StudentT(3) * nothing()\n", ["P0202"]),
+        ("let x = 3\nx ~ Normal(0, 1)\n", ["P0203"]),
+        ("x ~ Normal(0, 1)\nlet a = many\nsample x by anneal(steps = a)\n", ["P0201"]),
+    ],
+)
+def test_no_cascades(text: str, expected: list[str]) -> None:
+    assert codes(text) == expected
+
+
+def test_independent_errors_are_told_together() -> None:
+    text = (
+        "x ~ Normal(0, 2)^2 / Normal(0, 1)\n"
+        "y ~ Normal(0, -1)\n"
+        "z ~ Normal(nothing, 1)\n"
+        "w ~ Normal([1, 2], 1) * exp(w)\n"
+        "sample x, y, z, w by anneal(steps = 0)\n"
+    )
+    assert codes(text) == ["P0404", "P0307", "P0201", "P0410", "P0502"]
