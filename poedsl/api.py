@@ -14,7 +14,7 @@ from poedsl.compiler.plan import PlanSpec
 from poedsl.compiler.planner import rechoose, refuse
 from poedsl.compiler.plantext import print_plan
 from poedsl.compiler.terms import Term
-from poedsl.grammar.diagnostics import Diagnostic, PoeError
+from poedsl.grammar.diagnostics import Diagnostic, Fix, PoeError
 from poedsl.grammar.parser import parse_expression
 from poedsl.grammar.source import Source
 
@@ -183,7 +183,12 @@ def read_options(options: dict[str, Any]) -> dict[str, Term]:
             if term is not None:
                 given[name] = term
         problems += [
-            Diagnostic(d.code, f"in `{name} = {text}`: {d.message}", notes=d.notes, fixes=())
+            Diagnostic(
+                d.code,
+                f"in `{name} = {text}`: {d.message}",
+                notes=d.notes,
+                fixes=tuple(Fix(f.text) for f in d.fixes),
+            )
             for d in found
         ]
     if problems:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import sys
 from collections.abc import Callable
@@ -207,10 +208,12 @@ def read_source(file: str) -> tuple[Source, Path]:
     """A program's text and the folder it stands in; ends the command where it cannot be read."""
     try:
         if file == "-":
+            if isinstance(sys.stdin, io.TextIOWrapper):
+                sys.stdin.reconfigure(encoding="utf-8", errors="strict")
             return Source(sys.stdin.read(), "<stdin>"), Path()
         return Source(Path(file).read_text(encoding="utf-8"), file), Path(file).parent
     except UnicodeDecodeError:
-        usage(f"{file} is not a text in UTF-8")
+        usage(f"{'standard input' if file == '-' else file} is not a text in UTF-8")
     except OSError as error:
         usage(f"{file} cannot be read: {error.strerror}")
 

@@ -130,6 +130,9 @@ class _Checker(Products):
 
     def default(self, expr: tree.Expr, type_: Type) -> Term | None:
         typed = self.value(expr)
+        if spoken(expr) & self.variables:
+            self.error("P0302", "a default is known when the program is compiled", expr.span)
+            return None
         if not typed.ok or type_ == POISON:
             return None
         if type_.name in FROM_FILES and isinstance(typed.value, str):
@@ -176,8 +179,12 @@ class _Checker(Products):
         value = typed.value
         if isinstance(value, int) and not isinstance(value, bool) and value > 0:
             return value
-        if typed.ok:
-            self.error("P0309", "a size is a whole number of at least 1", expr.span)
+        if typed.ok or spoken(expr) & self.variables:
+            self.error(
+                "P0309",
+                "a size is a whole number of at least 1, known when the program is compiled",
+                expr.span,
+            )
         return 0
 
     # Domains: declared, or implied by the experts.

@@ -17,6 +17,7 @@ from poedsl.compiler.plan import FactorSpec, VariableSpec
 from poedsl.compiler.terms import Apply, Const, Term, Value, walk
 from poedsl.experts.signatures import SIGNATURES
 from poedsl.grammar.diagnostics import Diagnostic, Label
+from poedsl.grammar.source import Span
 from poedsl.grammar.types import Type
 
 #: A diagonal as a vector, or a full matrix.
@@ -30,12 +31,14 @@ ROUNDING = 1e-12
 
 def integrable(lowered: Lowered) -> dict[str, Diagnostic]:
     """What is wrong with the variables whose product is no density."""
-    found = {v.name: _variable(v, lowered) for v in lowered.complete}
+    of = lowered.by_variable()
+    found = {v.name: _variable(v, of[v.name], lowered.spans) for v in lowered.complete}
     return {name: diagnostic for name, diagnostic in found.items() if diagnostic is not None}
 
 
-def _variable(variable: VariableSpec, lowered: Lowered) -> Diagnostic | None:
-    factors = [f for f in lowered.factors if variable.name in f.variables]
+def _variable(
+    variable: VariableSpec, factors: list[FactorSpec], spans: dict[str, Span]
+) -> Diagnostic | None:
     if any(f.kind != "gaussian" for f in factors) or variable.type.count is None:
         return None
     weighted = [(f, _exponent(f)) for f in factors]
@@ -49,8 +52,8 @@ def _variable(variable: VariableSpec, lowered: Lowered) -> Diagnostic | None:
     if len(precisions) < len(found) or _positive(exponents, precisions, variable.type.sizes):
         return None
     negative = [f for f, w in weighted if w is not None and w < 0]
-    first = lowered.spans[negative[0].name]
-    labels = tuple(Label(lowered.spans[f.name], "divides too") for f in negative[1:])
+    first = spans[negative[0].name]
+    labels = tuple(Label(spans[f.name], "divides too") for f in negative[1:])
     return Diagnostic(
         "P0404",
         f"the product over `{variable.name}` is not a density: it cannot be integrated",

@@ -36,6 +36,14 @@ class Lowered:
     def complete(self) -> tuple[VariableSpec, ...]:
         return tuple(v for v in self.variables if v.name not in self.incomplete)
 
+    def by_variable(self) -> dict[str, list[FactorSpec]]:
+        """The factors of each variable."""
+        out: dict[str, list[FactorSpec]] = {v.name: [] for v in self.variables}
+        for factor in self.factors:
+            for name in factor.variables:
+                out[name].append(factor)
+        return out
+
 
 def lower(checked: Checked, source: Source) -> tuple[Lowered, tuple[Diagnostic, ...]]:
     taken: dict[str, int] = {}

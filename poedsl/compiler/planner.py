@@ -199,8 +199,9 @@ def _reversible(move: Term) -> bool:
 def _anchored(lowered: Lowered) -> list[Diagnostic]:
     """Every variable needs an expert that can start its path."""
     out: list[Diagnostic] = []
+    of = lowered.by_variable()
     for variable in lowered.complete:
-        factors = [f for f in lowered.factors if variable.name in f.variables]
+        factors = of[variable.name]
         if any(f.kind in GENERATIVE for f in factors):
             out += _start_exists(variable, factors, lowered.spans)
         else:

@@ -34,6 +34,7 @@ class Generative(Protocol):
         ...
 
 
+@runtime_checkable
 class Reward(Protocol):
     """A judge: one number a particle; differentiable in ``x`` where its signature says so."""
 

@@ -10,7 +10,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from poedsl.compiler.functions import flatten
-from poedsl.compiler.terms import Apply, Const, Ref, Term, Value
+from poedsl.compiler.terms import Apply, Const, Ref, Term
 from poedsl.experts.protocol import Reward
 
 Operator = Callable[[Tensor, Tensor], Tensor]
@@ -98,13 +98,13 @@ def evaluate(term: Term, env: Environment) -> Float[Tensor, L * shape]:
             raise ValueError(f"no value for {term}")
 
 
-def tensor(value: Value, device: torch.device) -> Float[Tensor, 1 * shape]:
+def tensor(value: object, device: torch.device) -> Float[Tensor, 1 * shape]:
     """A constant with a leading row of one."""
     kind = torch.bool if isinstance(value, bool) else torch.float32
     return torch.tensor(_plain(value), dtype=kind, device=device)[None]
 
 
-def _plain(value: Value) -> object:
+def _plain(value: object) -> object:
     return [_plain(v) for v in value] if isinstance(value, tuple) else value
 
 

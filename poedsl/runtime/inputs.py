@@ -191,7 +191,7 @@ def _constant(spec: InputSpec, value: Any) -> Value | Array:
     return plain
 
 
-def _is_a(value: Value, kind: str) -> bool:
+def _is_a(value: object, kind: str) -> bool:
     if isinstance(value, tuple):
         return all(_is_a(v, kind) for v in value)
     match kind:
@@ -205,7 +205,7 @@ def _is_a(value: Value, kind: str) -> bool:
             return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 
-def _shown(value: Value) -> str:
+def _shown(value: object) -> str:
     text = repr(value)
     return text if len(text) < 40 else text[:37] + "..."
 

@@ -28,7 +28,7 @@ class Moved:
 
 
 def ode(
-    x: Float[Tensor, "L D"], at: Evaluation, step: Interval, exponents: Float[Tensor, " D"]
+    x: Float[Tensor, "L D"], at: Evaluation, step: Interval, exponents: Float[Tensor, " #D"]
 ) -> Moved:
     """The probability flow, with the control (W - 1) (alpha'/alpha) x (Zhang et al., C.1)."""
     return Moved(step.ode_shrink * x + step.ode_score * (at.score + (exponents - 1) * x))
@@ -38,7 +38,7 @@ def sde(
     x: Float[Tensor, "L D"],
     at: Evaluation,
     step: Interval,
-    exponents: Float[Tensor, " D"],
+    exponents: Float[Tensor, " #D"],
     noise: Float[Tensor, "L D"],
     eta: float,
 ) -> Moved:
@@ -56,14 +56,14 @@ def sde(
 
 
 def denoise(
-    x: Float[Tensor, "L D"], at: Evaluation, step: Interval, exponents: Float[Tensor, " D"]
+    x: Float[Tensor, "L D"], at: Evaluation, step: Interval, exponents: Float[Tensor, " #D"]
 ) -> Moved:
     """The last move of a path whose end no expert can judge: the noisy one without its noise."""
     return Moved(step.decay * x + step.pull * (at.score + exponents * x))
 
 
 def fkc_rate(
-    x: Float[Tensor, "L D"], at: Evaluation, exponents: Float[Tensor, " D"]
+    x: Float[Tensor, "L D"], at: Evaluation, exponents: Float[Tensor, " #D"]
 ) -> Float[Tensor, " L"]:
     """The log-weight rate in units of log alpha: |S|^2 - sum_i w_i |s_i|^2 + (W - 1) x . S.
 

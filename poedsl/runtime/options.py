@@ -55,7 +55,7 @@ class Options:
             kernel_size=float(kernel.get("size", 1.0)),
             adapt=kernel.get("adapt", False),
             correct=correct["form"],
-            clip=correct.get("clip"),
+            clip=None if correct.get("clip") is None else float(correct["clip"]),
             resample=None if resample["form"] == "none" else _rule(when),
             keep=_form(plan.option("keep"))["form"],
         )

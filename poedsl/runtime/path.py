@@ -49,9 +49,9 @@ class Interval:
     log_alpha: float
     ode_shrink: float
     ode_score: float
-    decay: Float[Tensor, " D"]
-    pull: Float[Tensor, " D"]
-    variance: Float[Tensor, " D"]
+    decay: Float[Tensor, " #D"]
+    pull: Float[Tensor, " #D"]
+    variance: Float[Tensor, " #D"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,10 +62,10 @@ class FlowPath:
 
     stages: tuple[Stage, ...]
     intervals: tuple[Interval, ...]
-    exponents: Float[Tensor, " D"]
+    exponents: Float[Tensor, " #D"]
 
     @classmethod
-    def build(cls, steps: int, exponents: Float[Tensor, " D"]) -> FlowPath:
+    def build(cls, steps: int, exponents: Float[Tensor, " #D"]) -> FlowPath:
         """Stages evenly spaced in the angle whose sine is alpha and whose cosine is sigma."""
         first = math.asin(ALPHA_MIN)
         angles = [first + (math.pi / 2 - first) * k / steps for k in range(steps + 1)]
@@ -85,7 +85,7 @@ class FlowPath:
         return float((0.5 * ((1 - w) * math.log(2 * math.pi) - w.log())).sum())
 
 
-def _interval(noisier: Stage, cleaner: Stage, exponents: Float[Tensor, " D"]) -> Interval:
+def _interval(noisier: Stage, cleaner: Stage, exponents: Float[Tensor, " #D"]) -> Interval:
     """Exponential integrators of both moves.
 
     The deterministic one is DDIM's (Song et al. 2021), the Euler step of a rectified flow. The

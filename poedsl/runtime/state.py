@@ -4,17 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, fields, replace
-from typing import Any, Self
+from typing import Any, TypeVar
 
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 
+Rows = TypeVar("Rows", bound="Gathered")
+
+
 class Gathered:
     """A frozen dataclass whose every tensor has one row a particle."""
 
-    def gather(self, index: Int[Tensor, " L"]) -> Self:
+    def gather(self: Rows, index: Int[Tensor, " L"]) -> Rows:
         """The rows named by ``index``, of every field."""
         return replace(
             self,
@@ -23,11 +26,11 @@ class Gathered:
             },
         )  # type: ignore[type-var]
 
-    def where(self, keep: Bool[Tensor, " L"], other: Self) -> Self:
+    def where(self: Rows, keep: Bool[Tensor, " L"], other: Rows) -> Rows:
         """Rows of this where ``keep``, of the other elsewhere."""
         return self._choose(keep, other, {})
 
-    def _choose(self, keep: Tensor, other: Self, masks: dict[torch.Size, Tensor]) -> Self:
+    def _choose(self: Rows, keep: Tensor, other: Rows, masks: dict[torch.Size, Tensor]) -> Rows:
         """`where`, with one mask a shape laid out in full: broadcasting is ten times slower."""
         chosen: dict[str, Any] = {}
         for name, own in self._rows():
@@ -41,11 +44,11 @@ class Gathered:
             chosen[name] = torch.where(masks[own.shape], own, theirs)
         return replace(self, **chosen)  # type: ignore[type-var]
 
-    def zeros(self) -> Self:
+    def zeros(self: Rows) -> Rows:
         """Zeros throughout."""
         return replace(self, **{k: torch.zeros_like(v) for k, v in self._rows()})  # type: ignore[type-var]
 
-    def joined(self, others: list[Self]) -> Self:
+    def joined(self: Rows, others: list[Rows]) -> Rows:
         """The rows of this and the others, one after another."""
         each = {k: torch.cat([v, *(getattr(o, k) for o in others)]) for k, v in self._rows()}
         return replace(self, **each)  # type: ignore[type-var]

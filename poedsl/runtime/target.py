@@ -74,7 +74,7 @@ class Target:
     anchors: tuple[Anchor, ...]
     tilts: tuple[Tilt, ...]
     environment: Environment
-    exponents: Float[Tensor, " D"]
+    exponents: Float[Tensor, " #D"]
     microbatch: int | None = None
     squares: bool = True
     calls: dict[str, int] = field(default_factory=dict)

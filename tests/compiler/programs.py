@@ -37,8 +37,9 @@ OTHERS = {
     ),
     "options": (
         "x ~ Normal(0, 1) * Normal(1, 1)\n"
-        "sample x by anneal(move = sde(noise = 1), kernel = mala(steps = 2, adapt = false), steps = 9, "
-        "correct = fkc(clip = none), resample = systematic(when = at(9, 5, 1)), keep = all())\n"
+        "sample x by anneal(move = sde(noise = 1), kernel = mala(steps = 2, adapt = false), "
+        "steps = 9, correct = fkc(clip = none), resample = systematic(when = at(9, 5, 1)), "
+        "keep = all())\n"
     ),
     "tiny_numbers": "x ~ Normal(1e-300, 1e-7) * Normal(-1.5e22, 100000000000000000000)\n",
     "heavy_tails": "x ~ Normal(0, 1) * StudentT(3) * mixture(Laplace(0, 1), Normal(0, 1))\n",

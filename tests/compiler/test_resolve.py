@@ -44,7 +44,7 @@ def test_declared_inputs_are_taken() -> None:
 def test_a_constant_is_taken_as_well() -> None:
     plan = planned('let prompt = "a cat"\nx ~ flux()\n')
     assert plan.inputs == ()
-    assert '"a cat"' in str(plan.factors[0].term) or "a cat" in str(plan.factors[0].term)
+    assert "a cat" in str(plan.factors[0].term)
 
 
 def test_similar_free_names_are_two_inputs() -> None:
@@ -82,11 +82,10 @@ def test_strict_refuses_implicit_inputs() -> None:
         "x[0] ~ Normal(s, 1)",
         "for a in s:\n    x ~ Normal(0, a)",
         "x ~ Normal(0, s",
-        "x ~ Normal(0, sx)",
     ],
 )
 def test_use_counts_as_use(use: str) -> None:
-    assert "P0801" not in codes(f"input s : Real = 1\n{use}\n") or "sx" in use
+    assert "P0801" not in codes(f"input s : Real = 1\n{use}\n")
 
 
 def test_a_domain_may_stand_below_its_factor() -> None:
