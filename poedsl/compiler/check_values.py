@@ -447,12 +447,12 @@ class Values:
         value = typed.value
         if value is None:
             return
+        reason = parameter.no_label(value)
         if parameter.role == "positive" and any(x <= 0 for x in flatten(value)):
-            found = min(flatten(value))
-            self.error(
-                "P0307", f"`{parameter.name}` is above 0, and this is {found}", argument.value.span
-            )
-        elif parameter.role == "matrix" and (reason := linear.why_not(value, parameter.name)):
+            reason = f"is above 0, and this is {min(flatten(value))}"
+        if parameter.role == "matrix":
+            reason = linear.why_not(value, parameter.name)
+        if reason:
             self.error("P0307", f"`{parameter.name}` {reason}", argument.value.span)
 
 

@@ -32,6 +32,7 @@ class Parameter:
         type: what it takes; None for numbers that broadcast to the variable's domain.
         default: what it is when left out.
         alternative: parameters of one group exclude each other, and one of them is needed.
+        classes: for labels, how many there are; 0 where that is not known.
     """
 
     name: str
@@ -40,6 +41,13 @@ class Parameter:
     default: Default = REQUIRED
     summary: str = ""
     alternative: str = ""
+    classes: int = 0
+
+    def no_label(self, value: object) -> str:
+        """What keeps a value from being one of the classes; empty where nothing does."""
+        if not self.classes or value is None or value in range(self.classes):
+            return ""
+        return f"is a class from 0 to {self.classes - 1}, and this is {value}"
 
     @property
     def required(self) -> bool:
@@ -189,7 +197,7 @@ _FLOWS = (
         "digits",
         "flow",
         "handwritten digits of 8x8 pixels, a flow trained on the UCI digits",
-        (Parameter("label", INT, "label", None, "class 0 to 9; none: unconditional"),),
+        (Parameter("label", INT, "label", None, "class 0 to 9; none: unconditional", classes=10),),
         domain=Type("Image", (1, 8, 8)),
         capabilities=_FLOW,
         cost=0.5,
@@ -235,7 +243,7 @@ _REWARDS = (
         "digit_score",
         "reward",
         "log-probability of a digit's class by a small classifier trained on the UCI digits",
-        (Parameter("label", INT, "label", REQUIRED, "class 0 to 9"),),
+        (Parameter("label", INT, "label", REQUIRED, "class 0 to 9", classes=10),),
         domain=Type("Image", (1, 8, 8)),
         capabilities=frozenset({"reward", "gradient"}),
         cost=0.2,

@@ -180,6 +180,8 @@ def _constant(spec: InputSpec, value: Any) -> Value | Array:
         sizes = shape(plain)
     except ValueError as error:
         raise _Unfit("P0602", f"`{spec.name}` is {spec.type}: {error}") from error
+    if not _finite(plain):
+        raise _Unfit("P0602", f"`{spec.name}` is {spec.type}, and this is not finite")
     if not _is_a(plain, spec.type.name):
         raise _Unfit("P0602", f"`{spec.name}` is {spec.type}, and this is {_shown(plain)}")
     if spec.type.is_numeric:
@@ -189,6 +191,13 @@ def _constant(spec: InputSpec, value: Any) -> Value | Array:
 
         return _array(spec, np.array(plain))
     return plain
+
+
+def _finite(value: object) -> bool:
+    """Whether all numbers in a constant are finite in single precision."""
+    if isinstance(value, tuple):
+        return all(map(_finite, value))
+    return not isinstance(value, (int, float)) or abs(value) < 3e38
 
 
 def _is_a(value: object, kind: str) -> bool:

@@ -12,7 +12,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from poedsl.compiler.plan import Array, FactorSpec, PlanSpec
-from poedsl.compiler.terms import Apply, Const, Ref, Term, walk
+from poedsl.compiler.terms import Apply, Const, Ref, Term, names, walk
 from poedsl.experts.densities import Gaussians, PyroDensity, gaussian
 from poedsl.experts.models import missing_extra
 from poedsl.experts.protocol import Generative, Reward
@@ -53,6 +53,7 @@ class _Builder:
     inputs: dict[str, Any] = field(init=False)
     environment: Environment = field(init=False)
     models: dict[Term, Any] = field(default_factory=dict)
+    here: str = ""
 
     def __post_init__(self) -> None:
         self.inputs = dict(self.plan.bindings)
@@ -71,9 +72,15 @@ class _Builder:
         tilts = tuple(
             self.tilt(f, space) for f in factors if f.kind in ("density", "reward", "where")
         )
+        self.here = ""
         exponents = torch.zeros(space.size)
         for anchor in anchors:
             exponents[anchor.part] += anchor.exponent
+        if float(exponents.min()) <= 0:
+            raise self.refused(
+                "P0407",
+                f"the exponents sum to {float(exponents.min()):g}: the path has no start",
+            )
         if float(exponents.min()) == float(exponents.max()):
             exponents = exponents[:1]
         path = FlowPath.build(steps, exponents)
@@ -85,6 +92,11 @@ class _Builder:
         )
         target = Target(space, anchors, tilts, self.environment, moved.exponents.to(self.device))
         return target, FlowPath(moved.stages, moved.intervals, target.exponents)
+
+    def refused(self, code: str, message: str, *notes: str) -> PoeError:
+        """What cannot be run, as an error to raise, with the place of the factor at hand."""
+        place = (f"the factor at {self.here}",) if self.here else ()
+        return PoeError((Diagnostic(code, message, notes=(*place, *notes)),))
 
     # Coordinates.
 
@@ -107,7 +119,10 @@ class _Builder:
     ) -> tuple[Float[Tensor, " d"], Float[Tensor, " d"]]:
         """Precision-weighted centre, and geometric mean of the spreads about it."""
         weights = [abs(self.number(f.exponent)) for f in factors]
-        moments = [self.gaussians(f.term, shape).moments() for f in factors]
+        moments = []
+        for factor in factors:
+            self.here = factor.place
+            moments.append(self.gaussians(factor.term, shape).moments())
         pairs = list(zip(weights, moments, strict=True))
         precision = torch.stack([w / v for w, (_, v) in pairs]).sum(0)
         loc = torch.stack([w * m / v for w, (m, v) in pairs]).sum(0) / precision
@@ -117,6 +132,7 @@ class _Builder:
     # Factors.
 
     def anchor(self, factor: FactorSpec, space: Space) -> Anchor:
+        self.here = factor.place
         (variable,) = factor.variables
         part = space.slice(variable)
         shape = space.shapes[variable]
@@ -138,12 +154,21 @@ class _Builder:
         return gaussian(term.function, arguments, shape)
 
     def numbers(self, term: Apply) -> dict[str, Tensor]:
-        return {k: evaluate(v, self.environment)[0] for k, v in term.kwargs}
+        """The parameters of a density, inside their ranges."""
+        values = {k: evaluate(v, self.environment)[0] for k, v in term.kwargs}
+        signature = SIGNATURES[term.function]
+        for name, value in values.items():
+            parameter = signature.parameter(name)
+            assert parameter is not None
+            if reason := _out_of_range(name, parameter.role, value):
+                raise self.refused("P0307", f"`{name}` of `{term.function}` {reason}")
+        return values
 
     def number(self, term: Term) -> float:
         return float(evaluate(term, self.environment))
 
     def tilt(self, factor: FactorSpec, space: Space) -> Tilt:
+        self.here = factor.place
         exponent = self.number(factor.exponent)
         density, variable = None, ""
         if factor.kind == "density":
@@ -178,8 +203,12 @@ class _Builder:
 
     def guiding(self, factor: FactorSpec) -> bool:
         """Whether kernels may follow it: expressions, judges with a gradient, inequalities."""
+        if factor.kind == "density":
+            return True
         if factor.kind == "where":
             return _inequalities(factor.term)
+        if not names(factor.term) & {v.name for v in self.plan.variables}:
+            return False
         calls = [t for t in walk(factor.term) if isinstance(t, Apply) and t.function in SIGNATURES]
         judges = [c for c in calls if SIGNATURES[c.function].family == "reward"]
         return all("gradient" in SIGNATURES[c.function].capabilities for c in judges)
@@ -191,32 +220,29 @@ class _Builder:
         if call not in self.models:
             signature = SIGNATURES[call.function]
             if not signature.implementation:
-                raise PoeError(
-                    (
-                        Diagnostic(
-                            "P0703",
-                            f"this release knows what `{signature.name}` takes, but cannot run it",
-                            notes=("`poe experts` shows which experts run",),
-                        ),
-                    )
+                raise self.refused(
+                    "P0703",
+                    f"this release knows what `{signature.name}` takes, but cannot run it",
+                    "`poe experts` shows which experts run",
                 )
-            arguments = {
-                k: self.argument(v, signature, k) for k, v in call.kwargs if k != "subject"
-            }
+            arguments = {k: self.argument(v) for k, v in call.kwargs if k != "subject"}
+            for parameter in signature.parameters:
+                label = arguments.get(parameter.name)
+                if reason := parameter.no_label(label):
+                    name = f"`{parameter.name}` of `{signature.name}`"
+                    raise self.refused("P0307", f"{name} {reason}")
             kind = _load(signature)
             self.models[call] = kind(
                 folder=signature.model, **arguments, **more, device=self.device
             )
         return self.models[call]
 
-    def argument(self, term: Term, signature: Signature, name: str) -> Any:
+    def argument(self, term: Term) -> Any:
         if isinstance(term, Const):
             return term.value
         if isinstance(term, Ref) and not isinstance(self.inputs[term.name], Array):
             return self.inputs[term.name]
-        value = evaluate(term, self.environment)[0]
-        parameter = signature.parameter(name)
-        return int(value) if parameter is not None and parameter.role == "label" else value
+        return evaluate(term, self.environment)[0]
 
     # The product of noised marginals must be a density at every stage.
 
@@ -228,19 +254,29 @@ class _Builder:
             return
         for stage in path.stages:
             if not _positive(anchors, stage):
-                raise PoeError(
-                    (
-                        Diagnostic(
-                            "P0407",
-                            f"at stage {stage.t} of the path the product of the noised experts "
-                            "is not a density, though the start is one",
-                            notes=(
-                                "their widths fail Soiffer et al., Theorem 1, on the way",
-                                "the tempering path would do, which this release does not run",
-                            ),
-                        ),
-                    )
+                raise self.refused(
+                    "P0407",
+                    f"at stage {stage.t} of the path the product of the noised experts is not a "
+                    "density, though the start is one",
+                    "their widths fail Soiffer et al., Theorem 1, there",
+                    "the tempering path would do, which this release does not run",
                 )
+
+
+def _out_of_range(name: str, role: str, value: Tensor) -> str:
+    """What keeps a parameter from its range; empty where nothing does."""
+    if not bool(torch.isfinite(value).all()):
+        return "is not finite"
+    if role == "positive" and float(value.min()) <= 0:
+        return f"is above 0, and this is {float(value.min()):g}"
+    if role != "matrix":
+        return ""
+    if name == "scale_tril":
+        proper = bool((value.diagonal() > 0).all()) and bool((value.triu(1) == 0).all())
+        return "" if proper else "is lower triangular with a positive diagonal"
+    symmetric = torch.allclose(value, value.T, rtol=1e-4, atol=0)
+    definite = symmetric and int(torch.linalg.cholesky_ex(value.double()).info) == 0
+    return "" if definite else "is symmetric and positive definite, and this matrix is not"
 
 
 def _positive(anchors: tuple[Anchor, ...], stage: Stage) -> bool:

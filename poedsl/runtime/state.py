@@ -10,7 +10,6 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-
 Rows = TypeVar("Rows", bound="Gathered")
 
 

@@ -220,6 +220,8 @@ def test_unknown_inputs_with_a_near_name(poe: Poe) -> None:
         ("s=text", "P0602"),
         ("s=[1, 2]", "P0603"),
         ("s={}", "P0602"),
+        ("s=NaN", "P0602"),
+        ("s=1e999", "P0602"),
     ],
 )
 def test_unfit_values(poe: Poe, given: str, code: str) -> None:

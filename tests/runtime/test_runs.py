@@ -158,3 +158,32 @@ def test_the_resampling_rule_is_kept() -> None:
     never = plan.run(particles=64, steps=8, resample="none")
     assert not any(s.resampled for s in never.stages)
     assert never.stages[-1].unique_ancestors == 64
+
+
+def test_a_reward_without_its_variable_only_moves_the_evidence() -> None:
+    result = poedsl.compile("x ~ Normal(0, 1) * exp(2)").run(particles=500)
+    assert result.log_evidence == pytest.approx(2, abs=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("program", "values", "code"),
+    [
+        ("input s : Real\nx ~ Normal(0, s)", {"s": -1}, "P0307"),
+        (
+            "input m : Real[2, 2]\nx : Real[2]\n"
+            "x ~ MultivariateNormal([0, 0], covariance_matrix = m)",
+            {"m": [[1, 2], [2, 1]]},
+            "P0307",
+        ),
+        ("input k : Int\nx ~ digits(k)", {"k": 10}, "P0307"),
+        ("input w : Real\nx ~ Normal(0, 1)^w", {"w": -2}, "P0407"),
+        ("input w : Real\nx ~ Normal(0, 1)^2 * Normal(0, 0.5)^w", {"w": -0.9}, "P0407"),
+        ('x ~ flux("a cat")', {}, "P0703"),
+    ],
+)
+def test_what_only_values_show_to_be_wrong(
+    program: str, values: dict[str, object], code: str
+) -> None:
+    with pytest.raises(poedsl.PoeError) as caught:
+        poedsl.compile(program).bind(**values).run(particles=8, steps=3)
+    assert [d.code for d in caught.value.diagnostics] == [code]
