@@ -205,10 +205,10 @@ class _Builder:
         """Whether kernels may follow it: expressions, judges with a gradient, inequalities."""
         if factor.kind == "density":
             return True
-        if factor.kind == "where":
-            return _inequalities(factor.term)
         if not names(factor.term) & {v.name for v in self.plan.variables}:
             return False
+        if factor.kind == "where":
+            return _inequalities(factor.term)
         calls = [t for t in walk(factor.term) if isinstance(t, Apply) and t.function in SIGNATURES]
         judges = [c for c in calls if SIGNATURES[c.function].family == "reward"]
         return all("gradient" in SIGNATURES[c.function].capabilities for c in judges)
