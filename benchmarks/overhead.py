@@ -50,6 +50,9 @@ class Recorded:
     def calls_per_evaluation(self) -> int:
         return self.expert.calls_per_evaluation
 
+    def endpoint_precision(self, alpha: float, sigma: float) -> Tensor | float:
+        return self.expert.endpoint_precision(alpha, sigma)
+
     def noised(self, x: Tensor, alpha: float, sigma: float) -> Noised:
         self.calls.append((x.clone(), alpha, sigma))
         return self.expert.noised(x, alpha, sigma)

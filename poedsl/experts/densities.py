@@ -10,7 +10,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from poedsl.experts.protocol import Noised
+from poedsl.experts.protocol import Noised, Reward
 
 LOG_2_PI = math.log(2 * math.pi)
 
@@ -70,16 +70,21 @@ class Gaussians:
             self.log_weights.to(device), self.means.to(device), self.variances.to(device), axes
         )
 
+    def component_variances(self) -> Float[Tensor, "C D"]:
+        """Variance of each component of x under each Gaussian."""
+        if self.axes is None:
+            return self.variances
+        return (self.axes.square() * self.variances[:, None, :]).sum(-1)
+
     def moments(self) -> tuple[Float[Tensor, " D"], Float[Tensor, " D"]]:
         """Mean and variance of each component of x."""
-        weights = self.log_weights.exp()[:, None]
-        own = (
-            self.variances
-            if self.axes is None
-            else (self.axes.square() * self.variances[:, None, :]).sum(-1)
-        )
+        weights, own = self.log_weights.exp()[:, None], self.component_variances()
         mean = (weights * self.means).sum(0)
         return mean, (weights * (own + (self.means - mean).square())).sum(0)
+
+    def endpoint_precision(self, alpha: float, sigma: float) -> Float[Tensor, " D"]:
+        """How sharply x_t tells x_1 under this expert: 1 / variance + alpha^2 / sigma^2."""
+        return 1 / self.moments()[1] + alpha**2 / sigma**2
 
     def noised(self, x: Float[Tensor, "L D"], alpha: float, sigma: float) -> Noised:
         variances = alpha**2 * self.variances + sigma**2
@@ -134,23 +139,17 @@ def _covariance(arguments: dict[str, Float[Tensor, "*shape"]]) -> Float[Tensor, 
     return lower @ lower.mT
 
 
-@dataclass(frozen=True, slots=True)
-class PyroDensity:
-    """A density of Pyro's by name, which has no closed-form noised marginals.
+def pyro_density(
+    name: str, arguments: dict[str, Float[Tensor, "*shape"]], shape: tuple[int, ...]
+) -> Reward:
+    """A density of Pyro's by name, on a variable of a shape: log p(x), summed over components."""
+    import pyro.distributions
 
-    Attributes:
-        arguments: Pyro's parameters, broadcast to the variable's shape.
-    """
+    density = getattr(pyro.distributions, name)(**arguments, validate_args=False)
+    density = density.expand(shape[: len(shape) - len(density.event_shape)])
 
-    name: str
-    arguments: dict[str, Float[Tensor, "*shape"]]
-    shape: tuple[int, ...]
-
-    def __call__(self, x: Float[Tensor, L * shape]) -> Float[Tensor, " L"]:
-        """Log p(x), summed over components."""
-        import pyro.distributions
-
-        kind = getattr(pyro.distributions, self.name)
-        density = kind(**self.arguments).expand(self.shape)
+    def log_density(x: Float[Tensor, "L *shape"]) -> Float[Tensor, " L"]:
         each: Tensor = density.log_prob(x)
         return each.reshape(len(x), -1).sum(-1)
+
+    return log_density

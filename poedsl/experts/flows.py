@@ -53,6 +53,10 @@ class UNetFlow:
         out: Tensor = self.unet(pictures, time, class_labels=labels, return_dict=False)[0]
         return out.reshape(z.shape)
 
+    def endpoint_precision(self, alpha: float, sigma: float) -> float:
+        """As if its data had variance one, which is the scale they were trained at."""
+        return 1 + alpha**2 / sigma**2
+
     def noised(self, x: Float[Tensor, "L D"], alpha: float, sigma: float) -> Noised:
         s, z = sigma / (alpha + sigma), x / (alpha + sigma)
         noise = z + (1 - s) * self.velocity(z, s)

@@ -29,6 +29,10 @@ class Generative(Protocol):
     terminal: bool
     calls_per_evaluation: int
 
+    def endpoint_precision(self, alpha: float, sigma: float) -> Float[Tensor, " D"] | float:
+        """How sharply x_t tells each component of x_1 under this expert, at sigma > 0."""
+        ...
+
     def noised(self, x: Float[Tensor, "L D"], alpha: float, sigma: float) -> Noised:
         """Score, and log density where there is one; differentiable in ``x``."""
         ...

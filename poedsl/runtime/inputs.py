@@ -130,7 +130,7 @@ def read(spec: InputSpec, path: Path) -> Any:
         return json.loads(text) if path.suffix == ".json" else text
     except FileNotFoundError as error:
         raise _Unfit("P0604", f"the file for `{spec.name}` is not there: {path}") from error
-    except (OSError, ValueError, SyntaxError) as error:
+    except (OSError, EOFError, ValueError, SyntaxError) as error:
         reason = str(error) or type(error).__name__
         raise _Unfit(
             "P0604", f"the file for `{spec.name}` cannot be read: {path}", reason.splitlines()[0]

@@ -82,8 +82,7 @@ class Annealer:
         at = self.target.evaluate(x, stage)
         log_start = self.path.log_normaliser(width)
         log_weights = torch.full((count,), log_start, dtype=torch.float64, device=device)
-        if o.correct == "ais":
-            assert at.log_density is not None
+        if o.correct != "none" and at.log_density is not None:
             log_normal = 0.5 * (w.double().expand(width) / (2 * math.pi)).log().sum()
             square = (w * x.square()).sum(-1).double()
             log_weights = at.log_density.double() + 0.5 * square - log_normal
@@ -99,8 +98,7 @@ class Annealer:
         old = self.evaluated(stage.t + 1)
         p = self.particles
         moved = self.moved(p.x, old, stage, step)
-        known = self.target.terminal or stage.sigma > 0
-        new = self.target.evaluate(moved.x, stage) if known else None
+        new = self.target.evaluate(moved.x, stage) if self.judgeable(stage) else None
         increment = self.correction(p.x, old, moved, new, step).double()
         guide = p.carried
         if self.target.guides:
@@ -129,10 +127,9 @@ class Annealer:
             return moves.Moved(x)
         if self.options.move == "ode":
             return moves.ode(x, at, step, w)
-        if stage.sigma == 0 and not self.target.terminal:
-            return moves.denoise(x, at, step, w)
-        noise = self.noise.normal(x.shape[-1], stage.t, "move")
-        return moves.sde(x, at, step, w, noise, self.options.eta)
+        if not self.judgeable(stage):
+            return moves.sde(x, at, step, w, None)
+        return moves.sde(x, at, step, w, self.noise.normal(x.shape[-1], stage.t, "move"))
 
     def correction(
         self,
@@ -152,7 +149,7 @@ class Annealer:
         rate = moves.fkc_rate(x, old, self.path.exponents)
         if new is not None:
             rate = 0.5 * (rate + moves.fkc_rate(moved.x, new, self.path.exponents))
-        return twist + moves.clipped(step.log_alpha * rate, self.options.clip)
+        return twist + moves.clipped(step.log_alpha * rate, self.options.clip, self.noise.swarms)
 
     def resample(self, stage: Stage, sizes: Float[Tensor, " S"], purpose: str = "resample") -> bool:
         """If the rule says so: everything a particle carries, in one gather; bank the evidence."""
@@ -191,8 +188,7 @@ class Annealer:
     def kernel(self, stage: Stage) -> float | None:
         """K times x <- kernel_t(x); the mean acceptance, where there is one."""
         o, width, w = self.options, self.target.space.size, self.path.exponents
-        usable = self.target.terminal or stage.sigma > 0
-        if o.kernel == "none" or not usable or (o.kernel == "langevin" and stage.sigma == 0):
+        if not self.kernel_steps(stage):
             return None
         per_swarm = self.noise.size
 
@@ -238,12 +234,16 @@ class Annealer:
 
     def evaluations(self, stage: Stage) -> int:
         """Evaluations of all experts that this stage took (Zhang et al., E.1)."""
-        if stage.sigma == 0 and not self.target.terminal:
-            return 0
-        idle = self.options.kernel == "none" or (
-            self.options.kernel == "langevin" and stage.sigma == 0
-        )
-        return 1 if idle else 1 + self.options.kernel_steps
+        return 1 + self.kernel_steps(stage) if self.judgeable(stage) else 0
+
+    def judgeable(self, stage: Stage) -> bool:
+        """Whether the experts can be evaluated at a stage: learned flows cannot at its end."""
+        return self.target.terminal or stage.sigma > 0
+
+    def kernel_steps(self, stage: Stage) -> int:
+        """Kernel steps at a stage; unadjusted ones shrink to nothing at the end."""
+        still = self.options.kernel == "langevin" and stage.sigma == 0
+        return self.options.kernel_steps if self.judgeable(stage) and not still else 0
 
     def bury(self, stage: Stage) -> bool:
         """Give particles that are not finite weight zero, with a warning that names the factor.

@@ -39,27 +39,18 @@ def sde(
     at: Evaluation,
     step: Interval,
     exponents: Float[Tensor, " #D"],
-    noise: Float[Tensor, "L D"],
-    eta: float,
+    noise: Float[Tensor, "L D"] | None,
 ) -> Moved:
-    """With eta^2 of the path's own noise, drawn along the rewards' gradient where there is one."""
+    """With noise, drawn along the rewards' gradient where there is one; without, only the mean."""
     mean = step.decay * x + step.pull * (at.score + exponents * x)
-    if eta != 1:
-        mean = eta**2 * mean + (1 - eta**2) * ode(x, at, step, exponents).x
-    scale = eta * step.variance.sqrt()
+    if noise is None:
+        return Moved(mean)
+    scale = step.variance.sqrt()
     if at.guide_score is None:
         return Moved(mean + scale * noise, noise)
-    shift = eta**2 * step.pull / scale * at.guide_score
-    drawn = noise + shift
+    drawn = noise + step.guide / scale * at.guide_score
     twist = 0.5 * (noise.square() - drawn.square()).sum(-1)
     return Moved(mean + scale * drawn, noise, twist)
-
-
-def denoise(
-    x: Float[Tensor, "L D"], at: Evaluation, step: Interval, exponents: Float[Tensor, " #D"]
-) -> Moved:
-    """The last move of a path whose end no expert can judge: the noisy one without its noise."""
-    return Moved(step.decay * x + step.pull * (at.score + exponents * x))
 
 
 def fkc_rate(
@@ -96,9 +87,10 @@ def ais_ratio(
     return ratio + 0.5 * (noise.square() - back).sum(-1)
 
 
-def clipped(increment: Float[Tensor, " L"], limit: float | None) -> Float[Tensor, " L"]:
-    """The increment kept within ``limit`` of its median; biased."""
+def clipped(increment: Float[Tensor, " L"], limit: float | None, swarms: int) -> Tensor:
+    """The increment kept within ``limit`` of its median in the swarm; biased."""
     if limit is None:
         return increment
-    middle = increment.median()
-    return torch.clamp(increment, middle - limit, middle + limit)
+    rows = increment.view(swarms, -1)
+    middle = rows.nanmedian(-1, keepdim=True).values
+    return torch.clamp(rows, middle - limit, middle + limit).flatten()

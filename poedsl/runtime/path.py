@@ -43,6 +43,7 @@ class Interval:
         ode_score: of the deterministic move, coefficient of the score.
         decay: of the noisy move, coefficient of the point; also what noising shrinks it by.
         pull: of the noisy move, coefficient of S + W x, which is zero on pure noise.
+        guide: of the noisy move, coefficient of the rewards' gradient.
         variance: of the noise that the noisy move, or noising, adds.
     """
 
@@ -51,6 +52,7 @@ class Interval:
     ode_score: float
     decay: Float[Tensor, " #D"]
     pull: Float[Tensor, " #D"]
+    guide: Float[Tensor, " #D"]
     variance: Float[Tensor, " #D"]
 
 
@@ -65,17 +67,20 @@ class FlowPath:
     exponents: Float[Tensor, " #D"]
 
     @classmethod
-    def build(cls, steps: int, exponents: Float[Tensor, " #D"]) -> FlowPath:
-        """Stages evenly spaced in the angle whose sine is alpha and whose cosine is sigma."""
+    def build(cls, steps: int, exponents: Float[Tensor, " #D"], eta: float = 1.0) -> FlowPath:
+        """Stages evenly spaced in the angle whose sine is alpha and whose cosine is sigma.
+
+        Args:
+            eta: the noisy move has eta^2 of the path's own noise.
+        """
         first = math.asin(ALPHA_MIN)
         angles = [first + (math.pi / 2 - first) * k / steps for k in range(steps + 1)]
         stages = [
             Stage(steps + 1 - k, math.sin(angle), math.cos(angle)) for k, angle in enumerate(angles)
         ]
         stages[-1] = Stage(1, 1.0, 0.0)
-        return cls(
-            tuple(stages), tuple(_interval(a, b, exponents) for a, b in pairwise(stages)), exponents
-        )
+        intervals = (_interval(a, b, exponents, eta) for a, b in pairwise(stages))
+        return cls(tuple(stages), tuple(intervals), exponents)
 
     def log_normaliser(self, size: int) -> float:
         """Log of the integral of N(0, I)^W over ``size`` components: (1/2) ((1 - W) log 2 pi - log
@@ -85,20 +90,24 @@ class FlowPath:
         return float((0.5 * ((1 - w) * math.log(2 * math.pi) - w.log())).sum())
 
 
-def _interval(noisier: Stage, cleaner: Stage, exponents: Float[Tensor, " #D"]) -> Interval:
+def _interval(
+    noisier: Stage, cleaner: Stage, exponents: Float[Tensor, " #D"], eta: float
+) -> Interval:
     """Exponential integrators of both moves.
 
     The deterministic one is DDIM's (Song et al. 2021), the Euler step of a rectified flow. The
-    noisy one holds (S + W x) / alpha constant; at W = 1 its mean is Tweedie's E[x' | x].
+    noisy one holds (S + W x) / alpha constant, so that it preserves N(0, I / W) for every step;
+    at W = eta = 1 its mean is Tweedie's E[x' | x].
     """
-    w = exponents.double()
+    w, share = exponents.double(), eta**2
     ratio = noisier.alpha / cleaner.alpha
-    decay = ratio**w
+    decay = ratio ** (share * w)
     return Interval(
         log_alpha=-math.log(ratio),
         ode_shrink=1 / ratio,
         ode_score=noisier.sigma**2 / ratio - noisier.sigma * cleaner.sigma,
-        decay=decay.float(),
-        pull=(2 * (1 / ratio - decay) / (1 + w)).float(),
-        variance=((1 - decay**2) / w).float(),
+        decay=decay.to(exponents),
+        pull=((1 + share) * (1 / ratio - decay) / (1 + share * w)).to(exponents),
+        guide=(2 * share * (1 / ratio - decay) / (1 + share * w)).to(exponents),
+        variance=((1 - decay**2) / w).to(exponents),
     )

@@ -118,18 +118,14 @@ def _scatter(result: Result, name: str, folder: Path) -> str:
 
 def _log_target(result: Result, name: str, ticks: list[Any]) -> Any:
     """The log target on a grid, (rows, columns); None where a factor has no density."""
-    target, path = prepare(result.plan, 1, torch.device("cpu"))
-    del path
+    target, _ = prepare(result.plan, torch.device("cpu"))
     if not target.has_density or len(result.plan.variables) > 1:
         return None
     first, second = (torch.tensor(t, dtype=torch.float32) for t in ticks)
     grid = torch.stack(torch.meshgrid(first, second, indexing="xy"), -1).view(-1, 2)
     z = (grid - target.space.loc) / target.space.scale
     values = target.log_values(z)
-    exponents = {a.name: a.exponent for a in target.anchors} | {
-        t.name: t.exponent for t in target.tilts
-    }
-    total = torch.stack([exponents[n] * v for n, v in values.items()]).sum(0)
+    total = torch.stack([target.factor_exponents[n] * v for n, v in values.items()]).sum(0)
     shown: Any = total.view(len(second), len(first)).numpy()
     return np.where(np.isfinite(shown), shown, -1e30)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
@@ -13,12 +13,13 @@ from torch import Tensor
 
 from poedsl.compiler.plan import Array, FactorSpec, PlanSpec
 from poedsl.compiler.terms import Apply, Const, Ref, Term, names, walk
-from poedsl.experts.densities import Gaussians, PyroDensity, gaussian
+from poedsl.experts.densities import Gaussians, gaussian, pyro_density
 from poedsl.experts.models import missing_extra
 from poedsl.experts.protocol import Generative, Reward
 from poedsl.experts.signatures import SIGNATURES, Signature
 from poedsl.grammar.diagnostics import Diagnostic, PoeError
 from poedsl.runtime.evaluate import Environment, evaluate
+from poedsl.runtime.options import Options
 from poedsl.runtime.path import FlowPath, Stage
 from poedsl.runtime.space import Space
 from poedsl.runtime.target import Anchor, Target, Tilt
@@ -27,13 +28,14 @@ from poedsl.runtime.target import Anchor, Target, Tilt
 PICTURE_CENTRE, PICTURE_SCALE = 0.5, 0.5
 
 
-def prepare(plan: PlanSpec, steps: int, device: torch.device) -> tuple[Target, FlowPath]:
+def prepare(plan: PlanSpec, device: torch.device) -> tuple[Target, FlowPath]:
     """The target and the path of a plan whose inputs are all bound.
 
     Raises:
         PoeError: a model or library is missing, or the product has no density on the way.
     """
-    return _Builder(plan, device).build(steps)
+    options = Options.of(plan)
+    return _Builder(plan, device).build(options.steps, options.eta)
 
 
 def bound_tensor(value: Any, device: torch.device) -> Float[Tensor, 1 * shape]:
@@ -65,7 +67,7 @@ class _Builder:
         }
         self.environment = Environment(values, {}, self.device)
 
-    def build(self, steps: int) -> tuple[Target, FlowPath]:
+    def build(self, steps: int, eta: float) -> tuple[Target, FlowPath]:
         factors = self.plan.factors
         space = self.space(factors)
         anchors = tuple(self.anchor(f, space) for f in factors if f.kind in ("gaussian", "flow"))
@@ -73,7 +75,9 @@ class _Builder:
             self.tilt(f, space) for f in factors if f.kind in ("density", "reward", "where")
         )
         self.here = ""
-        exponents = torch.zeros(space.size)
+        if self.plan.option("normalize") == Const(True):
+            anchors = self.normalised(anchors)
+        exponents = torch.zeros(space.size, device=self.device)
         for anchor in anchors:
             exponents[anchor.part] += anchor.exponent
         if float(exponents.min()) <= 0:
@@ -83,15 +87,25 @@ class _Builder:
             )
         if float(exponents.min()) == float(exponents.max()):
             exponents = exponents[:1]
-        path = FlowPath.build(steps, exponents)
-        self.on_the_way(anchors, path)
-        moved = FlowPath(
-            path.stages,
-            tuple(_to(interval, self.device) for interval in path.intervals),
-            path.exponents.expand(space.size) if len(exponents) > 1 else path.exponents,
+        path = FlowPath.build(steps, exponents, eta)
+        for variable in self.plan.variables:
+            own = [a for a in anchors if a.part == space.slice(variable.name)]
+            self.on_the_way(own, path)
+        return Target(space, anchors, tilts, self.environment, exponents), path
+
+    def normalised(self, anchors: tuple[Anchor, ...]) -> tuple[Anchor, ...]:
+        """Exponents over each variable scaled to sum to one."""
+        sums: dict[tuple[int, int], float] = {}
+        for anchor in anchors:
+            key = (anchor.part.start, anchor.part.stop)
+            sums[key] = sums.get(key, 0.0) + anchor.exponent
+        if min(sums.values()) <= 0:
+            raise self.refused(
+                "P0407", f"exponents that sum to {min(sums.values()):g} cannot be scaled to one"
+            )
+        return tuple(
+            replace(a, exponent=a.exponent / sums[a.part.start, a.part.stop]) for a in anchors
         )
-        target = Target(space, anchors, tilts, self.environment, moved.exponents.to(self.device))
-        return target, FlowPath(moved.stages, moved.intervals, target.exponents)
 
     def refused(self, code: str, message: str, *notes: str) -> PoeError:
         """What cannot be run, as an error to raise, with the place of the factor at hand."""
@@ -191,7 +205,7 @@ class _Builder:
     def density(self, term: Term, shape: tuple[int, ...]) -> Reward:
         assert isinstance(term, Apply)
         if term.function != "mixture":
-            return PyroDensity(term.function, self.numbers(term), shape)
+            return pyro_density(term.function, self.numbers(term), shape)
         logs = [math.log(self.number(w)) for w in term.args[::2]]
         parts = [self.density(p, shape) for p in term.args[1::2]]
 
@@ -246,19 +260,23 @@ class _Builder:
 
     # The product of noised marginals must be a density at every stage.
 
-    def on_the_way(self, anchors: tuple[Anchor, ...], path: FlowPath) -> None:
-        """Soiffer et al., Theorem 1, at every stage, for products of single Gaussians."""
+    def on_the_way(self, anchors: list[Anchor], path: FlowPath) -> None:
+        """Soiffer et al., Theorem 1, at every stage, for the Gaussians over one variable.
+
+        A mixture falls off as its widest component does, along each component of x.
+        """
         experts = [a.expert for a in anchors]
-        single = all(isinstance(e, Gaussians) and len(e.log_weights) == 1 for e in experts)
-        if not single or all(a.exponent > 0 for a in anchors) or len(self.plan.variables) > 1:
+        if not all(isinstance(e, Gaussians) for e in experts) or all(
+            a.exponent > 0 for a in anchors
+        ):
             return
         for stage in path.stages:
             if not _positive(anchors, stage):
                 raise self.refused(
                     "P0407",
                     f"at stage {stage.t} of the path the product of the noised experts is not a "
-                    "density, though the start is one",
-                    "their widths fail Soiffer et al., Theorem 1, there",
+                    "density",
+                    "the widths fail Soiffer et al., Theorem 1, there",
                     "the tempering path would do, which this release does not run",
                 )
 
@@ -279,26 +297,25 @@ def _out_of_range(name: str, role: str, value: Tensor) -> str:
     return "" if definite else "is symmetric and positive definite, and this matrix is not"
 
 
-def _positive(anchors: tuple[Anchor, ...], stage: Stage) -> bool:
-    diagonal: Tensor | float = 0.0
+def _positive(anchors: list[Anchor], stage: Stage) -> bool:
+    """Whether the precision of the product is positive at a stage."""
+    diagonal = torch.zeros(())
     full: Tensor | None = None
     for anchor in anchors:
         expert = anchor.expert
         assert isinstance(expert, Gaussians)
-        precision = anchor.exponent / (
-            stage.alpha**2 * expert.variances[0].double() + stage.sigma**2
-        )
-        if expert.axes is None:
-            diagonal = diagonal + precision
-        else:
+        if expert.axes is not None and len(expert.log_weights) == 1:
+            spread = stage.alpha**2 * expert.variances[0].double() + stage.sigma**2
             axes = expert.axes[0].double()
-            turned = (axes * precision) @ axes.T
+            turned = (axes * (anchor.exponent / spread)) @ axes.T
             full = turned if full is None else full + turned
+        else:
+            widest = expert.component_variances().amax(0).double()
+            spread = stage.alpha**2 * widest + stage.sigma**2
+            diagonal = diagonal + anchor.exponent / spread
     if full is None:
-        assert isinstance(diagonal, Tensor)
         return bool((diagonal > 0).all())
-    total = full + torch.diag(diagonal) if isinstance(diagonal, Tensor) else full
-    return bool(torch.linalg.eigvalsh(total)[0] > 0)
+    return bool(torch.linalg.eigvalsh(full + torch.diag(diagonal.expand(len(full))))[0] > 0)
 
 
 def _inequalities(term: Term) -> bool:
@@ -317,14 +334,3 @@ def _load(signature: Signature) -> Any:
         return getattr(importlib.import_module(module), name)
     except ImportError as error:
         raise missing_extra(signature.name, signature.requires, error) from error
-
-
-def _to(interval: Any, device: torch.device) -> Any:
-    from dataclasses import fields, replace
-
-    moved = {
-        f.name: getattr(interval, f.name).to(device)
-        for f in fields(interval)
-        if isinstance(getattr(interval, f.name), Tensor)
-    }
-    return replace(interval, **moved)

@@ -15,14 +15,16 @@ def effective_size(log_weights: Float[Tensor, "*S n"]) -> Float[Tensor, "*S"]:
 
 
 def systematic(
-    log_weights: Float[Tensor, "S n"], uniform: Float[Tensor, " S"]
-) -> Int[Tensor, "S n"]:
-    """One uniform for a population, evenly spread (Carpenter et al. 1999): n w_i copies, rounded
-    up or down.
+    log_weights: Float[Tensor, "S n"], uniform: Float[Tensor, " S"], count: int | None = None
+) -> Int[Tensor, "S drawn"]:
+    """One uniform for a population, evenly spread (Carpenter et al. 1999).
+
+    Each particle gets ``count`` times its share of copies, rounded up or down; as many are drawn
+    as there are particles where ``count`` is left out.
     """
     n = log_weights.shape[-1]
-    weights = torch.softmax(log_weights.double(), -1)
-    total = weights.cumsum(-1)
+    drawn = n if count is None else count
+    total = torch.softmax(log_weights.double(), -1).cumsum(-1)
     total = total / total[:, -1:]
-    points = (torch.arange(n, device=weights.device) + uniform[:, None]) / n
+    points = (torch.arange(drawn, device=total.device) + uniform[:, None]) / drawn
     return torch.searchsorted(total, points, right=True).clamp(max=n - 1)

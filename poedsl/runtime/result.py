@@ -12,8 +12,10 @@ from torch import Tensor
 
 from poedsl.compiler.plan import PlanSpec
 from poedsl.compiler.terms import Apply
+from poedsl.grammar.diagnostics import Diagnostic, PoeError
 from poedsl.runtime.noise import Noise
 from poedsl.runtime.records import Outcome, StageRecord
+from poedsl.runtime.resampling import systematic
 
 if TYPE_CHECKING:
     import arviz
@@ -29,6 +31,7 @@ class Result:
         particles: a tensor (L, ...) for each variable, in the variable's own units.
         log_weights: (L,), logsumexp 0; -inf for particles that violate a condition.
         log_values: for each factor that has one, its own log value at each particle, (L,).
+        exponents: of each factor, inputs bound and normalised where that was asked for.
         log_evidence: log of the integral of the product; None where there is none.
         log_evidence_se: its standard error, from four swarms or more; else None.
         evidence_reason: why there is no evidence, or no standard error.
@@ -44,6 +47,7 @@ class Result:
     particles: dict[str, Float[Tensor, L * shape]]
     log_weights: Float[Tensor, " L"]
     log_values: dict[str, Float[Tensor, " L"]]
+    exponents: dict[str, float]
     log_evidence: float | None
     log_evidence_se: float | None
     evidence_reason: str
@@ -65,27 +69,23 @@ class Result:
         return sum(s.nfe for s in self.stages)
 
     def sample(self, n: int, seed: int = 0) -> dict[str, Float[Tensor, n * shape]]:
-        """Unweighted draws, with replacement, by one uniform: copies of a particle differ by at
-        most one.
-        """
-        from poedsl.runtime.resampling import systematic
+        """Unweighted draws, with replacement: copies of a particle are as even as can be.
 
+        Raises:
+            PoeError: the run failed, so that there is nothing to draw from.
+        """
+        if not self.outcome.ok:
+            raise PoeError((Diagnostic("P0705", f"there are no draws: {self.outcome.value}"),))
         uniform = Noise(seed, 1, 1, torch.device("cpu")).shared(0, "sample")
-        start = (torch.arange(n) + uniform) / n
-        total = torch.softmax(self.log_weights.double().cpu(), 0).cumsum(0)
-        index = torch.searchsorted(total / total[-1], start, right=True)
-        index = index.clamp(max=len(total) - 1)
-        del systematic
-        order = torch.randperm(n, generator=torch.Generator().manual_seed(seed))
-        return {
-            name: x[index.to(x.device)][order.to(x.device)] for name, x in self.particles.items()
-        }
+        index = systematic(self.log_weights.cpu()[None], uniform, n)[0]
+        index = index[torch.randperm(n, generator=torch.Generator().manual_seed(seed))]
+        return {name: x[index.to(x.device)] for name, x in self.particles.items()}
 
     @property
     def scores(self) -> Float[Tensor, " L"]:
         """What `best` ranks by: the total reward; without one the log target, else the weight."""
         rewards = [
-            float_exponent(self.plan, name) * values
+            self.exponents[name] * values
             for name, values in self.log_values.items()
             if self.plan.factor(name).kind == "reward"
         ]
@@ -93,7 +93,7 @@ class Result:
         if rewards:
             score = torch.stack(rewards).sum(0)
         elif known:
-            weighted = [float_exponent(self.plan, n) * v for n, v in self.log_values.items()]
+            weighted = [self.exponents[n] * v for n, v in self.log_values.items()]
             score = torch.stack(weighted).sum(0)
         else:
             score = self.log_weights
@@ -144,17 +144,6 @@ class Result:
             sample_stats={"log_weight": weights, **{f"log_{n}": v for n, v in values.items()}},
             attrs=attributes,
         )
-
-
-def float_exponent(plan: PlanSpec, name: str) -> float:
-    """A factor's exponent once the inputs are bound."""
-    from poedsl.runtime.evaluate import Environment, evaluate
-    from poedsl.runtime.prepare import bound_tensor
-
-    cpu = torch.device("cpu")
-    numeric = {i.name for i in plan.inputs if i.type.is_numeric}
-    values = {n: bound_tensor(v, cpu) for n, v in plan.bindings if n in numeric and v is not None}
-    return float(evaluate(plan.factor(name).exponent, Environment(values, {}, cpu)))
 
 
 def _swarms(plan: PlanSpec) -> int:

@@ -48,23 +48,27 @@ class Run:
     """
 
     def __init__(self, plan: PlanSpec, seed: int, device: str, microbatch: int | None) -> None:
-        self.plan, self.seed = plan, seed
+        self.plan, self.seed = plan, int(seed)
         self.options = Options.of(plan)
         place = find_device(device)
-        self.target, self.path = prepare(plan, self.options.steps, place)
+        self.target, self.path = prepare(plan, place)
         self.target.microbatch = microbatch
         self.target.squares = self.options.correct == "fkc"
-        noise = Noise(seed, self.options.swarms, self.options.particles, place)
+        noise = Noise(self.seed, self.options.swarms, self.options.particles, place)
         self.annealer = Annealer(self.target, self.path, self.options, noise)
         self.records: list[StageRecord] = []
 
     def stages(self) -> Iterator[StageRecord]:
         """Run, a record at a time."""
         followed = bool(self.target.guides)
-        with torch.no_grad() if followed else torch.inference_mode():
-            for record in self.annealer.run():
-                self.records.append(record)
-                yield record
+        steps = self.annealer.run()
+        while True:
+            with torch.no_grad() if followed else torch.inference_mode():
+                record = next(steps, None)
+            if record is None:
+                return
+            self.records.append(record)
+            yield record
 
     def view(self, record: StageRecord) -> StageView:
         p, space = self.annealer.particles, self.target.space
@@ -91,6 +95,7 @@ class Run:
             particles=self.target.space.values(p.x),
             log_weights=log_weights,
             log_values=self.target.log_values(p.x),
+            exponents=self.target.factor_exponents,
             log_evidence=evidence,
             log_evidence_se=error,
             evidence_reason=reason,
@@ -130,7 +135,6 @@ def find_device(name: str) -> torch.device:
     """
     here = ["cpu"]
     here += [f"cuda:{i}" for i in range(torch.cuda.device_count())]
-    here += ["mps"] if torch.backends.mps.is_available() else []
     try:
         device = torch.device(name)
     except RuntimeError:
@@ -169,7 +173,18 @@ def _evidence(
     value = float(torch.logsumexp(each, 0)) - math.log(len(each))
     if not math.isfinite(value):
         return None, None, "all particles have weight zero"
+    reason = _approximate(a)
     if len(each) < 4:
-        return value, None, "a standard error takes four swarms or more"
+        return value, None, "; ".join([*reason, "a standard error takes four swarms or more"])
     share = (each - value).exp()
-    return value, float(share.std() / math.sqrt(len(each)) / share.mean()), ""
+    return value, float(share.std() / math.sqrt(len(each)) / share.mean()), "; ".join(reason)
+
+
+def _approximate(a: Annealer) -> list[str]:
+    """What keeps the evidence from being exact however many particles there are."""
+    out = []
+    if a.options.correct == "fkc":
+        out.append("approximate: fkc() is exact in the limit of many steps")
+    if a.options.kernel == "langevin":
+        out.append("approximate: langevin() is biased by its step size")
+    return out

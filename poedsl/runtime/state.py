@@ -47,6 +47,10 @@ class Gathered:
         """Zeros throughout."""
         return replace(self, **{k: torch.zeros_like(v) for k, v in self._rows()})  # type: ignore[type-var]
 
+    def detached(self: Rows) -> Rows:
+        """The same values outside of any graph."""
+        return replace(self, **{k: v.detach() for k, v in self._rows()})  # type: ignore[type-var]
+
     def joined(self: Rows, others: list[Rows]) -> Rows:
         """The rows of this and the others, one after another."""
         each = {k: torch.cat([v, *(getattr(o, k) for o in others)]) for k, v in self._rows()}
@@ -67,13 +71,15 @@ class Evaluation(Gathered):
         score: S = sum_i w_i s_i.
         squares: sum_i w_i |s_i|^2, where the correction needs it.
         log_density: sum_i w_i log p_i,t, where every expert has a density.
+        endpoint: the predicted endpoint, where rewards need it.
         guide: log q_t, the differentiable rewards and relaxed conditions at the predicted endpoint.
-        guide_score: its gradient.
+        guide_score: the gradient of it that moves and kernels follow.
     """
 
     score: Float[Tensor, "L D"]
     squares: Float[Tensor, " L"] | None = None
     log_density: Float[Tensor, " L"] | None = None
+    endpoint: Float[Tensor, "L D"] | None = None
     guide: Float[Tensor, " L"] | None = None
     guide_score: Float[Tensor, "L D"] | None = None
 

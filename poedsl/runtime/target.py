@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import torch
 from jaxtyping import Float
@@ -16,6 +16,9 @@ from poedsl.runtime.evaluate import Environment, evaluate, margins
 from poedsl.runtime.path import Stage
 from poedsl.runtime.space import Space
 from poedsl.runtime.state import Evaluation
+
+#: Rewards and their slopes are kept within this on the path: a particle may yet leave a bad place.
+LIMIT = 1e15
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +81,7 @@ class Target:
     microbatch: int | None = None
     squares: bool = True
     calls: dict[str, int] = field(default_factory=dict)
+    _shares: dict[int, dict[str, Tensor]] = field(default_factory=dict)
 
     @property
     def has_density(self) -> bool:
@@ -87,6 +91,11 @@ class Target:
     def terminal(self) -> bool:
         """Whether all experts can be evaluated at the data end of the path."""
         return all(a.expert.terminal for a in self.anchors)
+
+    @property
+    def factor_exponents(self) -> dict[str, float]:
+        anchors = {a.name: a.exponent for a in self.anchors}
+        return anchors | {t.name: t.exponent for t in self.tilts}
 
     @property
     def guides(self) -> tuple[Tilt, ...]:
@@ -109,28 +118,17 @@ class Target:
         with torch.enable_grad():
             point = x.detach().requires_grad_()
             at = self._anchors(point, stage)
-            endpoint = self.endpoint(point, at, stage)
-        guide, pull = self._guide(endpoint.detach(), stage)
-        (guide_score,) = torch.autograd.grad(endpoint, point, pull)
-        return Evaluation(
-            at.score.detach(),
-            None if at.squares is None else at.squares.detach(),
-            None if at.log_density is None else at.log_density.detach(),
-            guide,
-            guide_score,
-        )
-
-    def endpoint(
-        self, x: Float[Tensor, "L D"], at: Evaluation, stage: Stage
-    ) -> Float[Tensor, "L D"]:
-        """The predicted endpoint x1_hat = (x + sigma^2 S / W) / alpha (Zhang et al., Eq. 8)."""
-        return (x + stage.sigma**2 * at.score / self.exponents) / stage.alpha
+        assert at.endpoint is not None
+        guide, pull = self._guide(at.endpoint.detach(), stage)
+        (guide_score,) = torch.autograd.grad(at.endpoint, point, pull)
+        return replace(at.detached(), guide=guide, guide_score=guide_score)
 
     def _anchors(self, x: Float[Tensor, "L D"], stage: Stage) -> Evaluation:
         whole = slice(0, self.space.size)
         score: Tensor | None = None
         products: Tensor | None = None
         log_density: Tensor | None = None
+        told: Tensor | None = None
         for anchor in self.anchors:
             self._count(anchor.name, len(x) * anchor.expert.calls_per_evaluation)
             part, w = anchor.part if anchor.part != whole else None, anchor.exponent
@@ -139,17 +137,53 @@ class Target:
             score = _added(score, w * noised.score, x, part)
             if self.squares:
                 products = _added(products, w * noised.score.square(), x, part)
+            if self.tilts and stage.sigma > 0:
+                share = self.shares(stage)[anchor.name]
+                told = _added(told, share * noised.score, x, part)
             if noised.log_density is not None:
                 weighted = w * noised.log_density
                 log_density = weighted if log_density is None else log_density + weighted
         assert score is not None
         squares = None if products is None else products.sum(-1)
-        return Evaluation(score, squares, log_density if self.has_density else None)
+        endpoint = None
+        if self.tilts:
+            endpoint = (
+                x / stage.alpha if told is None else (x + stage.sigma**2 * told) / stage.alpha
+            )
+        return Evaluation(score, squares, log_density if self.has_density else None, endpoint)
+
+    def shares(self, stage: Stage) -> dict[str, Tensor]:
+        """Each expert's say in the predicted endpoint, and under ``""`` that endpoint's variance.
+
+        The endpoint is the mean of the experts' own, x1_hat_i = (x + sigma^2 s_i) / alpha, by
+        exponent times precision. With equal precisions it is sum_i w_i x1_hat_i / W (Zhang et
+        al., Eq. 8); with unequal ones that would follow the expert that knows least.
+        """
+        if stage.t not in self._shares:
+            total = torch.zeros(self.space.size, device=self.space.loc.device)
+            each: dict[str, Tensor] = {}
+            for anchor in self.anchors:
+                known = anchor.expert.endpoint_precision(stage.alpha, stage.sigma)
+                each[anchor.name] = anchor.exponent * torch.as_tensor(known, device=total.device)
+                total[anchor.part] += each[anchor.name]
+            floor = self.exponents.expand(self.space.size) * stage.alpha**2 / stage.sigma**2
+            total = torch.where(total > floor, total, floor + self.exponents)
+            shares = {a.name: each[a.name] / total[a.part] for a in self.anchors}
+            self._shares[stage.t] = {**shares, "": 1 / total}
+        return self._shares[stage.t]
+
+    def endpoint(
+        self, x: Float[Tensor, "L D"], at: Evaluation, stage: Stage
+    ) -> Float[Tensor, "L D"]:
+        """The predicted endpoint; without rewards that of equal precisions."""
+        if at.endpoint is not None:
+            return at.endpoint
+        return (x + stage.sigma**2 * at.score / self.exponents) / stage.alpha
 
     def _guide(
         self, endpoint: Float[Tensor, "L D"], stage: Stage
     ) -> tuple[Float[Tensor, " L"], Float[Tensor, "L D"]]:
-        """Log q_t and its gradient with respect to the endpoint."""
+        """log q_t, and the gradient with respect to the endpoint that kernels follow."""
         total = torch.zeros(len(endpoint), device=endpoint.device)
         pull = torch.zeros_like(endpoint)
         for tilt in self.guides:
@@ -162,12 +196,12 @@ class Target:
     def _relaxed(
         self, tilt: Tilt, endpoint: Float[Tensor, "L D"], stage: Stage
     ) -> tuple[Float[Tensor, " L"], Float[Tensor, "L D"]]:
-        """A tilt as far as the endpoint is known: it is uncertain by sigma along the path.
+        """A tilt as far as the endpoint is known, whose variance is that of `shares`.
 
-        An inequality with margin m counts as log Phi(m / (sigma |grad m|)), the chance that it
-        will hold. A reward r below zero counts as r^2 / (r - sigma^2 |grad r|^2 / 2), which is
-        what averaging over the uncertainty makes of a quadratic one. Both are exact at the end of
-        the path, where sigma is 0.
+        An inequality with margin m counts as log Phi(m / |spread grad m|), the chance that it will
+        hold. A reward r counts as r |r| / (|r| + |spread grad r|^2 / 2), which below zero is what
+        averaging over the spread makes of a quadratic one. Both are exact at the end of the path.
+        The gradient takes the spread of r for constant.
         """
         with torch.enable_grad():
             point = endpoint.detach().requires_grad_()
@@ -179,12 +213,11 @@ class Target:
         value = value.detach()
         if stage.sigma == 0:
             return value, slope
-        blur = 0.5 * stage.sigma**2 * slope.square().sum(-1)
-        below = value < 0
-        depth = (value - blur).clamp(max=-1e-12)
-        flat = torch.where(below, value.square() / depth, value)
-        rate = torch.where(below, value * (value - 2 * blur) / depth.square(), 1.0)
-        return flat, rate[:, None] * slope
+        value, slope = value.clamp(-LIMIT, LIMIT), slope.nan_to_num().clamp(-LIMIT, LIMIT)
+        blur = 0.5 * (self.shares(stage)[""] * slope.square()).sum(-1)
+        size = value.abs() + blur.clamp(min=1e-12)
+        rate = value.abs() * (value.abs() + 2 * blur) / size.square()
+        return value * value.abs() / size, rate[:, None] * slope
 
     def _relaxed_condition(
         self, tilt: Tilt, env: Environment, point: Tensor, stage: Stage
@@ -193,12 +226,18 @@ class Target:
             return tilt.log_value(env).detach(), torch.zeros_like(point)
         found = margins(tilt.term, env)
         assert found is not None
+        spread = self.shares(stage)[""].sqrt()
         logs = torch.zeros(len(point), device=point.device)
         for margin in found:
             for one in margin.reshape(len(margin), -1).unbind(1):
+                if not one.requires_grad:
+                    logs = logs + torch.where(one > 0, 0.0, -math.inf)
+                    continue
                 (slope,) = torch.autograd.grad(one.sum(), point, retain_graph=True)
-                spread = stage.sigma * slope.norm(dim=-1).clamp(min=1e-12)
-                logs = logs + torch.special.log_ndtr(one / spread)
+                width = (spread * slope).norm(dim=-1).clamp(min=1e-12)
+                logs = logs + torch.special.log_ndtr(one / width)
+        if not logs.requires_grad:
+            return logs, torch.zeros_like(point)
         (gradient,) = torch.autograd.grad(logs.sum(), point)
         return logs.detach(), gradient
 
@@ -227,6 +266,10 @@ class Target:
 
     def log_values(self, x: Float[Tensor, "L D"]) -> dict[str, Float[Tensor, " L"]]:
         """Each factor's own log value at the end of the path, where it has one."""
+        chunks = [self._log_values(c) for c in torch.split(x, self.microbatch or len(x))]
+        return {name: torch.cat([c[name] for c in chunks]) for name in chunks[0]}
+
+    def _log_values(self, x: Float[Tensor, "L D"]) -> dict[str, Float[Tensor, " L"]]:
         env = self.environment.with_values(self.space.values(x))
         out: dict[str, Tensor] = {}
         with torch.no_grad():
@@ -234,10 +277,10 @@ class Target:
                 if anchor.expert.has_density:
                     log_density = anchor.expert.noised(x[:, anchor.part], 1.0, 0.0).log_density
                     assert log_density is not None
-                    scale = self.space.scale[anchor.part].log().sum()
-                    out[anchor.name] = log_density - scale
+                    out[anchor.name] = log_density - self.space.scale[anchor.part].log().sum()
             for tilt in self.tilts:
-                out[tilt.name] = (tilt.log_value(env) / tilt.exponent).expand(len(x))
+                if tilt.exponent:
+                    out[tilt.name] = (tilt.log_value(env) / tilt.exponent).expand(len(x))
         return out
 
     def faults(self, x: Float[Tensor, "L D"], stage: Stage) -> Iterator[tuple[str, str, int]]:

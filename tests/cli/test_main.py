@@ -366,7 +366,7 @@ def process(
     return subprocess.run(
         [sys.executable, "-c", code, *arguments],
         input=stdin,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        env={**os.environ, "PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": "1"},
         cwd=folder,
         capture_output=True,
         check=False,

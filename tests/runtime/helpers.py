@@ -20,6 +20,9 @@ class ScoreOnly:
     terminal = False
     calls_per_evaluation = 1
 
+    def endpoint_precision(self, alpha: float, sigma: float) -> Tensor | float:
+        return self.expert.endpoint_precision(alpha, sigma)
+
     def noised(self, x: Tensor, alpha: float, sigma: float) -> Noised:
         return Noised(self.expert.noised(x, alpha, sigma).score)
 

@@ -23,6 +23,9 @@ class Broken:
     terminal = True
     calls_per_evaluation = 1
 
+    def endpoint_precision(self, alpha: float, sigma: float) -> Tensor | float:
+        return self.expert.endpoint_precision(alpha, sigma)
+
     def noised(self, x: Tensor, alpha: float, sigma: float) -> Noised:
         score, log_density = self.expert.noised(x, alpha, sigma)
         bad = x[:, :1] > self.limit

@@ -54,3 +54,13 @@ def test_the_global_generator_is_left_alone(plan: poedsl.Plan) -> None:
     before = torch.get_rng_state()
     plan.run(seed=1)
     assert torch.equal(before, torch.get_rng_state())
+
+
+def test_streams_leave_the_mode_of_gradients_alone(plan: poedsl.Plan) -> None:
+    plain = poedsl.compile("x ~ Normal(0, 1)").with_options(particles=8, steps=3)
+    first, second = plain.stream(seed=1), plain.stream(seed=2)
+    for a, b in zip(first, second, strict=True):
+        assert not torch.is_inference_mode_enabled() and torch.is_grad_enabled()
+        assert not a.particles["x"].is_inference() and not b.log_weights.is_inference()
+    assert not torch.is_inference_mode_enabled() and torch.is_grad_enabled()
+    assert not plain.run(seed=1).particles["x"].is_inference()

@@ -33,6 +33,8 @@ x ~ mixture(Normal([0, m], [2.2, 0.35]) for m in c)
         ("x ~ Normal(0, 1)^0.5", 0.0, 2.0, 0.25 * math.log(2 * math.pi) + 0.5 * math.log(2)),
         ("x ~ Normal(0, 1) * exp(0.5 * x)", 0.5, 1.0, 0.125),
         ("x ~ Normal(0, 1) * exp(-2 * (x - 3)^2)", 2.4, 0.2, -0.5 * math.log(5) - 2 * 9 / 5),
+        ("x ~ Normal(0, 0.1) * Normal(0, 10) * exp(5 * x)", 0.04999, 0.009999, -3.0967),
+        ("x ~ Normal(0, 0.3) * Normal(0, 3) * exp(3 * x^2)", 0.0, 0.19149, -1.640),
         (
             "x ~ Normal(0, 1) * where(x > 0)",
             math.sqrt(2 / math.pi),
@@ -187,3 +189,48 @@ def test_what_only_values_show_to_be_wrong(
     with pytest.raises(poedsl.PoeError) as caught:
         poedsl.compile(program).bind(**values).run(particles=8, steps=3)
     assert [d.code for d in caught.value.diagnostics] == [code]
+
+
+def test_a_mixture_may_hold_densities_of_any_kind() -> None:
+    program = (
+        "x : Real[2]\n"
+        "x ~ Normal(0, 2) * mixture(0.5: MultivariateNormal([1, 0],"
+        " covariance_matrix = [[1, 0.2], [0.2, 1]]), 0.5: StudentT(4, 0, 1))"
+    )
+    result = poedsl.compile(program).run(particles=500)
+    assert result.outcome.ok and result.log_evidence is not None
+
+
+def test_a_condition_on_inputs_and_variables() -> None:
+    plan = poedsl.compile("input a : Real\nx ~ Normal(0, 1) * where(x > 0 and a > 0)")
+    result = plan.bind(a=1).run(particles=1000)
+    assert result.log_evidence == pytest.approx(-math.log(2), abs=0.06)
+    assert not plan.bind(a=-1).run(particles=100).outcome.ok
+
+
+def test_normalised_exponents_sum_to_one_also_where_they_are_inputs() -> None:
+    plan = poedsl.compile("input a : Real\nx ~ Normal(0, 1)^a * Normal(2, 1)^a").bind(a=2)
+    scaled = plan.run(particles=4000, normalize=True)
+    assert float(moments(scaled)[1]) == pytest.approx(1, rel=0.08)
+    back = plan.with_options(normalize=True).with_options(normalize=False).run(particles=4000)
+    assert float(moments(back)[1]) == pytest.approx(0.25, rel=0.08)
+
+
+@pytest.mark.parametrize(
+    "program",
+    [
+        "x ~ Normal(0, 0.2) * Normal(0, 20) / Normal(0, 0.6)^1.5",
+        "x ~ Normal(0, 0.2) * Normal(0, 20) / Normal(0, 0.6)^1.5\ny ~ Normal(0, 1)",
+        "x ~ Normal(0, 0.2) * mixture(Normal(0, 20)) / Normal(0, 0.6)^1.5",
+    ],
+)
+def test_a_product_that_is_no_density_on_the_way_is_refused(program: str) -> None:
+    with pytest.raises(poedsl.PoeError) as caught:
+        poedsl.compile(program).run(particles=8)
+    assert [d.code for d in caught.value.diagnostics] == ["P0407"]
+
+
+def test_a_failed_run_has_no_draws() -> None:
+    result = poedsl.compile("x ~ Normal(0, 1) * where(not x < 1000)").run(particles=20, steps=4)
+    with pytest.raises(poedsl.PoeError, match="P0705"):
+        result.sample(3)

@@ -12,7 +12,7 @@ from poedsl.runtime import moves
 from poedsl.runtime.path import FlowPath
 from poedsl.runtime.run import Run
 from poedsl.runtime.state import Evaluation
-from tests.runtime.helpers import as_if_learned
+from tests.runtime.helpers import as_if_learned, moments
 
 BASE = (
     "x : Real[2]\n"
@@ -47,17 +47,18 @@ def test_pure_noise_is_preserved_whatever_the_exponents(power: float) -> None:
     assert float(rates(f"x : Real[3]\nx ~ Normal(0, 1)^{power}").abs().max()) < 1e-4
 
 
+@pytest.mark.parametrize("steps", [5, 100])
+@pytest.mark.parametrize("eta", [0.3, 1.0, 2.0])
 @pytest.mark.parametrize("w", [0.5, 1.0, 2.0])
-def test_a_move_preserves_the_gaussian_it_should(w: float) -> None:
-    """With experts N(0, I) every stage is N(0, I / W): the moves keep its variance."""
-    path = FlowPath.build(400, torch.tensor([w]))
-    at = Evaluation(torch.tensor([[-w]]))
+def test_a_move_preserves_the_gaussian_it_should(w: float, eta: float, steps: int) -> None:
+    """With experts N(0, I) every stage is N(0, I / W): the noisy move keeps it for every step."""
+    path = FlowPath.build(steps, torch.tensor([w]), eta)
+    at, one = Evaluation(torch.tensor([[-w]])), torch.ones(1, 1)
     for step in path.intervals:
-        one = torch.ones(1, 1)
+        shrunk = float(moves.sde(one, at, step, path.exponents, None).x)
+        assert shrunk**2 / w + float(step.variance) == pytest.approx(1 / w, abs=1e-5)
         ode = float(moves.ode(one, at, step, path.exponents).x)
-        sde = float(moves.denoise(one, at, step, path.exponents).x)
-        assert ode == pytest.approx(1, abs=1e-4)
-        assert sde**2 / w + float(step.variance) == pytest.approx(1 / w, abs=1e-6)
+        assert ode == pytest.approx(1, abs=3 / steps**2)
 
 
 @pytest.mark.parametrize("base", [20.0, 1.1])
@@ -111,8 +112,24 @@ def test_exponents_that_sum_to_two_from_scores_alone(
 
 def test_clipping_keeps_within_the_limit_and_forfeits_the_evidence() -> None:
     increments = torch.tensor([-50.0, 0.0, 1.0, 2.0, 90.0])
-    assert moves.clipped(increments, 5.0).tolist() == [-4.0, 0.0, 1.0, 2.0, 6.0]
+    assert moves.clipped(increments, 5.0, 1).tolist() == [-4.0, 0.0, 1.0, 2.0, 6.0]
+    broken = torch.tensor([float("nan"), 0.0, 1.0, 9.0])
+    assert moves.clipped(broken, 2.0, 2)[2:].tolist() == [1.0, 3.0]
+    assert moves.clipped(broken, 2.0, 1).nan_to_num(nan=7).tolist() == [7.0, 0.0, 1.0, 3.0]
     result = poedsl.compile("x ~ Normal(0, 1) * Normal(1, 1)").run(
         particles=50, steps=5, correct="fkc(clip = 5)"
     )
     assert result.log_evidence is None
+
+
+@pytest.mark.parametrize("eta", [0.5, 1.0, 2.0])
+def test_the_noise_of_a_move_changes_nothing_but_the_noise(eta: float) -> None:
+    plan = poedsl.compile("x ~ Normal(0, 1) * Normal(1, 1.5) / Normal(-1, 3)^0.5")
+    result = plan.run(
+        particles=8000, steps=100, move=f"sde(noise = {eta})", correct="fkc()", kernel="none"
+    )
+    precision = 1 + 1 / 2.25 - 0.5 / 9
+    mean, variance = moments(result)
+    assert float(variance) == pytest.approx(1 / precision, rel=0.06)
+    assert float(mean) == pytest.approx((1 / 2.25 + 0.5 / 9) / precision, abs=0.04)
+    assert result.log_evidence == pytest.approx(-0.584, abs=0.03)
