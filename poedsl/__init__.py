@@ -19,6 +19,10 @@ __version__ = "0.1.0"
 __all__ = ["Plan", "PoeError", "Result", "__version__", "compile", "load"]
 
 
+def __dir__() -> list[str]:
+    return __all__
+
+
 def __getattr__(name: str) -> Any:
     """Names are loaded when they are used, so that importing the language stays quick."""
     if name in ("Plan", "compile", "load"):

@@ -26,7 +26,7 @@ app = typer.Typer(
 T = TypeVar("T")
 
 #: Exit codes.
-ERRORS, USAGE, FAILED, INTERNAL = 1, 2, 3, 70
+ERRORS, USAGE, FAILED, INTERNAL, INTERRUPTED = 1, 2, 3, 70, 130
 
 
 class Form(StrEnum):
@@ -72,6 +72,8 @@ def check(file: ProgramFile, strict: Strict = False, diagnostics: Diagnostics = 
     from poedsl.compiler.compile import compile_source
 
     source, _ = read_source(file)
+    if file.endswith(".json"):
+        usage(f"{file} is not a program; `poe plan` and `poe run` take plans")
     compiled = compile_source(source, strict=strict)
     show(compiled.diagnostics, source, diagnostics)
     if not compiled.ok:
@@ -130,14 +132,22 @@ def _run(made: Any, seed: int, device: str, microbatch: int | None, out: Path | 
 
     single_thread()
     folder = None if out is None else OutputFolder(out, made.to_json())
-    with Progress() as shown:
+    done = 0
+    try:
+        with Progress() as shown:
 
-        def observe(record: Any, total: int) -> None:
-            shown(record, total)
-            if folder is not None:
-                folder.stage(record)
+            def observe(record: Any, total: int) -> None:
+                nonlocal done
+                done += 1
+                shown(record, total)
+                if folder is not None:
+                    folder.stage(record)
 
-        result = run_plan(made.spec, seed, device, microbatch, observe)
+            result = run_plan(made.spec, seed, device, microbatch, observe)
+    except KeyboardInterrupt:
+        kept = "" if out is None else f"; the log of its stages is in {out / 'log.jsonl'}"
+        typer.echo(f"poe: interrupted after {done} stages{kept}", err=True)
+        return INTERRUPTED
     for name, value in summary(result):
         typer.echo(f"{name:<13} {value}")
     for warning in result.warnings:
@@ -307,11 +317,15 @@ def entry() -> None:
     try:
         app()
     except (KeyboardInterrupt, BrokenPipeError):
-        sys.exit(130)
+        sys.exit(INTERRUPTED)
     except Exception as error:
         import os
 
         from poedsl import __version__
+
+        if isinstance(error, MemoryError) or "alloc" in str(error):
+            print(f"poe: this takes more memory than there is: {error}", file=sys.stderr)
+            sys.exit(FAILED)
 
         if os.environ.get("POE_TRACEBACK"):
             raise

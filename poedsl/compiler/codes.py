@@ -385,7 +385,8 @@ permitted. What could be written is kept.
     ),
     "P0705": (
         "a run that failed",
-        "A run whose particles all lost their weight has nothing to draw from; its outcome says why, and what may help.",
+        """A run whose particles all lost their weight has nothing to draw from; its outcome
+says why, and what may help.""",
     ),
     "P0801": (
         "an unused input",

@@ -58,7 +58,7 @@ def _lines(plan: PlanSpec) -> Iterator[str]:
         yield f"option {o.name} = {print_term(o.value)}{reason}"
     for note in plan.notes:
         yield f"note {_text(note)}"
-    yield f"# {plan.nfe} evaluations of all experts for each particle; {plan.hash}"
+    yield f"# {plan.nfe} evaluations of all experts for each particle, (K + 1)(T - 1); {plan.hash}"
 
 
 def _text(value: str) -> str:

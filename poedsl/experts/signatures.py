@@ -92,6 +92,8 @@ class Signature:
 
     def __str__(self) -> str:
         takes = ", ".join(str(p) for p in self.parameters)
+        if self.family == "reward":
+            return f"{self.name}({takes}) judges {self.domain or 'numbers'}"
         return f"{self.name}({takes}) -> {self.domain or 'numbers'}"
 
     def parameter(self, name: str) -> Parameter | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import warnings
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -125,12 +126,14 @@ def read(spec: InputSpec, path: Path) -> Any:
         if path.suffix == ".csv":
             import numpy as np
 
-            return np.loadtxt(path, delimiter=",", ndmin=1)
+            with warnings.catch_warnings():
+                warnings.simplefilter("error")
+                return np.loadtxt(path, delimiter=",", ndmin=1)
         text = path.read_text(encoding="utf-8")
         return json.loads(text) if path.suffix == ".json" else text
     except FileNotFoundError as error:
         raise _Unfit("P0604", f"the file for `{spec.name}` is not there: {path}") from error
-    except (OSError, EOFError, ValueError, SyntaxError) as error:
+    except (OSError, EOFError, ValueError, SyntaxError, UserWarning) as error:
         reason = str(error) or type(error).__name__
         raise _Unfit(
             "P0604", f"the file for `{spec.name}` cannot be read: {path}", reason.splitlines()[0]

@@ -14,6 +14,8 @@ from poedsl.runtime.report import html_report
 from poedsl.runtime.result import Result
 
 SCHEMA = "poedsl-result/1"
+#: What a finished run writes; what an earlier run left of it is removed at the start.
+WRITTEN = ("particles.safetensors", "posterior.nc", "report.html", "result.json")
 
 
 class OutputFolder:
@@ -27,6 +29,8 @@ class OutputFolder:
         self.folder = folder
         with _writing(folder):
             (folder / "samples").mkdir(parents=True, exist_ok=True)
+            for old in (*(folder / name for name in WRITTEN), *(folder / "samples").glob("*.png")):
+                old.unlink(missing_ok=True)
             (folder / "plan.json").write_text(plan_json, encoding="utf-8")
             (folder / "log.jsonl").write_text("", encoding="utf-8")
 
@@ -62,7 +66,7 @@ class OutputFolder:
 
         tensors = {name: x.contiguous().cpu() for name, x in result.particles.items()}
         tensors["log_weights"] = result.log_weights.contiguous().cpu()
-        tensors["ancestors"] = result.ancestors.contiguous().cpu()
+        tensors["ancestors"] = result.ancestors.int().contiguous().cpu()
         (self.folder / "particles.safetensors").write_bytes(save(tensors))
 
     def _arviz(self, result: Result) -> None:

@@ -35,9 +35,10 @@ def summary(result: Result) -> list[tuple[str, str]]:
 def _evidence(result: Result) -> str:
     if result.log_evidence is None:
         return f"none: {result.evidence_reason}"
-    if result.log_evidence_se is None:
-        return f"{result.log_evidence:.4f}"
-    return f"{result.log_evidence:.4f} +- {result.log_evidence_se:.4f}"
+    value = f"{round(result.log_evidence, 4) + 0.0:.4f}"
+    error = "" if result.log_evidence_se is None else f" +- {result.log_evidence_se:.4f}"
+    about = " (approximate)" if result.evidence_reason.startswith("approximate") else ""
+    return value + error + about
 
 
 def bottleneck(stage: StageRecord, particles: int) -> str:

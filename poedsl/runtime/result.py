@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     import arviz
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Result:
     """What a run found.
 
@@ -56,6 +56,11 @@ class Result:
     calls: dict[str, int]
     outcome: Outcome
     warnings: tuple[str, ...]
+
+    def __repr__(self) -> str:
+        from poedsl.runtime.report import summary
+
+        return "\n".join(f"{name:<13} {value}" for name, value in summary(self))
 
     @property
     def ess(self) -> float:

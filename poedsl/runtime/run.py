@@ -135,6 +135,7 @@ def find_device(name: str) -> torch.device:
     """
     here = ["cpu"]
     here += [f"cuda:{i}" for i in range(torch.cuda.device_count())]
+    name = str(name)
     try:
         device = torch.device(name)
     except RuntimeError:

@@ -17,8 +17,8 @@ from poedsl.runtime.path import Stage
 from poedsl.runtime.space import Space
 from poedsl.runtime.state import Evaluation
 
-#: Rewards and their slopes are kept within this on the path: a particle may yet leave a bad place.
-LIMIT = 1e15
+#: Rewards and their slopes are kept within this on the path.
+LIMIT = 1e9
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,10 +186,10 @@ class Target:
         """log q_t, and the gradient with respect to the endpoint that kernels follow."""
         total = torch.zeros(len(endpoint), device=endpoint.device)
         pull = torch.zeros_like(endpoint)
-        for tilt in self.guides:
+        for tilt in sorted(self.guides, key=lambda t: t.kind != "where"):
             self._count(tilt.name, len(endpoint))
             value, gradient = self._relaxed(tilt, endpoint, stage)
-            total = total + value
+            total = torch.where(total == -math.inf, total, total + value)
             pull = pull + gradient
         return total, pull
 
@@ -201,7 +201,8 @@ class Target:
         An inequality with margin m counts as log Phi(m / |spread grad m|), the chance that it will
         hold. A reward r counts as r |r| / (|r| + |spread grad r|^2 / 2), which below zero is what
         averaging over the spread makes of a quadratic one. Both are exact at the end of the path.
-        The gradient takes the spread of r for constant.
+        The gradient takes the spread of r for constant. A reward that has no finite value at the
+        endpoint does not count yet.
         """
         with torch.enable_grad():
             point = endpoint.detach().requires_grad_()
@@ -213,7 +214,9 @@ class Target:
         value = value.detach()
         if stage.sigma == 0:
             return value, slope
-        value, slope = value.clamp(-LIMIT, LIMIT), slope.nan_to_num().clamp(-LIMIT, LIMIT)
+        known = torch.isfinite(value)
+        value = torch.where(known, value, 0.0).clamp(-LIMIT, LIMIT)
+        slope = torch.where(known[:, None], slope.nan_to_num(), 0.0).clamp(-LIMIT, LIMIT)
         blur = 0.5 * (self.shares(stage)[""] * slope.square()).sum(-1)
         size = value.abs() + blur.clamp(min=1e-12)
         rate = value.abs() * (value.abs() + 2 * blur) / size.square()

@@ -234,3 +234,12 @@ def test_a_failed_run_has_no_draws() -> None:
     result = poedsl.compile("x ~ Normal(0, 1) * where(not x < 1000)").run(particles=20, steps=4)
     with pytest.raises(poedsl.PoeError, match="P0705"):
         result.sample(3)
+
+
+@pytest.mark.parametrize("reward", ["log(x)", "log(max(x, 0))"])
+def test_a_reward_without_a_value_does_not_count_on_the_way(reward: str) -> None:
+    """The integral of x N(x; 0, 1) over x > 0 is 1 / sqrt(2 pi)."""
+    result = poedsl.compile(f"x ~ Normal(0, 1) * where(x > 0) * exp({reward})").run(particles=8000)
+    assert result.log_evidence == pytest.approx(-0.5 * math.log(2 * math.pi), abs=0.15)
+    assert float(moments(result)[0]) == pytest.approx(math.sqrt(math.pi / 2), abs=0.06)
+    assert not result.warnings
