@@ -121,7 +121,7 @@ def run(
 ) -> None:
     """Run a program or a plan: print what came out, and keep it with --out."""
     made = guarded(lambda: open_plan(file, set_, sample, strict, diagnostics).bound(), diagnostics)
-    sys.exit(guarded(lambda: _run(made, seed, device, microbatch, out), diagnostics))
+    sys.exit(guarded(lambda: _run(made, seed, device, microbatch, out), diagnostics, FAILED))
 
 
 def _run(made: Any, seed: int, device: str, microbatch: int | None, out: Path | None) -> int:
@@ -242,7 +242,8 @@ def open_plan(file: str, bindings: list[str], sample: list[str], strict: bool, f
             made = guarded(lambda: made.with_options(**shown), form)
     else:
         compiled = compile_source(source, strict=strict, options=options)
-        show(compiled.diagnostics, source, form, err=True)
+        notable = tuple(d for d in compiled.diagnostics if d.severity != "note")
+        show(notable, source, form, err=True)
         if compiled.plan is None:
             raise typer.Exit(ERRORS)
         made = Plan(compiled.plan, base, compiled.diagnostics)
@@ -276,13 +277,13 @@ def pairs(items: list[str], option: str) -> dict[str, str]:
     return out
 
 
-def guarded(work: Callable[[], T], form: Form) -> T:
+def guarded(work: Callable[[], T], form: Form, code: int = ERRORS) -> T:
     """Do it; diagnostics are shown, and end the command."""
     try:
         return work()
     except PoeError as error:
         show(error.diagnostics, error.source, form, err=True)
-        raise typer.Exit(ERRORS) from error
+        raise typer.Exit(code) from error
 
 
 def show(

@@ -257,14 +257,14 @@ def test_unfit_options(poe: Poe, option: str, code: str, kind: str) -> None:
 def test_devices_that_do_not_exist(poe: Poe) -> None:
     for device in ("nothing", "cuda:99", "cpu:x", ""):
         done = poe("run", "-", "--device", device, *QUICK, stdin="x ~ Normal(0, 1)")
-        assert done.code == 1
+        assert done.code == 3
         assert "error[P0702]" in done.err
 
 
 def test_experts_that_do_not_run(poe: Poe) -> None:
     text = 'input p : Text = "a cat"\nx : Image[3, 8, 8]\nx ~ flux(p)\n'
     done = poe("run", "-", *QUICK, stdin=text)
-    assert done.code == 1
+    assert done.code == 3
     assert "error[P0703]" in done.err
 
 
@@ -305,7 +305,7 @@ def test_a_folder_below_a_plain_file(poe: Poe) -> None:
     write("text", "file")
     for out in ("file", "file/out"):
         done = poe("run", "-", *QUICK, "--out", out, stdin="x ~ Normal(0, 1)")
-        assert done.code == 1
+        assert done.code == 3
         assert "error[P0704]" in done.err
 
 
@@ -322,7 +322,7 @@ entry()
     done = process(
         tmp_path, "run", "-", *QUICK, "--out", "out", stdin=b"x ~ Normal(0, 1)", code=code
     )
-    assert done.returncode == 1, done.stderr
+    assert done.returncode == 3, done.stderr
     assert b"error[P0704]" in done.stderr
     assert b"Traceback" not in done.stderr
 
