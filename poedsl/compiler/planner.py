@@ -54,8 +54,8 @@ def rechoose(spec: PlanSpec, given: dict[str, Term]) -> PlanSpec:
     """The plan with options overridden; those that the compiler chose are chosen anew."""
     kept = {o.name: o.value for o in spec.options if not o.reason}
     chosen = choose(spec, {**kept, **given})
-    scaled, _ = _exponents(replace(chosen, notes=()), spec.variables, {})
-    return replace(scaled, notes=tuple(dict.fromkeys((*spec.notes, *scaled.notes))))
+    noted, _ = _exponents(chosen, spec.variables, {})
+    return noted
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +65,6 @@ class _Facts:
     closed: bool
     rewarded: bool
     pictures: bool
-    exponent_sum: float | None
 
     @classmethod
     def of(cls, spec: PlanSpec) -> _Facts:
@@ -74,7 +73,6 @@ class _Facts:
             closed=all(f.kind == "gaussian" for f in anchors),
             rewarded=any(f.kind == "reward" for f in spec.factors),
             pictures=any(v.type.name in PICTURES for v in spec.variables),
-            exponent_sum=_sum(anchors),
         )
 
 
@@ -334,28 +332,17 @@ def _whole(term: Term) -> int:
 def _exponents(
     spec: PlanSpec, variables: tuple[VariableSpec, ...], spans: dict[str, Span]
 ) -> tuple[PlanSpec, list[Diagnostic]]:
-    """Normalise the exponents where that is asked for; note their sum where it is not one."""
+    """Note where exponents do not sum to one; where that was asked for, the run scales them."""
     notes: list[Diagnostic] = []
-    text: list[str] = list(spec.notes)
-    factors = list(spec.factors)
+    text: list[str] = []
+    scaled = spec.option("normalize") == Const(True)
     for variable in variables:
-        anchors = [f for f in factors if f.kind in GENERATIVE and variable.name in f.variables]
+        anchors = [f for f in spec.factors if f.kind in GENERATIVE and variable.name in f.variables]
         total = _sum(anchors)
         if total is None or total <= 0 or abs(total - 1) < 1e-9:
             continue
-        if spec.option("normalize") == Const(True):
-            factors = [_scaled(f, total) if f in anchors else f for f in factors]
-            text.append(
-                f"the exponents over {variable.name} summed to {total:g} and are scaled to one"
-            )
-            continue
         message = f"the exponents over `{variable.name}` sum to {total:g}"
-        text.append(message.replace("`", ""))
-        notes.append(Diagnostic("P0802", message, spans.get(anchors[-1].name, NOWHERE), "note"))
-    return replace(spec, factors=tuple(factors), notes=tuple(text)), notes
-
-
-def _scaled(factor: FactorSpec, total: float) -> FactorSpec:
-    value = factor.exponent.value if isinstance(factor.exponent, Const) else None
-    assert isinstance(value, (int, float))
-    return replace(factor, exponent=Const(value / total))
+        text.append(message.replace("`", "") + (" and are scaled to one" if scaled else ""))
+        if not scaled:
+            notes.append(Diagnostic("P0802", message, spans.get(anchors[-1].name, NOWHERE), "note"))
+    return replace(spec, notes=tuple(text)), notes

@@ -258,7 +258,7 @@ class Annealer:
             torch.isnan(p.log_weights) | (p.log_weights == math.inf) | ~torch.isfinite(p.x).all(-1)
         )
         if bool(lost.any()):
-            self.warnings.append(self.blame(lost, stage))
+            self.blame(lost, stage)
             at = None if p.at is None else p.at.where(~lost, p.at.zeros())
             self.particles = replace(
                 p,
@@ -273,12 +273,13 @@ class Annealer:
             self.outcome = Outcome.NOT_FINITE if bool(lost.all()) else Outcome.NO_WEIGHT
         return alive
 
-    def blame(self, lost: Bool[Tensor, " L"], stage: Stage) -> str:
-        count = f"{int(lost.sum())}/{len(lost)} particles at stage {stage.t}"
-        for name, place, bad in self.target.faults(self.particles.x[lost], stage):
-            if bad:
-                return f"{name} at {place} is not finite for {count}"
-        return f"the weights are not finite for {count}"
+    def blame(self, lost: Bool[Tensor, " L"], stage: Stage) -> None:
+        """Warn once of each factor that is not finite, at the first stage where it is not."""
+        count = f"not finite for {int(lost.sum())}/{len(lost)} particles at stage {stage.t}"
+        faults = self.target.faults(self.particles.x[lost], stage)
+        guilty = next((f"{name} at {place}" for name, place, bad in faults if bad), "a weight")
+        if not any(w.startswith(f"{guilty} is") for w in self.warnings):
+            self.warnings.append(f"{guilty} is {count}")
 
     def effective_sizes(self) -> Float[Tensor, " S"]:
         """Effective sample size of each swarm."""
