@@ -99,7 +99,7 @@ class Plan:
         plan = (self.with_options(**options) if options else self).bound()
         if not progress:
             return run(plan.spec, seed, device, microbatch)
-        from poedsl.cli.progress import Progress
+        from poedsl.runtime.progress import Progress
 
         with Progress() as shown:
             return run(plan.spec, seed, device, microbatch, shown)

@@ -125,8 +125,8 @@ def run(
 
 
 def _run(made: Any, seed: int, device: str, microbatch: int | None, out: Path | None) -> int:
-    from poedsl.cli.progress import Progress
     from poedsl.runtime.output import OutputFolder
+    from poedsl.runtime.progress import Progress
     from poedsl.runtime.report import summary
     from poedsl.runtime.run import run as run_plan
 
