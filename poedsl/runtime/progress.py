@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 from types import TracebackType
-from typing import Self
 
 from poedsl.runtime.records import StageRecord
 
@@ -30,7 +29,7 @@ class Progress:
         )
         self.task = self.bar.add_task("", total=None, facts="")
 
-    def __enter__(self) -> Self:
+    def __enter__(self) -> Progress:
         self.bar.start()
         return self
 
