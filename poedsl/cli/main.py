@@ -148,13 +148,14 @@ def _run(made: Any, seed: int, device: str, microbatch: int | None, out: Path | 
         kept = "" if out is None else f"; the log of its stages is in {out / 'log.jsonl'}"
         typer.echo(f"poe: interrupted after {done} stages{kept}", err=True)
         return INTERRUPTED
+    notes = [] if folder is None else folder.finish(result)
     for name, value in summary(result):
         typer.echo(f"{name:<13} {value}")
     for warning in result.warnings:
         typer.echo(f"warning: {warning}", err=True)
+    for note in notes:
+        typer.echo(f"note: {note}", err=True)
     if folder is not None:
-        for note in folder.finish(result):
-            typer.echo(f"note: {note}", err=True)
         typer.echo(f"{'written to':<13} {out}")
     return 0 if result.outcome.ok else FAILED
 
