@@ -88,7 +88,7 @@ class Plan:
             seed: of all random numbers; the same seed gives the same particles.
             device: ``cpu``, ``cuda``, ``cuda:1``, ``mps``.
             microbatch: particles evaluated at once; None for all.
-            progress: show a line of progress on standard error.
+            progress: show a line of progress on standard error, where that is a terminal.
             options: options of ``sample``, which override the program's.
 
         Raises:

@@ -36,7 +36,6 @@ class Options:
     correct: Literal["none", "fkc", "ais"]
     clip: float | None
     resample: Rule | None
-    keep: Literal["best", "all", "weighted"]
 
     @classmethod
     def of(cls, plan: PlanSpec) -> Options:
@@ -57,7 +56,6 @@ class Options:
             correct=correct["form"],
             clip=None if correct.get("clip") is None else float(correct["clip"]),
             resample=None if resample["form"] == "none" else _rule(when),
-            keep=_form(plan.option("keep"))["form"],
         )
 
 

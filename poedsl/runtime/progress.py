@@ -11,7 +11,7 @@ from poedsl.runtime.records import StageRecord
 class Progress:
     """A line on standard error, redrawn at every stage, where that is a terminal."""
 
-    def __init__(self, *, force: bool = False) -> None:
+    def __init__(self) -> None:
         from rich.console import Console
         from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
         from rich.progress import Progress as Bar
@@ -25,7 +25,7 @@ class Progress:
             TimeRemainingColumn(),
             console=console,
             transient=True,
-            disable=not (force or console.is_terminal),
+            disable=not console.is_terminal,
         )
         self.task = self.bar.add_task("", total=None, facts="")
 
