@@ -10,7 +10,8 @@ from typing import Any, Literal, get_args
 
 from poedsl.compiler import terms
 from poedsl.compiler.terms import Apply, Const, Term
-from poedsl.grammar.types import RANKS, Type
+from poedsl.experts.signatures import Signature, signature_from_json, signature_to_json
+from poedsl.grammar.types import RANKS, RECORDS, Type, type_from_json, type_to_json
 
 SCHEMA = "poedsl-plan/1"
 
@@ -49,9 +50,30 @@ class InputSpec:
 
 
 @dataclass(frozen=True, slots=True)
-class VariableSpec:
+class UseSpec:
+    """An expert, reward or source of the program's own: where it stands, and what it takes."""
+
+    name: str
+    place: str
+    signature: Signature
+
+
+@dataclass(frozen=True, slots=True)
+class LetSpec:
+    """A constant of the program that depends on its inputs, evaluated once a run."""
+
     name: str
     type: Type
+    term: Term
+
+
+@dataclass(frozen=True, slots=True)
+class VariableSpec:
+    """What is sampled; ``space`` names the latent space it is sampled in, empty for its own."""
+
+    name: str
+    type: Type
+    space: str = ""
 
 
 ONE = Const(1)
@@ -59,7 +81,16 @@ ONE = Const(1)
 
 @dataclass(frozen=True, slots=True)
 class FactorSpec:
-    """One named site: ``term`` to the power ``exponent`` in the target of its variables."""
+    """One named site: ``term`` to the power ``exponent`` in the target of its variables.
+
+    Attributes:
+        variables: the statement's own first, then the others that the factor speaks of.
+        part: the part of its variable that it sees, ``x[...]``; None for the whole.
+        given: the variable on whose parents it is conditioned (Zhang et al., Eq. 6); empty: none.
+        mask: whether the exponent varies over the components, so that there is no density.
+        loops: names and what they run over, outermost first, where that is known only when the
+            inputs are: one site for each element.
+    """
 
     name: str
     kind: Kind
@@ -67,6 +98,10 @@ class FactorSpec:
     term: Term
     exponent: Term = ONE
     place: str = ""
+    part: Term | None = None
+    given: str = ""
+    mask: bool = False
+    loops: tuple[tuple[str, Term], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +125,8 @@ class PlanSpec:
         options: every option of ``sample``, given or chosen, with the reason.
         bindings: values of inputs, as constants or arrays.
         notes: what a reader should know (sums of exponents, where an input came from).
+        lets: constants that depend on inputs, in an order in which they can be evaluated.
+        uses: what the program brings along, by name.
     """
 
     program: str
@@ -99,6 +136,8 @@ class PlanSpec:
     options: tuple[OptionSpec, ...]
     bindings: tuple[tuple[str, terms.Value | Array], ...] = ()
     notes: tuple[str, ...] = ()
+    lets: tuple[LetSpec, ...] = ()
+    uses: tuple[UseSpec, ...] = ()
 
     def option(self, name: str) -> Term:
         return next(o.value for o in self.options if o.name == name)
@@ -146,7 +185,18 @@ class PlanSpec:
                 for i in self.inputs
             ],
             "bindings": {name: _value_to_json(value) for name, value in self.bindings},
-            "variables": [{"name": v.name, "type": type_to_json(v.type)} for v in self.variables],
+            "uses": [
+                {"name": u.name, "place": u.place, "signature": signature_to_json(u.signature)}
+                for u in self.uses
+            ],
+            "lets": [
+                {"name": c.name, "type": type_to_json(c.type), "term": terms.to_json(c.term)}
+                for c in self.lets
+            ],
+            "variables": [
+                {"name": v.name, "type": type_to_json(v.type), "space": v.space}
+                for v in self.variables
+            ],
             "factors": [
                 {
                     "name": f.name,
@@ -155,6 +205,10 @@ class PlanSpec:
                     "term": terms.to_json(f.term),
                     "exponent": terms.to_json(f.exponent),
                     "place": f.place,
+                    "part": None if f.part is None else terms.to_json(f.part),
+                    "given": f.given,
+                    "mask": f.mask,
+                    "loops": [{"name": n, "over": terms.to_json(t)} for n, t in f.loops],
                 }
                 for f in self.factors
             ],
@@ -196,7 +250,10 @@ def _from_data(data: dict[str, Any]) -> PlanSpec:
     for kinds, given in (
         (get_args(Origin), [i["origin"] for i in data["inputs"]]),
         (get_args(Kind), [f["kind"] for f in data["factors"]]),
-        (RANKS, [v["type"]["name"] for v in (*data["inputs"], *data["variables"])]),
+        (
+            (*RANKS, *RECORDS),
+            [v["type"]["name"] for v in (*data["inputs"], *data["lets"], *data["variables"])],
+        ),
     ):
         if unknown := sorted(set(given) - set(kinds)):
             raise ValueError(f"{unknown[0]!r} is not one of {', '.join(kinds)}")
@@ -213,7 +270,8 @@ def _from_data(data: dict[str, Any]) -> PlanSpec:
             for i in data["inputs"]
         ),
         variables=tuple(
-            VariableSpec(v["name"], type_from_json(v["type"])) for v in data["variables"]
+            VariableSpec(v["name"], type_from_json(v["type"]), v["space"])
+            for v in data["variables"]
         ),
         factors=tuple(
             FactorSpec(
@@ -223,6 +281,10 @@ def _from_data(data: dict[str, Any]) -> PlanSpec:
                 terms.from_json(f["term"]),
                 terms.from_json(f["exponent"]),
                 f["place"],
+                None if f["part"] is None else terms.from_json(f["part"]),
+                f["given"],
+                f["mask"],
+                tuple((one["name"], terms.from_json(one["over"])) for one in f["loops"]),
             )
             for f in data["factors"]
         ),
@@ -231,15 +293,15 @@ def _from_data(data: dict[str, Any]) -> PlanSpec:
         ),
         bindings=tuple((name, _value_from_json(v)) for name, v in data["bindings"].items()),
         notes=tuple(data["notes"]),
+        lets=tuple(
+            LetSpec(c["name"], type_from_json(c["type"]), terms.from_json(c["term"]))
+            for c in data["lets"]
+        ),
+        uses=tuple(
+            UseSpec(u["name"], u["place"], signature_from_json(u["signature"]))
+            for u in data["uses"]
+        ),
     )
-
-
-def type_to_json(type_: Type) -> dict[str, Any]:
-    return {"name": type_.name, "sizes": list(type_.sizes)}
-
-
-def type_from_json(data: dict[str, Any]) -> Type:
-    return Type(data["name"], tuple(data["sizes"]))
 
 
 def _value_to_json(value: terms.Value | Array) -> Any:

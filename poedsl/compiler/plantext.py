@@ -14,12 +14,15 @@ from poedsl.compiler.plan import (
     FactorSpec,
     InputSpec,
     Kind,
+    LetSpec,
     OptionSpec,
     Origin,
     PlanSpec,
+    UseSpec,
     VariableSpec,
 )
 from poedsl.compiler.terms import Const, Term
+from poedsl.experts.signatures import signature_from_json, signature_to_json
 from poedsl.grammar.parser import parse_expression
 from poedsl.grammar.printer import print_expr
 from poedsl.grammar.source import Source
@@ -45,13 +48,17 @@ def _lines(plan: PlanSpec) -> Iterator[str]:
         yield f"input {i.name} : {_type(i.type)}{default}  {i.origin} at {_text(i.place)}"
     for name, value in plan.bindings:
         yield f"bind {name} = {_bound(value)}"
+    for u in plan.uses:
+        signature = json.dumps(signature_to_json(u.signature), ensure_ascii=False)
+        yield f"use {u.name} from {_text(u.place)} = {signature}"
+    for c in plan.lets:
+        yield f"let {c.name} : {_type(c.type)} = {print_term(c.term)}"
     for v in plan.variables:
-        yield f"variable {v.name} : {_type(v.type)}"
+        space = f" in {_text(v.space)}" if v.space else ""
+        yield f"variable {v.name} : {_type(v.type)}{space}"
     yield ""
     for f in plan.factors:
-        yield f"factor {f.name} : {f.kind} over {', '.join(f.variables)} at {_text(f.place)}"
-        yield f"    {print_term(f.term)}"
-        yield f"    ^ {print_term(f.exponent)}"
+        yield from _factor(f)
     yield ""
     for o in plan.options:
         reason = f"  because {_text(o.reason)}" if o.reason else ""
@@ -59,6 +66,18 @@ def _lines(plan: PlanSpec) -> Iterator[str]:
     for note in plan.notes:
         yield f"note {_text(note)}"
     yield f"# {plan.nfe} evaluations of all experts for each particle, (K + 1)(T - 1); {plan.hash}"
+
+
+def _factor(f: FactorSpec) -> Iterator[str]:
+    yield f"factor {f.name} : {f.kind} over {', '.join(f.variables)} at {_text(f.place)}"
+    for name, over in f.loops:
+        yield f"    for {name} in {print_term(over)}"
+    if f.part is not None:
+        yield f"    on {print_term(f.part)}"
+    if f.given:
+        yield f"    given {f.given}"
+    yield f"    {print_term(f.term)}"
+    yield f"    ^ {'mask ' if f.mask else ''}{print_term(f.exponent)}"
 
 
 def _text(value: str) -> str:
@@ -88,7 +107,10 @@ _INPUT = re.compile(
 )
 _BIND = re.compile(r"bind (?P<name>\w+) = (?P<value>.*)")
 _ARRAY = re.compile(r'array (?P<dtype>\S+) \[(?P<shape>[\d, ]*)\] "(?P<data>[^"]*)"')
-_VARIABLE = re.compile(rf"variable (?P<name>\w+) : {_TYPE}")
+_USE = re.compile(rf"use (?P<name>\w+) from (?P<place>{_STRING}) = (?P<signature>.*)")
+_LET = re.compile(rf"let (?P<name>\w+) : {_TYPE} = (?P<term>.*)")
+_VARIABLE = re.compile(rf"variable (?P<name>\w+) : {_TYPE}(?: in (?P<space>{_STRING}))?")
+_LOOP = re.compile(r"    for (?P<name>\w+) in (?P<over>.*)")
 _FACTOR = re.compile(
     rf"factor (?P<name>\w+) : (?P<kind>{_KIND}) over (?P<over>[\w, ]+) at (?P<place>{_STRING})"
 )
@@ -110,6 +132,8 @@ def parse_plan(text: str) -> PlanSpec:
     factors: list[FactorSpec] = []
     options: list[OptionSpec] = []
     notes: list[str] = []
+    lets: list[LetSpec] = []
+    uses: list[UseSpec] = []
     rest = iter(lines[1:])
     for line in rest:
         if m := _INPUT.fullmatch(line):
@@ -118,14 +142,16 @@ def parse_plan(text: str) -> PlanSpec:
             inputs.append(InputSpec(m["name"], _read_type(m["type"]), default, origin, place))
         elif m := _BIND.fullmatch(line):
             bindings.append((m["name"], _read_bound(m["value"])))
+        elif m := _USE.fullmatch(line):
+            signature = signature_from_json(json.loads(m["signature"]))
+            uses.append(UseSpec(m["name"], json.loads(m["place"]), signature))
+        elif m := _LET.fullmatch(line):
+            lets.append(LetSpec(m["name"], _read_type(m["type"]), _term(m["term"])))
         elif m := _VARIABLE.fullmatch(line):
-            variables.append(VariableSpec(m["name"], _read_type(m["type"])))
+            space = json.loads(m["space"]) if m["space"] else ""
+            variables.append(VariableSpec(m["name"], _read_type(m["type"]), space))
         elif m := _FACTOR.fullmatch(line):
-            term = _term(next(rest, "").strip())
-            exponent = _term(next(rest, "").strip().removeprefix("^ "))
-            over = tuple(m["over"].split(", "))
-            kind, place = cast(Kind, m["kind"]), json.loads(m["place"])
-            factors.append(FactorSpec(m["name"], kind, over, term, exponent, place))
+            factors.append(_read_factor(m, rest))
         elif m := _OPTION.fullmatch(line):
             reason = json.loads(m["reason"]) if m["reason"] else ""
             options.append(OptionSpec(m["name"], _term(m["value"]), reason))
@@ -142,6 +168,35 @@ def parse_plan(text: str) -> PlanSpec:
         tuple(options),
         tuple(bindings),
         tuple(notes),
+        tuple(lets),
+        tuple(uses),
+    )
+
+
+def _read_factor(head: re.Match[str], rest: Iterator[str]) -> FactorSpec:
+    line, part, given = next(rest, ""), None, ""
+    loops: list[tuple[str, Term]] = []
+    while m := _LOOP.fullmatch(line):
+        loops.append((m["name"], _term(m["over"])))
+        line = next(rest, "")
+    if line.startswith("    on "):
+        part = _term(line.removeprefix("    on "))
+        line = next(rest, "")
+    if line.startswith("    given "):
+        given = line.removeprefix("    given ")
+        line = next(rest, "")
+    exponent = next(rest, "").strip().removeprefix("^ ")
+    return FactorSpec(
+        head["name"],
+        cast(Kind, head["kind"]),
+        tuple(head["over"].split(", ")),
+        _term(line.strip()),
+        _term(exponent.removeprefix("mask ")),
+        json.loads(head["place"]),
+        part,
+        given,
+        exponent.startswith("mask "),
+        tuple(loops),
     )
 
 

@@ -32,8 +32,9 @@ class Ref:
 class Apply:
     """An operator, a function, an expert or a reward on its arguments.
 
-    Operators go by their sign, ``neg`` and ``not``; ``list``, ``index``, ``slice`` and ``mixture``
-    (weights and densities in turn) are the constructs.
+    Operators go by their sign, ``neg`` and ``not``; ``list``, ``index``, ``slice``, ``attribute``
+    (a value and its attribute's name) and ``mixture`` (weights and densities in turn) are the
+    constructs.
     """
 
     function: str
@@ -79,6 +80,8 @@ def to_tree(term: Term) -> tree.Expr:
         case Apply("index", args):
             items = tuple(_slice(a) if _is_slice(a) else to_tree(a) for a in args[1:])
             return tree.Index(value=to_tree(args[0]), items=items)
+        case Apply("attribute", (inner, Const(str(name)))):
+            return tree.Attribute(value=to_tree(inner), name=name)
         case Apply("mixture", args):
             pairs = zip(args[::2], args[1::2], strict=True)
             parts = tuple(tree.Argument(value=to_tree(d), weight=to_tree(w)) for w, d in pairs)
@@ -145,6 +148,8 @@ def from_tree(expr: tree.Expr) -> Term:
                 for i in items
             )
             return Apply("index", (from_tree(inner), *parts))
+        case tree.Attribute(value=inner, name=name):
+            return Apply("attribute", (from_tree(inner), Const(name)))
         case tree.Call(function=function, arguments=arguments):
             args: list[Term] = []
             for a in arguments:

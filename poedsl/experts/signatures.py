@@ -6,12 +6,12 @@ Checking, planning, ``poe experts`` and the documentation all read it.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal, get_args
 
-from poedsl.grammar.types import INT, REAL, TEXT, Type, open_type
+from poedsl.grammar.types import INT, REAL, TEXT, Type, open_type, type_from_json, type_to_json
 
 Role = Literal["location", "positive", "number", "matrix", "condition", "label", "prompt"]
-Family = Literal["density", "flow", "reward", "tokens"]
+Family = Literal["density", "flow", "reward", "tokens", "source"]
 Capability = Literal["log_prob", "noised", "score", "sample", "extend", "reward", "gradient"]
 
 
@@ -33,6 +33,7 @@ class Parameter:
         default: what it is when left out.
         alternative: parameters of one group exclude each other, and one of them is needed.
         classes: for labels, how many there are; 0 where that is not known.
+        aligned: whether its last two sizes are the height and width of what the expert is over.
     """
 
     name: str
@@ -42,6 +43,7 @@ class Parameter:
     summary: str = ""
     alternative: str = ""
     classes: int = 0
+    aligned: bool = False
 
     def no_label(self, value: object) -> str:
         """What keeps a value from being one of the classes; empty where nothing does."""
@@ -64,8 +66,22 @@ def _show(value: Default) -> str:
 
 
 @dataclass(frozen=True, slots=True)
+class Returned:
+    """What a source returns: under an attribute, or as a whole where the name is empty.
+
+    Attributes:
+        sizes: numbers, None where open, or the argument that says: ``frames``, ``size.0`` for the
+            first element of ``size``.
+    """
+
+    name: str
+    type: str
+    sizes: tuple[int | str | None, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Signature:
-    """An expert, a reward or a density as the compiler knows it.
+    """An expert, a reward, a density or a source of inputs as the compiler knows it.
 
     Attributes:
         domain: the type of what it judges; open sizes are the variable's; None: any tensor of
@@ -73,7 +89,9 @@ class Signature:
             milliseconds of one evaluation of one particle on the hardware it is meant for, to an
             order of magnitude.
         implementation: ``module:class`` that runs it, loaded when a run needs it; empty where this
-            release knows the signature alone.
+            release knows the signature alone; ``code:PLACE`` for Python that a program brings.
+        space: the latent space its noised marginals live in; empty for the variable's own.
+        returns: for sources, what they return.
         requires: the extra that must be installed to run it.
     """
 
@@ -89,9 +107,19 @@ class Signature:
     implementation: str = ""
     requires: str = ""
     model: str = ""
+    space: str = ""
+    returns: tuple[Returned, ...] = ()
+
+    @property
+    def is_code(self) -> bool:
+        """Whether it is Python that a program names, and that runs only with leave."""
+        return self.implementation.startswith("code:")
 
     def __str__(self) -> str:
         takes = ", ".join(str(p) for p in self.parameters)
+        if self.family == "source":
+            gives = ", ".join(f".{r.name}: {r.type}" if r.name else r.type for r in self.returns)
+            return f"{self.name}({takes}) -> {gives}"
         if self.family == "reward":
             return f"{self.name}({takes}) judges {self.domain or 'numbers'}"
         return f"{self.name}({takes}) -> {self.domain or 'numbers'}"
@@ -277,3 +305,74 @@ _REWARDS = (
 )
 
 SIGNATURES: dict[str, Signature] = {s.name: s for s in (*_DENSITIES, *_FLOWS, *_REWARDS)}
+
+
+def signature_to_json(signature: Signature) -> dict[str, Any]:
+    """A signature as plain data, for plans that bring their own."""
+    s = signature
+    return {
+        "name": s.name,
+        "family": s.family,
+        "summary": s.summary,
+        "parameters": [_parameter_to_json(p) for p in s.parameters],
+        "domain": None if s.domain is None else type_to_json(s.domain),
+        "event_rank": s.event_rank,
+        "capabilities": sorted(s.capabilities),
+        "cost": s.cost,
+        "citation": s.citation,
+        "implementation": s.implementation,
+        "requires": s.requires,
+        "model": s.model,
+        "space": s.space,
+        "returns": [{"name": r.name, "type": r.type, "sizes": list(r.sizes)} for r in s.returns],
+    }
+
+
+def signature_from_json(data: dict[str, Any]) -> Signature:
+    """The inverse of `signature_to_json`.
+
+    Raises:
+        KeyError, TypeError, ValueError: the data are no signature.
+    """
+    known = {"family": get_args(Family), "capabilities": get_args(Capability)}
+    given = {"family": [data["family"]], "capabilities": data["capabilities"]}
+    for key, values in given.items():
+        if unknown := sorted(set(values) - set(known[key])):
+            raise ValueError(f"{unknown[0]!r} is not one of {', '.join(known[key])}")
+    plain = {k: data[k] for k in ("name", "family", "summary", "event_rank", "cost", "citation")}
+    more = {k: data[k] for k in ("implementation", "requires", "model", "space")}
+    return Signature(
+        **plain,
+        **more,
+        parameters=tuple(map(_parameter_from_json, data["parameters"])),
+        domain=None if data["domain"] is None else type_from_json(data["domain"]),
+        capabilities=frozenset(data["capabilities"]),
+        returns=tuple(Returned(r["name"], r["type"], tuple(r["sizes"])) for r in data["returns"]),
+    )
+
+
+def _parameter_to_json(p: Parameter) -> dict[str, Any]:
+    default = {} if isinstance(p.default, Required) else {"default": p.default}
+    return {
+        "name": p.name,
+        "type": None if p.type is None else type_to_json(p.type),
+        "role": p.role,
+        **default,
+        "summary": p.summary,
+        "alternative": p.alternative,
+        "classes": p.classes,
+        "aligned": p.aligned,
+    }
+
+
+def _parameter_from_json(data: dict[str, Any]) -> Parameter:
+    return Parameter(
+        data["name"],
+        None if data["type"] is None else type_from_json(data["type"]),
+        data["role"],
+        data.get("default", REQUIRED),
+        data["summary"],
+        data["alternative"],
+        data["classes"],
+        data["aligned"],
+    )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 Sizes = tuple[int | None, ...]
 
@@ -24,6 +25,8 @@ RANKS: dict[str, int | None] = {
 }
 #: Types whose values are numbers, so that arithmetic applies to them.
 NUMERIC = frozenset({"Real", "Int", "Bool", "Image", "Depth", "Mask", "Video"})
+#: Types that no program writes: a part of a layout, and what a source returns.
+RECORDS = frozenset({"Part", "Record"})
 #: Types a variable may have and a particle may hold as a tensor of reals.
 CONTINUOUS = frozenset({"Real", "Image", "Video"})
 
@@ -97,3 +100,12 @@ def broadcast(a: Sizes, b: Sizes) -> Sizes | None:
         else:
             return None
     return tuple(reversed(out))
+
+
+def type_to_json(type_: Type) -> dict[str, Any]:
+    return {"name": type_.name, "sizes": list(type_.sizes)}
+
+
+def type_from_json(data: dict[str, Any]) -> Type:
+    """The inverse of `type_to_json`; raises KeyError or TypeError on anything else."""
+    return Type(data["name"], tuple(data["sizes"]))

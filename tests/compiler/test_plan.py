@@ -21,7 +21,7 @@ from poedsl.compiler.plantext import parse_plan, print_plan
 from poedsl.compiler.terms import Apply, Const, Ref, Term
 from poedsl.compiler.terms import from_json as term_from_json
 from poedsl.compiler.terms import to_json as term_to_json
-from poedsl.grammar.types import RANKS, Type
+from poedsl.grammar.types import RANKS, RECORDS, Type
 from tests.compiler.programs import FILES, ROOT, every_plan
 
 PLANS = every_plan()
@@ -66,7 +66,7 @@ def test_bound_plans_are_of_the_schema_and_read_back() -> None:
 
 def test_schema_is_a_schema_and_names_every_type() -> None:
     Draft202012Validator.check_schema(SCHEMA)
-    assert set(SCHEMA["$defs"]["type"]["properties"]["name"]["enum"]) == set(RANKS)
+    assert set(SCHEMA["$defs"]["type"]["properties"]["name"]["enum"]) == {*RANKS, *RECORDS}
 
 
 def test_another_process_makes_and_reads_the_same_plans(tmp_path: Path) -> None:
