@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +15,7 @@ from poedsl.compiler.plan import PlanSpec
 from poedsl.compiler.planner import rechoose, refuse
 from poedsl.compiler.plantext import print_plan
 from poedsl.compiler.terms import Term
+from poedsl.experts.signatures import Signature
 from poedsl.grammar.diagnostics import Diagnostic, Fix, PoeError
 from poedsl.grammar.parser import parse_expression
 from poedsl.grammar.source import Source
@@ -29,13 +31,15 @@ class Plan:
 
     Attributes:
         spec: the plan as data.
-        base: the folder that file names in the program's defaults are relative to.
+        base: the folder that file names in the program, and its ``use``, are relative to.
         diagnostics: warnings and notes of the compilation.
+        allow_code: whether Python that the program names may run.
     """
 
     spec: PlanSpec
     base: Path = field(default=Path(), compare=False)
     diagnostics: tuple[Diagnostic, ...] = field(default=(), compare=False)
+    allow_code: bool = field(default=False, compare=False)
 
     def __str__(self) -> str:
         return print_plan(self.spec)
@@ -80,6 +84,7 @@ class Plan:
         device: str = "cpu",
         microbatch: int | None = None,
         progress: bool = False,
+        allow_code: bool | None = None,
         **options: Any,
     ) -> Result:
         """Run the plan to its end.
@@ -89,23 +94,31 @@ class Plan:
             device: ``cpu``, ``cuda``, ``cuda:1``, ``mps``.
             microbatch: particles evaluated at once; None for all.
             progress: show a line of progress on standard error, where that is a terminal.
+            allow_code: whether Python that the program names may run; None: as compiled.
             options: options of ``sample``, which override the program's.
 
         Raises:
-            PoeError: an input is not bound, an option does not fit, a model or device is missing.
+            PoeError: an input is not bound, an option does not fit, a model or device is missing,
+                or the program names Python and that is not allowed.
         """
         from poedsl.runtime.run import run
 
         plan = (self.with_options(**options) if options else self).bound()
+        leave = self.allow_code if allow_code is None else allow_code
         if not progress:
-            return run(plan.spec, seed, device, microbatch)
+            return run(plan.spec, seed, device, microbatch, None, self.base, leave)
         from poedsl.runtime.progress import Progress
 
         with Progress() as shown:
-            return run(plan.spec, seed, device, microbatch, shown)
+            return run(plan.spec, seed, device, microbatch, shown, self.base, leave)
 
     def stream(
-        self, seed: int = 0, device: str = "cpu", microbatch: int | None = None, **options: Any
+        self,
+        seed: int = 0,
+        device: str = "cpu",
+        microbatch: int | None = None,
+        allow_code: bool | None = None,
+        **options: Any,
     ) -> Iterator[StageView]:
         """Run the plan, yielding every stage when it is done; the same particles as `run`.
 
@@ -115,7 +128,8 @@ class Plan:
         from poedsl.runtime.run import Run
 
         plan = (self.with_options(**options) if options else self).bound()
-        job = Run(plan.spec, seed, device, microbatch)
+        leave = self.allow_code if allow_code is None else allow_code
+        job = Run(plan.spec, seed, device, microbatch, self.base, leave)
         for record in job.stages():
             yield job.view(record)
 
@@ -124,23 +138,32 @@ class Plan:
         return self.spec.to_json()
 
     def _with(self, spec: PlanSpec) -> Plan:
-        return Plan(spec, self.base, self.diagnostics)
+        return replace(self, spec=spec)
 
 
-def compile(program: str | Path, *, strict: bool = False) -> Plan:
-    """Compile a program from its text or its file.
+def compile(program: str | Path, *, strict: bool = False, allow_code: bool = False) -> Plan:
+    """Compile a program from its text or its file. Runs no code that the program names.
+
+    Experts, rewards and sources that were decorated in this process are known by name.
 
     Args:
         program: a path, or a text: a string without line breaks that ends in ``.poe`` is a path.
         strict: refuse inputs that are not declared.
+        allow_code: whether runs of the plan may run Python that the program names.
 
     Raises:
         PoeError: with all diagnostics, where there are errors.
         OSError: the file cannot be read.
     """
     source, base = _source(program)
-    compiled = compile_source(source, strict=strict)
-    return plan_of(compiled, base)
+    compiled = compile_source(source, strict=strict, base=base, known=registered())
+    return replace(plan_of(compiled, base), allow_code=allow_code)
+
+
+def registered() -> dict[str, Signature]:
+    """The signatures that decorators have registered in this process."""
+    user = sys.modules.get("poedsl.experts.user")
+    return {} if user is None else dict(user.REGISTRY.signatures())
 
 
 def plan_of(compiled: Compiled, base: Path) -> Plan:

@@ -6,14 +6,18 @@ import io
 import json
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn, TypeVar
 
 import typer
 
 from poedsl.grammar.diagnostics import Diagnostic, PoeError, to_json
 from poedsl.grammar.source import Source
+
+if TYPE_CHECKING:
+    from poedsl.compiler.emit import View
 
 app = typer.Typer(
     name="poe",
@@ -39,6 +43,9 @@ PlanFile = Annotated[
     str, typer.Argument(help="A .poe file or a plan's .json; - is standard input.")
 ]
 Strict = Annotated[bool, typer.Option("--strict", help="Refuse inputs that are not declared.")]
+AllowCode = Annotated[
+    bool, typer.Option("--allow-code", help="Run Python that the program names with `use`.")
+]
 Diagnostics = Annotated[
     Form, typer.Option("--diagnostics", help="How errors and warnings are shown.")
 ]
@@ -69,23 +76,20 @@ def main(
 @app.command()
 def check(file: ProgramFile, strict: Strict = False, diagnostics: Diagnostics = Form.text) -> None:
     """Report everything that is wrong with a program, and list its inputs."""
+    from poedsl import texts
     from poedsl.compiler.compile import compile_source
 
-    source, _ = read_source(file)
+    source, base = read_source(file)
     if file.endswith(".json"):
         usage(f"{file} is not a program; `poe plan` and `poe run` take plans")
-    compiled = compile_source(source, strict=strict)
+    compiled = compile_source(source, strict=strict, base=base)
     show(compiled.diagnostics, source, diagnostics)
     if not compiled.ok:
         raise typer.Exit(ERRORS)
     if diagnostics is Form.text:
         assert compiled.plan is not None
-        for variable in compiled.plan.variables:
-            typer.echo(f"variable {variable.name} : {variable.type}")
-        for i in compiled.plan.inputs:
-            came = f"  ({i.origin} at {i.place})"
-            given = "" if i.default is None else f" = {_term(i.default)}"
-            typer.echo(f"input {i.name} : {i.type}{given}{came}")
+        for line in texts.declarations(compiled.plan.variables, compiled.plan.inputs):
+            typer.echo(line)
         typer.echo(f"{source.name}: ok")
 
 
@@ -95,12 +99,53 @@ def plan(
     set_: Set = [],  # noqa: B006
     sample: SampleOption = [],  # noqa: B006
     strict: Strict = False,
-    emit: Annotated[Form, typer.Option("--emit", help="How the plan is printed.")] = Form.text,
+    emit: Annotated[
+        str,
+        typer.Option(
+            "--emit",
+            help="text, json, dot or svg; or what a pass made of the program: tree, expanded, "
+            "resolved, checked or lowered, and tree.json and so on.",
+            metavar="VIEW",
+        ),
+    ] = "text",
     diagnostics: Diagnostics = Form.text,
 ) -> None:
     """Print the annealing plan of a program, with the reason for every choice."""
-    made = open_plan(file, set_, sample, strict, diagnostics)
-    typer.echo(made.to_json() if emit is Form.json else str(made), nl=False)
+    from poedsl.compiler.emit import emit_plan, read_view
+
+    try:
+        view = read_view(emit)
+    except ValueError as error:
+        usage(f"--emit: {error}")
+    if view.stage != "plan":
+        show_stage(file, view, set_, sample, strict, diagnostics)
+    else:
+        made = open_plan(file, set_, sample, strict, diagnostics)
+        typer.echo(emit_plan(made.spec, view.form), nl=False)
+
+
+def show_stage(
+    file: str, view: View, bindings: list[str], sample: list[str], strict: bool, form: Form
+) -> None:
+    """Print what a pass made of a program, even where a later one finds errors."""
+    from poedsl.api import read_options
+    from poedsl.compiler.compile import compile_source
+    from poedsl.compiler.emit import emit
+
+    source, base = read_source(file)
+    if is_plan(file, source):
+        usage(f"{file} is a plan: what came before it is not there to be shown")
+    if bindings:
+        usage(f"values are bound to a plan: --set does not go with --emit={view.stage}")
+    options = guarded(lambda: read_options(pairs(sample, "--sample")), form)
+    compiled = compile_source(source, strict=strict, options=options, base=base)
+    notable = tuple(d for d in compiled.diagnostics if d.severity != "note")
+    show(notable, source, form, err=True)
+    made = guarded(lambda: emit(compiled, view), form)
+    if made is not None:
+        typer.echo(made, nl=False)
+    if not compiled.ok:
+        raise typer.Exit(ERRORS)
 
 
 @app.command()
@@ -117,10 +162,12 @@ def run(
         Path | None, typer.Option(help="Folder for the particles, pictures and report.")
     ] = None,
     strict: Strict = False,
+    allow_code: AllowCode = False,
     diagnostics: Diagnostics = Form.text,
 ) -> None:
     """Run a program or a plan: print what came out, and keep it with --out."""
     made = guarded(lambda: open_plan(file, set_, sample, strict, diagnostics).bound(), diagnostics)
+    made = replace(made, allow_code=allow_code)
     sys.exit(guarded(lambda: _run(made, seed, device, microbatch, out), diagnostics, FAILED))
 
 
@@ -143,7 +190,8 @@ def _run(made: Any, seed: int, device: str, microbatch: int | None, out: Path | 
                 if folder is not None:
                     folder.stage(record)
 
-            result = run_plan(made.spec, seed, device, microbatch, observe)
+            leave = made.allow_code
+            result = run_plan(made.spec, seed, device, microbatch, observe, made.base, leave)
     except KeyboardInterrupt:
         kept = "" if out is None else f"; the log of its stages is in {out / 'log.jsonl'}"
         typer.echo(f"poe: interrupted after {done} stages{kept}", err=True)
@@ -174,42 +222,41 @@ def single_thread() -> None:
 def experts(
     name: Annotated[str | None, typer.Argument(help="An expert or reward.")] = None,
 ) -> None:
-    """List experts and rewards, or show what one takes."""
-    from poedsl.compiler.resolve import near
-    from poedsl.experts.signatures import SIGNATURES
+    """List experts, rewards, sources and functions, or show what one takes."""
+    from poedsl import texts
 
-    if name is None:
-        width = max(map(len, SIGNATURES))
-        for s in SIGNATURES.values():
-            runs = "" if s.implementation else "  (signature only)"
-            typer.echo(f"{s.name:<{width}}  {s.family:<8} {s.summary}{runs}")
-        return
-    if name not in SIGNATURES:
-        found = near(name, SIGNATURES)
-        hint = f"; there is one with a similar name: {found}" if found else ""
-        usage(f"there is no expert or reward named {name}{hint}")
-    s = SIGNATURES[name]
-    typer.echo(f"{s}\n\n{s.summary}\n")
-    for p in s.parameters:
-        typer.echo(f"  {p!s:<32} {p.summary}")
-    typer.echo(f"\nfamily        {s.family}\ncan           {', '.join(sorted(s.capabilities))}")
-    if s.cost:
-        typer.echo(f"cost          about {s.cost:g} ms an evaluation of one particle")
-    if s.citation:
-        typer.echo(f"source        {s.citation}")
-    if not s.implementation:
-        typer.echo("runs          not in this release")
+    try:
+        typer.echo(texts.experts() if name is None else texts.expert(name))
+    except LookupError as error:
+        usage(str(error))
 
 
 @app.command()
-def explain(code: Annotated[str, typer.Argument(help="A code such as P0404.")]) -> None:
+def explain(
+    code: Annotated[
+        str | None, typer.Argument(help="A code such as P0404; all by default.")
+    ] = None,
+) -> None:
     """Explain a diagnostic code, with a wrong and a right example."""
-    from poedsl.compiler.codes import CODES
+    from poedsl import texts
 
-    page = CODES.get(code.upper())
-    if page is None:
-        usage(f"there is no code {code}; codes run from {min(CODES)} to {max(CODES)}")
-    typer.echo(f"{code.upper()}: {page.title}\n\n{page.page.strip()}")
+    try:
+        typer.echo(texts.explanation(code))
+    except LookupError as error:
+        usage(str(error))
+
+
+@app.command()
+def repl(
+    file: Annotated[str | None, typer.Argument(help="A .poe file to begin with.")] = None,
+    allow_code: AllowCode = False,
+) -> None:
+    """Build a program statement by statement, and run it; lines of a pipe work too."""
+    from poedsl.cli.repl import converse
+
+    if file is not None and not Path(file).is_file():
+        usage(f"{file} is not a file")
+    converse(file, allow_code)
 
 
 # What the commands share.
@@ -229,6 +276,11 @@ def read_source(file: str) -> tuple[Source, Path]:
         usage(f"{file} cannot be read: {error.strerror}")
 
 
+def is_plan(file: str, source: Source) -> bool:
+    """Whether a file holds a plan's JSON, and not a program."""
+    return file.endswith(".json") or source.text.lstrip().startswith("{")
+
+
 def open_plan(file: str, bindings: list[str], sample: list[str], strict: bool, form: Form) -> Any:
     """The plan of a program or of a plan's JSON, with what the command line gives."""
     from poedsl.api import Plan, load, read_options
@@ -236,13 +288,13 @@ def open_plan(file: str, bindings: list[str], sample: list[str], strict: bool, f
 
     source, base = read_source(file)
     options = guarded(lambda: read_options(pairs(sample, "--sample")), form)
-    if file.endswith(".json") or source.text.lstrip().startswith("{"):
-        made = guarded(lambda: load(source.text), form)
+    if is_plan(file, source):
+        made = guarded(lambda: replace(load(source.text), base=base), form)
         if options:
             shown = {k: v for k, v in pairs(sample, "--sample").items()}
             made = guarded(lambda: made.with_options(**shown), form)
     else:
-        compiled = compile_source(source, strict=strict, options=options)
+        compiled = compile_source(source, strict=strict, options=options, base=base)
         notable = tuple(d for d in compiled.diagnostics if d.severity != "note")
         show(notable, source, form, err=True)
         if compiled.plan is None:
@@ -253,19 +305,11 @@ def open_plan(file: str, bindings: list[str], sample: list[str], strict: bool, f
 
 def values(made: Any, bindings: list[str]) -> dict[str, Any]:
     """Values of ``--set``: text for text, a path after ``@``, else JSON."""
+    from poedsl.texts import read_value
+
     types = {i.name: i.type.name for i in made.spec.inputs}
-    out: dict[str, Any] = {}
-    for name, text in pairs(bindings, "--set").items():
-        if text.startswith("@"):
-            out[name] = Path(text[1:])
-        elif types.get(name) == "Text":
-            out[name] = text
-        else:
-            try:
-                out[name] = json.loads(text)
-            except ValueError:
-                out[name] = text
-    return out
+    given = pairs(bindings, "--set").items()
+    return {name: read_value(text, types.get(name, "")) for name, text in given}
 
 
 def pairs(items: list[str], option: str) -> dict[str, str]:
@@ -301,12 +345,6 @@ def show(
         typer.echo(render_text(diagnostics, source, color=color), err=True)
 
 
-def _term(term: Any) -> str:
-    from poedsl.compiler.plantext import print_term
-
-    return print_term(term)
-
-
 def usage(message: str) -> NoReturn:
     typer.echo(f"poe: {message}", err=True)
     raise typer.Exit(USAGE)
@@ -321,20 +359,24 @@ def entry() -> None:
     except (KeyboardInterrupt, BrokenPipeError):
         sys.exit(INTERRUPTED)
     except Exception as error:
-        import os
+        sys.exit(last_resort(error))
 
-        from poedsl import __version__
 
-        if isinstance(error, MemoryError) or "alloc" in str(error):
-            print(f"poe: this takes more memory than there is: {error}", file=sys.stderr)
-            sys.exit(FAILED)
+def last_resort(error: Exception) -> int:
+    """Tell of an error that was not expected; the exit code that goes with it."""
+    import os
 
-        if os.environ.get("POE_TRACEBACK"):
-            raise
-        print(
-            f"poe: internal error: {type(error).__name__}: {error}\n"
-            f"this is a fault of poe {__version__}, not of your program; "
-            "POE_TRACEBACK=1 shows where, for a report",
-            file=sys.stderr,
-        )
-        sys.exit(INTERNAL)
+    from poedsl import __version__
+
+    if isinstance(error, MemoryError) or "alloc" in str(error):
+        print(f"poe: this takes more memory than there is: {error}", file=sys.stderr)
+        return FAILED
+    if os.environ.get("POE_TRACEBACK"):
+        raise error
+    print(
+        f"poe: internal error: {type(error).__name__}: {error}\n"
+        f"this is a fault of poe {__version__}, not of your program; "
+        "POE_TRACEBACK=1 shows where, for a report",
+        file=sys.stderr,
+    )
+    return INTERNAL

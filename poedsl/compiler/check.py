@@ -1,35 +1,53 @@
-"""Pass 2, types: every expression gets a type and a shape, constants fold, domains unify.
+"""Pass 3, types: every expression gets a type and a shape, constants fold, domains unify.
 
-The result holds terms instead of syntax: products of named calls with closed arguments.
+The result holds terms instead of syntax: products of named calls with closed arguments. Loops over
+what is known are unrolled; loops over inputs stay.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 
 from poedsl.compiler.check_options import OptionChecker
-from poedsl.compiler.check_products import Products, leaves, signature_of
-from poedsl.compiler.names import count, spoken, target_name
-from poedsl.compiler.plan import InputSpec, VariableSpec
-from poedsl.compiler.resolve import Resolved, near_fix
-from poedsl.compiler.terms import Const, Ref, Term
-from poedsl.compiler.typed import POISON, POISONED, Typed, describe, fits
+from poedsl.compiler.check_products import Part, Products, leaves
+from poedsl.compiler.names import count, near_fix, spoken, target_name
+from poedsl.compiler.plan import InputSpec, LetSpec, VariableSpec
+from poedsl.compiler.resolve import Resolved
+from poedsl.compiler.terms import Apply, Const, Ref, Term, names, weight
+from poedsl.compiler.typed import POISON, POISONED, Typed, describe, fits, typed_constant
 from poedsl.grammar import tree
 from poedsl.grammar.diagnostics import Diagnostic, Label
 from poedsl.grammar.source import Source, Span
-from poedsl.grammar.types import CONTINUOUS, RANKS, Sizes, Type, broadcast, open_type, unify
+from poedsl.grammar.types import RANKS, Sizes, Type, broadcast, open_type, unify
 
 #: Types bound from files; their defaults are paths.
 FROM_FILES = frozenset({"Image", "Depth", "Mask", "Video", "Layout", "File"})
+#: Types that a variable may have.
+SAMPLED = frozenset({"Real", "Image", "Video", "Tokens", "Category"})
+#: The most factors a program may unroll to, and the most nodes of one term.
+MOST_FACTORS, MOST_NODES = 10_000, 100_000
+
+Loops = tuple[tuple[str, Term], ...]
 
 
 @dataclass(frozen=True, slots=True)
 class CheckedFactor:
-    """One ``~`` statement: a product over a variable."""
+    """One ``~`` statement: a product over a variable, or a part of it.
+
+    Attributes:
+        part: ``x[...]`` as a term; None for the whole.
+        given: whether it is conditioned on the variable's parents, and where that is said.
+        loops: what it runs over that only inputs can say.
+    """
 
     variable: str
     product: Term
     span: Span
+    part: Term | None = None
+    given: Span | None = None
+    loops: Loops = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +62,7 @@ class Checked:
     """
 
     inputs: tuple[InputSpec, ...]
+    lets: tuple[LetSpec, ...]
     variables: tuple[VariableSpec, ...]
     factors: tuple[CheckedFactor, ...]
     options: dict[str, tuple[Term, Span]]
@@ -52,7 +71,7 @@ class Checked:
 
 
 def check(resolved: Resolved, source: Source) -> tuple[Checked, tuple[Diagnostic, ...]]:
-    checker = _Checker(source, resolved=resolved)
+    checker = _Checker(source, resolved=resolved, signatures=resolved.signatures)
     checked = checker.program(resolved.program.statements)
     return checked, tuple(checker.diagnostics)
 
@@ -60,8 +79,12 @@ def check(resolved: Resolved, source: Source) -> tuple[Checked, tuple[Diagnostic
 @dataclass(slots=True)
 class _Checker(Products):
     resolved: Resolved = field(kw_only=True)
-    inputs: list[InputSpec] = field(default_factory=list)
+    inputs: dict[str, InputSpec] = field(default_factory=dict)
+    lets: dict[str, LetSpec] = field(default_factory=dict)
     modelled: set[str] = field(default_factory=set)
+    spaces: dict[str, tuple[str, str, Span]] = field(default_factory=dict)
+    factors: list[CheckedFactor] = field(default_factory=list)
+    incomplete: set[str] = field(default_factory=set)
 
     def program(self, statements: tuple[tree.Statement, ...]) -> Checked:
         self.environment.update(dict.fromkeys(self.resolved.unread, POISONED))
@@ -69,26 +92,26 @@ class _Checker(Products):
         self.variables = frozenset(found)
         later = self.declarations(statements, set(found))
         self.domains(statements, found)
+        self.close_sizes(statements)
         for let in later:
             self.let(let)
-        factors: list[CheckedFactor] = []
-        incomplete = set(self.resolved.incomplete)
+        self.arguments_passed()
+        self.incomplete |= self.resolved.incomplete
         for statement in statements:
-            if isinstance(statement, tree.Factor):
-                name = target_name(statement.target).name
-                product = self.product(statement.product, name)
-                if product is None:
-                    incomplete.add(name)
-                else:
-                    factors.append(CheckedFactor(name, product, statement.span))
-        incomplete |= {v for v in found if not self.environment[v].ok}
+            self.statement(statement, ())
+        self.incomplete |= {v for v in found if not self.environment[v].ok}
+        self.incomplete |= self.unsampled(self.incomplete)
         return Checked(
-            inputs=tuple(self.inputs),
-            variables=tuple(VariableSpec(v, self.environment[v].type) for v in found),
-            factors=tuple(factors),
+            inputs=tuple(self.inputs.values()),
+            lets=tuple(self.lets.values()),
+            variables=tuple(
+                VariableSpec(v, self.environment[v].type, self.spaces.get(v, ("",))[0])
+                for v in found
+            ),
+            factors=tuple(self.factors),
             options=self.options(statements),
             places={v: self.places[v] for v in found},
-            incomplete=frozenset(incomplete | self.unsampled(incomplete)),
+            incomplete=frozenset(self.incomplete),
         )
 
     # Inputs, constants and declared domains, in the order of the text.
@@ -114,8 +137,21 @@ class _Checker(Products):
         return later
 
     def let(self, statement: tree.Let) -> None:
-        self.environment[statement.name.name] = self.value(statement.value)
-        self.places[statement.name.name] = statement.name.span
+        """A constant: its value where that is known, else a name that the run evaluates once."""
+        name, typed = statement.name.name, self.light(self.value(statement.value), statement)
+        symbolic = isinstance(typed.term, Apply) and typed.type.name != "Region"
+        if symbolic and not names(typed.term) & self.variables:
+            self.lets[name] = LetSpec(name, typed.type, typed.term)
+            typed = replace(typed, term=Ref(name))
+        self.environment[name] = typed
+        self.places[name] = statement.name.span
+
+    def light(self, typed: Typed, statement: tree.Let) -> Typed:
+        """The value, unless the constants it is written out from make it too large."""
+        if not typed.ok or weight(typed.term) <= MOST_NODES:
+            return typed
+        message = f"`{statement.name.name}` unfolds to more than {MOST_NODES:,} operations"
+        return self.error("P0506", message, statement.value.span)
 
     def input(self, statement: tree.Input) -> None:
         name = statement.name.name
@@ -126,7 +162,7 @@ class _Checker(Products):
         self.places[name] = statement.span
         line, column = self.source.location(statement.span.start)
         place = f"{self.source.name}:{line}:{column}"
-        self.inputs.append(InputSpec(name, type_, default, origin, place))
+        self.inputs[name] = InputSpec(name, type_, default, origin, place)
 
     def default(self, expr: tree.Expr, type_: Type) -> Term | None:
         typed = self.value(expr)
@@ -159,7 +195,7 @@ class _Checker(Products):
         rank = RANKS[expr.name]
         if expr.sizes is None:
             return open_type(expr.name)
-        if rank is not None and len(expr.sizes) != rank:
+        if rank is not None and len(expr.sizes) != rank and not filmed(expr):
             written = f"{expr.name}[{', '.join('_' * rank)}]" if rank else expr.name
             takes = f"{expr.name} takes {count(rank, 'size') if rank else 'no sizes'}"
             return self.error(
@@ -187,23 +223,62 @@ class _Checker(Products):
             )
         return 0
 
+    def arguments_passed(self) -> None:
+        """What the types of a definition's parameters demand of its arguments."""
+        for passed in self.resolved.passed:
+            parameter = passed.parameter
+            if parameter.type is None:
+                continue
+            wanted, typed = self.typed(parameter.type), self.value(passed.value)
+            if not typed.ok or wanted == POISON or fits(typed.type, wanted):
+                continue
+            self.error(
+                "P0302",
+                f"`{parameter.name.name}` of `{passed.expert}` is {wanted}, and this is "
+                f"{describe(typed.type)}",
+                passed.value.span,
+                labels=(Label(parameter.span, f"{wanted} here"),),
+            )
+
     # Domains: declared, or implied by the experts.
 
     def domains(self, statements: tuple[tree.Statement, ...], found: dict[str, Span]) -> None:
         parts: dict[str, list[tree.Expr]] = {name: [] for name in found}
-        for statement in statements:
-            if isinstance(statement, tree.Factor):
-                parts[target_name(statement.target).name] += leaves(statement.product)
+        for factor in factors_in(statements):
+            name = target_name(factor.target).name
+            if isinstance(factor.target, tree.Name):
+                parts[name] += leaves(factor.product)
+            for leaf in leaves(factor.product):
+                self.space(name, leaf)
         for name, own in parts.items():
             self.places.setdefault(name, found[name])
             self.environment[name] = Typed(Ref(name), self.domain(name, own))
+
+    def space(self, name: str, leaf: tree.Expr) -> None:
+        """Models are multiplied in one latent space, or in the variable's own."""
+        signature = self.signature_of(leaf)
+        if signature is None or signature.family != "flow":
+            return
+        own = (signature.space, signature.name, leaf.span)
+        space, other, place = self.spaces.setdefault(name, own)
+        if space == signature.space or name in self.incomplete:
+            return
+        self.incomplete.add(name)
+        self.error(
+            "P0313",
+            f"`{signature.name}` lives in {latent(signature.space)} and `{other}` in "
+            f"{latent(space)}: their scores cannot be added",
+            leaf.span,
+            labels=(Label(place, f"`{other}` is here"),),
+            notes=("products of models are taken within one latent space",),
+        )
 
     def domain(self, name: str, parts: list[tree.Expr]) -> Type:
         """What the declaration and the experts of a variable agree on."""
         known = self.environment.get(name)
         current = known.type if known is not None else None
         for part in parts:
-            signature = signature_of(part)
+            signature = self.signature_of(part)
             if signature is None or signature.domain is None or signature.family == "reward":
                 continue
             self.modelled.add(name)
@@ -212,6 +287,8 @@ class _Checker(Products):
                 self.places[name] = part.span
             elif current != POISON:
                 both = unify(current, signature.domain)
+                if both is None and name in self.incomplete:
+                    return POISON
                 if both is None:
                     self.error(
                         "P0304",
@@ -233,17 +310,62 @@ class _Checker(Products):
                 sizes = wider if wider is not None else sizes
         return Type("Real", sizes)
 
+    def close_sizes(self, statements: tuple[tree.Statement, ...]) -> None:
+        """Heights and widths left open take those of what they are aligned with."""
+        pairs = list(self.alignments(statements))
+        changed = True
+        while changed:
+            changed = False
+            for variable, name in pairs:
+                a, b = self.environment[variable].type, self.environment[name].type
+                shared = unify(Type("", a.sizes[-2:]), Type("", b.sizes[-2:]))
+                if shared is None:
+                    continue
+                for own, type_ in ((variable, a), (name, b)):
+                    closed = replace(type_, sizes=(*type_.sizes[:-2], *shared.sizes))
+                    if closed != type_:
+                        changed = True
+                        self.environment[own] = Typed(Ref(own), closed)
+                        if own in self.inputs:
+                            self.inputs[own] = replace(self.inputs[own], type=closed)
+        for let in [s for s in statements if isinstance(s, tree.Let) and s.name.name in self.lets]:
+            self.let(let)
+
+    def alignments(self, statements: tuple[tree.Statement, ...]) -> Iterator[tuple[str, str]]:
+        """Variables, and the inputs that an expert on the whole of them takes as conditions."""
+        for factor in factors_in(statements):
+            if not isinstance(factor.target, tree.Name):
+                continue
+            variable = factor.target.name
+            for leaf in leaves(factor.product):
+                signature = self.signature_of(leaf)
+                if signature is None or not isinstance(leaf, tree.Call):
+                    continue
+                for argument in leaf.arguments:
+                    parameter = signature.parameter(argument.name or "")
+                    value = argument.value
+                    if (
+                        parameter is not None
+                        and parameter.aligned
+                        and isinstance(value, tree.Name)
+                        and value.name in self.inputs
+                        and self.environment[variable].ok
+                        and fits(self.environment[value.name].type, parameter.type or POISON)
+                    ):
+                        yield variable, value.name
+
     def unsampled(self, incomplete: set[str]) -> set[str]:
         """The variables whose type cannot be sampled."""
         out: set[str] = set()
         for name in sorted(self.variables - incomplete):
             type_ = self.environment[name].type
-            if type_.name not in CONTINUOUS:
+            if type_.name not in SAMPLED:
                 out.add(name)
                 self.error(
                     "P0308",
-                    f"a variable of type {type_} cannot be sampled by this release",
+                    f"a variable of type {type_} cannot be sampled",
                     self.places[name],
+                    notes=("variables are " + ", ".join(sorted(SAMPLED)),),
                 )
             elif not type_.is_closed and name not in self.modelled:
                 out.add(name)
@@ -254,6 +376,101 @@ class _Checker(Products):
                 )
         return out
 
+    # Factors, and loops over them.
+
+    def statement(self, statement: tree.Statement, loops: Loops) -> None:
+        match statement:
+            case tree.Factor():
+                self.factor(statement, loops)
+            case tree.For():
+                self.loop(statement, loops)
+
+    def factor(self, statement: tree.Factor, loops: Loops) -> None:
+        name = target_name(statement.target).name
+        whole = isinstance(statement.target, tree.Name)
+        typed = self.environment[name] if whole else self.value(statement.target)
+        part = Part(name, typed, statement.target.span)
+        self.subject_of = name
+        product = self.product(statement.product, part)
+        if product is None or not typed.ok:
+            self.incomplete.add(name)
+            return
+        given = None if statement.given is None else statement.given.span
+        term = None if whole else typed.term
+        self.factors.append(CheckedFactor(name, product, statement.span, term, given, loops))
+
+    def loop(self, statement: tree.For, loops: Loops) -> None:
+        name = statement.target.name
+        known = self.elements(statement)
+        if known is None:
+            self.incomplete |= set(targets(statement.body))
+            return
+        before = len(self.diagnostics)
+        with self.scope(name, *(s.name.name for s in statement.body if isinstance(s, tree.Let))):
+            if isinstance(known, Typed):
+                self.environment[name] = Typed(Ref(name), Type("Part"))
+                self.block(statement, (*loops, (name, known.term)))
+                return
+            for element in known:
+                self.environment[name] = element
+                self.block(statement, loops)
+                if len(self.diagnostics) > before:
+                    self.incomplete |= set(targets(statement.body))
+                    return
+
+    def block(self, statement: tree.For, loops: Loops) -> None:
+        for inner in statement.body:
+            if isinstance(inner, tree.Let):
+                typed = self.light(self.value(inner.value), inner)
+                self.environment[inner.name.name] = typed
+            else:
+                self.statement(inner, loops)
+
+    @contextmanager
+    def scope(self, *bound: str) -> Iterator[None]:
+        """Names that stand for something else inside a block."""
+        hidden = {n: self.environment.pop(n) for n in bound if n in self.environment}
+        yield
+        for name in bound:
+            self.environment.pop(name, None)
+        self.environment.update(hidden)
+
+    def elements(self, statement: tree.For) -> list[Typed] | Typed | None:
+        """What a loop runs over, one by one; a layout as a whole; None where it cannot."""
+        expr = statement.iterable
+        if isinstance(expr, tree.List) and expr.items:
+            items = [self.value(i) for i in expr.items]
+            return items if all(i.ok for i in items) else None
+        typed = self.value(expr)
+        if not typed.ok:
+            return None
+        if typed.type.name == "Layout":
+            return typed
+        if isinstance(typed.value, tuple):
+            return self.few([typed_constant(v, expr.span) for v in typed.value], expr.span)
+        if typed.type.name in ("Real", "Int") and typed.type.sizes and typed.type.sizes[0]:
+            rest = Type(typed.type.name, typed.type.sizes[1:])
+            return self.few(
+                [
+                    Typed(Apply("index", (typed.term, Const(i)), span=expr.span), rest)
+                    for i in range(typed.type.sizes[0])
+                ],
+                expr.span,
+            )
+        self.error(
+            "P0302",
+            f"`for` runs over a vector of known length, a list or a layout, and this is "
+            f"{describe(typed.type)}",
+            expr.span,
+        )
+        return None
+
+    def few(self, elements: list[Typed], span: Span) -> list[Typed] | None:
+        if len(elements) + len(self.factors) <= MOST_FACTORS:
+            return elements
+        self.error("P0506", f"this loop makes more than {MOST_FACTORS:,} factors", span)
+        return None
+
     # Options of `sample`.
 
     def options(self, statements: tuple[tree.Statement, ...]) -> dict[str, tuple[Term, Span]]:
@@ -262,6 +479,24 @@ class _Checker(Products):
             if isinstance(statement, tree.Sample):
                 out = OptionChecker(self).sample(statement)
         return out
+
+
+def filmed(expr: tree.TypeExpr) -> bool:
+    """Whether these are the depths or masks of a video, one a frame."""
+    return expr.name in ("Depth", "Mask") and len(expr.sizes or ()) == 3
+
+
+def latent(space: str) -> str:
+    return f"the latent space of {space}" if space else "pixels"
+
+
+def factors_in(statements: tuple[tree.Statement, ...]) -> Iterator[tree.Factor]:
+    """The ``~`` statements, those in blocks too."""
+    for statement in statements:
+        if isinstance(statement, tree.Factor):
+            yield statement
+        elif isinstance(statement, tree.For):
+            yield from factors_in(statement.body)
 
 
 def targets(statements: tuple[tree.Statement, ...]) -> dict[str, Span]:
@@ -274,4 +509,7 @@ def targets(statements: tuple[tree.Statement, ...]) -> dict[str, Span]:
             case tree.Factor(target=target):
                 name = target_name(target)
                 found.setdefault(name.name, name.span)
+            case tree.For(body=body):
+                for inner, span in targets(body).items():
+                    found.setdefault(inner, span)
     return found

@@ -5,9 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from poedsl.compiler.check_values import Values
-from poedsl.compiler.names import spoken
+from poedsl.compiler.names import near_fix, spoken
 from poedsl.compiler.options import KINDS, OPTIONS, Argument, Form, Option, filled
-from poedsl.compiler.resolve import near_fix
 from poedsl.compiler.terms import Apply, Const, Ref, Term, Value
 from poedsl.grammar import tree
 from poedsl.grammar.diagnostics import Diagnostic
@@ -98,15 +97,6 @@ class OptionChecker:
                 fixes=near_fix(name, span, [f.name for f in option.forms], "a form"),
             )
             return None
-        if not form.available:
-            runs = any(f.available for f in option.forms)
-            self.values.error(
-                "P0505",
-                f"`{option.name} = {name}` is in the language, but this release does not run it",
-                value.span,
-                notes=(f"in this release `{option.name}` is {option.expected}",) if runs else (),
-            )
-            return None
         return self.form_arguments(form, arguments)
 
     def form_arguments(self, form: Form, arguments: tuple[tree.Argument, ...]) -> Term | None:
@@ -135,7 +125,16 @@ class OptionChecker:
     def form_argument(self, argument: Argument, value: tree.Expr) -> Term | None:
         if argument.kind == "rule":
             return self.rule(value)
+        if argument.kind == "image":
+            return self.image(argument.name, value)
         return self.constant(argument.name, argument.kind, value)
+
+    def image(self, name: str, value: tree.Expr) -> Term | None:
+        typed = self.values.value(value)
+        if typed.ok and typed.type.name in ("Image", "Video") and isinstance(typed.term, Ref):
+            return typed.term
+        self.values.error("P0502", f"`{name}` is {KINDS['image']}", value.span)
+        return None
 
     def rule(self, value: tree.Expr) -> Term | None:
         """When particles are resampled."""

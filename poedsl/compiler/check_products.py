@@ -5,28 +5,42 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from poedsl.compiler.check_values import Values, applied
-from poedsl.compiler.functions import FUNCTIONS
-from poedsl.compiler.terms import Apply, Const, Term, names
-from poedsl.compiler.typed import Typed, describe, sized, typed_constant
-from poedsl.experts.signatures import SIGNATURES, Signature
+from poedsl.compiler.check_calls import applied
+from poedsl.compiler.check_values import Values
+from poedsl.compiler.functions import FUNCTIONS, flatten
+from poedsl.compiler.terms import Apply, Const, Ref, Term, names
+from poedsl.compiler.typed import Typed, describe, sampled, sized, typed_constant
+from poedsl.experts.signatures import Signature
 from poedsl.grammar import tree
 from poedsl.grammar.diagnostics import Edit, Fix, Label
 from poedsl.grammar.source import Span
-from poedsl.grammar.types import Sizes, broadcast
+from poedsl.grammar.types import Sizes, broadcast, unify
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """What the left side of ``~`` names: a variable, or a part of it, with its type."""
+
+    variable: str
+    typed: Typed
+    span: Span
+
+    @property
+    def whole(self) -> bool:
+        return isinstance(self.typed.term, Ref)
 
 
 @dataclass(slots=True)
 class Products(Values):
     """Types the right side of ``~``; a product of which a part is wrong is None."""
 
-    def product(self, expr: tree.Expr, variable: str) -> Term | None:
+    def product(self, expr: tree.Expr, part: Part) -> Term | None:
         match expr:
             case tree.Binary(op="*" | "/"):
-                return self.both(expr, variable)
+                return self.both(expr, part)
             case tree.Binary(op="^", left=left, right=right):
-                base = self.product(left, variable)
-                exponent = self.exponent(right)
+                base = self.product(left, part)
+                exponent = self.exponent(right, part)
                 if base is None or exponent is None:
                     return None
                 return Apply("^", (base, exponent), span=expr.span)
@@ -35,21 +49,21 @@ class Products(Values):
             case tree.Call(function=tree.Name(name="where")):
                 return self.where(expr)
             case tree.Call() | tree.Comprehension() if expr.function.name == "mixture":
-                return self.mixture(expr, variable)
-            case tree.Call(function=function) if function.name in SIGNATURES:
-                signature = SIGNATURES[function.name]
-                if signature.family != "reward":
-                    return self.expert(expr, signature, variable)
+                return self.mixture(expr, part)
+            case tree.Call(function=function) if function.name in self.signatures:
+                signature = self.signatures[function.name]
+                if signature.family not in ("reward", "source"):
+                    return self.expert(expr, signature, part)
         self.not_a_factor(expr)
         return None
 
-    def both(self, expr: tree.Binary, variable: str) -> Term | None:
+    def both(self, expr: tree.Binary, part: Part) -> Term | None:
         left, right = expr.left, expr.right
-        if is_number(left) == is_number(right):
-            a, b = self.product(left, variable), self.product(right, variable)
+        if self.is_number(left) == self.is_number(right):
+            a, b = self.product(left, part), self.product(right, part)
             return None if a is None or b is None else Apply(expr.op, (a, b), span=expr.span)
-        number, density = (left, right) if is_number(left) else (right, left)
-        self.product(density, variable)
+        number, density = (left, right) if self.is_number(left) else (right, left)
+        self.product(density, part)
         typed = self.value(number)
         if typed.type.name == "Bool":
             self.not_a_factor(number)
@@ -84,7 +98,7 @@ class Products(Values):
 
     def not_a_factor(self, expr: tree.Expr) -> None:
         shown = self.text(expr.span)
-        signature = signature_of(expr)
+        signature = self.signature_of(expr)
         if signature is not None and signature.family == "reward":
             self.error(
                 "P0402",
@@ -99,7 +113,11 @@ class Products(Values):
                 ),
             )
             return
-        if isinstance(expr, tree.Binary) and not is_number(expr.left) and not is_number(expr.right):
+        if (
+            isinstance(expr, tree.Binary)
+            and not self.is_number(expr.left)
+            and not self.is_number(expr.right)
+        ):
             self.error(
                 "P0403",
                 f"densities are multiplied, and `{expr.op}` is for numbers",
@@ -128,7 +146,8 @@ class Products(Values):
             notes=("factors are experts, mixtures, `exp(reward)` and `where(condition)`",),
         )
 
-    def exponent(self, expr: tree.Expr) -> Term | None:
+    def exponent(self, expr: tree.Expr, part: Part) -> Term | None:
+        """A number, or a mask over the components (Zhang et al., F.1), wrapped as one."""
         typed = self.value(expr)
         if not typed.ok:
             return None
@@ -138,20 +157,39 @@ class Products(Values):
                 f"an exponent is a number, and this depends on the variable `{inner[0]}`",
                 expr.span,
             )
-        elif typed.type.name in ("Mask", "Image") or (typed.type.is_numeric and typed.type.sizes):
+            return None
+        if not typed.type.is_numeric or typed.type.name == "Bool":
             self.error(
-                "P0505",
-                "an exponent that varies over the variable is in the language, but this release "
-                "does not compile it",
+                "P0409",
+                f"an exponent is a number or a mask, and this is {describe(typed.type)}",
                 expr.span,
             )
-        elif typed.type.name not in ("Real", "Int"):
-            self.error(
-                "P0409", f"an exponent is a number, and this is {describe(typed.type)}", expr.span
-            )
-        else:
+            return None
+        if not typed.type.sizes:
             return typed.term
-        return None
+        return self.mask(expr, typed, part)
+
+    def mask(self, expr: tree.Expr, typed: Typed, part: Part) -> Term | None:
+        domain = part.typed.type
+        if not part.typed.ok:
+            return None
+        sizes = typed.type.sizes
+        if domain.name == "Video" and len(sizes) == 3:
+            sizes = (sizes[0], 1, *sizes[1:])
+        if domain.name == "Tokens" or broadcast(sizes, domain.sizes) != domain.sizes:
+            self.error(
+                "P0303",
+                f"this exponent is {describe(typed.type)}, which does not broadcast to "
+                f"{sized(domain)}",
+                expr.span,
+                labels=(Label(self.places[part.variable], f"`{part.variable}` is {domain}"),),
+            )
+            return None
+        if isinstance(typed.value, tuple):
+            values = set(flatten(typed.value))
+            if len(values) == 1:
+                return Const(values.pop(), expr.span)
+        return Apply("mask", (typed.term,), span=expr.span)
 
     # Rewards and conditions.
 
@@ -251,12 +289,12 @@ class Products(Values):
         if hidden is not None:
             self.environment[name] = hidden
 
-    def mixture(self, expr: tree.Call | tree.Comprehension, variable: str) -> Term | None:
+    def mixture(self, expr: tree.Call | tree.Comprehension, part: Part) -> Term | None:
         weights: list[float | None] = []
         parts: list[Term | None] = []
         before = len(self.diagnostics)
         for weight, component in self.components(expr):
-            parts.append(self.component(component, variable))
+            parts.append(self.component(component, part))
             weights.append(None if weight is None else self.weight(weight))
             if isinstance(expr, tree.Comprehension) and len(self.diagnostics) > before:
                 return None
@@ -273,8 +311,8 @@ class Products(Values):
         terms = tuple(t for w, p in pairs if p is not None for t in (Const(w), p))
         return Apply("mixture", terms, span=expr.span)
 
-    def component(self, expr: tree.Expr, variable: str) -> Term | None:
-        signature = signature_of(expr)
+    def component(self, expr: tree.Expr, part: Part) -> Term | None:
+        signature = self.signature_of(expr)
         if isinstance(expr, tree.Call) and signature is not None and signature.family != "reward":
             if "log_prob" not in signature.capabilities:
                 self.error(
@@ -284,10 +322,10 @@ class Products(Values):
                     expr.span,
                 )
                 return None
-            return self.expert(expr, signature, variable)
+            return self.expert(expr, signature, part)
         if isinstance(expr, tree.Call | tree.Comprehension):
             if expr.function.name == "mixture":
-                return self.mixture(expr, variable)
+                return self.mixture(expr, part)
             if signature is None and expr.function.name not in (*FUNCTIONS, "exp", "where"):
                 return None
         self.error("P0406", "a component of a mixture is one normalised density", expr.span)
@@ -321,24 +359,83 @@ class Products(Values):
 
     # Experts.
 
-    def expert(self, call: tree.Call, signature: Signature, variable: str) -> Term | None:
+    def expert(self, call: tree.Call, signature: Signature, part: Part) -> Term | None:
         given = self.parameters(call, signature)
-        if given is None or not self.environment[variable].ok:
+        if given is None or not part.typed.ok:
             return None
-        if signature.family == "density" and not self.into_domain(call, signature, given, variable):
-            return None
-        return applied(call, signature, given)
+        if signature.family == "density":
+            fits = self.into_domain(call, signature, given, part)
+        else:
+            fits = self.over_part(call, signature, part) and self.aligned(
+                call, signature, given, part
+            )
+        return applied(call, signature, given) if fits else None
+
+    def over_part(self, call: tree.Call, signature: Signature, part: Part) -> bool:
+        """Whether a model is over what the part is; for whole variables the domain has said so."""
+        domain, own = part.typed.type, signature.domain
+        if part.whole or own is None or unify(domain, own) is not None:
+            return True
+        self.error(
+            "P0304",
+            f"`{signature.name}` is over {own}, and this part of `{part.variable}` is {domain}",
+            call.span,
+            labels=(Label(part.span, f"{domain} here"),),
+        )
+        return False
+
+    def aligned(
+        self, call: tree.Call, signature: Signature, given: dict[str, Typed], part: Part
+    ) -> bool:
+        """Whether conditions have the height and width of what the model is over."""
+        wanted = part.typed.type.sizes[-2:]
+        for argument in call.arguments:
+            parameter = signature.parameter(argument.name or "")
+            if parameter is None or not parameter.aligned:
+                continue
+            typed = given[parameter.name]
+            pairs = zip(typed.type.sizes[-2:], wanted, strict=False)
+            if not any(None not in pair and pair[0] != pair[1] for pair in pairs):
+                continue
+            what = f"`{part.variable}`" if part.whole else f"this part of `{part.variable}`"
+            labels = [Label(part.span, f"{what} is {sampled(part.typed.type)}")]
+            if isinstance(typed.term, Ref) and typed.term.name in self.places:
+                name = typed.term.name
+                labels.append(Label(self.places[name], f"`{name}` is {typed.type} here"))
+            if part.whole and self.places[part.variable] != part.span:
+                place = self.places[part.variable]
+                labels[0] = Label(place, f"{what} is {part.typed.type} here")
+            self.error(
+                "P0303",
+                f"`{parameter.name}` of `{signature.name}` has the height and width of what it is "
+                f"for: {sampled(part.typed.type)}, and this has {sampled(typed.type)}",
+                argument.value.span,
+                labels=tuple(labels),
+                notes=("`crop(x, box)` takes a part, `resize(x, height, width)` changes sizes",),
+            )
+            return False
+        return True
 
     def into_domain(
-        self, call: tree.Call, signature: Signature, given: dict[str, Typed], variable: str
+        self, call: tree.Call, signature: Signature, given: dict[str, Typed], part: Part
     ) -> bool:
         """Whether parameters broadcast to the variable's domain, a matrix to its last size."""
-        domain = self.environment[variable].type
-        label = Label(self.places[variable], f"`{variable}` is {sized(domain)}")
+        variable, domain = part.variable, part.typed.type
+        what = f"`{variable}`" if part.whole else f"this part of `{variable}`"
+        place = self.places[variable] if part.whole else part.span
+        label = Label(place, f"{what} is {sized(domain)}")
+        if not domain.is_numeric:
+            self.error(
+                "P0304",
+                f"`{signature.name}` is over numbers, and {what} is {domain}",
+                call.span,
+                labels=(label,),
+            )
+            return False
         if signature.event_rank > len(domain.sizes):
             self.error(
                 "P0303",
-                f"`{signature.name}` is over vectors, and `{variable}` is {sized(domain)}",
+                f"`{signature.name}` is over vectors, and {what} is {sized(domain)}",
                 call.span,
                 labels=(label,),
             )
@@ -349,7 +446,7 @@ class Products(Values):
             sizes = typed.type.sizes
             if parameter is not None and parameter.role == "matrix":
                 fit = len(sizes) == 2 and sizes[0] == sizes[1] == domain.sizes[-1]
-                problem = f"and the vectors of `{variable}` have {domain.sizes[-1]} components"
+                problem = f"and the vectors of {what} have {domain.sizes[-1]} components"
             else:
                 fit = broadcast(sizes, domain.sizes) == domain.sizes
                 problem = f"which does not broadcast to {sized(domain)}"
@@ -363,6 +460,21 @@ class Products(Values):
                 return False
         return True
 
+    def signature_of(self, expr: tree.Expr) -> Signature | None:
+        return self.signatures.get(expr.function.name) if isinstance(expr, tree.Call) else None
+
+    def is_number(self, expr: tree.Expr) -> bool:
+        """Whether a side of ``*`` can only be a number: it names no factor."""
+        return not any(
+            isinstance(leaf, tree.Call | tree.Comprehension)
+            and (
+                leaf.function.name in self.signatures
+                or leaf.function.name not in FUNCTIONS
+                or leaf.function.name == "exp"
+            )
+            for leaf in leaves(expr)
+        )
+
     # What densities say of a domain that is not declared.
 
     def densities(self, part: tree.Expr) -> Iterator[Sizes]:
@@ -370,7 +482,7 @@ class Products(Values):
         if isinstance(part, tree.Call | tree.Comprehension) and part.function.name == "mixture":
             for _, component in self.components(part):
                 yield from self.densities(component)
-        signature = signature_of(part)
+        signature = self.signature_of(part)
         if signature is not None and signature.family == "density" and isinstance(part, tree.Call):
             sizes: Sizes = ()
             for argument in part.arguments:
@@ -398,20 +510,3 @@ def leaves(expr: tree.Expr) -> list[tree.Expr]:
             case leaf:
                 out.append(leaf)
     return out
-
-
-def signature_of(expr: tree.Expr) -> Signature | None:
-    return SIGNATURES.get(expr.function.name) if isinstance(expr, tree.Call) else None
-
-
-def is_number(expr: tree.Expr) -> bool:
-    """Whether a side of ``*`` can only be a number: it names no factor."""
-    return not any(
-        isinstance(leaf, tree.Call | tree.Comprehension)
-        and (
-            leaf.function.name in SIGNATURES
-            or leaf.function.name not in FUNCTIONS
-            or leaf.function.name == "exp"
-        )
-        for leaf in leaves(expr)
-    )

@@ -63,6 +63,32 @@ expert, and an argument that is left out and has no default, become inputs.
     x ~ flux(prompt)             # accepted
 """,
     ),
+    "P0209": (
+        "an argument that a definition does not pass on",
+        """\
+Inside a definition of an `expert`, arguments that are left out come from its parameters only, so
+that what it takes can be read off its first line.
+
+    expert cut(mask) = flux_fill(mask)                   # wrong: where is the image from?
+    x ~ cut(mask)
+
+    expert paste(mask, image, prompt) = flux_fill(mask)  # right
+    x ~ paste(mask)
+""",
+    ),
+    "P0210": (
+        "an expert defined by itself",
+        """\
+A definition stands for its product wherever it is called, so it cannot call itself, not even by
+way of another definition.
+
+    expert twice(m) = twice(m) * Normal(m, 1)    # wrong
+    x ~ twice(0)
+
+    expert both(m) = Normal(m, 1) * Normal(m, 2) # right
+    x ~ both(0)
+""",
+    ),
     "P0301": (
         "arguments that do not fit a signature",
         """\
@@ -105,11 +131,13 @@ agree.
     "P0305": (
         "a part that is not there",
         """\
-An index lies outside, a box holds no pixel, or the value has no parts. Indices count from 0;
-a box is left, top, right, bottom in fractions of width and height.
+An index or the end of a slice lies outside, a box holds no pixel, or the value has no such part.
+Indices count from 0; a box is left, top, right, bottom in fractions of width and height.
 
-    let half = box(0, 0, 4, 8)       # wrong: pixels
-    let half = box(0, 0, 0.5, 1)     # right: fractions
+    x : Real[2]
+    x ~ Normal(0, 1)
+    x[2] ~ Normal(1, 1)              # wrong: x has the components 0 and 1
+    x[1] ~ Normal(1, 1)              # right
 """,
     ),
     "P0306": (
@@ -163,6 +191,32 @@ open where an expert says what they are.
         "a value that is not a number",
         """\
 Arithmetic and functions take numbers; `and`, `or` and `not` take conditions.
+""",
+    ),
+    "P0312": (
+        "a model conditioned on a variable",
+        """\
+The arguments of models are constants, inputs and expressions in them, since models prepare their
+conditions once. A density may stand around another variable, and a reward may judge several.
+
+    y : Real
+    y ~ Normal(0, 2)
+    x ~ Normal(x, 1)                          # wrong: around itself
+
+    y : Real
+    y ~ Normal(0, 2)
+    x ~ Normal(0, 5) * Normal(y, 1)           # right: around y, with a start of its own
+""",
+    ),
+    "P0313": (
+        "models of different latent spaces",
+        """\
+A model with an autoencoder lives in the latent space of that autoencoder: what its numbers mean is
+known there alone. Scores are added within one space, so models of two spaces cannot be multiplied.
+
+    x ~ wan_i2v(image) * framepack(image)     # wrong: Wan2.1 and HunyuanVideo
+
+    x ~ wan_i2v(image) * wan_depth(depth)     # right: both live in Wan2.1's
 """,
     ),
     "P0401": (
@@ -270,6 +324,32 @@ A program says what to sample. A variable comes with a statement about it.
     x ~ Normal(c, 1)             # right
 """,
     ),
+    "P0412": (
+        "given without a parent",
+        """\
+`given x` conditions an expert on the statements on the whole of x that have no `given` themselves
+(Zhang et al., Eq. 6). There must be one, the variable is the statement's own, and the statement
+must hold an expert that generates.
+
+    x : Image[3, 64, 64]
+    x[box(0, 0, 0.5, 1)] ~ flux("a horse") given x    # wrong: x has no parent
+
+    x : Image[3, 64, 64]
+    x ~ flux("a meadow")
+    x[box(0, 0, 0.5, 1)] ~ flux("a horse") given x    # right
+""",
+    ),
+    "P0413": (
+        "a statement that has no place in a loop",
+        """\
+A block of `for` holds factors, constants and further loops. What is declared once stands outside.
+
+    x : Real[3]
+    for i in range(3):
+        input m : Real                        # wrong
+        x[i] ~ Normal(m, 1)
+""",
+    ),
     "P0501": (
         "an option that does not exist",
         """\
@@ -300,19 +380,12 @@ why. Left out, the compiler chooses options that fit.
 `sample` names variables of the program: those with a `~` statement.
 """,
     ),
-    "P0505": (
-        "not in this release",
-        """\
-The language has this construct, and it is read and checked for syntax, but this release does
-not compile or run it yet. Parameters of experts that depend on a variable are of this kind:
-they are constants, inputs, and expressions in them.
-""",
-    ),
     "P0506": (
         "an expression nested too deeply",
         """\
-An expression has many hundreds of levels. Write it in parts, with `let` or several `~`
-statements on the same variable: they multiply.
+An expression has many hundreds of levels, or constants and definitions that build on each
+other unfold to very many operations. Write it in parts, with `let` or several `~` statements on
+the same variable: they multiply.
 """,
     ),
     "P0601": (
@@ -412,6 +485,28 @@ A reward or condition does not depend on the variable, so it favours nothing.
         """\
 A factor to the power 0 is 1 everywhere. It is left out of the plan. Remove it, or give it
 another exponent.
+""",
+    ),
+    "P0805": (
+        "parts that overlap are told different things",
+        """\
+One model sees two parts that share some of the picture, with a prompt each. Where they overlap it
+is asked for both at once. Make the parts disjoint, or say the same.
+""",
+    ),
+    "P0806": (
+        "an expert that counts more than once in places",
+        """\
+The same expert, with the same arguments, sees two parts that overlap: where they do, its exponents
+add up to more than one, and what it likes is sharpened there. Make the parts disjoint, or write
+the exponents so that they sum to one.
+""",
+    ),
+    "P0901": (
+        "a command of the session that cannot be done",
+        """\
+Lines that begin with % are commands of `poe repl`, not statements of the program; `%help` lists
+them. The message says what this one takes.
 """,
     ),
 }

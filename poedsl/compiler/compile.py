@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 from poedsl.compiler.check import Checked, check
+from poedsl.compiler.expand import Expanded, expand
 from poedsl.compiler.integrable import integrable
 from poedsl.compiler.lower import Lowered, lower
-from poedsl.compiler.plan import PlanSpec
+from poedsl.compiler.plan import PlanSpec, UseSpec
 from poedsl.compiler.planner import plan
 from poedsl.compiler.resolve import Resolved, resolve
-from poedsl.compiler.terms import Term
+from poedsl.compiler.terms import Apply, Term, walk
+from poedsl.compiler.uses import read_use
+from poedsl.experts.signatures import SIGNATURES, Signature
 from poedsl.grammar import tree
 from poedsl.grammar.diagnostics import Diagnostic
 from poedsl.grammar.parser import parse
@@ -25,6 +29,7 @@ class Compiled:
 
     source: Source
     tree: tree.Program
+    expanded: Expanded | None = None
     resolved: Resolved | None = None
     checked: Checked | None = None
     lowered: Lowered | None = None
@@ -37,43 +42,97 @@ class Compiled:
 
 
 def compile_source(
-    source: Source, *, strict: bool = False, options: dict[str, Term] | None = None
+    source: Source,
+    *,
+    strict: bool = False,
+    options: dict[str, Term] | None = None,
+    base: Path = Path(),
+    known: Mapping[str, Signature] | None = None,
 ) -> Compiled:
     """Compile a program.
 
     Args:
         strict: refuse inputs that are not declared.
         options: options of ``sample`` that override the program's.
+        base: the folder that places in ``use`` statements are relative to.
+        known: signatures beside those of the language, by name.
     """
     try:
-        return _compile(source, strict, options or {})
+        return _compile(source, strict, options or {}, base, known or {})
     except RecursionError:
         whole = Span(0, len(source.text))
         too_deep = Diagnostic("P0506", "an expression is nested too deeply", whole)
         return Compiled(source, tree.Program(statements=()), diagnostics=(too_deep,))
 
 
-def _compile(source: Source, strict: bool, options: dict[str, Term]) -> Compiled:
+def _compile(
+    source: Source,
+    strict: bool,
+    options: dict[str, Term],
+    base: Path,
+    known: Mapping[str, Signature],
+) -> Compiled:
     program, found = parse(source)
     read = not any(d.is_error for d in found)
     unread = frozenset() if read else unread_names(source.text, program)
-    resolved, more = resolve(program, strict=strict, unread=unread)
+    uses, more = read_uses(program, base)
+    found += more
+    own = {**known, **{u.name: u.signature for u in uses}}
+    broken = {s.name.name for s in program.statements if isinstance(s, tree.Use)} - own.keys()
+    unread |= broken
+    signatures = {**SIGNATURES, **own}
+    expanded, more = expand(program, signatures)
+    found += more
+    resolved, more = resolve(expanded, signatures, strict=strict, unread=unread)
     found += more
     checked, more = check(resolved, source)
     found += more
     if not any(d.is_error for d in found) and not checked.variables:
         found += (no_variable(source.text),)
-    lowered, more = lower(checked, source)
+    lowered, more = lower(checked, source, signatures)
     found += more
     refuted = integrable(lowered)
     found += tuple(refuted.values())
     lowered = replace(lowered, incomplete=lowered.incomplete | refuted.keys())
     given = {**lowered.options, **{k: (v, NOWHERE) for k, v in options.items()}}
-    made, more = plan(replace(lowered, options=given), source.name)
+    lowered = replace(lowered, options=given)
+    made, more = plan(lowered, source.name, brought(lowered, uses, known))
     found = in_order((*found, *more))
-    if any(d.is_error for d in found):
-        return Compiled(source, program, resolved, checked, lowered, diagnostics=found)
-    return Compiled(source, program, resolved, checked, lowered, made, found)
+    passes = Compiled(source, program, expanded, resolved, checked, lowered, None, found)
+    return passes if any(d.is_error for d in found) else replace(passes, plan=made)
+
+
+def read_uses(program: tree.Program, base: Path) -> tuple[list[UseSpec], tuple[Diagnostic, ...]]:
+    """What the program's ``use`` statements name, read without running any code."""
+    found: list[UseSpec] = []
+    problems: list[Diagnostic] = []
+    for statement in program.statements:
+        if isinstance(statement, tree.Use):
+            signature = read_use(statement, base)
+            if isinstance(signature, Diagnostic):
+                problems.append(signature)
+            else:
+                name, place = statement.name.name, statement.place.value
+                found.append(UseSpec(name, place, signature))
+    return found, tuple(problems)
+
+
+def brought(
+    lowered: Lowered, uses: list[UseSpec], known: Mapping[str, Signature]
+) -> tuple[UseSpec, ...]:
+    """The signatures beside the language's own that factors and constants call."""
+    terms = [
+        t for f in lowered.factors for t in (f.term, f.exponent, f.part, *dict(f.loops).values())
+    ]
+    terms += [c.term for c in lowered.lets]
+    called = {
+        t.function for term in terms if term is not None for t in walk(term) if isinstance(t, Apply)
+    }
+    own = {u.name: u for u in uses}
+    for name, signature in known.items():
+        place = signature.implementation.removeprefix("code:")
+        own.setdefault(name, UseSpec(name, place, signature))
+    return tuple(own[name] for name in own if name in called)
 
 
 _WORD = re.compile(r'[A-Za-z_]\w*|#[^\n]*|"(?:[^"\\\n]|\\.)*"?')

@@ -1,43 +1,73 @@
-"""The functions of the language: types of their results, and values at constants."""
+"""The functions of the language: what they take and give, and their values at constants.
+
+Functions of pictures and regions have no values here: what they are applied to is known only when
+the program runs.
+"""
 
 from __future__ import annotations
 
 import math
 import operator
+import re
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from poedsl.compiler import function_types as types
+from poedsl.compiler.function_types import KINDS, Kind, Rule
 from poedsl.compiler.terms import Value
-from poedsl.grammar.types import REAL, Sizes, Type, broadcast
-
-#: The most numbers of one constant.
-MOST = 1_000_000
+from poedsl.experts.signatures import REQUIRED, Required
+from poedsl.grammar.types import Sizes
 
 Number = float | int | bool
-Typing = Callable[[tuple[Type, ...], tuple[Value | None, ...]], Type | str]
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """One parameter.
+
+    Attributes:
+        takes: what it takes, a name of `KINDS`.
+        default: what it is when left out; None where the call then means something else.
+    """
+
+    name: str
+    takes: str = "numbers"
+    default: Required | int | None = REQUIRED
+
+    @property
+    def required(self) -> bool:
+        return isinstance(self.default, Required)
+
+    @property
+    def kind(self) -> Kind:
+        return KINDS[self.takes]
+
+    def __str__(self) -> str:
+        if self.default is None:
+            return f"[{self.name}]"
+        return self.name if self.required else f"{self.name} = {self.default}"
 
 
 @dataclass(frozen=True, slots=True)
 class Function:
-    """A function of numbers.
+    """A function of numbers, conditions, pictures, regions or text.
 
     Attributes:
-        parameters: their names, in order; those from ``optional`` on may be left out.
-        typing: from argument types and constant values (None where not constant) to the result's
-            type, or to a sentence that says what is wrong.
-        evaluate: the value at constants.
+        rule: from arguments to the type of the result; raises `function_types.Unfit`.
+        example: an expression, over ``mask``, ``depth``, ``image``, ``video`` and ``prompt``.
+        evaluate: the value at constants; None where the call stays as it is.
     """
 
     name: str
-    parameters: tuple[str, ...]
-    typing: Typing
-    evaluate: Callable[..., Value]
+    parameters: tuple[Parameter, ...]
+    rule: Rule
     summary: str
-    optional: int = 99
+    example: str
+    evaluate: Callable[..., Value] | None = None
 
     def __str__(self) -> str:
-        shown = [p if i < self.optional else f"[{p}]" for i, p in enumerate(self.parameters)]
-        return f"{self.name}({', '.join(shown)})"
+        return f"{self.name}({', '.join(map(str, self.parameters))})"
 
 
 def shape(value: Value) -> Sizes:
@@ -121,63 +151,50 @@ def operate(op: str, *values: Value) -> Value:
         raise ValueError("the result is too large") from error
 
 
-def _same(types: tuple[Type, ...], _: tuple[Value | None, ...]) -> Type | str:
-    return Type("Real", types[0].sizes)
+def _map(f: Callable[..., Value]) -> Callable[..., Value]:
+    return lambda *values: elementwise(f, *values)
 
 
-def _scalar(_: tuple[Type, ...], __: tuple[Value | None, ...]) -> Type | str:
-    return REAL
+def _fold(f: Callable[[list[Number]], Value]) -> Callable[[Value], Value]:
+    return lambda value: f(flatten(value))
 
 
-def _both(types: tuple[Type, ...], _: tuple[Value | None, ...]) -> Type | str:
-    sizes: Sizes = ()
-    for t in types:
-        wider = broadcast(sizes, t.sizes)
-        if wider is None:
-            return f"its arguments have shapes that do not fit: {' and '.join(map(str, types))}"
-        sizes = wider
-    return Type("Real", sizes)
+def _extreme(pick: Callable[..., Number]) -> Callable[..., Value]:
+    def evaluate(*values: Value) -> Value:
+        return pick(flatten(values[0])) if len(values) == 1 else elementwise(pick, *values)
+
+    return evaluate
 
 
-def _extreme(types: tuple[Type, ...], values: tuple[Value | None, ...]) -> Type | str:
-    return REAL if len(types) == 1 else _both(types, values)
+def _mean(numbers: list[Number]) -> float:
+    return sum(numbers) / len(numbers)
 
 
-def _known(types: tuple[Type, ...], values: tuple[Value | None, ...]) -> bool:
-    """Whether all arguments are single numbers known when the program is compiled."""
-    return all(v is not None for v in values) and not any(t.sizes for t in types)
+def _var(numbers: list[Number]) -> float:
+    centre = _mean(numbers)
+    return _mean([(x - centre) * (x - centre) for x in numbers])
 
 
-def _vector(types: tuple[Type, ...], values: tuple[Value | None, ...]) -> Type | str:
-    if not _known(types, values):
-        return "its arguments are single numbers known when the program is compiled"
-    count = values[-1]
-    if not isinstance(count, int) or count < 1:
-        return "its last argument is a whole number of at least 1"
-    if count > MOST:
-        return _too_many(count)
-    return Type("Real", (count,))
+def _prod(numbers: list[Number]) -> Number:
+    total: Number = 1
+    for number in numbers:
+        total *= number
+        if abs(total) > sys.float_info.max:
+            raise OverflowError
+    return total
 
 
-def _range(types: tuple[Type, ...], values: tuple[Value | None, ...]) -> Type | str:
-    if not _known(types, values) or not all(isinstance(v, int) for v in values):
-        return "its arguments are whole numbers known when the program is compiled"
-    ends = [int(v) for v in flatten(values)]
-    if len(ends) == 3 and ends[2] == 0:
-        return "its step is not zero"
-    start, stop, step = (0, ends[0], 1) if len(ends) == 1 else (*ends, 1)[:3]
-    count = max(0, -((start - stop) // step))
-    if not count:
-        return f"there is no number from {start} to before {stop}"
-    return _too_many(count) if count > MOST else Type("Int", (count,))
+def _dot(x: Value, y: Value) -> Value:
+    return sum(a * b for a, b in zip(flatten(x), flatten(y), strict=True))
 
 
-def _too_many(count: int) -> str:
-    return f"{count:,} numbers are too many: a constant has at most {MOST:,}"
+def _sigmoid(x: float) -> float:
+    small = math.exp(-abs(x))
+    return (1 if x >= 0 else small) / (1 + small)
 
 
-def _whole(*values: Value) -> tuple[int, ...]:
-    return tuple(range(*(int(v) for v in flatten(values))))
+def _softplus(x: float) -> float:
+    return max(x, 0.0) + math.log1p(math.exp(-abs(x)))
 
 
 def _linspace(start: Value, stop: Value, count: Value) -> Value:
@@ -185,73 +202,222 @@ def _linspace(start: Value, stop: Value, count: Value) -> Value:
     return tuple(a + (b - a) * i / (n - 1) if n > 1 else float(a) for i in range(int(n)))
 
 
-def _box(types: tuple[Type, ...], values: tuple[Value | None, ...]) -> Type | str:
-    if not _known(types, values):
-        return "its sides are single numbers known when the program is compiled"
-    left, top, right, bottom = flatten(values)
-    if not (0 <= left < right <= 1 and 0 <= top < bottom <= 1):
-        return (
-            "its sides are left, top, right and bottom in fractions of width and height: "
-            "0 <= left < right <= 1 and 0 <= top < bottom <= 1"
-        )
-    return Type("Region")
+def _concat(x: Value, y: Value) -> Value:
+    assert isinstance(x, tuple) and isinstance(y, tuple)
+    return x + y
 
 
-def _map(f: Callable[[float], float]) -> Callable[[Value], Value]:
-    return lambda value: elementwise(f, value)
+def _parameters(*names: str, takes: str = "numbers") -> tuple[Parameter, ...]:
+    return tuple(Parameter(name, takes) for name in names)
 
 
-def _mean(value: Value) -> Value:
-    numbers = flatten(value)
-    return sum(numbers) / len(numbers)
+_X = _parameters("x")
+_XY = (Parameter("x"), Parameter("y"))
+_X_OR_XY = (Parameter("x"), Parameter("y", default=None))
+_CONDITIONS = _parameters("x", takes="conditions")
+_PICTURE = Parameter("x", "picture")
 
+_KEPT, _REAL, _WHOLE = types.elementwise(), types.elementwise("Real"), types.elementwise("Int")
 
-def _norm(value: Value) -> Value:
-    return math.sqrt(sum(x * x for x in flatten(value)))
+_ELEMENTWISE = (
+    Function("abs", _X, _KEPT, "absolute value", "abs([-1, 2])", _map(abs)),
+    Function(
+        "sign", _X, _WHOLE, "-1, 0 or 1", "sign([-2.5, 0])", _map(lambda x: (x > 0) - (x < 0))
+    ),
+    Function("floor", _X, _WHOLE, "the whole number at or below", "floor(-0.5)", _map(math.floor)),
+    Function(
+        "round", _X, _WHOLE, "the nearest whole number, halves to even", "round(2.5)", _map(round)
+    ),
+    Function(
+        "clamp",
+        _parameters("x", "low", "high"),
+        types.clamp,
+        "x, held between low and high",
+        "clamp([-1, 0.5, 3], low = 0, high = 1)",
+        _map(lambda x, low, high: min(max(x, low), high)),
+    ),
+    Function("sqrt", _X, _REAL, "square root", "sqrt(2)", _map(math.sqrt)),
+    Function("exp", _X, _REAL, "exponential", "exp(-1)", _map(math.exp)),
+    Function("log", _X, _REAL, "natural logarithm", "log(10)", _map(math.log)),
+    Function("sin", _X, _REAL, "sine", "sin(0.5)", _map(math.sin)),
+    Function("cos", _X, _REAL, "cosine", "cos(0.5)", _map(math.cos)),
+    Function("tan", _X, _REAL, "tangent", "tan(0.5)", _map(math.tan)),
+    Function("tanh", _X, _REAL, "hyperbolic tangent", "tanh([-1, 0.5])", _map(math.tanh)),
+    Function("sigmoid", _X, _REAL, "1 / (1 + exp(-x))", "sigmoid([-2, 0, 90])", _map(_sigmoid)),
+    Function("softplus", _X, _REAL, "log(1 + exp(x))", "softplus([-2, 0, 90])", _map(_softplus)),
+)
 
+_REDUCTIONS = (
+    Function(
+        "sum", _X, types.reduced(), "sum of all components", "sum(m^2 for m in [1, 2])", _fold(sum)
+    ),
+    Function(
+        "prod", _X, types.reduced(), "product of all components", "prod([2, 3])", _fold(_prod)
+    ),
+    Function(
+        "mean", _X, types.reduced("Real"), "mean of all components", "mean([1, 2])", _fold(_mean)
+    ),
+    Function(
+        "var",
+        _X,
+        types.reduced("Real"),
+        "variance of all components: the mean square distance from their mean",
+        "var([1, 2, 4])",
+        _fold(_var),
+    ),
+    Function(
+        "std",
+        _X,
+        types.reduced("Real"),
+        "standard deviation of all components, the root of `var`",
+        "std([1, 2, 4])",
+        _fold(lambda numbers: math.sqrt(_var(numbers))),
+    ),
+    Function(
+        "norm",
+        _X,
+        types.reduced("Real"),
+        "Euclidean norm of all components",
+        "norm([3, 4])",
+        _fold(lambda numbers: math.sqrt(sum(x * x for x in numbers))),
+    ),
+    Function(
+        "min",
+        _X_OR_XY,
+        types.extreme,
+        "smallest component, or of two",
+        "min([2, 1])",
+        _extreme(min),
+    ),
+    Function(
+        "max",
+        _X_OR_XY,
+        types.extreme,
+        "largest component, or of two",
+        "max([0, 2], 1)",
+        _extreme(max),
+    ),
+    Function(
+        "all",
+        _CONDITIONS,
+        types.condition,
+        "whether all conditions hold",
+        "all([1, 2] > 0)",
+        _fold(all),
+    ),
+    Function(
+        "any",
+        _CONDITIONS,
+        types.condition,
+        "whether one condition holds",
+        "any([1, 2] > 1)",
+        _fold(any),
+    ),
+)
 
-def _reduce(pick: Callable[..., Number]) -> Callable[..., Value]:
-    def evaluate(*values: Value) -> Value:
-        return pick(flatten(values[0])) if len(values) == 1 else elementwise(pick, *values)
+_VECTORS = (
+    Function(
+        "linspace",
+        _parameters("start", "stop", "count"),
+        types.linspace,
+        "evenly spaced numbers, both ends among them",
+        "linspace(-1, 1, count = 5)",
+        _linspace,
+    ),
+    Function(
+        "range",
+        (Parameter("start"), Parameter("stop", default=None), Parameter("step", default=1)),
+        types.whole_range,
+        "whole numbers from start to before stop; from 0 where one number is given",
+        "range(0, 10, step = 2)",
+        lambda *ends: tuple(range(*types.numbers_of_range(*ends))),
+    ),
+    Function("dot", _XY, types.dot, "inner product of two vectors", "dot([1, 2], [3, 4])", _dot),
+    Function(
+        "concat",
+        _XY,
+        types.concat,
+        "one after the other, along the first size",
+        "concat([1, 2], [3])",
+        _concat,
+    ),
+    Function(
+        "length",
+        (Parameter("x", "sequence"),),
+        types.length,
+        "the first size of a tensor, or how many characters a text has",
+        'length("a horse")',
+        lambda x: len(x),
+    ),
+)
 
-    return evaluate
+_PICTURES = (
+    Function(
+        "box",
+        _parameters("left", "top", "right", "bottom"),
+        types.box,
+        "a region of a picture, in fractions of width and height",
+        "box(0, 0, 0.5, 1)",
+    ),
+    Function(
+        "frames",
+        _parameters("start", "stop", takes="whole number"),
+        types.frames,
+        "a region of a video, from a frame to before another",
+        "frames(0, 16)",
+    ),
+    Function(
+        "crop",
+        (_PICTURE, Parameter("region", "region")),
+        types.crop,
+        "what lies in a region: `crop(x, r)` is `x[r]`",
+        "crop(depth, box(0, 0, 0.5, 1))",
+    ),
+    Function(
+        "blur",
+        (_PICTURE, Parameter("radius", "number")),
+        types.blur,
+        "Gaussian blur with a standard deviation in pixels; the edges go on outside",
+        "blur(mask, radius = 8)",
+    ),
+    Function(
+        "resize",
+        (_PICTURE, *_parameters("height", "width", takes="whole number")),
+        types.resize,
+        "the same at another size: bilinear, smoothed where it shrinks",
+        "resize(image, height = 64, width = 96)",
+    ),
+    Function(
+        "grey",
+        (_PICTURE,),
+        types.grey,
+        "one channel, the luma of ITU-R 601: 0.299 red + 0.587 green + 0.114 blue",
+        "grey(image)",
+    ),
+)
 
+_TEXT = (
+    Function(
+        "contains",
+        (Parameter("text", "words"), Parameter("part", "text")),
+        types.condition,
+        "whether a text stands in another",
+        'contains(prompt, "horse")',
+        lambda text, part: part in text,
+    ),
+    Function(
+        "matches",
+        (Parameter("text", "words"), Parameter("pattern", "text")),
+        types.pattern,
+        "whether a regular expression is found anywhere in a text",
+        'matches(prompt, "^an? [a-z]+")',
+        lambda text, pattern: re.search(pattern, text) is not None,
+    ),
+)
 
 FUNCTIONS: dict[str, Function] = {
-    f.name: f
-    for f in (
-        Function(
-            "linspace", ("start", "stop", "count"), _vector, _linspace, "evenly spaced numbers"
-        ),
-        Function(
-            "range",
-            ("start", "stop", "step"),
-            _range,
-            _whole,
-            "whole numbers from start to before stop",
-            1,
-        ),
-        Function("sum", ("x",), _scalar, lambda v: sum(flatten(v)), "sum of all components"),
-        Function("mean", ("x",), _scalar, _mean, "mean of all components"),
-        Function("norm", ("x",), _scalar, _norm, "Euclidean norm of all components"),
-        Function("min", ("x", "y"), _extreme, _reduce(min), "smallest component, or of two", 1),
-        Function("max", ("x", "y"), _extreme, _reduce(max), "largest component, or of two", 1),
-        Function("abs", ("x",), _same, lambda v: elementwise(abs, v), "absolute value"),
-        Function("sqrt", ("x",), _same, _map(math.sqrt), "square root"),
-        Function("exp", ("x",), _same, _map(math.exp), "exponential"),
-        Function("log", ("x",), _same, _map(math.log), "natural logarithm"),
-        Function("sin", ("x",), _same, _map(math.sin), "sine"),
-        Function("cos", ("x",), _same, _map(math.cos), "cosine"),
-        Function(
-            "box",
-            ("left", "top", "right", "bottom"),
-            _box,
-            lambda *v: v,
-            "a region, in fractions of width and height",
-        ),
-    )
+    f.name: f for f in (*_ELEMENTWISE, *_REDUCTIONS, *_VECTORS, *_PICTURES, *_TEXT)
 }
 
-#: Reductions over conditions and numbers return one number per particle.
-REDUCTIONS = frozenset({"sum", "mean", "norm", "min", "max"})
+#: Operators whose result is a condition.
 BOOLEAN = frozenset({"<", "<=", ">", ">=", "==", "!=", "and", "or", "not"})

@@ -1,4 +1,4 @@
-"""Pass 4, integrability: a product of Gaussians is a density only where its precision is positive.
+"""Pass 5, integrability: a product of Gaussians is a density only where its precision is positive.
 
 Soiffer et al., Theorem 1: prod_i N(mu_i, Sigma_i)^(w_i) is integrable iff sum_i w_i Sigma_i^-1 > 0.
 A mixture falls off along a direction as its widest component does, so a direction along which the
@@ -40,6 +40,8 @@ def _variable(
     variable: VariableSpec, factors: list[FactorSpec], spans: dict[str, Span]
 ) -> Diagnostic | None:
     if any(f.kind != "gaussian" for f in factors) or variable.type.count is None:
+        return None
+    if any(f.part is not None or f.mask or f.loops for f in factors):
         return None
     weighted = [(f, _exponent(f)) for f in factors]
     exponents = [w for _, w in weighted if w is not None]

@@ -1,15 +1,17 @@
-"""Pass 3, factors: products are flattened to named factors, each with one exponent."""
+"""Pass 4, factors: products are flattened to named factors, each with one exponent."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
-from poedsl.compiler.check import Checked
+from poedsl.compiler.check import Checked, CheckedFactor
 from poedsl.compiler.functions import operate
-from poedsl.compiler.plan import FactorSpec, InputSpec, Kind, VariableSpec
+from poedsl.compiler.plan import GENERATIVE, FactorSpec, InputSpec, Kind, LetSpec, VariableSpec
+from poedsl.compiler.regions import overlap
 from poedsl.compiler.terms import Apply, Const, Term, names, walk
-from poedsl.experts.signatures import SIGNATURES
-from poedsl.grammar.diagnostics import Diagnostic
+from poedsl.experts.signatures import Signature
+from poedsl.grammar.diagnostics import Diagnostic, Label
 from poedsl.grammar.source import Source, Span
 
 
@@ -25,6 +27,7 @@ class Lowered:
     """
 
     inputs: tuple[InputSpec, ...]
+    lets: tuple[LetSpec, ...]
     variables: tuple[VariableSpec, ...]
     factors: tuple[FactorSpec, ...]
     spans: dict[str, Span]
@@ -45,50 +48,169 @@ class Lowered:
         return out
 
 
-def lower(checked: Checked, source: Source) -> tuple[Lowered, tuple[Diagnostic, ...]]:
-    taken: dict[str, int] = {}
-    factors: list[FactorSpec] = []
-    spans: dict[str, Span] = {}
-    diagnostics: list[Diagnostic] = []
-    variables = frozenset(v.name for v in checked.variables)
+def lower(
+    checked: Checked, source: Source, signatures: Mapping[str, Signature]
+) -> tuple[Lowered, tuple[Diagnostic, ...]]:
+    lowerer = _Lowerer(source, signatures, {v.name: v for v in checked.variables})
     for statement in checked.factors:
-        for leaf, exponent in flatten(statement.product):
-            if isinstance(exponent, Const) and exponent.value == 0:
-                diagnostics.append(
-                    Diagnostic(
-                        "P0804",
-                        "this factor has the exponent 0, which leaves nothing of it",
-                        leaf.span,
-                        "warning",
-                    )
-                )
-                continue
-            kind = kind_of(leaf)
-            name = unique(site(leaf, kind), taken)
-            line, column = source.location(leaf.span.start)
-            spoken = names(leaf) & variables
-            spans[name] = leaf.span
-            factors.append(
-                FactorSpec(
-                    name=name,
-                    kind=kind,
-                    variables=tuple(sorted({statement.variable, *spoken})),
-                    term=leaf.args[0] if kind in ("reward", "where") else leaf,
-                    exponent=exponent,
-                    place=f"{source.name}:{line}:{column}",
-                )
-            )
-            diagnostics += lints(factors[-1], leaf, variables)
+        lowerer.statement(statement)
+    incomplete = set(checked.incomplete)
+    incomplete |= lowerer.orphans(checked.factors, checked.incomplete)
     lowered = Lowered(
         checked.inputs,
+        checked.lets,
         checked.variables,
-        tuple(factors),
-        spans,
+        tuple(lowerer.factors),
+        lowerer.spans,
         checked.options,
         checked.places,
-        checked.incomplete,
+        frozenset(incomplete),
     )
-    return lowered, tuple(diagnostics)
+    return lowered, (*lowerer.diagnostics, *overlaps(lowered))
+
+
+@dataclass(slots=True)
+class _Lowerer:
+    source: Source
+    signatures: Mapping[str, Signature]
+    variables: dict[str, VariableSpec]
+    factors: list[FactorSpec] = field(default_factory=list)
+    spans: dict[str, Span] = field(default_factory=dict)
+    diagnostics: list[Diagnostic] = field(default_factory=list)
+    taken: dict[str, int] = field(default_factory=dict)
+
+    def statement(self, statement: CheckedFactor) -> None:
+        generative = False
+        for leaf, exponent in flatten(statement.product):
+            if isinstance(exponent, Const) and exponent.value == 0:
+                message = "this factor has the exponent 0, which leaves nothing of it"
+                self.diagnostics.append(Diagnostic("P0804", message, leaf.span, "warning"))
+                continue
+            factor = self.factor(statement, leaf, exponent)
+            generative = generative or factor.kind in GENERATIVE
+            self.factors.append(factor)
+            self.spans[factor.name] = leaf.span
+            self.diagnostics += lints(factor, leaf, frozenset(self.variables))
+        if statement.given is not None and not generative:
+            message = "`given` conditions an expert that generates, and this statement has none"
+            self.diagnostics.append(Diagnostic("P0412", message, statement.given))
+
+    def factor(self, statement: CheckedFactor, leaf: Apply, exponent: Term) -> FactorSpec:
+        variable = self.variables[statement.variable]
+        kind = self.kind(leaf, variable)
+        spoken = (names(leaf) & self.variables.keys()) - {variable.name}
+        line, column = self.source.location(leaf.span.start)
+        exponent, mask = unmasked(exponent)
+        return FactorSpec(
+            name=unique(site(leaf, kind, self.signatures), self.taken),
+            kind=kind,
+            variables=(variable.name, *sorted(spoken)),
+            term=leaf.args[0] if kind in ("reward", "where") else leaf,
+            exponent=exponent,
+            place=f"{self.source.name}:{line}:{column}",
+            part=statement.part if kind in (*GENERATIVE, "density") else None,
+            given=variable.name if statement.given and kind in GENERATIVE else "",
+            mask=mask,
+            loops=statement.loops,
+        )
+
+    def kind(self, leaf: Apply, variable: VariableSpec) -> Kind:
+        if leaf.function == "exp":
+            return "reward"
+        if leaf.function == "where":
+            return "where"
+        if leaf.function == "mixture":
+            parts = [p for p in leaf.args[1::2] if isinstance(p, Apply)]
+            kinds = {self.kind(part, variable) for part in parts}
+            return "gaussian" if kinds == {"gaussian"} else "density"
+        signature = self.signatures[leaf.function]
+        if signature.family == "flow":
+            return "flow"
+        if signature.family == "tokens":
+            return "tokens"
+        closed = "noised" in signature.capabilities and not variable.space
+        return "gaussian" if closed and not names(leaf) & self.variables.keys() else "density"
+
+    def orphans(
+        self, statements: tuple[CheckedFactor, ...], incomplete: frozenset[str]
+    ) -> set[str]:
+        """The variables with a statement that is given parents, and without one."""
+        out: set[str] = set()
+        parents = {
+            f.variables[0]
+            for f in self.factors
+            if f.kind in GENERATIVE and f.part is None and not f.given
+        }
+        for statement in statements:
+            name = statement.variable
+            if statement.given is None or name in parents | incomplete | out:
+                continue
+            out.add(name)
+            self.diagnostics.append(
+                Diagnostic(
+                    "P0412",
+                    f"`{name}` has no parent: no statement on the whole of it without `given`",
+                    statement.given,
+                    notes=(
+                        "`given x` conditions an expert on those that see the whole of x "
+                        "(Zhang et al., Eq. 6)",
+                        f"a parent is a statement such as `{name} ~ flux(prompt)`",
+                    ),
+                )
+            )
+        return out
+
+
+def unmasked(exponent: Term) -> tuple[Term, bool]:
+    """An exponent, and whether it holds a mask."""
+    if not isinstance(exponent, Apply):
+        return exponent, False
+    if exponent.function == "mask":
+        return exponent.args[0], True
+    parts = [unmasked(a) for a in exponent.args]
+    args = tuple(term for term, _ in parts)
+    return Apply(exponent.function, args, exponent.kwargs, exponent.span), any(m for _, m in parts)
+
+
+#: Above this many parts of one variable, pairs of them are not compared.
+MOST_PARTS = 64
+
+
+def overlaps(lowered: Lowered) -> list[Diagnostic]:
+    """Parts that share something, and are told different things or the same thing twice."""
+    out: list[Diagnostic] = []
+    for factors in lowered.by_variable().values():
+        models = [f for f in factors if f.kind == "flow" and not f.loops and not f.mask]
+        for i, later in enumerate(models[:MOST_PARTS]):
+            for earlier in models[:i]:
+                found = _overlap(earlier, later)
+                if found is not None:
+                    code, message = found
+                    labels = (Label(lowered.spans[earlier.name], "the other one"),)
+                    span = lowered.spans[later.name]
+                    out.append(Diagnostic(code, message, span, "warning", labels=labels))
+                    break
+    return out
+
+
+def _overlap(earlier: FactorSpec, later: FactorSpec) -> tuple[str, str] | None:
+    """What is odd about two models that see some of the same."""
+    whole = earlier.part is None or later.part is None
+    if not (whole or overlap(earlier.part, later.part)):  # type: ignore[arg-type]
+        return None
+    exponents = [_number(e) for e in (earlier.exponent, later.exponent) if isinstance(e, Const)]
+    if earlier.term == later.term and len(exponents) == 2 and sum(exponents) > 1 >= max(exponents):
+        if min(exponents) > 0 and earlier.part != later.part:
+            total = sum(exponents)
+            return "P0806", f"where the two overlap, this expert has the exponent {total:g}"
+        return None
+    prompts = [
+        dict(f.term.kwargs).get("prompt") for f in (earlier, later) if isinstance(f.term, Apply)
+    ]
+    told = all(isinstance(p, Const) for p in prompts) and prompts[0] != prompts[1]
+    if told and earlier.part is not None and later.part is not None:
+        return "P0805", "two parts that overlap are told different things"
+    return None
 
 
 def flatten(product: Term) -> list[tuple[Apply, Term]]:
@@ -114,27 +236,11 @@ def times(a: Term, b: Term) -> Term:
     return b if a == Const(1) else Apply("*", (a, b))
 
 
-def kind_of(leaf: Apply) -> Kind:
-    if leaf.function == "exp":
-        return "reward"
-    if leaf.function == "where":
-        return "where"
-    if leaf.function == "mixture":
-        kinds = {kind_of(part) for part in leaf.args[1::2] if isinstance(part, Apply)}
-        return "gaussian" if kinds == {"gaussian"} else "density"
-    signature = SIGNATURES[leaf.function]
-    if signature.family == "flow":
-        return "flow"
-    if signature.family == "tokens":
-        return "tokens"
-    return "gaussian" if "noised" in signature.capabilities else "density"
-
-
-def site(leaf: Apply, kind: Kind) -> str:
+def site(leaf: Apply, kind: Kind, signatures: Mapping[str, Signature]) -> str:
     """A factor's name: its expert's, or that of the only reward under its `exp`."""
     if kind != "reward":
         return leaf.function
-    rewards = {t.function for t in walk(leaf) if isinstance(t, Apply) and t.function in SIGNATURES}
+    rewards = {t.function for t in walk(leaf) if isinstance(t, Apply) and t.function in signatures}
     return rewards.pop() if len(rewards) == 1 else "exp"
 
 

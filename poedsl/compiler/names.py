@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Iterable, Iterator
 
 from poedsl.grammar import tree
+from poedsl.grammar.diagnostics import Edit, Fix
+from poedsl.grammar.source import Span
 from poedsl.grammar.types import Sizes, Type, open_type
 
 
@@ -32,17 +35,6 @@ def target_name(target: tree.Name | tree.Index) -> tree.Name:
     return inner
 
 
-def targets_in(statements: Iterable[tree.Statement]) -> set[str]:
-    """The variables that statements multiply into, those in blocks too."""
-    out: set[str] = set()
-    for statement in statements:
-        if isinstance(statement, tree.Factor):
-            out.add(target_name(statement.target).name)
-        elif isinstance(statement, tree.For):
-            out |= targets_in(statement.body)
-    return out
-
-
 def type_expr(type_: Type) -> tree.TypeExpr:
     """A type as syntax; all open sizes are left out."""
     if all(s is None for s in type_.sizes):
@@ -62,3 +54,16 @@ def sizes_of(type_: tree.TypeExpr) -> Sizes:
 
 def count(number: int, noun: str) -> str:
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+def near(name: str, known: Iterable[str]) -> str | None:
+    """The known name that ``name`` is most likely a slip of."""
+    found = difflib.get_close_matches(name, sorted(known), n=1, cutoff=0.75)
+    return found[0] if found else None
+
+
+def near_fix(name: str, span: Span, known: Iterable[str], what: str) -> tuple[Fix, ...]:
+    found = near(name, known)
+    if found is None:
+        return ()
+    return (Fix(f"there is {what} with a similar name: `{found}`", (Edit(span, found),)),)

@@ -41,7 +41,7 @@ class Option:
     @property
     def expected(self) -> str:
         if self.forms:
-            shown = [f"`{f.name}`" for f in self.forms if f.available]
+            shown = [f"`{f.name}`" for f in self.forms]
             return "one of " + ", ".join(shown) if len(shown) > 1 else "".join(shown) or "left out"
         return KINDS[self.kind]
 
@@ -54,6 +54,7 @@ KINDS = {
     "nonnegative": "a number of at least 0",
     "limit": "a number above 0, or none",
     "truth": "true or false",
+    "image": "the name of an input with the variable's type",
     "rule": "`always`, `ess < c` with c between 0 and 1, or `at(stage, ...)`",
 }
 
@@ -139,12 +140,28 @@ OPTIONS: dict[str, Option] = {
         Option(
             "condition",
             "for `given`",
-            forms=(Form("guide", available=False),),
+            forms=(
+                Form(
+                    "guide",
+                    (Argument("weight", "nonnegative", 0.1), Argument("updates", "count", 2)),
+                    "towards the velocity of the parents (Zhang et al., Eq. 6)",
+                    available=False,
+                ),
+                Form("none", summary="the expert alone"),
+            ),
         ),
         Option(
             "start",
             "where particles begin",
-            forms=(Form("noise", summary="pure noise"), Form("invert", available=False)),
+            forms=(
+                Form("noise", summary="pure noise"),
+                Form(
+                    "invert",
+                    (Argument("image", "image", None),),
+                    "a picture, noised by the flow run backwards",
+                    available=False,
+                ),
+            ),
         ),
         Option("swarms", "independent populations", "count"),
         Option("normalize", "scale exponents to sum to one", "truth"),

@@ -10,7 +10,7 @@ from typing import Any, Literal, get_args
 
 from poedsl.compiler import terms
 from poedsl.compiler.terms import Apply, Const, Term
-from poedsl.experts.signatures import Signature, signature_from_json, signature_to_json
+from poedsl.experts.signatures import SIGNATURES, Signature, signature_from_json, signature_to_json
 from poedsl.grammar.types import RANKS, RECORDS, Type, type_from_json, type_to_json
 
 SCHEMA = "poedsl-plan/1"
@@ -21,6 +21,8 @@ SCHEMA = "poedsl-plan/1"
 #: ``flow``: a learned model with a score; ``tokens``: a model of sequences;
 #: ``reward``: the exponential of an expression; ``where``: a condition.
 Kind = Literal["gaussian", "density", "flow", "tokens", "reward", "where"]
+#: Kinds that carry a path from its start to the data.
+GENERATIVE: frozenset[Kind] = frozenset({"gaussian", "flow", "tokens"})
 Origin = Literal["declared", "inferred", "ambient"]
 
 
@@ -145,6 +147,18 @@ class PlanSpec:
     def factor(self, name: str) -> FactorSpec:
         return next(f for f in self.factors if f.name == name)
 
+    def signature(self, name: str) -> Signature:
+        """What an expert, reward or source takes: the program's own, or the language's."""
+        found = self.known(name)
+        if found is None:
+            raise KeyError(name)
+        return found
+
+    def known(self, name: str) -> Signature | None:
+        """The signature of that name, if there is one."""
+        own = (u.signature for u in self.uses if u.name == name)
+        return next(own, None) or SIGNATURES.get(name)
+
     def with_options(self, given: dict[str, Term]) -> PlanSpec:
         """The plan with some options given anew (their reason becomes empty)."""
         options = tuple(
@@ -153,13 +167,18 @@ class PlanSpec:
         return replace(self, options=options)
 
     @property
+    def stages(self) -> int:
+        """Moves, (T - 1)."""
+        steps = self.option("steps")
+        return steps.value if isinstance(steps, Const) and isinstance(steps.value, int) else 0
+
+    @property
     def nfe(self) -> int:
         """Evaluations of all experts: (K + 1) moves (Zhang et al., E.1)."""
-        steps, kernel = self.option("steps"), self.option("kernel")
-        moves = steps.value if isinstance(steps, Const) and isinstance(steps.value, int) else 0
+        kernel = self.option("kernel")
         inner = dict(kernel.kwargs).get("steps") if isinstance(kernel, Apply) else None
         count = inner.value if isinstance(inner, Const) and isinstance(inner.value, int) else 0
-        return (count + 1) * moves
+        return (count + 1) * self.stages
 
     def to_json(self) -> str:
         return json.dumps({**self._data(), "hash": self.hash}, indent=1, allow_nan=False) + "\n"

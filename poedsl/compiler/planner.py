@@ -1,4 +1,4 @@
-"""Pass 5, the plan: from what experts can do to how their product is sampled, with reasons."""
+"""Pass 6, the plan: from what experts can do to how their product is sampled, with reasons."""
 
 from __future__ import annotations
 
@@ -7,23 +7,35 @@ from dataclasses import dataclass, replace
 
 from poedsl.compiler.lower import Lowered
 from poedsl.compiler.options import OPTIONS, RESAMPLE_BELOW, filled
-from poedsl.compiler.plan import FactorSpec, Kind, OptionSpec, PlanSpec, VariableSpec
+from poedsl.compiler.plan import (
+    GENERATIVE,
+    FactorSpec,
+    OptionSpec,
+    PlanSpec,
+    UseSpec,
+    VariableSpec,
+)
+from poedsl.compiler.regions import extent
 from poedsl.compiler.terms import Apply, Const, Term
 from poedsl.grammar.diagnostics import Diagnostic
 from poedsl.grammar.source import NOWHERE, Span
 
-#: Kinds of factors that carry the path from noise to data.
-GENERATIVE = frozenset({"gaussian", "flow"})
 PICTURES = frozenset({"Image", "Video"})
+#: Sections of a video whose length is not known.
+SECTIONS = 4
 
 
-def plan(lowered: Lowered, program: str) -> tuple[PlanSpec, tuple[Diagnostic, ...]]:
+def plan(
+    lowered: Lowered, program: str, uses: tuple[UseSpec, ...] = ()
+) -> tuple[PlanSpec, tuple[Diagnostic, ...]]:
     draft = PlanSpec(
         program=program,
         inputs=lowered.inputs,
         variables=lowered.variables,
         factors=lowered.factors,
         options=(),
+        lets=lowered.lets,
+        uses=uses,
     )
     diagnostics = list(_anchored(lowered))
     chosen = choose(draft, {name: value for name, (value, _) in lowered.options.items()})
@@ -60,20 +72,75 @@ def rechoose(spec: PlanSpec, given: dict[str, Term]) -> PlanSpec:
 
 @dataclass(frozen=True, slots=True)
 class _Facts:
-    """What the choice of a plan rests on."""
+    """What the choice of a plan rests on.
+
+    Attributes:
+        closed: whether all experts have noised marginals in closed form.
+        field: what makes the scores a field without a density; empty where nothing does.
+        routes: the path that each variable's experts can take.
+        length: of the longest sequence, where its size is known.
+    """
 
     closed: bool
     rewarded: bool
     pictures: bool
+    field: str
+    given: bool
+    routes: dict[str, str]
+    length: int
 
     @classmethod
     def of(cls, spec: PlanSpec) -> _Facts:
         anchors = [f for f in spec.factors if f.kind in GENERATIVE]
+        of = _anchors(spec)
+        lengths = [v.type.sizes[0] or 1 for v in spec.variables if v.type.name == "Tokens"]
         return cls(
             closed=all(f.kind == "gaussian" for f in anchors),
             rewarded=any(f.kind == "reward" for f in spec.factors),
             pictures=any(v.type.name in PICTURES for v in spec.variables),
+            field=next(_field(spec), ""),
+            given=any(f.given for f in spec.factors),
+            routes={v.name: _route(v, of[v.name], spec) for v in spec.variables},
+            length=max(lengths, default=1),
         )
+
+    @property
+    def sequential(self) -> bool:
+        return set(self.routes.values()) == {"prefix"}
+
+
+def _field(spec: PlanSpec) -> Iterator[str]:
+    """What keeps the scores from being those of a density, if anything does."""
+    for factor in spec.factors:
+        if factor.kind in GENERATIVE and factor.mask:
+            yield f"the exponent of `{factor.name}` at {factor.place} is a mask"
+        elif factor.given:
+            yield f"`{factor.name}` at {factor.place} is conditioned on its parents"
+
+
+def _anchors(spec: PlanSpec) -> dict[str, list[FactorSpec]]:
+    """The generative factors of each variable's own statements."""
+    of: dict[str, list[FactorSpec]] = {v.name: [] for v in spec.variables}
+    for factor in spec.factors:
+        if factor.kind in GENERATIVE:
+            of[factor.variables[0]].append(factor)
+    return of
+
+
+def _route(variable: VariableSpec, anchors: list[FactorSpec], spec: PlanSpec) -> str:
+    """The path that a variable's experts can take together."""
+    if variable.type.name in ("Tokens", "Category"):
+        return "prefix"
+    able = [_capabilities(f, spec) for f in anchors]
+    if anchors and all("extend" in a for a in able):
+        return "prefix"
+    return "flow" if anchors else "temper"
+
+
+def _capabilities(factor: FactorSpec, spec: PlanSpec) -> frozenset[str]:
+    if factor.kind == "gaussian" or not isinstance(factor.term, Apply):
+        return frozenset({"noised", "score", "log_prob"})
+    return frozenset(spec.signature(factor.term.function).capabilities)
 
 
 def _sum(factors: list[FactorSpec]) -> float | None:
@@ -96,6 +163,12 @@ def _particles(facts: _Facts, known: dict[str, Term]) -> Choice:
 
 
 def _steps(facts: _Facts, known: dict[str, Term]) -> Choice:
+    if facts.sequential:
+        if facts.pictures:
+            return Const(SECTIONS), "sections, each a stage"
+        return Const(facts.length), "a token a stage"
+    if facts.field:
+        return Const(50), "fine enough for learned flows"
     if facts.closed and _function(known["kernel"]) == "none":
         reason = "without a kernel nothing mends a coarse step, and these experts are cheap"
         return Const(1000), reason
@@ -105,18 +178,29 @@ def _steps(facts: _Facts, known: dict[str, Term]) -> Choice:
 
 
 def _path(facts: _Facts, known: dict[str, Term]) -> Choice:
+    if facts.sequential:
+        return Apply("prefix"), "every expert extends a prefix"
+    if len(set(facts.routes.values())) > 1:
+        each = tuple((name, Apply(route)) for name, route in facts.routes.items())
+        return Apply("each", (), each), "each variable by what its experts can do"
     what = "in closed form" if facts.closed else "learned"
     return Apply("flow"), f"every expert has noised marginals, {what}"
 
 
 def _move(facts: _Facts, known: dict[str, Term]) -> Choice:
+    if facts.sequential:
+        return Apply("none"), "a prefix grows by what the experts propose"
+    if facts.field:
+        return Apply("ode"), f"{facts.field}: the scores are no density's, and nothing is weighed"
     move = OPTIONS["move"].form("sde")
     assert move is not None
     return filled(move, {}), "fresh noise at every move keeps particles apart"
 
 
 def _kernel(facts: _Facts, known: dict[str, Term]) -> Choice:
-    if facts.closed:
+    if facts.sequential and not facts.pictures:
+        return Apply("none"), "tokens are drawn from the product of the conditionals"
+    if facts.closed and not facts.field:
         mala = OPTIONS["kernel"].form("mala")
         assert mala is not None
         return filled(mala, {"steps": Const(3)}), "densities are known: exactly invariant"
@@ -127,6 +211,10 @@ def _kernel(facts: _Facts, known: dict[str, Term]) -> Choice:
 
 def _correct(facts: _Facts, known: dict[str, Term]) -> Choice:
     move = known["move"]
+    if facts.field:
+        return Apply("none"), "a field of scores has no density to weigh by"
+    if facts.sequential and not facts.pictures:
+        return Apply("ais"), "the normaliser of each proposal is its weight"
     if facts.closed and _reversible(move):
         return Apply("ais"), "densities are known: exact ratios, and an unbiased evidence"
     if _function(move) == "none":
@@ -134,6 +222,14 @@ def _correct(facts: _Facts, known: dict[str, Term]) -> Choice:
     fkc = OPTIONS["correct"].form("fkc")
     assert fkc is not None
     return filled(fkc, {}), "the product of noised marginals is not the noised product"
+
+
+def _condition(facts: _Facts, known: dict[str, Term]) -> Choice:
+    if not facts.given:
+        return Apply("none"), "no statement is given another"
+    guide = OPTIONS["condition"].form("guide")
+    assert guide is not None
+    return filled(guide, {}), "strength and updates as in Zhang et al., Eq. 6 and F.5"
 
 
 def _potential(facts: _Facts, known: dict[str, Term]) -> Choice:
@@ -171,6 +267,7 @@ _DEFAULTS = {
     "kernel": _kernel,
     "steps": _steps,
     "correct": _correct,
+    "condition": _condition,
     "potential": _potential,
     "resample": _resample,
     "start": _start,
@@ -199,25 +296,38 @@ def _anchored(lowered: Lowered) -> list[Diagnostic]:
     out: list[Diagnostic] = []
     of = lowered.by_variable()
     for variable in lowered.complete:
-        factors = of[variable.name]
+        factors = [f for f in of[variable.name] if f.variables[0] == variable.name]
         if any(f.kind in GENERATIVE for f in factors):
             out += _start_exists(variable, factors, lowered.spans)
+            out += _uncovered(variable, factors, lowered.spans)
         else:
             span = lowered.spans[factors[0].name] if factors else lowered.places[variable.name]
-            out.append(_unanchored(variable.name, {f.kind for f in factors}, span))
+            out.append(_unanchored(variable.name, factors, span))
     return out
 
 
-def _unanchored(name: str, kinds: set[Kind], span: Span) -> Diagnostic:
-    """Why a variable with factors of these kinds has no start."""
-    if not kinds:
+def _unanchored(name: str, factors: list[FactorSpec], span: Span) -> Diagnostic:
+    """Why a variable with these factors has no start."""
+    if not factors:
         return Diagnostic(
             "P0408",
             f"nothing generates `{name}`: it has no expert",
             span,
             notes=(f"an expert is given by a statement such as `{name} ~ Normal(0, 1)`",),
         )
-    if "density" in kinds:
+    densities = [f for f in factors if f.kind == "density"]
+    others = sorted({v for f in densities for v in f.variables[1:]})
+    if others:
+        return Diagnostic(
+            "P0408",
+            f"`{name}` has densities around `{others[0]}` alone, and no expert that generates it",
+            span,
+            notes=(
+                "the path from noise to data needs an expert for every variable",
+                f"one that is wide enough will do, such as `{name} ~ Normal(0, 10)`",
+            ),
+        )
+    if densities:
         return Diagnostic(
             "P0408",
             f"no expert of `{name}` has noised marginals in closed form",
@@ -239,8 +349,8 @@ def _start_exists(
     variable: VariableSpec, factors: list[FactorSpec], spans: dict[str, Span]
 ) -> list[Diagnostic]:
     anchors = [f for f in factors if f.kind in GENERATIVE]
-    total = _sum(anchors)
-    if total is None or total > 0:
+    total = None if any(f.part is not None for f in anchors) else _sum(anchors)
+    if total is None or total > 0 or all(f.kind == "tokens" for f in anchors):
         return []
     return [
         Diagnostic(
@@ -256,6 +366,34 @@ def _start_exists(
     ]
 
 
+def _uncovered(
+    variable: VariableSpec, factors: list[FactorSpec], spans: dict[str, Span]
+) -> list[Diagnostic]:
+    """The first row of a variable that no expert sees, where parts are told by indices."""
+    anchors = [f for f in factors if f.kind in GENERATIVE]
+    parts = [None if f.part is None else extent(f.part) for f in anchors]
+    size = variable.type.sizes[0] if variable.type.sizes else None
+    known = [p for p in parts if p is not None and p[0] == "items"]
+    if size is None or len(known) < len(parts) or any(f.loops for f in anchors):
+        return []
+    ends = sorted((a % size, b if b > 0 else b + size) for _, ((a, b),) in known)
+    reached = 0.0
+    for first, last in ends:
+        if first > reached:
+            break
+        reached = max(reached, last)
+    if reached >= size:
+        return []
+    return [
+        Diagnostic(
+            "P0408",
+            f"nothing generates `{variable.name}[{reached:g}]`: no expert sees it",
+            spans[anchors[-1].name],
+            notes=(f"`{variable.name}` has {size} rows, and every one needs an expert",),
+        )
+    ]
+
+
 def refuse(spec: PlanSpec, spans: dict[str, Span]) -> list[Diagnostic]:
     """What these experts and options cannot do together.
 
@@ -264,30 +402,60 @@ def refuse(spec: PlanSpec, spans: dict[str, Span]) -> list[Diagnostic]:
     """
     options = {o.name: o.value for o in spec.options}
     found = (
+        *_off_path(spec, options),
         *_without_density(spec, options),
         *_uncorrected(options),
         *_uneven(options),
         *_no_stage(options),
     )
-    out = []
+    first: dict[str, Diagnostic] = {}
     for option, message, notes in found:
         span = spans.get(option, NOWHERE)
-        out.append(Diagnostic("P0503", message, span, notes=notes))
-    return out
+        first.setdefault(option, Diagnostic("P0503", message, span, notes=notes))
+    return list(first.values())
 
 
 #: The option that is refused, why, and notes.
 Refusal = tuple[str, str, tuple[str, ...]]
 
 
-def _without_density(spec: PlanSpec, options: dict[str, Term]) -> Iterator[Refusal]:
-    scored = next((f for f in spec.factors if f.kind == "flow"), None)
-    if scored is None:
+#: Options that need a density, by their forms.
+DENSITY = {"correct": ("ais",), "kernel": ("mala", "hmc", "walk")}
+
+
+def _off_path(spec: PlanSpec, options: dict[str, Term]) -> Iterator[Refusal]:
+    """What the experts cannot do on the path that was asked for."""
+    path = _function(options["path"])
+    if path not in ("flow", "prefix", "temper"):
         return
-    notes = (f"`{scored.name}` at {scored.place} gives a score but no density",)
-    for name, needs in (("correct", "ais"), ("kernel", "mala")):
-        if _function(options[name]) == needs:
-            yield name, f"`{name} = {needs}()` needs the density of every expert", notes
+    needs = {"flow": "score", "prefix": "extend", "temper": "log_prob"}[path]
+    for factor in spec.factors:
+        if factor.kind in GENERATIVE and needs not in _capabilities(factor, spec):
+            offers = ", ".join(sorted(_capabilities(factor, spec)))
+            note = f"`{factor.name}` at {factor.place} offers {offers}"
+            yield "path", f"`path = {path}()` needs `{needs}` of every expert", (note,)
+            return
+    sequences = any(f.kind == "tokens" for f in spec.factors)
+    if _function(options["kernel"]) == "gibbs" and not sequences:
+        yield "kernel", "`kernel = gibbs()` revisits tokens, and there are none", ()
+
+
+def _without_density(spec: PlanSpec, options: dict[str, Term]) -> Iterator[Refusal]:
+    field = next(_field(spec), "")
+    notes: tuple[str, ...]
+    if field:
+        notes = (field, "a field of scores that is no density's takes no weights and no Metropolis")
+        refused = {**DENSITY, "correct": ("ais", "fkc")}
+    else:
+        scored = next((f for f in spec.factors if f.kind == "flow"), None)
+        if scored is None:
+            return
+        notes = (f"`{scored.name}` at {scored.place} gives a score but no density",)
+        refused = DENSITY
+    for name, forms in refused.items():
+        form = _function(options[name])
+        if form in forms:
+            yield name, f"`{name} = {form}()` needs a density", notes
 
 
 def _uncorrected(options: dict[str, Term]) -> Iterator[Refusal]:
@@ -336,12 +504,20 @@ def _exponents(
     notes: list[Diagnostic] = []
     text: list[str] = []
     scaled = spec.option("normalize") == Const(True)
+    of = _anchors(spec)
     for variable in variables:
-        anchors = [f for f in spec.factors if f.kind in GENERATIVE and variable.name in f.variables]
-        total = _sum(anchors)
-        if total is None or total <= 0 or abs(total - 1) < 1e-9:
+        anchors = of[variable.name]
+        if any(f.kind == "tokens" for f in anchors):
+            continue
+        whole = [f for f in anchors if f.part is None]
+        total = _sum(whole)
+        if total is None or total <= 0:
             continue
         message = f"the exponents over `{variable.name}` sum to {total:g}"
+        if len(whole) < len(anchors):
+            message += f" on the whole, and {len(anchors) - len(whole)} on parts of it add theirs"
+        elif abs(total - 1) < 1e-9:
+            continue
         text.append(message.replace("`", "") + (" and are scaled to one" if scaled else ""))
         if not scaled:
             notes.append(Diagnostic("P0802", message, spans.get(anchors[-1].name, NOWHERE), "note"))

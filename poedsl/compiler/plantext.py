@@ -10,6 +10,7 @@ from typing import cast, get_args
 
 from poedsl.compiler import terms
 from poedsl.compiler.plan import (
+    GENERATIVE,
     Array,
     FactorSpec,
     InputSpec,
@@ -21,7 +22,7 @@ from poedsl.compiler.plan import (
     UseSpec,
     VariableSpec,
 )
-from poedsl.compiler.terms import Const, Term
+from poedsl.compiler.terms import Apply, Const, Term
 from poedsl.experts.signatures import signature_from_json, signature_to_json
 from poedsl.grammar.parser import parse_expression
 from poedsl.grammar.printer import print_expr
@@ -66,6 +67,33 @@ def _lines(plan: PlanSpec) -> Iterator[str]:
     for note in plan.notes:
         yield f"note {_text(note)}"
     yield f"# {plan.nfe} evaluations of all experts for each particle, (K + 1)(T - 1); {plan.hash}"
+    yield from (f"# {line}" for line in costs(plan))
+
+
+def costs(plan: PlanSpec) -> Iterator[str]:
+    """What the models of a plan cost, as far as their signatures say."""
+    particles = plan.option("particles")
+    count = particles.value if isinstance(particles, Const) else 1
+    assert isinstance(count, int)
+    for f in plan.factors:
+        calls = [t for t in terms.walk(f.term) if isinstance(t, Apply)]
+        cost = sum(s.cost for s in map(plan.known, {c.function for c in calls}) if s is not None)
+        if not cost:
+            continue
+        stages = plan.nfe + 1 if f.kind in GENERATIVE else plan.stages
+        each = " for each part" if f.loops else ""
+        seconds = cost * stages * count / 1000
+        yield (
+            f"{f.name}: {stages} evaluations of {count} particles{each}, about {spoken(seconds)}"
+        )
+
+
+def spoken(seconds: float) -> str:
+    """A duration to one or two digits."""
+    for unit, size in (("h", 3600), ("min", 60), ("s", 1)):
+        if seconds >= size:
+            return f"{seconds / size:.2g} {unit}"
+    return f"{1000 * seconds:.2g} ms"
 
 
 def _factor(f: FactorSpec) -> Iterator[str]:

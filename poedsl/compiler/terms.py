@@ -59,6 +59,21 @@ def walk(term: Term) -> Iterator[Term]:
             yield from walk(arg)
 
 
+def weight(term: Term) -> int:
+    """The number of nodes when the term is written out; parts that are one object count again."""
+    known: dict[int, int] = {}
+
+    def count(node: Term) -> int:
+        if not isinstance(node, Apply):
+            return 1
+        if id(node) not in known:
+            parts = (*node.args, *(a for _, a in node.kwargs))
+            known[id(node)] = 1 + sum(map(count, parts))
+        return known[id(node)]
+
+    return count(term)
+
+
 def names(term: Term) -> frozenset[str]:
     """The variables and inputs a term speaks of."""
     return frozenset(t.name for t in walk(term) if isinstance(t, Ref))

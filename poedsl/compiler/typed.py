@@ -19,15 +19,19 @@ _WORDS = {
     "None": "`none`",
     "Region": "a region",
     "File": "a file",
+    "Layout": "a layout",
+    "Part": "a part of a layout",
+    "Record": "what a source returns",
 }
 
 
 @dataclass(frozen=True, slots=True)
 class Typed:
-    """A term and its type."""
+    """A term and its type; a record has fields."""
 
     term: Term
     type: Type
+    fields: tuple[tuple[str, Type], ...] = ()
 
     @property
     def ok(self) -> bool:
@@ -50,12 +54,15 @@ def typed_constant(value: Value, span: Span) -> Typed:
 def fits(given: Type, wanted: Type) -> bool:
     """Whether a value of one type can stand where the other is wanted.
 
-    Whole numbers are reals, and tensors of reals are pictures.
+    Whole numbers are reals, tensors of numbers are pictures, tokens are read as text, and a text
+    names a file.
     """
     if given.name == "Int" and wanted.name == "Real":
         given = Type("Real", given.sizes)
-    if given.name == "Real" and wanted.name in ("Image", "Depth", "Mask", "Video"):
+    if given.name in ("Real", "Int") and wanted.name in ("Image", "Depth", "Mask", "Video"):
         given = Type(wanted.name, given.sizes)
+    if (given.name, wanted.name) in (("Tokens", "Text"), ("Text", "File")):
+        return True
     return unify(given, wanted) is not None
 
 
@@ -88,3 +95,8 @@ def describe(type_: Type) -> str:
         sizes = ", ".join("_" if s is None else str(s) for s in type_.sizes)
         return f"{kind} [{sizes}]"
     return f"{'an' if type_.name[0] in 'AEIO' else 'a'} {type_}"
+
+
+def sampled(type_: Type) -> str:
+    """The variable's type where two sizes are compared: its height and width."""
+    return " x ".join("_" if size is None else str(size) for size in type_.sizes[-2:])

@@ -207,11 +207,16 @@ _DENSITIES = (
 )
 
 _PROMPT = Parameter("prompt", TEXT, "prompt", REQUIRED, "what the picture shows, in words")
-_DEPTH = Parameter("depth", open_type("Depth"), "condition", REQUIRED, "relative inverse depth")
-_IMAGE = Parameter("image", open_type("Image"), "condition", REQUIRED, "the picture to fill in")
-_MASK = Parameter("mask", open_type("Mask"), "condition", REQUIRED, "1 where it repaints")
+_FRAME = Parameter("image", open_type("Image"), "condition", REQUIRED, "the first frame")
 _PICTURE = Type("Image", (3, None, None))
+_FILM = Type("Video", (None, 3, None, None))
 _FLUX = "Black Forest Labs, FLUX.1 (2024)"
+_WAN = "Wan Team, Wan: Open and Advanced Large-Scale Video Generative Models (2025)"
+
+
+def _map(name: str, type_: Type, summary: str) -> Parameter:
+    """A condition as high and wide as what the expert is over."""
+    return Parameter(name, type_, "condition", REQUIRED, summary, aligned=True)
 
 
 def _guidance(default: float) -> Parameter:
@@ -220,6 +225,36 @@ def _guidance(default: float) -> Parameter:
 
 def _model(default: str) -> Parameter:
     return Parameter("model", TEXT, "label", default, "hub id or folder of the weights")
+
+
+def _flux(name: str, summary: str, *parameters: Parameter) -> Signature:
+    return Signature(
+        name,
+        "flow",
+        summary,
+        parameters,
+        domain=_PICTURE,
+        capabilities=_FLOW,
+        cost=300.0,
+        citation=_FLUX,
+        requires="diffusers",
+        space="FLUX.1",
+    )
+
+
+def _video(name: str, summary: str, *parameters: Parameter) -> Signature:
+    return Signature(
+        name,
+        "flow",
+        summary,
+        parameters,
+        domain=_FILM,
+        capabilities=_FLOW,
+        cost=10_000.0,
+        citation=_WAN,
+        requires="diffusers",
+        space="Wan2.1",
+    )
 
 
 _FLOWS = (
@@ -237,34 +272,131 @@ _FLOWS = (
         model="digits",
     ),
     Signature(
+        "checkerboard",
+        "flow",
+        "points on the dark squares of a 4x4 board, a flow for each column of it",
+        (Parameter("column", INT, "label", None, "column; none: the whole board", classes=0),),
+        domain=Type("Real", (2,)),
+        capabilities=_FLOW,
+        cost=0.1,
+        citation="Zhang et al., Product of Experts for Visual Generation, G.2 (ICLR 2026)",
+    ),
+    Signature(
+        "room",
+        "flow",
+        "rooms by what is in them, a class-conditional UNet with v-prediction",
+        (Parameter("contents", TEXT, "label", None, '"empty", "couch", "painting" or "both"'),),
+        domain=_PICTURE,
+        capabilities=_FLOW,
+        cost=20.0,
+        citation="Soiffer et al., Catastrophic Compositional Generation, 5.3",
+        requires="diffusers",
+    ),
+    _flux(
         "flux",
-        "flow",
         "text to image",
-        (_PROMPT, _guidance(3.5), _model("black-forest-labs/FLUX.1-dev")),
-        domain=_PICTURE,
-        capabilities=_FLOW,
-        cost=300.0,
-        citation=_FLUX,
+        _PROMPT,
+        _guidance(3.5),
+        _model("black-forest-labs/FLUX.1-dev"),
     ),
-    Signature(
+    _flux(
+        "flux_schnell",
+        "text to image in few steps",
+        _PROMPT,
+        _model("black-forest-labs/FLUX.1-schnell"),
+    ),
+    _flux(
         "flux_depth",
-        "flow",
         "text and depth to image",
-        (_DEPTH, _PROMPT, _guidance(10.0), _model("black-forest-labs/FLUX.1-Depth-dev")),
-        domain=_PICTURE,
-        capabilities=_FLOW,
-        cost=300.0,
-        citation=_FLUX,
+        _map("depth", open_type("Depth"), "relative inverse depth"),
+        _PROMPT,
+        _guidance(10.0),
+        _model("black-forest-labs/FLUX.1-Depth-dev"),
+    ),
+    _flux(
+        "flux_fill",
+        "inpainting: keeps the image outside the mask, repaints inside",
+        _map("mask", open_type("Mask"), "1 where it repaints"),
+        _map("image", open_type("Image"), "the picture to fill in"),
+        _PROMPT,
+        _guidance(30.0),
+        _model("black-forest-labs/FLUX.1-Fill-dev"),
+    ),
+    _video(
+        "wan_i2v",
+        "text and a first frame to video",
+        _FRAME,
+        _PROMPT,
+        Parameter("guidance", REAL, "number", 5.0, "classifier-free guidance scale"),
+        _model("Wan-AI/Wan2.1-I2V-14B-480P-Diffusers"),
+    ),
+    _video(
+        "wan_depth",
+        "text and the depth of every frame to video",
+        _map("depth", Type("Depth", (None, None, None)), "relative inverse depth, a frame each"),
+        _PROMPT,
+        Parameter("guidance", REAL, "number", 5.0, "classifier-free guidance scale"),
+        _model("alibaba-pai/Wan2.1-Fun-14B-Control"),
     ),
     Signature(
-        "flux_fill",
+        "framepack",
         "flow",
-        "inpainting: keeps the image outside the mask, repaints inside",
-        (_MASK, _IMAGE, _PROMPT, _guidance(30.0), _model("black-forest-labs/FLUX.1-Fill-dev")),
-        domain=_PICTURE,
-        capabilities=_FLOW,
-        cost=300.0,
-        citation=_FLUX,
+        "text and a first frame to video, one section after the other",
+        (_FRAME, _PROMPT, _guidance(10.0), _model("lllyasviel/FramePackI2V_HY")),
+        domain=_FILM,
+        capabilities=frozenset({"extend", "score", "sample", "gradient"}),
+        cost=5_000.0,
+        citation="Zhang and Agrawala, Packing Input Frame Contexts in Next-Frame Prediction (2025)",
+        requires="diffusers",
+        space="HunyuanVideo",
+    ),
+)
+
+_SEQUENCES = (
+    Signature(
+        "lm",
+        "tokens",
+        "a causal language model, continuing a prompt",
+        (
+            Parameter("model", TEXT, "label", REQUIRED, "hub id or folder of the weights"),
+            Parameter("prompt", TEXT, "prompt", "", "what comes before the sequence"),
+        ),
+        domain=Type("Tokens", (None,)),
+        capabilities=frozenset({"log_prob", "extend", "sample"}),
+        cost=20.0,
+        requires="diffusers",
+    ),
+)
+
+_SOURCES = (
+    Signature(
+        "mujoco",
+        "source",
+        "renders a physical scene: colours, relative inverse depth, and a mask of what moves",
+        (
+            Parameter("scene", open_type("File"), "label", REQUIRED, "an MJCF file"),
+            Parameter("frames", INT, "number", 1, "how many"),
+            Parameter("size", Type("Int", (2,)), "number", REQUIRED, "height and width"),
+        ),
+        cost=50.0,
+        citation="Todorov, Erez and Tassa, MuJoCo (IROS 2012)",
+        returns=(
+            Returned("rgb", "Video", ("frames", 3, "size.0", "size.1")),
+            Returned("depth", "Depth", ("frames", "size.0", "size.1")),
+            Returned("mask", "Mask", ("frames", "size.0", "size.1")),
+        ),
+    ),
+    Signature(
+        "layout_of",
+        "source",
+        "a layout for a prompt, by a language model that can only answer with one",
+        (
+            _PROMPT,
+            Parameter("model", TEXT, "label", "Qwen/Qwen2.5-7B-Instruct", "hub id or folder"),
+        ),
+        cost=5_000.0,
+        citation="Zhang et al., Product of Experts for Visual Generation, F.5 (ICLR 2026)",
+        returns=(Returned("", "Layout"),),
     ),
 )
 
@@ -302,9 +434,54 @@ _REWARDS = (
         cost=10.0,
         citation="Hessel et al., CLIPScore (EMNLP 2021)",
     ),
+    Signature(
+        "aesthetic",
+        "reward",
+        "how pleasing a picture is, from CLIP's features; about 0 to 10",
+        domain=_PICTURE,
+        parameters=(),
+        capabilities=frozenset({"reward"}),
+        cost=10.0,
+        citation="Schuhmann et al., LAION-5B (NeurIPS 2022)",
+    ),
+    Signature(
+        "imagereward",
+        "reward",
+        "human preference for a picture given a prompt; about -2 to 2",
+        (_PROMPT,),
+        domain=_PICTURE,
+        capabilities=frozenset({"reward"}),
+        cost=30.0,
+        citation="Xu et al., ImageReward (NeurIPS 2023)",
+    ),
+    Signature(
+        "detected",
+        "reward",
+        "how surely a detector finds a phrase, inside a box where one is given; in [0, 1]",
+        (
+            Parameter("phrase", TEXT, "prompt", REQUIRED, "what to find"),
+            Parameter("inside", Type("Region"), "condition", None, "where; none: anywhere"),
+        ),
+        domain=_PICTURE,
+        capabilities=frozenset({"reward"}),
+        cost=50.0,
+        citation="Liu et al., Grounding DINO (ECCV 2024)",
+    ),
+    Signature(
+        "depth_agreement",
+        "reward",
+        "correlation of a picture's estimated depth with a given one; in [-1, 1]",
+        (_map("depth", open_type("Depth"), "relative inverse depth"),),
+        domain=_PICTURE,
+        capabilities=frozenset({"reward"}),
+        cost=30.0,
+        citation="Yang et al., Depth Anything V2 (NeurIPS 2024)",
+    ),
 )
 
-SIGNATURES: dict[str, Signature] = {s.name: s for s in (*_DENSITIES, *_FLOWS, *_REWARDS)}
+SIGNATURES: dict[str, Signature] = {
+    s.name: s for s in (*_DENSITIES, *_FLOWS, *_SEQUENCES, *_REWARDS, *_SOURCES)
+}
 
 
 def signature_to_json(signature: Signature) -> dict[str, Any]:

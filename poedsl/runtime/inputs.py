@@ -11,8 +11,8 @@ from typing import Any
 
 from poedsl.compiler.check import FROM_FILES
 from poedsl.compiler.functions import shape
+from poedsl.compiler.names import near
 from poedsl.compiler.plan import Array, InputSpec, PlanSpec
-from poedsl.compiler.resolve import near
 from poedsl.compiler.terms import Const, Value, constant
 from poedsl.grammar.diagnostics import Diagnostic, Fix, PoeError
 from poedsl.grammar.types import Type, unify

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import math
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -28,7 +29,9 @@ from poedsl.runtime.target import Anchor, Target, Tilt
 PICTURE_CENTRE, PICTURE_SCALE = 0.5, 0.5
 
 
-def prepare(plan: PlanSpec, device: torch.device) -> tuple[Target, FlowPath]:
+def prepare(
+    plan: PlanSpec, device: torch.device, base: Path = Path(), allow_code: bool = False
+) -> tuple[Target, FlowPath]:
     """The target and the path of a plan whose inputs are all bound.
 
     Raises:

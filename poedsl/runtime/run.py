@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 import torch
 from jaxtyping import Float
@@ -47,11 +48,19 @@ class Run:
         PoeError: the device does not exist, or the plan cannot be prepared.
     """
 
-    def __init__(self, plan: PlanSpec, seed: int, device: str, microbatch: int | None) -> None:
+    def __init__(
+        self,
+        plan: PlanSpec,
+        seed: int = 0,
+        device: str = "cpu",
+        microbatch: int | None = None,
+        base: Path = Path(),
+        allow_code: bool = False,
+    ) -> None:
         self.plan, self.seed = plan, int(seed)
         self.options = Options.of(plan)
         place = find_device(device)
-        self.target, self.path = prepare(plan, place)
+        self.target, self.path = prepare(plan, place, base, allow_code)
         self.target.microbatch = microbatch
         self.target.squares = self.options.correct == "fkc"
         noise = Noise(self.seed, self.options.swarms, self.options.particles, place)
@@ -113,14 +122,18 @@ def run(
     device: str = "cpu",
     microbatch: int | None = None,
     observe: Callable[[StageRecord, int], None] | None = None,
+    base: Path = Path(),
+    allow_code: bool = False,
 ) -> Result:
     """Run a bound plan to its end.
 
     Args:
+        base: the folder that files and ``use`` statements are relative to.
+        allow_code: whether Python that the program names may run.
         observe: is called with each stage's record and the number of stages; it cannot change the
             run.
     """
-    job = Run(plan, seed, device, microbatch)
+    job = Run(plan, seed, device, microbatch, base, allow_code)
     for record in job.stages():
         if observe is not None:
             observe(record, len(job.path.stages))

@@ -6,7 +6,9 @@ import time
 
 import pytest
 
+from poedsl.compiler.plan import LetSpec
 from poedsl.compiler.terms import Apply, Const, Ref, names
+from poedsl.grammar.types import Type
 from tests.compiler.programs import codes, compiled, planned
 
 
@@ -35,8 +37,8 @@ def test_domains(text: str, domain: str) -> None:
 def test_expressions_over_inputs_stay_symbolic() -> None:
     plan = planned("input s : Real = 1\nlet t = 2 * s\nx ~ Normal(t, 1 + t)\n")
     given = dict(plan.factors[0].term.kwargs)  # type: ignore[union-attr]
-    twice = Apply("*", (Const(2), Ref("s")))
-    assert given == {"loc": twice, "scale": Apply("+", (Const(1), twice))}
+    assert given == {"loc": Ref("t"), "scale": Apply("+", (Const(1), Ref("t")))}
+    assert plan.lets == (LetSpec("t", Type("Real"), Apply("*", (Const(2), Ref("s")))),)
 
 
 def test_mixtures_over_inputs() -> None:
@@ -64,7 +66,7 @@ def test_factors_have_names_of_their_own() -> None:
 
 def test_a_factor_that_speaks_of_two_variables() -> None:
     plan = planned("x ~ Normal(0, 1)\ny ~ Normal(0, 1) * exp(-(x - y)^2)\n")
-    assert [f.variables for f in plan.factors] == [("x",), ("y",), ("x", "y")]
+    assert [f.variables for f in plan.factors] == [("x",), ("y",), ("y", "x")]
 
 
 @pytest.mark.parametrize(
@@ -155,15 +157,32 @@ def test_matrices_of_inputs_have_a_shape_too() -> None:
 @pytest.mark.parametrize(
     "statement",
     [
-        "y ~ Normal(x, 1)",
-        "y ~ Normal(0, exp(x))",
-        "y ~ mixture(Normal(x, 1), Normal(0, 1))",
+        "y ~ Normal(x, 1) * Normal(0, 3)",
+        "y ~ Normal(0, exp(x)) * Normal(0, 3)",
+        "y ~ mixture(Normal(x, 1), Normal(0, 1)) * Normal(0, 3)",
         "y ~ StudentT(3, x) * Normal(0, 1)",
-        "y ~ Normal(y, 1)",
     ],
 )
-def test_parameters_that_speak_of_variables(statement: str) -> None:
-    assert codes(f"x ~ Normal(0, 1)\ny : Real\n{statement}\n") == ["P0505"]
+def test_densities_around_another_variable(statement: str) -> None:
+    plan = planned(f"x ~ Normal(0, 1)\ny : Real\n{statement}\n")
+    (joint,) = [f for f in plan.factors if f.variables == ("y", "x")]
+    assert joint.kind == "density"
+
+
+def test_a_density_around_another_variable_generates_nothing() -> None:
+    assert codes("x ~ Normal(0, 1)\ny : Real\ny ~ Normal(x, 1)\n") == ["P0408"]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "y : Real\ny ~ Normal(y, 1)",
+        'y : Tokens[4]\ny ~ lm("a")\nx ~ flux(y)',
+        "y ~ Normal(0, 1)\nx ~ checkerboard(y)",
+    ],
+)
+def test_models_are_conditioned_on_no_variable(text: str) -> None:
+    assert "P0312" in codes(text) or "P0302" in codes(text)
 
 
 def test_a_text_nested_too_deeply() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from poedsl.compiler.expand import Expanded
 from poedsl.compiler.resolve import resolve
 from poedsl.grammar.parser import parse
 from poedsl.grammar.printer import print_program
@@ -100,7 +101,7 @@ def test_sizes_may_be_constants() -> None:
 
 def test_the_resolved_program_prints_and_resolves_to_itself() -> None:
     program, _ = parse(Source("x ~ flux_depth(depth) * exp(vqascore(prompt))"))
-    resolved, _ = resolve(program)
+    resolved, _ = resolve(Expanded(program))
     text = print_program(resolved.program)
     assert text.splitlines() == [
         "input depth : Depth",
@@ -108,7 +109,7 @@ def test_the_resolved_program_prints_and_resolves_to_itself() -> None:
         "x ~ flux_depth(depth = depth, prompt = prompt)"
         " * exp(vqascore(prompt = prompt, subject = x))",
     ]
-    again, diagnostics = resolve(parse(Source(text))[0])
+    again, diagnostics = resolve(Expanded(parse(Source(text))[0]))
     assert not diagnostics
     assert again.program == resolved.program
 

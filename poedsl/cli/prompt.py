@@ -1,0 +1,157 @@
+"""The line editor of `poe repl`: history, completion, colours, and Enter where a statement ends."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+from prompt_toolkit import PromptSession
+from prompt_toolkit.completion import CompleteEvent, Completer, Completion
+from prompt_toolkit.document import Document
+from prompt_toolkit.filters import completion_is_selected, has_completions
+from prompt_toolkit.formatted_text import StyleAndTextTuples
+from prompt_toolkit.history import FileHistory, History, InMemoryHistory
+from prompt_toolkit.key_binding import KeyBindings, KeyPressEvent
+from prompt_toolkit.lexers import Lexer
+
+from poedsl.cli.repl import CONTINUATION, PROMPT
+from poedsl.compiler.codes import CODES
+from poedsl.compiler.functions import FUNCTIONS
+from poedsl.compiler.options import OPTIONS
+from poedsl.compiler.resolve_calls import CONSTRUCTS
+from poedsl.experts.signatures import SIGNATURES
+from poedsl.grammar.printer import INDENT
+from poedsl.grammar.source import Span
+from poedsl.grammar.types import RANKS
+from poedsl.grammar.words import KEYWORDS, words
+from poedsl.session import COMMANDS, Session
+
+
+class Prompt:
+    """Reads the statements of a session from a terminal."""
+
+    def __init__(self, session: Session, **terminal: Any) -> None:
+        self.editor: PromptSession[str] = PromptSession(
+            PROMPT,
+            multiline=True,
+            prompt_continuation=CONTINUATION,
+            history=history(),
+            completer=Words(session),
+            complete_while_typing=False,
+            lexer=Colours(),
+            key_bindings=keys(session),
+            **terminal,
+        )
+
+    def read(self) -> str:
+        """The next text that is complete.
+
+        Raises:
+            KeyboardInterrupt: it was dropped.
+            EOFError: there is none.
+        """
+        return self.editor.prompt()
+
+
+def history() -> History:
+    """The lines of former sessions, where they can be kept."""
+    state = os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state"
+    path = Path(state) / "poedsl" / "history"
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.open("a").close()
+    except OSError:
+        return InMemoryHistory()
+    return FileHistory(str(path))
+
+
+def keys(session: Session) -> KeyBindings:
+    bindings = KeyBindings()
+
+    @bindings.add("enter", filter=~completion_is_selected)
+    def _enter(event: KeyPressEvent) -> None:
+        """Ends a statement; within one it begins a line, indented as the one before."""
+        buffer = event.current_buffer
+        document = buffer.document
+        if not document.on_last_line or session.is_incomplete(document.text):
+            buffer.newline()
+            if document.current_line_before_cursor.rstrip().endswith(":"):
+                buffer.insert_text(INDENT)
+        else:
+            buffer.validate_and_handle()
+
+    @bindings.add("enter", filter=has_completions & completion_is_selected)
+    def _choose(event: KeyPressEvent) -> None:
+        event.current_buffer.complete_state = None
+
+    return bindings
+
+
+class Words(Completer):
+    """The words that can stand at the cursor, as far as its line tells."""
+
+    def __init__(self, session: Session) -> None:
+        self.session = session
+
+    def get_completions(self, document: Document, _: CompleteEvent) -> Iterable[Completion]:
+        line = document.current_line_before_cursor
+        word = document.get_word_before_cursor()
+        word = word if word.isidentifier() else ""
+        for known in sorted(self.known(line[: len(line) - len(word)], document.text)):
+            if known.startswith(word):
+                yield Completion(known, start_position=-len(word))
+
+    def known(self, before: str, text: str) -> Iterable[str]:
+        """The words that are known after the beginning of a line."""
+        command, blank, _ = before.lstrip().partition(" ")
+        if command.startswith("%"):
+            if not blank:
+                return COMMANDS
+            arguments: dict[str, Callable[[], Iterable[str]]] = {
+                "%run": lambda: (*OPTIONS, "seed", "device", "microbatch"),
+                "%set": lambda: (i.name for i in self.session.inputs),
+                "%experts": lambda: SIGNATURES,
+                "%explain": lambda: CODES,
+            }
+            return arguments.get(command, tuple)()
+        if before.rstrip().endswith(":"):
+            return RANKS
+        known = {*self.session.names, *SIGNATURES, *FUNCTIONS, *CONSTRUCTS, *KEYWORDS}
+        if text.lstrip().startswith("sample"):
+            known |= {*OPTIONS, *(f.name for o in OPTIONS.values() for f in o.forms if f.available)}
+        return known
+
+
+class Colours(Lexer):
+    """Colours by the words of the language."""
+
+    def lex_document(self, document: Document) -> Callable[[int], StyleAndTextTuples]:
+        return lambda number: fragments(document.lines[number])
+
+
+_STYLES = {
+    "keyword": "keyword",
+    "number": "literal.number",
+    "text": "literal.string",
+    **dict.fromkeys(("unclosed", "quoted", "odd_name", "odd_number"), "error"),
+}
+
+
+def fragments(line: str) -> StyleAndTextTuples:
+    """The line in pieces, each with its style."""
+    out: StyleAndTextTuples = []
+    at = 0
+    for word in words(line, Span(0, len(line))):
+        if at < word.span.start:
+            out.append(("", line[at : word.span.start]))
+        style = _STYLES.get(word.kind, "")
+        if word.kind == "name":
+            style = "name.class" if word.text in RANKS else style
+            style = "name.function" if word.text in SIGNATURES else style
+        out.append((f"class:pygments.{style}" if style else "", word.text))
+        at = word.span.end
+    if at < len(line):
+        out.append(("class:pygments.comment", line[at:]))
+    return out

@@ -1,0 +1,46 @@
+"""What the type checker knows of names, and what it found wrong."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from poedsl.compiler.typed import POISONED, Typed
+from poedsl.experts.signatures import SIGNATURES, Signature
+from poedsl.grammar import tree
+from poedsl.grammar.diagnostics import Diagnostic
+from poedsl.grammar.source import Source, Span
+
+
+@dataclass(slots=True)
+class Scope:
+    """The state of a check.
+
+    Attributes:
+        environment: what each name stands for.
+        places: where each name got its type.
+        variables: the names that are sampled.
+        subject_of: the variable whose statement is being checked.
+        signatures: what calls may name.
+    """
+
+    source: Source
+    diagnostics: list[Diagnostic] = field(default_factory=list)
+    environment: dict[str, Typed] = field(default_factory=dict)
+    places: dict[str, Span] = field(default_factory=dict)
+    variables: frozenset[str] = frozenset()
+    in_reward: bool = False
+    subject_of: str = ""
+    signatures: Mapping[str, Signature] = field(default_factory=lambda: SIGNATURES)
+
+    def error(self, code: str, message: str, span: Span, **more: Any) -> Typed:
+        self.diagnostics.append(Diagnostic(code, message, span, **more))
+        return POISONED
+
+    def text(self, span: Span) -> str:
+        return self.source.text[span.start : span.end]
+
+    def value(self, expr: tree.Expr) -> Typed:
+        """The typed value of an expression; poisoned where it is wrong and told."""
+        raise NotImplementedError

@@ -1,0 +1,237 @@
+"""The functions of the language: their table, arguments, types, and values at constants."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+
+from poedsl.compiler.functions import FUNCTIONS, Function
+from poedsl.compiler.plan import PlanSpec
+from poedsl.compiler.terms import Apply, Const, Ref, Term
+from poedsl.grammar.diagnostics import Diagnostic
+from tests.compiler.programs import compiled
+
+INPUTS = """\
+input mask : Mask[48, 64]
+input depth : Depth
+input image : Image[3, 48, 64]
+input video : Video[16, 3, 48, 64]
+input layout : Layout
+input prompt : Text
+input c : Real[4]
+input s : Real
+input words : Tokens[9]
+"""
+
+
+def found(expression: str) -> list[Diagnostic]:
+    """The errors of a constant."""
+    text = f"{INPUTS}let a = {expression}\nx ~ Normal(0, 1)\n"
+    return [d for d in compiled(text).diagnostics if d.is_error]
+
+
+def plan(text: str) -> PlanSpec:
+    made = compiled(INPUTS + text)
+    assert made.plan is not None, made.diagnostics
+    return made.plan
+
+
+def typed(expression: str) -> str:
+    (let,) = plan(f"let a = {expression}\nx ~ Normal(0, 1)\n").lets
+    return str(let.type)
+
+
+def term(expression: str) -> Term:
+    """What an expression in inputs is once it is compiled."""
+    (let,) = plan(f"let a = {expression}\nx ~ Normal(0, 1)\n").lets
+    return let.term
+
+
+def value(expression: str) -> object:
+    (factor,) = plan(f"x ~ Normal({expression}, 1)\n").factors
+    assert isinstance(factor.term, Apply)
+    loc = dict(factor.term.kwargs)["loc"]
+    assert isinstance(loc, Const), loc
+    return loc.value
+
+
+@pytest.mark.parametrize("function", FUNCTIONS.values(), ids=str)
+def test_examples_compile(function: Function) -> None:
+    assert found(function.example) == []
+    assert function.example.startswith(f"{function.name}(")
+    assert "\n" not in function.summary
+
+
+@pytest.mark.parametrize(
+    "expression, expected",
+    [
+        ("tan(0)", 0),
+        ("tanh([0, 100])", (0, 1)),
+        ("sigmoid([-1000, 0, 1000])", (0, 0.5, 1)),
+        ("softplus([-1000, 0, 1000])", (0, math.log(2), 1000)),
+        ("floor([-0.5, 2])", (-1, 2)),
+        ("round([0.5, 1.5, -0.6])", (0, 2, -1)),
+        ("clamp([-1, 0.5, 3], 0, 1)", (0, 0.5, 1)),
+        ("clamp(x = 3, high = 1, low = 0)", 1),
+        ("clamp(2, [0, 3], [1, 4])", (1, 3)),
+        ("sign([-2.5, 0, 3])", (-1, 0, 1)),
+        ("dot([1, 2], [3, 4])", 11),
+        ("prod([[1, 2], [3, 4]])", 24),
+        ("var([1, 3])", 1),
+        ("std([1, 3])", 1),
+        ("length([[1, 2]])", 1),
+        ("length(c)", 4),
+        ("length(words)", 9),
+        ('length("a horse")', 7),
+        ("concat([1], [2, 3])", (1, 2, 3)),
+        ("range(stop = 4, start = 1)", (1, 2, 3)),
+        ("range(4, step = 2)", (0, 2)),
+        ("linspace(0, count = 3, stop = 1)", (0, 0.5, 1)),
+        ("range(floor(2.5))", (0, 1)),
+        ("sum(m^2 for m in [1, 2, 3])", 14),
+        ("max(m for m in linspace(0, 1, 3))", 1),
+        ("min([m, -m] for m in [1, 2])", -2),
+        ("prod(m for m in range(1, 5))", 24),
+        ("mean(sum(m * n for n in [1, 2]) for m in [1, 3])", 6),
+        ("sum(sum(row) for row in [[1, 2], [3, 4]])", 10),
+    ],
+)
+def test_values_at_constants(expression: str, expected: object) -> None:
+    assert value(expression) == expected
+
+
+@pytest.mark.parametrize(
+    "expression, type_",
+    [
+        ("blur(mask, 8)", "Mask[48, 64]"),
+        ("blur(1 - mask, 8)", "Real[48, 64]"),
+        ("blur(depth, radius = s)", "Depth"),
+        ("crop(mask, box(0, 0, 0.5, 1))", "Mask[48, 32]"),
+        ("crop(depth, box(0, 0, 0.5, 1))", "Depth"),
+        ("crop(video, box(0, 0, 0.5, 0.5))", "Video[16, 3, 24, 32]"),
+        ("crop(video, frames(4, 12))", "Video[8, 3, 48, 64]"),
+        ("video[frames(0, 4)]", "Video[4, 3, 48, 64]"),
+        ("resize(image, 8, width = 2 * 8)", "Image[3, 8, 16]"),
+        ("resize(depth, 8, 16)", "Depth[8, 16]"),
+        ("grey(image)", "Image[1, 48, 64]"),
+        ("grey(video)", "Video[16, 1, 48, 64]"),
+        ("dot(c, [1, 2, 3, 4])", "Real"),
+        ("concat(c, [1, 2])", "Real[6]"),
+        ("concat(video, video)", "Video[32, 3, 48, 64]"),
+        ("round(c)", "Int[4]"),
+        ("max(c, 0)", "Real[4]"),
+        ("clamp(s, [0, 1], 2)", "Real[2]"),
+        ("all(c > 0)", "Bool"),
+        ("any(c[i] > i for i in range(4))", "Bool"),
+        ("sum(abs(s - m) for m in [1, 2])", "Real"),
+        ("length(prompt)", "Int"),
+        ("length(depth)", "Int"),
+        ('contains(prompt, "horse")', "Bool"),
+        ('matches(prompt, "^a")', "Bool"),
+    ],
+)
+def test_types(expression: str, type_: str) -> None:
+    assert typed(expression) == type_
+
+
+def test_arguments_by_name_stand_in_the_order_of_the_parameters() -> None:
+    assert term("blur(radius = 8, x = mask)") == Apply("blur", (Ref("mask"), Const(8)))
+    assert term("max(c)") == Apply("max", (Ref("c"),))
+
+
+def test_comprehensions_are_calls_with_one_list() -> None:
+    first, second = Apply("-", (Ref("s"), Const(1))), Apply("-", (Ref("s"), Const(2)))
+    assert term("max(s - m for m in [1, 2])") == Apply("max", (Apply("list", (first, second)),))
+
+
+def test_the_name_of_a_comprehension_ends_with_it() -> None:
+    assert value("[3 * sum(s for s in [1, 2]), 0]") == (9, 0)
+    assert term("[sum(s for s in [1, 2]), s]") == Apply("list", (Const(3), Ref("s")))
+
+
+def test_a_region_may_be_known_at_the_run_alone() -> None:
+    text = (
+        "x : Image[3, 64, 64]\nx ~ flux(prompt)\nfor part in layout:\n"
+        "    x[part.box] ~ flux_depth(crop(depth, part.box), prompt = part.text) given x\n"
+    )
+    assert [d for d in compiled(INPUTS + text).diagnostics if d.is_error] == []
+
+
+@pytest.mark.parametrize(
+    "expression, code, part",
+    [
+        ("blur(mask)", "P0301", "`blur` needs `radius`"),
+        ("clamp(1)", "P0301", "`clamp` needs `low` and `high`"),
+        ("blur(mask, radios = 8)", "P0301", "has no parameter `radios`"),
+        ("blur(mask, 8, radius = 8)", "P0301", "given `radius` twice"),
+        ("sum(1, 2)", "P0301", "`sum` takes 1 argument, and has 2"),
+        ("range(1, 2, 3, 4)", "P0301", "`range` takes 1 to 3 arguments, and has 4"),
+        ("sum(0.5: 1)", "P0301", "no weight"),
+        ("linspace(m for m in [1])", "P0301", "`linspace` needs `stop` and `count`"),
+        ("sum(prompt)", "P0311", "`sum` takes numbers, and this is a text"),
+        ("all(c)", "P0311", "`all` takes conditions, and this is a vector [4]"),
+        ("sum(c > 0)", "P0311", "`sum` takes numbers"),
+        ("blur(prompt, 8)", "P0302", "`x` of `blur` takes a picture"),
+        ("blur(c, 8)", "P0302", "and this is a vector [4]"),
+        ("blur(mask, c)", "P0302", "`radius` of `blur` takes a single number"),
+        ("blur(mask, none)", "P0302", "and this is `none`"),
+        ("crop(mask, [0, 0, 1, 1])", "P0302", "`region` of `crop` takes a region"),
+        ("crop(prompt, box(0, 0, 1, 1))", "P0302", "takes a picture"),
+        ("resize(mask, 8.5, 8)", "P0302", "`height` of `resize` takes a whole number"),
+        ("resize(mask, true, 8)", "P0302", "and this is a condition"),
+        ("frames(s, 4)", "P0302", "`start` of `frames` takes a whole number"),
+        ("contains(c, prompt)", "P0302", "`text` of `contains` takes a text or tokens"),
+        ("contains(prompt, 1)", "P0302", "`part` of `contains` takes a text"),
+        ("length(s)", "P0302", "`length` takes a vector, a text or tokens"),
+        ("grey(mask)", "P0302", "takes an image or a video, and this is Mask[48, 64]"),
+        ("sum(m for m in c)", "P0302", "known when the program is compiled"),
+        ("grey(video[0:2, 0:2])", "P0303", "takes 1 or 3 channels, and this has 2"),
+        ("max(c, [1, 2])", "P0303", "do not fit: Real[4] and Int[2]"),
+        ("dot(c, [1, 2])", "P0303", "two vectors of one length"),
+        ("dot(c, 2)", "P0303", "two vectors of one length"),
+        ("concat(c, image)", "P0303", "differ in their first size at most"),
+        ("concat(s, s)", "P0303", "differ in their first size at most"),
+        ("sum(range(m) for m in [1, 2])", "P0303", "one shape, and these differ"),
+        ("all(prompt for m in [1])", "P0311", "a list holds numbers, and this is a text"),
+        ("sum(none for m in range(10001))", "P0506", "at most 10,000 elements"),
+        ("sum([m, nothing] for m in [1, 2])", "P0201", "`nothing`"),
+        ("blur(mask, -1)", "P0306", "its radius is at least 0"),
+        ("resize(mask, 0, 8)", "P0306", "at least 1"),
+        ("clamp(s, 1, 0)", "P0306", "`low` is at most `high`"),
+        ("frames(4, 4)", "P0306", "0 <= start < stop"),
+        ("frames(-1, 4)", "P0306", "0 <= start < stop"),
+        ("box(0.5, 0, 0.5, 1)", "P0306", "in fractions of width and height"),
+        ("box(c, 0, 1, 1)", "P0306", "known when the program is compiled"),
+        ('matches(prompt, "(")', "P0306", "not a regular expression"),
+        ("prod(range(1, 1000000))", "P0306", "too large"),
+        ("tan(1e308 * 10)", "P0306", "too large"),
+        ("sqrt([1, -1])", "P0306", "`sqrt` is not defined here"),
+        ("abs(range(1000000) + [[0], [1]])", "P0306", "more than 1,000,000 numbers"),
+        ("crop(video, frames(4, 17))", "P0305", "16 frames, and these are 4 to before 17"),
+        ("crop(image, frames(0, 1))", "P0305", "frames are of a video"),
+        ("crop(mask, box(0, 0, 0.001, 1))", "P0305", "no pixel of Mask[48, 64]"),
+    ],
+)
+def test_arguments_that_do_not_fit(expression: str, code: str, part: str) -> None:
+    (error,) = found(expression)
+    assert (error.code, part in error.message) == (code, True), error
+
+
+def test_a_slip_in_a_name_has_a_fix() -> None:
+    (error,) = found("blur(mask, radios = 8)")
+    assert error.fixes[0].edits[0].text == "radius"
+    assert error.notes == ("blur(x, radius)",)
+
+
+def test_a_box_in_pixels_has_a_hint() -> None:
+    (error,) = found("box(64, 32, 128, 96)")
+    assert error.code == "P0306"
+    assert "looks like pixels" in error.notes[0]
+    assert found("box(0.5, 0.5, 0.2, 0.9)")[0].notes == ()
+
+
+@pytest.mark.parametrize("name", ["blur(z, sum(z))", "crop(z, box(0, sum(z), 1, 1))"])
+def test_how_to_compute_does_not_depend_on_variables(name: str) -> None:
+    made = compiled(f"z : Image[3, 8, 8]\nz ~ Normal(0, 1) * exp(sum({name}))\n")
+    assert [d.code for d in made.diagnostics if d.is_error] in (["P0312"], ["P0306"])
