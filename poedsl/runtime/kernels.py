@@ -45,10 +45,12 @@ def mala(
     """
     at = particles.at
     assert at is not None
-    x = particles.x + 0.5 * size * at.drift + size.sqrt() * noise
+    half = 0.5 * size
+    x = torch.addcmul(particles.x, half, at.drift).addcmul_(size.sqrt(), noise)
     proposed = evaluate(x)
-    back = (particles.x - x - 0.5 * size * proposed.drift).square() / size
-    log_ratio = proposed.log_target - at.log_target + 0.5 * (noise.square() - back).sum(-1)
+    back = torch.addcmul(particles.x - x, half, proposed.drift, value=-1.0).square_()
+    distance = torch.addcdiv(noise.square(), back, size, value=-1.0).sum(-1)
+    log_ratio = (proposed.log_target - at.log_target).add_(distance, alpha=0.5)
     acceptance = log_ratio.clamp(max=0.0).exp().nan_to_num(nan=0.0)
     kept = _Point(x, proposed).where(uniform < acceptance, _Point(particles.x, at))
     return replace(particles, x=kept.x, at=kept.at), acceptance

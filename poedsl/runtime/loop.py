@@ -16,7 +16,7 @@ from poedsl.runtime.noise import Noise
 from poedsl.runtime.options import Options
 from poedsl.runtime.path import FlowPath, Interval, Stage
 from poedsl.runtime.records import Outcome, StageRecord
-from poedsl.runtime.resampling import effective_size, systematic
+from poedsl.runtime.resampling import effective_size, spread, systematic
 from poedsl.runtime.state import Evaluation, Particles
 from poedsl.runtime.target import Target
 
@@ -27,6 +27,7 @@ class Annealer:
 
     Attributes:
         banked: log evidence of each swarm up to its last resampling.
+        levels: log of each swarm's mean weight since then.
         sizes: step size of the kernel, for each swarm.
         genealogy: the ancestors after every stage.
     """
@@ -37,6 +38,7 @@ class Annealer:
     noise: Noise
     particles: Particles = field(init=False)
     banked: Float[Tensor, " S"] = field(init=False)
+    levels: Float[Tensor, " S"] = field(init=False)
     sizes: Float[Tensor, "S 1"] = field(init=False)
     genealogy: list[Int[Tensor, " L"]] = field(default_factory=list)
     outcome: Outcome = Outcome.COMPLETED
@@ -46,10 +48,9 @@ class Annealer:
         """The loop. Each stage is reported when it is done; the population is in ``particles``."""
         clock = time.perf_counter()
         self.start(self.path.stages[0])
+        ess = self.ess(self.effective_sizes())
         before = self.log_evidence()
-        yield self.record(
-            self.path.stages[0], clock, before, self.ess(self.effective_sizes()), False, None, 1
-        )
+        yield self.record(self.path.stages[0], clock, before, ess, False, None, 1)
         for stage, step in zip(self.path.stages[1:], self.path.intervals, strict=True):
             clock = time.perf_counter()
             self.move(stage, step)
@@ -164,7 +165,8 @@ class Annealer:
         local = torch.where(due[:, None], chosen, same)
         offset = self.noise.size * torch.arange(swarms, device=p.x.device)[:, None]
         index = (local + offset).flatten()
-        self.banked = torch.where(due, self.banked + log_mean(log_weights), self.banked)
+        self.banked = torch.where(due, self.banked + self.levels, self.banked)
+        self.levels = torch.where(due, 0.0, self.levels)
         fresh = torch.where(due[:, None], 0.0, log_weights).flatten()
         self.particles = replace(p.gather(index), log_weights=fresh)
         self.genealogy.append(self.particles.ancestors)
@@ -282,8 +284,10 @@ class Annealer:
             self.warnings.append(f"{guilty} is {count}")
 
     def effective_sizes(self) -> Float[Tensor, " S"]:
-        """Effective sample size of each swarm."""
-        return effective_size(self.particles.log_weights.view(self.noise.swarms, -1))
+        """Effective sample size of each swarm, its level brought up to date."""
+        log_weights = self.particles.log_weights.view(self.noise.swarms, -1)
+        sizes, self.levels = spread(log_weights)
+        return sizes
 
     def ess(self, sizes: Float[Tensor, " S"]) -> float:
         """Effective sample size of the whole population, from those of its swarms."""
@@ -296,12 +300,12 @@ class Annealer:
         return (own + self.banked[:, None]).flatten()
 
     def swarm_evidence(self) -> Float[Tensor, " S"]:
-        own = self.particles.log_weights.view(self.noise.swarms, -1)
-        return self.banked + log_mean(own)
+        return self.banked + self.levels
 
     def log_evidence(self) -> float:
         """Log of the mean of the swarms' evidence, in the coordinates of the path."""
-        return float(log_mean(self.swarm_evidence()[None])[0])
+        each = self.swarm_evidence()
+        return float(torch.logsumexp(each, 0)) - math.log(len(each))
 
     def record(
         self,
@@ -338,7 +342,3 @@ class Annealer:
             step_size=float(self.sizes.mean()) if self.options.kernel != "none" else None,
         )
 
-
-def log_mean(log_values: Float[Tensor, "S n"]) -> Float[Tensor, " S"]:
-    """Log of the mean of the exponentials of each row."""
-    return torch.logsumexp(log_values, -1) - math.log(log_values.shape[-1])

@@ -1,9 +1,10 @@
 """Random numbers as a function of where they are used, not of when.
 
 The noise of a particle's slot depends on (seed, swarm, slot, stage, kernel step, purpose) alone:
-each such place but the slot keys a Philox stream (Salmon et al., SC 2011), in which slot ``i``
-owns the numbers ``i D`` to ``(i + 1) D - 1``, transformed one by one. So results depend neither
-on micro-batches nor on observers, and a particle does not depend on how many others there are.
+seed and swarm key a Philox generator (Salmon et al., SC 2011), stage and purpose say where its
+counter begins, and slot ``i`` owns the numbers ``i D`` to ``(i + 1) D - 1`` from there, transformed
+one by one. So results depend neither on micro-batches nor on observers, and a particle does not
+depend on how many others there are.
 """
 
 from __future__ import annotations
@@ -18,6 +19,27 @@ from jaxtyping import Float
 from torch import Tensor
 
 
+#: What numbers are drawn for; each has a stretch of the counter to itself at every stage.
+PURPOSES = ("start", "move", "kernel", "accept", "resample", "settle", "sample")
+#: Length of such a stretch, in blocks of four numbers of 64 bits.
+STRETCH = 2**64
+
+
+@dataclass(slots=True)
+class Stream:
+    """The numbers of one swarm, read from any place; ``counter`` is where it stands."""
+
+    philox: np.random.Philox
+    counter: int = 0
+
+    def bits(self, place: int, count: int) -> np.ndarray:
+        """``count`` integers of 32 bits from a place on."""
+        self.philox.advance((place - self.counter) % 2**256)
+        half = (count + 1) // 2
+        self.counter = place + (half + 3) // 4
+        return self.philox.random_raw(half).view(np.int32)[:count]
+
+
 @dataclass(frozen=True, slots=True)
 class Noise:
     """The streams of one run: ``swarms`` populations of ``size`` particles."""
@@ -26,7 +48,12 @@ class Noise:
     swarms: int
     size: int
     device: torch.device
+    streams: list[Stream] = field(init=False, repr=False, compare=False)
     buffers: dict[int, np.ndarray] = field(default_factory=dict, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        keys = (_key(self.seed, swarm) for swarm in range(self.swarms))
+        object.__setattr__(self, "streams", [Stream(np.random.Philox(key=key)) for key in keys])
 
     def normal(self, width: int, stage: int, purpose: str) -> Float[Tensor, "L {width}"]:
         """Standard normals, single precision, one row a slot."""
@@ -46,17 +73,17 @@ class Noise:
         return _uniform(self._symmetric(1, 1, stage, purpose))[:, 0].clone().to(self.device)
 
     def _symmetric(self, rows: int, width: int, stage: int, purpose: str) -> Float[Tensor, "L D"]:
-        """Uniforms in (-1, 1), double precision; valid until the next call."""
+        """Uniforms in (-1, 1) of 32 bits, double precision; valid until the next call."""
         count = rows * width
         total = count * self.swarms
         if total not in self.buffers:
             self.buffers[total] = np.empty(total)
         buffer = self.buffers[total]
-        for swarm in range(self.swarms):
-            philox = np.random.Philox(key=_key(self.seed, swarm, stage, purpose))
-            np.random.Generator(philox).random(out=buffer[swarm * count : (swarm + 1) * count])
-        buffer *= 2.0
-        buffer -= 1.0 - 2.0**-53
+        place = (stage * len(PURPOSES) + PURPOSES.index(purpose)) * STRETCH
+        for swarm, stream in enumerate(self.streams):
+            bits = stream.bits(place, count)
+            np.multiply(bits, 2.0**-31, out=buffer[swarm * count : (swarm + 1) * count])
+        buffer += 2.0**-32
         return torch.from_numpy(buffer).view(-1, width)
 
 

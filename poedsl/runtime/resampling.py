@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
@@ -9,9 +11,17 @@ from torch import Tensor
 
 def effective_size(log_weights: Float[Tensor, "*S n"]) -> Float[Tensor, "*S"]:
     """ESS of each population: (sum w)^2 / sum w^2; 0 where all weights are zero."""
-    logs = log_weights.double()
-    size = (2 * torch.logsumexp(logs, -1) - torch.logsumexp(2 * logs, -1)).exp()
-    return size.nan_to_num(nan=0.0)
+    return spread(log_weights)[0]
+
+
+def spread(log_weights: Float[Tensor, "*S n"]) -> tuple[Float[Tensor, "*S"], Float[Tensor, "*S"]]:
+    """ESS of each population, and the log of its mean weight."""
+    highest = log_weights.amax(-1, keepdim=True).double()
+    shares = (log_weights - highest).exp_()
+    total = shares.sum(-1)
+    size = (total.square() / shares.square_().sum(-1)).nan_to_num(nan=0.0)
+    level = total.log() + highest[..., 0] - math.log(log_weights.shape[-1])
+    return size, level.nan_to_num(nan=-math.inf)
 
 
 def systematic(
