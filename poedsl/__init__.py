@@ -13,10 +13,19 @@ from poedsl.grammar.diagnostics import PoeError
 
 if TYPE_CHECKING:
     from poedsl.api import Plan, compile, load
+    from poedsl.experts.annotations import Annotation, Record
+    from poedsl.experts.user import expert, reward, source
     from poedsl.runtime.result import Result
 
+    Real = Int = Bool = Text = Image = Depth = Mask = Video = Annotation("", ())
+    Tokens = Category = Region = Layout = File = Annotation("", ())
+
 __version__ = "0.1.0"
-__all__ = ["Plan", "PoeError", "Result", "__version__", "compile", "load"]
+#: Types of the language, as annotations of Python.
+_TYPES = ["Real", "Int", "Bool", "Text", "Image", "Depth", "Mask", "Video"]
+_TYPES += ["Tokens", "Category", "Region", "Layout", "File"]
+__all__ = ["Plan", "PoeError", "Record", "Result", "__version__", "compile", "expert", "load"]
+__all__ += ["reward", "source", *_TYPES]
 
 
 def __dir__() -> list[str]:
@@ -33,4 +42,12 @@ def __getattr__(name: str) -> Any:
         from poedsl.runtime.result import Result
 
         return Result
+    if name in ("expert", "reward", "source"):
+        import poedsl.experts.user
+
+        return getattr(poedsl.experts.user, name)
+    if name == "Record" or name in _TYPES:
+        from poedsl.experts.annotations import ANNOTATIONS, Record
+
+        return Record if name == "Record" else ANNOTATIONS[name]
     raise AttributeError(f"module 'poedsl' has no attribute {name!r}")

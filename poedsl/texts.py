@@ -28,7 +28,7 @@ def declarations(variables: Iterable[VariableSpec], inputs: Iterable[InputSpec])
 
 def experts() -> str:
     """A line for each expert, reward, source and function."""
-    rows = [
+    rows: list[tuple[str, str, str]] = [
         (s.name, s.family, s.summary + ("" if s.implementation else "  (signature only)"))
         for s in SIGNATURES.values()
     ]

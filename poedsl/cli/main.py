@@ -94,6 +94,22 @@ def check(file: ProgramFile, strict: Strict = False, diagnostics: Diagnostics = 
 
 
 @app.command()
+def fmt(
+    file: ProgramFile,
+    check: Annotated[
+        bool, typer.Option("--check", help="Write nothing; exit with 1 if it would change.")
+    ] = False,
+    diff: Annotated[
+        bool, typer.Option("--diff", help="Write nothing; print what would change.")
+    ] = False,
+) -> None:
+    """Write a program in canonical form; comments stay, and so does what it means."""
+    from poedsl.cli.fmt import run_fmt
+
+    run_fmt(file, check, diff)
+
+
+@app.command()
 def plan(
     file: PlanFile,
     set_: Set = [],  # noqa: B006

@@ -298,6 +298,9 @@ class _Checker(Products):
                     )
                     return POISON
                 current = both
+        if current is not None and current.name == "Real" and not current.is_closed:
+            implied = self.implied_by_shapes(parts)
+            return unify(current, implied) or current
         return self.implied_by_shapes(parts) if current is None else current
 
     def implied_by_shapes(self, parts: list[tree.Expr]) -> Type:
@@ -311,18 +314,19 @@ class _Checker(Products):
         return Type("Real", sizes)
 
     def close_sizes(self, statements: tuple[tree.Statement, ...]) -> None:
-        """Heights and widths left open take those of what they are aligned with."""
-        pairs = list(self.alignments(statements))
+        """Sizes left open take those of what they are aligned with, or compared with."""
+        pairs = [*self.alignments(statements), *self.comparisons(statements)]
         changed = True
         while changed:
             changed = False
             for variable, name in pairs:
                 a, b = self.environment[variable].type, self.environment[name].type
-                shared = unify(Type("", a.sizes[-2:]), Type("", b.sizes[-2:]))
+                count = len(a.sizes) if a.name == b.name else 2
+                shared = unify(Type("", a.sizes[-count:]), Type("", b.sizes[-count:]))
                 if shared is None:
                     continue
                 for own, type_ in ((variable, a), (name, b)):
-                    closed = replace(type_, sizes=(*type_.sizes[:-2], *shared.sizes))
+                    closed = replace(type_, sizes=(*type_.sizes[:-count], *shared.sizes))
                     if closed != type_:
                         changed = True
                         self.environment[own] = Typed(Ref(own), closed)
@@ -353,6 +357,23 @@ class _Checker(Products):
                         and fits(self.environment[value.name].type, parameter.type or POISON)
                     ):
                         yield variable, value.name
+
+    def comparisons(self, statements: tuple[tree.Statement, ...]) -> Iterator[tuple[str, str]]:
+        """Variables and inputs of one kind that a sum or a difference puts side by side."""
+        pending: list[object] = [f.product for f in factors_in(statements)]
+        while pending:
+            node = pending.pop()
+            match node:
+                case tree.Binary(op="+" | "-", left=tree.Name(name=a), right=tree.Name(name=b)):
+                    variable, name = (a, b) if a in self.variables else (b, a)
+                    kinds = {self.environment.get(n, POISONED).type.name for n in (a, b)}
+                    known = variable in self.variables and name in self.inputs
+                    if known and len(kinds) == 1 and kinds <= {"Image", "Video"}:
+                        yield variable, name
+                case tuple():
+                    pending += node
+                case tree.Node():
+                    pending += [getattr(node, f) for f in node.__dataclass_fields__ if f != "span"]
 
     def unsampled(self, incomplete: set[str]) -> set[str]:
         """The variables whose type cannot be sampled."""
@@ -390,7 +411,7 @@ class _Checker(Products):
         whole = isinstance(statement.target, tree.Name)
         typed = self.environment[name] if whole else self.value(statement.target)
         part = Part(name, typed, statement.target.span)
-        self.subject_of = name
+        self.speaking_of = name if whole else ""
         product = self.product(statement.product, part)
         if product is None or not typed.ok:
             self.incomplete.add(name)

@@ -227,7 +227,7 @@ class Calls(Parts):
         """
         if signature.family == "reward":
             return ""
-        own = {self.subject_of} if signature.family == "density" else self.variables
+        own = {self.speaking_of} if signature.family == "density" else self.variables
         return min(names(typed.term) & own, default="")
 
     def mismatch(

@@ -21,7 +21,7 @@ class Scope:
         environment: what each name stands for.
         places: where each name got its type.
         variables: the names that are sampled.
-        subject_of: the variable whose statement is being checked.
+        speaking_of: the variable whose statement is being checked, where it is on the whole.
         signatures: what calls may name.
     """
 
@@ -31,7 +31,7 @@ class Scope:
     places: dict[str, Span] = field(default_factory=dict)
     variables: frozenset[str] = frozenset()
     in_reward: bool = False
-    subject_of: str = ""
+    speaking_of: str = ""
     signatures: Mapping[str, Signature] = field(default_factory=lambda: SIGNATURES)
 
     def error(self, code: str, message: str, span: Span, **more: Any) -> Typed:

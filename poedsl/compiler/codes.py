@@ -461,6 +461,13 @@ permitted. What could be written is kept.
         """A run whose particles all lost their weight has nothing to draw from; its outcome
 says why, and what may help.""",
     ),
+    "P0709": (
+        "an option that is planned and not run",
+        """\
+The language has this option, and a plan can hold it, but this release cannot run it. Leave it
+out, and the compiler chooses one that runs; the printed plan says which, and why.
+""",
+    ),
     "P0801": (
         "an unused input",
         """\
@@ -507,6 +514,81 @@ the exponents so that they sum to one.
         """\
 Lines that begin with % are commands of `poe repl`, not statements of the program; `%help` lists
 them. The message says what this one takes.
+""",
+    ),
+    "P0206": (
+        "a `use` of what is not there",
+        """\
+`use` names Python in a file beside the program or in a module, the folder of a model, or a model
+of the hub that an expert of the language has as its default.
+
+    use redness from "rewards.py"              # wrong: which of its functions?
+    use redness from "rewards.py:redness"      # right
+    use redness from "package.module:redness"  # right
+    use mine from "models/my_digits"           # right: a folder that diffusers has written
+
+Files are read and not run when a program is compiled; one with an error of syntax cannot be read.
+""",
+    ),
+    "P0207": (
+        "a `use` of what is no expert, reward or source",
+        """\
+A Python function or class is made an expert, a reward or a source by a decorator. The class of an
+expert has one of the methods `velocity`, `score` and `log_prob`, that of a reward `__call__`.
+
+    def redness(x: poedsl.Image):              # wrong
+        return x[:, 0].mean((1, 2))
+
+    @poedsl.reward
+    def redness(x: poedsl.Image):              # right
+        return x[:, 0].mean((1, 2))
+
+A plan that was made with one signature is not run with another: compile the program again.
+""",
+    ),
+    "P0208": (
+        "a parameter whose type or default cannot be read",
+        """\
+The parameters of Python that a program uses have annotations: a type of Python (float, int, bool,
+str) or of the language (poedsl.Real[2], poedsl.Image[3, 64, 64], poedsl.Depth, ...). Since they are
+read without running the code, defaults and options are written as plain numbers and texts.
+
+    @poedsl.reward
+    def redness(x, amount=WEIGHT):                         # wrong
+        ...
+
+    @poedsl.reward
+    def redness(x: poedsl.Image, amount: float = 0.5):     # right
+        ...
+""",
+    ),
+    "P0707": (
+        "Python that may not run",
+        """\
+A program can name Python code. To check and plan the program it is read; to run the program it has
+to be run, with everything that stands in its file, and that takes the caller's leave. The message
+says which file. Code that a Python process has decorated itself needs no leave there.
+
+    poe run program.poe                        # wrong, where program.poe says use f from "f.py:f"
+    poe run program.poe --allow-code           # right
+
+    plan.run(allow_code=True)                  # right, in Python
+""",
+    ),
+    "P0708": (
+        "Python that failed",
+        """\
+A function or class that a program uses raised an exception, or did not return what it should: a
+reward or a log density returns one number a particle, shape [L] for particles [L, ...]; a score or
+a velocity one number a component, shape [L, ...]. The message names the line.
+
+    @poedsl.reward
+    def redness(x: poedsl.Image):
+        return x[:, 0].mean()                  # wrong: one number for all particles
+
+    @poedsl.reward
+    def redness(x: poedsl.Image):
+        return x[:, 0].mean((1, 2))            # right
 """,
     ),
 }

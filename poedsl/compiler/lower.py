@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -198,9 +199,10 @@ def _overlap(earlier: FactorSpec, later: FactorSpec) -> tuple[str, str] | None:
     whole = earlier.part is None or later.part is None
     if not (whole or overlap(earlier.part, later.part)):  # type: ignore[arg-type]
         return None
-    exponents = [_number(e) for e in (earlier.exponent, later.exponent) if isinstance(e, Const)]
-    if earlier.term == later.term and len(exponents) == 2 and sum(exponents) > 1 >= max(exponents):
-        if min(exponents) > 0 and earlier.part != later.part:
+    exponents = [_number(earlier.exponent), _number(later.exponent)]
+    if earlier.term == later.term:
+        counted = min(exponents) > 0 and max(exponents) <= 1 < sum(exponents)
+        if counted and earlier.part != later.part:
             total = sum(exponents)
             return "P0806", f"where the two overlap, this expert has the exponent {total:g}"
         return None
@@ -250,7 +252,7 @@ def unique(name: str, taken: dict[str, int]) -> str:
 
 
 def lints(factor: FactorSpec, leaf: Apply, variables: frozenset[str]) -> list[Diagnostic]:
-    negative = isinstance(factor.exponent, Const) and _number(factor.exponent) < 0
+    negative = _number(factor.exponent) < 0
     if factor.kind == "where" and negative:
         return [
             Diagnostic(
@@ -267,6 +269,7 @@ def lints(factor: FactorSpec, leaf: Apply, variables: frozenset[str]) -> list[Di
     return []
 
 
-def _number(term: Const) -> float:
-    assert isinstance(term.value, (int, float))
-    return float(term.value)
+def _number(term: Term) -> float:
+    """The value of a constant number; nan of all else."""
+    value = term.value if isinstance(term, Const) else None
+    return float(value) if isinstance(value, (int, float)) else math.nan

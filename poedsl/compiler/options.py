@@ -60,6 +60,8 @@ KINDS = {
 
 _STEPS = Argument("steps", "count", 1)
 _SIZE = Argument("size", "positive", 0.3)
+_LEAPS = Argument("leaps", "count", 5)
+_ADAPT = Argument("adapt", "truth", True)
 _WHEN = Argument("when", "rule", None)
 
 OPTIONS: dict[str, Option] = {
@@ -72,8 +74,8 @@ OPTIONS: dict[str, Option] = {
             "the annealing path",
             forms=(
                 Form("flow", summary="noised marginals, from noise to data"),
-                Form("prefix", available=False),
-                Form("temper", available=False),
+                Form("prefix", summary="a token or a section a stage", available=False),
+                Form("temper", summary="powers of the densities, from a Gaussian"),
             ),
         ),
         Option(
@@ -94,14 +96,22 @@ OPTIONS: dict[str, Option] = {
                 ),
                 Form(
                     "mala",
-                    (_STEPS, Argument("size", "positive", 0.5), Argument("adapt", "truth", True)),
+                    (_STEPS, Argument("size", "positive", 0.5), _ADAPT),
                     "Metropolis-adjusted Langevin; the size adapts to the acceptance",
                 ),
                 Form("none", summary="no kernel"),
-                Form("hmc", available=False),
-                Form("uhmc", available=False),
-                Form("walk", available=False),
-                Form("gibbs", available=False),
+                Form(
+                    "hmc",
+                    (_STEPS, _LEAPS, Argument("size", "positive", 0.1), _ADAPT),
+                    "Hamiltonian Monte Carlo; size is the square of a leap, and adapts",
+                ),
+                Form("uhmc", (_STEPS, _LEAPS, _SIZE), "the same without rejection: biased"),
+                Form(
+                    "walk",
+                    (_STEPS, Argument("size", "positive", 1.0), _ADAPT),
+                    "random-walk Metropolis; the size adapts",
+                ),
+                Form("gibbs", (_STEPS,), "a block of tokens given the rest", available=False),
             ),
         ),
         Option(
@@ -120,9 +130,9 @@ OPTIONS: dict[str, Option] = {
             "how rewards weigh along the path",
             forms=(
                 Form("difference", summary="by their increase"),
-                Form("full", available=False),
-                Form("maximum", available=False),
-                Form("sum", available=False),
+                Form("full", summary="by all of it at every stage, as Zhang et al. do: biased"),
+                Form("maximum", summary="by the highest so far, corrected at the end"),
+                Form("sum", summary="by all so far, corrected at the end"),
             ),
         ),
         Option(
@@ -131,10 +141,10 @@ OPTIONS: dict[str, Option] = {
             forms=(
                 Form("systematic", (_WHEN,), "one uniform for all"),
                 Form("none", summary="never"),
-                Form("multinomial", (_WHEN,), available=False),
-                Form("stratified", (_WHEN,), available=False),
-                Form("residual", (_WHEN,), available=False),
-                Form("tophalf", (_WHEN,), available=False),
+                Form("multinomial", (_WHEN,), "independent draws"),
+                Form("stratified", (_WHEN,), "a uniform in each of L strata"),
+                Form("residual", (_WHEN,), "whole copies first, then independent draws"),
+                Form("tophalf", (_WHEN,), "the better half twice: biased (Zhang et al., E.6)"),
             ),
         ),
         Option(
@@ -145,7 +155,6 @@ OPTIONS: dict[str, Option] = {
                     "guide",
                     (Argument("weight", "nonnegative", 0.1), Argument("updates", "count", 2)),
                     "towards the velocity of the parents (Zhang et al., Eq. 6)",
-                    available=False,
                 ),
                 Form("none", summary="the expert alone"),
             ),

@@ -174,10 +174,14 @@ class PlanSpec:
 
     @property
     def nfe(self) -> int:
-        """Evaluations of all experts: (K + 1) moves (Zhang et al., E.1)."""
+        """Evaluations of all experts: (K + 1) moves, a leap of a kernel counting as a step of it
+        (Zhang et al., E.1).
+        """
         kernel = self.option("kernel")
-        inner = dict(kernel.kwargs).get("steps") if isinstance(kernel, Apply) else None
-        count = inner.value if isinstance(inner, Const) and isinstance(inner.value, int) else 0
+        given = dict(kernel.kwargs) if isinstance(kernel, Apply) else {}
+        count = 1
+        for part in (given.get("steps", Const(0)), given.get("leaps", Const(1))):
+            count *= part.value if isinstance(part, Const) and isinstance(part.value, int) else 0
         return (count + 1) * self.stages
 
     def to_json(self) -> str:

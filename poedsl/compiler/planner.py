@@ -37,8 +37,9 @@ def plan(
         lets=lowered.lets,
         uses=uses,
     )
-    diagnostics = list(_anchored(lowered))
     chosen = choose(draft, {name: value for name, (value, _) in lowered.options.items()})
+    tempered = _function(chosen.option("path")) == "temper"
+    diagnostics = list(_anchored(lowered, tempered))
     if not lowered.incomplete and not diagnostics:
         places = {name: span for name, (_, span) in lowered.options.items()}
         diagnostics += refuse(chosen, {**lowered.spans, **places})
@@ -79,6 +80,7 @@ class _Facts:
         field: what makes the scores a field without a density; empty where nothing does.
         routes: the path that each variable's experts can take.
         length: of the longest sequence, where its size is known.
+        tempers: why the path from noise cannot be taken, and tempering can; empty elsewhere.
     """
 
     closed: bool
@@ -88,6 +90,7 @@ class _Facts:
     given: bool
     routes: dict[str, str]
     length: int
+    tempers: str
 
     @classmethod
     def of(cls, spec: PlanSpec) -> _Facts:
@@ -102,11 +105,34 @@ class _Facts:
             given=any(f.given for f in spec.factors),
             routes={v.name: _route(v, of[v.name], spec) for v in spec.variables},
             length=max(lengths, default=1),
+            tempers=_tempers(spec, of),
         )
 
     @property
     def sequential(self) -> bool:
         return set(self.routes.values()) == {"prefix"}
+
+
+def _tempers(spec: PlanSpec, anchors: dict[str, list[FactorSpec]]) -> str:
+    """Why a program of densities alone is tempered; empty where it need not or cannot be."""
+    if not all(_has_density(f) for f in spec.factors if f.kind not in ("reward", "where")):
+        return ""
+    for name, own in anchors.items():
+        if not own:
+            return f"no expert of {name} has noised marginals in closed form"
+        total = None if any(f.part is not None for f in own) else _sum(own)
+        if total is not None and total <= 0:
+            return f"the exponents over {name} sum to {total:g}, and noise has no such power"
+        variable = next(v for v in spec.variables if v.name == name)
+        around = any(f.kind == "density" and f.variables[0] == name for f in spec.factors)
+        gap = _gap(variable, own)
+        if gap is not None and around:
+            return f"no expert has noised marginals of {name}[{gap}]"
+    return ""
+
+
+def _has_density(factor: FactorSpec) -> bool:
+    return factor.kind in ("gaussian", "density") and not factor.mask and not factor.given
 
 
 def _field(spec: PlanSpec) -> Iterator[str]:
@@ -169,6 +195,8 @@ def _steps(facts: _Facts, known: dict[str, Term]) -> Choice:
         return Const(facts.length), "a token a stage"
     if facts.field:
         return Const(50), "fine enough for learned flows"
+    if _function(known["path"]) == "temper":
+        return Const(48), "with three kernel steps a stage, under 200 evaluations of the densities"
     if facts.closed and _function(known["kernel"]) == "none":
         reason = "without a kernel nothing mends a coarse step, and these experts are cheap"
         return Const(1000), reason
@@ -180,6 +208,8 @@ def _steps(facts: _Facts, known: dict[str, Term]) -> Choice:
 def _path(facts: _Facts, known: dict[str, Term]) -> Choice:
     if facts.sequential:
         return Apply("prefix"), "every expert extends a prefix"
+    if facts.tempers:
+        return Apply("temper"), facts.tempers
     if len(set(facts.routes.values())) > 1:
         each = tuple((name, Apply(route)) for name, route in facts.routes.items())
         return Apply("each", (), each), "each variable by what its experts can do"
@@ -190,6 +220,8 @@ def _path(facts: _Facts, known: dict[str, Term]) -> Choice:
 def _move(facts: _Facts, known: dict[str, Term]) -> Choice:
     if facts.sequential:
         return Apply("none"), "a prefix grows by what the experts propose"
+    if _function(known["path"]) == "temper":
+        return Apply("none"), "between tempered densities only the weights and the kernel act"
     if facts.field:
         return Apply("ode"), f"{facts.field}: the scores are no density's, and nothing is weighed"
     move = OPTIONS["move"].form("sde")
@@ -291,10 +323,23 @@ def _reversible(move: Term) -> bool:
     )
 
 
-def _anchored(lowered: Lowered) -> list[Diagnostic]:
+def _untempered(
+    variable: VariableSpec, factors: list[FactorSpec], lowered: Lowered
+) -> list[Diagnostic]:
+    """A variable that is tempered needs a density of its own."""
+    own = [f for f in factors if f.variables[0] == variable.name]
+    if any(f.kind in ("gaussian", "density") for f in own):
+        return []
+    span = lowered.spans[own[0].name] if own else lowered.places[variable.name]
+    return [_unanchored(variable.name, own, span)]
+
+
+def _anchored(lowered: Lowered, tempered: bool) -> list[Diagnostic]:
     """Every variable needs an expert that can start its path."""
     out: list[Diagnostic] = []
     of = lowered.by_variable()
+    if tempered:
+        return [d for v in lowered.complete for d in _untempered(v, of[v.name], lowered)]
     for variable in lowered.complete:
         factors = [f for f in of[variable.name] if f.variables[0] == variable.name]
         if any(f.kind in GENERATIVE for f in factors):
@@ -315,26 +360,14 @@ def _unanchored(name: str, factors: list[FactorSpec], span: Span) -> Diagnostic:
             span,
             notes=(f"an expert is given by a statement such as `{name} ~ Normal(0, 1)`",),
         )
-    densities = [f for f in factors if f.kind == "density"]
-    others = sorted({v for f in densities for v in f.variables[1:]})
-    if others:
-        return Diagnostic(
-            "P0408",
-            f"`{name}` has densities around `{others[0]}` alone, and no expert that generates it",
-            span,
-            notes=(
-                "the path from noise to data needs an expert for every variable",
-                f"one that is wide enough will do, such as `{name} ~ Normal(0, 10)`",
-            ),
-        )
-    if densities:
+    if any(f.kind == "density" for f in factors):
         return Diagnostic(
             "P0408",
             f"no expert of `{name}` has noised marginals in closed form",
             span,
             notes=(
-                "such densities alone need the tempering path, which this release does not run",
-                "beside a Gaussian, a mixture of Gaussians or a learned flow they count as rewards",
+                "such densities count as rewards beside a Gaussian or a learned flow",
+                "where all experts of a program have a density, `path = temper()` does without",
             ),
         )
     return Diagnostic(
@@ -360,36 +393,44 @@ def _start_exists(
             spans[anchors[-1].name],
             notes=(
                 "on pure noise the product is N(0, 1) to the power of that sum",
-                "the tempering path would do, which this release does not run",
+                "where all experts have a density, `path = temper()` does without",
             ),
         )
     ]
 
 
-def _uncovered(
-    variable: VariableSpec, factors: list[FactorSpec], spans: dict[str, Span]
-) -> list[Diagnostic]:
+def _gap(variable: VariableSpec, anchors: list[FactorSpec]) -> int | None:
     """The first row of a variable that no expert sees, where parts are told by indices."""
-    anchors = [f for f in factors if f.kind in GENERATIVE]
     parts = [None if f.part is None else extent(f.part) for f in anchors]
     size = variable.type.sizes[0] if variable.type.sizes else None
     known = [p for p in parts if p is not None and p[0] == "items"]
     if size is None or len(known) < len(parts) or any(f.loops for f in anchors):
-        return []
+        return None
     ends = sorted((a % size, b if b > 0 else b + size) for _, ((a, b),) in known)
     reached = 0.0
     for first, last in ends:
         if first > reached:
             break
         reached = max(reached, last)
-    if reached >= size:
+    return int(reached) if reached < size else None
+
+
+def _uncovered(
+    variable: VariableSpec, factors: list[FactorSpec], spans: dict[str, Span]
+) -> list[Diagnostic]:
+    anchors = [f for f in factors if f.kind in GENERATIVE]
+    gap = _gap(variable, anchors)
+    if gap is None:
         return []
     return [
         Diagnostic(
             "P0408",
-            f"nothing generates `{variable.name}[{reached:g}]`: no expert sees it",
+            f"nothing generates `{variable.name}[{gap}]`: no expert sees it",
             spans[anchors[-1].name],
-            notes=(f"`{variable.name}` has {size} rows, and every one needs an expert",),
+            notes=(
+                f"`{variable.name}` has {variable.type.sizes[0]} rows, and every one needs an "
+                "expert",
+            ),
         )
     ]
 
@@ -435,6 +476,8 @@ def _off_path(spec: PlanSpec, options: dict[str, Term]) -> Iterator[Refusal]:
             note = f"`{factor.name}` at {factor.place} offers {offers}"
             yield "path", f"`path = {path}()` needs `{needs}` of every expert", (note,)
             return
+    if path != "flow" and _function(options["move"]) != "none":
+        yield "move", f"`path = {path}()` moves by its kernel alone: `move = none()`", ()
     sequences = any(f.kind == "tokens" for f in spec.factors)
     if _function(options["kernel"]) == "gibbs" and not sequences:
         yield "kernel", "`kernel = gibbs()` revisits tokens, and there are none", ()

@@ -7,35 +7,8 @@ from poedsl.grammar.diagnostics import Diagnostic, Edit, Fix, Label
 from poedsl.grammar.lines import CLOSERS, Fault
 from poedsl.grammar.slips import RULES
 from poedsl.grammar.source import Span
+from poedsl.grammar.wanted import expected, shape
 from poedsl.grammar.words import Failure
-
-_OPERANDS = frozenset(
-    ("NUMBER", "STRING", "NAME", "TRUE", "FALSE", "NONE", "LPAR", "LSQB", "PLUS", "MINUS", "NOT")
-)
-_OPERATORS = frozenset(
-    ("PLUS", "MINUS", "STAR", "SLASH", "CIRCUMFLEX", "COMPARE", "AND", "OR", "LPAR", "LSQB", "DOT")
-)
-_STATEMENTS = frozenset(("USE", "INPUT", "LET", "EXPERT", "FOR", "SAMPLE"))
-#: What a name is called after the word that asks for it; elsewhere it is a name.
-_NAMES = {":": "a type", "by": "a method"}
-_SIGNS = {
-    "COMMA": "`,`",
-    "RPAR": "`)`",
-    "RSQB": "`]`",
-    "LPAR": "`(`",
-    "LSQB": "`[`",
-    "COLON": "`:`",
-    "EQUAL": "`=`",
-    "TILDE": "`~`",
-    "FROM": "`from`",
-    "GIVEN": "`given`",
-    "FOR": "`for`",
-    "IN": "`in`",
-    "BY": "`by`",
-    "$END": "the end of the line",
-}
-#: Terminals that are possible inside brackets but tell a reader nothing there.
-_FINE_PRINT = frozenset(("EQUAL", "COLON", "FOR"))
 
 
 def explain(failure: Failure) -> Diagnostic:
@@ -43,39 +16,14 @@ def explain(failure: Failure) -> Diagnostic:
     for rule in RULES:
         if found := rule(failure):
             return found
-    wanted = expected(failure)
-    span = failure.word.span
-    if failure.ended:
-        return Diagnostic("P0102", "the statement ends too early", span, here=f"expected {wanted}")
-    return Diagnostic("P0101", f"unexpected {failure.word}", span, here=f"expected {wanted}")
-
-
-def expected(failure: Failure) -> str:
-    """What could have stood there: ``an operator, `,` or `)` ``."""
-    rest = set(failure.accepts)
-    parts = []
-    if "USE" in rest:
-        return "a statement"
-    if "NUMBER" in rest:
-        parts.append("an expression")
-        rest -= _OPERANDS
-    if "STAR" in rest:
-        parts.append("an operator")
-        rest -= _OPERATORS
-        if rest & {"RPAR", "RSQB"}:
-            rest -= _FINE_PRINT
-    if "NAME" in rest:
-        parts.append(_NAMES.get(failure.before.text, "a name"))
-    if "STRING" in rest:
-        parts.append("a text in double quotes")
-    parts += [text for terminal, text in _SIGNS.items() if terminal in rest]
-    return _either(parts)
-
-
-def _either(parts: list[str]) -> str:
-    if len(parts) < 2:
-        return "".join(parts)
-    return f"{', '.join(parts[:-1])} or {parts[-1]}"
+    early = failure.ended
+    return Diagnostic(
+        "P0102" if early else "P0101",
+        "the statement ends too early" if early else f"unexpected {failure.word}",
+        failure.word.span,
+        here=f"expected {expected(failure)}",
+        notes=shape(failure),
+    )
 
 
 def unclosed(brackets: tuple[Span, ...], end: int, text: str, edit: Edit | None) -> Diagnostic:

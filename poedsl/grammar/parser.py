@@ -50,6 +50,16 @@ def parse_expression(source: Source) -> tuple[tree.Expr | None, tuple[Diagnostic
     return reading.node, ()
 
 
+def is_prefix(text: str, span: Span) -> bool:
+    """Whether a statement can begin with the words of a span."""
+    parser = _lark().parse_interactive(TextSlice(text, span.start, span.end), start="statement")
+    try:
+        parser.exhaust_lexer()
+    except (UnexpectedInput, Slip):
+        return False
+    return True
+
+
 #: The beginning of a physical line that has code on it, and not a closing bracket first.
 _PHYSICAL = re.compile(r"\n([ \t]*)(?=[^ \t\r\n#)\]])")
 

@@ -282,7 +282,7 @@ def loose_comma(f: Failure) -> Diagnostic | None:
         return Diagnostic("P0101", "nothing stands before this `,`", span, fixes=(fix,))
     if f.wants_operator:
         note = "lists are written in square brackets: `[a, b]`"
-    elif f.index == 1:
+    elif f.index == 1 and f.first.kind == "name":
         note = "each variable has a statement of its own"
     else:
         return None

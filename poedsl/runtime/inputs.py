@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import warnings
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -13,20 +11,24 @@ from poedsl.compiler.check import FROM_FILES
 from poedsl.compiler.functions import shape
 from poedsl.compiler.names import near
 from poedsl.compiler.plan import Array, InputSpec, PlanSpec
-from poedsl.compiler.terms import Const, Value, constant
+from poedsl.compiler.terms import Const, constant
 from poedsl.grammar.diagnostics import Diagnostic, Fix, PoeError
 from poedsl.grammar.types import Type, unify
+from poedsl.runtime import files
+from poedsl.runtime.hints import how
+from poedsl.runtime.layouts import Box, Layout, read_box, read_layout
 
-PICTURES = (".png", ".jpg", ".jpeg", ".webp")
+#: Types whose values are pictures or one number for each of their pixels.
+PIXELS = ("Image", "Video", "Depth", "Mask")
 
 
 def bind(plan: PlanSpec, values: Mapping[str, Any], base: Path | None = None) -> PlanSpec:
     """The plan with values for some of its inputs.
 
     Args:
-        values: by name: numbers, lists, tensors, arrays, PIL images, text; a `pathlib.Path`, or a
-            text for types that
-            are bound from files, names a file.
+        values: by name: numbers, lists, tensors, arrays, PIL images, text, layouts as lists of
+            records; a `pathlib.Path`, or a text for types that are bound from files, names a file
+            or a folder of frames.
         base: the folder that file names are relative to.
 
     Raises:
@@ -67,8 +69,14 @@ def bind_defaults(plan: PlanSpec, base: Path | None = None) -> PlanSpec:
 
 
 class _Unfit(Exception):
+    """A value that an input does not take."""
+
     def __init__(self, code: str, message: str, *notes: str) -> None:
         self.diagnostic = Diagnostic(code, message, notes=notes)
+
+
+def _wrong(spec: InputSpec, reason: str) -> _Unfit:
+    return _Unfit("P0602", f"`{spec.name}` is {spec.type}{reason}", how(spec))
 
 
 def _unknown(name: str, known: Mapping[str, InputSpec]) -> Diagnostic:
@@ -97,14 +105,19 @@ def _unbound(spec: InputSpec) -> Diagnostic:
     )
 
 
-def convert(spec: InputSpec, value: Any, base: Path | None) -> Value | Array:
+def convert(spec: InputSpec, value: Any, base: Path | None) -> Any:
     """A value as the plan keeps it: a constant, or an array."""
-    if isinstance(value, Path) or (isinstance(value, str) and spec.type.name in FROM_FILES):
+    kind = spec.type.name
+    if kind == "File":
+        return _file(spec, value, base)
+    if isinstance(value, Path) or (isinstance(value, str) and kind in FROM_FILES):
         value = read(spec, (base or Path()) / value)
     if hasattr(value, "getbands"):
-        value = picture_array(value, spec)
+        value = files.picture(value, kind, _channels(spec.type))
     if hasattr(value, "detach"):
         value = value.detach().cpu().numpy()
+    if kind in ("Layout", "Region"):
+        return _regions(spec, value)
     if hasattr(value, "__array__") and not isinstance(value, (int, float, bool)):
         return _array(spec, value)
     return _constant(spec, value)
@@ -113,86 +126,87 @@ def convert(spec: InputSpec, value: Any, base: Path | None) -> Value | Array:
 def read(spec: InputSpec, path: Path) -> Any:
     """The content of a file, by its ending."""
     try:
-        if path.suffix.lower() in PICTURES:
-            from PIL import Image
-
-            with Image.open(path) as image:
-                image.load()
-                return image
-        if path.suffix == ".npy":
-            import numpy as np
-
-            return np.load(path, allow_pickle=False)
-        if path.suffix == ".csv":
-            import numpy as np
-
-            with warnings.catch_warnings():
-                warnings.simplefilter("error")
-                return np.loadtxt(path, delimiter=",", ndmin=1)
-        text = path.read_text(encoding="utf-8")
-        return json.loads(text) if path.suffix == ".json" else text
+        return files.read(path, spec.type.name, _channels(spec.type))
     except FileNotFoundError as error:
-        raise _Unfit("P0604", f"the file for `{spec.name}` is not there: {path}") from error
-    except (OSError, EOFError, ValueError, SyntaxError, UserWarning) as error:
-        reason = str(error) or type(error).__name__
-        raise _Unfit(
-            "P0604", f"the file for `{spec.name}` cannot be read: {path}", reason.splitlines()[0]
-        ) from error
+        message = f"the file for `{spec.name}` is not there: {path}"
+        raise _Unfit("P0604", message, how(spec)) from error
+    except files.Unreadable as error:
+        message = f"the file for `{spec.name}` cannot be read: {path}"
+        raise _Unfit("P0604", message, str(error), *error.notes) from error
 
 
-def picture_array(image: Any, spec: InputSpec) -> Any:
-    """A PIL image, channel-first in [0, 1]; one channel where the type wants one or is a map."""
-    grey = spec.type.name in ("Depth", "Mask") or (
-        spec.type.name == "Image" and spec.type.sizes[0] == 1
-    )
-    pixels = _pixels(image, "L" if grey else "RGB")
-    if spec.type.name in ("Depth", "Mask"):
-        return pixels
-    return pixels[None] if pixels.ndim == 2 else pixels.transpose(2, 0, 1)
+def _channels(type_: Type) -> int | None:
+    return type_.sizes[-3] if type_.name in ("Image", "Video") else None
 
 
-def _pixels(image: Any, mode: str) -> Any:
-    """Rows and columns in [0, 1]; 16-bit and floating-point pictures keep their precision."""
-    import numpy as np
+def _file(spec: InputSpec, value: Any, base: Path | None) -> str:
+    """A file's own path: as it is where that is told from the program, else from the root."""
+    if not isinstance(value, (str, Path)):
+        raise _wrong(spec, f", and this is {_shown(value)}")
+    path = (base or Path()) / value
+    if not path.exists():
+        message = f"the file for `{spec.name}` is not there: {path}"
+        raise _Unfit("P0604", message, how(spec))
+    return str(value) if base not in (None, Path()) else str(path.resolve())
 
-    if image.mode == "F":
-        return np.asarray(image, dtype=np.float32)
-    if image.mode.startswith("I"):
-        return np.asarray(image, dtype=np.float32) / 65535
-    return np.asarray(image.convert(mode), dtype=np.float32) / 255
+
+def _regions(spec: InputSpec, value: Any) -> Layout | Box:
+    """A layout, or four fractions."""
+    if hasattr(value, "tolist"):
+        value = value.tolist()
+    try:
+        return read_layout(value) if spec.type.name == "Layout" else read_box(value)
+    except ValueError as error:
+        told = f": {error}" if spec.type.name == "Layout" else f"; it {error}"
+        raise _wrong(spec, told) from error
 
 
 def _array(spec: InputSpec, value: Any) -> Array:
     import numpy as np
 
     array = np.asarray(value)
-    if array.dtype.kind not in "fiub":
-        raise _Unfit(
-            "P0602", f"`{spec.name}` is {spec.type}, and this is an array of {array.dtype}"
-        )
+    if array.dtype.kind not in "fiub" or spec.type.name not in (*PIXELS, "Real", "Int", "Bool"):
+        raise _wrong(spec, f", and this is an array of {array.dtype}")
+    levels = spec.type.name in PIXELS and array.dtype == np.uint8 and array.max(initial=0) > 1
     array = np.ascontiguousarray(array, dtype="<f4")
+    if levels:
+        array = array / np.float32(255)
     if not np.isfinite(array).all():
-        raise _Unfit("P0602", f"`{spec.name}` has values that are not finite")
+        raise _wrong(spec, ", and this has values that are not finite")
+    if spec.type.name == "Int" and (array != np.round(array)).any():
+        raise _wrong(spec, ", and this has values that are not whole numbers")
+    if spec.type.name == "Bool" and not np.isin(array, (0, 1)).all():
+        raise _wrong(spec, ", and this has values that are neither true nor false")
+    array = _vector(spec.type, array)
     _fit(spec, Type(spec.type.name, tuple(array.shape)))
     return Array("<f4", tuple(array.shape), array.tobytes())
 
 
-def _constant(spec: InputSpec, value: Any) -> Value | Array:
+def _vector(type_: Type, array: Any) -> Any:
+    """A column or a row as a vector, and one number alone as a number, where that is wanted."""
+    rank = len(type_.sizes)
+    alone = all(size == 1 for size in array.shape) if rank == 0 else 1 in array.shape
+    if type_.name in ("Real", "Int", "Bool") and rank < 2 and array.ndim in (1, 2) and alone:
+        return array.reshape(-1)[0] if rank == 0 else array.reshape(-1)
+    return array
+
+
+def _constant(spec: InputSpec, value: Any) -> Any:
     try:
         plain = constant(value)
         sizes = shape(plain)
     except ValueError as error:
-        raise _Unfit("P0602", f"`{spec.name}` is {spec.type}: {error}") from error
+        raise _wrong(spec, f": {error}") from error
     if not _finite(plain):
-        raise _Unfit("P0602", f"`{spec.name}` is {spec.type}, and this is not finite")
+        raise _wrong(spec, ", and this is not finite")
     if not _is_a(plain, spec.type.name):
-        raise _Unfit("P0602", f"`{spec.name}` is {spec.type}, and this is {_shown(plain)}")
-    if spec.type.is_numeric:
-        _fit(spec, Type(spec.type.name, sizes))
+        raise _wrong(spec, f", and this is {_shown(plain)}")
     if isinstance(plain, tuple) and spec.type.is_numeric:
         import numpy as np
 
         return _array(spec, np.array(plain))
+    if spec.type.is_numeric:
+        _fit(spec, Type(spec.type.name, sizes))
     return plain
 
 
@@ -205,7 +219,7 @@ def _finite(value: object) -> bool:
 
 def _is_a(value: object, kind: str) -> bool:
     if isinstance(value, tuple):
-        return all(_is_a(v, kind) for v in value)
+        return kind != "Text" and all(_is_a(v, kind) for v in value)
     match kind:
         case "Text":
             return isinstance(value, str)
@@ -224,5 +238,6 @@ def _shown(value: object) -> str:
 
 def _fit(spec: InputSpec, given: Type) -> None:
     if unify(spec.type, given) is None:
-        sizes = ", ".join(map(str, given.sizes)) or "a single number"
-        raise _Unfit("P0603", f"`{spec.name}` is {spec.type}, and this has the shape [{sizes}]")
+        sizes = ", ".join(map(str, given.sizes))
+        told = f"this has the shape [{sizes}]" if sizes else "this is a single number"
+        raise _Unfit("P0603", f"`{spec.name}` is {spec.type}, and {told}", how(spec))

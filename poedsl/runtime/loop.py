@@ -11,12 +11,12 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from poedsl.runtime import kernels, moves
+from poedsl.runtime import kernels, moves, potentials
 from poedsl.runtime.noise import Noise
 from poedsl.runtime.options import Options
 from poedsl.runtime.path import FlowPath, Interval, Stage
 from poedsl.runtime.records import Outcome, StageRecord
-from poedsl.runtime.resampling import effective_size, spread, systematic
+from poedsl.runtime.resampling import SCHEMES, effective_size, spread, systematic
 from poedsl.runtime.state import Evaluation, Particles
 from poedsl.runtime.target import Target
 
@@ -89,7 +89,8 @@ class Annealer:
             log_weights = at.log_density.double() + 0.5 * square - log_normal
         slots = torch.arange(count, device=device)
         zeros = torch.zeros(count, dtype=torch.float64, device=device)
-        self.particles = Particles(x, log_weights, zeros, zeros, slots, at)
+        peak = potentials.start(o.potential, zeros)
+        self.particles = Particles(x, log_weights, zeros, zeros, zeros, peak, slots, at)
         self.banked = torch.zeros(noise.swarms, dtype=torch.float64, device=device)
         self.sizes = torch.full((noise.swarms, 1), o.kernel_size, device=device)
         self.genealogy.append(slots)
@@ -97,7 +98,7 @@ class Annealer:
     def move(self, stage: Stage, step: Interval) -> None:
         """X <- move(x); log w += correction; log w += potential."""
         old = self.evaluated(stage.t + 1)
-        p = self.particles
+        o, p = self.options, self.particles
         moved = self.moved(p.x, old, stage, step)
         new = self.target.evaluate(moved.x, stage) if self.judgeable(stage) else None
         increment = self.correction(p.x, old, moved, new, step).double()
@@ -106,19 +107,15 @@ class Annealer:
             counted = self.target.exact(moved.x) if new is None else new.guide
             assert counted is not None
             guide = counted.double()
-        judged = p.judged
+        increment = increment + (guide - p.carried)
+        moved_on = replace(p, x=moved.x, at=new, carried=guide)
         if self.target.judges:
             end = moved.x if new is None else self.target.endpoint(moved.x, new, stage)
-            judged = self.target.judge(end, final=False).double()
-        increment = increment + (guide - p.carried) + (judged - p.judged)
-        self.particles = replace(
-            p,
-            x=moved.x,
-            at=new,
-            log_weights=p.log_weights + increment,
-            carried=guide,
-            judged=judged,
-        )
+            reward = self.target.judge(end, final=False).double()
+            gain, counted, peak = potentials.count(o.potential, reward, p.counted, p.peak)
+            increment = increment + gain
+            moved_on = replace(moved_on, reward=reward, counted=counted, peak=peak)
+        self.particles = replace(moved_on, log_weights=p.log_weights + increment)
 
     def moved(
         self, x: Float[Tensor, "L D"], at: Evaluation, stage: Stage, step: Interval
@@ -160,7 +157,9 @@ class Annealer:
         if not bool(due.any()):
             self.genealogy.append(p.ancestors)
             return False
-        chosen = systematic(log_weights, self.noise.shared(stage.t, purpose))
+        scheme = SCHEMES[self.options.scheme]
+        count = 1 if scheme is systematic else self.noise.size
+        chosen = scheme(log_weights, self.noise.shared(stage.t, purpose, count))
         same = torch.arange(self.noise.size, device=p.x.device).expand_as(chosen)
         local = torch.where(due[:, None], chosen, same)
         offset = self.noise.size * torch.arange(swarms, device=p.x.device)[:, None]
@@ -203,25 +202,42 @@ class Annealer:
             size = (
                 self.sizes if len(self.sizes) == 1 else self.sizes.repeat_interleave(per_swarm, 0)
             )
-            if o.kernel == "langevin":
-                size = size * stage.sigma**2 / w
-                self.particles = kernels.langevin(self.particles, evaluate, noise, size)
+            if o.kernel not in kernels.ACCEPTANCE:
+                self.particles = self.unadjusted(evaluate, noise, size * stage.sigma**2 / w)
                 continue
-            self.particles, chance = kernels.mala(self.particles, evaluate, noise, uniform, size)
+            self.particles, chance = self.adjusted(evaluate, noise, uniform, size)
             accepted.append(float(chance.mean()))
             if o.adapt:
-                self.sizes = kernels.adapted(self.sizes, chance)
+                self.sizes = kernels.adapted(self.sizes, chance, kernels.ACCEPTANCE[o.kernel])
         if self.target.guides:
             guide = self.evaluated(stage.t).guide
             assert guide is not None
             self.particles = replace(self.particles, carried=guide.double())
         return sum(accepted) / len(accepted) if accepted else None
 
+    def unadjusted(
+        self, evaluate: kernels.Evaluate, noise: Tensor, size: Float[Tensor, "#L #D"]
+    ) -> Particles:
+        if self.options.kernel == "langevin":
+            return kernels.langevin(self.particles, evaluate, noise, size)
+        return kernels.uhmc(self.particles, evaluate, noise, size, self.options.leaps)
+
+    def adjusted(
+        self, evaluate: kernels.Evaluate, noise: Tensor, uniform: Tensor, size: Tensor
+    ) -> tuple[Particles, Float[Tensor, " L"]]:
+        p, o = self.particles, self.options
+        if o.kernel == "hmc":
+            return kernels.hmc(p, evaluate, noise, uniform, size, o.leaps)
+        step = kernels.walk if o.kernel == "walk" else kernels.mala
+        return step(p, evaluate, noise, uniform, size)
+
     def settle(self) -> None:
         """The last reward correction: black-box rewards and conditions at the particles."""
         p = self.particles
-        judged = self.target.judge(p.x, final=True).double()
-        self.particles = replace(p, log_weights=p.log_weights + judged - p.judged, judged=judged)
+        reward = self.target.judge(p.x, final=True).double()
+        self.particles = replace(
+            p, log_weights=p.log_weights + reward - p.counted, reward=reward, counted=reward
+        )
 
     # What the steps above lean on.
 
@@ -236,7 +252,7 @@ class Annealer:
 
     def evaluations(self, stage: Stage) -> int:
         """Evaluations of all experts that this stage took (Zhang et al., E.1)."""
-        return 1 + self.kernel_steps(stage) if self.judgeable(stage) else 0
+        return 1 + self.kernel_steps(stage) * self.options.leaps if self.judgeable(stage) else 0
 
     def judgeable(self, stage: Stage) -> bool:
         """Whether the experts can be evaluated at a stage: learned flows cannot at its end."""
@@ -244,7 +260,7 @@ class Annealer:
 
     def kernel_steps(self, stage: Stage) -> int:
         """Kernel steps at a stage; unadjusted ones shrink to nothing at the end."""
-        still = self.options.kernel == "langevin" and stage.sigma == 0
+        still = self.options.kernel not in kernels.ACCEPTANCE and stage.sigma == 0
         return self.options.kernel_steps if self.judgeable(stage) and not still else 0
 
     def bury(self, stage: Stage) -> bool:
@@ -268,7 +284,9 @@ class Annealer:
                 at=at,
                 log_weights=torch.where(lost, -math.inf, p.log_weights),
                 carried=torch.where(lost, 0.0, p.carried),
-                judged=torch.where(lost, 0.0, p.judged),
+                reward=torch.where(lost, 0.0, p.reward),
+                counted=torch.where(lost, 0.0, p.counted),
+                peak=torch.where(lost, 0.0, p.peak),
             )
         alive = bool(torch.isfinite(self.particles.log_weights).any())
         if not alive:
@@ -325,7 +343,7 @@ class Annealer:
         rewards = None
         if self.target.tilts:
             cut = torch.tensor([0.05, 0.5, 0.95], dtype=torch.float64, device=p.x.device)
-            found = (p.carried + p.judged).nan_to_num(neginf=-1e300)
+            found = (p.carried + p.reward).nan_to_num(neginf=-1e300)
             rewards = tuple(float(q) for q in torch.quantile(found, cut))
         return StageRecord(
             t=stage.t,
@@ -341,4 +359,3 @@ class Annealer:
             rewards=rewards,
             step_size=float(self.sizes.mean()) if self.options.kernel != "none" else None,
         )
-

@@ -18,7 +18,6 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-
 #: What numbers are drawn for; each has a stretch of the counter to itself at every stage.
 PURPOSES = ("start", "move", "kernel", "accept", "resample", "settle", "sample")
 #: Length of such a stretch, in blocks of four numbers of 64 bits.
@@ -68,9 +67,9 @@ class Noise:
         uniform = _uniform(self._symmetric(self.size, steps, stage, "accept"))
         return normal.to(self.device), uniform.float().T.contiguous().to(self.device)
 
-    def shared(self, stage: int, purpose: str) -> Float[Tensor, " swarms"]:
-        """One uniform in (0, 1) for each swarm, as systematic resampling wants."""
-        return _uniform(self._symmetric(1, 1, stage, purpose))[:, 0].clone().to(self.device)
+    def shared(self, stage: int, purpose: str, count: int = 1) -> Float[Tensor, "swarms {count}"]:
+        """Uniforms in (0, 1) of each swarm, as resampling wants."""
+        return _uniform(self._symmetric(1, count, stage, purpose)).clone().to(self.device)
 
     def _symmetric(self, rows: int, width: int, stage: int, purpose: str) -> Float[Tensor, "L D"]:
         """Uniforms in (-1, 1) of 32 bits, double precision; valid until the next call."""

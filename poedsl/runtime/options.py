@@ -29,12 +29,15 @@ class Options:
     steps: int
     move: Literal["none", "ode", "sde"]
     eta: float
-    kernel: Literal["none", "langevin", "mala"]
+    kernel: Literal["none", "langevin", "mala", "hmc", "uhmc", "walk"]
     kernel_steps: int
     kernel_size: float
+    leaps: int
     adapt: bool
     correct: Literal["none", "fkc", "ais"]
     clip: float | None
+    potential: Literal["difference", "maximum", "sum", "full"]
+    scheme: str
     resample: Rule | None
 
     @classmethod
@@ -52,9 +55,12 @@ class Options:
             kernel=kernel["form"],
             kernel_steps=kernel.get("steps", 0),
             kernel_size=float(kernel.get("size", 1.0)),
+            leaps=kernel.get("leaps", 1),
             adapt=kernel.get("adapt", False),
             correct=correct["form"],
             clip=None if correct.get("clip") is None else float(correct["clip"]),
+            potential=_form(plan.option("potential"))["form"],
+            scheme=resample["form"],
             resample=None if resample["form"] == "none" else _rule(when),
         )
 

@@ -13,7 +13,6 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from poedsl.runtime.prepare import prepare
 from poedsl.runtime.result import Result, keeps_best
 
 if TYPE_CHECKING:
@@ -118,15 +117,12 @@ def _scatter(result: Result, name: str, folder: Path) -> str:
 
 def _log_target(result: Result, name: str, ticks: list[Any]) -> Any:
     """The log target on a grid, (rows, columns); None where a factor has no density."""
-    target, _ = prepare(result.plan, torch.device("cpu"))
-    if not target.has_density or len(result.plan.variables) > 1:
+    if result.log_product is None or len(result.plan.variables) > 1:
         return None
-    first, second = (torch.tensor(t, dtype=torch.float32) for t in ticks)
+    device = result.log_weights.device
+    first, second = (torch.tensor(t, dtype=torch.float32, device=device) for t in ticks)
     grid = torch.stack(torch.meshgrid(first, second, indexing="xy"), -1).view(-1, 2)
-    z = (grid - target.space.loc) / target.space.scale
-    values = target.log_values(z)
-    total = torch.stack([target.factor_exponents[n] * v for n, v in values.items()]).sum(0)
-    shown: Any = total.view(len(second), len(first)).numpy()
+    shown: Any = result.log_product(grid).view(len(second), len(first)).cpu().numpy()
     return np.where(np.isfinite(shown), shown, -1e30)
 
 

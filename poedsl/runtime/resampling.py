@@ -1,8 +1,13 @@
-"""Resampling: weights and uniforms in, ancestors out."""
+"""Resampling: log weights and uniforms in, ancestors out, a row for each population.
+
+All but `tophalf` are unbiased: a particle gets its share of the copies on average (Douc et al.
+2005, who also order them by variance: multinomial, then residual, stratified and systematic).
+"""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import torch
 from jaxtyping import Float, Int
@@ -25,16 +30,72 @@ def spread(log_weights: Float[Tensor, "*S n"]) -> tuple[Float[Tensor, "*S"], Flo
 
 
 def systematic(
-    log_weights: Float[Tensor, "S n"], uniform: Float[Tensor, " S"], count: int | None = None
+    log_weights: Float[Tensor, "S n"], uniform: Float[Tensor, "S #n"], count: int | None = None
 ) -> Int[Tensor, "S drawn"]:
     """One uniform for a population, evenly spread (Carpenter et al. 1999).
 
     Each particle gets ``count`` times its share of copies, rounded up or down; as many are drawn
     as there are particles where ``count`` is left out.
     """
+    drawn = log_weights.shape[-1] if count is None else count
+    points = (torch.arange(drawn, device=uniform.device) + uniform[:, :1]) / drawn
+    return _found(log_weights, points)
+
+
+def stratified(
+    log_weights: Float[Tensor, "S n"], uniform: Float[Tensor, "S n"]
+) -> Int[Tensor, "S n"]:
+    """One uniform in each of n strata (Kitagawa 1996)."""
     n = log_weights.shape[-1]
-    drawn = n if count is None else count
+    return _found(log_weights, (torch.arange(n, device=uniform.device) + uniform) / n)
+
+
+def multinomial(
+    log_weights: Float[Tensor, "S n"], uniform: Float[Tensor, "S n"]
+) -> Int[Tensor, "S n"]:
+    """Independent draws (Gordon et al. 1993)."""
+    return _found(log_weights, uniform.sort(-1).values)
+
+
+def residual(
+    log_weights: Float[Tensor, "S n"], uniform: Float[Tensor, "S n"]
+) -> Int[Tensor, "S n"]:
+    """Whole copies first, the rest by independent draws (Liu and Chen 1998)."""
+    n = log_weights.shape[-1]
+    expected = n * torch.softmax(log_weights.double(), -1)
+    whole = expected.floor().long()
+    rows = []
+    for shares, copies, draws in zip(expected - expected.floor(), whole, uniform, strict=True):
+        sure = torch.repeat_interleave(torch.arange(n, device=draws.device), copies)
+        rest = draws[: n - len(sure)].sort().values
+        rows.append(torch.cat([sure, _found(shares.log()[None], rest[None])[0]]).sort().values)
+    return torch.stack(rows)
+
+
+def tophalf(log_weights: Float[Tensor, "S n"], uniform: Float[Tensor, "S n"]) -> Int[Tensor, "S n"]:
+    """Two copies of the better half and none of the other (Zhang et al., E.6); biased."""
+    n = log_weights.shape[-1]
+    order = log_weights.argsort(dim=-1, descending=True, stable=True)
+    alive = torch.isfinite(log_weights).sum(-1).clamp(min=1, max=(n + 1) // 2)
+    slots: Tensor = torch.arange(n, device=order.device) % alive[:, None]
+    return order.gather(-1, slots).sort(-1).values
+
+
+def _found(
+    log_weights: Float[Tensor, "S n"], points: Float[Tensor, "S drawn"]
+) -> Int[Tensor, "S drawn"]:
+    """The particles whose share of (0, 1) holds each point."""
     total = torch.softmax(log_weights.double(), -1).cumsum(-1)
     total = total / total[:, -1:]
-    points = (torch.arange(drawn, device=total.device) + uniform[:, None]) / drawn
-    return torch.searchsorted(total, points, right=True).clamp(max=n - 1)
+    found = torch.searchsorted(total, points.contiguous(), right=True)
+    return found.clamp(max=log_weights.shape[-1] - 1)
+
+
+Scheme = Callable[[Tensor, Tensor], Tensor]
+SCHEMES: dict[str, Scheme] = {
+    "multinomial": multinomial,
+    "systematic": systematic,
+    "stratified": stratified,
+    "residual": residual,
+    "tophalf": tophalf,
+}

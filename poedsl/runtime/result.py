@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +17,7 @@ from poedsl.grammar.diagnostics import Diagnostic, PoeError
 from poedsl.runtime.noise import Noise
 from poedsl.runtime.records import Outcome, StageRecord
 from poedsl.runtime.resampling import systematic
+from poedsl.runtime.sites import base_name
 
 if TYPE_CHECKING:
     import arviz
@@ -31,7 +33,8 @@ class Result:
         particles: a tensor (L, ...) for each variable, in the variable's own units.
         log_weights: (L,), logsumexp 0; -inf for particles that violate a condition.
         log_values: for each factor that has one, its own log value at each particle, (L,).
-        exponents: of each factor, inputs bound and normalised where that was asked for.
+        exponents: of each factor, inputs bound and normalised where that was asked for; masks, and
+            experts that are given parents, have no density to take to a power and are left out.
         log_evidence: log of the integral of the product; None where there is none.
         log_evidence_se: its standard error, from four swarms or more; else None.
         evidence_reason: why there is no evidence, or no standard error.
@@ -40,6 +43,8 @@ class Result:
         calls: evaluations of each factor, in particles.
         outcome: how the run ended.
         warnings: what went wrong on the way.
+        log_product: log of the target at points (n, D), all variables side by side; None where an
+            expert has no density.
     """
 
     plan: PlanSpec
@@ -56,6 +61,7 @@ class Result:
     calls: dict[str, int]
     outcome: Outcome
     warnings: tuple[str, ...]
+    log_product: Callable[[Tensor], Tensor] | None = None
 
     def __repr__(self) -> str:
         from poedsl.runtime.report import summary
@@ -92,9 +98,9 @@ class Result:
         rewards = [
             self.exponents[name] * values
             for name, values in self.log_values.items()
-            if self.plan.factor(name).kind == "reward"
+            if self.plan.factor(base_name(name)).kind == "reward"
         ]
-        known = len(self.log_values) == len(self.plan.factors)
+        known = self.log_values.keys() == self.exponents.keys()
         if rewards:
             score = torch.stack(rewards).sum(0)
         elif known:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -20,7 +20,7 @@ from poedsl.runtime.path import FlowPath
 from poedsl.runtime.prepare import prepare
 from poedsl.runtime.records import Outcome, StageRecord
 from poedsl.runtime.result import Result
-from poedsl.runtime.target import Target
+from poedsl.runtime.target import Target, Tilt
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,9 +58,11 @@ class Run:
         allow_code: bool = False,
     ) -> None:
         self.plan, self.seed = plan, int(seed)
-        self.options = Options.of(plan)
         place = find_device(device)
         self.target, self.path = prepare(plan, place, base, allow_code)
+        self.options = Options.of(plan)
+        if self.options.potential != "difference":
+            self.target.tilts = tuple(map(judging, self.target.tilts))
         self.target.microbatch = microbatch
         self.target.squares = self.options.correct == "fkc"
         noise = Noise(self.seed, self.options.swarms, self.options.particles, place)
@@ -69,10 +71,9 @@ class Run:
 
     def stages(self) -> Iterator[StageRecord]:
         """Run, a record at a time."""
-        followed = bool(self.target.guides)
         steps = self.annealer.run()
         while True:
-            with torch.no_grad() if followed else torch.inference_mode():
+            with torch.no_grad() if self.target.differentiates else torch.inference_mode():
                 record = next(steps, None)
             if record is None:
                 return
@@ -112,7 +113,8 @@ class Run:
             ancestors=torch.stack(a.genealogy),
             calls=dict(self.target.calls),
             outcome=a.outcome,
-            warnings=tuple(a.warnings),
+            warnings=(*self.target.warnings, *a.warnings),
+            log_product=self.target.log_product if self.target.has_density else None,
         )
 
 
@@ -138,6 +140,11 @@ def run(
         if observe is not None:
             observe(record, len(job.path.stages))
     return job.result()
+
+
+def judging(tilt: Tilt) -> Tilt:
+    """A reward that only weighs, as every potential but differences has it."""
+    return replace(tilt, guiding=tilt.guiding and tilt.kind == "where")
 
 
 def find_device(name: str) -> torch.device:
@@ -177,10 +184,16 @@ def _evidence(
     """Log Z in the variables' own units, its standard error, and why one is missing."""
     if a.outcome is not Outcome.COMPLETED:
         return None, None, "the run did not complete"
+    if target.field:
+        return None, None, target.field
     if a.options.correct == "none":
         return None, None, "correct = none() leaves the path without weights"
     if a.options.clip is not None:
         return None, None, "clipped weights are biased"
+    if a.options.scheme == "tophalf":
+        return None, None, "resample = tophalf() is biased"
+    if a.options.potential == "full" and target.judges:
+        return None, None, "potential = full() counts rewards more than once"
     per_component = (path.exponents.double() - 1) * target.space.scale.double().log()
     shift = float(per_component.sum())
     each = a.swarm_evidence() - shift
@@ -199,6 +212,6 @@ def _approximate(a: Annealer) -> list[str]:
     out = []
     if a.options.correct == "fkc":
         out.append("approximate: fkc() is exact in the limit of many steps")
-    if a.options.kernel == "langevin":
-        out.append("approximate: langevin() is biased by its step size")
+    if a.options.kernel in ("langevin", "uhmc"):
+        out.append(f"approximate: {a.options.kernel}() is biased by its step size")
     return out

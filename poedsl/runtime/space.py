@@ -3,13 +3,25 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from poedsl.compiler.plan import VariableSpec
+#: Pictures are in [0, 1] for people and in [-1, 1] for the networks that learned them.
+PICTURE_CENTRE, PICTURE_SCALE = 0.5, 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """Moments of a Gaussian on the components that it sees, and the size of its exponent."""
+
+    index: slice | Int[Tensor, " d"]
+    weight: Float[Tensor, " d"]
+    mean: Float[Tensor, " d"]
+    variance: Float[Tensor, " d"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,9 +37,8 @@ class Space:
     scale: Float[Tensor, " D"]
 
     @classmethod
-    def of(cls, variables: tuple[VariableSpec, ...], device: torch.device) -> Space:
+    def of(cls, shapes: dict[str, tuple[int, ...]], device: torch.device) -> Space:
         """Coordinates as they are: centre 0, scale 1."""
-        shapes = {v.name: tuple(int(s or 0) for s in v.type.sizes) for v in variables}
         size = sum(math.prod(s) for s in shapes.values())
         return cls(shapes, torch.zeros(size, device=device), torch.ones(size, device=device))
 
@@ -51,3 +62,24 @@ class Space:
         return {
             name: x[:, self.slice(name)].view(-1, *shape) for name, shape in self.shapes.items()
         }
+
+    def standardised(self, known: Sequence[Known], fixed: Bool[Tensor, " D"]) -> Space:
+        """Centred and scaled as the Gaussians are: their precision-weighted mean, and the
+        geometric mean of their spreads about it.
+
+        Args:
+            known: what the Gaussians say of the components that they see.
+            fixed: the components that stay as they are, since something was learned of them.
+        """
+        precision, first, logs, total = (torch.zeros_like(self.loc) for _ in range(4))
+        for k in known:
+            precision[k.index] += k.weight / k.variance
+            first[k.index] += k.weight * k.mean / k.variance
+            total[k.index] += k.weight
+        free = (total > 0) & ~fixed
+        loc = torch.where(free, first / precision.where(free, 1.0), self.loc)
+        for k in known:
+            spread = k.variance + (k.mean - loc[k.index]).square()
+            logs[k.index] += k.weight * spread.log()
+        scale = torch.where(free, (0.5 * logs / total.where(free, 1.0)).exp(), self.scale)
+        return Space(self.shapes, loc, scale)

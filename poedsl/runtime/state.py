@@ -58,7 +58,7 @@ class Gathered:
         return replace(self, **each)  # type: ignore[type-var]
 
     def _rows(self) -> Iterator[tuple[str, Any]]:
-        for name in _names(type(self)):
+        for name in _names(type(self)):  # type: ignore[arg-type]
             value = getattr(self, name)
             if value is not None:
                 yield name, value
@@ -110,13 +110,17 @@ class Particles(Gathered):
         at: the experts there; None after a move whose end no expert can judge.
         log_weights: since the last resampling, with what was banked before it apart.
         carried: the reward last counted in the weight, of the differentiable rewards.
-        judged: the same, of the black-box rewards.
+        reward: the last of the black-box rewards.
+        counted: what they have put into the weight, for the exact reward at the end to replace.
+        peak: what a potential remembers of earlier rewards.
         ancestors: the slot at the start of the run that each particle descends from.
     """
 
     x: Float[Tensor, "L D"]
     log_weights: Float[Tensor, " L"]
     carried: Float[Tensor, " L"]
-    judged: Float[Tensor, " L"]
+    reward: Float[Tensor, " L"]
+    counted: Float[Tensor, " L"]
+    peak: Float[Tensor, " L"]
     ancestors: Int[Tensor, " L"]
     at: Evaluation | None = None

@@ -7,12 +7,14 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from poedsl.compiler.terms import Term
-from poedsl.experts.protocol import Generative
+from poedsl.experts.densities import Gaussians
+from poedsl.experts.protocol import Generative, Noised
 from poedsl.runtime.evaluate import Environment, evaluate, margins
+from poedsl.runtime.given import Guide, guided
 from poedsl.runtime.path import Stage
 from poedsl.runtime.space import Space
 from poedsl.runtime.state import Evaluation
@@ -23,13 +25,27 @@ LIMIT = 1e9
 
 @dataclass(frozen=True, slots=True)
 class Anchor:
-    """A generative expert on some components, to a power."""
+    """A generative expert on some components, to a power; a mask has an exponent for each.
+
+    Attributes:
+        guide: what draws it to its parents, where it is conditioned on them.
+    """
 
     name: str
     place: str
     expert: Generative
-    exponent: float
-    part: slice
+    exponent: float | Float[Tensor, " d"]
+    part: slice | Int[Tensor, " d"]
+    guide: Guide | None = None
+
+    @property
+    def field(self) -> str:
+        """What keeps its scores from being those of a density; empty where nothing does."""
+        if isinstance(self.exponent, Tensor):
+            return f"a mask as exponent, that of `{self.name}` at {self.place}, leaves no density"
+        if self.guide is not None:
+            return f"`{self.name}` at {self.place} is given parents, which leaves no density"
+        return ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +56,7 @@ class Tilt:
         kind: ``reward``, ``density`` or ``where``.
         guiding: differentiable, so that kernels and moves may follow it.
         term: the reward, or the condition.
+        density: of densities, their log value.
     """
 
     name: str
@@ -48,13 +65,12 @@ class Tilt:
     exponent: float
     term: Term
     guiding: bool
-    density: Callable[[Tensor], Tensor] | None = None
-    variable: str = ""
+    density: Callable[[Environment], Tensor] | None = None
 
     def log_value(self, env: Environment) -> Float[Tensor, " L"]:
         """Exactly, at the end of the path; -inf where a condition does not hold."""
         if self.density is not None:
-            return self.exponent * self.density(env.values[self.variable])
+            return self.exponent * self.density(env)
         value = evaluate(self.term, env)
         if self.kind == "where":
             holds = value.reshape(len(value), -1).all(-1)
@@ -70,6 +86,7 @@ class Target:
         exponents: W, the sum of the anchors' exponents, for each component.
         microbatch: particles evaluated at once; None for all.
         squares: whether evaluations hold sum_i w_i |s_i|^2.
+        warnings: what is odd about the factors, for these inputs.
         calls: evaluations of each factor so far, in particles.
     """
 
@@ -80,21 +97,38 @@ class Target:
     exponents: Float[Tensor, " #D"]
     microbatch: int | None = None
     squares: bool = True
+    warnings: tuple[str, ...] = ()
     calls: dict[str, int] = field(default_factory=dict)
     _shares: dict[int, dict[str, Tensor]] = field(default_factory=dict)
 
     @property
     def has_density(self) -> bool:
-        return all(a.expert.has_density for a in self.anchors)
+        return not self.field and all(a.expert.has_density for a in self.anchors)
+
+    @property
+    def field(self) -> str:
+        """What keeps the scores from being those of a density; empty where nothing does."""
+        return next((a.field for a in self.anchors if a.field), "")
 
     @property
     def terminal(self) -> bool:
         """Whether all experts can be evaluated at the data end of the path."""
-        return all(a.expert.terminal for a in self.anchors)
+        return all(a.expert.terminal and a.guide is None for a in self.anchors)
+
+    @property
+    def differentiates(self) -> bool:
+        """Whether an evaluation may take gradients: only Gaussians are sure not to."""
+        plain = (a.guide is None and isinstance(a.expert, Gaussians) for a in self.anchors)
+        return bool(self.guides) or not all(plain)
 
     @property
     def factor_exponents(self) -> dict[str, float]:
-        anchors = {a.name: a.exponent for a in self.anchors}
+        """The exponents of factors that are powers of a density, or of a reward."""
+        anchors = {
+            a.name: a.exponent
+            for a in self.anchors
+            if isinstance(a.exponent, float) and a.guide is None
+        }
         return anchors | {t.name: t.exponent for t in self.tilts}
 
     @property
@@ -129,18 +163,23 @@ class Target:
         products: Tensor | None = None
         log_density: Tensor | None = None
         told: Tensor | None = None
-        for anchor in self.anchors:
-            self._count(anchor.name, len(x) * anchor.expert.calls_per_evaluation)
-            part, w = anchor.part if anchor.part != whole else None, anchor.exponent
+        has_density = self.has_density
+        above = {p.name for a in self.anchors if a.guide is not None for p in a.guide.parents}
+        scores: dict[str, Tensor] = {}
+        for anchor in sorted(self.anchors, key=lambda a: a.guide is not None):
+            part = None if isinstance(anchor.part, slice) and anchor.part == whole else anchor.part
+            w = anchor.exponent
             own = x if part is None else x[:, part]
-            noised = anchor.expert.noised(own, stage.alpha, stage.sigma)
+            noised = self._noised(anchor, own, scores, stage)
+            if anchor.name in above:
+                scores[anchor.name] = noised.score.detach()
             score = _added(score, w * noised.score, x, part)
             if self.squares:
                 products = _added(products, w * noised.score.square(), x, part)
             if self.tilts and stage.sigma > 0:
                 share = self.shares(stage)[anchor.name]
                 told = _added(told, share * noised.score, x, part)
-            if noised.log_density is not None:
+            if has_density and noised.log_density is not None:
                 weighted = w * noised.log_density
                 log_density = weighted if log_density is None else log_density + weighted
         assert score is not None
@@ -150,7 +189,20 @@ class Target:
             endpoint = (
                 x / stage.alpha if told is None else (x + stage.sigma**2 * told) / stage.alpha
             )
-        return Evaluation(score, squares, log_density if self.has_density else None, endpoint)
+        return Evaluation(score, squares, log_density, endpoint)
+
+    def _noised(
+        self, anchor: Anchor, x: Float[Tensor, "L D"], scores: dict[str, Tensor], stage: Stage
+    ) -> Noised:
+        """An expert by itself, or drawn to its parents, whose scores are there."""
+        calls = len(x) * anchor.expert.calls_per_evaluation
+        guide = anchor.guide
+        if guide is None:
+            self._count(anchor.name, calls)
+            return anchor.expert.noised(x, stage.alpha, stage.sigma)
+        self._count(anchor.name, calls * guide.updates)
+        parent = torch.stack([p.share * scores[p.name][:, p.index] for p in guide.parents]).sum(0)
+        return Noised(guided(anchor.expert, x, parent, guide, stage))
 
     def shares(self, stage: Stage) -> dict[str, Tensor]:
         """Each expert's say in the predicted endpoint, and under ``""`` that endpoint's variance.
@@ -286,6 +338,12 @@ class Target:
                     out[tilt.name] = (tilt.log_value(env) / tilt.exponent).expand(len(x))
         return out
 
+    def log_product(self, x: Float[Tensor, "L D"]) -> Float[Tensor, " L"]:
+        """Log of the target at points in the variables' own units, where factors have a density."""
+        values = self.log_values((x - self.space.loc) / self.space.scale)
+        powers = self.factor_exponents
+        return torch.stack([powers[name] * value for name, value in values.items()]).sum(0)
+
     def faults(self, x: Float[Tensor, "L D"], stage: Stage) -> Iterator[tuple[str, str, int]]:
         """Each factor's name, place and number of points at which it is not finite."""
         point = x.nan_to_num(nan=0.0, posinf=0.0, neginf=0.0)
@@ -303,7 +361,7 @@ class Target:
         self.calls[name] = self.calls.get(name, 0) + particles
 
 
-def _added(total: Tensor | None, own: Tensor, x: Tensor, part: slice | None) -> Tensor:
+def _added(total: Tensor | None, own: Tensor, x: Tensor, part: slice | Tensor | None) -> Tensor:
     """The sum, ``own`` being zero outside its part."""
     if part is not None:
         full = torch.zeros_like(x)

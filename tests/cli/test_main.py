@@ -15,6 +15,7 @@ import pytest
 
 from poedsl.cli.main import entry
 from poedsl.compiler.codes import CODES
+from poedsl.compiler.functions import FUNCTIONS
 from poedsl.experts.signatures import SIGNATURES
 
 ROOT = Path(__file__).parents[2]
@@ -239,7 +240,7 @@ def test_unfit_values(poe: Poe, given: str, code: str) -> None:
         ("particles=0", "P0502"),
         ("particles=", "P0"),
         ("kernel=mala(", "P0"),
-        ("kernel=hmc()", "P0505"),
+        ("kernel=hmcc()", "P0502"),
         ("swarms=3", "P0503"),
     ],
 )
@@ -340,7 +341,7 @@ def test_explain(poe: Poe, code: str) -> None:
 def test_experts(poe: Poe) -> None:
     done = poe("experts")
     assert done.code == 0
-    assert [line.split()[0] for line in done.out.splitlines()] == list(SIGNATURES)
+    assert [line.split()[0] for line in done.out.splitlines()] == [*SIGNATURES, *FUNCTIONS]
 
 
 @pytest.mark.parametrize("name", SIGNATURES)

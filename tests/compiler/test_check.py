@@ -169,8 +169,8 @@ def test_densities_around_another_variable(statement: str) -> None:
     assert joint.kind == "density"
 
 
-def test_a_density_around_another_variable_generates_nothing() -> None:
-    assert codes("x ~ Normal(0, 1)\ny : Real\ny ~ Normal(x, 1)\n") == ["P0408"]
+def test_a_density_around_another_variable_generates_nothing_beside_a_flow() -> None:
+    assert codes("x ~ digits()\ny : Real\ny ~ Normal(sum(x), 1)\n") == ["P0408"]
 
 
 @pytest.mark.parametrize(

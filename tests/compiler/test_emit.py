@@ -123,7 +123,7 @@ def test_the_origins_of_inputs_are_told() -> None:
     made = compiled(ONE_LINER)
     assert "input depth : Depth  # inferred at 1:16-21\n" in shown(made, "resolved")
     assert data(made, "resolved.json")["origins"]["image"]["origin"] == "ambient"
-    assert "input image : Image  # ambient at 1:25\n" in shown(made, "checked")
+    assert "input image : Image[3, _, _]  # ambient at 1:25\n" in shown(made, "checked")
 
 
 def test_lowering_names_sites_and_splits_products() -> None:

@@ -23,7 +23,8 @@ def snippets(path: Path) -> list[Compiled]:
     """Each snippet compiled; files named ``*.strict.poe`` under ``--strict``."""
     strict = path.stem.endswith(".strict")
     texts = path.read_text(encoding="utf-8").split(BETWEEN)
-    return [compile_source(Source(text, "example.poe"), strict=strict) for text in texts]
+    sources = [Source(text, "example.poe") for text in texts]
+    return [compile_source(source, strict=strict, base=FOLDER) for source in sources]
 
 
 def seen(compiled: Compiled) -> str:
@@ -68,7 +69,8 @@ def test_fixes_give_programs_that_parse_and_have_the_error_no_more(path: Path) -
         for diagnostic in compiled.diagnostics:
             for changed in fixed(text, diagnostic):
                 assert not parse(Source(changed))[1], changed
-                after = compile_source(Source(changed, "example.poe"), strict=strict).diagnostics
+                again = Source(changed, "example.poe")
+                after = compile_source(again, strict=strict, base=FOLDER).diagnostics
                 same = [d for d in after if (d.code, d.message) == key(diagnostic)]
                 before = [d for d in compiled.diagnostics if key(d) == key(diagnostic)]
                 assert len(same) < len(before), changed

@@ -112,12 +112,30 @@ def test_scores_do_not_give_ratios() -> None:
         ("x : Real", "P0408"),
         ("x ~ Normal(0, 1)\ny : Real[2]", "P0408"),
         ("x : Real\nx ~ exp(-x^2)", "P0408"),
-        ("x ~ Cauchy(0, 1)", "P0408"),
-        ("x ~ Normal(0, 1) / Normal(0, 2)", "P0407"),
+        ("x ~ Cauchy(0, 1)\ny : Image[1, 8, 8]\ny ~ digits()", "P0408"),
+        ("x ~ digits() / Normal(0, 2)", "P0407"),
     ],
 )
 def test_variables_without_a_start(text: str, code: str) -> None:
     assert codes(text) == [code]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "x ~ Cauchy(0, 1)",
+        "x ~ Normal(0, 1) / Normal(0, 2)",
+        "x ~ Normal(0, 1)\ny : Real\ny ~ Normal(x, 1)",
+        "x ~ Normal(0, 1)\nsample x by anneal(path = temper())",
+    ],
+)
+def test_densities_without_a_start_are_tempered(text: str) -> None:
+    plan = planned(text)
+    assert [function(plan.option(o)) for o in ("path", "move", "correct")] == [
+        "temper",
+        "none",
+        "ais",
+    ]
 
 
 def test_a_factor_to_the_power_zero_is_left_out() -> None:

@@ -19,7 +19,7 @@ def inputs(text: str) -> list[tuple[str, str, str]]:
 def test_ambient_and_inferred_inputs() -> None:
     assert inputs("x ~ flux_fill(area)") == [
         ("area", "Mask", "inferred"),
-        ("image", "Image", "ambient"),
+        ("image", "Image[3, _, _]", "ambient"),
         ("prompt", "Text", "ambient"),
     ]
 
@@ -37,7 +37,7 @@ def test_declared_inputs_are_taken() -> None:
     text = 'input image : Image\ninput prompt : Text = "a cat"\nx ~ flux_fill(mask)\n'
     assert codes(text) == []
     assert inputs(text)[1:] == [
-        ("image", "Image", "declared"),
+        ("image", "Image[3, _, _]", "declared"),
         ("prompt", "Text", "declared"),
     ]
 

@@ -150,7 +150,7 @@ def test_sizes_are_shared_between_variables_and_conditions() -> None:
     types = {i.name: str(i.type) for i in plan.inputs}
     assert types == {
         "mask": "Mask[32, 48]",
-        "image": "Image[_, 32, 48]",
+        "image": "Image[3, 32, 48]",
         "prompt": "Text",
         "depth": "Depth[32, 48]",
     }
@@ -212,3 +212,24 @@ def test_variables_of_two_paths_have_one_each() -> None:
     plan = planned(text)
     assert print_term(plan.option("path")) == "each(x = flow(), y = prefix())"
     assert only(plan, "vqascore").variables == ("y", "x")
+
+
+def test_open_sizes_are_those_of_the_densities() -> None:
+    assert str(planned("x : Real[_]\nx ~ Normal([0, 1], 1)").variables[0].type) == "Real[2]"
+
+
+def test_an_input_beside_a_picture_has_its_size() -> None:
+    plan = planned("input p : Image\nx ~ digits() * exp(-sum((x - p)^2))")
+    assert str(plan.inputs[0].type) == "Image[1, 8, 8]"
+
+
+def test_exponents_may_differ_by_component() -> None:
+    plan = planned("x : Real[2]\nx ~ Normal(0, 1)^[1, 2]")
+    assert plan.factors[0].mask
+
+
+def test_a_chain_of_densities_is_tempered() -> None:
+    text = "x : Real[3]\nx[0] ~ Normal(0, 1)\nfor i in range(2):\n    x[i + 1] ~ Normal(x[i], 0.5)"
+    plan = planned(text)
+    assert [f.kind for f in plan.factors] == ["gaussian", "density", "density"]
+    assert function(plan.option("path")) == "temper"

@@ -20,8 +20,11 @@ def exact(count: int) -> torch.Tensor:
     return torch.where(first, -2 + 0.5 * z, 1 + z)
 
 
-@pytest.mark.parametrize("count", [1, 256, 40_000])
-def test_mala_is_invariant(count: int) -> None:
+@pytest.mark.parametrize(
+    "kernel, count",
+    [("mala", 1), ("mala", 256), ("mala", 40_000), ("hmc", 40_000), ("walk", 40_000)],
+)
+def test_metropolis_is_invariant(kernel: str, count: int) -> None:
     job = Run(poedsl.compile(PROGRAM).bound().spec, 0, "cpu", None)
     stage = job.path.stages[-1]
     space = job.target.space
@@ -34,13 +37,15 @@ def test_mala_is_invariant(count: int) -> None:
     start = (rows - space.loc) / space.scale
     nothing = torch.zeros(len(start))
     slots = torch.arange(len(start))
-    particles = Particles(start, nothing, nothing, nothing, slots, evaluate(start))
+    particles = Particles(start, *(nothing,) * 5, slots, evaluate(start))
     size = torch.tensor([[0.8]])
     generator = torch.Generator().manual_seed(1)
     for _ in range(30):
         noise = torch.randn(start.shape, generator=generator)
         uniform = torch.rand(len(start), generator=generator)
-        particles, _ = kernels.mala(particles, evaluate, noise, uniform, size)
+        more = {"leaps": 3} if kernel == "hmc" else {}
+        step = getattr(kernels, kernel)
+        particles, _ = step(particles, evaluate, noise, uniform, size, **more)
     moved = space.loc + space.scale * particles.x
     error = 4 / len(rows) ** 0.5
     assert (
@@ -61,8 +66,9 @@ def test_mala_evaluates_what_it_keeps() -> None:
     torch.testing.assert_close(kept.at.log_density, fresh.log_density)
 
 
-def test_the_bias_of_langevin_is_of_first_order() -> None:
-    """On N(0, 1), steps of variance h settle at variance 1 / (1 - h / 4)."""
+@pytest.mark.parametrize("kernel", ["langevin", "uhmc"])
+def test_the_bias_without_rejection_is_of_first_order(kernel: str) -> None:
+    """On N(0, 1), steps and leaps of variance h settle at variance 1 / (1 - h / 4)."""
 
     def evaluate(x: torch.Tensor) -> Evaluation:
         return Evaluation(-x)
@@ -71,15 +77,19 @@ def test_the_bias_of_langevin_is_of_first_order() -> None:
     for h in (0.4, 0.2):
         x = torch.randn(200_000, 1, generator=generator)
         nothing, slots = torch.zeros(len(x)), torch.arange(len(x))
-        particles = Particles(x, nothing, nothing, nothing, slots)
+        particles = Particles(x, *(nothing,) * 5, slots)
         for _ in range(40):
             noise = torch.randn(x.shape, generator=generator)
-            particles = kernels.langevin(particles, evaluate, noise, torch.tensor([[h]]))
+            size = torch.tensor([[h]])
+            if kernel == "langevin":
+                particles = kernels.langevin(particles, evaluate, noise, size)
+            else:
+                particles = kernels.uhmc(particles, evaluate, noise, size, 3)
         assert float(particles.x.var()) == pytest.approx(1 / (1 - h / 4), rel=0.015)
 
 
 def test_steps_adapt_towards_the_target() -> None:
     size = torch.ones(2, 1)
     acceptance = torch.cat([torch.zeros(5), torch.ones(5)])
-    small, large = kernels.adapted(size, acceptance)[:, 0].tolist()
+    small, large = kernels.adapted(size, acceptance, 0.574)[:, 0].tolist()
     assert small < 1 < large

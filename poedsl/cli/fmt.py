@@ -1,0 +1,73 @@
+"""`poe fmt`: programs in canonical form."""
+
+from __future__ import annotations
+
+import difflib
+import io
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import typer
+
+from poedsl.cli.main import ERRORS, Form, read_source, show, usage
+from poedsl.grammar.diagnostics import PoeError
+from poedsl.grammar.format import FormatError, format_source
+from poedsl.grammar.source import Source
+
+
+def run_fmt(file: str, check: bool, diff: bool) -> None:
+    """Format a file in place, or standard input to standard output."""
+    if file.endswith(".json"):
+        usage(f"{file} is not a program")
+    source, _ = read_source(file)
+    formatted = _formatted(source)
+    changes = formatted != source.text
+    if diff:
+        typer.echo("".join(_changes(source, formatted)), nl=False)
+    if check and changes:
+        typer.echo(f"{source.name}: would be formatted", err=True)
+        raise typer.Exit(ERRORS)
+    if check or diff:
+        return
+    if file == "-":
+        typer.echo(formatted, nl=False)
+    elif changes:
+        write(Path(file), formatted)
+        typer.echo(f"{file}: formatted", err=True)
+
+
+def _formatted(source: Source) -> str:
+    try:
+        return format_source(source.text)
+    except PoeError as error:
+        show(error.diagnostics, source, Form.text, err=True)
+    except FormatError as error:
+        typer.echo(f"poe: {source.name}: {error}; it is left as it is", err=True)
+    raise typer.Exit(ERRORS)
+
+
+def _changes(source: Source, formatted: str) -> Iterator[str]:
+    """A unified diff."""
+    old, new = (list(io.StringIO(text)) for text in (source.text, formatted))
+    for line in difflib.unified_diff(old, new, source.name, f"{source.name} (formatted)"):
+        yield line if line.endswith("\n") else f"{line}\n\\ No newline at end of file\n"
+
+
+def write(path: Path, text: str) -> None:
+    """Replace a file's text in one step; its line ends and permissions stay."""
+    path = path.resolve()
+    part = None
+    try:
+        ends = "\r\n" if b"\r\n" in path.read_bytes() else "\n"
+        handle, part = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        with open(handle, "w", encoding="utf-8", newline=ends) as out:
+            out.write(text)
+        shutil.copymode(path, part)
+        os.replace(part, path)
+    except OSError as error:
+        if part is not None:
+            Path(part).unlink(missing_ok=True)
+        usage(f"{path} cannot be written: {error.strerror}")

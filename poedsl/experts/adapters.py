@@ -1,0 +1,227 @@
+"""User code as the runtime calls it: batches in, checked tensors out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from jaxtyping import Float, Shaped
+from torch import Tensor
+
+from poedsl.experts.places import shown
+from poedsl.experts.protocol import Noised, Reward
+from poedsl.experts.signatures import Returned
+from poedsl.experts.user import Code, failures
+from poedsl.grammar.diagnostics import Diagnostic, PoeError
+
+
+class UserFlow:
+    """A class of a user's with noised marginals, as a `Generative` on flattened components.
+
+    Its methods see particles (L, *shape) of x_t = alpha x_1 + sigma eps, or of (1 - s) x_1 + s eps
+    for ``velocity``, whose value is E[eps - x_1 | x_t]; pictures and films in [-1, 1].
+
+    Args:
+        arguments: of ``__init__``, by name. shape: of one particle.
+
+    Raises:
+        PoeError: its ``__init__`` fails.
+    """
+
+    calls_per_evaluation = 1
+
+    def __init__(
+        self,
+        code: Code,
+        arguments: Mapping[str, Any],
+        shape: tuple[int, ...],
+        device: torch.device,
+    ) -> None:
+        self.code = code
+        self.shape = shape
+        self.made = _made(code, arguments, device)
+        own = vars(code.target)
+        self.method = next(m for m in ("velocity", "score", "log_prob") if m in own)
+        self.has_density = "noised" in code.signature.capabilities
+        self.terminal = self.has_density
+
+    def endpoint_precision(self, alpha: float, sigma: float) -> float:
+        """As if its data had variance one."""
+        return 1 + alpha**2 / sigma**2
+
+    def noised(self, x: Float[Tensor, "L D"], alpha: float, sigma: float) -> Noised:
+        if self.method == "velocity":
+            s, z = sigma / (alpha + sigma), x / (alpha + sigma)
+            noise = z + (1 - s) * self.called("velocity", z, s)
+            return Noised(-noise / sigma)
+        if self.method == "score":
+            density = self.log_density(x, alpha, sigma) if self.has_density else None
+            return Noised(self.called("score", x, alpha, sigma), density)
+        follows = x.requires_grad
+        with torch.enable_grad():
+            point = x if follows else x.detach().requires_grad_()
+            density = self.log_density(point, alpha, sigma)
+            _differentiable(density, point, "log_prob", self.code)
+            (score,) = torch.autograd.grad(density.sum(), point, create_graph=follows)
+        return Noised(score, density if follows else density.detach())
+
+    def log_density(
+        self, x: Float[Tensor, "L D"], alpha: float, sigma: float
+    ) -> Float[Tensor, " L"]:
+        points = x.reshape(-1, *self.shape)
+        value = _called(self.code, self.made.log_prob, points, alpha, sigma)
+        return _numbers(value, points, self.code, "log_prob")
+
+    def called(self, method: str, x: Float[Tensor, "L D"], *at: float) -> Float[Tensor, "L D"]:
+        """A method that answers with a number for each component."""
+        points = x.reshape(-1, *self.shape)
+        value = _tensor(_called(self.code, getattr(self.made, method), points, *at), x, self.code)
+        if value.shape != points.shape:
+            raise _unfit(
+                self.code,
+                f"returned shape {list(value.shape)} from `{method}` for {len(x)} particles; it "
+                f"returns one number a component, {list(points.shape)}",
+            )
+        return value.reshape(x.shape)
+
+
+def judge(code: Code, arguments: Mapping[str, Any], device: torch.device) -> Reward:
+    """A reward, or log p of a density, of particles (L, *shape): one number each, (L,).
+
+    Raises:
+        PoeError: it fails, or returns anything else; also where it is called.
+    """
+    target: Any
+    if isinstance(code.target, type):
+        made = _made(code, arguments, device)
+        target, given = (made.log_prob if code.signature.family == "density" else made), {}
+    else:
+        target, given = code.target, _arguments(code, arguments)
+
+    def judged(x: Shaped[Tensor, "L ..."]) -> Float[Tensor, " L"]:
+        value = _numbers(_called(code, target, x, **given), x, code)
+        if "gradient" in code.signature.capabilities:
+            _differentiable(value, x, "", code)
+        return value
+
+    return judged
+
+
+def returned(code: Code, arguments: Mapping[str, Any], device: torch.device) -> Any:
+    """What a source gives: a value of its type, or a dictionary of them; numbers as tensors.
+
+    Raises:
+        PoeError: it fails, or returns anything else.
+    """
+    if isinstance(code.target, type):
+        value = _called(code, _made(code, arguments, device))
+    else:
+        value = _called(code, code.target, **_arguments(code, arguments))
+    fields = {r.name: r for r in code.signature.returns}
+    if "" in fields:
+        return _field(code, fields[""], value, arguments, device)
+    if not isinstance(value, Mapping) or fields.keys() - value.keys():
+        what = f"keys {', '.join(map(str, value))}" if isinstance(value, Mapping) else _kind(value)
+        raise _unfit(code, f"returned {what}; it returns a dictionary with {', '.join(fields)}")
+    return {n: _field(code, r, value[n], arguments, device) for n, r in fields.items()}
+
+
+def _field(
+    code: Code,
+    returns: Returned,
+    value: Any,
+    arguments: Mapping[str, Any],
+    device: torch.device,
+) -> Any:
+    if returns.type in ("Layout", "Text", "Region", "File"):
+        return value
+    numbers = _tensor(value, torch.zeros((), device=device), code)
+    wanted = [_size(s, arguments) for s in returns.sizes]
+    pairs = list(zip(numbers.shape, wanted, strict=False))
+    if numbers.dim() != len(wanted) or any(w is not None and n != w for n, w in pairs):
+        name = f" as `{returns.name}`" if returns.name else ""
+        sizes = ", ".join("_" if s is None else str(s) for s in wanted)
+        raise _unfit(
+            code,
+            f"returned shape {list(numbers.shape)}{name}; it returns {returns.type}, [{sizes}]",
+        )
+    return numbers
+
+
+def _size(size: int | str | None, arguments: Mapping[str, Any]) -> int | None:
+    """A size that an argument says, where it does."""
+    if not isinstance(size, str):
+        return size
+    name, _, element = size.partition(".")
+    value = arguments.get(name)
+    if element:
+        value = value[int(element)] if value is not None and int(element) < len(value) else None
+    return None if value is None else int(value)
+
+
+# Calls.
+
+
+def _arguments(code: Code, arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """The arguments as user code takes them: layouts as lists of ``{"box": ..., "text": ...}``."""
+    layouts = {p.name for p in code.signature.parameters if p.type and p.type.name == "Layout"}
+    return {
+        name: [{"box": list(box), "text": text} for box, text in value]
+        if name in layouts and isinstance(value, tuple)
+        else value
+        for name, value in arguments.items()
+    }
+
+
+def _made(code: Code, arguments: Mapping[str, Any], device: torch.device) -> Any:
+    """The object of a class, on the device where it is a torch module."""
+    made = _called(code, code.target, **_arguments(code, arguments))
+    return made.to(device) if isinstance(made, torch.nn.Module) else made
+
+
+def _called(code: Code, target: Any, *args: Any, **kwargs: Any) -> Any:
+    with failures(f"`{code.target.__name__}`", code.file):
+        return target(*args, **kwargs)
+
+
+def _tensor(value: Any, like: Tensor, code: Code) -> Tensor:
+    """What user code returned, as numbers of the kind and on the device of another tensor."""
+    kind = like.dtype if like.is_floating_point() else torch.float32
+    try:
+        return torch.as_tensor(value).to(device=like.device, dtype=kind)
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise _unfit(code, f"returned {_kind(value)}, which is no tensor of numbers") from error
+
+
+def _kind(value: object) -> str:
+    return "nothing" if value is None else f"a value of type {type(value).__name__}"
+
+
+def _numbers(value: Any, x: Tensor, code: Code, method: str = "") -> Float[Tensor, " L"]:
+    numbers = _tensor(value, x, code)
+    if numbers.shape != (len(x),):
+        by = f" from `{method}`" if method else ""
+        raise _unfit(
+            code,
+            f"returned shape {list(numbers.shape)}{by} for {len(x)} particles; it returns one "
+            f"number a particle, [{len(x)}]",
+        )
+    return numbers
+
+
+def _differentiable(value: Tensor, x: Tensor, method: str, code: Code) -> None:
+    """Whether a gradient with respect to particles can be taken, where one will be."""
+    if x.requires_grad and torch.is_grad_enabled() and not value.requires_grad:
+        by = f" from `{method}`" if method else ""
+        raise _unfit(
+            code,
+            f"returned numbers{by} without a gradient; it computes them from the particles by "
+            "torch, without `detach` or `no_grad`",
+        )
+
+
+def _unfit(code: Code, message: str) -> PoeError:
+    name = f"{code.target.__name__} at {shown(Path(code.file))}:{code.line}"
+    return PoeError((Diagnostic("P0708", f"{name} {message}"),))

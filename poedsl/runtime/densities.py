@@ -1,0 +1,153 @@
+"""Densities of a plan: from terms with names in them to Gaussians, and to log densities."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from poedsl.compiler.plan import FactorSpec
+from poedsl.compiler.terms import Apply, Term, names
+from poedsl.experts.densities import Gaussians, gaussian, pyro_density
+from poedsl.experts.signatures import Signature
+from poedsl.runtime.evaluate import Environment, evaluate
+from poedsl.runtime.models import Models
+from poedsl.runtime.refused import refused
+
+#: Log density of points (L, *shape), given what names stand for.
+Density = Callable[[Tensor, Environment], Tensor]
+
+
+@dataclass(frozen=True, slots=True)
+class Densities:
+    """Builds the densities of one factor.
+
+    Attributes:
+        variables: the names that have a value for each particle.
+    """
+
+    factor: FactorSpec
+    environment: Environment
+    models: Models
+    variables: frozenset[str]
+
+    def gaussians(self, term: Term, shape: tuple[int, ...]) -> Gaussians:
+        """A Gaussian or a mixture of them, with constant parameters.
+
+        Raises:
+            PoeError: a parameter is out of its range.
+        """
+        assert isinstance(term, Apply)
+        if term.function == "mixture":
+            parts = [self.gaussians(p, shape) for p in term.args[1::2]]
+            return Gaussians.mixture([self.number(w) for w in term.args[::2]], parts)
+        arguments = {k: v.cpu() for k, v in self.constants(term).items()}
+        return gaussian(term.function, arguments, shape)
+
+    def density(self, term: Term, shape: tuple[int, ...]) -> Density:
+        """Any density or mixture of densities; its parameters may speak of variables.
+
+        Raises:
+            PoeError: a constant parameter is out of its range.
+        """
+        assert isinstance(term, Apply)
+        if term.function == "mixture":
+            logs = [math.log(self.number(w)) for w in term.args[::2]]
+            return mixed(logs, [self.density(p, shape) for p in term.args[1::2]])
+        if self.signature(term).is_code:
+            return self.own(term, shape)
+        arguments = self.constants(term)
+        if names(term) & self.variables:
+            return conditional(term, len(shape), self.matrices(term))
+        log_density = pyro_density(term.function, arguments, shape)
+        return lambda x, env: log_density(x)
+
+    def own(self, term: Apply, shape: tuple[int, ...]) -> Density:
+        """A density that the program brings along."""
+        if inner := sorted(names(term) & self.variables):
+            raise refused(
+                "P0312",
+                f"`{term.function}` depends on the variable `{inner[0]}`",
+                "densities of the program's own have constant parameters",
+                factor=self.factor,
+            )
+        log_density = self.models.model(term, self.environment, self.factor, shape)
+        return lambda x, env: log_density(x)
+
+    def signature(self, term: Apply) -> Signature:
+        return self.models.plan.signature(term.function)
+
+    def constants(self, term: Apply) -> dict[str, Tensor]:
+        """The parameters that no variable has a say in, inside their ranges."""
+        signature = self.signature(term)
+        values: dict[str, Tensor] = {}
+        for name, inner in term.kwargs:
+            if names(inner) & self.variables:
+                continue
+            value = values[name] = evaluate(inner, self.environment)[0]
+            parameter = signature.parameter(name)
+            assert parameter is not None
+            if reason := out_of_range(name, parameter.role, value):
+                message = f"`{name}` of `{term.function}` {reason}"
+                raise refused("P0307", message, factor=self.factor)
+        return values
+
+    def matrices(self, term: Apply) -> frozenset[str]:
+        parameters = self.signature(term).parameters
+        return frozenset(p.name for p in parameters if p.role == "matrix")
+
+    def number(self, term: Term) -> float:
+        return float(evaluate(term, self.environment))
+
+
+def mixed(logs: list[float], parts: list[Density]) -> Density:
+    """The mixture of densities with these log weights."""
+
+    def log_density(x: Float[Tensor, "L *shape"], env: Environment) -> Float[Tensor, " L"]:
+        each = [w + part(x, env) for w, part in zip(logs, parts, strict=True)]
+        return torch.logsumexp(torch.stack(each), 0)
+
+    return log_density
+
+
+def conditional(term: Apply, rank: int, matrices: frozenset[str]) -> Density:
+    """A density of Pyro's whose parameters are evaluated for each particle.
+
+    Args:
+        rank: of the points, without their row.
+        matrices: the parameters that have one size more than a point.
+    """
+    import pyro.distributions
+
+    kind = getattr(pyro.distributions, term.function)
+
+    def log_density(x: Float[Tensor, "L *shape"], env: Environment) -> Float[Tensor, " L"]:
+        arguments = {}
+        for name, inner in term.kwargs:
+            value = evaluate(inner, env)
+            ones = (1,) * (rank + (name in matrices) - value.dim() + 1)
+            arguments[name] = value.view(len(value), *ones, *value.shape[1:])
+        each: Tensor = kind(**arguments, validate_args=False).log_prob(x)
+        return each.reshape(len(x), -1).sum(-1)
+
+    return log_density
+
+
+def out_of_range(name: str, role: str, value: Tensor) -> str:
+    """What keeps a parameter from its range; empty where nothing does."""
+    if not bool(torch.isfinite(value).all()):
+        return "is not finite"
+    if role == "positive" and float(value.min()) <= 0:
+        return f"is above 0, and this is {float(value.min()):g}"
+    if role != "matrix":
+        return ""
+    if name == "scale_tril":
+        proper = bool((value.diagonal() > 0).all()) and bool((value.triu(1) == 0).all())
+        return "" if proper else "is lower triangular with a positive diagonal"
+    symmetric = torch.allclose(value, value.T, rtol=1e-4, atol=0)
+    definite = symmetric and int(torch.linalg.cholesky_ex(value.double()).info) == 0
+    return "" if definite else "is symmetric and positive definite, and this matrix is not"

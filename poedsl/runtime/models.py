@@ -1,0 +1,192 @@
+"""The objects behind calls: learned experts, judges and sources, loaded when a run needs them."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from poedsl.compiler.options import OPTIONS
+from poedsl.compiler.plan import FactorSpec, PlanSpec
+from poedsl.compiler.plantext import print_term
+from poedsl.compiler.terms import Apply, Const, Term, walk
+from poedsl.experts.folders import model_place
+from poedsl.experts.models import missing_extra
+from poedsl.experts.signatures import Parameter, Signature
+from poedsl.experts.user import Code, load_user
+from poedsl.grammar.diagnostics import Diagnostic, PoeError
+from poedsl.grammar.types import BOOL, INT, REAL
+from poedsl.runtime.evaluate import Environment, known, tensor
+from poedsl.runtime.refused import refused
+
+
+def runnable(plan: PlanSpec) -> None:
+    """Whether this release can run a plan's experts, and then its options.
+
+    Raises:
+        PoeError: with every expert that it knows by its signature alone, or every such option.
+    """
+    missing = tuple(_missing(plan)) or tuple(_unavailable(plan))
+    if missing:
+        raise PoeError(missing)
+
+
+def _missing(plan: PlanSpec) -> Iterator[Diagnostic]:
+    seen: set[tuple[str, str]] = set()
+    for call, where in _calls(plan):
+        signature = plan.known(call.function)
+        if signature is None or signature.implementation or signature.family == "density":
+            continue
+        chosen = dict(call.kwargs).get("model", Const(signature.model or None))
+        model = chosen.value if isinstance(chosen, Const) and chosen.value else ""
+        if (signature.name, str(model)) in seen:
+            continue
+        seen.add((signature.name, str(model)))
+        yield Diagnostic(
+            "P0703",
+            f"this release knows what `{signature.name}` takes, but cannot run it",
+            notes=(
+                where,
+                *((f"its model is {model}",) if model else ()),
+                "`poe experts` shows which experts run",
+            ),
+        )
+
+
+def _calls(plan: PlanSpec) -> Iterator[tuple[Apply, str]]:
+    """Every call in a plan's terms, and where it stands."""
+    for constant in plan.lets:
+        for term in walk(constant.term):
+            if isinstance(term, Apply):
+                yield term, f"the constant `{constant.name}`"
+    for factor in plan.factors:
+        parts = (*(over for _, over in factor.loops), factor.part, factor.term, factor.exponent)
+        for part in parts:
+            for term in walk(part) if part is not None else ():
+                if isinstance(term, Apply):
+                    yield term, f"the factor `{factor.name}` at {factor.place}"
+
+
+def _unavailable(plan: PlanSpec) -> Iterator[Diagnostic]:
+    for chosen in plan.options:
+        option = OPTIONS[chosen.name]
+        if not option.forms or not isinstance(chosen.value, Apply):
+            continue
+        form = option.form(chosen.value.function)
+        if form is None or not form.available:
+            shown = f"{chosen.name} = {print_term(chosen.value)}"
+            yield Diagnostic("P0709", f"this release plans `{shown}`, but cannot run it")
+
+
+@dataclass(slots=True)
+class Models:
+    """What calls of experts, judges and sources are, each made once.
+
+    Attributes:
+        base: the folder that files and `use` statements are relative to.
+        allow_code: whether Python that the program names may run.
+    """
+
+    plan: PlanSpec
+    device: torch.device
+    base: Path
+    allow_code: bool
+    made: dict[tuple[Term, tuple[int, ...] | None], Any] = field(default_factory=dict)
+
+    def model(
+        self,
+        call: Apply,
+        env: Environment,
+        factor: FactorSpec,
+        shape: tuple[int, ...] | None = None,
+    ) -> Any:
+        """The object behind a call of an expert, over a shape, or of a judge; equal calls share it.
+
+        Raises:
+            PoeError: a library, a folder or leave to run code is missing, or there is no such
+                class.
+        """
+        if (call, shape) not in self.made:
+            signature = self.plan.signature(call.function)
+            arguments = self.arguments(call, signature, env, factor)
+            self.made[call, shape] = self.build(signature, arguments, shape)
+        return self.made[call, shape]
+
+    def build(
+        self, signature: Signature, arguments: dict[str, Any], shape: tuple[int, ...] | None
+    ) -> Any:
+        if signature.is_code:
+            return self.user(signature).build(arguments, shape, self.device)
+        over = {} if shape is None else {"shape": shape}
+        kind = self.implementation(signature)
+        folder = model_place(signature, self.base)
+        return kind(folder=folder, **arguments, **over, device=self.device)
+
+    def user(self, signature: Signature) -> Code:
+        """The Python that a program brings along.
+
+        Raises:
+            PoeError: there is no leave to run it, or it is not there.
+        """
+        place = next(u.place for u in self.plan.uses if u.name == signature.name)
+        return load_user(signature, place, self.base, self.allow_code)
+
+    def source(self, call: Apply, env: Environment) -> Any:
+        """What a source returns."""
+        signature = self.plan.signature(call.function)
+        arguments = self.arguments(call, signature, env)
+        if signature.is_code:
+            return self.user(signature).build(arguments, None, self.device)
+        return self.implementation(signature)(**arguments)
+
+    def implementation(self, signature: Signature) -> Any:
+        module, _, name = signature.implementation.partition(":")
+        try:
+            return getattr(importlib.import_module(module), name)
+        except ImportError as error:
+            raise missing_extra(signature.name, signature.requires, error) from error
+
+    def arguments(
+        self,
+        call: Apply,
+        signature: Signature,
+        env: Environment,
+        factor: FactorSpec | None = None,
+    ) -> dict[str, Any]:
+        """The arguments of a call as its parameters take them, but for what a judge looks at."""
+        given = dict(call.kwargs)
+        out: dict[str, Any] = {}
+        for parameter in signature.parameters:
+            if parameter.name not in given:
+                continue
+            value = self.argument(known(given[parameter.name], env), parameter)
+            if reason := parameter.no_label(value):
+                name = f"`{parameter.name}` of `{signature.name}`"
+                raise refused("P0307", f"{name} {reason}", factor=factor)
+            out[parameter.name] = value
+        return out
+
+    def argument(self, value: Any, parameter: Parameter) -> Any:
+        """Numbers as Python's where single ones are wanted, else as tensors without a row."""
+        kind = parameter.type
+        if kind is not None and kind.name == "File":
+            return str(self.base / value)
+        if kind is not None and kind.name in ("Text", "Layout", "Region"):
+            return value
+        if isinstance(value, tuple):
+            value = tensor(value, self.device)
+        if not isinstance(value, Tensor):
+            return value
+        own = value[0]
+        if kind is not None and kind.name == "Int" and kind.sizes:
+            return tuple(int(v) for v in own.tolist())
+        if kind == INT:
+            return int(own)
+        if kind == BOOL:
+            return bool(own)
+        return float(own) if kind == REAL or not own.dim() else own

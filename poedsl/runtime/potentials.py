@@ -1,0 +1,54 @@
+"""How black-box rewards weigh along the path: log potentials of a particle's rewards so far.
+
+With all but `full` the potentials of a run multiply to the reward at its end, since the last one
+takes off what was counted before (Singhal et al. 2025).
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+
+class Counted(NamedTuple):
+    """What the weight gains, and what a particle carries on."""
+
+    gain: Float[Tensor, " L"]
+    counted: Float[Tensor, " L"]
+    peak: Float[Tensor, " L"]
+
+
+def count(
+    potential: str,
+    reward: Float[Tensor, " L"],
+    counted: Float[Tensor, " L"],
+    peak: Float[Tensor, " L"],
+) -> Counted:
+    """One stage's potential.
+
+    Args:
+        potential: ``difference``: by the increase; ``maximum``: by the highest so far; ``sum``: by
+            all so far; ``full``: by the whole reward at every stage (Zhang et al., Algorithm 1),
+            which counts it many times.
+        counted: log of the potentials so far.
+        peak: the highest reward so far, or the sum of all.
+    """
+    match potential:
+        case "maximum":
+            highest = torch.maximum(peak, reward)
+            return Counted(highest, counted + highest, highest)
+        case "sum":
+            total = peak + reward
+            return Counted(total, counted + total, total)
+        case "full":
+            return Counted(reward, reward, peak)
+        case _:
+            return Counted(reward - counted, reward, peak)
+
+
+def start(potential: str, like: Float[Tensor, " L"]) -> Float[Tensor, " L"]:
+    """What a potential remembers before there is any reward."""
+    return torch.full_like(like, -torch.inf if potential == "maximum" else 0.0)

@@ -1,0 +1,177 @@
+"""Experts conditioned on their parents (Zhang et al., Eq. 6)."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+import torch
+
+import poedsl
+from poedsl.experts.densities import Gaussians
+from poedsl.runtime.given import Guide, guided, velocity
+from poedsl.runtime.path import Stage
+from poedsl.runtime.run import Run
+from tests.runtime.helpers import moments
+
+STAGE = Stage(3, 0.6, 0.8)
+SAMPLE = (
+    "\nsample x by anneal(condition = {condition}, move = ode(), correct = none(),"
+    " kernel = langevin(size = 0.1), steps = 20, particles = 200)"
+)
+
+
+def gaussian(mean: float, scale: float) -> Gaussians:
+    return Gaussians.diagonal(torch.tensor([float(mean)]), torch.tensor([float(scale)]))
+
+
+def by_hand(z: float, wanted: float, weight: float, updates: int) -> float:
+    """v_i(z) - w sum_k grad |v_i(z_k) - v_parent|^2 for N(1, 0.5), as a formula in z.
+
+    v_i is affine: with u = alpha^2 / 4 + sigma^2 the score of x is -(x - alpha) / u.
+    """
+    a, b = STAGE.alpha, STAGE.sigma
+    c, u = a + b, a**2 / 4 + b**2
+
+    def own(at: float) -> float:
+        return (c * at - b * c * (c * at - a) / u) / a
+
+    slope = own(1) - own(0)
+    shift = 0.0
+    for _ in range(updates):
+        shift -= weight * 2 * (own(z + shift) - wanted) * slope
+    return own(z) + shift
+
+
+@pytest.mark.parametrize("updates", [1, 2, 5])
+@pytest.mark.parametrize("weight", [0.05, 0.1, 0.3])
+def test_one_dimension_by_hand(weight: float, updates: int) -> None:
+    expert, parent = gaussian(1, 0.5), gaussian(0, 2)
+    x = torch.tensor([[0.7], [-1.2]])
+    above = parent.noised(x, STAGE.alpha, STAGE.sigma).score
+    score = guided(expert, x, above, Guide(weight, updates, ()), STAGE)
+    found = velocity(x, score, STAGE).flatten()
+    wanted = velocity(x, above, STAGE).flatten()
+    expected = [
+        by_hand(float(at) / (STAGE.alpha + STAGE.sigma), float(v), weight, updates)
+        for at, v in zip(x.flatten(), wanted, strict=True)
+    ]
+    np.testing.assert_allclose(found.numpy(), expected, rtol=1e-5)
+
+
+def test_an_expert_that_agrees_with_its_parent_is_left_alone() -> None:
+    expert, x = gaussian(1, 0.5), torch.randn(5, 1)
+    own = expert.noised(x, STAGE.alpha, STAGE.sigma).score
+    torch.testing.assert_close(guided(expert, x, own, Guide(0.2, 3, ()), STAGE), own)
+
+
+def test_the_gradient_of_the_point_goes_through_the_expert_alone() -> None:
+    expert, x = gaussian(1, 0.5), torch.randn(4, 1, requires_grad=True)
+    above = gaussian(0, 2).noised(x.detach(), STAGE.alpha, STAGE.sigma).score
+    score = guided(expert, x, above, Guide(0.2, 2, ()), STAGE)
+    (slope,) = torch.autograd.grad(score.sum(), x)
+    torch.testing.assert_close(slope, torch.full((4, 1), -1 / (0.36 / 4 + 0.64)))
+    fixed = guided(expert, x.detach(), above, Guide(0.2, 2, ()), STAGE)
+    torch.testing.assert_close(score.detach(), fixed)
+
+
+@pytest.mark.parametrize("stage", [Stage(9, 0.1, 0.995), STAGE, Stage(2, 0.995, 0.1)])
+def test_a_correction_leads_where_velocities_agree(stage: Stage) -> None:
+    expert, x = gaussian(1, 0.5), torch.randn(50, 1)
+    scale = stage.alpha + stage.sigma
+
+    def own(point: torch.Tensor) -> torch.Tensor:
+        score = expert.noised(point, stage.alpha, stage.sigma).score
+        return velocity(point, score, stage)
+
+    above = gaussian(0, 2).noised(x, stage.alpha, stage.sigma).score
+    wanted = velocity(x, above, stage)
+    apart = [own(x) - wanted]
+    for updates in (1, 2, 4):
+        score = guided(expert, x, above, Guide(0.1, updates, ()), stage)
+        shift = velocity(x, score, stage) - own(x)
+        apart.append(own(x + scale * shift) - wanted)
+    sizes = [float(a.abs().mean()) for a in apart]
+    assert sizes == sorted(sizes, reverse=True) and sizes[-1] < 0.8 * sizes[0]
+
+
+def run(program: str, condition: str) -> poedsl.Result:
+    return poedsl.compile(program + SAMPLE.format(condition=condition)).run(seed=1)
+
+
+TWO = "x : Real[2]\nx ~ Normal(0, 1) * Normal([1, 0], 2)\nx[0] ~ Normal(3, 0.5) given x"
+
+
+def test_a_weight_of_zero_is_no_parent_at_all() -> None:
+    alone = run(TWO.replace(" given x", ""), "none()").particles["x"]
+    for condition in ("guide(weight = 0)", "none()"):
+        assert torch.equal(run(TWO, condition).particles["x"], alone)
+    assert not torch.equal(run(TWO, "guide(weight = 0.1)").particles["x"], alone)
+
+
+def test_two_updates_are_not_one() -> None:
+    one, two = (run(TWO, f"guide(updates = {n})").particles["x"] for n in (1, 2))
+    assert float((one[:, 0] - two[:, 0]).abs().max()) > 1e-3
+    assert torch.isfinite(two).all()
+
+
+def test_there_is_no_density_and_the_result_says_why() -> None:
+    result = run(TWO, "guide()")
+    assert result.log_evidence is None
+    assert "`Normal_3` at <string>:3:8 is given parents" in result.evidence_reason
+    calls = result.calls
+    assert calls["Normal_3"] == 2 * calls["Normal"]
+
+
+def test_the_product_s_score_holds_the_correction() -> None:
+    """The parents of a part: both statements on the whole, by their exponents, cropped."""
+    program = "x : Real[2]\nx ~ Normal(0, 1)^3 * Normal(1, 1)\nx[1] ~ Normal(2, 1) given x"
+    job = Run(poedsl.compile(program + SAMPLE.format(condition="guide()")).bound().spec)
+    stage = job.path.stages[9]
+    x = torch.randn(6, 2)
+    first, second, part = job.target.anchors
+    assert part.guide is not None
+    s = [a.expert.noised(x, stage.alpha, stage.sigma).score for a in (first, second)]
+    above = 0.75 * s[0][:, 1:] + 0.25 * s[1][:, 1:]
+    own = guided(part.expert, x[:, 1:], above, part.guide, stage)
+    expected = 3 * s[0] + s[1] + torch.nn.functional.pad(own, (1, 0))
+    torch.testing.assert_close(job.target.evaluate(x, stage).score, expected)
+    job.target.microbatch = 2
+    torch.testing.assert_close(job.target.evaluate(x, stage).score, expected)
+
+
+def test_parents_whose_masks_are_zero_still_have_a_velocity() -> None:
+    program = (
+        "input m : Mask\nx : Image[1, 2, 2]\nx ~ Normal(0, 1)^(1 - m)\nx ~ Normal(1, 1)^m given x"
+    )
+    plan = poedsl.compile(program + SAMPLE.format(condition="guide()"))
+    job = Run(plan.bind(m=[[0, 1], [0.5, 1]]).spec)
+    _, child = job.target.anchors
+    assert child.guide is not None
+    assert child.guide.parents[0].share.tolist() == [1, 1, 1, 1]
+    for _ in job.stages():
+        pass
+    assert job.result().outcome.ok
+
+
+def test_rewards_guide_a_product_with_parents() -> None:
+    program = "x ~ Normal(0, 1)\nx ~ Normal(2, 1) given x\nx ~ exp(-8 * (x + 1)^2)"
+    result = run(program, "guide()")
+    assert result.outcome.ok
+    assert float(moments(result)[0]) < 0
+
+
+def test_a_learned_flow_is_conditioned_through_its_network() -> None:
+    program = "x ~ digits()^0.5\nx ~ digits(3)^0.5 given x"
+    found = {}
+    for weight in (0, 0.1):
+        spec = poedsl.compile(
+            program + SAMPLE.format(condition=f"guide(weight = {weight})")
+        ).with_options(particles=4, steps=6)
+        result = spec.run(seed=2)
+        assert result.outcome.ok
+        found[weight] = result.particles["x"]
+    assert not torch.equal(found[0], found[0.1])
+    assert float(found[0.1].abs().max()) < 3
+    assert math.isfinite(float(found[0.1].sum()))

@@ -1,0 +1,210 @@
+"""Values for inputs: what every type takes, from Python and from files."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+import poedsl
+from poedsl.compiler.plan import Array, InputSpec, PlanSpec
+from poedsl.compiler.plantext import parse_plan, print_plan
+from poedsl.grammar.diagnostics import Diagnostic
+from poedsl.grammar.types import Type, open_type
+from poedsl.runtime import files
+from poedsl.runtime.inputs import bind, bind_defaults
+from tests.compiler.programs import planned
+
+PLAN = planned("x ~ Normal(0, 1)")
+LAYOUT = [{"box": [0, 0.5, 1, 1], "text": "a cat"}, {"box": [0.1, 0, 0.2, 0.3], "text": ""}]
+
+
+def plan_of(type_: Type) -> PlanSpec:
+    return replace(PLAN, inputs=(InputSpec("a", type_),))
+
+
+def bound(type_: Type, value: Any, base: Path | None = None) -> Any:
+    """What the plan keeps; arrays as NumPy's."""
+    plan = bind(plan_of(type_), {"a": value}, base)
+    assert parse_plan(print_plan(plan)) == plan
+    assert poedsl.load(plan.to_json()).spec == plan
+    ((_, kept),) = plan.bindings
+    if isinstance(kept, Array):
+        return np.frombuffer(kept.data, dtype=kept.dtype).reshape(kept.shape)
+    return kept
+
+
+def refused(type_: Type, value: Any) -> Diagnostic:
+    with pytest.raises(poedsl.PoeError) as caught:
+        bind(plan_of(type_), {"a": value}, None)
+    (found,) = caught.value.diagnostics
+    return found
+
+
+@pytest.mark.parametrize(
+    ("type_", "value", "kept"),
+    [
+        (Type("Real"), -0.5, -0.5),
+        (Type("Real"), 3, 3),
+        (Type("Real"), np.float32(0.5), 0.5),
+        (Type("Real"), torch.tensor(0.5), 0.5),
+        (Type("Real"), np.array([[0.5]]), 0.5),
+        (Type("Int"), 7, 7),
+        (Type("Bool"), True, True),
+        (Type("Text"), "a cat", "a cat"),
+        (Type("Region"), [0, 0.5, 1, 1], (0.0, 0.5, 1.0, 1.0)),
+        (Type("Region"), torch.tensor([0, 0.5, 1, 1]), (0.0, 0.5, 1.0, 1.0)),
+        (Type("Layout"), LAYOUT, (((0, 0.5, 1, 1), "a cat"), ((0.1, 0, 0.2, 0.3), ""))),
+        (Type("Layout"), [], ()),
+    ],
+)
+def test_constants(type_: Type, value: Any, kept: Any) -> None:
+    assert bound(type_, value) == kept
+
+
+@pytest.mark.parametrize(
+    ("type_", "value", "kept"),
+    [
+        (Type("Real", (2,)), [1, -0.5], [1, -0.5]),
+        (Type("Real", (2,)), np.array([[1], [2]]), [1, 2]),
+        (Type("Real", (2,)), np.array([[1, 2]]), [1, 2]),
+        (Type("Real", (None,)), [1, 2, 3], [1, 2, 3]),
+        (Type("Int", (2,)), [3, 4], [3, 4]),
+        (Type("Int", (2,)), np.array([3.0, 4.0]), [3, 4]),
+        (Type("Bool", (2,)), [True, False], [1, 0]),
+        (Type("Mask", (1, 2)), np.array([[0, 255]], dtype=np.uint8), [[0, 1]]),
+        (Type("Mask", (1, 2)), np.array([[0, 1]], dtype=np.uint8), [[0, 1]]),
+        (open_type("Depth"), [[0.25, 0.5]], [[0.25, 0.5]]),
+        (Type("Depth", (2, 1, 1)), [[[0.25]], [[0.5]]], [[[0.25]], [[0.5]]]),
+    ],
+)
+def test_arrays(type_: Type, value: Any, kept: list[Any]) -> None:
+    np.testing.assert_array_equal(bound(type_, value), kept)
+
+
+@pytest.mark.parametrize(
+    ("type_", "value", "code", "told", "hint"),
+    [
+        (Type("Real"), "abc", "P0602", "abc", "`--set a=0.5`"),
+        (Type("Real"), [1, 2], "P0603", "[2]", "a number"),
+        (Type("Real", (2,)), [1, 2, 3], "P0603", "[3]", "2 numbers"),
+        (Type("Real", (2,)), 1, "P0603", "a single number", "2 numbers"),
+        (Type("Real", (2,)), np.ones((3, 1)), "P0603", "[3]", "2 numbers"),
+        (Type("Real", (2, 3)), [1, 2], "P0603", "[2]", "2 x 3 numbers"),
+        (Type("Real"), float("nan"), "P0602", "not finite", ""),
+        (Type("Int"), 1.5, "P0602", "1.5", "whole number"),
+        (Type("Int", (2,)), np.array([1.5, 2]), "P0602", "not whole", "whole numbers"),
+        (Type("Bool"), 1, "P0602", "1", "`--set a=true`"),
+        (Type("Text"), 3, "P0602", "3", "it takes text"),
+        (Type("Text"), ["a"], "P0602", "a", "it takes text"),
+        (Type("Region"), [0, 0, 2, 1], "P0602", "0 <= left < right <= 1", "0.5"),
+        (Type("Image", (3, 4, 5)), np.ones((4, 5, 3)), "P0603", "[4, 5, 3]", "4 rows and 5"),
+        (Type("Video", (9, 3, 4, 5)), np.ones((4, 5)), "P0603", "[4, 5]", "9 frames"),
+        (Type("Layout"), [{"box": [0, 0, 1, 1]}], "P0602", "part 0 has no `text`", "horse"),
+        (Type("Layout"), [*LAYOUT, {"box": [0, 0, 0, 1], "text": ""}], "P0602", "part 2", ""),
+        (Type("Layout"), [{"box": [0, 0, 1, True], "text": ""}], "P0602", "part 0", ""),
+        (Type("Layout"), [{"box": [0, 0, 1, 1], "text": 3}], "P0602", "part 0", ""),
+        (Type("Layout"), [{"box": [0, 0, 1, 1], "tex": ""}], "P0602", "`tex`", ""),
+        (Type("Layout"), {"box": [0, 0, 1, 1]}, "P0602", "a list of parts", ""),
+        (Type("Layout"), [3], "P0602", "part 0", ""),
+        (Type("File"), "no.xml", "P0604", "not there", "--set a=@FILE"),
+        (Type("Image", (3, 4, 5)), "no.png", "P0604", "not there", ".npy"),
+    ],
+)
+def test_what_does_not_fit_is_told_with_what_would(
+    type_: Type, value: Any, code: str, told: str, hint: str
+) -> None:
+    found = refused(type_, value)
+    assert found.code == code
+    assert told in found.message
+    assert any(hint in note for note in found.notes)
+
+
+# Files.
+
+
+def test_text_from_a_file(tmp_path: Path) -> None:
+    (tmp_path / "prompt.json").write_text('{"a": "cat"}\n', encoding="utf-8")
+    assert bound(Type("Text"), tmp_path / "prompt.json") == '{"a": "cat"}'
+
+
+@pytest.mark.parametrize("name", ["v.csv", "v.npy", "v.json"])
+@pytest.mark.parametrize("shape", [(3,), (3, 1), (1, 3)])
+def test_vectors_from_files(tmp_path: Path, name: str, shape: tuple[int, ...]) -> None:
+    v = np.array([-0.5, 1e-3, 2]).reshape(shape)
+    path = tmp_path / name
+    if name.endswith("npy"):
+        np.save(path, v)
+    elif name.endswith("csv"):
+        np.savetxt(path, v, delimiter=",")
+    else:
+        path.write_text(json.dumps(v.tolist()), encoding="utf-8")
+    np.testing.assert_allclose(bound(Type("Real", (3,)), path), v.flatten())
+
+
+def test_a_layout_from_a_file(tmp_path: Path) -> None:
+    (tmp_path / "l.json").write_text(json.dumps(LAYOUT), encoding="utf-8")
+    assert bound(Type("Layout"), "l.json", tmp_path)[0] == ((0, 0.5, 1, 1), "a cat")
+    (tmp_path / "l.json").write_text("[{", encoding="utf-8")
+    assert refused(Type("Layout"), tmp_path / "l.json").code == "P0604"
+
+
+def test_a_file_is_kept_by_its_path(tmp_path: Path) -> None:
+    (tmp_path / "ball.xml").write_text("<mujoco/>", encoding="utf-8")
+    assert bound(Type("File"), tmp_path / "ball.xml") == str(tmp_path / "ball.xml")
+    assert bound(Type("File"), "ball.xml", tmp_path) == "ball.xml"
+
+
+def test_a_film_from_a_folder_of_frames(tmp_path: Path) -> None:
+    for k in range(11):
+        level = np.full((2, 4, 3), 20 * k, dtype=np.uint8)
+        Image.fromarray(level).save(tmp_path / f"frame{k}.png")
+    (tmp_path / "notes.txt").write_text("", encoding="utf-8")
+    film = bound(Type("Video", (11, 3, 2, 4)), tmp_path)
+    np.testing.assert_allclose(film[:, 0, 0, 0], 20 * np.arange(11) / 255, atol=1e-6)
+    depth = bound(Type("Depth", (11, 2, 4)), tmp_path)
+    assert depth.shape == (11, 2, 4)
+    assert refused(Type("Image", (3, 2, 4)), tmp_path).code == "P0603"
+    assert refused(Type("Video", (9, 3, 2, 4)), tmp_path).code == "P0603"
+
+
+def test_frames_of_one_size(tmp_path: Path) -> None:
+    assert refused(open_type("Video"), tmp_path).code == "P0604"
+    for k in (1, 2):
+        Image.new("RGB", (k, 2)).save(tmp_path / f"{k}.webp")
+    found = refused(open_type("Video"), tmp_path)
+    assert found.code == "P0604" and "differ in size" in found.notes[0]
+
+
+def test_a_film_without_its_library(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "film.mp4").write_bytes(b"")
+
+    def missing(name: str) -> None:
+        raise ImportError(name)
+
+    monkeypatch.setattr(files.importlib, "import_module", missing)
+    found = refused(open_type("Video"), tmp_path / "film.mp4")
+    assert found.code == "P0604"
+    assert "`av`" in found.notes[0] and "folder of frames" in found.notes[2]
+    assert refused(open_type("Video"), tmp_path / "none.mp4").message.endswith("none.mp4")
+
+
+def test_every_wrong_value_is_told_at_once() -> None:
+    plan = planned("input a : Real\ninput b : Int\nx ~ Normal(a, b)")
+    with pytest.raises(poedsl.PoeError) as caught:
+        bind(plan, {"a": "s", "b": 0.5, "c": 1}, None)
+    assert [d.code for d in caught.value.diagnostics] == ["P0602", "P0602", "P0605"]
+
+
+def test_defaults_are_bound_last() -> None:
+    plan = planned("input a : Real[2] = [1, 2]\ninput b : Real\nx : Real[2]\nx ~ Normal(a, b)")
+    with pytest.raises(poedsl.PoeError, match="P0601"):
+        bind_defaults(plan)
+    kept = dict(bind_defaults(bind(plan, {"b": 2})).bindings)
+    assert isinstance(kept["a"], Array) and kept["b"] == 2

@@ -1,0 +1,79 @@
+"""Exponents that differ between components: fields of scores without a density."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+import poedsl
+from poedsl.runtime.run import Run
+from tests.runtime.helpers import moments
+
+PROGRAM = "input m : Mask\nx : Image[1, 2, 3]\nx ~ Normal(0, 1)^(1 - m) * Normal(1, 0.5)^m"
+MASK = [[0.0, 0.25, 0.5], [0.75, 1.0, 0.5]]
+
+
+def test_each_component_has_its_own_exponents() -> None:
+    """At the end the kernel has been at the product of every component by itself."""
+    plan = poedsl.compile(PROGRAM).bind(m=MASK)
+    result = plan.run(particles=4000, steps=60, kernel="langevin(steps = 12, size = 0.3)")
+    m = np.array(MASK).flatten()
+    precision = (1 - m) + 4 * m
+    np.testing.assert_allclose(moments(result)[0].numpy(), 4 * m / precision, atol=0.06)
+    np.testing.assert_allclose(moments(result)[1].numpy(), 1 / precision, rtol=0.15)
+    assert result.log_evidence is None
+    assert "Normal" in result.evidence_reason and "leaves no density" in result.evidence_reason
+    assert result.exponents == {}
+    assert not result.warnings
+
+
+def test_exponents_are_summed_at_each_component() -> None:
+    job = Run(poedsl.compile(PROGRAM).bind(m=MASK).spec)
+    assert job.path.exponents.tolist() == [1]
+    assert not job.target.has_density
+    doubled = poedsl.compile(PROGRAM + " * Normal(0, 1)^(2 * m)").bind(m=MASK)
+    expected = 1 + 2 * torch.tensor(MASK).flatten()
+    torch.testing.assert_close(Run(doubled.spec).path.exponents, expected)
+
+
+def test_a_mask_of_frames_holds_for_all_channels() -> None:
+    program = "input m : Mask[2, 1, 2]\nx : Video[2, 3, 1, 2]\nx ~ Normal(0, 1)\nx ~ Normal(0, 1)^m"
+    m = torch.tensor([[[0.0, 1.0]], [[0.5, 2.0]]])
+    job = Run(poedsl.compile(program).bind(m=m).spec)
+    expected = 1 + m[:, None].expand(2, 3, 1, 2).flatten()
+    torch.testing.assert_close(job.path.exponents, expected)
+
+
+def test_a_mask_on_a_part() -> None:
+    program = (
+        "input m : Mask[1, 2]\nx : Image[1, 1, 4]\nx ~ Normal(0, 1)\n"
+        "x[box(0.5, 0, 1, 1)] ~ Normal(0, 1)^m"
+    )
+    job = Run(poedsl.compile(program).bind(m=[[0.5, 3.0]]).spec)
+    assert job.path.exponents.tolist() == [1, 1, 1.5, 4]
+
+
+@pytest.mark.parametrize(("value", "told"), [(0.0, "all zero"), (1.0, "all one")])
+def test_a_mask_that_is_the_same_everywhere_is_told(value: float, told: str) -> None:
+    program = "input m : Mask\nx : Image[1, 2, 2]\nx ~ Normal(0, 1) * Normal(0, 1)^m"
+    plan = poedsl.compile(program).bind(m=torch.full((2, 2), value))
+    (warning,) = plan.run(particles=4, steps=3).warnings
+    assert told in warning and "`Normal_2` at <string>:3:20" in warning
+
+
+def test_components_without_exponents_are_counted() -> None:
+    program = "input m : Mask\nx : Image[1, 2, 2]\nx ~ Normal(0, 1)^m"
+    plan = poedsl.compile(program).bind(m=[[1, 0], [1, 0]])
+    with pytest.raises(poedsl.PoeError) as caught:
+        plan.run(particles=4, steps=3)
+    (found,) = caught.value.diagnostics
+    assert found.code == "P0407"
+    assert "`x[0, 0, 1]` and 1 more of the 4 components" in found.message
+    assert any("has the exponent 0 there" in n for n in found.notes)
+
+
+def test_a_mask_of_another_shape_is_told() -> None:
+    program = "input m : Mask\nx : Image[1, 2, 2]\nx ~ Normal(0, 1)^m"
+    with pytest.raises(poedsl.PoeError, match="P0603"):
+        poedsl.compile(program).bind(m=torch.ones(3, 3)).run(particles=4)

@@ -1,0 +1,109 @@
+"""What a run lacks, said before it begins; and sizes that inputs settle."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+import torch
+
+import poedsl
+from poedsl.compiler.options import OPTIONS
+from poedsl.runtime.evaluate import Environment
+from poedsl.runtime.sizes import fits, shapes
+from tests.compiler.programs import planned
+
+CPU = torch.device("cpu")
+
+
+def codes(program: str, **values: object) -> list[tuple[str, str]]:
+    with pytest.raises(poedsl.PoeError) as caught:
+        poedsl.compile(program).bind(**values).run()
+    return [(d.code, d.message) for d in caught.value.diagnostics]
+
+
+def test_every_missing_expert_is_named_at_once_with_its_model() -> None:
+    program = 'x ~ flux("a cat")^0.5 * flux("a dog")^0.5 * exp(vqascore("a cat"))'
+    with pytest.raises(poedsl.PoeError) as caught:
+        poedsl.compile(program).run()
+    found = caught.value.diagnostics
+    assert [d.code for d in found] == ["P0703"] * 2
+    assert [d.message.split("`")[1] for d in found] == ["flux", "vqascore"]
+    assert any("black-forest-labs/FLUX.1-dev" in n for n in found[0].notes)
+    assert "`flux` at <string>:1:5" in found[0].notes[0]
+
+
+def test_a_missing_source_is_named_by_its_constant() -> None:
+    program = (
+        'let sim = mujoco("ball.xml", frames = 2, size = [4, 4])\n'
+        "x : Video[2, 3, 4, 4]\nx ~ Normal(0, 1) * exp(-sum((x - sim.rgb)^2))"
+    )
+    if planned(program).signature("mujoco").implementation:
+        pytest.skip("this release runs it")
+    ((code, message),) = codes(program)
+    assert code == "P0703" and "`mujoco`" in message
+
+
+def test_options_that_are_planned_only_come_after_missing_experts(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    keep = OPTIONS["keep"]
+    forms = tuple(replace(f, available=False) for f in keep.forms)
+    monkeypatch.setitem(OPTIONS, "keep", replace(keep, forms=forms))
+    ((code, message),) = codes("x ~ Normal(0, 1)")
+    assert (code, message) == (
+        "P0709",
+        "this release plans `keep = weighted()`, but cannot run it",
+    )
+    assert [code for code, _ in codes('x ~ flux("a cat")')] == ["P0703"]
+
+
+# Open sizes.
+
+
+def environment(**values: object) -> Environment:
+    return Environment(values, {}, CPU)  # type: ignore[arg-type]
+
+
+def test_open_sizes_are_those_of_conditions() -> None:
+    plan = planned('x ~ flux_depth(depth, "a cat")')
+    found = shapes(plan, plan.factors, environment(depth=torch.zeros(1, 5, 7)))
+    assert found == {"x": (3, 5, 7)}
+
+
+def test_frames_are_those_of_a_filmed_condition() -> None:
+    plan = planned('input depth : Depth[_, _, _]\nx ~ wan_depth(depth, "a ball")')
+    found = shapes(plan, plan.factors, environment(depth=torch.zeros(1, 9, 5, 7)))
+    assert found == {"x": (9, 3, 5, 7)}
+
+
+def test_conditions_that_clash_are_told() -> None:
+    plan = planned('x ~ flux_depth(depth, "a")^0.5 * flux_fill(mask, image, "a")^0.5')
+    env = environment(
+        depth=torch.zeros(1, 5, 7), mask=torch.zeros(1, 5, 8), image=torch.zeros(1, 3, 5, 7)
+    )
+    with pytest.raises(poedsl.PoeError) as caught:
+        shapes(plan, plan.factors, env)
+    (found,) = caught.value.diagnostics
+    assert found.code == "P0603"
+    assert "`mask` of `flux_fill`" in found.message
+    assert "3 x 5 x 7" in found.message and "5 x 8" in found.message
+
+
+def test_a_condition_of_a_part_has_the_part_s_size() -> None:
+    plan = planned(
+        'input d : Depth\nx : Image[3, 4, 8]\nx ~ flux("a")\n'
+        'x[box(0, 0, 0.5, 1)] ~ flux_depth(d, "b")'
+    )
+    part = plan.factors[1]
+    fits(plan, part, (3, 4, 4), environment(d=torch.zeros(1, 4, 4)))
+    with pytest.raises(poedsl.PoeError, match="P0603"):
+        fits(plan, part, (3, 4, 4), environment(d=torch.zeros(1, 4, 8)))
+
+
+def test_sizes_that_nobody_says_are_asked_for() -> None:
+    plan = planned('x ~ flux("a cat")')
+    with pytest.raises(poedsl.PoeError) as caught:
+        shapes(plan, plan.factors, environment())
+    (found,) = caught.value.diagnostics
+    assert found.code == "P0309" and "Image[3, 480, 480]" in found.notes[0]
