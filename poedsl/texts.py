@@ -13,7 +13,10 @@ from poedsl.compiler.functions import FUNCTIONS
 from poedsl.compiler.names import near
 from poedsl.compiler.plan import InputSpec, VariableSpec
 from poedsl.compiler.plantext import print_term
+from poedsl.compiler.terms import Const, from_tree
 from poedsl.experts.signatures import SIGNATURES
+from poedsl.grammar.parser import parse_expression
+from poedsl.grammar.source import Source
 from poedsl.grammar.types import NUMERIC
 
 
@@ -83,7 +86,12 @@ def read_value(text: str, type_name: str) -> Any:
         return Path(text[1:])
     if type_name == "Text":
         return text
-    for read in (json.loads, float) if type_name in NUMERIC else (json.loads,):
+    with suppress(ValueError):
+        return json.loads(text)
+    if type_name in NUMERIC:
+        expr, problems = parse_expression(Source(text))
         with suppress(ValueError):
-            return read(text)
+            term = None if expr is None or problems else from_tree(expr)
+            if isinstance(term, Const):
+                return term.value
     return text

@@ -74,7 +74,14 @@ def main(
 
 
 @app.command()
-def check(file: ProgramFile, strict: Strict = False, diagnostics: Diagnostics = Form.text) -> None:
+def check(
+    file: ProgramFile,
+    strict: Strict = False,
+    fix: Annotated[
+        bool, typer.Option("--fix", help="Apply the fixes that are safe, and write the file.")
+    ] = False,
+    diagnostics: Diagnostics = Form.text,
+) -> None:
     """Report everything that is wrong with a program, and list its inputs."""
     from poedsl import texts
     from poedsl.compiler.compile import compile_source
@@ -83,10 +90,15 @@ def check(file: ProgramFile, strict: Strict = False, diagnostics: Diagnostics = 
     if file.endswith(".json"):
         usage(f"{file} is not a program; `poe plan` and `poe run` take plans")
     compiled = compile_source(source, strict=strict, base=base)
-    show(compiled.diagnostics, source, diagnostics)
+    piped = fix and file == "-"
+    if fix:
+        from poedsl.cli.fix import run_fix
+
+        compiled = run_fix(file, compiled, lambda s: compile_source(s, strict=strict, base=base))
+    show(compiled.diagnostics, compiled.source, diagnostics, err=piped)
     if not compiled.ok:
         raise typer.Exit(ERRORS)
-    if diagnostics is Form.text:
+    if diagnostics is Form.text and not piped:
         assert compiled.plan is not None
         for line in texts.declarations(compiled.plan.variables, compiled.plan.inputs):
             typer.echo(line)

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 
 from poedsl.compiler.check_options import OptionChecker
 from poedsl.compiler.check_products import Part, Products, leaves
+from poedsl.compiler.function_types import known
 from poedsl.compiler.names import count, near_fix, spoken, target_name
 from poedsl.compiler.plan import InputSpec, LetSpec, VariableSpec
 from poedsl.compiler.resolve import Resolved
@@ -173,6 +174,8 @@ class _Checker(Products):
             return None
         if type_.name in FROM_FILES and isinstance(typed.value, str):
             return typed.term
+        if type_.name == typed.type.name == "Region" and isinstance(typed.term, Apply):
+            return Const(known(typed.term), expr.span)
         if not isinstance(typed.term, Const):
             self.error("P0302", "a default is known when the program is compiled", expr.span)
         elif not fits(typed.type, type_):

@@ -14,7 +14,7 @@ from poedsl.experts.signatures import Signature
 from poedsl.grammar import tree
 from poedsl.grammar.diagnostics import Edit, Fix, Label
 from poedsl.grammar.source import Span
-from poedsl.grammar.types import Sizes, broadcast, unify
+from poedsl.grammar.types import Sizes, Type, broadcast, unify
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,7 +176,8 @@ class Products(Values):
         sizes = typed.type.sizes
         if domain.name == "Video" and len(sizes) == 3:
             sizes = (sizes[0], 1, *sizes[1:])
-        if domain.name == "Tokens" or broadcast(sizes, domain.sizes) != domain.sizes:
+        wide, whole = broadcast(sizes, domain.sizes), Type("", domain.sizes)
+        if domain.name == "Tokens" or wide is None or unify(Type("", wide), whole) is None:
             self.error(
                 "P0303",
                 f"this exponent is {describe(typed.type)}, which does not broadcast to "

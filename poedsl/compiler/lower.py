@@ -242,7 +242,8 @@ def site(leaf: Apply, kind: Kind, signatures: Mapping[str, Signature]) -> str:
     """A factor's name: its expert's, or that of the only reward under its `exp`."""
     if kind != "reward":
         return leaf.function
-    rewards = {t.function for t in walk(leaf) if isinstance(t, Apply) and t.function in signatures}
+    calls = {t.function for t in walk(leaf) if isinstance(t, Apply) and t.function in signatures}
+    rewards = {name for name in calls if signatures[name].family == "reward"}
     return rewards.pop() if len(rewards) == 1 else "exp"
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from poedsl.compiler.lower import Lowered
@@ -15,7 +15,7 @@ from poedsl.compiler.plan import (
     UseSpec,
     VariableSpec,
 )
-from poedsl.compiler.regions import extent
+from poedsl.compiler.regions import extent, overlap
 from poedsl.compiler.terms import Apply, Const, Term
 from poedsl.grammar.diagnostics import Diagnostic
 from poedsl.grammar.source import NOWHERE, Span
@@ -49,7 +49,7 @@ def plan(
 
 def choose(spec: PlanSpec, given: dict[str, Term]) -> PlanSpec:
     """The plan with every option given or chosen; choices depend on the options that were given."""
-    facts = _Facts.of(spec)
+    facts = _Facts.of(spec, given)
     options: list[OptionSpec] = []
     known: dict[str, Term] = dict(given)
     for name in _ORDER:
@@ -93,7 +93,7 @@ class _Facts:
     tempers: str
 
     @classmethod
-    def of(cls, spec: PlanSpec) -> _Facts:
+    def of(cls, spec: PlanSpec, given: Mapping[str, Term]) -> _Facts:
         anchors = [f for f in spec.factors if f.kind in GENERATIVE]
         of = _anchors(spec)
         lengths = [v.type.sizes[0] or 1 for v in spec.variables if v.type.name == "Tokens"]
@@ -101,7 +101,7 @@ class _Facts:
             closed=all(f.kind == "gaussian" for f in anchors),
             rewarded=any(f.kind == "reward" for f in spec.factors),
             pictures=any(v.type.name in PICTURES for v in spec.variables),
-            field=next(_field(spec), ""),
+            field=next(_field(spec, given), ""),
             given=any(f.given for f in spec.factors),
             routes={v.name: _route(v, of[v.name], spec) for v in spec.variables},
             length=max(lengths, default=1),
@@ -135,13 +135,23 @@ def _has_density(factor: FactorSpec) -> bool:
     return factor.kind in ("gaussian", "density") and not factor.mask and not factor.given
 
 
-def _field(spec: PlanSpec) -> Iterator[str]:
-    """What keeps the scores from being those of a density, if anything does."""
+def _field(spec: PlanSpec, options: Mapping[str, Term]) -> Iterator[str]:
+    """What keeps the scores from being those of a density, if anything does.
+
+    Args:
+        options: those of ``sample`` that are known.
+    """
+    guided = _function(options.get("condition", Const(None))) != "none"
+    scaled = options.get("normalize") == Const(True)
     for factor in spec.factors:
-        if factor.kind in GENERATIVE and factor.mask:
+        if factor.kind not in GENERATIVE:
+            continue
+        if factor.mask:
             yield f"the exponent of `{factor.name}` at {factor.place} is a mask"
-        elif factor.given:
+        elif factor.given and guided:
             yield f"`{factor.name}` at {factor.place} is conditioned on its parents"
+        elif scaled and factor.part is not None and _shares(factor, spec):
+            yield f"exponents are scaled where `{factor.name}` at {factor.place} overlaps others"
 
 
 def _anchors(spec: PlanSpec) -> dict[str, list[FactorSpec]]:
@@ -151,6 +161,19 @@ def _anchors(spec: PlanSpec) -> dict[str, list[FactorSpec]]:
         if factor.kind in GENERATIVE:
             of[factor.variables[0]].append(factor)
     return of
+
+
+def _shares(factor: FactorSpec, spec: PlanSpec) -> bool:
+    """Whether an expert on a part has some of it in common with one that sees another part."""
+    if factor.loops:
+        return True
+    for other in _anchors(spec)[factor.variables[0]]:
+        if other.part is None or other.loops:
+            return True
+        apart = factor.part is None or factor.part == other.part
+        if not apart and overlap(factor.part, other.part):  # type: ignore[arg-type]
+            return True
+    return False
 
 
 def _route(variable: VariableSpec, anchors: list[FactorSpec], spec: PlanSpec) -> str:
@@ -484,7 +507,7 @@ def _off_path(spec: PlanSpec, options: dict[str, Term]) -> Iterator[Refusal]:
 
 
 def _without_density(spec: PlanSpec, options: dict[str, Term]) -> Iterator[Refusal]:
-    field = next(_field(spec), "")
+    field = next(_field(spec, options), "")
     notes: tuple[str, ...]
     if field:
         notes = (field, "a field of scores that is no density's takes no weights and no Metropolis")

@@ -9,9 +9,9 @@ import re
 import unicodedata
 from collections.abc import Callable
 
-from poedsl.grammar.diagnostics import Diagnostic, Edit, Fix
+from poedsl.grammar.diagnostics import Applicability, Diagnostic, Edit, Fix
 from poedsl.grammar.source import Span
-from poedsl.grammar.words import CONSTANTS, KEYWORDS, Failure
+from poedsl.grammar.words import CONSTANTS, KEYWORDS, STATEMENTS, Failure
 
 #: What a refused word is answered with; None where the slip is another one.
 Rule = Callable[[Failure], Diagnostic | None]
@@ -75,7 +75,7 @@ def quotes(f: Failure) -> Diagnostic | None:
     else:
         return None
     name = _QUOTES.get(word.text[0], "typographic quotes")
-    sure = "STRING" in f.accepts and edits
+    sure = "STRING" in f.accepts and edits and "\\" not in word.text
     fix = Fix("texts are in double quotes", edits, "safe" if sure else "maybe-incorrect")
     return Diagnostic("P0106", f"{name} do not enclose a text", word.span, fixes=(fix,))
 
@@ -115,7 +115,7 @@ def odd_name(f: Failure) -> Diagnostic | None:
     plain = _plain_name(word.text)
     if power := re.fullmatch(r"(\w*?)([²³])", word.text):
         edit = Edit(word.span, f"{power[1]}^{unicodedata.normalize('NFKC', power[2])}")
-        fixes = (Fix("powers are written with `^`", (edit,)),)
+        fixes = (Fix("powers are written with `^`", (edit,), "safe"),)
     elif plain.isidentifier() and plain not in KEYWORDS:
         fixes = (Fix(f"a plain spelling is `{plain}`", (Edit(word.span, plain),)),)
     return Diagnostic(
@@ -159,6 +159,8 @@ _SIGNS = {
     ":=": ("a definition is", "="),
     "<-": ("a definition is", "="),
 }
+#: Of these the meaning and the tightness are the same, so that there is no doubt.
+_SAME = frozenset(("**", "&&", "||", "===", "!==", "<>", "=<"))
 _OPERATORS_NOTE = "the operators are `+`, `-`, `*`, `/`, `^`, comparisons, `and`, `or` and `not`"
 _OTHER_SIGNS = frozenset(("%", "@", "->", "|>", "+=", "-=", "*=", "/=", "^="))
 
@@ -170,7 +172,8 @@ def foreign_sign(f: Failure) -> Diagnostic | None:
     fixes: tuple[Fix, ...] = ()
     if word.text in _SIGNS:
         what, ours = _SIGNS[word.text]
-        fixes = (Fix(f"{what} written `{ours}`", (Edit(word.span, _spaced(f, ours)),)),)
+        edit = Edit(word.span, _spaced(f, ours))
+        fixes = (Fix(f"{what} written `{ours}`", (edit,), _sure(f, word.text in _SAME)),)
     elif word.text not in _OTHER_SIGNS:
         return None
     return Diagnostic(
@@ -180,6 +183,11 @@ def foreign_sign(f: Failure) -> Diagnostic | None:
         notes=() if fixes else (_OPERATORS_NOTE,),
         fixes=fixes,
     )
+
+
+def _sure(f: Failure, same: bool) -> Applicability:
+    """An operator that is only written otherwise here is put right where one can stand."""
+    return "safe" if same and f.wants_operator else "maybe-incorrect"
 
 
 def _spaced(f: Failure, text: str) -> str:
@@ -246,7 +254,8 @@ def _plain_character(f: Failure) -> tuple[Fix, ...]:
     plain = _PLAIN.get(c) or unicodedata.normalize("NFKC", c)
     if c.isascii() or not plain.isascii() or not plain.strip():
         return ()
-    return (Fix(f"the plain sign is `{plain}`", (Edit(f.word.span, _spaced(f, plain)),)),)
+    edit = Edit(f.word.span, _spaced(f, plain))
+    return (Fix(f"the plain sign is `{plain}`", (edit,), _sure(f, c in _PLAIN)),)
 
 
 def _semicolon(f: Failure) -> tuple[Fix, ...]:
@@ -264,7 +273,13 @@ def wrong_case(f: Failure) -> Diagnostic | None:
     for word in (f.word, f.before):
         keyword = word.text.lower()
         if word.kind == "name" and keyword in KEYWORDS:
-            fix = Fix(f"the keyword is written `{keyword}`", (Edit(word.span, keyword),))
+            begins = word is f.first and keyword in STATEMENTS
+            sure = begins or (word is f.word and keyword.upper() in f.accepts)
+            fix = Fix(
+                f"the keyword is written `{keyword}`",
+                (Edit(word.span, keyword),),
+                "safe" if sure else "maybe-incorrect",
+            )
             message = f"`{word.text}` is a keyword in the wrong case"
             return Diagnostic("P0110", message, word.span, fixes=(fix,))
     return None

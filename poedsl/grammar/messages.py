@@ -108,7 +108,7 @@ def continued(end: int, rest: Span, statement: tree.Statement) -> Diagnostic:
         Span(end, end),
         labels=(Label(rest, "this goes on with it"),),
         notes=("a line runs on inside brackets, and only there",),
-        fixes=(Fix("brackets make one line of them", edits),) if edits else (),
+        fixes=(Fix("brackets make one line of them", edits, "safe"),) if edits else (),
     )
 
 

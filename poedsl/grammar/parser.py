@@ -62,6 +62,8 @@ def is_prefix(text: str, span: Span) -> bool:
 
 #: The beginning of a physical line that has code on it, and not a closing bracket first.
 _PHYSICAL = re.compile(r"\n([ \t]*)(?=[^ \t\r\n#)\]])")
+#: A physical line that declares a variable, rather than being one of several arguments.
+_DECLARATION = re.compile(r"[A-Za-z_]\w*[ \t]*:(?![^\n#]*,[ \t\r]*(?:[#\n]|\Z))")
 
 
 @cache
@@ -111,8 +113,8 @@ def _limit(text: str, line: Line, at: int) -> int | None:
     """Where a line with an open bracket rather ends, so that it does not swallow its neighbours.
 
     That is after a text without a closing quote, which may have hidden the closing bracket, or
-    before the first physical line that the parser did not read and that is not indented below the
-    statement.
+    before the first physical line that is not indented below the statement and that the parser did
+    not read, or read as ``weight: argument`` where it looks like a declaration.
     """
     if not line.open:
         return None
@@ -121,7 +123,9 @@ def _limit(text: str, line: Line, at: int) -> int | None:
         limit = text.find("\n", texts[0]) + 1
         return limit if 0 < limit < line.after else None
     for begin in _PHYSICAL.finditer(text, line.span.start, line.span.end):
-        if begin.end() >= at and len(begin[1]) <= len(line.indent):
+        if len(begin[1]) <= len(line.indent) and (
+            begin.end() >= at or _DECLARATION.match(text, begin.end())
+        ):
             return begin.start(1)
     return None
 

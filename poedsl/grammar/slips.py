@@ -10,9 +10,10 @@ import difflib
 from poedsl.grammar import foreign
 from poedsl.grammar.diagnostics import Diagnostic, Edit, Fix, Label
 from poedsl.grammar.foreign import Rule, clip, insert
+from poedsl.grammar.lines import CLOSERS
 from poedsl.grammar.source import Span
 from poedsl.grammar.types import RANKS
-from poedsl.grammar.words import CONSTANTS, KEYWORDS, STATEMENTS, Failure
+from poedsl.grammar.words import CONSTANTS, KEYWORDS, STATEMENTS, Failure, Word
 
 # Signs in each other's place: `=`, `~`, `:`.
 
@@ -111,7 +112,7 @@ def chain(f: Failure) -> Diagnostic | None:
     """``a < b < c``."""
     if f.word.text not in _COMPARISONS or not f.wants_operator or "COMPARE" in f.accepts:
         return None
-    earlier = next((w for w in f.words[f.index - 1 :: -1] if w.text in _COMPARISONS), None)
+    earlier = _earlier_comparison(f)
     if earlier is None:
         return None
     middle = f.source(earlier.span.end, f.before.span.end).strip()
@@ -121,8 +122,18 @@ def chain(f: Failure) -> Diagnostic | None:
         "comparisons do not chain",
         f.word.span,
         labels=(Label(earlier.span, "the first comparison"),),
-        fixes=(Fix("two comparisons are joined by `and`", (edit,)),),
+        fixes=(Fix("two comparisons are joined by `and`", (edit,), "safe"),),
     )
+
+
+def _earlier_comparison(f: Failure) -> Word | None:
+    """The comparison before the refused word, past any in brackets between them."""
+    depth = 0
+    for word in f.words[f.index - 1 :: -1]:
+        depth += (word.text in CLOSERS.values()) - (word.text in CLOSERS)
+        if depth == 0 and word.text in _COMPARISONS:
+            return word
+    return None
 
 
 def tight_not(f: Failure) -> Diagnostic | None:
@@ -166,7 +177,7 @@ def input_type(f: Failure) -> Diagnostic | None:
     if f.word.kind == "name" and (f.after.kind == "end" or f.after.text in ("[", "=")):
         if name.text in RANKS and f.word.text not in RANKS:
             swap = Edit(name.span.to(f.word.span), f"{f.word.text} : {name.text}")
-            fix = Fix("the name comes first, then `:` and the type", (swap,))
+            fix = Fix("the name comes first, then `:` and the type", (swap,), "safe")
             message = "the type stands before the name"
             return Diagnostic("P0117", message, name.span, fixes=(fix,))
         fix = Fix("a `:` separates the name and its type", (insert(name.span.end, " :"),), "safe")
@@ -187,7 +198,7 @@ def place_without_quotes(f: Failure) -> Diagnostic | None:
     span = Span(f.word.span.start, f.words[-1].span.end)
     place = f.source(span.start, span.end)
     edits = () if '"' in place or "\\" in place else (Edit(span, f'"{place}"'),)
-    fix = Fix("the place is a text in double quotes", edits)
+    fix = Fix("the place is a text in double quotes", edits, "safe" if edits else "maybe-incorrect")
     return Diagnostic("P0106", "the place after `from` is not in quotes", span, fixes=(fix,))
 
 
@@ -207,12 +218,12 @@ def missing_brackets(f: Failure) -> Diagnostic | None:
 def statement(f: Failure) -> Diagnostic | None:
     """A line that does not begin like a statement."""
     word = f.word
-    if f.index == 0:
+    if f.index == 0 and "USE" in f.accepts:
         if word.kind == "keyword" and word.text not in (*CONSTANTS, "not"):
             return _unknown_statement(f)
         alone = word.kind in ("number", "text", "keyword") or word.text in ("(", "[", "-", "+")
         return _expression_alone(f) if alone else None
-    if f.index != 1 or f.first.kind != "name" or word.text == ",":
+    if f.index != 1 or f.first.kind != "name" or word.text == "," or f.wants_operator:
         return None
     if word.kind in ("sign", "end") or word.text in ("and", "or"):
         return _expression_alone(f)
@@ -263,7 +274,15 @@ def side_by_side(f: Failure) -> Diagnostic | None:
         return Diagnostic("P0101", "only a name can be called", f.before.span, notes=(note,))
     at = f.before.span.end
     if "COMMA" in f.accepts and word.text != "(":
-        what, fix = "`,`", Fix("arguments and items are separated by `,`", (insert(at, ","),))
+        named = word.kind == "name" and f.after.text == "="
+        what, fix = (
+            "`,`",
+            Fix(
+                "arguments and items are separated by `,`",
+                (insert(at, ","),),
+                "safe" if named else "maybe-incorrect",
+            ),
+        )
     else:
         gap = Edit(Span(at, word.span.start), " * ")
         what, fix = "operator", Fix("products are written with `*`", (gap,))

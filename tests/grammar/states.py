@@ -14,7 +14,7 @@ from poedsl.grammar.words import KEYWORDS
 
 #: A word for each terminal.
 WORDS = {
-    **{word.upper(): word for word in KEYWORDS},
+    **{word.upper(): word for word in sorted(KEYWORDS)},
     **{"NAME": "a", "NUMBER": "1", "STRING": '"s"', "COMPARE": "<"},
     **{"LPAR": "(", "RPAR": ")", "LSQB": "[", "RSQB": "]", "COMMA": ",", "COLON": ":"},
     **{"EQUAL": "=", "TILDE": "~", "PLUS": "+", "MINUS": "-", "STAR": "*", "SLASH": "/"},
