@@ -13,26 +13,20 @@ from poedsl.grammar.diagnostics import Diagnostic, Fix
 from poedsl.grammar.fixes import apply_fix, safe_fixes
 from poedsl.grammar.source import Source
 
-#: Fixing one error can lay open another; after this many rounds the rest is a person's.
+#: A fix can lay open another error of its statement: so often that is fixed too.
 ROUNDS = 10
 
 Compile = Callable[[Source], Compiled]
-Found = tuple[Diagnostic, Fix]
+Fixes = tuple[tuple[Diagnostic, Fix], ...]
 
 
 def run_fix(file: str, compiled: Compiled, compile_: Compile) -> Compiled:
     """Fix a program in place (standard input goes to standard output), and tell of each fix."""
     source = compiled.source
-    for _ in range(ROUNDS):
-        better = _better(compiled, compile_)
-        if better is None:
-            break
-        fixes, after = better
-        for diagnostic, fix in fixes:
-            line, column = compiled.source.location(diagnostic.span.start)
-            place = f"{source.name}:{line}:{column}"
-            typer.echo(f"{place}: fixed {diagnostic.message}: {fix.text}", err=True)
-        compiled = after
+    while (better := _better(compiled, compile_)) is not None:
+        told, compiled = better
+        for line in told:
+            typer.echo(line, err=True)
     if file == "-":
         typer.echo(compiled.source.text, nl=False)
     elif compiled.source.text != source.text:
@@ -40,18 +34,38 @@ def run_fix(file: str, compiled: Compiled, compile_: Compile) -> Compiled:
     return compiled
 
 
-def _better(compiled: Compiled, compile_: Compile) -> tuple[tuple[Found, ...], Compiled] | None:
-    """The fixes that leave fewer errors: all together, else the first one that does so alone."""
-    source, before = compiled.source, _errors(compiled)
+Better = tuple[list[str], Compiled]
+
+
+def _better(compiled: Compiled, compile_: Compile) -> Better | None:
+    """The program with fewer errors, and what was done: all fixes together, else some one."""
     chosen = safe_fixes(compiled.diagnostics)
-    if not chosen:
-        return None
     alone = ((found,) for found in chosen) if len(chosen) > 1 else ()
     for fixes in (chosen, *alone):
-        after = compile_(Source(apply_fix(source.text, *(f for _, f in fixes)), source.name))
-        if _errors(after) < before:
-            return fixes, after
+        if better := _until_fewer(compiled, fixes, compile_):
+            return better
     return None
+
+
+def _until_fewer(compiled: Compiled, fixes: Fixes, compile_: Compile) -> Better | None:
+    """Fix, and what that lays open too, until there are fewer errors."""
+    told: list[str] = []
+    after = compiled
+    for _ in range(ROUNDS):
+        if not fixes:
+            return None
+        source = after.source
+        told += (_line(diagnostic, fix, source) for diagnostic, fix in fixes)
+        after = compile_(Source(apply_fix(source.text, *(f for _, f in fixes)), source.name))
+        if _errors(after) < _errors(compiled):
+            return told, after
+        fixes = safe_fixes(after.diagnostics)
+    return None
+
+
+def _line(diagnostic: Diagnostic, fix: Fix, source: Source) -> str:
+    line, column = source.location(diagnostic.span.start)
+    return f"{source.name}:{line}:{column}: fixed {diagnostic.message}: {fix.text}"
 
 
 def _errors(compiled: Compiled) -> int:

@@ -13,6 +13,7 @@ import typer
 from poedsl.cli.main import Form, last_resort, show
 from poedsl.session import Diagnostics, Incomplete, Reply, Session
 
+LEAVING = frozenset({"exit", "quit", "%exit", "%quit"})
 PROMPT, CONTINUATION = "poe> ", "...  "
 
 
@@ -56,6 +57,8 @@ def loop(session: Session, read: Callable[[], str]) -> None:
             typer.echo()
             continue
         except EOFError:
+            return
+        if text.strip() in LEAVING:
             return
         answer(session, text)
 

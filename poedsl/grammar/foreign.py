@@ -186,8 +186,10 @@ def foreign_sign(f: Failure) -> Diagnostic | None:
 
 
 def _sure(f: Failure, same: bool) -> Applicability:
-    """An operator that is only written otherwise here is put right where one can stand."""
-    return "safe" if same and f.wants_operator else "maybe-incorrect"
+    """An operator that is only written otherwise here is put right after an operand."""
+    before = f.before
+    operand = before.kind in ("name", "number", "text") or before.text in (")", "]", *CONSTANTS)
+    return "safe" if same and operand else "maybe-incorrect"
 
 
 def _spaced(f: Failure, text: str) -> str:

@@ -229,5 +229,8 @@ def _cuts(pieces: list[Piece], start: int, end: int, ends: list[int]) -> tuple[l
     ]
     if not pairs:
         return at_operators, False
-    opener, closer = max(pairs, key=lambda pair: ends[pair[1]] - ends[pair[0]])
+    # Of many that are as wide, one in the middle: a long chain takes few steps.
+    opener, closer = max(
+        pairs, key=lambda pair: (ends[pair[1]] - ends[pair[0]], -abs(sum(pair) - start - end))
+    )
     return [opener + 1, closer], True

@@ -59,7 +59,7 @@ _PIECE = re.compile(
 _STATEMENT = re.compile(
     r"""[ \t]*(?:
         (?:use|input|let|expert|sample)[ \t]+[A-Za-z_]
-        |[A-Za-z_]\w*[ \t]*(?:\[[^~\n"'#]*\][ \t]*)?~
+        |[A-Za-z_]\w*[ \t]*(\[[^~\n"'#]*\][ \t]*)?~
     )""",
     re.VERBOSE,
 )
@@ -175,10 +175,8 @@ class _Reader:
 
 def begins_statement(text: str, position: int) -> bool:
     """Whether the physical line at a position can be nothing but the beginning of a statement."""
-    if _STATEMENT.match(text, position):
-        return True
-    header = _HEADER.match(text, position)
-    if header is None:
+    begin = _STATEMENT.match(text, position) or _HEADER.match(text, position)
+    if begin is None:
         return False
-    rest = header.group(1)
-    return all(rest.count(o) == rest.count(c) for o, c in CLOSERS.items())
+    brackets = begin.group(1) or ""
+    return all(brackets.count(o) == brackets.count(c) for o, c in CLOSERS.items())

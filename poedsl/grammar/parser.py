@@ -122,6 +122,8 @@ def _limit(text: str, line: Line, at: int) -> int | None:
     if texts:
         limit = text.find("\n", texts[0]) + 1
         return limit if 0 < limit < line.after else None
+    if text.startswith("~", at):  # the statement that it belongs to begins with its line
+        at = text.rfind("\n", 0, at) + 1
     for begin in _PHYSICAL.finditer(text, line.span.start, line.span.end):
         if len(begin[1]) <= len(line.indent) and (
             begin.end() >= at or _DECLARATION.match(text, begin.end())

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import unicodedata
+from bisect import bisect_left, bisect_right
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from functools import lru_cache
 from itertools import groupby, pairwise
 
 from poedsl.grammar.diagnostics import Diagnostic
@@ -215,16 +217,12 @@ class _Line:
 
     @staticmethod
     def of(line: str, marks: list[_Mark]) -> _Line:
-        cells, places = [], [0]
-        for c in line.rstrip("\r"):
-            cell = " " * (TAB - places[-1] % TAB) if c == "\t" else _clean(c)
-            cells.append(cell)
-            places.append(places[-1] + (len(cell) if c == "\t" else _width(cell)))
+        cells, places = _cells(line.rstrip("\r"))
         left, right = _window(places, marks)
-        shown = [c for c, at in zip(cells, places, strict=False) if left <= at < right]
+        shown = cells[bisect_left(places, left) : bisect_left(places, right)]
         before, after = "…" * (left > 0), "…" * (right < places[-1])
         text = f"{before}{''.join(shown)}{after}".rstrip()
-        return _Line(text, tuple(places), left, right, len(before))
+        return _Line(text, places, left, right, len(before))
 
     def columns(self, mark: _Mark) -> tuple[int, int]:
         """First column of a mark and the one after its last; never empty."""
@@ -236,7 +234,18 @@ class _Line:
         return min(max(place, self.left), self.right) - self.left + self.shift
 
 
-def _window(places: list[int], marks: list[_Mark]) -> tuple[int, int]:
+@lru_cache(maxsize=8)
+def _cells(line: str) -> tuple[tuple[str, ...], tuple[int, ...]]:
+    """What is shown for each character of a line, and the column where it begins."""
+    cells, places = [], [0]
+    for c in line:
+        cell = " " * (TAB - places[-1] % TAB) if c == "\t" else _clean(c)
+        cells.append(cell)
+        places.append(places[-1] + (len(cell) if c == "\t" else _width(cell)))
+    return tuple(cells), tuple(places)
+
+
+def _window(places: tuple[int, ...], marks: list[_Mark]) -> tuple[int, int]:
     """The columns to show of a line."""
     total = places[-1]
     if total <= WIDTH:
@@ -245,7 +254,7 @@ def _window(places: list[int], marks: list[_Mark]) -> tuple[int, int]:
     first, last = min(ends), max(ends)
     margin = max((WIDTH - (last - first)) // 2, WIDTH // 5)
     left = min(max(first - margin, 0), total - WIDTH) if last > WIDTH - WIDTH // 5 else 0
-    left = max(p for p in places if p <= left)
+    left = places[bisect_right(places, left) - 1]
     return left, left + WIDTH
 
 

@@ -66,10 +66,9 @@ def expected(f: Failure) -> str:
     rest = set(f.accepts)
     if "USE" in rest:
         return "a statement"
-    if len(rest) == 1:
-        alone = _ALONE.get((f.first.text, *rest))
-        if alone is not None:
-            return alone
+    alone = _ALONE.get((f.first.text, next(iter(rest))))
+    if len(rest) == 1 and alone is not None:
+        return alone
     parts = []
     if "NUMBER" in rest:
         parts.append("an expression")

@@ -1,118 +1,114 @@
-"""Markov kernels that aim at one stage's target, rewards included: state in, state and acceptance
-out.
+"""Markov kernels that aim at one stage's target, rewards included: points in, points and the
+probabilities of acceptance out.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from poedsl.runtime.state import Evaluation, Gathered, Particles
+from poedsl.runtime.state import Evaluation, Point
 
 Evaluate = Callable[[Float[Tensor, "L D"]], Evaluation]
 
 
 def langevin(
-    particles: Particles,
+    point: Point,
     evaluate: Evaluate,
     noise: Float[Tensor, "L D"],
     size: Float[Tensor, "#L #D"],
-) -> Particles:
+) -> Point:
     """One unadjusted Langevin step of variance ``size``; biased by O(size) (Zhang et al., C.1).
 
     The experts at the new point are left to whoever needs them next.
     """
-    at = particles.at if particles.at is not None else evaluate(particles.x)
-    x = particles.x + 0.5 * size * at.drift + size.sqrt() * noise
-    return replace(particles, x=x, at=None)
+    at = point.at if point.at is not None else evaluate(point.x)
+    x = point.x + 0.5 * size * at.drift + size.sqrt() * noise
+    return Point(x)
 
 
 def mala(
-    particles: Particles,
+    point: Point,
     evaluate: Evaluate,
     noise: Float[Tensor, "L D"],
     uniform: Float[Tensor, " L"],
     size: Float[Tensor, "#L 1"],
-) -> tuple[Particles, Float[Tensor, " L"]]:
+) -> tuple[Point, Float[Tensor, " L"]]:
     """One Metropolis-adjusted Langevin step, exactly invariant (Roberts and Tweedie 1996).
 
     Returns:
-        The population, and each particle's probability of acceptance.
+        The points, and each particle's probability of acceptance.
     """
-    at = particles.at
+    at = point.at
     assert at is not None
-    half = 0.5 * size
-    x = torch.addcmul(particles.x, half, at.drift).addcmul_(size.sqrt(), noise)
+    root = size.sqrt()
+    x = torch.addcmul(point.x, size, at.drift, value=0.5).addcmul_(root, noise)
     proposed = evaluate(x)
-    back = torch.addcmul(particles.x - x, half, proposed.drift, value=-1.0).square_()
-    distance = torch.addcdiv(noise.square(), back, size, value=-1.0).sum(-1)
-    log_ratio = (proposed.log_target - at.log_target).add_(distance, alpha=0.5)
+    turn = (at.drift + proposed.drift).mul_(root)
+    back = torch.add(noise, turn, alpha=0.25).mul_(turn).sum(-1)
+    log_ratio = (proposed.log_target - at.log_target).sub_(back, alpha=0.5)
     acceptance = _chance(log_ratio)
-    kept = _Point(x, proposed).where(uniform < acceptance, _Point(particles.x, at))
-    return replace(particles, x=kept.x, at=kept.at), acceptance
+    return Point(x, proposed).where(uniform < acceptance, point), acceptance
 
 
 def walk(
-    particles: Particles,
+    point: Point,
     evaluate: Evaluate,
     noise: Float[Tensor, "L D"],
     uniform: Float[Tensor, " L"],
     size: Float[Tensor, "#L 1"],
-) -> tuple[Particles, Float[Tensor, " L"]]:
+) -> tuple[Point, Float[Tensor, " L"]]:
     """One random-walk Metropolis step of variance ``size``, exactly invariant (Metropolis 1953).
 
     Returns:
-        The population, and each particle's probability of acceptance.
+        The points, and each particle's probability of acceptance.
     """
-    at = particles.at
+    at = point.at
     assert at is not None
-    x = torch.addcmul(particles.x, size.sqrt(), noise)
+    x = torch.addcmul(point.x, size.sqrt(), noise)
     proposed = evaluate(x)
     acceptance = _chance(proposed.log_target - at.log_target)
-    kept = _Point(x, proposed).where(uniform < acceptance, _Point(particles.x, at))
-    return replace(particles, x=kept.x, at=kept.at), acceptance
+    return Point(x, proposed).where(uniform < acceptance, point), acceptance
 
 
 def hmc(
-    particles: Particles,
+    point: Point,
     evaluate: Evaluate,
     noise: Float[Tensor, "L D"],
     uniform: Float[Tensor, " L"],
     size: Float[Tensor, "#L 1"],
     leaps: int,
-) -> tuple[Particles, Float[Tensor, " L"]]:
+) -> tuple[Point, Float[Tensor, " L"]]:
     """One step of Hamiltonian Monte Carlo, exactly invariant (Neal 2011).
 
     Args:
         size: the square of a leap's length, as of the other kernels.
 
     Returns:
-        The population, and each particle's probability of acceptance.
+        The points, and each particle's probability of acceptance.
     """
-    at = particles.at
+    at = point.at
     assert at is not None
-    end, momentum = leapfrog(particles.x, at, evaluate, noise, size, leaps)
+    x, end, momentum = leapfrog(point.x, at, evaluate, noise, size, leaps)
     kinetic = (noise.square() - momentum.square()).sum(-1)
-    acceptance = _chance(end.at.log_target - at.log_target + 0.5 * kinetic)
-    kept = end.where(uniform < acceptance, _Point(particles.x, at))
-    return replace(particles, x=kept.x, at=kept.at), acceptance
+    acceptance = _chance(end.log_target - at.log_target + 0.5 * kinetic)
+    return Point(x, end).where(uniform < acceptance, point), acceptance
 
 
 def uhmc(
-    particles: Particles,
+    point: Point,
     evaluate: Evaluate,
     noise: Float[Tensor, "L D"],
     size: Float[Tensor, "#L #D"],
     leaps: int,
-) -> Particles:
+) -> Point:
     """One unadjusted Hamiltonian trajectory; biased by O(size) (Bou-Rabee and Eberle 2023)."""
-    at = particles.at if particles.at is not None else evaluate(particles.x)
-    end, _ = leapfrog(particles.x, at, evaluate, noise, size, leaps)
-    return replace(particles, x=end.x, at=end.at)
+    at = point.at if point.at is not None else evaluate(point.x)
+    x, end, _ = leapfrog(point.x, at, evaluate, noise, size, leaps)
+    return Point(x, end)
 
 
 def leapfrog(
@@ -122,25 +118,19 @@ def leapfrog(
     momentum: Float[Tensor, "L D"],
     size: Float[Tensor, "#L #D"],
     leaps: int,
-) -> tuple[_Point, Float[Tensor, "L D"]]:
-    """The end of a trajectory, and the momentum there."""
+) -> tuple[Float[Tensor, "L D"], Evaluation, Float[Tensor, "L D"]]:
+    """The end of a trajectory, the experts there, and its momentum."""
     step = size.sqrt()
     momentum = momentum + 0.5 * step * at.drift
     for leap in range(leaps):
         x = x + step * momentum
         at = evaluate(x)
         momentum = momentum + (0.5 if leap == leaps - 1 else 1.0) * step * at.drift
-    return _Point(x, at), momentum
+    return x, at, momentum
 
 
 def _chance(log_ratio: Float[Tensor, " L"]) -> Float[Tensor, " L"]:
-    return log_ratio.clamp(max=0.0).exp().nan_to_num(nan=0.0)
-
-
-@dataclass(frozen=True, slots=True)
-class _Point(Gathered):
-    x: Float[Tensor, "L D"]
-    at: Evaluation
+    return log_ratio.clamp_(max=0.0).exp_().nan_to_num_(nan=0.0)
 
 
 #: Acceptance that step sizes adapt to (Roberts and Rosenthal 2001; Beskos et al. 2013).
@@ -148,8 +138,7 @@ ACCEPTANCE = {"mala": 0.574, "hmc": 0.651, "walk": 0.3}
 
 
 def adapted(
-    size: Float[Tensor, "S 1"], acceptance: Float[Tensor, " L"], target: float
+    size: Float[Tensor, "S 1"], acceptance: Float[Tensor, "S 1"], target: float
 ) -> Float[Tensor, "S 1"]:
     """The step size of each swarm, moved towards an acceptance target."""
-    mean = acceptance.view(len(size), -1).mean(-1, keepdim=True)
-    return size * torch.exp(mean - target)
+    return size * (acceptance - target).exp_()

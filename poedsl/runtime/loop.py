@@ -17,7 +17,7 @@ from poedsl.runtime.options import Options
 from poedsl.runtime.path import FlowPath, Interval, Stage
 from poedsl.runtime.records import Outcome, StageRecord
 from poedsl.runtime.resampling import SCHEMES, effective_size, spread, systematic
-from poedsl.runtime.state import Evaluation, Particles
+from poedsl.runtime.state import Evaluation, Particles, Point
 from poedsl.runtime.target import Target
 
 
@@ -29,6 +29,7 @@ class Annealer:
         banked: log evidence of each swarm up to its last resampling.
         levels: log of each swarm's mean weight since then.
         sizes: step size of the kernel, for each swarm.
+        founders: how many particles of the start have descendants.
         genealogy: the ancestors after every stage.
     """
 
@@ -40,6 +41,7 @@ class Annealer:
     banked: Float[Tensor, " S"] = field(init=False)
     levels: Float[Tensor, " S"] = field(init=False)
     sizes: Float[Tensor, "S 1"] = field(init=False)
+    founders: int = field(init=False)
     genealogy: list[Int[Tensor, " L"]] = field(default_factory=list)
     outcome: Outcome = Outcome.COMPLETED
     warnings: list[str] = field(default_factory=list)
@@ -66,6 +68,7 @@ class Annealer:
                     return
                 self.genealogy.pop()
                 sizes = self.effective_sizes()
+                ess = min(ess, self.ess(sizes))
                 resampled = self.resample(stage, sizes, "settle") or resampled
             evidence = self.log_evidence()
             gain, before = evidence - before, evidence
@@ -93,6 +96,7 @@ class Annealer:
         self.particles = Particles(x, log_weights, zeros, zeros, zeros, peak, slots, at)
         self.banked = torch.zeros(noise.swarms, dtype=torch.float64, device=device)
         self.sizes = torch.full((noise.swarms, 1), o.kernel_size, device=device)
+        self.founders = count
         self.genealogy.append(slots)
 
     def move(self, stage: Stage, step: Interval) -> None:
@@ -109,7 +113,7 @@ class Annealer:
             guide = counted.double()
         increment = increment + (guide - p.carried)
         moved_on = replace(p, x=moved.x, at=new, carried=guide)
-        if self.target.judges:
+        if self.target.judges and self.weighs(stage):
             end = moved.x if new is None else self.target.endpoint(moved.x, new, stage)
             reward = self.target.judge(end, final=False).double()
             gain, counted, peak = potentials.count(o.potential, reward, p.counted, p.peak)
@@ -168,6 +172,7 @@ class Annealer:
         self.levels = torch.where(due, 0.0, self.levels)
         fresh = torch.where(due[:, None], 0.0, log_weights).flatten()
         self.particles = replace(p.gather(index), log_weights=fresh)
+        self.founders = int(torch.bincount(self.particles.ancestors).count_nonzero())
         self.genealogy.append(self.particles.ancestors)
         return True
 
@@ -196,40 +201,47 @@ class Annealer:
         def evaluate(x: Float[Tensor, "L D"]) -> Evaluation:
             return self.target.evaluate(x, stage)
 
-        accepted: list[float] = []
+        rates: list[Float[Tensor, "S 1"]] = []
         normals, uniforms = self.noise.proposals(width, stage.t, o.kernel_steps)
+        point = Point(self.particles.x, self.particles.at)
         for noise, uniform in zip(normals, uniforms, strict=True):
             size = (
                 self.sizes if len(self.sizes) == 1 else self.sizes.repeat_interleave(per_swarm, 0)
             )
             if o.kernel not in kernels.ACCEPTANCE:
-                self.particles = self.unadjusted(evaluate, noise, size * stage.sigma**2 / w)
+                point = self.unadjusted(point, evaluate, noise, size * stage.sigma**2 / w)
                 continue
-            self.particles, chance = self.adjusted(evaluate, noise, uniform, size)
-            accepted.append(float(chance.mean()))
+            point, chance = self.adjusted(point, evaluate, noise, uniform, size)
+            rates.append(chance.view(-1, per_swarm).mean(-1, keepdim=True))
             if o.adapt:
-                self.sizes = kernels.adapted(self.sizes, chance, kernels.ACCEPTANCE[o.kernel])
+                self.sizes = kernels.adapted(self.sizes, rates[-1], kernels.ACCEPTANCE[o.kernel])
+        self.particles = replace(self.particles, x=point.x, at=point.at)
         if self.target.guides:
             guide = self.evaluated(stage.t).guide
             assert guide is not None
             self.particles = replace(self.particles, carried=guide.double())
-        return sum(accepted) / len(accepted) if accepted else None
+        return float(torch.cat(rates).mean()) if rates else None
 
     def unadjusted(
-        self, evaluate: kernels.Evaluate, noise: Tensor, size: Float[Tensor, "#L #D"]
-    ) -> Particles:
+        self, point: Point, evaluate: kernels.Evaluate, noise: Tensor, size: Float[Tensor, "#L #D"]
+    ) -> Point:
         if self.options.kernel == "langevin":
-            return kernels.langevin(self.particles, evaluate, noise, size)
-        return kernels.uhmc(self.particles, evaluate, noise, size, self.options.leaps)
+            return kernels.langevin(point, evaluate, noise, size)
+        return kernels.uhmc(point, evaluate, noise, size, self.options.leaps)
 
     def adjusted(
-        self, evaluate: kernels.Evaluate, noise: Tensor, uniform: Tensor, size: Tensor
-    ) -> tuple[Particles, Float[Tensor, " L"]]:
-        p, o = self.particles, self.options
+        self,
+        point: Point,
+        evaluate: kernels.Evaluate,
+        noise: Tensor,
+        uniform: Tensor,
+        size: Tensor,
+    ) -> tuple[Point, Float[Tensor, " L"]]:
+        o = self.options
         if o.kernel == "hmc":
-            return kernels.hmc(p, evaluate, noise, uniform, size, o.leaps)
+            return kernels.hmc(point, evaluate, noise, uniform, size, o.leaps)
         step = kernels.walk if o.kernel == "walk" else kernels.mala
-        return step(p, evaluate, noise, uniform, size)
+        return step(point, evaluate, noise, uniform, size)
 
     def settle(self) -> None:
         """The last reward correction: black-box rewards and conditions at the particles."""
@@ -253,6 +265,11 @@ class Annealer:
     def evaluations(self, stage: Stage) -> int:
         """Evaluations of all experts that this stage took (Zhang et al., E.1)."""
         return 1 + self.kernel_steps(stage) * self.options.leaps if self.judgeable(stage) else 0
+
+    def weighs(self, stage: Stage) -> bool:
+        """Whether black-box rewards count at a stage: `at(...)` names all those where they do."""
+        rule = self.options.resample
+        return rule is None or not rule.stages or stage.t in rule.stages
 
     def judgeable(self, stage: Stage) -> bool:
         """Whether the experts can be evaluated at a stage: learned flows cannot at its end."""
@@ -349,7 +366,7 @@ class Annealer:
             t=stage.t,
             beta=stage.beta,
             ess=ess,
-            unique_ancestors=int(torch.bincount(p.ancestors, minlength=len(p.x)).count_nonzero()),
+            unique_ancestors=self.founders,
             acceptance=acceptance,
             nfe=evaluations,
             seconds=time.perf_counter() - clock,

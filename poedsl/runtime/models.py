@@ -52,10 +52,17 @@ def _missing(plan: PlanSpec) -> Iterator[Diagnostic]:
             f"this release knows what `{signature.name}` takes, but cannot run it",
             notes=(
                 where,
-                *((f"its model is {model}",) if model else ()),
+                *((_fetched(str(model)),) if model else ()),
                 "`poe experts` shows which experts run",
             ),
         )
+
+
+def _fetched(model: str) -> str:
+    """Which weights an expert has, and how they are had."""
+    if "/" in model and not Path(model).exists():
+        return f"its model is {model}: `hf download {model}` fetches the weights"
+    return f"its model is {model}"
 
 
 def _calls(plan: PlanSpec) -> Iterator[tuple[Apply, str]]:

@@ -173,15 +173,14 @@ class Target:
             noised = self._noised(anchor, own, scores, stage)
             if anchor.name in above:
                 scores[anchor.name] = noised.score.detach()
-            score = _added(score, w * noised.score, x, part)
+            score = _added(score, w, noised.score, x, part)
             if self.squares:
-                products = _added(products, w * noised.score.square(), x, part)
+                products = _added(products, w, noised.score.square(), x, part)
             if self.tilts and stage.sigma > 0:
                 share = self.shares(stage)[anchor.name]
-                told = _added(told, share * noised.score, x, part)
+                told = _added(told, share, noised.score, x, part)
             if has_density and noised.log_density is not None:
-                weighted = w * noised.log_density
-                log_density = weighted if log_density is None else log_density + weighted
+                log_density = _added(log_density, w, noised.log_density, x, None)
         assert score is not None
         squares = None if products is None else products.sum(-1)
         endpoint = None
@@ -361,8 +360,16 @@ class Target:
         self.calls[name] = self.calls.get(name, 0) + particles
 
 
-def _added(total: Tensor | None, own: Tensor, x: Tensor, part: slice | Tensor | None) -> Tensor:
-    """The sum, ``own`` being zero outside its part."""
+def _added(
+    total: Tensor | None,
+    weight: float | Tensor,
+    own: Tensor,
+    x: Tensor,
+    part: slice | Tensor | None,
+) -> Tensor:
+    """The sum with ``weight`` times ``own``, which is zero outside its part."""
+    if isinstance(weight, Tensor) or weight != 1:
+        own = weight * own
     if part is not None:
         full = torch.zeros_like(x)
         full[:, part] = own

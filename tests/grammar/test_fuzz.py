@@ -5,17 +5,20 @@ from __future__ import annotations
 import re
 from itertools import pairwise
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from poedsl.grammar.codes import SYNTAX
 from poedsl.grammar.diagnostics import to_json
+from poedsl.grammar.format import format_source
+from poedsl.grammar.incomplete import is_incomplete
 from poedsl.grammar.parser import parse, parse_expression
-from poedsl.grammar.printer import print_program
+from poedsl.grammar.printer import print_program, print_statement
 from poedsl.grammar.render import render_text
 from poedsl.grammar.source import Source
 from tests.grammar import trees
-from tests.grammar.samples import PROGRAMS, program, spans
+from tests.grammar.samples import PROGRAMS, complaints, program, spans
 
 PIECE = re.compile(r'"[^"\n]*"|\.?\d[\w.]*(?:(?<=[eE])[+-]\d+)?|\w+|\s+|#[^\n]*|.', re.DOTALL)
 SIGNS = [*"()[],:=~+-*/^.<>!\"'#\\;\n\t ", "    ", "\r\n", "for ", "x ~ ", "let ", "é", "“"]
@@ -32,6 +35,10 @@ def check(text: str) -> None:
             edits = sorted(e.span for e in fix.edits)
             assert all(a.end <= b.start for a, b in pairwise(edits))
     assert program(print_program(found)) == found
+    if not diagnostics:
+        formatted = format_source(text)
+        assert format_source(formatted) == formatted
+    is_incomplete(text)
     rendered = render_text(diagnostics, source)
     assert (rendered == "") == (diagnostics == ())
     assert render_text(diagnostics, source, color=True).count("error") == rendered.count("error")
@@ -91,7 +98,58 @@ def test_a_deleted_word_is_noticed(text: str, data: st.DataObject) -> None:
         assert found != program(text) or words[i] in "()"
 
 
+lines = trees.simple_statements.map(print_statement)
+#: Statements with one mistake each; the brackets that some leave open are closed by nothing.
+BROKEN = (
+    "x ~ f(a, b",
+    "x ~ f(a,",
+    "x ~ mixture(0.3: A,",
+    "x ~ (A *",
+    "x ~ A * / B",
+    "x ~ f(a))",
+    "x ~ f(a]",
+    "x[0 ~ A",
+    "x ~ A B",
+    "x ~",
+    "let a = [1, [2",
+    "let a = 2pi",
+    "let = 3",
+    "input a",
+    "input a : Real[",
+    "expert e(a : Real, b",
+    "sample x by f(a = 1,",
+    "sample x by",
+    "use a from b",
+    "for m in c",
+    'x ~ f("a',
+    "x ~ f('a')",
+    "x = 3 $ 4",
+)
+
+
+@given(st.lists(st.tuples(lines, st.none() | st.sampled_from(BROKEN)), min_size=1, max_size=6))
+@settings(max_examples=300, deadline=None)
+def test_a_broken_statement_hides_no_other(pairs: list[tuple[str, str | None]]) -> None:
+    """Each statement may have a broken one before it: all of those are told, and only those."""
+    text, wanted = "", []
+    for whole, broken in pairs:
+        if broken is not None:
+            wanted.append(text.count("\n") + 1)
+            text += f"{broken}\n"
+        text += f"{whole}\n"
+    source = Source(text)
+    found, diagnostics = parse(source)
+    assert [source.location(d.span.start)[0] for d in diagnostics] == wanted
+    assert "".join(f"{whole}\n" for whole, _ in pairs) == print_program(found)
+
+
 def test_every_prefix_of_the_programs() -> None:
     for text in PROGRAMS.values():
         for end in range(0, len(text), 3):
             check(text[:end])
+
+
+@pytest.mark.parametrize("text", ["in\ub364", "let\u0301 a = 1", "x ~ f(not\u4e00)", "for\xe9"])
+def test_keywords_before_foreign_letters(text: str) -> None:
+    check(text)
+    assert complaints(text)

@@ -409,3 +409,8 @@ def test_the_front_imports_nothing_heavy() -> None:
     )
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert found.stdout.strip() == "[]"
+
+
+def test_a_line_that_ends_an_index_begins_no_statement() -> None:
+    found = program("x[f(a for a in\nb[0])] ~ A\ny[f(1)] ~ B")
+    assert [type(s) for s in found.statements] == [tree.Factor, tree.Factor]

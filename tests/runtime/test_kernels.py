@@ -8,7 +8,7 @@ import torch
 import poedsl
 from poedsl.runtime import kernels
 from poedsl.runtime.run import Run
-from poedsl.runtime.state import Evaluation, Particles
+from poedsl.runtime.state import Evaluation, Point
 
 PROGRAM = "x ~ mixture(0.3: Normal(-2, 0.5), 0.7: Normal(1, 1))"
 
@@ -35,9 +35,7 @@ def test_metropolis_is_invariant(kernel: str, count: int) -> None:
     repeats = 40_000 // count if count < 256 else 1
     rows = exact(count * min(repeats, 400))
     start = (rows - space.loc) / space.scale
-    nothing = torch.zeros(len(start))
-    slots = torch.arange(len(start))
-    particles = Particles(start, *(nothing,) * 5, slots, evaluate(start))
+    point = Point(start, evaluate(start))
     size = torch.tensor([[0.8]])
     generator = torch.Generator().manual_seed(1)
     for _ in range(30):
@@ -45,8 +43,8 @@ def test_metropolis_is_invariant(kernel: str, count: int) -> None:
         uniform = torch.rand(len(start), generator=generator)
         more = {"leaps": 3} if kernel == "hmc" else {}
         step = getattr(kernels, kernel)
-        particles, _ = step(particles, evaluate, noise, uniform, size, **more)
-    moved = space.loc + space.scale * particles.x
+        point, _ = step(point, evaluate, noise, uniform, size, **more)
+    moved = space.loc + space.scale * point.x
     error = 4 / len(rows) ** 0.5
     assert (
         abs(float((moved < -1).float().mean()) - float((exact(10**6) < -1).float().mean())) < error
@@ -75,21 +73,19 @@ def test_the_bias_without_rejection_is_of_first_order(kernel: str) -> None:
 
     generator = torch.Generator().manual_seed(0)
     for h in (0.4, 0.2):
-        x = torch.randn(200_000, 1, generator=generator)
-        nothing, slots = torch.zeros(len(x)), torch.arange(len(x))
-        particles = Particles(x, *(nothing,) * 5, slots)
+        point = Point(torch.randn(200_000, 1, generator=generator))
         for _ in range(40):
-            noise = torch.randn(x.shape, generator=generator)
+            noise = torch.randn(point.x.shape, generator=generator)
             size = torch.tensor([[h]])
             if kernel == "langevin":
-                particles = kernels.langevin(particles, evaluate, noise, size)
+                point = kernels.langevin(point, evaluate, noise, size)
             else:
-                particles = kernels.uhmc(particles, evaluate, noise, size, 3)
-        assert float(particles.x.var()) == pytest.approx(1 / (1 - h / 4), rel=0.015)
+                point = kernels.uhmc(point, evaluate, noise, size, 3)
+        assert float(point.x.var()) == pytest.approx(1 / (1 - h / 4), rel=0.015)
 
 
 def test_steps_adapt_towards_the_target() -> None:
     size = torch.ones(2, 1)
-    acceptance = torch.cat([torch.zeros(5), torch.ones(5)])
+    acceptance = torch.tensor([[0.0], [1.0]])
     small, large = kernels.adapted(size, acceptance, 0.574)[:, 0].tolist()
     assert small < 1 < large

@@ -105,7 +105,7 @@ def test_circle_keeps_everyone_inside() -> None:
         "x : Real[2]\n"
         "x ~ Normal([-1, 0], 1) * Normal([0, 1], 0.8) * where(norm(x - [0.2, 0.4]) < 0.7)"
     )
-    result = poedsl.compile(program).run(particles=2000)
+    result = poedsl.compile(program).run(particles=8000)
     assert ((result.particles["x"] - torch.tensor([0.2, 0.4])).norm(dim=1) < 0.7).all()
     mean, variance = moments(result)
     np.testing.assert_allclose(mean.numpy(), [0.0404, 0.4567], atol=0.025)

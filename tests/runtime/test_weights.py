@@ -126,7 +126,7 @@ def test_clipping_keeps_within_the_limit_and_forfeits_the_evidence() -> None:
 def test_the_noise_of_a_move_changes_nothing_but_the_noise(eta: float) -> None:
     plan = poedsl.compile("x ~ Normal(0, 1) * Normal(1, 1.5) / Normal(-1, 3)^0.5")
     result = plan.run(
-        particles=8000, steps=100, move=f"sde(noise = {eta})", correct="fkc()", kernel="none"
+        particles=40_000, steps=100, move=f"sde(noise = {eta})", correct="fkc()", kernel="none"
     )
     precision = 1 + 1 / 2.25 - 0.5 / 9
     mean, variance = moments(result)

@@ -1,0 +1,166 @@
+"""Tries the compiler on spoilt programs, by hand: ``python tests/fuzz/fuzz.py --count 200000``.
+
+Nothing that is written may raise, take more than a second, or be told of a place outside the text;
+and what is told can be shown as text and as JSON. A program that fails is made smaller and kept.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import signal
+import sys
+import time
+import traceback
+from collections import Counter
+from dataclasses import dataclass
+from itertools import islice
+from multiprocessing import Pool
+from pathlib import Path
+from random import Random
+from types import FrameType
+
+sys.path.insert(0, str(Path(__file__).parents[2]))
+
+from poedsl.compiler.compile import compile_source
+from poedsl.grammar.diagnostics import Diagnostic, to_json
+from poedsl.grammar.format import format_source
+from poedsl.grammar.parser import parse
+from poedsl.grammar.render import render_text
+from poedsl.grammar.source import Source
+from tests.fuzz.programs import program
+from tests.fuzz.shrink import shrink
+
+#: Seconds of processor time for a program, and of waiting before it is broken off.
+LIMIT, PATIENCE = 1.0, 20
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What came of a program: its kind of failure, or none, and how long it took."""
+
+    number: int
+    text: str
+    seconds: float
+    codes: tuple[str, ...] = ()
+    kind: str = ""
+    report: str = ""
+
+
+def examine(text: str) -> tuple[str, ...]:
+    """Compile and show; the codes of what was told.
+
+    Raises:
+        AssertionError: what was told does not hold.
+    """
+    source = Source(text, "fuzz.poe")
+    compiled = compile_source(source)
+    for d in compiled.diagnostics:
+        for span in places(d):
+            assert 0 <= span[0] <= span[1] <= len(text), f"{d.code} outside of the text"
+    assert compiled.ok != any(d.is_error for d in compiled.diagnostics), "errors or a plan"
+    render_text(compiled.diagnostics, source, color=True)
+    json.dumps(to_json(compiled.diagnostics, source)).encode()
+    return tuple(d.code for d in compiled.diagnostics)
+
+
+def reformat(text: str) -> None:
+    """Format a program without syntax errors.
+
+    Raises:
+        AssertionError: the result is not stable.
+    """
+    if not parse(Source(text))[1]:
+        formatted = format_source(text)
+        assert format_source(formatted) == formatted, "formatting is not stable"
+
+
+def places(d: Diagnostic) -> list[tuple[int, int]]:
+    spans = [d.span, *(x.span for x in d.labels), *(e.span for f in d.fixes for e in f.edits)]
+    return [(s.start, s.end) for s in spans]
+
+
+def attempt(text: str, number: int = 0) -> Outcome:
+    """Examine a text, and tell a failure by its kind and its innermost place in the package."""
+    begin = time.process_time()
+    signal.alarm(PATIENCE)
+    try:
+        codes = examine(text)
+        seconds = time.process_time() - begin
+        reformat(text)
+    except Exception as error:
+        frames = traceback.extract_tb(error.__traceback__)
+        ours = [f for f in frames if "poedsl" in f.filename] or list(frames)
+        place = f"{Path(ours[-1].filename).name}:{ours[-1].name}"
+        kind = f"{type(error).__name__} {error if isinstance(error, AssertionError) else place}"
+        report = "".join(traceback.format_exception(error, limit=-30))
+        return Outcome(number, text, time.process_time() - begin, (), kind, report)
+    finally:
+        signal.alarm(0)
+    kind = f"slower than {LIMIT:g} s" if seconds > LIMIT else ""
+    return Outcome(number, text, seconds, codes, kind)
+
+
+def numbered(task: tuple[int, int]) -> Outcome:
+    seed, number = task
+    return attempt(program(Random(f"{seed}:{number}")), number)
+
+
+def prepare() -> None:
+    """Let the alarm raise, and load what is loaded once."""
+
+    def ring(_: int, __: FrameType | None) -> None:
+        raise TimeoutError(f"more than {PATIENCE} s")
+
+    signal.signal(signal.SIGALRM, ring)
+    examine("x ~ Normal(0, 1)")
+
+
+def keep(outcome: Outcome, folder: Path) -> Path:
+    """Save a failing program, as it was and shrunk, with its traceback."""
+    small = shrink(outcome.text, lambda text: attempt(text).kind == outcome.kind)
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / f"{hashlib.sha256(outcome.kind.encode()).hexdigest()[:8]}.poe"
+    path.write_text(small, encoding="utf-8", newline="")
+    path.with_suffix(".full.poe").write_text(outcome.text, encoding="utf-8", newline="")
+    path.with_suffix(".txt").write_text(f"{outcome.kind}\n\n{outcome.report}", encoding="utf-8")
+    return path
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--count", type=int, default=20_000, help="programs to try")
+    parser.add_argument("--jobs", type=int, default=1, help="processes")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--out", type=Path, default=Path("runs/fuzz"))
+    options = parser.parse_args()
+    prepare()
+    begin = time.monotonic()
+    tasks = ((options.seed, number) for number in range(options.count))
+    kinds: Counter[str] = Counter()
+    codes: Counter[str] = Counter()
+    slowest = Outcome(0, "", 0.0)
+    done = 0
+    with Pool(options.jobs, prepare) as pool:
+        outcomes = pool.imap_unordered(numbered, tasks, 50)
+        while chunk := list(islice(outcomes, 1000)):
+            done += len(chunk)
+            for outcome in chunk:
+                codes.update(set(outcome.codes) or {"none"})
+                slowest = max(slowest, outcome, key=lambda o: o.seconds)
+                kinds[outcome.kind] += 1
+                if outcome.kind and kinds[outcome.kind] == 1:
+                    path = keep(outcome, options.out)
+                    print(f"program {outcome.number}: {outcome.kind}: {path}", flush=True)
+            rate = done / (time.monotonic() - begin)
+            print(f"{done} programs, {rate:.0f}/s, {len(kinds) - ('' in kinds)} kinds of failure")
+    print(f"slowest: program {slowest.number}, {slowest.seconds:.2f} s")
+    print(f"codes: {', '.join(f'{code} {count}' for code, count in sorted(codes.items()))}")
+    for kind, count in kinds.most_common():
+        print(f"{count:>8}  {kind or 'as they should be'}")
+    return 1 if set(kinds) - {""} else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
