@@ -27,7 +27,8 @@ from poedsl.compiler.terms import Const
 from poedsl.draft import NAME, Draft, Entry, entries
 from poedsl.grammar import tree
 from poedsl.grammar.diagnostics import Diagnostic, Fix, PoeError
-from poedsl.grammar.lines import CLOSERS, read_line
+from poedsl.grammar.incomplete import is_incomplete
+from poedsl.grammar.lines import CLOSERS
 from poedsl.grammar.parser import parse, parse_expression
 from poedsl.grammar.source import Source, Span
 from poedsl.grammar.words import Word, words
@@ -121,7 +122,8 @@ class Session:
         """Whether a text goes on in its next line; a blank line ends a block."""
         if text.lstrip().startswith("%"):
             return False
-        return is_incomplete(text) or _in_block(text)
+        text = dedent(text)
+        return is_incomplete(text) or is_incomplete(f"let value = {text}")
 
     @property
     def text(self) -> str:
@@ -389,26 +391,6 @@ def assignments(text: str) -> dict[str, str]:
         head.text: text[sign.span.end : end].strip().rstrip(", ")
         for (head, sign), end in zip(heads, ends, strict=True)
     }
-
-
-def is_incomplete(text: str) -> bool:
-    """Whether a bracket is open at the end of a text, or a block has not begun."""
-    line, position = None, 0
-    while (following := read_line(text, position)) is not None:
-        line, position = following, following.after
-    if line is None:
-        return False
-    code = text[line.span.start : line.span.end]
-    return bool(line.open and not line.faults) or (code.startswith("for ") and code.endswith(":"))
-
-
-def _in_block(text: str) -> bool:
-    """Whether the last line is one of a block, which can have more."""
-    end = text.rpartition("\n")[2]
-    if not end.strip() or not end[0].isspace():
-        return False
-    program, _ = parse(Source(dedent(text)))
-    return bool(program.statements) and isinstance(program.statements[-1], tree.For)
 
 
 def _given(text: str, type_name: str) -> Any:

@@ -159,7 +159,8 @@ class Calls(Parts):
         before = len(self.diagnostics)
         out: dict[str, Typed] = {}
         for argument in call.arguments:
-            assert argument.name is not None
+            if argument.name is None:
+                return None
             parameter = signature.parameter(argument.name)
             typed = out[argument.name] = self.value(argument.value)
             if not typed.ok:

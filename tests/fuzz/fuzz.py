@@ -93,7 +93,8 @@ def attempt(text: str, number: int = 0) -> Outcome:
         frames = traceback.extract_tb(error.__traceback__)
         ours = [f for f in frames if "poedsl" in f.filename] or list(frames)
         place = f"{Path(ours[-1].filename).name}:{ours[-1].name}"
-        kind = f"{type(error).__name__} {error if isinstance(error, AssertionError) else place}"
+        said = str(error) if isinstance(error, AssertionError) else ""
+        kind = f"{type(error).__name__} {said or place}"
         report = "".join(traceback.format_exception(error, limit=-30))
         return Outcome(number, text, time.process_time() - begin, (), kind, report)
     finally:

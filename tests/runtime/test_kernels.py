@@ -9,6 +9,7 @@ import poedsl
 from poedsl.runtime import kernels
 from poedsl.runtime.run import Run
 from poedsl.runtime.state import Evaluation, Point
+from tests.runtime.helpers import moments
 
 PROGRAM = "x ~ mixture(0.3: Normal(-2, 0.5), 0.7: Normal(1, 1))"
 
@@ -89,3 +90,49 @@ def test_steps_adapt_towards_the_target() -> None:
     acceptance = torch.tensor([[0.0], [1.0]])
     small, large = kernels.adapted(size, acceptance, 0.574)[:, 0].tolist()
     assert small < 1 < large
+
+
+@pytest.mark.parametrize("kernel", kernels.ACCEPTANCE)
+def test_a_run_ends_near_the_acceptance_it_adapts_to(kernel: str) -> None:
+    plan = poedsl.compile("x : Real[5]\nx ~ Normal(0, [1, 1, 1, 2, 3]) * Normal(1, 2)")
+    result = plan.run(particles=2000, kernel=f"{kernel}(steps = 3)")
+    last = [s.acceptance for s in result.stages[-5:]]
+    assert sum(a for a in last if a is not None) / 5 == pytest.approx(
+        kernels.ACCEPTANCE[kernel], abs=0.03
+    )
+    wide = torch.tensor([1, 1, 1, 2, 3.0]).square()
+    mean, variance = moments(result)
+    torch.testing.assert_close(mean.float(), wide / (4 + wide), atol=0.15, rtol=0)
+    torch.testing.assert_close(variance.float(), 4 * wide / (4 + wide), rtol=0.15, atol=0)
+
+
+@pytest.mark.parametrize(
+    "kernel",
+    [
+        "none",
+        "langevin(steps = 3)",
+        "uhmc(steps = 2, leaps = 3)",
+        "mala(steps = 2)",
+        "hmc(steps = 2, leaps = 4)",
+        "walk(steps = 3)",
+    ],
+)
+def test_a_plan_knows_how_often_experts_are_evaluated(kernel: str) -> None:
+    """Every leap counts; kernels that shrink to nothing at the end save their last steps."""
+    plan = poedsl.compile("x ~ Normal(0, 1) * Normal(1, 1)")
+    plan = plan.with_options(particles=10, steps=6, kernel=kernel)
+    result, spec = plan.run(), plan.bound().spec
+    own = spec.nfe // spec.stages - 1
+    saved = own if kernel.startswith(("langevin", "uhmc")) else 0
+    assert result.nfe == spec.nfe + 1 - saved
+    assert result.calls["Normal"] == 10 * result.nfe
+
+
+def test_rows_are_chosen_whole() -> None:
+    keep = torch.tensor([True, False, True])
+    a, b = torch.arange(6.0).view(3, 2), torch.full((3, 2), torch.nan)
+    chosen = Point(a, Evaluation(a)).where(keep, Point(b, Evaluation(b)))
+    assert chosen.at is not None
+    for rows in (chosen.x, chosen.at.score):
+        assert rows[0].tolist() == [0, 1] and rows[2].tolist() == [4, 5]
+        assert torch.isnan(rows[1]).all()

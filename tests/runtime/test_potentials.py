@@ -1,4 +1,4 @@
-"""Every potential but the paper's own ends at the reward: N(0, 1) exp(x / 5) has mean 0.2."""
+"""Every potential but the paper's own ends at the reward: N(0, 1) exp(x / 2) is N(1/2, 1)."""
 
 from __future__ import annotations
 
@@ -7,22 +7,38 @@ import torch
 
 import poedsl
 from poedsl.runtime import potentials
+from tests.runtime.helpers import moments
 
-PLAN = poedsl.compile("x ~ Normal(0, 1) * exp(0.2 * x)")
+PLAN = poedsl.compile("x ~ Normal(0, 1) * exp(0.5 * x)").with_options(
+    particles=20_000, resample="systematic(when = at(5, 3))"
+)
 
 
 @pytest.mark.parametrize("potential", ["difference", "maximum", "sum"])
-def test_potentials_end_at_the_reward(potential: str) -> None:
-    result = PLAN.run(
-        seed=3, particles=20_000, steps=5, potential=f"{potential}()", kernel="mala(steps = 2)"
-    )
-    mean = float((result.log_weights.exp() * result.particles["x"]).sum())
-    assert mean == pytest.approx(0.2, abs=0.06)
-    assert result.log_evidence == pytest.approx(0.02, abs=0.03)
+@pytest.mark.parametrize("kernel", ["none", "mala(steps = 2)", "hmc(steps = 1)", "walk(steps = 2)"])
+def test_potentials_end_at_the_reward(potential: str, kernel: str) -> None:
+    result = PLAN.run(seed=3, steps=10, potential=f"{potential}()", kernel=kernel)
+    mean, variance = moments(result)
+    assert float(mean) == pytest.approx(0.5, abs=0.06)
+    assert float(variance) == pytest.approx(1, abs=0.1)
+    assert result.log_evidence == pytest.approx(0.125, abs=0.03)
+
+
+def test_rewards_weigh_where_resampling_may_follow_and_at_the_end() -> None:
+    result = PLAN.run(steps=10, potential="maximum()")
+    assert result.calls["exp"] == 3 * 20_000
+    assert [s.t for s in result.stages if s.resampled] == [5, 3]
+
+
+def test_what_the_last_correction_costs_is_told() -> None:
+    """Counting all rewards at all of 48 stages leaves it too much to mend."""
+    result = PLAN.run(particles=2000, potential="sum()", resample="systematic(when = ess < 0.5)")
+    assert result.stages[-1].ess < 100
+    assert "narrow" in result.report().splitlines()[-1]
 
 
 def test_the_whole_reward_at_every_stage_has_no_evidence() -> None:
-    result = PLAN.run(particles=100, steps=5, potential="full()")
+    result = PLAN.run(particles=100, steps=10, potential="full()")
     assert result.log_evidence is None
     assert "more than once" in result.evidence_reason
 

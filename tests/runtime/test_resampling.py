@@ -7,7 +7,9 @@ import math
 import pytest
 import torch
 
+import poedsl
 from poedsl.runtime.resampling import SCHEMES, effective_size, systematic, tophalf
+from tests.runtime.helpers import moments
 
 
 @pytest.mark.parametrize("seed", range(5))
@@ -66,3 +68,42 @@ def test_the_top_half_is_doubled() -> None:
     chosen = tophalf(log_weights, torch.zeros(2, 4))
     assert chosen.tolist() == [[1, 1, 3, 3], [1, 1, 1, 1]]
     assert tophalf(torch.tensor([[0.0, 2.0, 1.0]]), torch.zeros(1, 3)).tolist() == [[1, 1, 2]]
+
+
+FAR = poedsl.compile("x ~ Normal(0, 1) * Normal(2, 1)").with_options(
+    particles=20_000, steps=20, kernel="none", move="none()", correct="ais()"
+)
+
+
+@pytest.mark.parametrize("scheme", ["multinomial", "systematic", "stratified", "residual"])
+@pytest.mark.parametrize("when", ["always", "ess < 0.5", "at(9, 3)"])
+@pytest.mark.parametrize("swarms", [1, 4])
+def test_every_scheme_and_rule_leaves_the_target_alone(scheme: str, when: str, swarms: int) -> None:
+    result = FAR.run(kernel="mala(steps = 1)", resample=f"{scheme}(when = {when})", swarms=swarms)
+    mean, variance = moments(result)
+    assert float(mean) == pytest.approx(1, abs=0.05)
+    assert float(variance) == pytest.approx(0.5, rel=0.08)
+    assert result.log_evidence == pytest.approx(-0.5 * math.log(4 * math.pi) - 1, abs=0.05)
+
+
+def test_rules_say_when() -> None:
+    plan = poedsl.compile("x ~ mixture(Normal(-3, 0.3), Normal(3, 0.3)) * Normal(3, 1)")
+
+    def run(when: str) -> poedsl.Result:
+        return plan.run(particles=500, steps=20, resample=f"systematic(when = {when})")
+
+    def stages(when: str) -> list[int]:
+        return [s.t for s in run(when).stages if s.resampled]
+
+    assert stages("always") == list(range(20, 0, -1))
+    assert stages("at(9, 3)") == [9, 3]
+    assert stages("ess < 0.000001") == []
+    some = stages("ess < 0.5")
+    assert 0 < len(some) < 20
+    assert some == [s.t for s in run("ess < 0.5").stages if s.ess < 250]
+
+
+def test_the_top_half_forfeits_the_evidence() -> None:
+    result = FAR.run(particles=500, resample="tophalf(when = ess < 0.5)")
+    assert result.log_evidence is None
+    assert "tophalf" in result.evidence_reason
