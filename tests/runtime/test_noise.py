@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from scipy import stats
 
-from poedsl.runtime.noise import Noise
+from poedsl.runtime.noise import UNIT, Noise
 
 CPU = torch.device("cpu")
 
@@ -42,3 +42,18 @@ def test_normals_are_normal_and_uniforms_uniform() -> None:
     assert stats.kstest(uniform.flatten().numpy(), "uniform").pvalue > 1e-3
     assert abs(float(torch.corrcoef(normal[:, :, 0])[0, 1])) < 0.03
     assert torch.isfinite(normal).all()
+
+
+def test_the_ends_of_the_range_stay_inside() -> None:
+    ends = torch.tensor([-(2**31), 2**31 - 1], dtype=torch.int32).float().mul_(UNIT)
+    assert (ends.abs() < 1).all() and torch.isfinite(ends.erfinv()).all()
+    uniform = ends.mul(0.5).add_(0.5)
+    assert (uniform > 0).all() and (uniform < 1).all()
+
+
+def test_stages_and_purposes_are_independent() -> None:
+    noise = Noise(7, 1, 50_000, CPU)
+    rows = [noise.normal(1, t, p)[:, 0] for t in (1, 2, 300) for p in ("start", "move")]
+    rows += list(noise.proposals(1, 1, 2)[0][..., 0])
+    apart = torch.corrcoef(torch.stack(rows)) - torch.eye(len(rows))
+    assert float(apart.abs().max()) < 5 / 50_000**0.5
