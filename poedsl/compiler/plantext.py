@@ -99,13 +99,13 @@ def spoken(seconds: float) -> str:
 def _factor(f: FactorSpec) -> Iterator[str]:
     yield f"factor {f.name} : {f.kind} over {', '.join(f.variables)} at {_text(f.place)}"
     for name, over in f.loops:
-        yield f"    for {name} in {print_term(over)}"
+        yield f"    for: {name} in {print_term(over)}"
     if f.part is not None:
-        yield f"    on {print_term(f.part)}"
+        yield f"    on: {print_term(f.part)}"
     if f.given:
-        yield f"    given {f.given}"
+        yield f"    given: {f.given}"
     yield f"    {print_term(f.term)}"
-    yield f"    ^ {'mask ' if f.mask else ''}{print_term(f.exponent)}"
+    yield f"    ^ {'mask: ' if f.mask else ''}{print_term(f.exponent)}"
 
 
 def _text(value: str) -> str:
@@ -138,7 +138,7 @@ _ARRAY = re.compile(r'array (?P<dtype>\S+) \[(?P<shape>[\d, ]*)\] "(?P<data>[^"]
 _USE = re.compile(rf"use (?P<name>\w+) from (?P<place>{_STRING}) = (?P<signature>.*)")
 _LET = re.compile(rf"let (?P<name>\w+) : {_TYPE} = (?P<term>.*)")
 _VARIABLE = re.compile(rf"variable (?P<name>\w+) : {_TYPE}(?: in (?P<space>{_STRING}))?")
-_LOOP = re.compile(r"    for (?P<name>\w+) in (?P<over>.*)")
+_LOOP = re.compile(r"    for: (?P<name>\w+) in (?P<over>.*)")
 _FACTOR = re.compile(
     rf"factor (?P<name>\w+) : (?P<kind>{_KIND}) over (?P<over>[\w, ]+) at (?P<place>{_STRING})"
 )
@@ -207,11 +207,11 @@ def _read_factor(head: re.Match[str], rest: Iterator[str]) -> FactorSpec:
     while m := _LOOP.fullmatch(line):
         loops.append((m["name"], _term(m["over"])))
         line = next(rest, "")
-    if line.startswith("    on "):
-        part = _term(line.removeprefix("    on "))
+    if line.startswith("    on: "):
+        part = _term(line.removeprefix("    on: "))
         line = next(rest, "")
-    if line.startswith("    given "):
-        given = line.removeprefix("    given ")
+    if line.startswith("    given: "):
+        given = line.removeprefix("    given: ")
         line = next(rest, "")
     exponent = next(rest, "").strip().removeprefix("^ ")
     return FactorSpec(
@@ -219,11 +219,11 @@ def _read_factor(head: re.Match[str], rest: Iterator[str]) -> FactorSpec:
         cast(Kind, head["kind"]),
         tuple(head["over"].split(", ")),
         _term(line.strip()),
-        _term(exponent.removeprefix("mask ")),
+        _term(exponent.removeprefix("mask: ")),
         json.loads(head["place"]),
         part,
         given,
-        exponent.startswith("mask "),
+        exponent.startswith("mask: "),
         tuple(loops),
     )
 

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from poedsl.grammar import tree
 from poedsl.grammar.diagnostics import Diagnostic, Edit, Fix, Label
+from poedsl.grammar.foreign import clip
 from poedsl.grammar.lines import CLOSERS, Fault
 from poedsl.grammar.slips import RULES
 from poedsl.grammar.source import Span
 from poedsl.grammar.wanted import expected, shape
 from poedsl.grammar.words import Failure
+
+#: How many open brackets are shown beside the innermost one.
+MOST_SHOWN = 3
 
 
 def explain(failure: Failure) -> Diagnostic:
@@ -31,15 +35,17 @@ def unclosed(brackets: tuple[Span, ...], end: int, text: str, edit: Edit | None)
     *outer, bracket = brackets
     closers = closing(brackets, text)
     plural = len(brackets) > 1
-    how = f"`{closers}` closes {'them' if plural else 'it'}"
+    how = f"`{clip(closers)}` closes {'them' if plural else 'it'}"
+    shown = outer[-MOST_SHOWN:]
     return Diagnostic(
         "P0104",
         f"{'these brackets are' if plural else 'this bracket is'} never closed",
         bracket,
         labels=(
-            *(Label(span, "this one is open too") for span in outer),
+            *(Label(span, "this one is open too") for span in shown),
             Label(Span(end, end), "the statement ends here"),
         ),
+        notes=(f"{len(brackets)} brackets are open",) if len(shown) < len(outer) else (),
         fixes=(Fix(how, (edit,) if edit else ()),),
     )
 

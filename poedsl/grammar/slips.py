@@ -90,6 +90,28 @@ def only_sign(f: Failure) -> Diagnostic | None:
     )
 
 
+def second(f: Failure) -> Diagnostic | None:
+    """``x ~ A ~ B``, ``x ~ ~ A``, ``x ~ A given y given z``: a statement has one of each."""
+    word = f.word
+    first = next((w for w in f.words[: f.index] if w.text == word.text), None)
+    if first is None or word.text not in ("~", "given"):
+        return None
+    doubled = Edit(Span(f.before.span.end, word.span.end), "")
+    fixes: tuple[Fix, ...] = ()
+    if f.before is first:
+        fixes = (Fix(f"one `{word.text}` is enough", (doubled,), "safe"),)
+    elif word.text == "~" and f.wants_operator:
+        fixes = (Fix("factors are joined by `*`", (Edit(word.span, "*"),)),)
+    return Diagnostic(
+        "P0101",
+        f"a second `{word.text}` in one statement",
+        word.span,
+        labels=(Label(first.span, "the first one"),),
+        notes=() if fixes else (f"a statement has one `{word.text}`",),
+        fixes=fixes,
+    )
+
+
 def equals_in_expression(f: Failure) -> Diagnostic | None:
     """``where(a + b = 3)``."""
     if f.word.text != "=" or not f.wants_operator or "COMPARE" not in f.accepts:
@@ -264,7 +286,7 @@ def _expression_alone(f: Failure) -> Diagnostic:
 
 
 def side_by_side(f: Failure) -> Diagnostic | None:
-    """``f(a b)``, ``A B``, ``2(x + 1)``."""
+    """``f(a b)``, ``A B``, ``2(x + 1)``, ``f(2 a)``."""
     word = f.word
     starts = word.kind in ("name", "number", "text") or word.text in ("(", *CONSTANTS)
     if not f.wants_operator or not starts:
@@ -273,22 +295,22 @@ def side_by_side(f: Failure) -> Diagnostic | None:
         note = "what follows `.` is a part of a value and takes no arguments"
         return Diagnostic("P0101", "only a name can be called", f.before.span, notes=(note,))
     at = f.before.span.end
-    if "COMMA" in f.accepts and word.text != "(":
-        named = word.kind == "name" and f.after.text == "="
-        what, fix = (
-            "`,`",
-            Fix(
-                "arguments and items are separated by `,`",
-                (insert(at, ","),),
-                "safe" if named else "maybe-incorrect",
-            ),
-        )
+    named = word.kind == "name" and f.after.text == "="
+    comma = Fix(
+        "arguments and items are separated by `,`",
+        (insert(at, ","),),
+        "safe" if named else "maybe-incorrect",
+    )
+    gap = Edit(Span(at, word.span.start), " * ")
+    product = Fix("products are written with `*`", (gap,))
+    fixes: tuple[Fix, ...] = (product,)
+    if "COMMA" not in f.accepts or word.text == "(":
+        what = "an operator"
+    elif f.before.kind == "number" and word.kind == "name" and not named:
+        what, fixes = "an operator or a `,`", (product, comma)
     else:
-        gap = Edit(Span(at, word.span.start), " * ")
-        what, fix = "operator", Fix("products are written with `*`", (gap,))
-    article = "an" if what == "operator" else "a"
-    message = f"{article} {what} is missing before {word}"
-    return Diagnostic("P0103", message, word.span, fixes=(fix,))
+        what, fixes = "a `,`", (comma,)
+    return Diagnostic("P0103", f"{what} is missing before {word}", word.span, fixes=fixes)
 
 
 def loose_comma(f: Failure) -> Diagnostic | None:
@@ -328,6 +350,7 @@ RULES: tuple[Rule, ...] = (
     let_sign,
     value_of_variable,
     only_sign,
+    second,
     *foreign.RULES,
     loop_header,
     input_type,

@@ -42,6 +42,15 @@ OTHERS = {
         "keep = all())\n"
     ),
     "tiny_numbers": "x ~ Normal(1e-300, 1e-7) * Normal(-1.5e22, 100000000000000000000)\n",
+    "words_of_plans": (
+        "input mask : Real = 1\ninput on : Real = 2\ninput at : Real = 3\n"
+        "x ~ Normal(at, 1) ^ (mask * 2) * exp(on + x)\n"
+    ),
+    "whole_language": (
+        "input m : Mask\ninput layout : Layout\nexpert both(p) = flux(p) ^ m\n"
+        'x : Image[3, 64, 64]\nx ~ both("a \\"b\\"")\nfor part in layout:\n'
+        "    x[part.box] ~ flux(part.text) * exp(2 * vqascore(part.text)) given x\n"
+    ),
     "heavy_tails": "x ~ Normal(0, 1) * StudentT(3) * mixture(Laplace(0, 1), Normal(0, 1))\n",
 }
 

@@ -35,6 +35,55 @@ def test_every_stranger_has_a_message(start: str) -> None:
     assert count > 1000
 
 
+SECOND = {
+    "x ~ A ~ B": "~",
+    "x[0] ~ ~ A": "~",
+    "x ~ f(a ~ b)": "~",
+    "x ~ A given y given z": "given",
+}
+
+
+@pytest.mark.parametrize("text", SECOND)
+def test_a_statement_has_one_of_each(text: str) -> None:
+    (wrong,) = complaints(text)
+    word = SECOND[text]
+    assert wrong.message == f"a second `{word}` in one statement"
+    assert wrong.span.start == text.rindex(word)
+    assert [x.span.start for x in wrong.labels] == [text.index(word)]
+
+
+#: Lines that begin a statement and are wrong, with the place of the mistake.
+NEXT = {
+    "input a": 6,
+    "let b 3": 6,
+    "use q": 5,
+    "expert e = A": 7,
+    "for m in c": 0,
+    "sample x by": 11,
+    "y : 3": 4,
+    "y ~ A B": 6,
+    "y[0, 1] ~ * A": 10,
+}
+
+
+@pytest.mark.parametrize("following", NEXT)
+@pytest.mark.parametrize("broken", ["x ~ f(a,", "x ~ f(a, [b", "x ~ (A *", "let c = [1,"])
+def test_a_broken_statement_ends_where_the_next_begins(broken: str, following: str) -> None:
+    first, second = complaints(f"{broken}\n{following}\nz ~ A")
+    assert (first.code, first.labels[-1].span.start) == ("P0104", len(broken))
+    assert second.span.start == len(broken) + 1 + NEXT[following]
+
+
+@pytest.mark.parametrize("brackets", ["(" * 5000, "[" * 5000, "f(" * 5000, "([" * 2500])
+@pytest.mark.parametrize("rest", ["", "A", " A\ny ~ A"])
+def test_very_many_open_brackets_have_few_labels(brackets: str, rest: str) -> None:
+    (wrong,) = complaints(f"x ~ {brackets}{rest}")
+    assert wrong.span.start == 3 + len(brackets)
+    assert len(wrong.labels) <= 4
+    assert wrong.notes == ("5000 brackets are open",)
+    assert all(len(fix.text) < 60 for fix in wrong.fixes)
+
+
 # Fixes.
 
 
@@ -47,6 +96,10 @@ def apply(fix: Fix, text: str) -> str:
 SINGLE = [
     "x ~ Normal(0 1)",
     "x ~ A B",
+    "x ~ f(2 a)",
+    "x ~ A ~ B",
+    "x[0] ~ ~ A",
+    "x ~ A given given y",
     "let a = [1, 2 3]",
     "c = 3",
     "x = Normal(0, 1)",
