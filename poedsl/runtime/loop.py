@@ -267,8 +267,8 @@ class Annealer:
         return 1 + self.kernel_steps(stage) * self.options.leaps if self.judgeable(stage) else 0
 
     def weighs(self, stage: Stage) -> bool:
-        """Whether black-box rewards weigh at a stage: where `at(...)` names some, only at those (Zhang
-        et al., E.6).
+        """Whether black-box rewards weigh at a stage: where `at(...)` names some, only at those
+        (Zhang et al., E.6).
         """
         rule = self.options.resample
         return rule is None or not rule.stages or stage.t in rule.stages
