@@ -167,7 +167,7 @@ def is_kind(value: Value, kind: str) -> bool:
     if kind == "truth":
         return isinstance(value, bool)
     if value is None:
-        return kind == "limit"
+        return kind in ("limit", "share")
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         return False
     match kind:
@@ -177,5 +177,7 @@ def is_kind(value: Value, kind: str) -> bool:
             return isinstance(value, int) and value >= 0
         case "nonnegative":
             return value >= 0
+        case "share":
+            return 0 < value < 1
         case _:
             return value > 0

@@ -53,6 +53,7 @@ KINDS = {
     "positive": "a number above 0",
     "nonnegative": "a number of at least 0",
     "limit": "a number above 0, or none",
+    "share": "a number between 0 and 1, or none",
     "truth": "true or false",
     "image": "the name of an input with the variable's type",
     "rule": "`always`, `ess < c` with c between 0 and 1, or `at(stage, ...)`",
@@ -75,7 +76,12 @@ OPTIONS: dict[str, Option] = {
             forms=(
                 Form("flow", summary="noised marginals, from noise to data"),
                 Form("prefix", summary="a token or a section a stage", available=False),
-                Form("temper", summary="powers of the densities, from a Gaussian"),
+                Form(
+                    "temper",
+                    (Argument("ess", "share", None),),
+                    "powers of the densities, from a Gaussian; with `ess`, as far apart as "
+                    "keeps that share of the particles, in at most `steps` stages",
+                ),
             ),
         ),
         Option(

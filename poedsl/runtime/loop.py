@@ -19,6 +19,7 @@ from poedsl.runtime.records import Outcome, StageRecord
 from poedsl.runtime.resampling import SCHEMES, effective_size, spread, systematic
 from poedsl.runtime.state import Evaluation, Particles, Point
 from poedsl.runtime.target import Target
+from poedsl.runtime.temper import TemperedTarget, tempered
 
 
 @dataclass(slots=True)
@@ -31,6 +32,7 @@ class Annealer:
         sizes: step size of the kernel, for each swarm.
         founders: how many particles of the start have descendants.
         genealogy: the ancestors after every stage.
+        stage: where the particles are.
     """
 
     target: Target
@@ -42,6 +44,7 @@ class Annealer:
     levels: Float[Tensor, " S"] = field(init=False)
     sizes: Float[Tensor, "S 1"] = field(init=False)
     founders: int = field(init=False)
+    stage: Stage = field(init=False)
     genealogy: list[Int[Tensor, " L"]] = field(default_factory=list)
     outcome: Outcome = Outcome.COMPLETED
     warnings: list[str] = field(default_factory=list)
@@ -49,11 +52,12 @@ class Annealer:
     def run(self) -> Iterator[StageRecord]:
         """The loop. Each stage is reported when it is done; the population is in ``particles``."""
         clock = time.perf_counter()
-        self.start(self.path.stages[0])
+        self.stage = self.path.stages[0]
+        self.start(self.stage)
         ess = self.ess(self.effective_sizes())
         before = self.log_evidence()
-        yield self.record(self.path.stages[0], clock, before, ess, False, None, 1)
-        for stage, step in zip(self.path.stages[1:], self.path.intervals, strict=True):
+        yield self.record(self.stage, clock, before, ess, False, None, 1)
+        for stage, step in self.schedule():
             clock = time.perf_counter()
             self.move(stage, step)
             if not self.bury(stage):
@@ -101,7 +105,7 @@ class Annealer:
 
     def move(self, stage: Stage, step: Interval) -> None:
         """X <- move(x); log w += correction; log w += potential."""
-        old = self.evaluated(stage.t + 1)
+        old = self.evaluated()
         o, p = self.options, self.particles
         moved = self.moved(p.x, old, stage, step)
         new = self.target.evaluate(moved.x, stage) if self.judgeable(stage) else None
@@ -120,6 +124,7 @@ class Annealer:
             increment = increment + gain
             moved_on = replace(moved_on, reward=reward, counted=counted, peak=peak)
         self.particles = replace(moved_on, log_weights=p.log_weights + increment)
+        self.stage = stage
 
     def moved(
         self, x: Float[Tensor, "L D"], at: Evaluation, stage: Stage, step: Interval
@@ -217,7 +222,7 @@ class Annealer:
                 self.sizes = kernels.adapted(self.sizes, rates[-1], kernels.ACCEPTANCE[o.kernel])
         self.particles = replace(self.particles, x=point.x, at=point.at)
         if self.target.guides:
-            guide = self.evaluated(stage.t).guide
+            guide = self.evaluated().guide
             assert guide is not None
             self.particles = replace(self.particles, carried=guide.double())
         return float(torch.cat(rates).mean()) if rates else None
@@ -253,11 +258,30 @@ class Annealer:
 
     # What the steps above lean on.
 
-    def evaluated(self, t: int) -> Evaluation:
+    def schedule(self) -> Iterator[tuple[Stage, Interval]]:
+        """The stages after the first, each with the way there."""
+        share = self.options.share
+        if share is None:
+            yield from zip(self.path.stages[1:], self.path.intervals, strict=True)
+            return
+        assert isinstance(self.target, TemperedTarget)
+        for step in self.path.intervals:
+            self.evaluated()
+            stage = self.target.ahead(self.particles, self.total_log_weights(), self.stage, share)
+            if self.stage.t == 2 and stage.beta < 1:
+                self.warnings.append(
+                    f"temper(ess = {share:g}) had no stages left at b = {self.stage.beta:.2g} and "
+                    "went to 1 at once: more `steps`, or a smaller `ess`"
+                )
+                stage = tempered(1, 1.0)
+            yield stage, step
+            if stage.t == 1:
+                return
+
+    def evaluated(self) -> Evaluation:
         """The experts at the particles, evaluated where they are not yet."""
         if self.particles.at is None:
-            stage = self.path.stages[len(self.path.stages) - t]
-            at = self.target.evaluate(self.particles.x, stage)
+            at = self.target.evaluate(self.particles.x, self.stage)
             self.particles = replace(self.particles, at=at)
         assert self.particles.at is not None
         return self.particles.at

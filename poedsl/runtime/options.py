@@ -21,12 +21,13 @@ class Rule:
 @dataclass(frozen=True, slots=True)
 class Options:
     """Particles are those of one swarm; ``eta`` is the square root of the share of the path's own
-    noise in a move.
+    noise in a move; ``share`` is the effective sample size that places the stages of tempering.
     """
 
     particles: int
     swarms: int
     steps: int
+    share: float | None
     move: Literal["none", "ode", "sde"]
     eta: float
     kernel: Literal["none", "langevin", "mala", "hmc", "uhmc", "walk"]
@@ -50,6 +51,7 @@ class Options:
             particles=total // swarms,
             swarms=swarms,
             steps=_constant(plan.option("steps")),
+            share=_form(plan.option("path")).get("ess"),
             move=move["form"],
             eta=float(move.get("noise", 1.0)),
             kernel=kernel["form"],

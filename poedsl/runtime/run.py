@@ -82,7 +82,7 @@ class Run:
 
     def view(self, record: StageRecord) -> StageView:
         p, space = self.annealer.particles, self.target.space
-        stage = self.path.stages[len(self.path.stages) - record.t]
+        stage = self.annealer.stage
         endpoint = p.x if p.at is None else self.target.endpoint(p.x, p.at, stage)
         return StageView(
             record,
@@ -212,6 +212,8 @@ def _approximate(a: Annealer) -> list[str]:
     out = []
     if a.options.correct == "fkc":
         out.append("approximate: fkc() is exact in the limit of many steps")
+    if a.options.share is not None:
+        out.append("approximate: temper(ess = ...) places its stages by the particles")
     if a.options.kernel in ("langevin", "uhmc"):
         out.append(f"approximate: {a.options.kernel}() is biased by its step size")
     return out

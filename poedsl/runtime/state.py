@@ -68,6 +68,7 @@ class Evaluation(Gathered):
         endpoint: the predicted endpoint, where rewards need it.
         guide: log q_t, the differentiable rewards and relaxed conditions at the predicted endpoint.
         guide_score: the gradient of it that moves and kernels follow.
+        untempered: of the tempering path, log of the product without its conditions.
     """
 
     score: Float[Tensor, "L D"]
@@ -76,6 +77,7 @@ class Evaluation(Gathered):
     endpoint: Float[Tensor, "L D"] | None = None
     guide: Float[Tensor, " L"] | None = None
     guide_score: Float[Tensor, "L D"] | None = None
+    untempered: Float[Tensor, " L"] | None = None
 
     @property
     def drift(self) -> Float[Tensor, "L D"]:

@@ -16,15 +16,20 @@ from torch import Tensor
 
 from poedsl.runtime.evaluate import margins
 from poedsl.runtime.path import FlowPath, Stage
-from poedsl.runtime.state import Evaluation
+from poedsl.runtime.state import Evaluation, Particles
 from poedsl.runtime.target import Target, Tilt
 
 
 def temper_path(steps: int, device: torch.device) -> FlowPath:
     """Stages with b = (k / steps)^3: fine where the target first bends the base."""
     flow = FlowPath.build(steps, torch.ones(1, device=device))
-    stages = (Stage(steps + 1 - k, (k / steps) ** 1.5, 1.0) for k in range(steps + 1))
+    stages = (tempered(steps + 1 - k, (k / steps) ** 3) for k in range(steps + 1))
     return replace(flow, stages=tuple(stages))
+
+
+def tempered(t: int, b: float) -> Stage:
+    """The stage of a power."""
+    return Stage(t, math.sqrt(b), 1.0)
 
 
 @dataclass(slots=True)
@@ -52,15 +57,47 @@ class TemperedTarget(Target):
         b = stage.beta
         with torch.enable_grad():
             point = x.detach().requires_grad_()
-            total = (1 - b) * (-0.5 * (point.square() + math.log(2 * math.pi))).sum(-1)
+            total = (1 - b) * log_base(point)
+            product = self.log_untempered(point)
             if b > 0:
-                total = total + b * self.log_density(point, b)
+                total = total + b * (product + self.conditions(point, b))
             (score,) = torch.autograd.grad(total.sum(), point)
         score = score.nan_to_num(nan=0.0, posinf=0.0, neginf=0.0)
-        return Evaluation(score, None, total.detach(), point.detach() if self.tilts else None)
+        endpoint = point.detach() if self.tilts else None
+        return Evaluation(score, None, total.detach(), endpoint, untempered=product.detach())
 
-    def log_density(self, x: Float[Tensor, "L D"], b: float) -> Float[Tensor, " L"]:
-        """Log of the product in the run's coordinates; conditions are hard at b = 1 only."""
+    def ahead(
+        self,
+        particles: Particles,
+        log_weights: Float[Tensor, " L"],
+        stage: Stage,
+        share: float,
+    ) -> Stage:
+        """The next stage: as far as the conditional effective sample size, of all swarms together,
+        is a share of the population (Zhou, Johansen and Aston 2016).
+        """
+        x, at = particles.x, particles.at
+        assert at is not None and at.untempered is not None
+        product, base, b = at.untempered, log_base(x), stage.beta
+        before = b * (product + self.conditions(x, b)) + (1 - b) * base
+
+        def kept(further: float) -> float:
+            there = further * (product + self.conditions(x, further)) + (1 - further) * base
+            gain = (there - before).double().nan_to_num(nan=-math.inf, posinf=-math.inf)
+            first, second = log_weights + gain, log_weights + 2 * gain
+            total = 2 * first.logsumexp(0) - log_weights.logsumexp(0) - second.logsumexp(0)
+            return float(total.exp())
+
+        if kept(1.0) >= share:
+            return tempered(1, 1.0)
+        low, high = b, 1.0
+        while high - low > 1e-3 * (high - b):
+            middle = (low + high) / 2
+            low, high = (middle, high) if kept(middle) >= share else (low, middle)
+        return tempered(stage.t - 1, high)
+
+    def log_untempered(self, x: Float[Tensor, "L D"]) -> Float[Tensor, " L"]:
+        """Log of the product in the run's coordinates, without its conditions."""
         logs = self.space.scale.log()
         total = logs.sum().expand(len(x))
         for anchor in self.anchors:
@@ -71,20 +108,36 @@ class TemperedTarget(Target):
         values = self.space.values(x)
         env = self.environment.with_values(values)
         for tilt in self.tilts:
-            if tilt.guiding:
+            if tilt.guiding and tilt.kind != "where":
                 self._count(tilt.name, len(x))
-                relaxed = tilt.kind == "where" and b < 1
-                total = total + (self._soft(tilt, x, 1 - b) if relaxed else tilt.log_value(env))
+                total = total + tilt.log_value(env)
+        return total
+
+    def conditions(self, x: Float[Tensor, "L D"], b: float) -> Float[Tensor, " L"]:
+        """Log of the conditions, which are hard at b = 1 only."""
+        total = torch.zeros(len(x), device=x.device)
+        for tilt in self.tilts:
+            if tilt.guiding and tilt.kind == "where":
+                self._count(tilt.name, len(x))
+                env = self.environment.with_values(self.space.values(x))
+                total = total + (tilt.log_value(env) if b == 1 else self._soft(tilt, x, 1 - b))
         return total
 
     def _soft(self, tilt: Tilt, x: Float[Tensor, "L D"], spread: float) -> Float[Tensor, " L"]:
         """Log of the chance that a condition holds within ``spread`` of a point."""
-        found = margins(tilt.term, self.environment.with_values(self.space.values(x)))
-        assert found is not None
         total = torch.zeros(len(x), device=x.device)
-        for margin in found:
-            for one in margin.reshape(len(margin), -1).unbind(1):
-                (slope,) = torch.autograd.grad(one.sum(), x, retain_graph=True)
-                width = spread * slope.norm(dim=-1).clamp(min=1e-12)
-                total = total + torch.special.log_ndtr(one / width)
-        return total
+        with torch.enable_grad():
+            point = x if x.requires_grad else x.detach().requires_grad_()
+            found = margins(tilt.term, self.environment.with_values(self.space.values(point)))
+            assert found is not None
+            for margin in found:
+                for one in margin.reshape(len(margin), -1).unbind(1):
+                    (slope,) = torch.autograd.grad(one.sum(), point, retain_graph=True)
+                    width = spread * slope.norm(dim=-1).clamp(min=1e-12)
+                    total = total + torch.special.log_ndtr(one / width)
+        return total if x.requires_grad else total.detach()
+
+
+def log_base(x: Float[Tensor, "L D"]) -> Float[Tensor, " L"]:
+    """Log of N(0, I)."""
+    return (-0.5 * (x.square() + math.log(2 * math.pi))).sum(-1)

@@ -83,3 +83,25 @@ x ~ exp(-0.5 * sum((x - seen)^2))
     found = (result.log_weights.exp()[:, None] * result.particles["x"]).sum(0)
     torch.testing.assert_close(found, mean, atol=0.1, rtol=0)
     assert result.log_evidence == pytest.approx(float(log_z), abs=0.2)
+
+
+def test_stages_are_placed_by_the_particles() -> None:
+    plan = poedsl.compile("x ~ StudentT(9, 1, 2) * Normal(0, 3) * where(x > 0)")
+    fixed = plan.run(seed=0, particles=20_000, path="temper()")
+    placed = plan.run(seed=0, particles=20_000, path="temper(ess = 0.9)")
+    assert len(placed.stages) < len(fixed.stages) / 2
+    assert [s.t for s in placed.stages][-1] == 1
+    assert placed.stages[-1].beta == 1
+    assert all(s.ess > 0.4 * 20_000 for s in placed.stages)
+    assert fixed.log_evidence is not None
+    assert placed.log_evidence == pytest.approx(fixed.log_evidence, abs=0.04)
+    assert placed.evidence_reason.startswith("approximate: temper(ess")
+    assert not placed.warnings
+
+
+def test_stages_that_do_not_suffice_are_told() -> None:
+    plan = poedsl.compile("x : Real[20]\nx ~ StudentT(9, 6, 0.1)")
+    result = plan.run(seed=0, particles=200, steps=3, path="temper(ess = 0.9)")
+    assert len(result.stages) == 4
+    assert any("had no stages left at b = " in w for w in result.warnings)
+    assert result.stages[-1].beta == 1
