@@ -10,7 +10,7 @@ from typing import Any, Literal, get_args
 
 from poedsl.grammar.types import INT, REAL, TEXT, Type, open_type, type_from_json, type_to_json
 
-Role = Literal["location", "positive", "number", "matrix", "condition", "label", "prompt"]
+Role = Literal["location", "positive", "number", "matrix", "table", "condition", "label", "prompt"]
 Family = Literal["density", "flow", "reward", "tokens", "source"]
 Capability = Literal["log_prob", "noised", "score", "sample", "extend", "reward", "gradient"]
 
@@ -352,6 +352,8 @@ _FLOWS = (
     ),
 )
 
+_TOKENS: frozenset[Capability] = frozenset({"log_prob", "extend", "sample"})
+
 _SEQUENCES = (
     Signature(
         "lm",
@@ -362,9 +364,34 @@ _SEQUENCES = (
             Parameter("prompt", TEXT, "prompt", "", "what comes before the sequence"),
         ),
         domain=Type("Tokens", (None,)),
-        capabilities=frozenset({"log_prob", "extend", "sample"}),
+        capabilities=_TOKENS,
         cost=20.0,
         requires="diffusers",
+    ),
+    Signature(
+        "Markov",
+        "tokens",
+        "a Markov chain over symbols 0 to V - 1",
+        (
+            Parameter("initial", None, "table", REQUIRED, "probabilities of the first, (V,)"),
+            Parameter("transition", None, "table", REQUIRED, "a row for each symbol, (V, V)"),
+        ),
+        domain=Type("Tokens", (None,)),
+        capabilities=_TOKENS,
+        implementation="poedsl.experts.sequences:Markov",
+    ),
+    Signature(
+        "Categorical",
+        "tokens",
+        "independent symbols 0 to V - 1",
+        (
+            Parameter(
+                "probs", None, "table", REQUIRED, "probabilities, (V,), or a row a place, (n, V)"
+            ),
+        ),
+        domain=Type("Tokens", (None,)),
+        capabilities=_TOKENS,
+        implementation="poedsl.experts.sequences:Categorical",
     ),
 )
 

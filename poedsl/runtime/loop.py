@@ -98,9 +98,14 @@ class Annealer:
         zeros = torch.zeros(count, dtype=torch.float64, device=device)
         peak = potentials.start(o.potential, zeros)
         self.particles = Particles(x, log_weights, zeros, zeros, zeros, peak, slots, at)
-        self.banked = torch.zeros(noise.swarms, dtype=torch.float64, device=device)
-        self.sizes = torch.full((noise.swarms, 1), o.kernel_size, device=device)
-        self.founders = count
+        self.found()
+
+    def found(self) -> None:
+        """Nothing is banked yet, and every particle descends from itself."""
+        swarms, slots = self.noise.swarms, self.particles.ancestors
+        self.banked = torch.zeros(swarms, dtype=torch.float64, device=slots.device)
+        self.sizes = torch.full((swarms, 1), self.options.kernel_size, device=slots.device)
+        self.founders = len(slots)
         self.genealogy.append(slots)
 
     def move(self, stage: Stage, step: Interval) -> None:
@@ -208,7 +213,7 @@ class Annealer:
 
         rates: list[Float[Tensor, "S 1"]] = []
         normals, uniforms = self.noise.proposals(width, stage.t, o.kernel_steps)
-        point = Point(self.particles.x, self.particles.at)
+        point = Point(self.particles.x, self.at)
         for noise, uniform in zip(normals, uniforms, strict=True):
             size = (
                 self.sizes if len(self.sizes) == 1 else self.sizes.repeat_interleave(per_swarm, 0)
@@ -266,8 +271,8 @@ class Annealer:
             return
         assert isinstance(self.target, TemperedTarget)
         for step in self.path.intervals:
-            self.evaluated()
-            stage = self.target.ahead(self.particles, self.total_log_weights(), self.stage, share)
+            x, at = self.particles.x, self.evaluated()
+            stage = self.target.ahead(x, at, self.total_log_weights(), self.stage, share)
             if self.stage.t == 2 and stage.beta < 1:
                 self.warnings.append(
                     f"temper(ess = {share:g}) had no stages left at b = {self.stage.beta:.2g} and "
@@ -283,8 +288,15 @@ class Annealer:
         if self.particles.at is None:
             at = self.target.evaluate(self.particles.x, self.stage)
             self.particles = replace(self.particles, at=at)
-        assert self.particles.at is not None
-        return self.particles.at
+        assert self.at is not None
+        return self.at
+
+    @property
+    def at(self) -> Evaluation | None:
+        """The experts at the particles, where they are evaluated."""
+        at = self.particles.at
+        assert at is None or isinstance(at, Evaluation)
+        return at
 
     def evaluations(self, stage: Stage) -> int:
         """Evaluations of all experts that this stage took (Zhang et al., E.1)."""
@@ -323,7 +335,7 @@ class Annealer:
             at = None if p.at is None else p.at.where(~lost, p.at.zeros())
             self.particles = replace(
                 p,
-                x=torch.where(lost[:, None], 0.0, p.x),
+                x=torch.where(lost[:, None], p.x.new_zeros(()), p.x),
                 at=at,
                 log_weights=torch.where(lost, -math.inf, p.log_weights),
                 carried=torch.where(lost, 0.0, p.carried),
@@ -400,5 +412,7 @@ class Annealer:
             resampled=resampled,
             weight_variance=variance,
             rewards=rewards,
-            step_size=float(self.sizes.mean()) if self.options.kernel != "none" else None,
+            step_size=None
+            if self.options.kernel in ("none", "gibbs")
+            else float(self.sizes.mean()),
         )

@@ -30,10 +30,11 @@ class Options:
     share: float | None
     move: Literal["none", "ode", "sde"]
     eta: float
-    kernel: Literal["none", "langevin", "mala", "hmc", "uhmc", "walk"]
+    kernel: Literal["none", "langevin", "mala", "hmc", "uhmc", "walk", "gibbs"]
     kernel_steps: int
     kernel_size: float
     leaps: int
+    block: int
     adapt: bool
     correct: Literal["none", "fkc", "ais"]
     clip: float | None
@@ -58,6 +59,7 @@ class Options:
             kernel_steps=kernel.get("steps", 0),
             kernel_size=float(kernel.get("size", 1.0)),
             leaps=kernel.get("leaps", 1),
+            block=kernel.get("block", 1),
             adapt=kernel.get("adapt", False),
             correct=correct["form"],
             clip=None if correct.get("clip") is None else float(correct["clip"]),

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float, Int, Shaped
 from torch import Tensor
 
 from poedsl.compiler.plan import PlanSpec
@@ -49,7 +49,7 @@ class Result:
 
     plan: PlanSpec
     seed: int
-    particles: dict[str, Float[Tensor, L * shape]]
+    particles: dict[str, Shaped[Tensor, L * shape]]
     log_weights: Float[Tensor, " L"]
     log_values: dict[str, Float[Tensor, " L"]]
     exponents: dict[str, float]

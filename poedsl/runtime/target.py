@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float, Int, Shaped
 from torch import Tensor
 
 from poedsl.compiler.terms import Term
@@ -295,7 +295,7 @@ class Target:
         (gradient,) = torch.autograd.grad(logs.sum(), point)
         return logs.detach(), gradient
 
-    def judge(self, endpoint: Float[Tensor, "L D"], *, final: bool) -> Float[Tensor, " L"]:
+    def judge(self, endpoint: Shaped[Tensor, "L D"], *, final: bool) -> Float[Tensor, " L"]:
         """The black-box rewards at an endpoint; conditions among them only when it is final."""
         return self._tilted(endpoint, [t for t in self.judges if final or t.kind != "where"])
 
@@ -303,7 +303,7 @@ class Target:
         """The differentiable tilts at the end of the path."""
         return self._tilted(x, list(self.guides))
 
-    def _tilted(self, x: Float[Tensor, "L D"], tilts: list[Tilt]) -> Float[Tensor, " L"]:
+    def _tilted(self, x: Shaped[Tensor, "L D"], tilts: list[Tilt]) -> Float[Tensor, " L"]:
         total = torch.zeros(len(x), device=x.device)
         if not tilts:
             return total
@@ -318,12 +318,12 @@ class Target:
                 self._count(tilt.name, len(x))
         return torch.cat(chunks)
 
-    def log_values(self, x: Float[Tensor, "L D"]) -> dict[str, Float[Tensor, " L"]]:
+    def log_values(self, x: Shaped[Tensor, "L D"]) -> dict[str, Float[Tensor, " L"]]:
         """Each factor's own log value at the end of the path, where it has one."""
         chunks = [self._log_values(c) for c in torch.split(x, self.microbatch or len(x))]
         return {name: torch.cat([c[name] for c in chunks]) for name in chunks[0]}
 
-    def _log_values(self, x: Float[Tensor, "L D"]) -> dict[str, Float[Tensor, " L"]]:
+    def _log_values(self, x: Shaped[Tensor, "L D"]) -> dict[str, Float[Tensor, " L"]]:
         env = self.environment.with_values(self.space.values(x))
         out: dict[str, Tensor] = {}
         with torch.no_grad():
@@ -337,7 +337,7 @@ class Target:
                     out[tilt.name] = (tilt.log_value(env) / tilt.exponent).expand(len(x))
         return out
 
-    def log_product(self, x: Float[Tensor, "L D"]) -> Float[Tensor, " L"]:
+    def log_product(self, x: Shaped[Tensor, "L D"]) -> Float[Tensor, " L"]:
         """Log of the target at points in the variables' own units, where factors have a density."""
         values = self.log_values((x - self.space.loc) / self.space.scale)
         powers = self.factor_exponents
