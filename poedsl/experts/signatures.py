@@ -274,12 +274,18 @@ _FLOWS = (
     Signature(
         "checkerboard",
         "flow",
-        "points on the dark squares of a 4x4 board, a flow for each column of it",
-        (Parameter("column", INT, "label", None, "column; none: the whole board", classes=0),),
+        "points on the dark squares of an 8x8 board on [-4, 4]^2, a flow for each column of it",
+        (
+            Parameter(
+                "column", INT, "label", None, "column 0 to 7; none: the whole board", classes=8
+            ),
+        ),
         domain=Type("Real", (2,)),
         capabilities=_FLOW,
         cost=0.1,
         citation="Zhang et al., Product of Experts for Visual Generation, G.2 (ICLR 2026)",
+        implementation="poedsl.experts.points:PointFlow",
+        model="checkerboard",
     ),
     Signature(
         "room",
