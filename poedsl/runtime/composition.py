@@ -222,8 +222,9 @@ class Observer:
         if not looks:
             return None
         counts = (self.exponents != 0).sum(1).tolist()
+        seen = min(particles, PARTICLES)
         members = tuple(
-            Member(a.name, a.place, _learned(a), NOISE + 3 * math.sqrt(2 / (particles * n)))
+            Member(a.name, a.place, _learned(a), NOISE + 3 * math.sqrt(2 / (seen * n)))
             for a, n in zip(self.target.anchors, counts, strict=True)
         )
         return Composition(members, looks, self.weighed)
