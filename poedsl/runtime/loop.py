@@ -12,6 +12,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from poedsl.runtime import kernels, moves, potentials
+from poedsl.runtime.composition import Observer
 from poedsl.runtime.noise import Noise
 from poedsl.runtime.options import Options
 from poedsl.runtime.path import FlowPath, Interval, Stage
@@ -33,12 +34,14 @@ class Annealer:
         founders: how many particles of the start have descendants.
         genealogy: the ancestors after every stage.
         stage: where the particles are.
+        observer: gathers the composition report.
     """
 
     target: Target
     path: FlowPath
     options: Options
     noise: Noise
+    observer: Observer = field(init=False)
     particles: Particles = field(init=False)
     banked: Float[Tensor, " S"] = field(init=False)
     levels: Float[Tensor, " S"] = field(init=False)
@@ -52,6 +55,8 @@ class Annealer:
     def run(self) -> Iterator[StageRecord]:
         """The loop. Each stage is reported when it is done; the population is in ``particles``."""
         clock = time.perf_counter()
+        weighed = self.options.correct != "none"
+        self.observer = Observer.of(self.target, self.path.stages, weighed=weighed)
         self.stage = self.path.stages[0]
         self.start(self.stage)
         ess = self.ess(self.effective_sizes())
@@ -113,7 +118,7 @@ class Annealer:
         old = self.evaluated()
         o, p = self.options, self.particles
         moved = self.moved(p.x, old, stage, step)
-        new = self.target.evaluate(moved.x, stage) if self.judgeable(stage) else None
+        new = self.observer.evaluate(moved.x, stage) if self.judgeable(stage) else None
         increment = self.correction(p.x, old, moved, new, step).double()
         guide = p.carried
         if self.target.guides:

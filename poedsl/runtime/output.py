@@ -101,6 +101,7 @@ def as_json(result: Result) -> dict[str, Any]:
         "outcome": result.outcome.name.lower(),
         "outcome_text": result.outcome.value,
         "warnings": list(result.warnings),
+        "composition": None if result.composition is None else result.composition.as_json(),
     }
 
 

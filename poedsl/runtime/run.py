@@ -104,6 +104,8 @@ class Run:
         if a.outcome.ok:
             log_weights = log_weights - torch.logsumexp(log_weights, 0)
         evidence, error, reason = _evidence(a, self.target, self.path)
+        composition = a.observer.composition(len(p.x))
+        doubts = () if composition is None else composition.warnings
         return Result(
             plan=self.plan,
             seed=self.seed,
@@ -118,7 +120,8 @@ class Run:
             ancestors=torch.stack(a.genealogy),
             calls=dict(self.target.calls),
             outcome=a.outcome,
-            warnings=(*self.target.warnings, *a.warnings),
+            warnings=(*self.target.warnings, *a.warnings, *doubts),
+            composition=composition,
             log_product=self.target.log_product if self.target.has_density else None,
         )
 

@@ -77,6 +77,7 @@ class Evaluation(Gathered):
         guide: log q_t, the differentiable rewards and relaxed conditions at the predicted endpoint.
         guide_score: the gradient of it that moves and kernels follow.
         untempered: of the tempering path, log of the product without its conditions.
+        each: every expert's own score, zero outside its part, where that is asked for.
     """
 
     score: Float[Tensor, "L D"]
@@ -86,6 +87,7 @@ class Evaluation(Gathered):
     guide: Float[Tensor, " L"] | None = None
     guide_score: Float[Tensor, "L D"] | None = None
     untempered: Float[Tensor, " L"] | None = None
+    each: Float[Tensor, "L E D"] | None = None
 
     @property
     def drift(self) -> Float[Tensor, "L D"]:

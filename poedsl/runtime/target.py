@@ -86,6 +86,7 @@ class Target:
         exponents: W, the sum of the anchors' exponents, for each component.
         microbatch: particles evaluated at once; None for all.
         squares: whether evaluations hold sum_i w_i |s_i|^2.
+        apart: whether they hold every expert's own score.
         warnings: what is odd about the factors, for these inputs.
         calls: evaluations of each factor so far, in particles.
     """
@@ -97,6 +98,7 @@ class Target:
     exponents: Float[Tensor, " #D"]
     microbatch: int | None = None
     squares: bool = True
+    apart: bool = False
     warnings: tuple[str, ...] = ()
     calls: dict[str, int] = field(default_factory=dict)
     _shares: dict[int, dict[str, Tensor]] = field(default_factory=dict)
@@ -166,6 +168,7 @@ class Target:
         has_density = self.has_density
         above = {p.name for a in self.anchors if a.guide is not None for p in a.guide.parents}
         scores: dict[str, Tensor] = {}
+        each: dict[str, Tensor] = {}
         for anchor in sorted(self.anchors, key=lambda a: a.guide is not None):
             part = None if isinstance(anchor.part, slice) and anchor.part == whole else anchor.part
             w = anchor.exponent
@@ -173,6 +176,8 @@ class Target:
             noised = self._noised(anchor, own, scores, stage)
             if anchor.name in above:
                 scores[anchor.name] = noised.score.detach()
+            if self.apart:
+                each[anchor.name] = _added(None, 1.0, noised.score, x, part)
             score = _added(score, w, noised.score, x, part)
             if self.squares:
                 products = _added(products, w, noised.score.square(), x, part)
@@ -188,7 +193,8 @@ class Target:
             endpoint = (
                 x / stage.alpha if told is None else (x + stage.sigma**2 * told) / stage.alpha
             )
-        return Evaluation(score, squares, log_density, endpoint)
+        rows = torch.stack([each[a.name] for a in self.anchors], 1) if each else None
+        return Evaluation(score, squares, log_density, endpoint, each=rows)
 
     def _noised(
         self, anchor: Anchor, x: Float[Tensor, "L D"], scores: dict[str, Tensor], stage: Stage
