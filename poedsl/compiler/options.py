@@ -63,6 +63,7 @@ _STEPS = Argument("steps", "count", 1)
 _SIZE = Argument("size", "positive", 0.3)
 _LEAPS = Argument("leaps", "count", 5)
 _ADAPT = Argument("adapt", "truth", True)
+_CONTROL = Argument("control", "truth", False)
 _WHEN = Argument("when", "rule", None)
 
 OPTIONS: dict[str, Option] = {
@@ -88,8 +89,13 @@ OPTIONS: dict[str, Option] = {
             "move",
             "from one distribution of the path to the next",
             forms=(
-                Form("ode", summary="the probability flow"),
-                Form("sde", (Argument("noise", "positive", 1.0),), "with noise, 1 the path's own"),
+                Form("ode", (_CONTROL,), "the probability flow"),
+                Form(
+                    "sde",
+                    (Argument("noise", "positive", 1.0), _CONTROL),
+                    "with noise, 1 the path's own; `control` adds a drift that evens out the "
+                    "weights of `fkc()`",
+                ),
                 Form("none", summary="no move"),
             ),
         ),

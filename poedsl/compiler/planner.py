@@ -343,7 +343,12 @@ def _reversible(move: Term) -> bool:
         isinstance(move, Apply)
         and move.function == "sde"
         and dict(move.kwargs)["noise"] in (Const(1), Const(1.0))
+        and not _controlled(move)
     )
+
+
+def _controlled(move: Term) -> bool:
+    return isinstance(move, Apply) and dict(move.kwargs).get("control") == Const(True)
 
 
 def _untempered(
@@ -529,7 +534,10 @@ def _uncorrected(options: dict[str, Term]) -> Iterator[Refusal]:
     if _function(correct) == "ais" and not _reversible(move):
         message = "`correct = ais()` goes with `move = none()` or `move = sde()`"
         yield "correct", message, ("other moves have no transition density",)
-    if _function(correct) == "fkc" and _function(move) == "none":
+    if _controlled(move) and _function(correct) != "fkc":
+        message = "`control = true` evens out the weights of `fkc()`, and `correct` is another"
+        yield "move", message, ("`correct = fkc()` weighs by the scores",)
+    elif _function(correct) == "fkc" and _function(move) == "none":
         message = "`correct = fkc()` weighs a move, and there is none"
         yield "correct", message, ("without a move, `ais()` gives exact ratios",)
 

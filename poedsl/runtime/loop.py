@@ -12,6 +12,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from poedsl.runtime import kernels, moves, potentials
+from poedsl.runtime.control import Control, fitted
 from poedsl.runtime.noise import Noise
 from poedsl.runtime.options import Options
 from poedsl.runtime.path import FlowPath, Interval, Stage
@@ -87,7 +88,7 @@ class Annealer:
         count, width = noise.size * noise.swarms, self.target.space.size
         device = noise.device
         x = noise.normal(width, stage.t, "start") / w.sqrt()
-        at = self.target.evaluate(x, stage)
+        at = self.evaluate(x, stage)
         log_start = self.path.log_normaliser(width)
         log_weights = torch.full((count,), log_start, dtype=torch.float64, device=device)
         if o.correct != "none" and at.log_density is not None:
@@ -107,9 +108,10 @@ class Annealer:
         """X <- move(x); log w += correction; log w += potential."""
         old = self.evaluated()
         o, p = self.options, self.particles
-        moved = self.moved(p.x, old, stage, step)
-        new = self.target.evaluate(moved.x, stage) if self.judgeable(stage) else None
-        increment = self.correction(p.x, old, moved, new, step).double()
+        control = self.control(p.x, old)
+        moved = self.moved(p.x, old, stage, step, control)
+        new = self.evaluate(moved.x, stage) if self.judgeable(stage) else None
+        increment = self.correction(p.x, old, moved, new, step, control).double()
         guide = p.carried
         if self.target.guides:
             counted = self.target.exact(moved.x) if new is None else new.guide
@@ -126,17 +128,29 @@ class Annealer:
         self.particles = replace(moved_on, log_weights=p.log_weights + increment)
         self.stage = stage
 
+    def control(self, x: Float[Tensor, "L D"], at: Evaluation) -> Control | None:
+        """The drift that evens out the weights of the coming move, where one is asked for."""
+        if at.gains is None:
+            return None
+        rate = moves.fkc_rate(x, at, self.path.exponents)
+        return fitted(rate, at.gains, self.particles.log_weights, self.noise.swarms)
+
     def moved(
-        self, x: Float[Tensor, "L D"], at: Evaluation, stage: Stage, step: Interval
+        self,
+        x: Float[Tensor, "L D"],
+        at: Evaluation,
+        stage: Stage,
+        step: Interval,
+        control: Control | None,
     ) -> moves.Moved:
         w = self.path.exponents
         if self.options.move == "none":
             return moves.Moved(x)
         if self.options.move == "ode":
-            return moves.ode(x, at, step, w)
-        if not self.judgeable(stage):
-            return moves.sde(x, at, step, w, None)
-        return moves.sde(x, at, step, w, self.noise.normal(x.shape[-1], stage.t, "move"))
+            return moves.ode(x, at, step, w, control)
+        still = not self.judgeable(stage)
+        noise = None if still else self.noise.normal(x.shape[-1], stage.t, "move")
+        return moves.sde(x, at, step, w, noise, control)
 
     def correction(
         self,
@@ -145,6 +159,7 @@ class Annealer:
         moved: moves.Moved,
         new: Evaluation | None,
         step: Interval,
+        control: Control | None,
     ) -> Float[Tensor, " L"]:
         """None | FKC | AIS, and what following the rewards' gradient owes."""
         if self.options.correct == "ais":
@@ -153,9 +168,9 @@ class Annealer:
         twist = x.new_zeros(len(x)) if moved.twist is None else moved.twist
         if self.options.correct == "none":
             return twist
-        rate = moves.fkc_rate(x, old, self.path.exponents)
+        rate = moves.fkc_rate(x, old, self.path.exponents, control)
         if new is not None:
-            rate = 0.5 * (rate + moves.fkc_rate(moved.x, new, self.path.exponents))
+            rate = 0.5 * (rate + moves.fkc_rate(moved.x, new, self.path.exponents, control))
         return twist + moves.clipped(step.log_alpha * rate, self.options.clip, self.noise.swarms)
 
     def resample(self, stage: Stage, sizes: Float[Tensor, " S"], purpose: str = "resample") -> bool:
@@ -204,7 +219,7 @@ class Annealer:
         per_swarm = self.noise.size
 
         def evaluate(x: Float[Tensor, "L D"]) -> Evaluation:
-            return self.target.evaluate(x, stage)
+            return self.evaluate(x, stage)
 
         rates: list[Float[Tensor, "S 1"]] = []
         normals, uniforms = self.noise.proposals(width, stage.t, o.kernel_steps)
@@ -281,10 +296,14 @@ class Annealer:
     def evaluated(self) -> Evaluation:
         """The experts at the particles, evaluated where they are not yet."""
         if self.particles.at is None:
-            at = self.target.evaluate(self.particles.x, self.stage)
+            at = self.evaluate(self.particles.x, self.stage)
             self.particles = replace(self.particles, at=at)
         assert self.particles.at is not None
         return self.particles.at
+
+    def evaluate(self, x: Float[Tensor, "L D"], stage: Stage) -> Evaluation:
+        signs = self.noise.signs(x.shape[-1], stage.t) if self.options.control else None
+        return self.target.evaluate(x, stage, signs)
 
     def evaluations(self, stage: Stage) -> int:
         """Evaluations of all experts that this stage took (Zhang et al., E.1)."""

@@ -30,6 +30,7 @@ class Options:
     share: float | None
     move: Literal["none", "ode", "sde"]
     eta: float
+    control: bool
     kernel: Literal["none", "langevin", "mala", "hmc", "uhmc", "walk"]
     kernel_steps: int
     kernel_size: float
@@ -54,6 +55,7 @@ class Options:
             share=_form(plan.option("path")).get("ess"),
             move=move["form"],
             eta=float(move.get("noise", 1.0)),
+            control=move.get("control", False),
             kernel=kernel["form"],
             kernel_steps=kernel.get("steps", 0),
             kernel_size=float(kernel.get("size", 1.0)),
