@@ -167,13 +167,13 @@ def is_kind(value: Value, kind: str) -> bool:
     if kind == "truth":
         return isinstance(value, bool)
     if value is None:
-        return kind in ("limit", "share")
+        return kind in ("limit", "share", "nodes")
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         return False
     match kind:
         case "count":
             return isinstance(value, int) and value >= 1
-        case "whole":
+        case "whole" | "nodes":
             return isinstance(value, int) and value >= 0
         case "nonnegative":
             return value >= 0

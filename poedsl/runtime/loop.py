@@ -221,6 +221,10 @@ class Annealer:
         def evaluate(x: Float[Tensor, "L D"]) -> Evaluation:
             return self.evaluate(x, stage)
 
+        def scores(x: Float[Tensor, "L D"]) -> Float[Tensor, "L D"]:
+            return self.target.scores(x, stage)
+
+        rise = kernels.between_densities if o.line is None else kernels.along_line(scores, o.line)
         rates: list[Float[Tensor, "S 1"]] = []
         normals, uniforms = self.noise.proposals(width, stage.t, o.kernel_steps)
         point = Point(self.particles.x, self.particles.at)
@@ -231,7 +235,7 @@ class Annealer:
             if o.kernel not in kernels.ACCEPTANCE:
                 point = self.unadjusted(point, evaluate, noise, size * stage.sigma**2 / w)
                 continue
-            point, chance = self.adjusted(point, evaluate, noise, uniform, size)
+            point, chance = self.adjusted(point, evaluate, noise, uniform, size, rise)
             rates.append(chance.view(-1, per_swarm).mean(-1, keepdim=True))
             if o.adapt:
                 self.sizes = kernels.adapted(self.sizes, rates[-1], kernels.ACCEPTANCE[o.kernel])
@@ -256,12 +260,13 @@ class Annealer:
         noise: Tensor,
         uniform: Tensor,
         size: Tensor,
+        rise: kernels.Rise,
     ) -> tuple[Point, Float[Tensor, " L"]]:
         o = self.options
         if o.kernel == "hmc":
-            return kernels.hmc(point, evaluate, noise, uniform, size, o.leaps)
+            return kernels.hmc(point, evaluate, noise, uniform, size, o.leaps, rise)
         step = kernels.walk if o.kernel == "walk" else kernels.mala
-        return step(point, evaluate, noise, uniform, size)
+        return step(point, evaluate, noise, uniform, size, rise)
 
     def settle(self) -> None:
         """The last reward correction: black-box rewards and conditions at the particles."""
@@ -307,7 +312,9 @@ class Annealer:
 
     def evaluations(self, stage: Stage) -> int:
         """Evaluations of all experts that this stage took (Zhang et al., E.1)."""
-        return 1 + self.kernel_steps(stage) * self.options.leaps if self.judgeable(stage) else 0
+        o = self.options
+        each = o.leaps + (o.line or 0)
+        return 1 + self.kernel_steps(stage) * each if self.judgeable(stage) else 0
 
     def weighs(self, stage: Stage) -> bool:
         """Whether black-box rewards weigh at a stage: where `at(...)` names some, only at those

@@ -156,6 +156,11 @@ class Target:
         parts = [self._evaluate(c, stage, r) for c, r in zip(chunks, rows, strict=True)]
         return parts[0].joined(parts[1:])
 
+    def scores(self, x: Float[Tensor, "L D"], stage: Stage) -> Float[Tensor, "L D"]:
+        """S alone, without rewards, in micro-batches."""
+        chunks = torch.split(x, self.microbatch or len(x))
+        return torch.cat([self._anchors(c, stage).score.detach() for c in chunks])
+
     def _evaluate(
         self, x: Float[Tensor, "L D"], stage: Stage, signs: Float[Tensor, "L D"] | None = None
     ) -> Evaluation:
