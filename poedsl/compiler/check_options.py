@@ -171,9 +171,9 @@ def is_kind(value: Value, kind: str) -> bool:
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         return False
     match kind:
-        case "count":
+        case "count" | "nodes":
             return isinstance(value, int) and value >= 1
-        case "whole" | "nodes":
+        case "whole":
             return isinstance(value, int) and value >= 0
         case "nonnegative":
             return value >= 0

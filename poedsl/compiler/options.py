@@ -49,7 +49,7 @@ class Option:
 #: Kinds of plain values, in words.
 KINDS = {
     "count": "a whole number of at least 1",
-    "nodes": "a whole number of at least 0, or none",
+    "nodes": "a whole number of at least 1, or none",
     "whole": "a whole number of at least 0",
     "positive": "a number above 0",
     "nonnegative": "a number of at least 0",

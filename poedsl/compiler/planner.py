@@ -494,7 +494,7 @@ Refusal = tuple[str, str, tuple[str, ...]]
 #: Options that need a density, by their forms.
 DENSITY = {"correct": ("ais",), "kernel": ("mala", "hmc", "walk")}
 #: The inner nodes of a line integral that is proposed.
-LINE = 2
+LINE = 4
 
 
 def _lined(kernel: Term) -> bool:
