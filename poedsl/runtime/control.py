@@ -5,13 +5,13 @@ Any drift v may be added to a move if the log-weight rate gains div v + v . S, t
 under the target: the weighted particles aim at pi_t as before. Here v = sum_k theta_k b_k with
 b_i = s_i + x for each expert, which is zero on pure noise, and b_0 = alpha x. At every stage each
 swarm takes the theta that minimises the weighted variance of its particles' rates, a small
-least-squares problem. On Gaussians the b_k make that variance zero.
+least-squares problem. On Gaussians with spherical covariances that variance is zero.
 
 The divergence of a score is known for Gaussians and mixtures. Of a learned score it is estimated
 by z . (ds/dx) z with random signs z (Hutchinson 1989), fresh for each particle and stage. Errors
-of a log-weight then are independent between stages; in a stage of length h they are of variance
-h^2, so that all stages together add O(h) to the variance and to the bias of the evidence, no more
-than a move of finite length does. Signs that stayed the same would add O(1).
+of log-weights are then independent but for neighbouring stages, and of variance h^2 in a stage of
+length h, so that all stages together add O(h) to the variance and to the bias of the evidence, no
+more than moves of finite length do. Signs that stayed the same would add O(1).
 """
 
 from __future__ import annotations
