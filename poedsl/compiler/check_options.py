@@ -167,11 +167,11 @@ def is_kind(value: Value, kind: str) -> bool:
     if kind == "truth":
         return isinstance(value, bool)
     if value is None:
-        return kind in ("limit", "share")
+        return kind in ("limit", "share", "nodes")
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         return False
     match kind:
-        case "count":
+        case "count" | "nodes":
             return isinstance(value, int) and value >= 1
         case "whole":
             return isinstance(value, int) and value >= 0

@@ -49,6 +49,7 @@ class Option:
 #: Kinds of plain values, in words.
 KINDS = {
     "count": "a whole number of at least 1",
+    "nodes": "a whole number of at least 1, or none",
     "whole": "a whole number of at least 0",
     "positive": "a number above 0",
     "nonnegative": "a number of at least 0",
@@ -63,6 +64,8 @@ _STEPS = Argument("steps", "count", 1)
 _SIZE = Argument("size", "positive", 0.3)
 _LEAPS = Argument("leaps", "count", 5)
 _ADAPT = Argument("adapt", "truth", True)
+_CONTROL = Argument("control", "truth", False)
+_LINE = Argument("line", "nodes", None)
 _WHEN = Argument("when", "rule", None)
 
 OPTIONS: dict[str, Option] = {
@@ -88,8 +91,13 @@ OPTIONS: dict[str, Option] = {
             "move",
             "from one distribution of the path to the next",
             forms=(
-                Form("ode", summary="the probability flow"),
-                Form("sde", (Argument("noise", "positive", 1.0),), "with noise, 1 the path's own"),
+                Form("ode", (_CONTROL,), "the probability flow"),
+                Form(
+                    "sde",
+                    (Argument("noise", "positive", 1.0), _CONTROL),
+                    "with noise, 1 the path's own; `control` adds a drift that evens out the "
+                    "weights of `fkc()`",
+                ),
                 Form("none", summary="no move"),
             ),
         ),
@@ -102,19 +110,20 @@ OPTIONS: dict[str, Option] = {
                 ),
                 Form(
                     "mala",
-                    (_STEPS, Argument("size", "positive", 0.5), _ADAPT),
-                    "Metropolis-adjusted Langevin; the size adapts to the acceptance",
+                    (_STEPS, Argument("size", "positive", 0.5), _ADAPT, _LINE),
+                    "Metropolis-adjusted Langevin; the size adapts to the acceptance; with `line`, "
+                    "that comes from scores alone, by a line integral with so many inner nodes",
                 ),
                 Form("none", summary="no kernel"),
                 Form(
                     "hmc",
-                    (_STEPS, _LEAPS, Argument("size", "positive", 0.1), _ADAPT),
+                    (_STEPS, _LEAPS, Argument("size", "positive", 0.1), _ADAPT, _LINE),
                     "Hamiltonian Monte Carlo; size is the square of a leap, and adapts",
                 ),
                 Form("uhmc", (_STEPS, _LEAPS, _SIZE), "the same without rejection: biased"),
                 Form(
                     "walk",
-                    (_STEPS, Argument("size", "positive", 1.0), _ADAPT),
+                    (_STEPS, Argument("size", "positive", 1.0), _ADAPT, _LINE),
                     "random-walk Metropolis; the size adapts",
                 ),
                 Form(

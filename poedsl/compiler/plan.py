@@ -174,15 +174,19 @@ class PlanSpec:
 
     @property
     def nfe(self) -> int:
-        """Evaluations of all experts: (K + 1) moves, a leap of a kernel counting as a step of it
-        (Zhang et al., E.1).
+        """Evaluations of all experts: (K + 1) moves, a leap of a kernel and a node of a line
+        integral counting as a step of it (Zhang et al., E.1).
         """
         kernel = self.option("kernel")
         given = dict(kernel.kwargs) if isinstance(kernel, Apply) else {}
-        count = 1
-        for part in (given.get("steps", Const(0)), given.get("leaps", Const(1))):
-            count *= part.value if isinstance(part, Const) and isinstance(part.value, int) else 0
-        return (count + 1) * self.stages
+
+        def count(name: str, otherwise: int) -> int:
+            part = given.get(name)
+            value = part.value if isinstance(part, Const) else None
+            return value if isinstance(value, int) else otherwise
+
+        each = count("leaps", 1) + count("line", 0)
+        return (count("steps", 0) * each + 1) * self.stages
 
     def to_json(self) -> str:
         return json.dumps({**self._data(), "hash": self.hash}, indent=1, allow_nan=False) + "\n"

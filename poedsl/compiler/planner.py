@@ -15,14 +15,16 @@ from poedsl.compiler.plan import (
     UseSpec,
     VariableSpec,
 )
+from poedsl.compiler.plantext import print_term
 from poedsl.compiler.regions import extent, overlap
 from poedsl.compiler.terms import Apply, Const, Term
-from poedsl.grammar.diagnostics import Diagnostic
+from poedsl.grammar.diagnostics import Diagnostic, Edit, Fix
 from poedsl.grammar.source import NOWHERE, Span
 
 PICTURES = frozenset({"Image", "Video"})
 #: Sections of a video whose length is not known.
 SECTIONS = 4
+NONE = Const(None)
 
 
 def plan(
@@ -343,7 +345,12 @@ def _reversible(move: Term) -> bool:
         isinstance(move, Apply)
         and move.function == "sde"
         and dict(move.kwargs)["noise"] in (Const(1), Const(1.0))
+        and not _controlled(move)
     )
+
+
+def _controlled(move: Term) -> bool:
+    return isinstance(move, Apply) and dict(move.kwargs).get("control") == Const(True)
 
 
 def _untempered(
@@ -475,7 +482,8 @@ def refuse(spec: PlanSpec, spans: dict[str, Span]) -> list[Diagnostic]:
     first: dict[str, Diagnostic] = {}
     for option, message, notes in found:
         span = spans.get(option, NOWHERE)
-        first.setdefault(option, Diagnostic("P0503", message, span, notes=notes))
+        fixes = _by_line(spec, options, span) if option == "kernel" and span is not NOWHERE else ()
+        first.setdefault(option, Diagnostic("P0503", message, span, notes=notes, fixes=fixes))
     return list(first.values())
 
 
@@ -485,6 +493,27 @@ Refusal = tuple[str, str, tuple[str, ...]]
 
 #: Options that need a density, by their forms.
 DENSITY = {"correct": ("ais",), "kernel": ("mala", "hmc", "walk")}
+#: The inner nodes of a line integral that is proposed.
+LINE = 4
+
+
+def _lined(kernel: Term) -> bool:
+    """Whether a kernel accepts by a line integral of the scores."""
+    return isinstance(kernel, Apply) and dict(kernel.kwargs).get("line", NONE) != NONE
+
+
+def _by_line(spec: PlanSpec, options: dict[str, Term], span: Span) -> tuple[Fix, ...]:
+    """The kernel as it runs on scores, where they are those of a density."""
+    kernel = options["kernel"]
+    form = OPTIONS["kernel"].form(_function(kernel))
+    if next(_field(spec, options), "") or form is None or form.name not in DENSITY["kernel"]:
+        return ()
+    assert isinstance(kernel, Apply)
+    usual = {a.name: Const(a.default) for a in form.arguments}
+    given = tuple((k, v) for k, v in kernel.kwargs if v != usual[k])
+    term = replace(kernel, kwargs=(*given, ("line", Const(LINE))))
+    text = f"kernel = {print_term(term)}"
+    return (Fix(f"`{text}` accepts by the scores: approximate", (Edit(span, text),)),)
 
 
 def _off_path(spec: PlanSpec, options: dict[str, Term]) -> Iterator[Refusal]:
@@ -520,16 +549,20 @@ def _without_density(spec: PlanSpec, options: dict[str, Term]) -> Iterator[Refus
         refused = DENSITY
     for name, forms in refused.items():
         form = _function(options[name])
-        if form in forms:
+        if form in forms and (field or not _lined(options[name])):
             yield name, f"`{name} = {form}()` needs a density", notes
 
 
 def _uncorrected(options: dict[str, Term]) -> Iterator[Refusal]:
     correct, move = options["correct"], options["move"]
-    if _function(correct) == "ais" and not _reversible(move):
+    if _controlled(move):
+        if _function(correct) != "fkc":
+            message = f"`control = true` needs `correct = fkc()`, and it is {_function(correct)}()"
+            yield "move", message, ("the drift evens out the weights that fkc() gives",)
+    elif _function(correct) == "ais" and not _reversible(move):
         message = "`correct = ais()` goes with `move = none()` or `move = sde()`"
         yield "correct", message, ("other moves have no transition density",)
-    if _function(correct) == "fkc" and _function(move) == "none":
+    elif _function(correct) == "fkc" and _function(move) == "none":
         message = "`correct = fkc()` weighs a move, and there is none"
         yield "correct", message, ("without a move, `ais()` gives exact ratios",)
 
@@ -587,4 +620,13 @@ def _exponents(
         text.append(message.replace("`", "") + (" and are scaled to one" if scaled else ""))
         if not scaled:
             notes.append(Diagnostic("P0802", message, spans.get(anchors[-1].name, NOWHERE), "note"))
-    return replace(spec, notes=tuple(text)), notes
+    return replace(spec, notes=(*text, *_approximate(spec))), notes
+
+
+def _approximate(spec: PlanSpec) -> Iterator[str]:
+    kernel = spec.option("kernel")
+    if _lined(kernel):
+        yield (
+            f"kernel = {_function(kernel)}(line = ...) is approximate: it accepts by a line "
+            "integral of the scores"
+        )

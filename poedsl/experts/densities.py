@@ -87,12 +87,7 @@ class Gaussians:
         return 1 / self.moments()[1] + alpha**2 / sigma**2
 
     def noised(self, x: Float[Tensor, "L D"], alpha: float, sigma: float) -> Noised:
-        variances = alpha**2 * self.variances + sigma**2
-        away = x[:, None, :] - alpha * self.means
-        along = away if self.axes is None else torch.einsum("lcd,cde->lce", away, self.axes)
-        scaled = along / variances
-        constant = self.log_weights - 0.5 * (LOG_2_PI + variances.log()).sum(-1)
-        log_parts = constant - 0.5 * (along * scaled).sum(-1)
+        scaled, log_parts, _ = self._parts(x, alpha, sigma)
         if len(self.log_weights) == 1:
             pulls = scaled if self.axes is None else torch.einsum("lce,cde->lcd", scaled, self.axes)
             return Noised(-pulls[:, 0], log_parts[:, 0])
@@ -101,6 +96,26 @@ class Gaussians:
         if self.axes is not None:
             return Noised(-torch.einsum("lc,lce,cde->ld", share, scaled, self.axes), log_density)
         return Noised(-torch.einsum("lc,lcd->ld", share, scaled), log_density)
+
+    def divergence(
+        self, x: Float[Tensor, "L D"], alpha: float, sigma: float
+    ) -> Float[Tensor, " L"]:
+        """The Laplacian of log p_t: the mean over parts of |s_c|^2 + div s_c, less |s|^2."""
+        scaled, log_parts, variances = self._parts(x, alpha, sigma)
+        curved = scaled.square().sum(-1) - (1 / variances).sum(-1)
+        score = self.noised(x, alpha, sigma).score
+        return (log_parts.softmax(-1) * curved).sum(-1) - score.square().sum(-1)
+
+    def _parts(
+        self, x: Float[Tensor, "L D"], alpha: float, sigma: float
+    ) -> tuple[Float[Tensor, "L C D"], Float[Tensor, "L C"], Float[Tensor, "C D"]]:
+        """Of each Gaussian the distance over variance along its axes, log density, variances."""
+        variances = alpha**2 * self.variances + sigma**2
+        away = x[:, None, :] - alpha * self.means
+        along = away if self.axes is None else torch.einsum("lcd,cde->lce", away, self.axes)
+        scaled = along / variances
+        constant = self.log_weights - 0.5 * (LOG_2_PI + variances.log()).sum(-1)
+        return scaled, constant - 0.5 * (along * scaled).sum(-1), variances
 
     def log_prob(self, x: Float[Tensor, "L D"]) -> Float[Tensor, " L"]:
         log_density = self.noised(x, 1.0, 0.0).log_density

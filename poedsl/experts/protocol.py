@@ -39,6 +39,15 @@ class Generative(Protocol):
 
 
 @runtime_checkable
+class Divergent(Protocol):
+    """A generative expert that knows the divergence of its score, the Laplacian of log p_t."""
+
+    def divergence(
+        self, x: Float[Tensor, "L D"], alpha: float, sigma: float
+    ) -> Float[Tensor, " L"]: ...
+
+
+@runtime_checkable
 class Reward(Protocol):
     """A judge: one number a particle; differentiable in ``x`` where its signature says so."""
 

@@ -18,7 +18,8 @@ errors grow with the distance, and weights select them, so that more particles m
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from itertools import pairwise
 from typing import Any
@@ -158,7 +159,7 @@ class Composition:
 
 @dataclass(slots=True)
 class Observer:
-    """Evaluates the target where moves lead, and at some stages keeps what the experts say there.
+    """Keeps what the experts say where moves lead, at some stages.
 
     Attributes:
         exponents: of each expert on each component, zero where it does not see it.
@@ -184,13 +185,17 @@ class Observer:
         chosen = (inner[(2 * k + 1) * len(inner) // (2 * count)].t for k in range(count))
         return cls(target, weighed, exponents, frozenset(chosen))
 
-    def evaluate(self, x: Float[Tensor, "L D"], stage: Stage) -> Evaluation:
-        """All experts at ``x``."""
-        if stage.t not in self.stages:
-            return self.target.evaluate(x, stage)
-        self.target.apart = True
-        at = self.target.evaluate(x, stage)
-        self.target.apart = False
+    @contextmanager
+    def looking(self, stage: Stage) -> Iterator[None]:
+        """At the stages that are looked at, evaluations hold every expert's own score."""
+        self.target.apart = stage.t in self.stages
+        try:
+            yield
+        finally:
+            self.target.apart = False
+
+    def noted(self, x: Float[Tensor, "L D"], at: Evaluation, stage: Stage) -> Evaluation:
+        """Keeps what the experts say, and the evaluation without it."""
         if at.each is None:
             return at
         self.looks.append((stage, self.look(x, at.each, stage)))

@@ -1,18 +1,67 @@
 """Markov kernels that aim at one stage's target, rewards included: points in, points and the
 probabilities of acceptance out.
+
+Where a kernel is called exactly invariant, that is with densities; with a line integral of the
+scores it is so up to the error of the quadrature.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache
 
 import torch
 from jaxtyping import Float
+from numpy.polynomial import Legendre
 from torch import Tensor
 
 from poedsl.runtime.state import Evaluation, Point
 
 Evaluate = Callable[[Float[Tensor, "L D"]], Evaluation]
+Scores = Callable[[Float[Tensor, "L D"]], Float[Tensor, "L D"]]
+#: The increase of the log target from each particle of some points to that of others.
+Rise = Callable[[Point, Point], Float[Tensor, " L"]]
+
+
+def between_densities(here: Point, there: Point) -> Float[Tensor, " L"]:
+    """The exact increase, where every expert has a density."""
+    assert here.at is not None and there.at is not None
+    return there.at.log_target - here.at.log_target
+
+
+def along_line(scores: Scores, inner: int) -> Rise:
+    """The increase from scores alone: the integral of S . dx along the segment between two points.
+
+    The rule is that of Gauss and Lobatto: its ends are points whose scores are there anyway, and
+    with n nodes between them it is exact for scores that are polynomials of degree 2n + 1 along the
+    segment (n = 0 is the trapezoid rule, n = 1 Simpson's). It reads the same in both directions,
+    so that the way back has the reciprocal ratio. Rewards have values, and count exactly.
+    """
+    nodes, weights = lobatto(inner)
+
+    def rise(here: Point, there: Point) -> Float[Tensor, " L"]:
+        a, b = here.at, there.at
+        assert a is not None and b is not None
+        way = there.x - here.x
+        mean = weights[0] * (a.score + b.score)
+        for node, weight in zip(nodes, weights[1:], strict=True):
+            mean = mean + weight * scores(here.x + node * way)
+        total = (mean * way).sum(-1)
+        return total if a.guide is None or b.guide is None else total + (b.guide - a.guide)
+
+    return rise
+
+
+@cache
+def lobatto(inner: int) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """The inner nodes on [0, 1], and the weights of one end and of each of them (Abramowitz and
+    Stegun 1964, 25.4.32).
+    """
+    polynomial = Legendre.basis(inner + 1)
+    roots = [float(root) for root in polynomial.deriv().roots()]
+    ends = (inner + 1) * (inner + 2)
+    weights = (1 / (ends * float(polynomial(x)) ** 2) for x in (1.0, *roots))
+    return tuple(0.5 + 0.5 * x for x in roots), tuple(weights)
 
 
 def langevin(
@@ -36,6 +85,7 @@ def mala(
     noise: Float[Tensor, "L D"],
     uniform: Float[Tensor, " L"],
     size: Float[Tensor, "#L 1"],
+    rise: Rise = between_densities,
 ) -> tuple[Point, Float[Tensor, " L"]]:
     """One Metropolis-adjusted Langevin step, exactly invariant (Roberts and Tweedie 1996).
 
@@ -49,9 +99,9 @@ def mala(
     proposed = evaluate(x)
     turn = (at.drift + proposed.drift).mul_(root)
     back = torch.add(noise, turn, alpha=0.25).mul_(turn).sum(-1)
-    log_ratio = (proposed.log_target - at.log_target).sub_(back, alpha=0.5)
-    acceptance = _chance(log_ratio)
-    return Point(x, proposed).where(uniform < acceptance, point), acceptance
+    end = Point(x, proposed)
+    acceptance = _chance(rise(point, end).sub_(back, alpha=0.5))
+    return end.where(uniform < acceptance, point), acceptance
 
 
 def walk(
@@ -60,18 +110,17 @@ def walk(
     noise: Float[Tensor, "L D"],
     uniform: Float[Tensor, " L"],
     size: Float[Tensor, "#L 1"],
+    rise: Rise = between_densities,
 ) -> tuple[Point, Float[Tensor, " L"]]:
     """One random-walk Metropolis step of variance ``size``, exactly invariant (Metropolis 1953).
 
     Returns:
         The points, and each particle's probability of acceptance.
     """
-    at = point.at
-    assert at is not None
     x = torch.addcmul(point.x, size.sqrt(), noise)
-    proposed = evaluate(x)
-    acceptance = _chance(proposed.log_target - at.log_target)
-    return Point(x, proposed).where(uniform < acceptance, point), acceptance
+    end = Point(x, evaluate(x))
+    acceptance = _chance(rise(point, end))
+    return end.where(uniform < acceptance, point), acceptance
 
 
 def hmc(
@@ -81,6 +130,7 @@ def hmc(
     uniform: Float[Tensor, " L"],
     size: Float[Tensor, "#L 1"],
     leaps: int,
+    rise: Rise = between_densities,
 ) -> tuple[Point, Float[Tensor, " L"]]:
     """One step of Hamiltonian Monte Carlo, exactly invariant (Neal 2011).
 
@@ -92,10 +142,11 @@ def hmc(
     """
     at = point.at
     assert at is not None
-    x, end, momentum = leapfrog(point.x, at, evaluate, noise, size, leaps)
+    x, proposed, momentum = leapfrog(point.x, at, evaluate, noise, size, leaps)
     kinetic = (noise.square() - momentum.square()).sum(-1)
-    acceptance = _chance(end.log_target - at.log_target + 0.5 * kinetic)
-    return Point(x, end).where(uniform < acceptance, point), acceptance
+    end = Point(x, proposed)
+    acceptance = _chance(rise(point, end) + 0.5 * kinetic)
+    return end.where(uniform < acceptance, point), acceptance
 
 
 def uhmc(

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from poedsl.runtime import kernels, moves, potentials
 from poedsl.runtime.composition import Observer
+from poedsl.runtime.control import Control, fitted
 from poedsl.runtime.noise import Noise
 from poedsl.runtime.options import Options
 from poedsl.runtime.path import FlowPath, Interval, Stage
@@ -92,7 +93,7 @@ class Annealer:
         count, width = noise.size * noise.swarms, self.target.space.size
         device = noise.device
         x = noise.normal(width, stage.t, "start") / w.sqrt()
-        at = self.target.evaluate(x, stage)
+        at = self.evaluate(x, stage)
         log_start = self.path.log_normaliser(width)
         log_weights = torch.full((count,), log_start, dtype=torch.float64, device=device)
         if o.correct != "none" and at.log_density is not None:
@@ -117,9 +118,10 @@ class Annealer:
         """X <- move(x); log w += correction; log w += potential."""
         old = self.evaluated()
         o, p = self.options, self.particles
-        moved = self.moved(p.x, old, stage, step)
-        new = self.observer.evaluate(moved.x, stage) if self.judgeable(stage) else None
-        increment = self.correction(p.x, old, moved, new, step).double()
+        control = self.control(p.x, old)
+        moved = self.moved(p.x, old, stage, step, control)
+        new = self.look(moved.x, stage) if self.judgeable(stage) else None
+        increment = self.correction(p.x, old, moved, new, step, control).double()
         guide = p.carried
         if self.target.guides:
             counted = self.target.exact(moved.x) if new is None else new.guide
@@ -136,17 +138,29 @@ class Annealer:
         self.particles = replace(moved_on, log_weights=p.log_weights + increment)
         self.stage = stage
 
+    def control(self, x: Float[Tensor, "L D"], at: Evaluation) -> Control | None:
+        """The drift that evens out the weights of the coming move, where one is asked for."""
+        if at.gains is None:
+            return None
+        rate = moves.fkc_rate(x, at, self.path.exponents)
+        return fitted(rate, at.gains, self.particles.log_weights, self.noise.swarms)
+
     def moved(
-        self, x: Float[Tensor, "L D"], at: Evaluation, stage: Stage, step: Interval
+        self,
+        x: Float[Tensor, "L D"],
+        at: Evaluation,
+        stage: Stage,
+        step: Interval,
+        control: Control | None,
     ) -> moves.Moved:
         w = self.path.exponents
         if self.options.move == "none":
             return moves.Moved(x)
         if self.options.move == "ode":
-            return moves.ode(x, at, step, w)
-        if not self.judgeable(stage):
-            return moves.sde(x, at, step, w, None)
-        return moves.sde(x, at, step, w, self.noise.normal(x.shape[-1], stage.t, "move"))
+            return moves.ode(x, at, step, w, control)
+        still = not self.judgeable(stage)
+        noise = None if still else self.noise.normal(x.shape[-1], stage.t, "move")
+        return moves.sde(x, at, step, w, noise, control)
 
     def correction(
         self,
@@ -155,6 +169,7 @@ class Annealer:
         moved: moves.Moved,
         new: Evaluation | None,
         step: Interval,
+        control: Control | None,
     ) -> Float[Tensor, " L"]:
         """None | FKC | AIS, and what following the rewards' gradient owes."""
         if self.options.correct == "ais":
@@ -163,9 +178,9 @@ class Annealer:
         twist = x.new_zeros(len(x)) if moved.twist is None else moved.twist
         if self.options.correct == "none":
             return twist
-        rate = moves.fkc_rate(x, old, self.path.exponents)
+        rate = moves.fkc_rate(x, old, self.path.exponents, control)
         if new is not None:
-            rate = 0.5 * (rate + moves.fkc_rate(moved.x, new, self.path.exponents))
+            rate = 0.5 * (rate + moves.fkc_rate(moved.x, new, self.path.exponents, control))
         return twist + moves.clipped(step.log_alpha * rate, self.options.clip, self.noise.swarms)
 
     def resample(self, stage: Stage, sizes: Float[Tensor, " S"], purpose: str = "resample") -> bool:
@@ -214,8 +229,12 @@ class Annealer:
         per_swarm = self.noise.size
 
         def evaluate(x: Float[Tensor, "L D"]) -> Evaluation:
-            return self.target.evaluate(x, stage)
+            return self.evaluate(x, stage)
 
+        def scores(x: Float[Tensor, "L D"]) -> Float[Tensor, "L D"]:
+            return self.target.scores(x, stage)
+
+        rise = kernels.between_densities if o.line is None else kernels.along_line(scores, o.line)
         rates: list[Float[Tensor, "S 1"]] = []
         normals, uniforms = self.noise.proposals(width, stage.t, o.kernel_steps)
         point = Point(self.particles.x, self.at)
@@ -226,7 +245,7 @@ class Annealer:
             if o.kernel not in kernels.ACCEPTANCE:
                 point = self.unadjusted(point, evaluate, noise, size * stage.sigma**2 / w)
                 continue
-            point, chance = self.adjusted(point, evaluate, noise, uniform, size)
+            point, chance = self.adjusted(point, evaluate, noise, uniform, size, rise)
             rates.append(chance.view(-1, per_swarm).mean(-1, keepdim=True))
             if o.adapt:
                 self.sizes = kernels.adapted(self.sizes, rates[-1], kernels.ACCEPTANCE[o.kernel])
@@ -251,12 +270,13 @@ class Annealer:
         noise: Tensor,
         uniform: Tensor,
         size: Tensor,
+        rise: kernels.Rise,
     ) -> tuple[Point, Float[Tensor, " L"]]:
         o = self.options
         if o.kernel == "hmc":
-            return kernels.hmc(point, evaluate, noise, uniform, size, o.leaps)
+            return kernels.hmc(point, evaluate, noise, uniform, size, o.leaps, rise)
         step = kernels.walk if o.kernel == "walk" else kernels.mala
-        return step(point, evaluate, noise, uniform, size)
+        return step(point, evaluate, noise, uniform, size, rise)
 
     def settle(self) -> None:
         """The last reward correction: black-box rewards and conditions at the particles."""
@@ -291,7 +311,7 @@ class Annealer:
     def evaluated(self) -> Evaluation:
         """The experts at the particles, evaluated where they are not yet."""
         if self.particles.at is None:
-            at = self.target.evaluate(self.particles.x, self.stage)
+            at = self.evaluate(self.particles.x, self.stage)
             self.particles = replace(self.particles, at=at)
         assert self.at is not None
         return self.at
@@ -303,9 +323,21 @@ class Annealer:
         assert at is None or isinstance(at, Evaluation)
         return at
 
+    def evaluate(self, x: Float[Tensor, "L D"], stage: Stage) -> Evaluation:
+        signs = self.noise.signs(x.shape[-1], stage.t) if self.options.control else None
+        return self.target.evaluate(x, stage, signs)
+
+    def look(self, x: Float[Tensor, "L D"], stage: Stage) -> Evaluation:
+        """The experts where a move led; at some stages the composition report takes note."""
+        with self.observer.looking(stage):
+            at = self.evaluate(x, stage)
+        return self.observer.noted(x, at, stage)
+
     def evaluations(self, stage: Stage) -> int:
         """Evaluations of all experts that this stage took (Zhang et al., E.1)."""
-        return 1 + self.kernel_steps(stage) * self.options.leaps if self.judgeable(stage) else 0
+        o = self.options
+        each = o.leaps + (o.line or 0)
+        return 1 + self.kernel_steps(stage) * each if self.judgeable(stage) else 0
 
     def weighs(self, stage: Stage) -> bool:
         """Whether black-box rewards weigh at a stage: where `at(...)` names some, only at those

@@ -8,6 +8,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from poedsl.runtime.control import Control
 from poedsl.runtime.path import Interval
 from poedsl.runtime.state import Evaluation
 
@@ -28,10 +29,15 @@ class Moved:
 
 
 def ode(
-    x: Float[Tensor, "L D"], at: Evaluation, step: Interval, exponents: Float[Tensor, " #D"]
+    x: Float[Tensor, "L D"],
+    at: Evaluation,
+    step: Interval,
+    exponents: Float[Tensor, " #D"],
+    control: Control | None = None,
 ) -> Moved:
     """The probability flow, with the control (W - 1) (alpha'/alpha) x (Zhang et al., C.1)."""
-    return Moved(step.ode_shrink * x + step.ode_score * (at.score + (exponents - 1) * x))
+    end = step.ode_shrink * x + step.ode_score * (at.score + (exponents - 1) * x)
+    return Moved(end if control is None else end + (step.ode_shrink - 1) * control.drift(at))
 
 
 def sde(
@@ -40,9 +46,12 @@ def sde(
     step: Interval,
     exponents: Float[Tensor, " #D"],
     noise: Float[Tensor, "L D"] | None,
+    control: Control | None = None,
 ) -> Moved:
     """With noise, drawn along the rewards' gradient where there is one; without, only the mean."""
     mean = step.decay * x + step.pull * (at.score + exponents * x)
+    if control is not None:
+        mean = mean + step.push * control.drift(at)
     if noise is None:
         return Moved(mean)
     scale = step.variance.sqrt()
@@ -54,16 +63,20 @@ def sde(
 
 
 def fkc_rate(
-    x: Float[Tensor, "L D"], at: Evaluation, exponents: Float[Tensor, " #D"]
+    x: Float[Tensor, "L D"],
+    at: Evaluation,
+    exponents: Float[Tensor, " #D"],
+    control: Control | None = None,
 ) -> Float[Tensor, " L"]:
     """The log-weight rate in units of log alpha: |S|^2 - sum_i w_i |s_i|^2 + (W - 1) x . S.
 
     Feynman-Kac correction (Skreta et al. 2025; Soiffer et al., Eq. 11), with the control (W - 1)
     (alpha'/alpha) x that frees the exponents from summing to one; in time, the rate is this times
-    alpha'/alpha.
+    alpha'/alpha. What a drift of one's own gains comes on top.
     """
     assert at.squares is not None
-    return ((at.score + (exponents - 1) * x) * at.score).sum(-1) - at.squares
+    rate = ((at.score + (exponents - 1) * x) * at.score).sum(-1) - at.squares
+    return rate if control is None else rate + control.gain(at)
 
 
 def ais_ratio(

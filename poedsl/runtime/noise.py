@@ -20,7 +20,16 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 #: What numbers are drawn for.
-PURPOSES = {"start": 0, "move": 1, "kernel": 2, "resample": 3, "settle": 4, "sample": 5, "block": 6}
+PURPOSES = {
+    "start": 0,
+    "move": 1,
+    "kernel": 2,
+    "resample": 3,
+    "settle": 4,
+    "sample": 5,
+    "block": 6,
+    "signs": 7,
+}
 #: Takes integers of 32 bits into (-1, 1), with none rounded to one in single precision.
 UNIT = 2.0**-31 * (1 - 2.0**-23)
 
@@ -57,6 +66,11 @@ class Noise:
     def normal(self, width: int, stage: int, purpose: str) -> Float[Tensor, "L {width}"]:
         """Standard normals, one row a slot."""
         return _normal(self._symmetric(width, stage, purpose)).to(self.device)
+
+    def signs(self, width: int, stage: int) -> Float[Tensor, "L {width}"]:
+        """Ones of random sign, one row a slot."""
+        negative = self._symmetric(width, stage, "signs") < 0
+        return torch.where(negative, -1.0, 1.0).to(self.device)
 
     def proposals(
         self, width: int, stage: int, steps: int

@@ -21,7 +21,8 @@ class Rule:
 @dataclass(frozen=True, slots=True)
 class Options:
     """Particles are those of one swarm; ``eta`` is the square root of the share of the path's own
-    noise in a move; ``share`` is the effective sample size that places the stages of tempering.
+    noise in a move; ``line`` counts the inner nodes of a line integral of the scores; ``share`` is
+    the effective sample size that places the stages of tempering.
     """
 
     particles: int
@@ -30,11 +31,13 @@ class Options:
     share: float | None
     move: Literal["none", "ode", "sde"]
     eta: float
+    control: bool
     kernel: Literal["none", "langevin", "mala", "hmc", "uhmc", "walk", "gibbs"]
     kernel_steps: int
     kernel_size: float
     leaps: int
     block: int
+    line: int | None
     adapt: bool
     correct: Literal["none", "fkc", "ais"]
     clip: float | None
@@ -55,11 +58,13 @@ class Options:
             share=_form(plan.option("path")).get("ess"),
             move=move["form"],
             eta=float(move.get("noise", 1.0)),
+            control=move.get("control", False),
             kernel=kernel["form"],
             kernel_steps=kernel.get("steps", 0),
             kernel_size=float(kernel.get("size", 1.0)),
             leaps=kernel.get("leaps", 1),
             block=kernel.get("block", 1),
+            line=kernel.get("line"),
             adapt=kernel.get("adapt", False),
             correct=correct["form"],
             clip=None if correct.get("clip") is None else float(correct["clip"]),

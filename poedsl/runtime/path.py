@@ -44,6 +44,7 @@ class Interval:
         decay: of the noisy move, coefficient of the point; also what noising shrinks it by.
         pull: of the noisy move, coefficient of S + W x, which is zero on pure noise.
         guide: of the noisy move, coefficient of the rewards' gradient.
+        push: of the noisy move, coefficient of a drift that is zero on pure noise.
         variance: of the noise that the noisy move, or noising, adds.
     """
 
@@ -53,6 +54,7 @@ class Interval:
     decay: Float[Tensor, " #D"]
     pull: Float[Tensor, " #D"]
     guide: Float[Tensor, " #D"]
+    push: Float[Tensor, " #D"]
     variance: Float[Tensor, " #D"]
 
 
@@ -102,12 +104,14 @@ def _interval(
     w, share = exponents.double(), eta**2
     ratio = noisier.alpha / cleaner.alpha
     decay = ratio ** (share * w)
+    push = (1 / ratio - decay) / (1 + share * w)
     return Interval(
         log_alpha=-math.log(ratio),
         ode_shrink=1 / ratio,
         ode_score=noisier.sigma**2 / ratio - noisier.sigma * cleaner.sigma,
         decay=decay.to(exponents),
-        pull=((1 + share) * (1 / ratio - decay) / (1 + share * w)).to(exponents),
-        guide=(2 * share * (1 / ratio - decay) / (1 + share * w)).to(exponents),
+        pull=((1 + share) * push).to(exponents),
+        guide=(2 * share * push).to(exponents),
+        push=push.to(exponents),
         variance=((1 - decay**2) / w).to(exponents),
     )

@@ -224,4 +224,8 @@ def _approximate(a: Annealer) -> list[str]:
         out.append("approximate: temper(ess = ...) places its stages by the particles")
     if a.options.kernel in ("langevin", "uhmc"):
         out.append(f"approximate: {a.options.kernel}() is biased by its step size")
+    if a.options.line is not None:
+        out.append(f"approximate: {a.options.kernel}(line = ...) accepts by an integral of scores")
+    if a.options.control:
+        out.append("approximate: control = true is fitted to the particles, a bias of order 1 / L")
     return out

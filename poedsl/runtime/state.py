@@ -76,6 +76,8 @@ class Evaluation(Gathered):
         endpoint: the predicted endpoint, where rewards need it.
         guide: log q_t, the differentiable rewards and relaxed conditions at the predicted endpoint.
         guide_score: the gradient of it that moves and kernels follow.
+        fields: the b_k that a control drift is made of, where one is asked for.
+        gains: what the log-weight rate gains by each, div b_k + b_k . S.
         untempered: of the tempering path, log of the product without its conditions.
         each: every expert's own score, zero outside its part, where that is asked for.
     """
@@ -88,6 +90,8 @@ class Evaluation(Gathered):
     guide_score: Float[Tensor, "L D"] | None = None
     untempered: Float[Tensor, " L"] | None = None
     each: Float[Tensor, "L E D"] | None = None
+    fields: Float[Tensor, "L K D"] | None = None
+    gains: Float[Tensor, "L K"] | None = None
 
     @property
     def drift(self) -> Float[Tensor, "L D"]:

@@ -13,9 +13,11 @@ from torch import Tensor
 from poedsl.compiler.terms import Term
 from poedsl.experts.densities import Gaussians
 from poedsl.experts.protocol import Generative, Noised
+from poedsl.runtime.control import Basis, diverged
 from poedsl.runtime.evaluate import Environment, evaluate, margins
 from poedsl.runtime.given import Guide, guided
 from poedsl.runtime.path import Stage
+from poedsl.runtime.sites import base_name
 from poedsl.runtime.space import Space
 from poedsl.runtime.state import Evaluation
 
@@ -141,25 +143,42 @@ class Target:
     def judges(self) -> tuple[Tilt, ...]:
         return tuple(t for t in self.tilts if not t.guiding)
 
-    def evaluate(self, x: Float[Tensor, "L D"], stage: Stage) -> Evaluation:
-        """All experts at ``x``, in micro-batches."""
+    def evaluate(
+        self, x: Float[Tensor, "L D"], stage: Stage, signs: Float[Tensor, "L D"] | None = None
+    ) -> Evaluation:
+        """All experts at ``x``, in micro-batches.
+
+        Args:
+            signs: random ones, where the evaluation is to serve control drifts.
+        """
         if self.microbatch is None or self.microbatch >= len(x):
-            return self._evaluate(x, stage)
-        parts = [self._evaluate(chunk, stage) for chunk in torch.split(x, self.microbatch)]
+            return self._evaluate(x, stage, signs)
+        chunks = torch.split(x, self.microbatch)
+        rows = [None] * len(chunks) if signs is None else torch.split(signs, self.microbatch)
+        parts = [self._evaluate(c, stage, r) for c, r in zip(chunks, rows, strict=True)]
         return parts[0].joined(parts[1:])
 
-    def _evaluate(self, x: Float[Tensor, "L D"], stage: Stage) -> Evaluation:
+    def scores(self, x: Float[Tensor, "L D"], stage: Stage) -> Float[Tensor, "L D"]:
+        """S alone, without rewards, in micro-batches."""
+        chunks = torch.split(x, self.microbatch or len(x))
+        return torch.cat([self._anchors(c, stage).score.detach() for c in chunks])
+
+    def _evaluate(
+        self, x: Float[Tensor, "L D"], stage: Stage, signs: Float[Tensor, "L D"] | None = None
+    ) -> Evaluation:
         if not self.guides:
-            return self._anchors(x, stage)
+            return self._anchors(x, stage, signs)
         with torch.enable_grad():
             point = x.detach().requires_grad_()
-            at = self._anchors(point, stage)
+            at = self._anchors(point, stage, signs)
         assert at.endpoint is not None
         guide, pull = self._guide(at.endpoint.detach(), stage)
         (guide_score,) = torch.autograd.grad(at.endpoint, point, pull)
         return replace(at.detached(), guide=guide, guide_score=guide_score)
 
-    def _anchors(self, x: Float[Tensor, "L D"], stage: Stage) -> Evaluation:
+    def _anchors(
+        self, x: Float[Tensor, "L D"], stage: Stage, signs: Float[Tensor, "L D"] | None = None
+    ) -> Evaluation:
         whole = slice(0, self.space.size)
         score: Tensor | None = None
         products: Tensor | None = None
@@ -169,11 +188,20 @@ class Target:
         above = {p.name for a in self.anchors if a.guide is not None for p in a.guide.parents}
         scores: dict[str, Tensor] = {}
         each: dict[str, Tensor] = {}
+        basis = None if signs is None else Basis(x, stage.alpha)
         for anchor in sorted(self.anchors, key=lambda a: a.guide is not None):
             part = None if isinstance(anchor.part, slice) and anchor.part == whole else anchor.part
             w = anchor.exponent
             own = x if part is None else x[:, part]
-            noised = self._noised(anchor, own, scores, stage)
+            if basis is None or signs is None:
+                noised = self._noised(anchor, own, scores, stage)
+            else:
+                noised, divergence = diverged(
+                    anchor.expert, own, stage.alpha, stage.sigma, signs[:, anchor.part]
+                )
+                self._count(anchor.name, len(x) * anchor.expert.calls_per_evaluation)
+                field = _added(None, 1.0, noised.score + own, x, part)
+                basis.add(base_name(anchor.name), field, divergence + own.shape[-1])
             if anchor.name in above:
                 scores[anchor.name] = noised.score.detach()
             if self.apart:
@@ -194,7 +222,11 @@ class Target:
                 x / stage.alpha if told is None else (x + stage.sigma**2 * told) / stage.alpha
             )
         rows = torch.stack([each[a.name] for a in self.anchors], 1) if each else None
-        return Evaluation(score, squares, log_density, endpoint, each=rows)
+        evaluation = Evaluation(score, squares, log_density, endpoint, each=rows)
+        if basis is None:
+            return evaluation
+        fields, gains = basis.at(score)
+        return replace(evaluation, fields=fields, gains=gains)
 
     def _noised(
         self, anchor: Anchor, x: Float[Tensor, "L D"], scores: dict[str, Tensor], stage: Stage

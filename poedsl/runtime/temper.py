@@ -53,7 +53,9 @@ class TemperedTarget(Target):
     def differentiates(self) -> bool:
         return True
 
-    def _evaluate(self, x: Float[Tensor, "L D"], stage: Stage) -> Evaluation:
+    def _evaluate(
+        self, x: Float[Tensor, "L D"], stage: Stage, signs: Float[Tensor, "L D"] | None = None
+    ) -> Evaluation:
         b = stage.beta
         with torch.enable_grad():
             point = x.detach().requires_grad_()

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import math
+from dataclasses import replace
+
 import pytest
 import torch
 
@@ -9,7 +12,7 @@ import poedsl
 from poedsl.runtime import kernels
 from poedsl.runtime.run import Run
 from poedsl.runtime.state import Evaluation, Point
-from tests.runtime.helpers import moments
+from tests.runtime.helpers import ScoreOnly, moments
 
 PROGRAM = "x ~ mixture(0.3: Normal(-2, 0.5), 0.7: Normal(1, 1))"
 
@@ -115,6 +118,8 @@ def test_a_run_ends_near_the_acceptance_it_adapts_to(kernel: str) -> None:
         "mala(steps = 2)",
         "hmc(steps = 2, leaps = 4)",
         "walk(steps = 3)",
+        "mala(steps = 2, line = 3)",
+        "hmc(steps = 2, leaps = 4, line = 1)",
     ],
 )
 def test_a_plan_knows_how_often_experts_are_evaluated(kernel: str) -> None:
@@ -126,6 +131,97 @@ def test_a_plan_knows_how_often_experts_are_evaluated(kernel: str) -> None:
     saved = own if kernel.startswith(("langevin", "uhmc")) else 0
     assert result.nfe == spec.nfe + 1 - saved
     assert result.calls["Normal"] == 10 * result.nfe
+
+
+def hidden(job: Run) -> None:
+    """Let the experts of a run give scores alone."""
+    job.target.anchors = tuple(replace(a, expert=ScoreOnly(a.expert)) for a in job.target.anchors)
+
+
+@pytest.mark.parametrize("inner", range(6))
+def test_line_rules_are_exact_to_their_degree(inner: int) -> None:
+    nodes, weights = kernels.lobatto(inner)
+    for degree in range(2 * inner + 3):
+        ends = weights[0] * (float(degree == 0) + 1)
+        found = ends + sum(w * u**degree for u, w in zip(nodes, weights[1:], strict=True))
+        if degree <= 2 * inner + 1:
+            assert found == pytest.approx(1 / (degree + 1), abs=1e-12)
+    assert found != pytest.approx(1 / (2 * inner + 3), abs=1e-7)
+
+
+@pytest.mark.parametrize("program", [PROGRAM, "x : Real[3]\nx ~ Normal(0, 1) * Normal(1, 0.5)"])
+@pytest.mark.parametrize("kernel", ["mala", "hmc", "walk"])
+def test_line_integrals_accept_as_densities_do(kernel: str, program: str) -> None:
+    """The error falls with the nodes; on Gaussians, whose scores are linear, none are needed."""
+    job = Run(poedsl.compile(program).bound().spec, 0, "cpu", None)
+    stage, width = job.path.stages[-10], job.target.space.size
+    generator = torch.Generator().manual_seed(1)
+    start = torch.randn(2000, width, generator=generator)
+    noise = torch.randn(2000, width, generator=generator)
+    uniform = torch.rand(2000, generator=generator)
+    size, more = torch.tensor([[0.3]]), {"leaps": 3} if kernel == "hmc" else {}
+
+    def evaluate(x: torch.Tensor) -> Evaluation:
+        return job.target.evaluate(x, stage)
+
+    def acceptance(**rise: kernels.Rise) -> torch.Tensor:
+        point = Point(start, evaluate(start))
+        chance: torch.Tensor
+        _, chance = getattr(kernels, kernel)(point, evaluate, noise, uniform, size, **more, **rise)
+        return chance
+
+    def scores(x: torch.Tensor) -> torch.Tensor:
+        return job.target.scores(x, stage)
+
+    exact = acceptance()
+    errors = []
+    for inner in (0, 4, 12):
+        rule = kernels.along_line(scores, inner)
+        forth = rule(Point(start, evaluate(start)), Point(noise, evaluate(noise)))
+        back = rule(Point(noise, evaluate(noise)), Point(start, evaluate(start)))
+        torch.testing.assert_close(forth, -back, atol=1e-4, rtol=1e-4)
+        errors.append(float((acceptance(rise=rule) - exact).abs().mean()))
+    if program != PROGRAM:
+        assert max(errors) < 1e-5
+    else:
+        assert errors[0] > 5 * errors[1] and errors[2] < 1e-3
+
+
+@pytest.mark.parametrize("kernel", ["mala", "hmc", "walk"])
+def test_metropolis_from_scores_keeps_the_moments(kernel: str) -> None:
+    """Two modes, between which steps of the kernel cross a trough."""
+    plan = poedsl.compile(PROGRAM + " * Normal(0, 2)").with_options(
+        particles=6000, steps=50, move="sde()", correct="fkc()", kernel=f"{kernel}(line = 8)"
+    )
+    job = Run(plan.bound().spec, 0, "cpu", None)
+    hidden(job)
+    records = list(job.stages())
+    assert all(r.acceptance is not None for r in records[1:-1])
+    result = job.result()
+    assert "line" in result.evidence_reason
+    z = [
+        w * math.exp(-0.5 * m**2 / (4 + v)) / math.sqrt(2 * math.pi * (4 + v))
+        for w, m, v in ((0.3, -2, 0.25), (0.7, 1, 1))
+    ]
+    share = z[0] / sum(z)
+    mean = -share * 8 / 4.25 + (1 - share) * 0.8
+    second = share * (1 / 4.25 + (8 / 4.25) ** 2) + (1 - share) * (0.8 + 0.64)
+    found, variance = moments(result)
+    assert float(found) == pytest.approx(mean, abs=0.08)
+    assert float(variance) == pytest.approx(second - mean**2, rel=0.06)
+    assert result.log_evidence == pytest.approx(math.log(sum(z)), abs=0.01)
+
+
+def test_a_learned_flow_is_accepted_by_its_scores() -> None:
+    plan = poedsl.compile("x ~ digits(3) * exp(-sum((x - 0.5)^2))").with_options(
+        particles=3, steps=5, kernel="mala(steps = 2, size = 0.01, line = 1)"
+    )
+    result = plan.run()
+    rates = [s.acceptance for s in result.stages[1:-1]]
+    assert all(r is not None and 0 < r <= 1 for r in rates)
+    assert "note" in str(plan) and "line integral" in str(plan)
+    assert result.nfe == 1 + 4 * (1 + 2 * 2)
+    assert result.calls["digits"] == 3 * result.nfe
 
 
 def test_rows_are_chosen_whole() -> None:
