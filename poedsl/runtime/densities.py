@@ -12,7 +12,7 @@ from torch import Tensor
 
 from poedsl.compiler.plan import FactorSpec
 from poedsl.compiler.terms import Apply, Term, names
-from poedsl.experts.densities import Gaussians, gaussian, pyro_density
+from poedsl.experts.densities import MATRICES, Gaussians, gaussian, log_prob, pyro_density
 from poedsl.experts.signatures import Signature
 from poedsl.runtime.evaluate import Environment, evaluate
 from poedsl.runtime.models import Models
@@ -62,7 +62,7 @@ class Densities:
             return self.own(term, shape)
         arguments = self.constants(term)
         if names(term) & self.variables:
-            return conditional(term, len(shape), self.matrices(term))
+            return conditional(term, self.signature(term))
         log_density = pyro_density(term.function, arguments, shape)
         return lambda x, env: log_density(x)
 
@@ -96,10 +96,6 @@ class Densities:
                 raise refused("P0307", message, factor=self.factor)
         return values
 
-    def matrices(self, term: Apply) -> frozenset[str]:
-        parameters = self.signature(term).parameters
-        return frozenset(p.name for p in parameters if p.role == "matrix")
-
     def number(self, term: Term) -> float:
         return float(evaluate(term, self.environment))
 
@@ -114,13 +110,8 @@ def mixed(logs: list[float], parts: list[Density]) -> Density:
     return log_density
 
 
-def conditional(term: Apply, rank: int, matrices: frozenset[str]) -> Density:
-    """A density of Pyro's whose parameters are evaluated for each particle.
-
-    Args:
-        rank: of the points, without their row.
-        matrices: the parameters that have one size more than a point.
-    """
+def conditional(term: Apply, signature: Signature) -> Density:
+    """A density of Pyro's whose parameters are evaluated for each particle."""
     import pyro.distributions
 
     kind = getattr(pyro.distributions, term.function)
@@ -129,10 +120,12 @@ def conditional(term: Apply, rank: int, matrices: frozenset[str]) -> Density:
         arguments = {}
         for name, inner in term.kwargs:
             value = evaluate(inner, env)
-            ones = (1,) * (rank + (name in matrices) - value.dim() + 1)
-            arguments[name] = value.view(len(value), *ones, *value.shape[1:])
-        each: Tensor = kind(**arguments, validate_args=False).log_prob(x)
-        return each.reshape(len(x), -1).sum(-1)
+            matrix = name in MATRICES
+            ones = (1,) * (x.dim() + matrix - value.dim())
+            value = value.view(len(value), *ones, *value.shape[1:])
+            arguments[name] = value if matrix else value.expand(len(value), *x.shape[1:])
+        density = kind(**arguments, validate_args=False)
+        return log_prob(density, signature.support, arguments, x)
 
     return log_density
 

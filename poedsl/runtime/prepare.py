@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -25,6 +25,7 @@ from poedsl.runtime.precision import DATA, on_the_way
 from poedsl.runtime.refused import refused, site
 from poedsl.runtime.sizes import fits, shapes
 from poedsl.runtime.space import PICTURE_CENTRE, PICTURE_SCALE, Known, Space
+from poedsl.runtime.supports import charts
 from poedsl.runtime.target import Anchor, Target, Tilt
 from poedsl.runtime.temper import TemperedTarget, temper_path
 from poedsl.runtime.values import Values
@@ -75,6 +76,9 @@ class _Builder:
         if self.plan.option("normalize") == Const(True):
             seats = normalised(seats, covered(seats, self.space))
         self.without_density(seats)
+        if self.tempered:
+            found = charts(self.plan, sites, self.space, self.environment)
+            self.space = replace(self.space, charts=found)
         gaussians = {s.factor.name: self.gaussians(s) for s in seats if s.factor.kind == "gaussian"}
         self.space = self.standard(seats, gaussians)
         guides = self.guides(seats)
@@ -142,8 +146,10 @@ class _Builder:
                 )
 
     def standard(self, seats: Sequence[Seat], gaussians: dict[str, Gaussians]) -> Space:
-        """Where something is learned, as it was learned; elsewhere as the Gaussians are."""
-        learned = torch.zeros(self.space.size, dtype=torch.bool, device=self.device)
+        """Where something is learned or constrained, as it is; elsewhere as the Gaussians are."""
+        fixed = torch.zeros(self.space.size, dtype=torch.bool, device=self.device)
+        for chart in self.space.charts:
+            fixed[chart.index] = True
         pictures = {v.name for v in self.plan.variables if v.type.name in ("Image", "Video")}
         known = []
         for seat in seats:
@@ -153,10 +159,10 @@ class _Builder:
                 weight = torch.as_tensor(seat.exponent, device=self.device).abs()
                 known.append(Known(index, weight.expand(len(mean)), mean, variance))
                 continue
-            learned[index] = True
+            fixed[index] = True
             if seat.factor.variables[0] in pictures:
                 self.space.loc[index], self.space.scale[index] = PICTURE_CENTRE, PICTURE_SCALE
-        return self.space.standardised(known, learned)
+        return self.space.standardised(known, fixed)
 
     # Factors.
 
