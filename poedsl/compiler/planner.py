@@ -508,8 +508,8 @@ def _off_path(spec: PlanSpec, options: dict[str, Term]) -> Iterator[Refusal]:
             return
     for factor in spec.factors if path == "flow" else ():
         if factor.kind == "density" and ends(factor.term, spec.signature).simplex:
-            note = f"`{factor.name}` at {factor.place} is over vectors that sum to one"
-            yield "path", "`path = flow()` ends anywhere, and never on a simplex", (note,)
+            note = f"`{factor.name}` at {factor.place} is over such vectors alone"
+            yield "path", "`path = flow()` does not keep to shares that sum to one", (note,)
             return
     if path != "flow" and _function(options["move"]) != "none":
         yield "move", f"`path = {path}()` moves by its kernel alone: `move = none()`", ()

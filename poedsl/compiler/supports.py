@@ -71,10 +71,10 @@ def _empty(
 ) -> Diagnostic | None:
     """A density whose lower end is not below its upper one."""
     for factor in factors:
-        low, high = _constants(factor, signatures)
-        if _reaches(low, high) and isinstance(factor.term, Apply):
-            message = f"`{factor.term.function}` begins below its end"
-            here = f"from {_shown(low)} to {_shown(high)}"
+        clash = _clash(*_constants(factor, signatures))
+        if clash is not None and isinstance(factor.term, Apply):
+            message = f"the support of `{factor.term.function}` begins below its end"
+            here = f"from {clash[0]:g} to {clash[1]:g}"
             return Diagnostic("P0307", message, spans[factor.name], here=here)
     return None
 
@@ -85,14 +85,15 @@ def _apart(
     """Two densities of one part, of which one ends before the other begins."""
     for below, above in permutations(factors, 2):
         high, low = _constants(below, signatures)[1], _constants(above, signatures)[0]
-        if below.part == above.part and _reaches(low, high):
+        clash = _clash(low, high)
+        if below.part == above.part and clash is not None:
             return Diagnostic(
                 "P0414",
                 f"these densities over `{below.variables[0]}` share no point, and their product is "
                 "zero",
                 spans[below.name],
-                here=f"zero above {_shown(high)}",
-                labels=(Label(spans[above.name], f"zero below {_shown(low)}"),),
+                here=f"zero above {clash[1]:g}",
+                labels=(Label(spans[above.name], f"zero below {clash[0]:g}"),),
             )
     return None
 
@@ -112,13 +113,10 @@ def _outermost(terms: tuple[Term, ...], pick: Callable[..., Value]) -> Value | N
     return values[0] if len(values) == 1 else elementwise(pick, *values)
 
 
-def _reaches(low: Value | None, high: Value | None) -> bool:
-    """Whether a lower end is somewhere not below an upper one."""
+def _clash(low: Value | None, high: Value | None) -> tuple[float, float] | None:
+    """A lower end and the upper one of the same component, which is not above it."""
     if low is None or high is None:
-        return False
-    return any(flatten(elementwise(lambda a, b: a >= b, low, high)))
-
-
-def _shown(value: Value) -> str:
-    numbers = flatten(value)
-    return f"{numbers[0]:g}" if len(numbers) == 1 else "its ends"
+        return None
+    lows = flatten(elementwise(lambda a, b: a, low, high))
+    highs = flatten(elementwise(lambda a, b: b, low, high))
+    return next(((a, b) for a, b in zip(lows, highs, strict=True) if a >= b), None)

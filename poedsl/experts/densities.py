@@ -160,10 +160,7 @@ def pyro_density(
 
 
 def log_prob(
-    density: Any,
-    support: Support,
-    arguments: dict[str, Float[Tensor, "*shape"]],
-    x: Float[Tensor, "L *shape"],
+    density: Any, support: Support, arguments: dict[str, Tensor], x: Float[Tensor, "L *shape"]
 ) -> Float[Tensor, " L"]:
     """log p(x) by a distribution of Pyro's, summed over events; -inf outside of its support."""
     if not support.constrained:

@@ -97,6 +97,14 @@ class Support:
     def constrained(self) -> bool:
         return self != REALS
 
+    def __str__(self) -> str:
+        if self.simplex:
+            return "shares that sum to one"
+        low, high = (f"{e:.6g}" if isinstance(e, float) else e for e in (self.low, self.high))
+        if low is None:
+            return "all numbers"
+        return f"above {low}" if high is None else f"from {low} to {high}"
+
 
 REALS = Support()
 

@@ -86,7 +86,7 @@ def _end(
 
 def _nowhere(begins: FactorSpec, stops: FactorSpec, low: float, high: float) -> Exception:
     if begins is stops:
-        message = f"its lower end {low:g} is not below its upper end {high:g}"
+        message = f"the support begins below its end, and this is from {low:g} to {high:g}"
         return refused("P0307", message, factor=begins)
     return refused(
         "P0414",

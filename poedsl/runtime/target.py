@@ -261,7 +261,9 @@ class Target:
             if tilt.kind == "where":
                 return self._relaxed_condition(tilt, env, point, stage)
             value = tilt.log_value(env)
-            (slope,) = torch.autograd.grad(value.sum(), point)
+            slope = torch.zeros_like(point)
+            if value.requires_grad:
+                (slope,) = torch.autograd.grad(value.sum(), point)
         value = value.detach()
         if stage.sigma == 0:
             return value, slope
