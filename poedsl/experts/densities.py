@@ -151,12 +151,31 @@ def pyro_density(
     name: str, arguments: dict[str, Float[Tensor, "*shape"]], shape: tuple[int, ...]
 ) -> Reward:
     """A density of Pyro's by name, on a variable of a shape: log p(x), summed over components."""
+    wide = broadcast(arguments, shape)
+    density, support = distribution(name, wide), SIGNATURES[name].support
+    return lambda x: log_prob(density, support, wide, x)
+
+
+def pyro_draws(
+    name: str, arguments: dict[str, Float[Tensor, "*_"]], shape: tuple[int, ...], count: int
+) -> Float[Tensor, "count *shape"]:
+    """Draws of a density of Pyro's, the same at every call."""
+    with torch.random.fork_rng(devices=[]):
+        torch.default_generator.manual_seed(0)
+        draws: Tensor = distribution(name, broadcast(arguments, shape)).sample((count,))
+    return draws
+
+
+def distribution(name: str, arguments: dict[str, Tensor]) -> Any:
+    """A distribution of Pyro's by name."""
     import pyro.distributions
 
-    wide = {k: v if k in MATRICES else v.expand(shape) for k, v in arguments.items()}
-    density = getattr(pyro.distributions, name)(**wide, validate_args=False)
-    support = SIGNATURES[name].support
-    return lambda x: log_prob(density, support, wide, x)
+    return getattr(pyro.distributions, name)(**arguments, validate_args=False)
+
+
+def broadcast(arguments: dict[str, Tensor], shape: tuple[int, ...]) -> dict[str, Tensor]:
+    """Parameters as wide as the variable; matrices speak of its last size already."""
+    return {k: v if k in MATRICES else v.expand(shape) for k, v in arguments.items()}
 
 
 def log_prob(

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor
 from torch.distributions import biject_to, constraints
@@ -53,6 +54,12 @@ class Interval:
         log_det = torch.where(y.isfinite(), log_det, -math.inf).sum(-1)
         return y.clamp(_above(self.low), -_above(-self.high)), log_det
 
+    def inverse(self, y: Float[Tensor, "n d"]) -> Float[Tensor, "n d"]:
+        """loc + scale z of points; nan outside of the support."""
+        inside = (y > self.low) & (y < self.high)
+        free: Tensor = self.bijection.inv(y)
+        return free.where(inside, math.nan)
+
 
 @dataclass(frozen=True, slots=True)
 class Simplex:
@@ -81,6 +88,12 @@ class Simplex:
         log_det = self.bijection.log_abs_det_jacobian(free, y).sum(-1) + self.scale.log().sum()
         idle = -0.5 * (z[..., -1].square() + math.log(2 * math.pi))
         return y, log_det + idle.sum(-1)
+
+    def inverse(self, y: Float[Tensor, "L n K"]) -> Float[Tensor, "L n K"]:
+        """loc + scale z of points; nan outside of the support, and for the last of each vector."""
+        inside = (y > 0).all(-1, keepdim=True) & ((y.sum(-1, keepdim=True) - 1).abs() < 1e-3)
+        free: Tensor = self.bijection.inv(y)
+        return F.pad(free, (0, 1), value=math.nan).where(inside, math.nan)
 
 
 Chart = Interval | Simplex

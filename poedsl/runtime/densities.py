@@ -12,7 +12,15 @@ from torch import Tensor
 
 from poedsl.compiler.plan import FactorSpec
 from poedsl.compiler.terms import Apply, Term, names
-from poedsl.experts.densities import MATRICES, Gaussians, gaussian, log_prob, pyro_density
+from poedsl.experts.densities import (
+    MATRICES,
+    Gaussians,
+    distribution,
+    gaussian,
+    log_prob,
+    pyro_density,
+    pyro_draws,
+)
 from poedsl.experts.signatures import Signature
 from poedsl.runtime.evaluate import Environment, evaluate
 from poedsl.runtime.models import Models
@@ -66,6 +74,26 @@ class Densities:
         log_density = pyro_density(term.function, arguments, shape)
         return lambda x, env: log_density(x)
 
+    def draws(
+        self, term: Term, shape: tuple[int, ...], count: int
+    ) -> Float[Tensor, "count *shape"] | None:
+        """Draws of a density or a mixture; None where a variable or the program's code has a say.
+
+        The parts of a mixture come one after another, each with its share.
+        """
+        assert isinstance(term, Apply)
+        if names(term) & self.variables:
+            return None
+        if term.function == "mixture":
+            shares = [round(count * self.number(w)) for w in term.args[::2]]
+            pairs = zip(term.args[1::2], shares, strict=True)
+            parts = [self.draws(p, shape, share) for p, share in pairs]
+            return None if any(p is None for p in parts) else torch.cat(parts)  # type: ignore[arg-type]
+        if self.signature(term).is_code:
+            return None
+        arguments = {k: v.cpu() for k, v in self.constants(term).items()}
+        return pyro_draws(term.function, arguments, shape, count).to(self.environment.device)
+
     def own(self, term: Apply, shape: tuple[int, ...]) -> Density:
         """A density that the program brings along."""
         if inner := sorted(names(term) & self.variables):
@@ -112,9 +140,6 @@ def mixed(logs: list[float], parts: list[Density]) -> Density:
 
 def conditional(term: Apply, signature: Signature) -> Density:
     """A density of Pyro's whose parameters are evaluated for each particle."""
-    import pyro.distributions
-
-    kind = getattr(pyro.distributions, term.function)
 
     def log_density(x: Float[Tensor, "L *shape"], env: Environment) -> Float[Tensor, " L"]:
         arguments = {}
@@ -124,7 +149,7 @@ def conditional(term: Apply, signature: Signature) -> Density:
             ones = (1,) * (x.dim() + matrix - value.dim())
             value = value.view(len(value), *ones, *value.shape[1:])
             arguments[name] = value if matrix else value.expand(len(value), *x.shape[1:])
-        density = kind(**arguments, validate_args=False)
+        density = distribution(term.function, arguments)
         return log_prob(density, signature.support, arguments, x)
 
     return log_density

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -25,10 +25,13 @@ from poedsl.runtime.precision import DATA, on_the_way
 from poedsl.runtime.refused import refused, site
 from poedsl.runtime.sizes import fits, shapes
 from poedsl.runtime.space import PICTURE_CENTRE, PICTURE_SCALE, Known, Space
-from poedsl.runtime.supports import charts
+from poedsl.runtime.supports import Drawn, centred, charts
 from poedsl.runtime.target import Anchor, Target, Tilt
 from poedsl.runtime.temper import TemperedTarget, temper_path
 from poedsl.runtime.values import Values
+
+#: Draws of a density from which its centre in unconstrained coordinates is told.
+DRAWS = 256
 
 
 def prepare(
@@ -78,7 +81,8 @@ class _Builder:
         self.without_density(seats)
         if self.tempered:
             found = charts(self.plan, sites, self.space, self.environment)
-            self.space = replace(self.space, charts=found)
+            placed = centred(found, list(self.drawn(sites)), self.space) if found else ()
+            self.space = replace(self.space, charts=placed)
         gaussians = {s.factor.name: self.gaussians(s) for s in seats if s.factor.kind == "gaussian"}
         self.space = self.standard(seats, gaussians)
         guides = self.guides(seats)
@@ -163,6 +167,17 @@ class _Builder:
             if seat.factor.variables[0] in pictures:
                 self.space.loc[index], self.space.scale[index] = PICTURE_CENTRE, PICTURE_SCALE
         return self.space.standardised(known, fixed)
+
+    def drawn(self, sites: Sequence[FactorSpec]) -> Iterator[Drawn]:
+        """Draws of every density that can be drawn from by itself."""
+        for factor in sites:
+            if factor.kind not in ("gaussian", "density"):
+                continue
+            part = locate(factor, self.space, self.environment)
+            points = self.densities(factor).draws(factor.term, part.shape, DRAWS)
+            weight = abs(float(self.values.known(factor.exponent, "the exponent", factor)))
+            if points is not None:
+                yield Drawn(part.index, weight, points.reshape(len(points), -1))
 
     # Factors.
 

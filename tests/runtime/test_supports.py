@@ -229,3 +229,18 @@ def test_no_coordinate_leaves_the_support(chart: Interval | Simplex) -> None:
         assert bool(((y > chart.low) & (y < chart.high)).all())
     else:
         assert float(y.min()) > 0
+
+
+def test_coordinates_are_those_of_the_densities_draws() -> None:
+    before = torch.get_rng_state()
+    text = "x : Real[2]\nx[0] ~ Gamma(100, 0.01)\nx[1] ~ mixture(Beta(900, 100), Beta(950, 50))"
+    text += "\ny ~ Dirichlet([5000, 10, 10])"
+    result = poedsl.compile(text).run(seed=0, particles=PARTICLES)
+    assert torch.equal(torch.get_rng_state(), before)
+    assert min(s.ess for s in result.stages) > PARTICLES / 2
+    assert result.log_evidence == pytest.approx(0, abs=0.04)
+    mean, variance = moments(result)
+    expected = torch.tensor([1e4, 0.925], dtype=torch.float64)
+    torch.testing.assert_close(mean, expected, atol=0, rtol=0.01)
+    assert float(variance[0]) == pytest.approx(1e6, rel=0.1)
+    assert float(moments(result, "y")[0][0]) == pytest.approx(5000 / 5020, abs=1e-4)
