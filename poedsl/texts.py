@@ -57,6 +57,8 @@ def expert(name: str) -> str:
     lines = [f"{s}", "", s.summary, ""]
     lines += [f"  {p!s:<32} {p.summary}" for p in s.parameters]
     lines += ["", f"family        {s.family}", f"can           {', '.join(sorted(s.capabilities))}"]
+    if s.support.constrained:
+        lines.append(f"support       {s.support}")
     if s.cost:
         lines.append(f"cost          about {s.cost:g} ms an evaluation of one particle")
     if s.citation:

@@ -154,8 +154,8 @@ number, a number that is too large, a count that is not a whole number. A consta
     "P0307": (
         "a parameter outside its range",
         """\
-Scales are above zero; covariance and precision matrices are symmetric and positive definite;
-scale_tril is lower triangular with a positive diagonal.
+Scales are above zero, and an interval begins below its end; covariance and precision matrices are
+symmetric and positive definite; scale_tril is lower triangular with a positive diagonal.
 
     x ~ Normal(0, -1)            # wrong
 """,
@@ -348,6 +348,17 @@ A block of `for` holds factors, constants and further loops. What is declared on
     for i in range(3):
         input m : Real                        # wrong
         x[i] ~ Normal(m, 1)
+""",
+    ),
+    "P0414": (
+        "densities that share no point",
+        """\
+A product is zero wherever one of its densities is. Where their supports share no point it is zero
+everywhere, and there is nothing to sample. Two densities over shares that sum to one are over the
+same vector, or over vectors apart.
+
+    x ~ Uniform(0, 1) * Uniform(2, 3)    # wrong
+    x ~ Uniform(0, 2) * Uniform(1, 3)    # right
 """,
     ),
     "P0501": (

@@ -14,6 +14,7 @@ from poedsl.compiler.lower import Lowered, lower
 from poedsl.compiler.plan import PlanSpec, UseSpec
 from poedsl.compiler.planner import plan
 from poedsl.compiler.resolve import Resolved, resolve
+from poedsl.compiler.supports import contradictions
 from poedsl.compiler.terms import Apply, Term, walk
 from poedsl.compiler.uses import read_use
 from poedsl.experts.signatures import SIGNATURES, Signature
@@ -91,7 +92,7 @@ def _compile(
         found += (no_variable(source.text),)
     lowered, more = lower(checked, source, signatures)
     found += more
-    refuted = integrable(lowered)
+    refuted = integrable(lowered) | contradictions(lowered, signatures)
     found += tuple(refuted.values())
     lowered = replace(lowered, incomplete=lowered.incomplete | refuted.keys())
     given = {**lowered.options, **{k: (v, NOWHERE) for k, v in options.items()}}

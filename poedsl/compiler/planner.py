@@ -17,6 +17,7 @@ from poedsl.compiler.plan import (
 )
 from poedsl.compiler.plantext import print_term
 from poedsl.compiler.regions import extent, overlap
+from poedsl.compiler.supports import ends
 from poedsl.compiler.terms import Apply, Const, Term
 from poedsl.grammar.diagnostics import Diagnostic, Edit, Fix
 from poedsl.grammar.source import NOWHERE, Span
@@ -120,6 +121,8 @@ def _tempers(spec: PlanSpec, anchors: dict[str, list[FactorSpec]]) -> str:
     if not all(_has_density(f) for f in spec.factors if f.kind not in ("reward", "where")):
         return ""
     for name, own in anchors.items():
+        if any(_constrained(f, spec) for f in spec.factors if f.variables[0] == name):
+            return f"`{name}` has a constrained support"
         if not own:
             return f"no expert of {name} has noised marginals in closed form"
         total = None if any(f.part is not None for f in own) else _sum(own)
@@ -131,6 +134,10 @@ def _tempers(spec: PlanSpec, anchors: dict[str, list[FactorSpec]]) -> str:
         if gap is not None and around:
             return f"no expert has noised marginals of {name}[{gap}]"
     return ""
+
+
+def _constrained(factor: FactorSpec, spec: PlanSpec) -> bool:
+    return factor.kind == "density" and ends(factor.term, spec.signature).constrained
 
 
 def _has_density(factor: FactorSpec) -> bool:
@@ -527,6 +534,11 @@ def _off_path(spec: PlanSpec, options: dict[str, Term]) -> Iterator[Refusal]:
             offers = ", ".join(sorted(_capabilities(factor, spec)))
             note = f"`{factor.name}` at {factor.place} offers {offers}"
             yield "path", f"`path = {path}()` needs `{needs}` of every expert", (note,)
+            return
+    for factor in spec.factors if path == "flow" else ():
+        if factor.kind == "density" and ends(factor.term, spec.signature).simplex:
+            note = f"`{factor.name}` at {factor.place} is over such vectors alone"
+            yield "path", "`path = flow()` does not keep to shares that sum to one", (note,)
             return
     if path != "flow" and _function(options["move"]) != "none":
         yield "move", f"`path = {path}()` moves by its kernel alone: `move = none()`", ()

@@ -5,14 +5,22 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from poedsl.experts.protocol import Noised, Reward
+from poedsl.experts.signatures import SIGNATURES, Support
 
 LOG_2_PI = math.log(2 * math.pi)
+#: Parameters that have one size more than a point.
+MATRICES = frozenset(
+    p.name for s in SIGNATURES.values() for p in s.parameters if p.role == "matrix"
+)
+#: How far from one the shares of a vector may sum.
+ON_THE_SIMPLEX = 1e-3
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,13 +166,46 @@ def pyro_density(
     name: str, arguments: dict[str, Float[Tensor, "*shape"]], shape: tuple[int, ...]
 ) -> Reward:
     """A density of Pyro's by name, on a variable of a shape: log p(x), summed over components."""
+    wide = broadcast(arguments, shape)
+    density, support = distribution(name, wide), SIGNATURES[name].support
+    return lambda x: log_prob(density, support, wide, x)
+
+
+def pyro_draws(
+    name: str, arguments: dict[str, Float[Tensor, "*_"]], shape: tuple[int, ...], count: int
+) -> Float[Tensor, "count *shape"]:
+    """Draws of a density of Pyro's, the same at every call."""
+    with torch.random.fork_rng(devices=[]):
+        torch.default_generator.manual_seed(0)
+        draws: Tensor = distribution(name, broadcast(arguments, shape)).sample((count,))
+    return draws
+
+
+def distribution(name: str, arguments: dict[str, Tensor]) -> Any:
+    """A distribution of Pyro's by name."""
     import pyro.distributions
 
-    density = getattr(pyro.distributions, name)(**arguments, validate_args=False)
-    density = density.expand(shape[: len(shape) - len(density.event_shape)])
+    return getattr(pyro.distributions, name)(**arguments, validate_args=False)
 
-    def log_density(x: Float[Tensor, "L *shape"]) -> Float[Tensor, " L"]:
+
+def broadcast(arguments: dict[str, Tensor], shape: tuple[int, ...]) -> dict[str, Tensor]:
+    """Parameters as wide as the variable; matrices speak of its last size already."""
+    return {k: v if k in MATRICES else v.expand(shape) for k, v in arguments.items()}
+
+
+def log_prob(
+    density: Any, support: Support, arguments: dict[str, Tensor], x: Float[Tensor, "L *shape"]
+) -> Float[Tensor, " L"]:
+    """log p(x) by a distribution of Pyro's, summed over events; -inf outside of its support."""
+    if not support.constrained:
         each: Tensor = density.log_prob(x)
         return each.reshape(len(x), -1).sum(-1)
-
-    return log_density
+    low, high = (arguments[e] if isinstance(e, str) else e for e in (support.low, support.high))
+    assert low is not None
+    inside, within = x >= low, low + 1
+    if high is not None:
+        inside, within = inside & (x <= high), (low + high) / 2
+    each = density.log_prob(torch.where(inside, x, within))
+    if support.simplex:
+        inside = inside.all(-1) & ((x.sum(-1) - 1).abs() < ON_THE_SIMPLEX)
+    return torch.where(inside, each, -math.inf).reshape(len(x), -1).sum(-1)

@@ -5,6 +5,7 @@ Checking, planning, ``poe experts`` and the documentation all read it.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
@@ -80,6 +81,35 @@ class Returned:
 
 
 @dataclass(frozen=True, slots=True)
+class Support:
+    """Where a density is above zero: everywhere, between two ends, or on the simplex.
+
+    Attributes:
+        low, high: a number, or the parameter that says it; None where there is no end.
+        simplex: whether the vectors of an event sum to one.
+    """
+
+    low: float | str | None = None
+    high: float | str | None = None
+    simplex: bool = False
+
+    @property
+    def constrained(self) -> bool:
+        return self != REALS
+
+    def __str__(self) -> str:
+        if self.simplex:
+            return "shares that sum to one"
+        low, high = (f"{e:.6g}" if isinstance(e, float) else e for e in (self.low, self.high))
+        if low is None:
+            return "all numbers"
+        return f"above {low}" if high is None else f"from {low} to {high}"
+
+
+REALS = Support()
+
+
+@dataclass(frozen=True, slots=True)
 class Signature:
     """An expert, a reward, a density or a source of inputs as the compiler knows it.
 
@@ -93,6 +123,7 @@ class Signature:
         space: the latent space its noised marginals live in; empty for the variable's own.
         returns: for sources, what they return.
         requires: the extra that must be installed to run it.
+        support: of the language's densities; what a program brings is over all numbers.
     """
 
     name: str
@@ -109,6 +140,7 @@ class Signature:
     model: str = ""
     space: str = ""
     returns: tuple[Returned, ...] = ()
+    support: Support = REALS
 
     @property
     def is_code(self) -> bool:
@@ -140,6 +172,36 @@ _CLOSED: frozenset[Capability] = frozenset({"log_prob", "noised", "score", "samp
 _DENSITY: frozenset[Capability] = frozenset({"log_prob", "sample", "gradient"})
 _FLOW: frozenset[Capability] = frozenset({"score", "sample", "gradient"})
 _PYRO = "poedsl.experts.densities:PyroDensity"
+
+
+def _positive(name: str, summary: str) -> Parameter:
+    return Parameter(name, None, "positive", REQUIRED, summary)
+
+
+def _constrained(
+    name: str,
+    summary: str,
+    parameters: tuple[Parameter, ...],
+    support: Support,
+    event_rank: int = 0,
+) -> Signature:
+    """A density of Pyro's that is zero somewhere."""
+    return Signature(
+        name,
+        "density",
+        summary,
+        parameters,
+        event_rank=event_rank,
+        capabilities=_DENSITY,
+        implementation=_PYRO,
+        support=support,
+    )
+
+
+_POSITIVE = Support(low=0.0)
+_UNIT = Support(low=0.0, high=1.0)
+_CONCENTRATION = _positive("concentration", "shape")
+_RATE = _positive("rate", "inverse of the scale")
 
 _MATRICES = tuple(
     Parameter(name, None, "matrix", None, summary, alternative="covariance")
@@ -203,6 +265,61 @@ _DENSITIES = (
         (_location(), _scale()),
         capabilities=_DENSITY,
         implementation=_PYRO,
+    ),
+    _constrained(
+        "LogNormal",
+        "log-normal: its logarithm is Gaussian",
+        (_location(), _scale()),
+        _POSITIVE,
+    ),
+    _constrained("Exponential", "exponential, above zero", (_RATE,), _POSITIVE),
+    _constrained("Gamma", "gamma, above zero", (_CONCENTRATION, _RATE), _POSITIVE),
+    _constrained(
+        "InverseGamma",
+        "inverse gamma: its inverse is a gamma",
+        (_CONCENTRATION, _positive("rate", "rate of that gamma")),
+        _POSITIVE,
+    ),
+    _constrained("Chi2", "chi-squared", (_positive("df", "degrees of freedom"),), _POSITIVE),
+    _constrained("HalfNormal", "upper half of a Gaussian around zero", (_scale(),), _POSITIVE),
+    _constrained("HalfCauchy", "upper half of a Cauchy around zero", (_scale(),), _POSITIVE),
+    _constrained("Weibull", "Weibull, above zero", (_scale(), _CONCENTRATION), _POSITIVE),
+    _constrained(
+        "Pareto",
+        "Pareto, a power law above its scale",
+        (_positive("scale", "where it begins"), _positive("alpha", "power of the tail")),
+        Support(low="scale"),
+    ),
+    _constrained(
+        "Beta",
+        "beta, between zero and one",
+        (
+            _positive("concentration1", "weight towards one"),
+            _positive("concentration0", "weight towards zero"),
+        ),
+        _UNIT,
+    ),
+    _constrained(
+        "Uniform",
+        "the same between two ends",
+        (
+            Parameter("low", None, "location", REQUIRED, "lower end"),
+            Parameter("high", None, "location", REQUIRED, "upper end"),
+        ),
+        Support(low="low", high="high"),
+    ),
+    _constrained(
+        "VonMises",
+        "von Mises, an angle from -pi to pi",
+        (_location(), _positive("concentration", "sharpness about its centre")),
+        Support(low=-math.pi, high=math.pi),
+    ),
+    _constrained(
+        "Dirichlet",
+        "Dirichlet, over vectors of shares that sum to one",
+        (_positive("concentration", "weight of each share"),),
+        Support(low=0.0, high=1.0, simplex=True),
+        event_rank=1,
     ),
 )
 

@@ -12,7 +12,15 @@ from torch import Tensor
 
 from poedsl.compiler.plan import FactorSpec
 from poedsl.compiler.terms import Apply, Term, names
-from poedsl.experts.densities import Gaussians, gaussian, pyro_density
+from poedsl.experts.densities import (
+    MATRICES,
+    Gaussians,
+    distribution,
+    gaussian,
+    log_prob,
+    pyro_density,
+    pyro_draws,
+)
 from poedsl.experts.signatures import Signature
 from poedsl.runtime.evaluate import Environment, evaluate
 from poedsl.runtime.models import Models
@@ -62,9 +70,29 @@ class Densities:
             return self.own(term, shape)
         arguments = self.constants(term)
         if names(term) & self.variables:
-            return conditional(term, len(shape), self.matrices(term))
+            return conditional(term, self.signature(term))
         log_density = pyro_density(term.function, arguments, shape)
         return lambda x, env: log_density(x)
+
+    def draws(
+        self, term: Term, shape: tuple[int, ...], count: int
+    ) -> Float[Tensor, "count *shape"] | None:
+        """Draws of a density or a mixture; None where a variable or the program's code has a say.
+
+        The parts of a mixture come one after another, each with its share.
+        """
+        assert isinstance(term, Apply)
+        if names(term) & self.variables:
+            return None
+        if term.function == "mixture":
+            shares = [round(count * self.number(w)) for w in term.args[::2]]
+            pairs = zip(term.args[1::2], shares, strict=True)
+            parts = [self.draws(p, shape, share) for p, share in pairs]
+            return None if any(p is None for p in parts) else torch.cat(parts)  # type: ignore[arg-type]
+        if self.signature(term).is_code:
+            return None
+        arguments = {k: v.cpu() for k, v in self.constants(term).items()}
+        return pyro_draws(term.function, arguments, shape, count).to(self.environment.device)
 
     def own(self, term: Apply, shape: tuple[int, ...]) -> Density:
         """A density that the program brings along."""
@@ -96,10 +124,6 @@ class Densities:
                 raise refused("P0307", message, factor=self.factor)
         return values
 
-    def matrices(self, term: Apply) -> frozenset[str]:
-        parameters = self.signature(term).parameters
-        return frozenset(p.name for p in parameters if p.role == "matrix")
-
     def number(self, term: Term) -> float:
         return float(evaluate(term, self.environment))
 
@@ -114,25 +138,19 @@ def mixed(logs: list[float], parts: list[Density]) -> Density:
     return log_density
 
 
-def conditional(term: Apply, rank: int, matrices: frozenset[str]) -> Density:
-    """A density of Pyro's whose parameters are evaluated for each particle.
-
-    Args:
-        rank: of the points, without their row.
-        matrices: the parameters that have one size more than a point.
-    """
-    import pyro.distributions
-
-    kind = getattr(pyro.distributions, term.function)
+def conditional(term: Apply, signature: Signature) -> Density:
+    """A density of Pyro's whose parameters are evaluated for each particle."""
 
     def log_density(x: Float[Tensor, "L *shape"], env: Environment) -> Float[Tensor, " L"]:
         arguments = {}
         for name, inner in term.kwargs:
             value = evaluate(inner, env)
-            ones = (1,) * (rank + (name in matrices) - value.dim() + 1)
-            arguments[name] = value.view(len(value), *ones, *value.shape[1:])
-        each: Tensor = kind(**arguments, validate_args=False).log_prob(x)
-        return each.reshape(len(x), -1).sum(-1)
+            matrix = name in MATRICES
+            ones = (1,) * (x.dim() + matrix - value.dim())
+            value = value.view(len(value), *ones, *value.shape[1:])
+            arguments[name] = value if matrix else value.expand(len(value), *x.shape[1:])
+        density = distribution(term.function, arguments)
+        return log_prob(density, signature.support, arguments, x)
 
     return log_density
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import torch
@@ -91,9 +92,11 @@ def ais_ratio(
 
     Without a move, log pi_t(x) - log pi_{t+1}(x). With one, pi_t(x') B(x | x') / (pi_{t+1}(x)
     F(x' | x)), the backward kernel B being the path's own noising, whose variance is that of F.
+    What began where the density is zero has weight zero already, and keeps it.
     """
     assert old.log_density is not None and new.log_density is not None
     ratio = new.log_density - old.log_density
+    ratio = torch.where(old.log_density == -math.inf, -math.inf, ratio)
     if noise is None:
         return ratio
     back = (before - step.decay * after).square() / step.variance

@@ -55,6 +55,10 @@ class Symbols(Space):
 
     def values(self, z: Shaped[Tensor, "L n"]) -> dict[str, Shaped[Tensor, "L ..."]]:
         """Each variable in its own shape."""
+        return self.shaped(z)
+
+    def shaped(self, z: Shaped[Tensor, "L n"]) -> dict[str, Shaped[Tensor, "L ..."]]:
+        """Each variable in its own shape."""
         return {
             name: z[:, self.slice(name)].view(-1, *shape) for name, shape in self.shapes.items()
         }
@@ -122,6 +126,9 @@ class SequenceTarget(Target):
 
     def log_values(self, x: Shaped[Tensor, "L n"]) -> dict[str, Float[Tensor, " L"]]:
         """Each factor's own log value."""
+        return self._log_values(x)
+
+    def _log_values(self, x: Shaped[Tensor, "L n"]) -> dict[str, Float[Tensor, " L"]]:
         symbols = x.long()
         out: dict[str, Tensor] = {}
         for reader in self.readers:
@@ -130,7 +137,7 @@ class SequenceTarget(Target):
             _, later = reader.expert.read(state, own[:, :-1])
             logs = torch.cat([first[:, None], later], 1)
             out[reader.name] = logs.gather(2, own[..., None]).sum((1, 2))
-        return {**out, **Target.log_values(self, symbols)} if self.tilts else out
+        return {**out, **Target._log_values(self, symbols)} if self.tilts else out
 
     def faults(self, x: Shaped[Tensor, "L n"], stage: Stage) -> Iterator[tuple[str, str, int]]:
         """Each factor's name, place and number of sequences at which it is not a number."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -27,9 +27,13 @@ from poedsl.runtime.readers import Readers
 from poedsl.runtime.refused import refused, site
 from poedsl.runtime.sizes import fits, shapes
 from poedsl.runtime.space import PICTURE_CENTRE, PICTURE_SCALE, Known, Space
+from poedsl.runtime.supports import Drawn, centred, charts
 from poedsl.runtime.target import Anchor, Target, Tilt
 from poedsl.runtime.temper import TemperedTarget, temper_path
 from poedsl.runtime.values import Values
+
+#: Draws of a density from which its centre in unconstrained coordinates is told.
+DRAWS = 256
 
 
 def prepare(
@@ -79,6 +83,10 @@ class _Builder:
         if self.plan.option("normalize") == Const(True):
             seats = normalised(seats, covered(seats, self.space))
         self.without_density(seats)
+        if self.tempered:
+            found = charts(self.plan, sites, self.space, self.environment)
+            placed = centred(found, list(self.drawn(sites)), self.space) if found else ()
+            self.space = replace(self.space, charts=placed)
         gaussians = {s.factor.name: self.gaussians(s) for s in seats if s.factor.kind == "gaussian"}
         self.space = self.standard(seats, gaussians)
         guides = self.guides(seats)
@@ -163,8 +171,10 @@ class _Builder:
                 )
 
     def standard(self, seats: Sequence[Seat], gaussians: dict[str, Gaussians]) -> Space:
-        """Where something is learned, as it was learned; elsewhere as the Gaussians are."""
-        learned = torch.zeros(self.space.size, dtype=torch.bool, device=self.device)
+        """Where something is learned or constrained, as it is; elsewhere as the Gaussians are."""
+        fixed = torch.zeros(self.space.size, dtype=torch.bool, device=self.device)
+        for chart in self.space.charts:
+            fixed[chart.index] = True
         pictures = {v.name for v in self.plan.variables if v.type.name in ("Image", "Video")}
         known = []
         for seat in seats:
@@ -174,10 +184,21 @@ class _Builder:
                 weight = torch.as_tensor(seat.exponent, device=self.device).abs()
                 known.append(Known(index, weight.expand(len(mean)), mean, variance))
                 continue
-            learned[index] = True
+            fixed[index] = True
             if seat.factor.variables[0] in pictures:
                 self.space.loc[index], self.space.scale[index] = PICTURE_CENTRE, PICTURE_SCALE
-        return self.space.standardised(known, learned)
+        return self.space.standardised(known, fixed)
+
+    def drawn(self, sites: Sequence[FactorSpec]) -> Iterator[Drawn]:
+        """Draws of every density that can be drawn from by itself."""
+        for factor in sites:
+            if factor.kind not in ("gaussian", "density"):
+                continue
+            part = locate(factor, self.space, self.environment)
+            points = self.densities(factor).draws(factor.term, part.shape, DRAWS)
+            weight = abs(float(self.values.known(factor.exponent, "the exponent", factor)))
+            if points is not None:
+                yield Drawn(part.index, weight, points.reshape(len(points), -1))
 
     # Factors.
 

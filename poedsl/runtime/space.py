@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
+
+from poedsl.runtime.charts import Chart
 
 #: Pictures are in [0, 1] for people and in [-1, 1] for the networks that learned them.
 PICTURE_CENTRE, PICTURE_SCALE = 0.5, 0.5
@@ -30,11 +32,13 @@ class Space:
 
     Attributes:
         shapes: of each variable, in the order they stand.
+        charts: of components that a density constrains, where loc is 0 and scale 1: x = y(z).
     """
 
     shapes: dict[str, tuple[int, ...]]
     loc: Float[Tensor, " D"]
     scale: Float[Tensor, " D"]
+    charts: tuple[Chart, ...] = ()
 
     @classmethod
     def of(cls, shapes: dict[str, tuple[int, ...]], device: torch.device) -> Space:
@@ -58,7 +62,26 @@ class Space:
 
     def values(self, z: Float[Tensor, "L D"]) -> dict[str, Float[Tensor, L * shape]]:
         """Each variable in its own units and shape."""
-        x = self.loc + self.scale * z
+        return self.shaped(self.supported(z)[0])
+
+    def supported(
+        self, z: Float[Tensor, "L D"]
+    ) -> tuple[Float[Tensor, "L D"], Float[Tensor, " L"]]:
+        """z with constrained components inside their supports, and log |det| of what put them
+        there.
+        """
+        log_det = torch.zeros(len(z), device=z.device)
+        if not self.charts:
+            return z, log_det
+        y = z.clone()
+        for chart in self.charts:
+            y[:, chart.index], own = chart.forward(z[:, chart.index])
+            log_det = log_det + own
+        return y, log_det
+
+    def shaped(self, y: Float[Tensor, "L D"]) -> dict[str, Float[Tensor, L * shape]]:
+        """Each variable in its own units and shape, from what `supported` returns."""
+        x = self.loc + self.scale * y
         return {
             name: x[:, self.slice(name)].view(-1, *shape) for name, shape in self.shapes.items()
         }
@@ -82,4 +105,4 @@ class Space:
             spread = k.variance + (k.mean - loc[k.index]).square()
             logs[k.index] += k.weight * spread.log()
         scale = torch.where(free, (0.5 * logs / total.where(free, 1.0)).exp(), self.scale)
-        return Space(self.shapes, loc, scale)
+        return replace(self, loc=loc, scale=scale)

@@ -299,7 +299,9 @@ class Target:
             if tilt.kind == "where":
                 return self._relaxed_condition(tilt, env, point, stage)
             value = tilt.log_value(env)
-            (slope,) = torch.autograd.grad(value.sum(), point)
+            slope = torch.zeros_like(point)
+            if value.requires_grad:
+                (slope,) = torch.autograd.grad(value.sum(), point)
         value = value.detach()
         if stage.sigma == 0:
             return value, slope
@@ -358,38 +360,41 @@ class Target:
 
     def log_values(self, x: Shaped[Tensor, "L D"]) -> dict[str, Float[Tensor, " L"]]:
         """Each factor's own log value at the end of the path, where it has one."""
-        chunks = [self._log_values(c) for c in torch.split(x, self.microbatch or len(x))]
+        return self._log_values(self.space.supported(x)[0])
+
+    def _log_values(self, y: Shaped[Tensor, "L D"]) -> dict[str, Float[Tensor, " L"]]:
+        chunks = [self._each_log_value(c) for c in torch.split(y, self.microbatch or len(y))]
         return {name: torch.cat([c[name] for c in chunks]) for name in chunks[0]}
 
-    def _log_values(self, x: Shaped[Tensor, "L D"]) -> dict[str, Float[Tensor, " L"]]:
-        env = self.environment.with_values(self.space.values(x))
+    def _each_log_value(self, y: Shaped[Tensor, "L D"]) -> dict[str, Float[Tensor, " L"]]:
+        env = self.environment.with_values(self.space.shaped(y))
         out: dict[str, Tensor] = {}
         with torch.no_grad():
             for anchor in self.anchors:
                 if anchor.expert.has_density:
-                    log_density = anchor.expert.noised(x[:, anchor.part], 1.0, 0.0).log_density
+                    log_density = anchor.expert.noised(y[:, anchor.part], 1.0, 0.0).log_density
                     assert log_density is not None
                     out[anchor.name] = log_density - self.space.scale[anchor.part].log().sum()
             for tilt in self.tilts:
                 if tilt.exponent:
-                    out[tilt.name] = (tilt.log_value(env) / tilt.exponent).expand(len(x))
+                    out[tilt.name] = (tilt.log_value(env) / tilt.exponent).expand(len(y))
         return out
 
     def log_product(self, x: Shaped[Tensor, "L D"]) -> Float[Tensor, " L"]:
         """Log of the target at points in the variables' own units, where factors have a density."""
-        values = self.log_values((x - self.space.loc) / self.space.scale)
+        values = self._log_values((x - self.space.loc) / self.space.scale)
         powers = self.factor_exponents
         return torch.stack([powers[name] * value for name, value in values.items()]).sum(0)
 
     def faults(self, x: Float[Tensor, "L D"], stage: Stage) -> Iterator[tuple[str, str, int]]:
         """Each factor's name, place and number of points at which it is not finite."""
-        point = x.nan_to_num(nan=0.0, posinf=0.0, neginf=0.0)
+        point, _ = self.space.supported(x.nan_to_num(nan=0.0, posinf=0.0, neginf=0.0))
         noisy = stage if stage.sigma > 0 or self.terminal else Stage(stage.t, 0.9999, 0.01414)
         with torch.no_grad():
             for anchor in self.anchors:
                 score = anchor.expert.noised(point[:, anchor.part], noisy.alpha, noisy.sigma).score
                 yield anchor.name, anchor.place, int((~torch.isfinite(score).all(-1)).sum())
-            env = self.environment.with_values(self.space.values(point))
+            env = self.environment.with_values(self.space.shaped(point))
             for tilt in self.tilts:
                 value = tilt.log_value(env)
                 yield tilt.name, tilt.place, int((torch.isnan(value) | (value == math.inf)).sum())

@@ -101,14 +101,14 @@ class TemperedTarget(Target):
     def log_untempered(self, x: Float[Tensor, "L D"]) -> Float[Tensor, " L"]:
         """Log of the product in the run's coordinates, without its conditions."""
         logs = self.space.scale.log()
-        total = logs.sum().expand(len(x))
+        y, log_det = self.space.supported(x)
+        total = logs.sum() + log_det
         for anchor in self.anchors:
             self._count(anchor.name, len(x))
-            log_density = anchor.expert.noised(x[:, anchor.part], 1.0, 0.0).log_density
+            log_density = anchor.expert.noised(y[:, anchor.part], 1.0, 0.0).log_density
             assert log_density is not None
             total = total + anchor.exponent * (log_density - logs[anchor.part].sum())
-        values = self.space.values(x)
-        env = self.environment.with_values(values)
+        env = self.environment.with_values(self.space.shaped(y))
         for tilt in self.tilts:
             if tilt.guiding and tilt.kind != "where":
                 self._count(tilt.name, len(x))

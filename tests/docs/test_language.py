@@ -129,7 +129,7 @@ def experts(family: str) -> str:
         able = ", ".join(sorted(s.capabilities))
         runs = "yes" if s.implementation else "plans only"
         cells = {
-            "density": (code(f"{s.name}({takes})"), s.summary, able),
+            "density": (code(f"{s.name}({takes})"), s.summary, str(s.support), able),
             "source": (
                 code(f"{s.name}({takes})"),
                 s.summary,
@@ -141,7 +141,7 @@ def experts(family: str) -> str:
         return cells.get(family, (code(f"{s.name}({takes})"), s.summary, over, runs))
 
     heads = {
-        "density": ("density", "is", "can"),
+        "density": ("density", "is", "support", "can"),
         "flow": ("model", "is", "over", "runs"),
         "tokens": ("model", "is", "over", "runs"),
         "reward": ("reward", "is", "judges", "runs"),
