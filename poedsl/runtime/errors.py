@@ -29,20 +29,23 @@ def within(
     log_weights: Float[Tensor, " L"],
     founders: Int[Tensor, " L"],
     rounds: Int[Tensor, " S"],
-) -> tuple[float | None, float]:
+) -> tuple[float | None, str]:
     """Error of the log of the mean of the swarms' evidence, from each swarm's genealogy.
 
     Returns:
-        The error, and the effective number of families; no error where those are fewer than
-        `FAMILIES`, or where the estimate of the variance, which is unbiased, is not positive.
+        The error, or None and why: fewer families than `FAMILIES`, counted by their weight, or an
+        estimate of the variance, which is unbiased, below zero.
     """
     swarms = len(log_evidence)
     shares = family_shares(log_weights.view(swarms, -1), founders.view(swarms, -1))
-    families = float((1 / shares.square().sum(1)).min())
+    families = float((1 / shares.square().sum(1)).nan_to_num(nan=0.0).min())
+    if families < FAMILIES:
+        return None, f"the weight is with {families:.0f} families of particles, too few to tell"
     variances = relative_variance(shares, rounds)
     total = float((log_evidence.softmax(0).square() * variances).sum())
-    honest = families >= FAMILIES and total > 0
-    return math.sqrt(total) if honest else None, families
+    if total < 0 and bool(rounds.any()):
+        return None, "families are more alike than chance has it"
+    return math.sqrt(max(total, 0.0)), ""
 
 
 def family_shares(

@@ -225,11 +225,9 @@ def _standard_error(a: Annealer, each: Float[Tensor, " S"]) -> tuple[float | Non
         how = "a standard error takes four swarms or more, or resample = multinomial()"
         return None, [how]
     p = a.particles
-    error, families = errors.within(each, p.log_weights, p.ancestors, a.rounds)
-    if error is None:
-        few = f"no standard error: the particles descend from too few ({families:.0f}) founders"
-        return None, [f"{few}; more particles, or four swarms or more"]
-    return error, []
+    error, why = errors.within(each, p.log_weights, p.ancestors, a.rounds)
+    remedy = "more particles, or four swarms or more"
+    return error, [f"no standard error: {why}; {remedy}"] if why else []
 
 
 def _approximate(a: Annealer) -> list[str]:

@@ -64,7 +64,9 @@ def test_so_does_the_genealogy_of_one_population(
         a.rounds[:, None],
         strict=True,
     )
-    found = torch.tensor([errors.within(*row)[0] or math.nan for row in rows], dtype=torch.float64)
+    found = torch.tensor(
+        [math.nan if e is None else e for e, _ in (errors.within(*row) for row in rows)]
+    ).double()
     known = ~found.isnan()
     assert float(known.double().mean()) > 0.9
     near = (each - truth).abs() < 3 * found
@@ -122,3 +124,8 @@ def test_a_run_that_never_resampled_needs_no_swarms() -> None:
     truth = -0.5 * math.log(2 * math.pi * 5) - 0.1
     assert result.log_evidence is not None and result.log_evidence_se is not None
     assert abs(result.log_evidence - truth) < 3 * result.log_evidence_se < 0.05
+
+
+def test_one_exact_expert_has_no_error() -> None:
+    result = poedsl.compile("x ~ Normal(0, 1)").run(seed=0, particles=500)
+    assert result.log_evidence_se == pytest.approx(0, abs=1e-6)
