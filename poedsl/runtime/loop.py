@@ -31,6 +31,7 @@ class Annealer:
     Attributes:
         banked: log evidence of each swarm up to its last resampling.
         levels: log of each swarm's mean weight since then.
+        rounds: how often each swarm was resampled.
         sizes: step size of the kernel, for each swarm.
         founders: how many particles of the start have descendants.
         genealogy: the ancestors after every stage.
@@ -46,6 +47,7 @@ class Annealer:
     particles: Particles = field(init=False)
     banked: Float[Tensor, " S"] = field(init=False)
     levels: Float[Tensor, " S"] = field(init=False)
+    rounds: Int[Tensor, " S"] = field(init=False)
     sizes: Float[Tensor, "S 1"] = field(init=False)
     founders: int = field(init=False)
     stage: Stage = field(init=False)
@@ -110,6 +112,7 @@ class Annealer:
         """Nothing is banked yet, and every particle descends from itself."""
         swarms, slots = self.noise.swarms, self.particles.ancestors
         self.banked = torch.zeros(swarms, dtype=torch.float64, device=slots.device)
+        self.rounds = torch.zeros(swarms, dtype=torch.long, device=slots.device)
         self.sizes = torch.full((swarms, 1), self.options.kernel_size, device=slots.device)
         self.founders = len(slots)
         self.genealogy.append(slots)
@@ -200,6 +203,7 @@ class Annealer:
         index = (local + offset).flatten()
         self.banked = torch.where(due, self.banked + self.levels, self.banked)
         self.levels = torch.where(due, 0.0, self.levels)
+        self.rounds = self.rounds + due
         fresh = torch.where(due[:, None], 0.0, log_weights).flatten()
         self.particles = replace(p.gather(index), log_weights=fresh)
         self.founders = int(torch.bincount(self.particles.ancestors).count_nonzero())

@@ -37,7 +37,8 @@ class Result:
         exponents: of each factor, inputs bound and normalised where that was asked for; masks, and
             experts that are given parents, have no density to take to a power and are left out.
         log_evidence: log of the integral of the product; None where there is none.
-        log_evidence_se: its standard error, from four swarms or more; else None.
+        log_evidence_se: its standard error, from four swarms or more, or from the genealogy where
+            resampling was multinomial or not needed; else None.
         evidence_reason: why there is no evidence, or no standard error.
         stages: one record a stage, from noise to data.
         ancestors: (T, L), the slot at the start that each particle of a stage descends from.

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from poedsl.compiler.plan import PlanSpec
 from poedsl.grammar.diagnostics import Diagnostic, PoeError
+from poedsl.runtime import errors
 from poedsl.runtime.loop import Annealer
 from poedsl.runtime.noise import Noise
 from poedsl.runtime.options import Options
@@ -22,6 +23,9 @@ from poedsl.runtime.prepare import prepare
 from poedsl.runtime.records import Outcome, StageRecord
 from poedsl.runtime.result import Result
 from poedsl.runtime.target import Target, Tilt
+
+#: As many swarms have a spread to go by.
+SWARMS = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,11 +212,25 @@ def _evidence(
     value = float(torch.logsumexp(each, 0)) - math.log(len(each))
     if not math.isfinite(value):
         return None, None, "all particles have weight zero"
-    reason = _approximate(a)
-    if len(each) < 4:
-        return value, None, "; ".join([*reason, "a standard error takes four swarms or more"])
-    share = (each - value).exp()
-    return value, float(share.std() / math.sqrt(len(each)) / share.mean()), "; ".join(reason)
+    error, missing = _standard_error(a, each)
+    return value, error, "; ".join([*_approximate(a), *missing])
+
+
+def _standard_error(a: Annealer, each: Float[Tensor, " S"]) -> tuple[float | None, list[str]]:
+    """The error of log Z by what the run allows, or what would have allowed it."""
+    if len(each) >= SWARMS:
+        spread = errors.between(each)
+        known = math.isfinite(spread)
+        return (
+            (spread, []) if known else (None, ["no standard error: one swarm has all the weight"])
+        )
+    if a.options.scheme != "multinomial" and bool(a.rounds.any()):
+        how = "a standard error takes four swarms or more, or resample = multinomial()"
+        return None, [how]
+    p = a.particles
+    error, why = errors.within(each, p.log_weights, p.ancestors, a.rounds)
+    remedy = "more particles, or four swarms or more"
+    return error, [f"no standard error: {why}; {remedy}"] if why else []
 
 
 def _approximate(a: Annealer) -> list[str]:

@@ -148,7 +148,10 @@ def test_swarms_give_a_standard_error_that_covers() -> None:
     assert result.log_evidence_se is not None
     assert 0 < result.log_evidence_se < 0.05
     assert abs(result.log_evidence + 4.304) < 5 * result.log_evidence_se + 0.01
-    assert plan.run(particles=100, swarms=2).log_evidence_se is None
+    assert (
+        plan.run(particles=100, swarms=2, resample="systematic(when = always)").log_evidence_se
+        is None
+    )
 
 
 def test_the_resampling_rule_is_kept() -> None:

@@ -1,0 +1,39 @@
+"""What benchmarks measured, as JSON beside their tables."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import platform
+from pathlib import Path
+from typing import Any
+
+import torch
+
+FOLDER = Path(__file__).parent / "results"
+
+
+def add_out(parser: argparse.ArgumentParser, name: str) -> None:
+    """The argument ``--out``: where a benchmark's figures go."""
+    parser.add_argument(
+        "--out", type=Path, default=FOLDER / f"{name}.json", help="where the figures go, as JSON"
+    )
+
+
+def write(args: argparse.Namespace, **figures: Any) -> None:
+    """Write figures, with the arguments they were got by and the versions behind them."""
+    given = {k: str(v) if isinstance(v, Path) else v for k, v in vars(args).items()}
+    given.pop("out")
+    found = {
+        "arguments": {k: v for k, v in given.items() if v is not None},
+        "versions": {"python": platform.python_version(), "torch": torch.__version__},
+        **figures,
+    }
+    args.out.parent.mkdir(parents=True, exist_ok=True)
+    text = json.dumps(found, indent=1, default=_plain, allow_nan=False)
+    args.out.write_text(text + "\n", encoding="utf-8")
+
+
+def _plain(value: Any) -> Any:
+    """Numbers of NumPy and torch as Python's."""
+    return round(value.item(), 6)

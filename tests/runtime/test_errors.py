@@ -1,0 +1,131 @@
+"""Standard errors of the log evidence, against closed forms and the spread over populations."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor
+
+import poedsl
+from poedsl.runtime import errors
+from poedsl.runtime.loop import Annealer
+from poedsl.runtime.run import Run
+
+CROSSING = (Path(__file__).parents[2] / "programs" / "crossing.poe").read_text()
+WIDE = "x : Real[20]\nx ~ Normal(0, 1) * Normal(2, 0.5)"
+
+
+def populations(program: str, **options: object) -> tuple[Annealer, Tensor]:
+    """A run of many swarms, each a population of its own, and their log evidence."""
+    plan = poedsl.compile(program).with_options(**options)
+    job = Run(plan.bound().spec, 0)
+    for _ in job.stages():
+        pass
+    each = job.annealer.swarm_evidence()
+    scale = job.target.space.scale.double().log()
+    return job.annealer, each - float(((job.path.exponents.double() - 1) * scale).sum())
+
+
+CASES = [
+    (CROSSING, -4.304385, {"steps": 24, "swarms": 320, "particles": 320 * 50}),
+    (
+        WIDE,
+        -10 * (math.log(2 * math.pi * 1.25) + 4 / 1.25),
+        {"swarms": 160, "particles": 160 * 80, "path": "temper()"},
+    ),
+]
+
+
+@pytest.mark.parametrize(("program", "truth", "options"), CASES)
+def test_eight_swarms_tell_how_far_off_they_are(
+    program: str, truth: float, options: dict[str, object]
+) -> None:
+    _, each = populations(program, **options)
+    groups = each.view(-1, 8)
+    value = groups.logsumexp(1) - math.log(8)
+    error = torch.tensor([errors.between(g) for g in groups], dtype=torch.float64)
+    assert float(((value - truth).abs() < 3 * error).double().mean()) >= 0.95
+    assert 1 / 1.5 < float(error.mean() / value.std()) < 1.5
+
+
+@pytest.mark.parametrize(("program", "truth", "options"), CASES)
+def test_so_does_the_genealogy_of_one_population(
+    program: str, truth: float, options: dict[str, object]
+) -> None:
+    a, each = populations(program, resample="multinomial()", **options)
+    size = a.noise.size
+    rows = zip(
+        each[:, None],
+        a.particles.log_weights.view(-1, size),
+        a.particles.ancestors.view(-1, size),
+        a.rounds[:, None],
+        strict=True,
+    )
+    found = torch.tensor(
+        [math.nan if e is None else e for e, _ in (errors.within(*row) for row in rows)]
+    ).double()
+    known = ~found.isnan()
+    assert float(known.double().mean()) > 0.9
+    near = (each - truth).abs() < 3 * found
+    assert float(near[known].double().mean()) >= 0.95
+    assert 1 / 1.5 < float(found[known].mean() / each.std()) < 1.5
+
+
+def test_the_variance_of_the_genealogy_is_unbiased() -> None:
+    """Lee and Whiteley 2018, Theorem 1: populations of ten, resampled at every stage."""
+    a, each = populations(
+        "x ~ Normal(0, 1) * Normal(3, 0.5)",
+        particles=40_000,
+        swarms=4000,
+        steps=3,
+        path="temper()",
+        resample="multinomial(when = always)",
+        kernel="mala(adapt = false)",
+    )
+    z, p = each.exp(), a.particles
+    shares = errors.family_shares(p.log_weights.view(-1, 10), p.ancestors.view(-1, 10))
+    guess = z.square() * errors.relative_variance(shares, a.rounds)
+    gap = guess - (z - z.mean()).square()
+    error = float(gap.std()) / len(z) ** 0.5
+    assert abs(float(gap.mean())) < 3 * error
+    assert error < 0.05 * float(z.var())
+
+
+def test_without_resampling_it_is_the_variance_of_a_mean() -> None:
+    weights = torch.rand(2, 50, dtype=torch.float64)
+    shares = errors.family_shares(weights.log(), torch.arange(100).view(2, 50))
+    expected = weights.var(1) / 50 / weights.mean(1).square()
+    torch.testing.assert_close(errors.relative_variance(shares, torch.zeros(2).long()), expected)
+
+
+def test_the_jackknife_is_the_spread_where_that_is_small() -> None:
+    close = torch.tensor([0.01, -0.02, 0.015, 0.0, 0.005], dtype=torch.float64)
+    assert errors.between(close) == pytest.approx(float(close.std()) / 5**0.5, rel=0.02)
+    one = torch.tensor([0.0, -math.inf, -math.inf, -math.inf])
+    assert not math.isfinite(errors.between(one))
+
+
+def test_where_there_is_none_the_reason_says_how_to_get_one() -> None:
+    plan = poedsl.compile(WIDE).with_options(particles=200, steps=8, path="temper()")
+    systematic = plan.run(seed=0)
+    assert systematic.log_evidence_se is None
+    assert "four swarms or more, or resample = multinomial()" in systematic.evidence_reason
+    collapsed = plan.run(seed=0, resample="multinomial(when = always)", steps=48)
+    assert collapsed.log_evidence_se is None
+    assert "too few" in collapsed.evidence_reason
+
+
+def test_a_run_that_never_resampled_needs_no_swarms() -> None:
+    result = poedsl.compile("x ~ Normal(0, 1) * Normal(1, 2)").run(seed=0, particles=500)
+    assert not any(s.resampled for s in result.stages)
+    truth = -0.5 * math.log(2 * math.pi * 5) - 0.1
+    assert result.log_evidence is not None and result.log_evidence_se is not None
+    assert abs(result.log_evidence - truth) < 3 * result.log_evidence_se < 0.05
+
+
+def test_one_exact_expert_has_no_error() -> None:
+    result = poedsl.compile("x ~ Normal(0, 1)").run(seed=0, particles=500)
+    assert result.log_evidence_se == pytest.approx(0, abs=1e-6)
