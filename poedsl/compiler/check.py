@@ -77,6 +77,11 @@ def check(resolved: Resolved, source: Source) -> tuple[Checked, tuple[Diagnostic
     return checked, tuple(checker.diagnostics)
 
 
+def agreed(domain: Type, own: Type) -> Type | None:
+    """What a variable is that an expert is over; a category is a sequence of one symbol."""
+    return domain if (domain.name, own.name) == ("Category", "Tokens") else unify(domain, own)
+
+
 @dataclass(slots=True)
 class _Checker(Products):
     resolved: Resolved = field(kw_only=True)
@@ -289,7 +294,7 @@ class _Checker(Products):
                 current = signature.domain
                 self.places[name] = part.span
             elif current != POISON:
-                both = unify(current, signature.domain)
+                both = agreed(current, signature.domain)
                 if both is None and name in self.incomplete:
                     return POISON
                 if both is None:

@@ -12,7 +12,7 @@ from poedsl.compiler.function_types import MOST, MOST_ELEMENTS, NONE, Given, Unf
 from poedsl.compiler.functions import FUNCTIONS, Function, flatten
 from poedsl.compiler.resolve_calls import SUBJECT
 from poedsl.compiler.terms import Apply, Const, Ref, Term, names
-from poedsl.compiler.typed import POISONED, Typed, describe, finite, fits, typed_constant
+from poedsl.compiler.typed import POISONED, Typed, counted, describe, finite, fits, typed_constant
 from poedsl.experts.signatures import Parameter, Required, Returned, Signature
 from poedsl.grammar import tree
 from poedsl.grammar.diagnostics import Edit, Fix, Label
@@ -41,7 +41,8 @@ class Calls(Parts):
             elif isinstance(expr, tree.Comprehension):
                 args.append(self.unrolled(expr))
             else:
-                args.append(self.value(given[parameter.name].value))
+                value = self.value(given[parameter.name].value)
+                args.append(value if parameter.kind.symbols else counted(value))
         for typed, parameter in zip(args, function.parameters, strict=True):
             if typed.ok and parameter.name in given:
                 place = given[parameter.name].value.span

@@ -11,7 +11,7 @@ from poedsl.compiler.terms import Apply, Const, Term
 from poedsl.compiler.typed import POISONED, Typed, describe
 from poedsl.grammar import tree
 from poedsl.grammar.source import Span
-from poedsl.grammar.types import TEXT, Type
+from poedsl.grammar.types import INT, TEXT, Type
 
 #: What a part of a layout has.
 PART = {"box": Type("Region"), "text": TEXT}
@@ -87,6 +87,8 @@ class Parts(Scope):
             type_ = Type(inner.type.name, type_.sizes)
         elif inner.type.name == "Video" and len(type_.sizes) == 3 and isinstance(items[0], Const):
             type_ = Type("Image", type_.sizes)
+        elif inner.type.name == "Tokens":
+            type_ = INT
         elif inner.type.name in ("Int", "Bool"):
             type_ = Type(inner.type.name, type_.sizes)
         return picked(inner, tuple(items), type_, expr.span)

@@ -13,7 +13,7 @@ from poedsl.compiler.function_types import MOST
 from poedsl.compiler.functions import BOOLEAN, FUNCTIONS, operate
 from poedsl.compiler.resolve_calls import CONSTRUCTS
 from poedsl.compiler.terms import Apply, Const
-from poedsl.compiler.typed import POISONED, Typed, describe, finite
+from poedsl.compiler.typed import POISONED, Typed, counted, describe, finite
 from poedsl.grammar import tree
 from poedsl.grammar.diagnostics import Label
 from poedsl.grammar.source import Span
@@ -92,7 +92,7 @@ class Values(Calls):
         return self.joined(items, expr.span)
 
     def unary(self, expr: tree.Unary) -> Typed:
-        typed = self.value(expr.operand)
+        typed = counted(self.value(expr.operand))
         if not typed.ok:
             return typed
         logical = expr.op == "not"
@@ -108,7 +108,7 @@ class Values(Calls):
         return self.folded("neg" if expr.op == "-" else expr.op, (typed,), typed.type, expr.span)
 
     def binary(self, expr: tree.Binary) -> Typed:
-        left, right = self.value(expr.left), self.value(expr.right)
+        left, right = counted(self.value(expr.left)), counted(self.value(expr.right))
         if not (left.ok and right.ok):
             return POISONED
         logical = expr.op in ("and", "or")

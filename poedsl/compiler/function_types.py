@@ -51,12 +51,14 @@ class Kind(NamedTuple):
         words: for messages.
         code: of the error where an argument is something else.
         fixed: it says how to compute, so that no variable may say it.
+        symbols: it takes tokens as they are, not as whole numbers.
     """
 
     words: str
     code: str
     fits: Callable[[Given], bool]
     fixed: bool = False
+    symbols: bool = False
 
 
 def _numeric(given: Given) -> bool:
@@ -65,6 +67,7 @@ def _numeric(given: Given) -> bool:
 
 KINDS = {
     "numbers": Kind("numbers", "P0311", _numeric),
+    "countable": Kind("numbers or conditions", "P0311", lambda g: g.type.is_numeric),
     "conditions": Kind("conditions", "P0311", lambda g: g.type.name == "Bool"),
     "number": Kind(
         "a single number", "P0302", lambda g: _numeric(g) and not g.type.sizes, fixed=True
@@ -82,11 +85,14 @@ KINDS = {
     ),
     "region": Kind("a region", "P0302", lambda g: g.type.name == "Region", fixed=True),
     "text": Kind("a text", "P0302", lambda g: g.type.name == "Text", fixed=True),
-    "words": Kind("a text or tokens", "P0302", lambda g: g.type.name in ("Text", "Tokens")),
+    "words": Kind(
+        "a text or tokens", "P0302", lambda g: g.type.name in ("Text", "Tokens"), symbols=True
+    ),
     "sequence": Kind(
         "a vector, a text or tokens",
         "P0302",
         lambda g: bool(g.type.sizes) or g.type.name == "Text",
+        symbols=True,
     ),
 }
 
@@ -96,7 +102,7 @@ KINDS = {
 
 def _name(given: Iterable[Given]) -> str:
     """Whole numbers make whole numbers."""
-    return "Int" if all(g.type.name == "Int" for g in given) else "Real"
+    return "Int" if all(g.type.name in ("Int", "Bool") for g in given) else "Real"
 
 
 def elementwise(name: str = "") -> Rule:

@@ -249,13 +249,23 @@ _ELEMENTWISE = (
 
 _REDUCTIONS = (
     Function(
-        "sum", _X, types.reduced(), "sum of all components", "sum(m^2 for m in [1, 2])", _fold(sum)
+        "sum",
+        (Parameter("x", "countable"),),
+        types.reduced(),
+        "sum of all components; of conditions, how many hold",
+        "sum(m^2 for m in [1, 2])",
+        _fold(sum),
     ),
     Function(
         "prod", _X, types.reduced(), "product of all components", "prod([2, 3])", _fold(_prod)
     ),
     Function(
-        "mean", _X, types.reduced("Real"), "mean of all components", "mean([1, 2])", _fold(_mean)
+        "mean",
+        (Parameter("x", "countable"),),
+        types.reduced("Real"),
+        "mean of all components; of conditions, the share that holds",
+        "mean([1, 2])",
+        _fold(_mean),
     ),
     Function(
         "var",

@@ -78,7 +78,7 @@ OPTIONS: dict[str, Option] = {
             "the annealing path",
             forms=(
                 Form("flow", summary="noised marginals, from noise to data"),
-                Form("prefix", summary="a token or a section a stage", available=False),
+                Form("prefix", summary="a token or a section a stage"),
                 Form(
                     "temper",
                     (Argument("ess", "share", None),),
@@ -126,7 +126,11 @@ OPTIONS: dict[str, Option] = {
                     (_STEPS, Argument("size", "positive", 1.0), _ADAPT, _LINE),
                     "random-walk Metropolis; the size adapts",
                 ),
-                Form("gibbs", (_STEPS,), "a block of tokens given the rest", available=False),
+                Form(
+                    "gibbs",
+                    (_STEPS, Argument("block", "count", 1)),
+                    "blocks of tokens drawn anew given the rest: exactly invariant",
+                ),
             ),
         ),
         Option(

@@ -213,17 +213,21 @@ class _Resolver(Calls):
 
     def loop(self, statement: tree.For) -> tree.For:
         iterable = self.value(statement.iterable)
-        constants = [s.name.name for s in statement.body if isinstance(s, tree.Let)]
-        name = statement.target.name
-        if name in self.variables:
-            self.error(
-                "P0203",
-                f"`{name}` is a variable, and cannot run over values",
-                statement.target.span,
-                labels=(Label(self.declared[name], "the variable"),),
-            )
+        constants = [s.name for s in statement.body if isinstance(s, tree.Let)]
+        for name, told in (
+            (statement.target, "run over values"),
+            *((c, "be a constant") for c in constants),
+        ):
+            if name.name in self.variables:
+                self.incomplete.add(name.name)
+                self.error(
+                    "P0203",
+                    f"`{name.name}` is a variable, and cannot {told}",
+                    name.span,
+                    labels=(Label(self.declared[name.name], "the variable"),),
+                )
         body: list[tree.Statement] = []
-        with self.binding(name, *constants):
+        with self.binding(statement.target.name, *(c.name for c in constants)):
             for inner in statement.body:
                 resolved = self.inside(inner)
                 if resolved is not None:
@@ -233,8 +237,9 @@ class _Resolver(Calls):
     def inside(self, statement: tree.Statement) -> tree.Statement | None:
         """A statement of a block: a factor, a constant or another loop."""
         match statement:
-            case tree.Let(value=value):
-                return replace(statement, value=self.value(value))
+            case tree.Let(name=name, value=value):
+                resolved = replace(statement, value=self.value(value))
+                return None if name.name in self.variables else resolved
             case tree.Factor() | tree.For():
                 return self.statement(statement)
             case _:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from poedsl.compiler.functions import shape
 from poedsl.compiler.terms import Const, Term, Value
 from poedsl.grammar.source import Span
-from poedsl.grammar.types import Type, unify
+from poedsl.grammar.types import INT, Type, unify
 
 #: The type of what is wrong and has been reported: nothing is said of what holds it.
 POISON = Type("?")
@@ -64,6 +64,13 @@ def fits(given: Type, wanted: Type) -> bool:
     if (given.name, wanted.name) in (("Tokens", "Text"), ("Text", "File")):
         return True
     return unify(given, wanted) is not None
+
+
+def counted(typed: Typed) -> Typed:
+    """Symbols as the whole numbers that stand for them."""
+    if typed.type.name == "Tokens":
+        return replace(typed, type=Type("Int", typed.type.sizes))
+    return replace(typed, type=INT) if typed.type.name == "Category" else typed
 
 
 def finite(value: Value) -> bool:

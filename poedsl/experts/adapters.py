@@ -7,14 +7,15 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from jaxtyping import Float, Shaped
+from jaxtyping import Float, Int, Shaped
 from torch import Tensor
 
 from poedsl.experts.places import shown
-from poedsl.experts.protocol import Noised, Reward
+from poedsl.experts.protocol import Noised, Reward, State
 from poedsl.experts.signatures import Returned
 from poedsl.experts.user import Code, failures
 from poedsl.grammar.diagnostics import Diagnostic, PoeError
+from poedsl.grammar.types import SYMBOLS
 
 
 class UserFlow:
@@ -87,6 +88,58 @@ class UserFlow:
         return value.reshape(x.shape)
 
 
+class UserSequence:
+    """A class of a user's with ``extend(self, prefix)``, as a `Sequential`.
+
+    Its method sees the symbols so far, (L, k) whole numbers, and returns the logs of the
+    probabilities of the next one, (L, V).
+
+    Args:
+        arguments: of ``__init__``, by name.
+
+    Raises:
+        PoeError: its ``__init__`` or its method fails.
+    """
+
+    def __init__(self, code: Code, arguments: Mapping[str, Any], device: torch.device) -> None:
+        self.code = code
+        self.made = _made(code, arguments, device)
+        self.device = device
+        self.vocabulary = self.begin(1)[1].shape[-1]
+
+    def begin(self, count: int) -> tuple[State, Float[Tensor, "{count} V"]]:
+        prefix = torch.zeros(count, 0, dtype=torch.long, device=self.device)
+        return (prefix,), self.extended(prefix)
+
+    def read(
+        self, state: State, symbols: Int[Tensor, "L m"]
+    ) -> tuple[State, Float[Tensor, "L m V"]]:
+        (prefix,) = state
+        logs = []
+        for symbol in symbols.unbind(1):
+            prefix = torch.cat([prefix, symbol[:, None]], 1)
+            logs.append(self.extended(prefix))
+        return (prefix,), torch.stack(logs, 1)
+
+    def extended(self, prefix: Int[Tensor, "L k"]) -> Float[Tensor, "L V"]:
+        like = torch.zeros((), device=self.device)
+        value = _tensor(_called(self.code, self.made.extend, prefix), like, self.code)
+        if value.dim() != 2 or len(value) != len(prefix):
+            raise _unfit(
+                self.code,
+                f"returned shape {list(value.shape)} from `extend` for {len(prefix)} prefixes; it "
+                f"returns log-probabilities of the next symbol, [{len(prefix)}, V]",
+            )
+        total = value.logsumexp(-1)
+        if not bool((total.abs() < 1e-3).all()):
+            raise _unfit(
+                self.code,
+                "returned numbers from `extend` that are no logs of probabilities: they sum to "
+                f"{float(total.exp().max()):.3g}, not to 1; `torch.log_softmax` makes them so",
+            )
+        return value
+
+
 def judge(code: Code, arguments: Mapping[str, Any], device: torch.device) -> Reward:
     """A reward, or log p of a density, of particles (L, *shape): one number each, (L,).
 
@@ -100,7 +153,11 @@ def judge(code: Code, arguments: Mapping[str, Any], device: torch.device) -> Rew
     else:
         target, given = code.target, _arguments(code, arguments)
 
+    domain = code.signature.domain
+    symbols = domain is not None and domain.name in SYMBOLS
+
     def judged(x: Shaped[Tensor, "L ..."]) -> Float[Tensor, " L"]:
+        x = x.long() if symbols else x
         value = _numbers(_called(code, target, x, **given), x, code)
         if "gradient" in code.signature.capabilities:
             _differentiable(value, x, "", code)

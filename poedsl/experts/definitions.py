@@ -24,7 +24,7 @@ from poedsl.experts.signatures import (
     Role,
     Signature,
 )
-from poedsl.grammar.types import BOOL, CONTINUOUS, INT, REAL, TEXT, Type
+from poedsl.grammar.types import BOOL, CONTINUOUS, INT, REAL, SYMBOLS, TEXT, Type
 
 Kind = Literal["expert", "reward", "source"]
 
@@ -36,7 +36,7 @@ OPTIONS: dict[Kind, tuple[str, ...]] = {
 }
 
 #: What an expert can be told by, and how many arguments that takes: the first one decides.
-METHODS = {"velocity": (2,), "score": (3,), "log_prob": (1, 3)}
+METHODS = {"extend": (1,), "velocity": (2,), "score": (3,), "log_prob": (1, 3)}
 _ROLES: dict[str, Role] = {"Real": "number", "Int": "number", "Bool": "number", "Text": "prompt"}
 
 
@@ -146,8 +146,8 @@ def _ability(d: Definition) -> tuple[Family, frozenset[Capability], Function | N
     if chosen is None:
         raise d.refused(
             "P0207",
-            f"the class `{d.name}` has no method `velocity(self, x, s)`, "
-            "`score(self, x, alpha, sigma)` or `log_prob(self, x)` of its own",
+            f"the class `{d.name}` has no method `velocity(self, x, s)`, `score(self, x, alpha, "
+            "sigma)`, `log_prob(self, x)` or `extend(self, prefix)` of its own",
         )
     judging = d.methods[chosen]
     if len(judging.arguments) not in METHODS[chosen]:
@@ -156,6 +156,8 @@ def _ability(d: Definition) -> tuple[Family, frozenset[Capability], Function | N
         raise d.refused("P0207", message, judging.line)
     if chosen == "log_prob" and len(judging.arguments) == 1:
         return "density", density, judging
+    if chosen == "extend":
+        return "tokens", frozenset({"log_prob", "extend", "sample"}), judging
     flow: frozenset[Capability] = frozenset({"score", "gradient"})
     log_prob = d.methods.get("log_prob")
     noised = chosen != "velocity" and log_prob is not None and len(log_prob.arguments) == 3
@@ -174,9 +176,10 @@ def _domain(d: Definition, judging: Function) -> Type | None:
         except TypeError as error:
             subject = Argument("domain", Unread(str(error)))
     domain = _type(d, subject, judging)
-    if d.kind == "expert" and domain is not None and domain.name not in CONTINUOUS:
-        listed = ", ".join(sorted(CONTINUOUS))
-        raise d.refused("P0208", f"`{d.name}` is over {domain}; experts are over {listed}")
+    over = SYMBOLS if d.methods is not None and "extend" in d.methods else CONTINUOUS
+    if d.kind == "expert" and domain is not None and domain.name not in over:
+        listed = ", ".join(sorted(over))
+        raise d.refused("P0208", f"`{d.name}` is over {domain}; such experts are over {listed}")
     return domain
 
 

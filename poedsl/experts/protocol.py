@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple, Protocol, runtime_checkable
 
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 
 
@@ -52,3 +52,27 @@ class Reward(Protocol):
     """A judge: one number a particle; differentiable in ``x`` where its signature says so."""
 
     def __call__(self, x: Float[Tensor, L * shape]) -> Float[Tensor, " L"]: ...
+
+
+#: What a sequence expert remembers of what it has read: tensors with a row for each particle.
+State = tuple[Tensor, ...]
+
+
+@runtime_checkable
+class Sequential(Protocol):
+    """An expert on sequences of symbols 0 to ``vocabulary`` - 1, which knows what follows a prefix.
+
+    Conditionals are logs of probabilities, in the last size.
+    """
+
+    vocabulary: int
+
+    def begin(self, count: int) -> tuple[State, Float[Tensor, "L V"]]:
+        """Of ``count`` empty prefixes: the states, and the conditionals of the first symbol."""
+        ...
+
+    def read(
+        self, state: State, symbols: Int[Tensor, "L m"]
+    ) -> tuple[State, Float[Tensor, "L m V"]]:
+        """Read on: the states, and after each symbol the conditionals of the next one."""
+        ...

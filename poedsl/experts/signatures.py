@@ -10,7 +10,7 @@ from typing import Any, Literal, get_args
 
 from poedsl.grammar.types import INT, REAL, TEXT, Type, open_type, type_from_json, type_to_json
 
-Role = Literal["location", "positive", "number", "matrix", "condition", "label", "prompt"]
+Role = Literal["location", "positive", "number", "matrix", "table", "condition", "label", "prompt"]
 Family = Literal["density", "flow", "reward", "tokens", "source"]
 Capability = Literal["log_prob", "noised", "score", "sample", "extend", "reward", "gradient"]
 
@@ -274,12 +274,18 @@ _FLOWS = (
     Signature(
         "checkerboard",
         "flow",
-        "points on the dark squares of a 4x4 board, a flow for each column of it",
-        (Parameter("column", INT, "label", None, "column; none: the whole board", classes=0),),
+        "points on the dark squares of an 8x8 board on [-4, 4]^2, a flow for each column of it",
+        (
+            Parameter(
+                "column", INT, "label", None, "column 0 to 7; none: the whole board", classes=8
+            ),
+        ),
         domain=Type("Real", (2,)),
         capabilities=_FLOW,
         cost=0.1,
         citation="Zhang et al., Product of Experts for Visual Generation, G.2 (ICLR 2026)",
+        implementation="poedsl.experts.points:PointFlow",
+        model="checkerboard",
     ),
     Signature(
         "room",
@@ -352,6 +358,8 @@ _FLOWS = (
     ),
 )
 
+_TOKENS: frozenset[Capability] = frozenset({"log_prob", "extend", "sample"})
+
 _SEQUENCES = (
     Signature(
         "lm",
@@ -362,9 +370,34 @@ _SEQUENCES = (
             Parameter("prompt", TEXT, "prompt", "", "what comes before the sequence"),
         ),
         domain=Type("Tokens", (None,)),
-        capabilities=frozenset({"log_prob", "extend", "sample"}),
+        capabilities=_TOKENS,
         cost=20.0,
         requires="diffusers",
+    ),
+    Signature(
+        "Markov",
+        "tokens",
+        "a Markov chain over symbols 0 to V - 1",
+        (
+            Parameter("initial", None, "table", REQUIRED, "probabilities of the first, (V,)"),
+            Parameter("transition", None, "table", REQUIRED, "a row for each symbol, (V, V)"),
+        ),
+        domain=Type("Tokens", (None,)),
+        capabilities=_TOKENS,
+        implementation="poedsl.experts.sequences:Markov",
+    ),
+    Signature(
+        "Categorical",
+        "tokens",
+        "independent symbols 0 to V - 1",
+        (
+            Parameter(
+                "probs", None, "table", REQUIRED, "probabilities, (V,), or a row a place, (n, V)"
+            ),
+        ),
+        domain=Type("Tokens", (None,)),
+        capabilities=_TOKENS,
+        implementation="poedsl.experts.sequences:Categorical",
     ),
 )
 

@@ -64,8 +64,9 @@ class Code:
         shape: tuple[int, ...] | None,
         device: torch.device,
     ) -> Any:
-        """What a run evaluates: a `Generative` for experts with a score, a `Reward` for judges and
-        for densities (log p of each particle), and what it returned for a source.
+        """What a run evaluates: a `Generative` for experts with a score, a `Sequential` for those
+        that extend a prefix, a `Reward` for judges and for densities (log p of each particle), and
+        what it returned for a source.
 
         Args:
             arguments: by name; numbers, texts, tensors without a row for particles.
@@ -80,6 +81,8 @@ class Code:
             return adapters.returned(self, arguments, device)
         if self.signature.family == "flow":
             return adapters.UserFlow(self, arguments, shape or (), device)
+        if self.signature.family == "tokens":
+            return adapters.UserSequence(self, arguments, device)
         return adapters.judge(self, arguments, device)
 
 
@@ -137,8 +140,9 @@ def expert(target: Any = None, /, **options: Any) -> Any:
     """Make an expert of a function ``f(x, ...)`` that returns log densities, or of a class.
 
     The parameters after ``x``, or those of ``__init__``, are the expert's in the language. A class
-    has one of the methods ``velocity(self, x, s)``, ``score(self, x, alpha, sigma)`` and
-    ``log_prob(self, x)`` or ``log_prob(self, x, alpha, sigma)``; see docs/experts.md.
+    has one of the methods ``velocity(self, x, s)``, ``score(self, x, alpha, sigma)``,
+    ``log_prob(self, x)`` or ``log_prob(self, x, alpha, sigma)``, and ``extend(self, prefix)`` for
+    sequences; see docs/experts.md.
 
     Args:
         domain: what it is over; without it the annotation of ``x``. cost: milliseconds of one

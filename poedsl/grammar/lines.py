@@ -178,5 +178,9 @@ def begins_statement(text: str, position: int) -> bool:
     begin = _STATEMENT.match(text, position) or _HEADER.match(text, position)
     if begin is None:
         return False
-    brackets = begin.group(1) or ""
-    return all(brackets.count(o) == brackets.count(c) for o, c in CLOSERS.items())
+    depth = 0
+    for piece in begin.group(1) or "":
+        depth += (piece in CLOSERS) - (piece in _OPENERS)
+        if depth < 0:
+            return False
+    return depth == 0

@@ -29,6 +29,8 @@ NUMERIC = frozenset({"Real", "Int", "Bool", "Image", "Depth", "Mask", "Video"})
 RECORDS = frozenset({"Part", "Record"})
 #: Types a variable may have and a particle may hold as a tensor of reals.
 CONTINUOUS = frozenset({"Real", "Image", "Video"})
+#: Types whose values are symbols 0, 1, 2, ...: a sequence of them, or one of a number of them.
+SYMBOLS = frozenset({"Tokens", "Category"})
 
 
 @dataclass(frozen=True, slots=True)

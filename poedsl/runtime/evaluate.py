@@ -19,6 +19,12 @@ from poedsl.experts.protocol import Reward
 #: Left, top, right and bottom, in fractions of width and height.
 Box = tuple[float, float, float, float]
 
+
+def _counted(x: Tensor) -> Tensor:
+    """Conditions as ones and zeros."""
+    return x.float() if x.dtype == torch.bool else x
+
+
 _ELEMENTWISE: dict[str, Callable[..., Tensor]] = {
     "+": torch.add,
     "-": torch.sub,
@@ -53,9 +59,9 @@ _ELEMENTWISE: dict[str, Callable[..., Tensor]] = {
     "softplus": F.softplus,
 }
 _REDUCTIONS: dict[str, Callable[[Tensor], Tensor]] = {
-    "sum": lambda x: x.sum(-1),
+    "sum": lambda x: _counted(x).sum(-1),
     "prod": lambda x: x.prod(-1),
-    "mean": lambda x: x.mean(-1),
+    "mean": lambda x: _counted(x).mean(-1),
     "var": lambda x: x.var(-1, correction=0),
     "std": lambda x: x.std(-1, correction=0),
     "norm": lambda x: x.norm(dim=-1),
@@ -89,7 +95,8 @@ def evaluate(term: Term, env: Environment) -> Float[Tensor, L * shape]:
     """The value of a term of numbers or conditions."""
     match term:
         case Const() | Ref() | Apply("attribute"):
-            return tensor(known(term, env), env.device)
+            value = tensor(known(term, env), env.device)
+            return value.float() if value.dtype == torch.long else value
         case Apply() if term in env.rewards:
             subject = dict(term.kwargs)["subject"]
             return env.rewards[term](evaluate(subject, env))

@@ -12,6 +12,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from poedsl.runtime import kernels, moves, potentials
+from poedsl.runtime.composition import Observer
 from poedsl.runtime.control import Control, fitted
 from poedsl.runtime.noise import Noise
 from poedsl.runtime.options import Options
@@ -34,12 +35,14 @@ class Annealer:
         founders: how many particles of the start have descendants.
         genealogy: the ancestors after every stage.
         stage: where the particles are.
+        observer: gathers the composition report.
     """
 
     target: Target
     path: FlowPath
     options: Options
     noise: Noise
+    observer: Observer = field(init=False)
     particles: Particles = field(init=False)
     banked: Float[Tensor, " S"] = field(init=False)
     levels: Float[Tensor, " S"] = field(init=False)
@@ -53,6 +56,8 @@ class Annealer:
     def run(self) -> Iterator[StageRecord]:
         """The loop. Each stage is reported when it is done; the population is in ``particles``."""
         clock = time.perf_counter()
+        weighed = self.options.correct != "none"
+        self.observer = Observer.of(self.target, self.path.stages, weighed=weighed)
         self.stage = self.path.stages[0]
         self.start(self.stage)
         ess = self.ess(self.effective_sizes())
@@ -99,9 +104,14 @@ class Annealer:
         zeros = torch.zeros(count, dtype=torch.float64, device=device)
         peak = potentials.start(o.potential, zeros)
         self.particles = Particles(x, log_weights, zeros, zeros, zeros, peak, slots, at)
-        self.banked = torch.zeros(noise.swarms, dtype=torch.float64, device=device)
-        self.sizes = torch.full((noise.swarms, 1), o.kernel_size, device=device)
-        self.founders = count
+        self.found()
+
+    def found(self) -> None:
+        """Nothing is banked yet, and every particle descends from itself."""
+        swarms, slots = self.noise.swarms, self.particles.ancestors
+        self.banked = torch.zeros(swarms, dtype=torch.float64, device=slots.device)
+        self.sizes = torch.full((swarms, 1), self.options.kernel_size, device=slots.device)
+        self.founders = len(slots)
         self.genealogy.append(slots)
 
     def move(self, stage: Stage, step: Interval) -> None:
@@ -110,7 +120,11 @@ class Annealer:
         o, p = self.options, self.particles
         control = self.control(p.x, old)
         moved = self.moved(p.x, old, stage, step, control)
-        new = self.evaluate(moved.x, stage) if self.judgeable(stage) else None
+        new = (
+            self.observer.evaluate(moved.x, stage, self.signs(stage))
+            if self.judgeable(stage)
+            else None
+        )
         increment = self.correction(p.x, old, moved, new, step, control).double()
         guide = p.carried
         if self.target.guides:
@@ -227,7 +241,7 @@ class Annealer:
         rise = kernels.between_densities if o.line is None else kernels.along_line(scores, o.line)
         rates: list[Float[Tensor, "S 1"]] = []
         normals, uniforms = self.noise.proposals(width, stage.t, o.kernel_steps)
-        point = Point(self.particles.x, self.particles.at)
+        point = Point(self.particles.x, self.at)
         for noise, uniform in zip(normals, uniforms, strict=True):
             size = (
                 self.sizes if len(self.sizes) == 1 else self.sizes.repeat_interleave(per_swarm, 0)
@@ -286,8 +300,8 @@ class Annealer:
             return
         assert isinstance(self.target, TemperedTarget)
         for step in self.path.intervals:
-            self.evaluated()
-            stage = self.target.ahead(self.particles, self.total_log_weights(), self.stage, share)
+            x, at = self.particles.x, self.evaluated()
+            stage = self.target.ahead(x, at, self.total_log_weights(), self.stage, share)
             if self.stage.t == 2 and stage.beta < 1:
                 self.warnings.append(
                     f"temper(ess = {share:g}) had no stages left at b = {self.stage.beta:.2g} and "
@@ -303,12 +317,23 @@ class Annealer:
         if self.particles.at is None:
             at = self.evaluate(self.particles.x, self.stage)
             self.particles = replace(self.particles, at=at)
-        assert self.particles.at is not None
-        return self.particles.at
+        assert self.at is not None
+        return self.at
+
+    @property
+    def at(self) -> Evaluation | None:
+        """The experts at the particles, where they are evaluated."""
+        at = self.particles.at
+        assert at is None or isinstance(at, Evaluation)
+        return at
 
     def evaluate(self, x: Float[Tensor, "L D"], stage: Stage) -> Evaluation:
-        signs = self.noise.signs(x.shape[-1], stage.t) if self.options.control else None
-        return self.target.evaluate(x, stage, signs)
+        return self.target.evaluate(x, stage, self.signs(stage))
+
+    def signs(self, stage: Stage) -> Float[Tensor, "L D"] | None:
+        """What control drifts estimate divergences by."""
+        width = self.target.space.size
+        return self.noise.signs(width, stage.t) if self.options.control else None
 
     def evaluations(self, stage: Stage) -> int:
         """Evaluations of all experts that this stage took (Zhang et al., E.1)."""
@@ -349,7 +374,7 @@ class Annealer:
             at = None if p.at is None else p.at.where(~lost, p.at.zeros())
             self.particles = replace(
                 p,
-                x=torch.where(lost[:, None], 0.0, p.x),
+                x=torch.where(lost[:, None], p.x.new_zeros(()), p.x),
                 at=at,
                 log_weights=torch.where(lost, -math.inf, p.log_weights),
                 carried=torch.where(lost, 0.0, p.carried),
@@ -426,5 +451,7 @@ class Annealer:
             resampled=resampled,
             weight_variance=variance,
             rewards=rewards,
-            step_size=float(self.sizes.mean()) if self.options.kernel != "none" else None,
+            step_size=None
+            if self.options.kernel in ("none", "gibbs")
+            else float(self.sizes.mean()),
         )

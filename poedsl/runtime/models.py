@@ -129,10 +129,11 @@ class Models:
     ) -> Any:
         if signature.is_code:
             return self.user(signature).build(arguments, shape, self.device)
-        over = {} if shape is None else {"shape": shape}
+        over: dict[str, Any] = {} if shape is None else {"shape": shape}
         kind = self.implementation(signature)
-        folder = model_place(signature, self.base)
-        return kind(folder=folder, **arguments, **over, device=self.device)
+        if signature.model:
+            over["folder"] = model_place(signature, self.base)
+        return kind(**arguments, **over, device=self.device)
 
     def user(self, signature: Signature) -> Code:
         """The Python that a program brings along.

@@ -20,7 +20,16 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 #: What numbers are drawn for.
-PURPOSES = {"start": 0, "move": 1, "kernel": 2, "resample": 3, "settle": 4, "sample": 5, "signs": 6}
+PURPOSES = {
+    "start": 0,
+    "move": 1,
+    "kernel": 2,
+    "resample": 3,
+    "settle": 4,
+    "sample": 5,
+    "block": 6,
+    "signs": 7,
+}
 #: Takes integers of 32 bits into (-1, 1), with none rounded to one in single precision.
 UNIT = 2.0**-31 * (1 - 2.0**-23)
 
@@ -71,6 +80,15 @@ class Noise:
         normal = _normal(drawn[..., :width].transpose(0, 1).contiguous())
         uniform = drawn[..., width].T.mul(0.5).add_(0.5)
         return normal.to(self.device), uniform.to(self.device)
+
+    def uniform(self, width: int, stage: int, purpose: str) -> Float[Tensor, "L {width}"]:
+        """Uniforms in (0, 1), one row a slot."""
+        return self._symmetric(width, stage, purpose).mul_(0.5).add_(0.5).to(self.device)
+
+    def blocks(self, width: int, stage: int, steps: int) -> Float[Tensor, "{steps} L {width}"]:
+        """Uniforms in (0, 1) for the kernel steps of a stage."""
+        drawn = self.uniform(steps * width, stage, "kernel")
+        return drawn.view(-1, steps, width).transpose(0, 1)
 
     def shared(self, stage: int, purpose: str, count: int = 1) -> Float[Tensor, "swarms {count}"]:
         """Uniforms in (0, 1) of each swarm, as resampling wants; double precision."""

@@ -32,10 +32,11 @@ class Options:
     move: Literal["none", "ode", "sde"]
     eta: float
     control: bool
-    kernel: Literal["none", "langevin", "mala", "hmc", "uhmc", "walk"]
+    kernel: Literal["none", "langevin", "mala", "hmc", "uhmc", "walk", "gibbs"]
     kernel_steps: int
     kernel_size: float
     leaps: int
+    block: int
     line: int | None
     adapt: bool
     correct: Literal["none", "fkc", "ais"]
@@ -63,6 +64,7 @@ class Options:
             kernel_size=float(kernel.get("size", 1.0)),
             leaps=kernel.get("leaps", 1),
             line=kernel.get("line"),
+            block=kernel.get("block", 1),
             adapt=kernel.get("adapt", False),
             correct=correct["form"],
             clip=None if correct.get("clip") is None else float(correct["clip"]),

@@ -29,7 +29,8 @@ class OutputFolder:
         self.folder = folder
         with _writing(folder):
             (folder / "samples").mkdir(parents=True, exist_ok=True)
-            for old in (*(folder / name for name in WRITTEN), *(folder / "samples").glob("*.png")):
+            samples = (folder / "samples").glob("*.[pt][nx][gt]")
+            for old in (*(folder / name for name in WRITTEN), *samples):
                 old.unlink(missing_ok=True)
             (folder / "plan.json").write_text(plan_json, encoding="utf-8")
             (folder / "log.jsonl").write_text("", encoding="utf-8")
@@ -100,6 +101,7 @@ def as_json(result: Result) -> dict[str, Any]:
         "outcome": result.outcome.name.lower(),
         "outcome_text": result.outcome.value,
         "warnings": list(result.warnings),
+        "composition": None if result.composition is None else result.composition.as_json(),
     }
 
 

@@ -1,5 +1,5 @@
 """What a variable looks like to a person: a grid of pictures, a scatter over the target's
-contours, a histogram.
+contours, a histogram, the symbols at every place of a sequence.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from poedsl.grammar.types import SYMBOLS
 from poedsl.runtime.result import Result, keeps_best
 
 if TYPE_CHECKING:
@@ -33,6 +34,8 @@ def draw(result: Result, folder: Path) -> list[str]:
         shape = tuple(result.particles[variable.name].shape[1:])
         if variable.type.name == "Image":
             names += _pictures(result, variable.name, folder)
+        elif variable.type.name in SYMBOLS:
+            names.append(_symbols(result, variable.name, folder))
         elif math.prod(shape) == 2:
             names.append(_scatter(result, variable.name, folder))
         else:
@@ -124,6 +127,32 @@ def _log_target(result: Result, name: str, ticks: list[Any]) -> Any:
     grid = torch.stack(torch.meshgrid(first, second, indexing="xy"), -1).view(-1, 2)
     shown: Any = result.log_product(grid).view(len(second), len(first)).cpu().numpy()
     return np.where(np.isfinite(shown), shown, -1e30)
+
+
+def _symbols(result: Result, name: str, folder: Path) -> str:
+    """How likely each symbol is at each place; beside it a text with the distinct sequences, the
+    likeliest first.
+    """
+    weights = result.log_weights.exp().double().cpu()
+    particles = result.particles[name].cpu()
+    rows = particles.reshape(len(weights), -1)
+    table = torch.zeros(int(rows.max()) + 1, rows.shape[1], dtype=torch.float64)
+    table.scatter_add_(0, rows, weights[:, None].expand(rows.shape))
+    figure, axes = _axes(result.plan.program)
+    image = axes.imshow(
+        table.numpy(), cmap="Blues", aspect="auto", origin="lower", interpolation="nearest", vmin=0
+    )
+    figure.colorbar(image, label="probability")
+    axes.set_xlabel(f"place in {name}")
+    axes.set_ylabel("symbol")
+    axes.locator_params(integer=True)
+    figure.savefig(folder / f"{name}.png", dpi=110)
+    distinct, which = torch.unique(rows, dim=0, return_inverse=True)
+    shares = torch.zeros(len(distinct), dtype=torch.float64).scatter_add_(0, which, weights)
+    order = shares.argsort(descending=True, stable=True).tolist()
+    lines = (f"{shares[i]:.6f}  {' '.join(map(str, distinct[i].tolist()))}" for i in order)
+    (folder / f"{name}.txt").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return f"{name}.png"
 
 
 def _histograms(result: Result, name: str, folder: Path) -> str:

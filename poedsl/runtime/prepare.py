@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -22,6 +22,8 @@ from poedsl.runtime.options import Options
 from poedsl.runtime.parts import locate
 from poedsl.runtime.path import FlowPath
 from poedsl.runtime.precision import DATA, on_the_way
+from poedsl.runtime.prefix import SequenceTarget, Symbols, prefix_path
+from poedsl.runtime.readers import Readers
 from poedsl.runtime.refused import refused, site
 from poedsl.runtime.sizes import fits, shapes
 from poedsl.runtime.space import PICTURE_CENTRE, PICTURE_SCALE, Known, Space
@@ -47,8 +49,10 @@ def prepare(
     models = Models(plan, device, base, allow_code)
     values = Values.of(plan, models, device)
     sites = [s for f in plan.factors for s in values.sites(f)]
-    space = Space.of(shapes(plan, sites, values.environment), device)
-    return _Builder(plan, models, values, space).build(sites)
+    sizes = shapes(plan, sites, values.environment)
+    if _path(plan) == "prefix":
+        return _Builder(plan, models, values, Symbols.of(sizes, device)).sequences(sites)
+    return _Builder(plan, models, values, Space.of(sizes, device)).build(sites)
 
 
 @dataclass(slots=True)
@@ -81,9 +85,7 @@ class _Builder:
         anchors = tuple(
             self.anchor(s, gaussians.get(s.factor.name), guides.get(s.factor.name)) for s in seats
         )
-        tilts = tuple(self.tilt(f) for f in sites if f.kind in ("density", "reward", "where"))
-        for tilt, factor in zip(tilts, (f for f in sites if f.kind not in GENERATIVE), strict=True):
-            self.attempt(tilt, factor)
+        tilts = self.tilts(sites)
         path = self.path(seats, options)
         self.densities_on_the_way(sites, anchors, path)
         kind = TemperedTarget if self.tempered else Target
@@ -92,10 +94,29 @@ class _Builder:
         )
         return target, path
 
+    def sequences(self, sites: list[FactorSpec]) -> tuple[SequenceTarget, FlowPath]:
+        """The target and the path of variables that are sequences of symbols."""
+        assert isinstance(self.space, Symbols)
+        readers = Readers(self.plan, self.models, self.values, self.space)
+        experts = readers.of([f for f in sites if f.kind in GENERATIVE])
+        tilts = tuple(replace(t, guiding=False) for t in self.tilts(sites))
+        steps = min(Options.of(self.plan).steps, self.space.size)
+        path = prefix_path(steps, self.space.size, self.device)
+        return SequenceTarget(
+            self.space, (), tilts, self.environment, path.exponents, readers=experts
+        ), path
+
+    def tilts(self, sites: list[FactorSpec]) -> tuple[Tilt, ...]:
+        """What is no expert that generates, each tried once."""
+        factors = [f for f in sites if f.kind not in GENERATIVE]
+        tilts = tuple(map(self.tilt, factors))
+        for tilt, factor in zip(tilts, factors, strict=True):
+            self.attempt(tilt, factor)
+        return tilts
+
     @property
     def tempered(self) -> bool:
-        path = self.plan.option("path")
-        return isinstance(path, Apply) and path.function == "temper"
+        return _path(self.plan) == "temper"
 
     def path(self, seats: Sequence[Seat], options: Options) -> FlowPath:
         if self.tempered:
@@ -256,6 +277,11 @@ class _Builder:
             tilted = any(f.kind not in GENERATIVE and variable in f.variables for f in sites)
             if not (tilted and self.tempered):
                 on_the_way(own, stages, self.space, variable, tilted=tilted)
+
+
+def _path(plan: PlanSpec) -> str:
+    path = plan.option("path")
+    return path.function if isinstance(path, Apply) else ""
 
 
 def _constant_masks(seat: Seat) -> list[str]:

@@ -69,6 +69,8 @@ def text_report(result: Result) -> str:
     """The summary and the table of stages, for a terminal."""
     head = [f"{name:<13} {value}" for name, value in summary(result)]
     head += [f"warning: {w}" for w in result.warnings]
+    if result.composition is not None:
+        head += ["", "Composition", *result.composition.findings()]
     table = [_COLUMNS, *rows(result)]
     widths = [max(len(row[i]) for row in table) for i in range(len(_COLUMNS))]
     lines = [
@@ -88,6 +90,10 @@ def html_report(result: Result, plan_text: str, pictures: list[str]) -> str:
     )
     images = "".join(f'<p><img src="{esc(p)}" alt="{esc(p)}"></p>' for p in pictures)
     warnings = "".join(f"<p class=warning>{esc(w)}</p>" for w in result.warnings)
+    composition = ""
+    if result.composition is not None:
+        findings = esc(" ".join(result.composition.findings()))
+        composition = f"<h2>Composition</h2><p>{findings}</p>"
     return (
         "<!doctype html><html lang=en><meta charset=utf-8>"
         f"<title>{esc(result.plan.program)}</title>"
@@ -97,5 +103,6 @@ def html_report(result: Result, plan_text: str, pictures: list[str]) -> str:
         "table.facts td,table.facts th{text-align:left}img{max-width:100%}.warning{color:#a40}"
         "pre{background:#f6f6f6;padding:1em;overflow:auto}</style>"
         f"<h1>{esc(result.plan.program)}</h1>{images}<table class=facts>{facts}</table>{warnings}"
+        f"{composition}"
         f"<h2>Stages</h2><table><tr>{head}</tr>{body}</table><h2>Plan</h2><pre>{esc(plan_text)}</pre></html>\n"
     )

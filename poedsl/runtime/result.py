@@ -8,12 +8,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float, Int, Shaped
 from torch import Tensor
 
 from poedsl.compiler.plan import PlanSpec
 from poedsl.compiler.terms import Apply
 from poedsl.grammar.diagnostics import Diagnostic, PoeError
+from poedsl.runtime.composition import Composition
 from poedsl.runtime.noise import Noise
 from poedsl.runtime.records import Outcome, StageRecord
 from poedsl.runtime.resampling import systematic
@@ -42,14 +43,16 @@ class Result:
         ancestors: (T, L), the slot at the start that each particle of a stage descends from.
         calls: evaluations of each factor, in particles.
         outcome: how the run ended.
-        warnings: what went wrong on the way.
+        warnings: what went wrong on the way, and where the product cannot be trusted.
+        composition: whether the product could be trusted; None for one expert, and where scores
+            were not looked at.
         log_product: log of the target at points (n, D), all variables side by side; None where an
             expert has no density.
     """
 
     plan: PlanSpec
     seed: int
-    particles: dict[str, Float[Tensor, L * shape]]
+    particles: dict[str, Shaped[Tensor, L * shape]]
     log_weights: Float[Tensor, " L"]
     log_values: dict[str, Float[Tensor, " L"]]
     exponents: dict[str, float]
@@ -61,6 +64,7 @@ class Result:
     calls: dict[str, int]
     outcome: Outcome
     warnings: tuple[str, ...]
+    composition: Composition | None = None
     log_product: Callable[[Tensor], Tensor] | None = None
 
     def __repr__(self) -> str:

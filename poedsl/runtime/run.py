@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Shaped
 from torch import Tensor
 
 from poedsl.compiler.plan import PlanSpec
@@ -17,6 +17,7 @@ from poedsl.runtime.loop import Annealer
 from poedsl.runtime.noise import Noise
 from poedsl.runtime.options import Options
 from poedsl.runtime.path import FlowPath
+from poedsl.runtime.prefix import PrefixAnnealer, SequenceTarget
 from poedsl.runtime.prepare import prepare
 from poedsl.runtime.records import Outcome, StageRecord
 from poedsl.runtime.result import Result
@@ -36,8 +37,8 @@ class StageView:
 
     record: StageRecord
     total: int
-    particles: dict[str, Float[Tensor, L * shape]]
-    endpoints: dict[str, Float[Tensor, L * shape]]
+    particles: dict[str, Shaped[Tensor, L * shape]]
+    endpoints: dict[str, Shaped[Tensor, L * shape]]
     log_weights: Float[Tensor, " L"]
 
 
@@ -66,7 +67,11 @@ class Run:
         self.target.microbatch = microbatch
         self.target.squares = self.options.correct == "fkc"
         noise = Noise(self.seed, self.options.swarms, self.options.particles, place)
-        self.annealer = Annealer(self.target, self.path, self.options, noise)
+        self.annealer = (
+            PrefixAnnealer(self.target, self.path, self.options, noise)
+            if isinstance(self.target, SequenceTarget)
+            else Annealer(self.target, self.path, self.options, noise)
+        )
         self.records: list[StageRecord] = []
 
     def stages(self) -> Iterator[StageRecord]:
@@ -82,8 +87,8 @@ class Run:
 
     def view(self, record: StageRecord) -> StageView:
         p, space = self.annealer.particles, self.target.space
-        stage = self.annealer.stage
-        endpoint = p.x if p.at is None else self.target.endpoint(p.x, p.at, stage)
+        at, stage = self.annealer.at, self.annealer.stage
+        endpoint = p.x if at is None else self.target.endpoint(p.x, at, stage)
         return StageView(
             record,
             len(self.path.stages),
@@ -99,6 +104,8 @@ class Run:
         if a.outcome.ok:
             log_weights = log_weights - torch.logsumexp(log_weights, 0)
         evidence, error, reason = _evidence(a, self.target, self.path)
+        composition = a.observer.composition(len(p.x))
+        doubts = () if composition is None else composition.warnings
         return Result(
             plan=self.plan,
             seed=self.seed,
@@ -113,7 +120,8 @@ class Run:
             ancestors=torch.stack(a.genealogy),
             calls=dict(self.target.calls),
             outcome=a.outcome,
-            warnings=(*self.target.warnings, *a.warnings),
+            warnings=(*self.target.warnings, *a.warnings, *doubts),
+            composition=composition,
             log_product=self.target.log_product if self.target.has_density else None,
         )
 

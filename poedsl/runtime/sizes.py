@@ -24,7 +24,7 @@ def shapes(
     """
     out: dict[str, tuple[int, ...]] = {}
     for variable in plan.variables:
-        sizes = variable.type.sizes
+        sizes = () if variable.type.name == "Category" else variable.type.sizes
         for factor in sites:
             if factor.variables[0] == variable.name and factor.part is None:
                 for parameter, found in aligned(plan, factor, env):

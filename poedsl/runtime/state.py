@@ -9,7 +9,7 @@ from operator import attrgetter
 from typing import Any, TypeVar
 
 import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Float, Int, Shaped
 from torch import Tensor
 
 Rows = TypeVar("Rows", bound="Gathered")
@@ -45,11 +45,19 @@ class Gathered:
         values = _values(type(self))  # type: ignore[arg-type]
         made: list[Any] = []
         for own, *rest in zip(values(self), *map(values, others), strict=True):
-            if isinstance(own, Gathered):
-                made.append(own._each(act, *rest))
-            else:
-                made.append(None if own is None else act(own, *rest))
+            made.append(_acted(act, own, *rest))
         return type(self)(*made)
+
+
+def _acted(act: Callable[..., Tensor], own: Any, *rest: Any) -> Any:
+    """What ``act`` makes of a tensor, of every one in a tuple, or of a structure's."""
+    if own is None:
+        return None
+    if isinstance(own, Gathered):
+        return own._each(act, *rest)
+    if isinstance(own, tuple):
+        return tuple(_acted(act, *each) for each in zip(own, *rest, strict=True))
+    return act(own, *rest)
 
 
 @cache
@@ -71,6 +79,7 @@ class Evaluation(Gathered):
         fields: the b_k that a control drift is made of, where one is asked for.
         gains: what the log-weight rate gains by each, div b_k + b_k . S.
         untempered: of the tempering path, log of the product without its conditions.
+        each: every expert's own score, zero outside its part, where that is asked for.
     """
 
     score: Float[Tensor, "L D"]
@@ -82,6 +91,7 @@ class Evaluation(Gathered):
     untempered: Float[Tensor, " L"] | None = None
     fields: Float[Tensor, "L K D"] | None = None
     gains: Float[Tensor, "L K"] | None = None
+    each: Float[Tensor, "L E D"] | None = None
 
     @property
     def drift(self) -> Float[Tensor, "L D"]:
@@ -108,8 +118,9 @@ class Particles(Gathered):
     """The population.
 
     Attributes:
-        x: positions, in the coordinates of the path.
-        at: the experts there; None after a move whose end no expert can judge.
+        x: positions, in the coordinates of the path, or symbols.
+        at: the experts there, or what they make of a prefix; None after a move whose end no expert
+            can judge.
         log_weights: since the last resampling, with what was banked before it apart.
         carried: the reward last counted in the weight, of the differentiable rewards.
         reward: the last of the black-box rewards.
@@ -118,11 +129,11 @@ class Particles(Gathered):
         ancestors: the slot at the start of the run that each particle descends from.
     """
 
-    x: Float[Tensor, "L D"]
+    x: Shaped[Tensor, "L D"]
     log_weights: Float[Tensor, " L"]
     carried: Float[Tensor, " L"]
     reward: Float[Tensor, " L"]
     counted: Float[Tensor, " L"]
     peak: Float[Tensor, " L"]
     ancestors: Int[Tensor, " L"]
-    at: Evaluation | None = None
+    at: Gathered | None = None

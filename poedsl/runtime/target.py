@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float, Int, Shaped
 from torch import Tensor
 
 from poedsl.compiler.terms import Term
@@ -88,6 +88,7 @@ class Target:
         exponents: W, the sum of the anchors' exponents, for each component.
         microbatch: particles evaluated at once; None for all.
         squares: whether evaluations hold sum_i w_i |s_i|^2.
+        apart: whether they hold every expert's own score.
         warnings: what is odd about the factors, for these inputs.
         calls: evaluations of each factor so far, in particles.
     """
@@ -99,6 +100,7 @@ class Target:
     exponents: Float[Tensor, " #D"]
     microbatch: int | None = None
     squares: bool = True
+    apart: bool = False
     warnings: tuple[str, ...] = ()
     calls: dict[str, int] = field(default_factory=dict)
     _shares: dict[int, dict[str, Tensor]] = field(default_factory=dict)
@@ -186,6 +188,7 @@ class Target:
         above = {p.name for a in self.anchors if a.guide is not None for p in a.guide.parents}
         scores: dict[str, Tensor] = {}
         basis = None if signs is None else Basis(x, stage.alpha)
+        each: dict[str, Tensor] = {}
         for anchor in sorted(self.anchors, key=lambda a: a.guide is not None):
             part = None if isinstance(anchor.part, slice) and anchor.part == whole else anchor.part
             w = anchor.exponent
@@ -201,6 +204,8 @@ class Target:
                 basis.add(base_name(anchor.name), field, divergence + own.shape[-1])
             if anchor.name in above:
                 scores[anchor.name] = noised.score.detach()
+            if self.apart:
+                each[anchor.name] = _added(None, 1.0, noised.score, x, part)
             score = _added(score, w, noised.score, x, part)
             if self.squares:
                 products = _added(products, w, noised.score.square(), x, part)
@@ -216,7 +221,8 @@ class Target:
             endpoint = (
                 x / stage.alpha if told is None else (x + stage.sigma**2 * told) / stage.alpha
             )
-        evaluation = Evaluation(score, squares, log_density, endpoint)
+        rows = torch.stack([each[a.name] for a in self.anchors], 1) if each else None
+        evaluation = Evaluation(score, squares, log_density, endpoint, each=rows)
         if basis is None:
             return evaluation
         fields, gains = basis.at(score)
@@ -327,7 +333,7 @@ class Target:
         (gradient,) = torch.autograd.grad(logs.sum(), point)
         return logs.detach(), gradient
 
-    def judge(self, endpoint: Float[Tensor, "L D"], *, final: bool) -> Float[Tensor, " L"]:
+    def judge(self, endpoint: Shaped[Tensor, "L D"], *, final: bool) -> Float[Tensor, " L"]:
         """The black-box rewards at an endpoint; conditions among them only when it is final."""
         return self._tilted(endpoint, [t for t in self.judges if final or t.kind != "where"])
 
@@ -335,7 +341,7 @@ class Target:
         """The differentiable tilts at the end of the path."""
         return self._tilted(x, list(self.guides))
 
-    def _tilted(self, x: Float[Tensor, "L D"], tilts: list[Tilt]) -> Float[Tensor, " L"]:
+    def _tilted(self, x: Shaped[Tensor, "L D"], tilts: list[Tilt]) -> Float[Tensor, " L"]:
         total = torch.zeros(len(x), device=x.device)
         if not tilts:
             return total
@@ -350,12 +356,12 @@ class Target:
                 self._count(tilt.name, len(x))
         return torch.cat(chunks)
 
-    def log_values(self, x: Float[Tensor, "L D"]) -> dict[str, Float[Tensor, " L"]]:
+    def log_values(self, x: Shaped[Tensor, "L D"]) -> dict[str, Float[Tensor, " L"]]:
         """Each factor's own log value at the end of the path, where it has one."""
         chunks = [self._log_values(c) for c in torch.split(x, self.microbatch or len(x))]
         return {name: torch.cat([c[name] for c in chunks]) for name in chunks[0]}
 
-    def _log_values(self, x: Float[Tensor, "L D"]) -> dict[str, Float[Tensor, " L"]]:
+    def _log_values(self, x: Shaped[Tensor, "L D"]) -> dict[str, Float[Tensor, " L"]]:
         env = self.environment.with_values(self.space.values(x))
         out: dict[str, Tensor] = {}
         with torch.no_grad():
@@ -369,7 +375,7 @@ class Target:
                     out[tilt.name] = (tilt.log_value(env) / tilt.exponent).expand(len(x))
         return out
 
-    def log_product(self, x: Float[Tensor, "L D"]) -> Float[Tensor, " L"]:
+    def log_product(self, x: Shaped[Tensor, "L D"]) -> Float[Tensor, " L"]:
         """Log of the target at points in the variables' own units, where factors have a density."""
         values = self.log_values((x - self.space.loc) / self.space.scale)
         powers = self.factor_exponents

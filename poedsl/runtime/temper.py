@@ -16,7 +16,7 @@ from torch import Tensor
 
 from poedsl.runtime.evaluate import margins
 from poedsl.runtime.path import FlowPath, Stage
-from poedsl.runtime.state import Evaluation, Particles
+from poedsl.runtime.state import Evaluation
 from poedsl.runtime.target import Target, Tilt
 
 
@@ -70,7 +70,8 @@ class TemperedTarget(Target):
 
     def ahead(
         self,
-        particles: Particles,
+        x: Float[Tensor, "L D"],
+        at: Evaluation,
         log_weights: Float[Tensor, " L"],
         stage: Stage,
         share: float,
@@ -78,8 +79,7 @@ class TemperedTarget(Target):
         """The next stage: as far as the conditional effective sample size, of all swarms together,
         is a share of the population (Zhou, Johansen and Aston 2016).
         """
-        x, at = particles.x, particles.at
-        assert at is not None and at.untempered is not None
+        assert at.untempered is not None
         product, base, b = at.untempered, log_base(x), stage.beta
         before = b * (product + self.conditions(x, b)) + (1 - b) * base
 

@@ -188,6 +188,11 @@ def disturbed(text: str, chance: random.Random) -> str:
 sources = st.sampled_from(list(PROGRAMS.values())) | st.builds(print_program, trees.programs)
 
 
+def test_a_line_inside_brackets_may_look_like_a_loop() -> None:
+    text = "x ~ f(g(a\nfor a in b), c = d(e + f:\n1))\n"
+    assert print_program(program(text)) == "x ~ f(g(a for a in b), c = d(e + f: 1))\n"
+
+
 @given(sources, st.integers(0, 10**6))
 @settings(max_examples=300, deadline=None)
 def test_disturbed_programs(text: str, seed: int) -> None:

@@ -1,0 +1,142 @@
+"""The composition report: against closed forms, and where it warns."""
+
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+
+import pytest
+import torch
+
+import poedsl
+from poedsl.runtime import composition
+from poedsl.runtime.composition import DRIFT, Composition
+from poedsl.runtime.output import as_json
+from poedsl.runtime.report import html_report
+from tests.runtime.helpers import as_if_learned
+
+WEIGHED = "sample x by anneal(particles = 2000, correct = fkc(), kernel = none, steps = 50)\n"
+
+
+def gaussians(base: float, options: str = "") -> str:
+    """Soiffer et al., 5.1: the product has variance 1 / (1/10 + 1 - 1/base) on both axes."""
+    return (
+        "x : Real[2]\n"
+        "x ~ Normal([0, 0], [10^0.5, 1]) * Normal([0, 0], [1, 10^0.5])"
+        f" / Normal([0, 0], [{base}^0.5, {base}^0.5])\n{options}"
+    )
+
+
+def found(result: poedsl.Result) -> Composition:
+    assert result.composition is not None
+    return result.composition
+
+
+def learned(text: str) -> poedsl.Result:
+    return as_if_learned(poedsl.compile(text), 0).result()
+
+
+@pytest.mark.parametrize("base", [10.0, 20.0, 1.0, 1.1])
+def test_gaussians_have_what_their_precisions_say(base: float) -> None:
+    """The looks are those of N(0, 1 / P) with s_i = -p_i x, in the coordinates of the run."""
+    result = poedsl.compile(gaussians(base)).run(seed=0, particles=5000)
+    scale = (10 * base) ** (1 / 3)
+    looks = found(result).looks
+    assert len(looks) == composition.LOOKS
+    for look in looks:
+        a2, s2 = look.alpha**2, 1 - look.alpha**2
+        wide, narrow, under = (1 / (a2 * v / scale + s2) for v in (10.0, 1.0, base))
+        total = wide + narrow - under
+        rate = total**2 - (wide**2 + narrow**2 - under**2)
+        alike = (wide + narrow + under) ** 2 / (3 * (wide**2 + narrow**2 + under**2))
+        assert look.disagreement == pytest.approx(1 - alike, abs=2e-4)
+        assert look.spread == pytest.approx(2 * abs(rate) / total, rel=0.2, abs=1e-3)
+        assert look.noise[2] == pytest.approx(s2 * under**2 / total, rel=0.2)
+    assert (found(result).drift < DRIFT) == (base in (10.0, 1.0))
+
+
+def test_the_drift_is_the_rate_integrated() -> None:
+    """A spread of 1 / alpha from alpha = .1 to 1 is 9, and one of 2 is 2 log 10."""
+    alphas = [0.1 * 10 ** (k / 50) for k in range(51)]
+    for rate, total in ((lambda a: 1 / a, 9.0), (lambda a: 2.0, 2 * math.log(10))):
+        looks = tuple(composition.Look(1, a, rate(a), 0.0, ()) for a in alphas)
+        assert Composition((), looks, True).drift == pytest.approx(total, rel=1e-3)
+
+
+@pytest.mark.parametrize(("base", "outside"), [(10, 0), (20, 0), (1, 3)])
+def test_experts_without_a_density_are_warned_of_outside_their_range(
+    base: float, outside: int
+) -> None:
+    result = learned(gaussians(base, WEIGHED))
+    assert len(found(result).outside) == outside
+    assert len(result.warnings) == outside
+    assert all("more particles are expected to hurt" in w for w in result.warnings)
+    assert ("within the range" in " ".join(found(result).findings())) == (outside == 0)
+
+
+def test_exact_experts_are_no_cause_for_warnings() -> None:
+    result = poedsl.compile(gaussians(1, WEIGHED)).run(seed=0)
+    assert len(found(result).outside) == 3
+    assert found(result).trusted and not result.warnings
+    assert "does no harm" in result.report()
+
+
+def test_own_samples_are_within_the_range() -> None:
+    """E|E[eps | x]|^2 <= E|eps|^2, for modes far apart too."""
+    far = "mixture(Normal(-8, 0.3), Normal(0, 1), Normal(9, 0.1))"
+    result = learned(f"x ~ {far}^0.5 * {far}^0.5\n{WEIGHED}")
+    assert max(found(result).noise.values()) < 1.1
+    assert found(result).disagreement < 1e-3 and found(result).drift < 1e-3
+    assert not result.warnings
+
+
+def test_chance_is_allowed_for() -> None:
+    """A few particles of pure noise see more than one a component now and then."""
+    plan = poedsl.compile(gaussians(10, WEIGHED)).with_options(particles=2, steps=20)
+    assert not any(as_if_learned(plan, seed).result().warnings for seed in range(6))
+
+
+def test_looking_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    plan = poedsl.compile(gaussians(1.1)).with_options(particles=60, steps=12)
+    looked, chunked = plan.run(seed=0), plan.run(seed=0, microbatch=17)
+    monkeypatch.setattr(composition, "LOOKS", 0)
+    blind = plan.run(seed=0)
+    assert blind.composition is None
+    assert torch.equal(blind.particles["x"], looked.particles["x"])
+    assert torch.equal(blind.log_weights, looked.log_weights)
+    assert blind.calls == looked.calls and blind.nfe == looked.nfe
+    assert found(chunked).drift == pytest.approx(found(looked).drift, rel=1e-3)
+
+
+def test_an_expert_on_a_part_is_judged_by_its_part() -> None:
+    """Two experts of four components and of one; noise at its own samples is as on the line."""
+    text = "x : Real[4]\nx ~ Normal(0, 1)\nx[0:1] ~ Normal(0, 1)\n"
+    looks = found(poedsl.compile(text).run(seed=0, particles=5000)).looks
+    for look in looks:
+        sigma2 = 1 - look.alpha**2
+        assert look.noise[0] == pytest.approx(sigma2 * (3 + 0.5) / 4, rel=0.1)
+        assert look.noise[1] == pytest.approx(sigma2 / 2, rel=0.2)
+
+
+@pytest.mark.parametrize(
+    "text", ["x ~ Normal(0, 1)", "x ~ Normal(0, 1) * Laplace(0, 1) / Normal(0, 2)"]
+)
+def test_nothing_is_said_of_what_is_no_composition_on_the_path(text: str) -> None:
+    options = "" if "/" not in text else "\nsample x by anneal(path = temper())"
+    result = poedsl.compile(text + options).run(seed=0, particles=50)
+    assert result.composition is None and "Composition" not in result.report()
+    assert as_json(result)["composition"] is None
+
+
+def test_the_report_is_in_words_and_in_json(tmp_path: Path) -> None:
+    result = learned(gaussians(1, WEIGHED))
+    page = html_report(result, "", [])
+    for shown in (result.report(), page):
+        assert "Composition" in shown and "close to factorized" in shown
+        assert "outside the range of its own samples" in shown
+    told = json.loads(json.dumps(as_json(result)["composition"], allow_nan=False))
+    assert not told["trusted"]
+    assert [e["name"] for e in told["experts"]] == ["Normal", "Normal_2", "Normal_3"]
+    assert all(e["noise"] > e["limit"] for e in told["experts"])
+    assert len(told["looks"]) == composition.LOOKS
