@@ -5,7 +5,8 @@
 First table: products whose experts give scores alone (densities hidden; digits are learned),
 sampled by `fkc()` without a kernel and without resampling, so that the variance of the log-weights
 is all that the path owes. Exact values are closed forms, of mixtures by their parts. Second table:
-a product of two modes, by `mala(line = n)` on hidden densities, against its closed form.
+a product of two modes, by `mala(line = n)` on hidden densities, against its closed form. Third: the
+mean of Z-hat / Z over many runs of few particles.
 """
 
 from __future__ import annotations
@@ -123,6 +124,7 @@ class Row:
     """Means over seeds, errors as mean and standard error of the mean; the run's time beside.
 
     Attributes:
+        known: whether densities, and divergences of scores, are there to be seen.
         weight_variance: of the log-weights at the end.
         stage_variance: the mean over stages of its increase.
         ess: share of the population.
@@ -134,6 +136,7 @@ class Row:
     case: str
     kernel: str
     move: str
+    known: bool
     moves: int
     particles: int
     weight_variance: float
@@ -145,22 +148,26 @@ class Row:
     seconds: float
 
 
-def finished(plan: poedsl.Plan, seed: int) -> poedsl.Result:
-    """A run with all densities hidden."""
+def finished(plan: poedsl.Plan, seed: int, known: bool) -> poedsl.Result:
+    """A run, all densities hidden if they are not to be known."""
     job = Run(plan.bound().spec, seed, "cpu", None)
-    job.target.anchors = tuple(replace(a, expert=ScoreOnly(a.expert)) for a in job.target.anchors)
+    if not known:
+        anchors = (replace(a, expert=ScoreOnly(a.expert)) for a in job.target.anchors)
+        job.target.anchors = tuple(anchors)
     for _ in job.stages():
         pass
     return job.result()
 
 
-def measure(case: Case, kernel: str, move: str, moves: int, particles: int, seeds: int) -> Row:
+def measure(
+    case: Case, kernel: str, move: str, moves: int, particles: int, seeds: int, known: bool = False
+) -> Row:
     plan = poedsl.compile(case.program).with_options(
         particles=particles, steps=moves, move=move, kernel=kernel, correct="fkc()",
         resample="none" if kernel == "none" else "systematic()",
     )  # fmt: skip
     start = time.perf_counter()
-    results = [finished(plan, seed) for seed in range(seeds)]
+    results = [finished(plan, seed, known) for seed in range(seeds)]
     seconds = (time.perf_counter() - start) / seeds
     ends = torch.tensor([[s.weight_variance for s in r.stages] for r in results]).mean(0)
     ess = sum(r.ess for r in results) / seeds / particles
@@ -174,7 +181,7 @@ def measure(case: Case, kernel: str, move: str, moves: int, particles: int, seed
         mean = float((off / spread.sqrt()).abs().max())
         variance = float((torch.stack([v for _, v in found]).mean(0) / spread - 1).mean())
     return Row(
-        case.name, kernel, move, moves, particles, float(ends[-1]),
+        case.name, kernel, move, known, moves, particles, float(ends[-1]),
         float(ends.diff().mean()), ess, log_z, mean, variance, seconds,
     )  # fmt: skip
 
@@ -193,6 +200,38 @@ def controls(seeds: int, quick: bool) -> Iterator[Row]:
             for move in MOVES[:2] if learned else MOVES:
                 particles = 32 if learned else 1000
                 yield measure(case, "none", move, moves, particles, 3 if learned else seeds)
+
+
+def knowing(seeds: int) -> Iterator[Row]:
+    """What the noise of estimated divergences costs where it is highest."""
+    for known in (False, True):
+        yield measure(CASES[3], "none", "sde(control = true)", 50, 1000, seeds, known)
+
+
+@dataclass(frozen=True)
+class Ratio:
+    """Z-hat / Z: its mean over runs, the standard error of that, and its spread."""
+
+    move: str
+    particles: int
+    runs: int
+    mean: float
+    error: float
+    spread: float
+
+
+def small(runs: int) -> Iterator[Ratio]:
+    case = CASES[2]
+    truth, _, _ = case.exact()
+    for particles, move in product((8, 32), MOVES[:2]):
+        plan = poedsl.compile(case.program).with_options(
+            particles=particles, steps=50, move=move, kernel="none", correct="fkc()",
+            resample="none",
+        )  # fmt: skip
+        found = (finished(plan, seed, known=True).log_evidence for seed in range(runs))
+        ratio = torch.tensor([math.exp((z or math.nan) - truth) for z in found])
+        spread = float(ratio.std())
+        yield Ratio(move, particles, runs, float(ratio.mean()), spread / math.sqrt(runs), spread)
 
 
 def lines(seeds: int, quick: bool) -> Iterator[Row]:
@@ -237,8 +276,20 @@ def main() -> None:
     for row in lines(seeds, args.quick):
         print(shown(row, f"    {row.kernel}"), flush=True)
         rows.append(row)
+    print(f"\n{CASES[3].name}, divergences estimated and known")
+    for row in knowing(seeds):
+        print(shown(row, f"    {row.move}, {'known' if row.known else 'estimated'}"), flush=True)
+        rows.append(row)
+    print(f"\n{CASES[2].name}: mean of Z-hat / Z")
+    ratios = list(small(30 if args.quick else 300))
+    for r in ratios:
+        print(f"    {r.move:<22}{r.particles:>4} particles{r.mean:>9.4f} +- {r.error:.4f}")
     args.out.parent.mkdir(parents=True, exist_ok=True)
-    data = {"seeds": seeds, "rows": [asdict(row) for row in rows]}
+    data = {
+        "seeds": seeds,
+        "rows": [asdict(row) for row in rows],
+        "ratios": [asdict(ratio) for ratio in ratios],
+    }
     args.out.write_text(json.dumps(data, indent=1) + "\n", encoding="utf-8")
 
 
