@@ -135,7 +135,9 @@ class Annealer:
         if self.target.judges and self.weighs(stage):
             end = moved.x if new is None else self.target.endpoint(moved.x, new, stage)
             reward = self.target.judge(end, final=False).double()
-            gain, counted, peak = potentials.count(o.potential, reward, p.counted, p.peak)
+            gain, counted, peak = potentials.count(
+                o.potential, reward, p.counted, p.peak, o.weighing
+            )
             increment = increment + gain
             moved_on = replace(moved_on, reward=reward, counted=counted, peak=peak)
         self.particles = replace(moved_on, log_weights=p.log_weights + increment)

@@ -45,6 +45,11 @@ class Options:
     scheme: str
     resample: Rule | None
 
+    @property
+    def weighing(self) -> int:
+        """At how many stages black-box rewards weigh."""
+        return len(self.resample.stages) if self.resample and self.resample.stages else self.steps
+
     @classmethod
     def of(cls, plan: PlanSpec) -> Options:
         move, kernel = _form(plan.option("move")), _form(plan.option("kernel"))

@@ -26,23 +26,27 @@ def count(
     reward: Float[Tensor, " L"],
     counted: Float[Tensor, " L"],
     peak: Float[Tensor, " L"],
+    stages: int,
 ) -> Counted:
     """One stage's potential.
 
     Args:
         potential: ``difference``: by the increase; ``maximum``: by the highest so far; ``sum``: by
-            all so far; ``full``: by the whole reward at every stage (Zhang et al., Algorithm 1),
-            which counts it many times.
+            all so far, both in shares that make up about one reward over all stages; ``full``: by
+            the whole reward at every stage (Zhang et al., Algorithm 1), which counts it many times.
         counted: log of the potentials so far.
         peak: the highest reward so far, or the sum of all.
+        stages: at how many rewards weigh.
     """
     match potential:
         case "maximum":
             highest = torch.maximum(peak, reward)
-            return Counted(highest, counted + highest, highest)
+            gain = highest / stages
+            return Counted(gain, counted + gain, highest)
         case "sum":
             total = peak + reward
-            return Counted(total, counted + total, total)
+            gain = 2 * total / (stages * (stages + 1))
+            return Counted(gain, counted + gain, total)
         case "full":
             return Counted(reward, reward, peak)
         case _:

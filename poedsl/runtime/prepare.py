@@ -15,7 +15,7 @@ from poedsl.experts.densities import Gaussians
 from poedsl.experts.signatures import Signature
 from poedsl.runtime.coverage import Seat, covered, exponents, normalised
 from poedsl.runtime.densities import Densities
-from poedsl.runtime.evaluate import Environment, evaluate
+from poedsl.runtime.evaluate import Environment, evaluate, tensor
 from poedsl.runtime.given import Guide, guides
 from poedsl.runtime.models import Models, runnable
 from poedsl.runtime.options import Options
@@ -139,13 +139,13 @@ class _Builder:
         """A generative factor on its components."""
         part = locate(factor, self.space, self.environment)
         fits(self.plan, factor, part.shape, self.environment)
-        value = self.values.known(factor.exponent, "the exponent", factor)
-        value = torch.as_tensor(value, dtype=torch.float32, device=self.device)
+        known = self.values.known(factor.exponent, "the exponent", factor)
+        value = tensor(known, self.device).float()
         if not bool(torch.isfinite(value).all()):
             raise refused("P0307", "the exponent is not finite", factor=factor)
         if not factor.mask:
             return Seat(factor, part, float(value))
-        own = value[0] if value.dim() else value
+        own = value[0]
         if own.dim() == 3 and len(part.shape) == 4:
             own = own[:, None]
         try:

@@ -14,6 +14,14 @@ PROGRAM = "input m : Mask\nx : Image[1, 2, 3]\nx ~ Normal(0, 1)^(1 - m) * Normal
 MASK = [[0.0, 0.25, 0.5], [0.75, 1.0, 0.5]]
 
 
+def test_a_constant_vector_as_exponent() -> None:
+    text = "x : Real[2]\nx ~ Normal(0, 1)^[0.8, 0.2] * Normal(3, 1)^[0.2, 0.8]"
+    result = poedsl.compile(text).run(seed=0, particles=4000)
+    mean = (result.log_weights.exp()[:, None] * result.particles["x"]).sum(0)
+    assert torch.allclose(mean, torch.tensor([0.6, 2.4], dtype=mean.dtype), atol=0.1)
+    assert not result.warnings
+
+
 def test_each_component_has_its_own_exponents() -> None:
     """At the end the kernel has been at the product of every component by itself."""
     plan = poedsl.compile(PROGRAM).bind(m=MASK)
