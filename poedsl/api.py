@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
@@ -185,6 +186,8 @@ def load(json_text: str) -> Plan:
     """
     try:
         return Plan(plans.from_json(json_text))
+    except json.JSONDecodeError as error:
+        raise PoeError((Diagnostic("P0606", f"this is not JSON: {error}"),)) from error
     except ValueError as error:
         raise PoeError((Diagnostic("P0606", str(error)),)) from error
 

@@ -37,6 +37,7 @@ class Annealer:
         genealogy: the ancestors after every stage.
         stage: where the particles are.
         observer: gathers the composition report.
+        good: particles, what was banked beside them, and their stage, when all was last well.
     """
 
     target: Target
@@ -51,6 +52,7 @@ class Annealer:
     sizes: Float[Tensor, "S 1"] = field(init=False)
     founders: int = field(init=False)
     stage: Stage = field(init=False)
+    good: tuple[Particles, Float[Tensor, " S"], Stage] = field(init=False)
     genealogy: list[Int[Tensor, " L"]] = field(default_factory=list)
     outcome: Outcome = Outcome.COMPLETED
     warnings: list[str] = field(default_factory=list)
@@ -73,7 +75,10 @@ class Annealer:
             sizes = self.effective_sizes()
             ess = self.ess(sizes)
             resampled = self.resample(stage, sizes)
+            self.good = self.particles, self.banked, stage
             acceptance = self.kernel(stage)
+            if stage.t == 1 and not self.bury(stage):
+                return
             if stage.t == 1 and self.target.judges:
                 self.settle()
                 if not self.bury(stage):
@@ -116,6 +121,7 @@ class Annealer:
         self.sizes = torch.full((swarms, 1), self.options.kernel_size, device=slots.device)
         self.founders = len(slots)
         self.genealogy.append(slots)
+        self.good = self.particles, self.banked, self.stage
 
     def move(self, stage: Stage, step: Interval) -> None:
         """X <- move(x); log w += correction; log w += potential."""
@@ -365,7 +371,8 @@ class Annealer:
         """Give particles that are not finite weight zero, with a warning that names the factor.
 
         Returns:
-            Whether any particle has weight left; where none has, the outcome says why.
+            Whether any particle has weight left; where none has, the outcome says why, and the
+            population is that of the last stage where all was well.
         """
         p = self.particles
         if math.isfinite(float(p.x.sum() + p.log_weights.sum())):
@@ -389,6 +396,11 @@ class Annealer:
         alive = bool(torch.isfinite(self.particles.log_weights).any())
         if not alive:
             self.outcome = Outcome.NOT_FINITE if bool(lost.all()) else Outcome.NO_WEIGHT
+            self.particles, self.banked, self.stage = self.good
+            self.warnings.append(
+                f"no particle outlived stage {stage.t}; "
+                f"kept are those that the kernel of stage {self.stage.t} was given"
+            )
         return alive
 
     def blame(self, lost: Bool[Tensor, " L"], stage: Stage) -> None:

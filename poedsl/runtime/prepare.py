@@ -224,8 +224,20 @@ class _Builder:
             expert = own.to(self.device).within(self.space.loc[index], self.space.scale[index])
         else:
             assert isinstance(factor.term, Apply)
+            self.over(factor, factor.term, seat.part.shape)
             expert = self.models.model(factor.term, self.environment, factor, seat.part.shape)
         return Anchor(factor.name, factor.place, expert, seat.exponent, index, guide)
+
+    def over(self, factor: FactorSpec, call: Apply, shape: tuple[int, ...]) -> None:
+        """Whether a part, whose sizes only the inputs say, is what a model is over."""
+        domain = self.plan.signature(call.function).domain
+        sizes = () if domain is None else domain.sizes
+        if len(sizes) == len(shape) and any(
+            s not in (None, n) for s, n in zip(sizes, shape, strict=True)
+        ):
+            own = " x ".join(map(str, shape))
+            message = f"`{call.function}` is over {domain}, and what it sees here is {own}"
+            raise refused("P0304", message, factor=factor)
 
     def tilt(self, factor: FactorSpec) -> Tilt:
         if factor.mask:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import html
+import statistics
 from collections.abc import Iterator
 
+from poedsl.runtime.errors import FAMILIES
 from poedsl.runtime.options import Options
-from poedsl.runtime.records import StageRecord
 from poedsl.runtime.result import Result, keeps_best
 
 _COLUMNS = ("stage", "beta", "ESS", "ancestors", "acceptance", "log Z +", "seconds", "")
@@ -17,7 +18,7 @@ def summary(result: Result) -> list[tuple[str, str]]:
     options = Options.of(result.plan)
     lines = [
         ("outcome", result.outcome.value),
-        ("particles", f"{len(result.log_weights)}, effective {result.ess:.0f}"),
+        ("particles", f"{len(result.log_weights)}, effective {result.ess:.0f}{_kin(result)}"),
         ("log evidence", _evidence(result)),
         ("evaluations", f"{result.nfe} of all experts, over all particles"),
         ("time", f"{sum(s.seconds for s in result.stages):.2f} s"),
@@ -32,6 +33,12 @@ def summary(result: Result) -> list[tuple[str, str]]:
     return lines
 
 
+def _kin(result: Result) -> str:
+    """How many of the start have descendants, where not all do: the weights tell nothing of it."""
+    founders = result.stages[-1].unique_ancestors if result.stages else 0
+    return f", descended from {founders}" if 0 < founders < len(result.log_weights) else ""
+
+
 def _evidence(result: Result) -> str:
     if result.log_evidence is None:
         return f"none: {result.evidence_reason}"
@@ -41,18 +48,34 @@ def _evidence(result: Result) -> str:
     return value + error + about
 
 
-def bottleneck(stage: StageRecord, particles: int) -> str:
-    """Where a stage was narrow, and the remedy."""
-    if stage.ess < 0.1 * particles:
-        return "narrow: more steps, or more particles"
-    if stage.acceptance is not None and stage.acceptance < 0.15:
-        return "kernel stuck: a smaller size"
-    return "resampled" if stage.resampled else ""
+def bottlenecks(result: Result) -> Iterator[str]:
+    """Where each stage was narrow, and the option that would help.
+
+    Marked are an effective size below a tenth of the population, a kernel that accepts less than
+    15 %, the stage where too few founders are left to tell anything from (`FAMILIES`), and an
+    evidence that grows by more than two units and ten times what it does in the run's median stage.
+    """
+    count = len(result.log_weights)
+    few = min(FAMILIES, count // 4)
+    usual = statistics.median(abs(s.log_evidence_increment) for s in result.stages)
+    founders = count
+    for s in result.stages:
+        marks = ["resampled"] if s.resampled else []
+        if s.ess < 0.1 * count:
+            marks.append("narrow: more `steps` or `particles`")
+        if s.acceptance is not None and s.acceptance < 0.15:
+            marks.append("kernel stuck: a smaller `size`")
+        if s.unique_ancestors < few <= founders:
+            marks.append("few founders: more `particles`, or `resample` at a lower `ess`")
+        if abs(s.log_evidence_increment) > max(2.0, 10 * usual):
+            marks.append("evidence jumps: more `steps`, or `path = temper(ess = 0.9)`")
+        founders = s.unique_ancestors
+        yield "; ".join(marks)
 
 
 def rows(result: Result) -> Iterator[tuple[str, ...]]:
     """The table of stages, a row a stage."""
-    for s in result.stages:
+    for s, marks in zip(result.stages, bottlenecks(result), strict=True):
         yield (
             str(s.t),
             f"{s.beta:.3f}",
@@ -61,7 +84,7 @@ def rows(result: Result) -> Iterator[tuple[str, ...]]:
             "" if s.acceptance is None else f"{s.acceptance:.2f}",
             f"{s.log_evidence_increment:+.3f}",
             f"{s.seconds:.3f}",
-            bottleneck(s, len(result.log_weights)),
+            marks,
         )
 
 

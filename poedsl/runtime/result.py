@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import torch
 from jaxtyping import Float, Int, Shaped
 from torch import Tensor
@@ -90,12 +91,16 @@ class Result:
         Raises:
             PoeError: the run failed, so that there is nothing to draw from.
         """
+        index = self._drawn(n, seed)
+        return {name: x[index.to(x.device)] for name, x in self.particles.items()}
+
+    def _drawn(self, n: int, seed: int) -> Int[Tensor, " n"]:
+        """The slots of unweighted draws, in random order."""
         if not self.outcome.ok:
             raise PoeError((Diagnostic("P0705", f"there are no draws: {self.outcome.value}"),))
         uniform = Noise(seed, 1, 1, torch.device("cpu")).shared(0, "sample")
         index = systematic(self.log_weights.cpu()[None], uniform, n)[0]
-        index = index[torch.randperm(n, generator=torch.Generator().manual_seed(seed))]
-        return {name: x[index.to(x.device)] for name, x in self.particles.items()}
+        return index[torch.randperm(n, generator=torch.Generator().manual_seed(seed))]
 
     @property
     def scores(self) -> Float[Tensor, " L"]:
@@ -134,20 +139,25 @@ class Result:
         return text_report(self)
 
     def to_arviz(self) -> arviz.InferenceData:
-        """ArviZ data: unweighted draws as the posterior, weights and log values beside.
+        """ArviZ data: as many unweighted draws as particles, in one chain, as the posterior.
+
+        ``sample_stats`` says of each draw which ``particle`` it copies, that particle's
+        ``log_weight``, its ``founder`` at the start and its log value under each factor. ``stages``
+        holds the records of the stages, and ``ancestors``, the founder of each particle at each.
 
         Raises:
             ImportError: ArviZ is not installed (``pip install 'poedsl[report]'``).
         """
         import arviz
 
-        swarms = _swarms(self.plan)
-        draws = {
-            name: x.cpu().numpy().reshape(swarms, -1, *x.shape[1:])
-            for name, x in self.sample(len(self.log_weights)).items()
+        index = self._drawn(len(self.log_weights), 0)
+        ancestors = self.ancestors.cpu()
+        own = {"particle": index, "founder": ancestors[-1][index]}
+        logs = {
+            "log_weight": self.log_weights,
+            **{f"log_{n}": v for n, v in self.log_values.items()},
         }
-        weights = self.log_weights.cpu().numpy().reshape(swarms, -1)
-        values = {n: v.cpu().numpy().reshape(swarms, -1) for n, v in self.log_values.items()}
+        own |= {name: v.cpu()[index] for name, v in logs.items()}
         attributes: dict[str, Any] = {
             "program": self.plan.program,
             "plan_hash": self.plan.hash,
@@ -155,17 +165,20 @@ class Result:
         }
         if self.log_evidence is not None:
             attributes["log_evidence"] = self.log_evidence
-        return arviz.from_dict(
-            posterior=draws,
-            sample_stats={"log_weight": weights, **{f"log_{n}": v for n, v in values.items()}},
+        if self.log_evidence_se is not None:
+            attributes["log_evidence_se"] = self.log_evidence_se
+        data = arviz.from_dict(
+            posterior={n: x.cpu()[index].numpy()[None] for n, x in self.particles.items()},
+            sample_stats={name: v.numpy()[None] for name, v in own.items()},
             attrs=attributes,
         )
-
-
-def _swarms(plan: PlanSpec) -> int:
-    from poedsl.runtime.options import Options
-
-    return Options.of(plan).swarms
+        records = {f.name: [getattr(s, f.name) for s in self.stages] for f in fields(StageRecord)}
+        known = {n: np.array(v, float) for n, v in records.items() if any(x is not None for x in v)}
+        dims = {name: ["stage"] for name in known} | {"ancestors": ["stage", "particle"]}
+        dims["rewards"] = ["stage", "quantile"]
+        stages = {**known, "ancestors": ancestors.numpy()}
+        data.add_groups(stages=arviz.dict_to_dataset(stages, dims=dims, default_dims=[]))
+        return data
 
 
 def keeps_best(plan: PlanSpec) -> bool:

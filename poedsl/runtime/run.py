@@ -105,7 +105,7 @@ class Run:
         """What the finished run found."""
         a, p = self.annealer, self.annealer.particles
         log_weights = a.total_log_weights()
-        if a.outcome.ok:
+        if bool(torch.isfinite(log_weights).any()):
             log_weights = log_weights - torch.logsumexp(log_weights, 0)
         evidence, error, reason = _evidence(a, self.target, self.path)
         composition = a.observer.composition(len(p.x))

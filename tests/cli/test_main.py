@@ -148,9 +148,13 @@ def test_unreadable_files_exit_with_2(poe: Poe) -> None:
     assert poe("check", str(path)).code == 2
 
 
-def test_failed_runs_exit_with_3(poe: Poe) -> None:
-    done = poe("run", "-", *QUICK, stdin="x ~ Normal(0, 1) * where(x > 1 and x < 0)")
+def test_failed_runs_exit_with_3_and_leave_what_they_had(poe: Poe, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    text = "x ~ Normal(0, 1) * where(x > 1 and x < 0)"
+    done = poe("run", "-", *QUICK, "--out", str(out), stdin=text)
     assert done.code == 3
+    assert json.loads((out / "result.json").read_text())["outcome"] == "no_weight"
+    assert (out / "particles.safetensors").exists()
 
 
 def test_version(poe: Poe) -> None:

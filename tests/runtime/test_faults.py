@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import torch
+from safetensors.torch import load_file
 from torch import Tensor
 
 import poedsl
 from poedsl.experts.protocol import Generative, Noised
+from poedsl.runtime.output import OutputFolder
 from poedsl.runtime.records import Outcome
 from poedsl.runtime.run import Run
 
@@ -44,6 +48,27 @@ def broken(limit: float) -> Run:
     return job
 
 
+@dataclass
+class Failing(Broken):
+    """Not a number anywhere from some signal on."""
+
+    def noised(self, x: Tensor, alpha: float, sigma: float) -> Noised:
+        noised = self.expert.noised(x, alpha, sigma)
+        return noised if alpha < self.limit else Noised(*(v * float("nan") for v in noised))
+
+
+def failing_at(stage: int) -> Run:
+    """A finished run whose second expert fails from a stage on."""
+    plan = poedsl.compile("x ~ Normal(0, 1) * Normal(0, 2)").with_options(particles=200, steps=10)
+    job = Run(plan.bound().spec, 0, "cpu", None)
+    first, second = job.target.anchors
+    at = next(s.alpha for s in job.path.stages if s.t == stage)
+    job.target.anchors = (first, replace(second, expert=Failing(second.expert, at)))
+    for _ in job.stages():
+        pass
+    return job
+
+
 def test_some_particles_lost_are_a_warning_that_names_the_factor() -> None:
     result = broken(1.5).result()
     assert result.outcome is Outcome.COMPLETED
@@ -53,7 +78,40 @@ def test_some_particles_lost_are_a_warning_that_names_the_factor() -> None:
     torch.testing.assert_close(result.log_weights.exp().sum(), torch.tensor(1.0).double())
 
 
-def test_all_particles_lost_end_the_run() -> None:
-    result = broken(-1e9).result()
+def test_all_particles_lost_end_the_run_with_the_last_good_ones() -> None:
+    job = failing_at(4)
+    result = job.result()
     assert result.outcome is Outcome.NOT_FINITE
     assert result.log_evidence is None
+    assert [s.t for s in result.stages] == list(range(11, 4, -1))
+    assert len(result.ancestors) == len(result.stages)
+    assert any("outlived stage 4; kept are those" in w and "stage 5" in w for w in result.warnings)
+    # As the healthy run had them at stage 5, before its kernel.
+    healthy = Run(job.plan, 0)
+    for record in healthy.stages():
+        if record.t == 5:
+            break
+    kept, _, _ = healthy.annealer.good
+    x = healthy.target.space.values(kept.x)["x"]
+    torch.testing.assert_close(result.particles["x"], x)
+    torch.testing.assert_close(result.log_weights.exp().sum(), torch.tensor(1.0).double())
+
+
+def test_a_failed_run_leaves_its_folder(tmp_path: Path) -> None:
+    result = failing_at(4).result()
+    folder = OutputFolder(tmp_path, "{}")
+    folder.finish(result)
+    told = json.loads((tmp_path / "result.json").read_text())
+    assert told["outcome"] == "not_finite" and told["best"] is None
+    assert "more steps" in told["outcome_text"]
+    kept = load_file(tmp_path / "particles.safetensors")
+    assert torch.equal(kept["x"], result.particles["x"])
+    assert torch.isfinite(kept["x"]).all() and kept["x"].std() > 0
+    assert (tmp_path / "report.html").exists()
+
+
+def test_conditions_that_nothing_meets_leave_what_was_there_before() -> None:
+    result = poedsl.compile("x ~ Normal(0, 1) * where(x > 5 or x < -9)").run(seed=0, particles=100)
+    assert result.outcome is Outcome.NO_WEIGHT
+    assert float(result.particles["x"].std()) > 0.5
+    assert result.ess > 50

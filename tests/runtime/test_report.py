@@ -1,0 +1,65 @@
+"""The table of stages marks what was narrow, with the option that helps."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import poedsl
+from poedsl.runtime.report import bottlenecks, text_report
+
+
+@pytest.fixture(scope="module")
+def result() -> poedsl.Result:
+    return poedsl.compile("x ~ Normal(0, 1) * Normal(1, 1)").run(seed=0, particles=200, steps=10)
+
+
+def test_a_good_run_has_no_marks(result: poedsl.Result) -> None:
+    assert not any(bottlenecks(result))
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ({"ess": 19.0}, "narrow: more `steps` or `particles`"),
+        ({"acceptance": 0.1}, "kernel stuck: a smaller `size`"),
+        ({"unique_ancestors": 9}, "few founders: more `particles`"),
+        ({"log_evidence_increment": -5.0}, "evidence jumps: more `steps`"),
+        ({"resampled": True}, "resampled"),
+    ],
+)
+def test_each_bottleneck_names_its_remedy(
+    result: poedsl.Result, change: dict[str, Any], told: str
+) -> None:
+    stages = list(result.stages)
+    stages[4] = replace(stages[4], **change)
+    changed = replace(result, stages=tuple(stages))
+    marks = list(bottlenecks(changed))
+    assert marks[4].startswith(told) and sum(map(bool, marks)) == 1
+    assert told in text_report(changed)
+
+
+def test_few_founders_are_told_once(result: poedsl.Result) -> None:
+    stages = [replace(s, unique_ancestors=3) if s.t < 6 else s for s in result.stages]
+    marks = list(bottlenecks(replace(result, stages=tuple(stages))))
+    assert [s.t for s, m in zip(stages, marks, strict=True) if m] == [5]
+
+
+def test_arviz_has_the_draws_the_stages_and_the_genealogy(tmp_path: Path) -> None:
+    text = "x : Real[2]\nx ~ Normal(0, 1) * StudentT(5, 1, 0.5) * exp(-abs(x[0]))"
+    result = poedsl.compile(text).run(seed=0, particles=200, steps=10, swarms=4)
+    data = result.to_arviz()
+    draws, stats, stages = data["posterior"], data["sample_stats"], data["stages"]
+    copied = stats["particle"].values[0]
+    assert np.array_equal(draws["x"].values[0], result.particles["x"].numpy()[copied])
+    assert np.array_equal(stats["log_weight"].values[0], result.log_weights.numpy()[copied])
+    assert np.array_equal(stats["founder"].values[0], result.ancestors.numpy()[-1][copied])
+    assert np.array_equal(stages["ancestors"].values, result.ancestors.numpy())
+    assert stages["t"].values.tolist() == list(range(11, 0, -1))
+    assert np.isnan(stages["acceptance"].values[0]) and stages["acceptance"].values[1] > 0
+    assert stages["rewards"].shape == (11, 3)
+    data.to_netcdf(str(tmp_path / "posterior.nc"), engine="h5netcdf")
