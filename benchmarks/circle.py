@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from figures import add_out, write
 
 import poedsl
 
@@ -38,6 +39,7 @@ def moments(x: np.ndarray, weights: np.ndarray) -> np.ndarray:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--seeds", type=int, default=10)
+    add_out(parser, "circle")
     args = parser.parse_args()
     torch.set_num_threads(1)
     draws, log_z = exact_draws(np.random.default_rng(0), 8_000_000)
@@ -55,12 +57,22 @@ def main() -> None:
     error = means.std(0, ddof=1) / np.sqrt(len(means))
     print(f"particles outside the disc: {outside} of {2000 * args.seeds}")
     print(f"{'':<12}{'ours':>10}{'exact':>10}{'errors':>9}")
+    rows = []
     for name, m, t, e in zip(
         ["mean 0", "mean 1", "var 0", "var 1", "cov"], means.mean(0), truth, error, strict=True
     ):
+        rows.append({"moment": name, "ours": m, "exact": t, "error": e})
         print(f"{name:<12}{m:>10.4f}{t:>10.4f}{(m - t) / e:>9.2f}")
     worst = max(abs(e - log_z) for e in evidence)
     print(f"{'log Z':<12}{np.mean(evidence):>10.4f}{log_z:>10.4f}   worst error {worst:.4f}")
+    write(
+        args,
+        outside=outside,
+        moments=rows,
+        log_evidence=np.mean(evidence),
+        exact_log_evidence=log_z,
+        log_z_error=worst,
+    )
 
 
 if __name__ == "__main__":

@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 import ot
 import torch
+from figures import add_out, write
 
 import poedsl
 
@@ -49,6 +50,7 @@ def w1(a: np.ndarray, b: np.ndarray) -> float:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--seeds", type=int, default=10)
+    add_out(parser, "crossing")
     args = parser.parse_args()
     torch.set_num_threads(1)
     plan = poedsl.compile(PROGRAM)
@@ -73,6 +75,17 @@ def main() -> None:
         f"exact {exact_log_evidence():.4f}, worst error {worst:.4f}"
     )
     print(f"seconds a run          {np.mean(seconds):.2f}")
+    write(
+        args,
+        nfe=nfe,
+        w1=np.mean(ours),
+        floor=np.mean(floor),
+        ratio=np.mean(ours) / np.mean(floor),
+        log_evidence=np.mean(evidence),
+        exact_log_evidence=exact_log_evidence(),
+        log_z_error=worst,
+        seconds=np.mean(seconds),
+    )
 
 
 if __name__ == "__main__":

@@ -22,10 +22,8 @@ def add_out(parser: argparse.ArgumentParser, name: str) -> None:
 
 def write(args: argparse.Namespace, **figures: Any) -> None:
     """Write figures, with the arguments they were got by and the versions behind them."""
-    given = {k: str(v) if isinstance(v, Path) else v for k, v in vars(args).items()}
-    given.pop("out")
     found = {
-        "arguments": {k: v for k, v in given.items() if v is not None},
+        "arguments": {k: v for k, v in vars(args).items() if isinstance(v, int | float | str)},
         "versions": {"python": platform.python_version(), "torch": torch.__version__},
         **figures,
     }

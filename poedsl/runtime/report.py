@@ -67,7 +67,7 @@ def bottlenecks(result: Result) -> Iterator[str]:
             marks.append("kernel stuck: a smaller `size`")
         if s.unique_ancestors < few <= founders:
             marks.append("few founders: more `particles`, or `resample` at a lower `ess`")
-        if abs(s.log_evidence_increment) > max(2.0, 10 * usual):
+        if s is not result.stages[0] and abs(s.log_evidence_increment) > max(2.0, 10 * usual):
             marks.append("evidence jumps: more `steps`, or `path = temper(ess = 0.9)`")
         founders = s.unique_ancestors
         yield "; ".join(marks)
