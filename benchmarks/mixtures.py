@@ -284,6 +284,21 @@ def mean(rows: list[Any], key: str) -> float:
     return float(np.mean([row[key] for row in rows]))
 
 
+def one_population(seeds: int) -> dict[str, Any]:
+    """Errors of single populations over their floors, with the ratio's standard error."""
+    print(f"\n{'one population':<20}{'SW2':>8}{'floor':>8}{'ratio':>7}{'+-':>6}")
+    whole = {}
+    for setting in SETTINGS:
+        each = [planned(setting, seed) for seed in range(seeds)]
+        ours, floor = mean(each, "sw2"), mean(each, "floor")
+        ratio = ours / floor
+        left = [row["sw2"] - ratio * row["floor"] for row in each]
+        error = float(np.std(left) / floor / len(left) ** 0.5)
+        whole[setting.name] = {"sw2": ours, "floor": floor, "ratio": ratio, "error": error}
+        print(f"{setting.name:<20}{ours:>8.4f}{floor:>8.4f}{ratio:>7.2f}{error:>6.2f}", flush=True)
+    return {"seeds": seeds, "settings": whole}
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--seeds", type=int, default=2)
@@ -303,7 +318,7 @@ def main() -> None:
     print(
         f"{'setting':<20}{'N':>6}  {'floor':>6}" + "".join(f"{f'K={k}':>8}" for k in sizes), end=""
     )
-    print(f"{'drift':>8}{'apart':>6}{'noise':>8}   warned  ours / paper")
+    print(f"{'drift':>9}{'apart':>6}{'noise':>8}   warned  ours / paper")
     for setting in SETTINGS:
         for samples in (None, *SIZES):
             own = runs[setting.name, samples]
@@ -330,16 +345,10 @@ def main() -> None:
             print(
                 f"{setting.name:<20}{samples or 'exact':>6}  {floor:>6.3f}"
                 + "".join(f"{e:>8.3f}" for e in errors)
-                + f"{row['drift']:>8.3g}{row['disagreement']:>6.2f}{row['noise']:>8.3g}"
+                + f"{row['drift']:>9.2g}{row['disagreement']:>6.2f}{row['noise']:>8.3g}"
                 f"  {verdict:>7}  {row['trend']} / {row['paper']}"
             )
-    print(f"\n{'one population':<20}{'SW2':>8}{'floor':>8}{'ratio':>7}")
-    whole = {}
-    for setting in SETTINGS:
-        each = [planned(setting, seed) for seed in range(3 if args.quick else 10)]
-        ours, floor = mean(each, "sw2"), mean(each, "floor")
-        whole[setting.name] = {"sw2": ours, "floor": floor, "ratio": ours / floor}
-        print(f"{setting.name:<20}{ours:>8.4f}{floor:>8.4f}{ours / floor:>7.2f}")
+    whole = one_population(3 if args.quick else 40)
     seconds = time.perf_counter() - start
     print(f"\n{seconds:.0f} s")
     args.out.parent.mkdir(parents=True, exist_ok=True)
