@@ -7,7 +7,6 @@ what is known are unrolled; loops over inputs stay.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 
 from poedsl.compiler.check_options import OptionChecker
@@ -435,34 +434,26 @@ class _Checker(Products):
             self.incomplete |= set(targets(statement.body))
             return
         before = len(self.diagnostics)
-        with self.scope(name, *(s.name.name for s in statement.body if isinstance(s, tree.Let))):
-            if isinstance(known, Typed):
-                self.environment[name] = Typed(Ref(name), Type("Part"))
-                self.block(statement, (*loops, (name, known.term)))
+        if isinstance(known, Typed):
+            part = Typed(Ref(name), Type("Part"))
+            self.block(statement, part, (*loops, (name, known.term)))
+            return
+        for element in known:
+            self.block(statement, element, loops)
+            if len(self.diagnostics) > before:
+                self.incomplete |= set(targets(statement.body))
                 return
-            for element in known:
-                self.environment[name] = element
-                self.block(statement, loops)
-                if len(self.diagnostics) > before:
-                    self.incomplete |= set(targets(statement.body))
-                    return
 
-    def block(self, statement: tree.For, loops: Loops) -> None:
-        for inner in statement.body:
-            if isinstance(inner, tree.Let):
-                typed = self.light(self.value(inner.value), inner)
-                self.environment[inner.name.name] = typed
-            else:
-                self.statement(inner, loops)
-
-    @contextmanager
-    def scope(self, *bound: str) -> Iterator[None]:
-        """Names that stand for something else inside a block."""
-        hidden = {n: self.environment.pop(n) for n in bound if n in self.environment}
-        yield
-        for name in bound:
-            self.environment.pop(name, None)
-        self.environment.update(hidden)
+    def block(self, statement: tree.For, element: Typed, loops: Loops) -> None:
+        """One time through a block: a constant stands for its value from its line to the end."""
+        with self.scope(*bound(statement)):
+            self.environment[statement.target.name] = element
+            for inner in statement.body:
+                if isinstance(inner, tree.Let):
+                    typed = self.light(self.value(inner.value), inner)
+                    self.environment[inner.name.name] = typed
+                else:
+                    self.statement(inner, loops)
 
     def elements(self, statement: tree.For) -> list[Typed] | Typed | None:
         """What a loop runs over, one by one; a layout as a whole; None where it cannot."""
@@ -517,6 +508,12 @@ def filmed(expr: tree.TypeExpr) -> bool:
 
 def latent(space: str) -> str:
     return f"the latent space of {space}" if space else "pixels"
+
+
+def bound(statement: tree.For) -> list[str]:
+    """The names that a block gives values."""
+    constants = (s.name.name for s in statement.body if isinstance(s, tree.Let))
+    return [statement.target.name, *constants]
 
 
 def factors_in(statements: tuple[tree.Statement, ...]) -> Iterator[tree.Factor]:

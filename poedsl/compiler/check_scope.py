@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -37,6 +38,17 @@ class Scope:
     def error(self, code: str, message: str, span: Span, **more: Any) -> Typed:
         self.diagnostics.append(Diagnostic(code, message, span, **more))
         return POISONED
+
+    @contextmanager
+    def scope(self, *bound: str) -> Iterator[None]:
+        """What names stand for within is forgotten after: they are then what they were before."""
+        hidden = {name: self.environment[name] for name in bound if name in self.environment}
+        try:
+            yield
+        finally:
+            for name in bound:
+                self.environment.pop(name, None)
+            self.environment.update(hidden)
 
     def text(self, span: Span) -> str:
         return self.source.text[span.start : span.end]

@@ -7,7 +7,8 @@ written out.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 
 from poedsl.compiler.expand import Expanded, Passed
@@ -133,16 +134,16 @@ class _Resolver(Calls):
 
     def _declare(self, name: tree.Name) -> None:
         if name.name in self.declared:
-            self._twice(name)
+            self._twice(name, self.declared[name.name])
         else:
             self.declared[name.name] = name.span
 
-    def _twice(self, name: tree.Name) -> None:
+    def _twice(self, name: tree.Name, first: Span) -> None:
         self.error(
             "P0203",
             f"`{name.name}` is declared twice",
             name.span,
-            labels=(Label(self.declared[name.name], "first declared here"),),
+            labels=(Label(first, "first declared here"),),
         )
 
     def ambient_argument(self, passed: Passed) -> None:
@@ -227,19 +228,39 @@ class _Resolver(Calls):
                     labels=(Label(self.declared[name.name], "the variable"),),
                 )
         body: list[tree.Statement] = []
-        with self.binding(statement.target.name, *(c.name for c in constants)):
+        with self.binding(statement.target.name), self.block(constants) as places:
             for inner in statement.body:
-                resolved = self.inside(inner)
+                resolved = self.inside(inner, places)
                 if resolved is not None:
                     body.append(resolved)
         return replace(statement, iterable=iterable, body=tuple(body))
 
-    def inside(self, statement: tree.Statement) -> tree.Statement | None:
+    @contextmanager
+    def block(self, constants: list[tree.Name]) -> Iterator[dict[str, Span]]:
+        """The first place of each constant of a block, which is visible from there to its end."""
+        places: dict[str, Span] = {}
+        for name in constants:
+            places.setdefault(name.name, name.span)
+        outside, visible = dict(self.declared), places.keys() & self.visible
+        self.declared = {**places, **outside}
+        yield places
+        self.declared = outside
+        self.visible -= places.keys() - visible
+
+    def inside(
+        self, statement: tree.Statement, places: Mapping[str, Span]
+    ) -> tree.Statement | None:
         """A statement of a block: a factor, a constant or another loop."""
         match statement:
             case tree.Let(name=name, value=value):
                 resolved = replace(statement, value=self.value(value))
-                return None if name.name in self.variables else resolved
+                if name.name in self.variables:
+                    return None
+                if name.span != places[name.name]:
+                    self._twice(name, places[name.name])
+                    return None
+                self.visible.add(name.name)
+                return resolved
             case tree.Factor() | tree.For():
                 return self.statement(statement)
             case _:
