@@ -11,8 +11,9 @@ from dataclasses import dataclass, field, replace
 
 from poedsl.compiler.check_options import OptionChecker
 from poedsl.compiler.check_products import Part, Products, leaves
+from poedsl.compiler.expand import Passed
 from poedsl.compiler.function_types import known
-from poedsl.compiler.names import count, near_fix, spoken, target_name
+from poedsl.compiler.names import count, near_fix, spoken, target_name, targets
 from poedsl.compiler.plan import InputSpec, LetSpec, VariableSpec
 from poedsl.compiler.resolve import Resolved
 from poedsl.compiler.terms import Apply, Const, Ref, Term, names, weight
@@ -71,7 +72,12 @@ class Checked:
 
 
 def check(resolved: Resolved, source: Source) -> tuple[Checked, tuple[Diagnostic, ...]]:
-    checker = _Checker(source, resolved=resolved, signatures=resolved.signatures)
+    checker = _Checker(
+        source,
+        resolved=resolved,
+        signatures=resolved.signatures,
+        made_up=frozenset(resolved.written),
+    )
     checked = checker.program(resolved.program.statements)
     return checked, tuple(checker.diagnostics)
 
@@ -90,9 +96,12 @@ class _Checker(Products):
     spaces: dict[str, tuple[str, str, Span]] = field(default_factory=dict)
     factors: list[CheckedFactor] = field(default_factory=list)
     incomplete: set[str] = field(default_factory=set)
+    passed: dict[Span, list[Passed]] = field(default_factory=dict)
 
     def program(self, statements: tuple[tree.Statement, ...]) -> Checked:
         self.environment.update(dict.fromkeys(self.resolved.unread, POISONED))
+        for passed in self.resolved.passed:
+            self.passed.setdefault(passed.place, []).append(passed)
         found = targets(statements)
         self.variables = frozenset(found)
         later = self.declarations(statements, set(found))
@@ -100,7 +109,6 @@ class _Checker(Products):
         self.close_sizes(statements)
         for let in later:
             self.let(let)
-        self.arguments_passed()
         self.incomplete |= self.resolved.incomplete
         for statement in statements:
             self.statement(statement, ())
@@ -229,23 +237,6 @@ class _Checker(Products):
                 expr.span,
             )
         return 0
-
-    def arguments_passed(self) -> None:
-        """What the types of a definition's parameters demand of its arguments."""
-        for passed in self.resolved.passed:
-            parameter = passed.parameter
-            if parameter.type is None:
-                continue
-            wanted, typed = self.typed(parameter.type), self.value(passed.value)
-            if not typed.ok or wanted == POISON or fits(typed.type, wanted):
-                continue
-            self.error(
-                "P0302",
-                f"`{parameter.name.name}` of `{passed.expert}` is {wanted}, and this is "
-                f"{describe(typed.type)}",
-                passed.value.span,
-                labels=(Label(parameter.span, f"{wanted} here"),),
-            )
 
     # Domains: declared, or implied by the experts.
 
@@ -420,12 +411,47 @@ class _Checker(Products):
         part = Part(name, typed, statement.target.span)
         self.speaking_of = name if whole else ""
         product = self.product(statement.product, part)
-        if product is None or not typed.ok:
+        sound = all([self.argument_passed(p) for p in self.passed.get(statement.span, ())])
+        if product is None or not typed.ok or not sound:
             self.incomplete.add(name)
             return
         given = None if statement.given is None else statement.given.span
         term = None if whole else typed.term
         self.factors.append(CheckedFactor(name, product, statement.span, term, given, loops))
+
+    def argument_passed(self, passed: Passed) -> bool:
+        """Whether an argument of a definition has the type that its parameter demands."""
+        parameter = passed.parameter
+        assert parameter.type is not None
+        wanted = self.typed(parameter.type)
+        for typed in self.values_passed(passed.value, passed.binders):
+            if typed.ok and wanted != POISON and not fits(typed.type, wanted):
+                self.error(
+                    "P0302",
+                    f"`{parameter.name.name}` of `{passed.expert}` is {wanted}, and this is "
+                    f"{describe(typed.type)}",
+                    passed.value.span,
+                    labels=(Label(parameter.span, f"{wanted} here"),),
+                )
+                return False
+        return True
+
+    def values_passed(
+        self, value: tree.Expr, binders: tuple[tuple[tree.Name, tree.Expr], ...]
+    ) -> Iterator[Typed]:
+        """The values of an argument at each element of the comprehensions around it."""
+        if not binders:
+            self.in_reward = True
+            typed = self.value(value)
+            self.in_reward = False
+            yield typed
+            return
+        name, iterable = binders[0]
+        elements = self.value(iterable).value
+        with self.scope(name.name):
+            for element in elements if isinstance(elements, tuple) else ():
+                self.environment[name.name] = typed_constant(element, name.span)
+                yield from self.values_passed(value, binders[1:])
 
     def loop(self, statement: tree.For, loops: Loops) -> None:
         name = statement.target.name
@@ -523,19 +549,3 @@ def factors_in(statements: tuple[tree.Statement, ...]) -> Iterator[tree.Factor]:
             yield statement
         elif isinstance(statement, tree.For):
             yield from factors_in(statement.body)
-
-
-def targets(statements: tuple[tree.Statement, ...]) -> dict[str, Span]:
-    """The variables, in order, each with its first place."""
-    found: dict[str, Span] = {}
-    for statement in statements:
-        match statement:
-            case tree.Domain(name=name):
-                found.setdefault(name.name, statement.span)
-            case tree.Factor(target=target):
-                name = target_name(target)
-                found.setdefault(name.name, name.span)
-            case tree.For(body=body):
-                for inner, span in targets(body).items():
-                    found.setdefault(inner, span)
-    return found

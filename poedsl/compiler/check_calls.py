@@ -246,7 +246,8 @@ class Calls(Parts):
         if isinstance(typed.term, Ref) and typed.term.name in self.places:
             place = self.places[typed.term.name]
             labels = (Label(place, f"`{typed.term.name}` is {typed.type} here"),)
-        others = {n: t for n, t in self.environment.items() if n not in self.variables}
+        hidden = self.variables | self.made_up
+        others = {n: t for n, t in self.environment.items() if n not in hidden}
         same = [n for n in in_scope(parameter.type, others) if n != name or not ambient]
         edit = Edit(argument.value.span, same[0] if same else "")
         if ambient:

@@ -22,6 +22,7 @@ class Scope:
         environment: what each name stands for.
         places: where each name got its type.
         variables: the names that are sampled.
+        made_up: names that the text does not have.
         speaking_of: the variable whose statement is being checked, where it is on the whole.
         signatures: what calls may name.
     """
@@ -31,6 +32,7 @@ class Scope:
     environment: dict[str, Typed] = field(default_factory=dict)
     places: dict[str, Span] = field(default_factory=dict)
     variables: frozenset[str] = frozenset()
+    made_up: frozenset[str] = frozenset()
     in_reward: bool = False
     speaking_of: str = ""
     signatures: Mapping[str, Signature] = field(default_factory=lambda: SIGNATURES)

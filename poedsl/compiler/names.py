@@ -14,6 +14,7 @@ from poedsl.grammar.types import Sizes, Type, open_type
 def spoken(node: tree.Node) -> set[str]:
     """All names in a part of a program, also those that it declares or calls."""
     out: set[str] = set()
+    seen: set[int] = set()
     pending: list[object] = [node]
     while pending:
         match pending.pop():
@@ -21,7 +22,8 @@ def spoken(node: tree.Node) -> set[str]:
                 out.add(name)
             case tuple() as items:
                 pending += items
-            case tree.Node() as inner:
+            case tree.Node() as inner if id(inner) not in seen:
+                seen.add(id(inner))
                 pending += [getattr(inner, f) for f in inner.__dataclass_fields__ if f != "span"]
     return out
 
@@ -33,6 +35,22 @@ def target_name(target: tree.Name | tree.Index) -> tree.Name:
         inner = inner.value
     assert isinstance(inner, tree.Name)
     return inner
+
+
+def targets(statements: tuple[tree.Statement, ...]) -> dict[str, Span]:
+    """The variables, in order, each with its first place."""
+    found: dict[str, Span] = {}
+    for statement in statements:
+        match statement:
+            case tree.Domain(name=name):
+                found.setdefault(name.name, statement.span)
+            case tree.Factor(target=target):
+                name = target_name(target)
+                found.setdefault(name.name, name.span)
+            case tree.For(body=body):
+                for inner, span in targets(body).items():
+                    found.setdefault(inner, span)
+    return found
 
 
 def type_expr(type_: Type) -> tree.TypeExpr:

@@ -8,7 +8,7 @@ written out.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 
 from poedsl.compiler.expand import Expanded, Passed
@@ -29,9 +29,10 @@ class Resolved:
     Attributes:
         origins: for each inferred input how it came about, and where.
         signatures: what the program may call, its own experts among them.
-        passed: the arguments of the program's own experts.
+        passed: the arguments of the program's own experts, where their types are known.
         incomplete: variables of which a statement is left out, or has an error.
         unread: names in the lines that could not be read: they may be declared there.
+        written: names that were made up, each with that which the text has.
     """
 
     program: tree.Program
@@ -40,6 +41,7 @@ class Resolved:
     passed: tuple[Passed, ...] = ()
     incomplete: frozenset[str] = frozenset()
     unread: frozenset[str] = frozenset()
+    written: Mapping[str, str] = field(default_factory=dict)
 
 
 def resolve(
@@ -61,9 +63,11 @@ def resolve(
     first = program.statements[0].span.start if program.statements else 0
     defined = frozenset(d.name.name for d in expanded.definitions)
     resolver = _Resolver(strict, unread, first, signatures, set(unread), defined)
+    resolver.written = expanded.written
     resolver.declare((*expanded.definitions, *program.statements))
     for passed in expanded.passed:
         resolver.ambient_argument(passed)
+        resolver.passed.setdefault(passed.place, []).append(passed)
     body = [s for s in map(resolver.statement, program.statements) if s is not None]
     for definition in expanded.unused:
         if definition.name.name not in resolver.used:
@@ -76,16 +80,26 @@ def resolve(
         explicit,
         resolver.origins,
         signatures,
-        expanded.passed,
+        tuple(resolver.typed),
         frozenset(resolver.incomplete | (unread & resolver.variables)),
         unread,
+        expanded.written,
     )
     return resolved, tuple(resolver.diagnostics)
 
 
 @dataclass(slots=True)
 class _Resolver(Calls):
+    """What is resolved beside names in expressions.
+
+    Attributes:
+        passed: the arguments of the program's own experts, by statement.
+        typed: those that have a type, resolved.
+    """
+
     domains: set[str] = field(default_factory=set)
+    passed: dict[Span, list[Passed]] = field(default_factory=dict)
+    typed: list[Passed] = field(default_factory=list)
 
     # Declarations come first, so that a near miss can name what is declared below it.
 
@@ -141,7 +155,7 @@ class _Resolver(Calls):
     def _twice(self, name: tree.Name, first: Span) -> None:
         self.error(
             "P0203",
-            f"`{name.name}` is declared twice",
+            f"`{self.written.get(name.name, name.name)}` is declared twice",
             name.span,
             labels=(Label(first, "first declared here"),),
         )
@@ -192,12 +206,29 @@ class _Resolver(Calls):
         if isinstance(target, tree.Index):
             items = tuple(self.item(i, None) for i in target.items)
             target = replace(target, items=items)
+        before = len(self.diagnostics)
         product = self.product(statement.product, target)
+        if len(self.diagnostics) == before:
+            self.typed += [
+                self.argument_passed(p, target)
+                for p in self.passed.get(statement.span, ())
+                if p.parameter.type is not None
+            ]
         if statement.given is not None:
             self.parent(statement.given, name)
         self.visible.add(name.name)
         known = name.name in self.variables
         return replace(statement, target=target, product=product) if known else None
+
+    def argument_passed(self, passed: Passed, target: Target) -> Passed:
+        """The argument with its names resolved, inside of the comprehensions around it."""
+        binders: list[tuple[tree.Name, tree.Expr]] = []
+        with ExitStack() as inside:
+            for name, iterable in passed.binders:
+                binders.append((name, self.value(iterable)))
+                inside.enter_context(self.binding(name.name))
+            value = self.value(passed.value, target)
+        return replace(passed, value=value, binders=tuple(binders))
 
     def parent(self, given: tree.Name, target: tree.Name) -> None:
         """What follows ``given`` is the variable itself."""

@@ -38,6 +38,7 @@ class Calls:
         declared: every declared name, with its place.
         visible: names declared so far, loop variables among them.
         defined: the program's own experts, which have been expanded where they fit.
+        written: names that were made up, each with that which the text has.
         incomplete: variables with a statement that has an error.
         left_out: arguments that a call of the program's own expert leaves out, with that expert.
     """
@@ -48,6 +49,7 @@ class Calls:
     signatures: Mapping[str, Signature]
     used: set[str]
     defined: frozenset[str] = frozenset()
+    written: Mapping[str, str] = field(default_factory=dict)
     diagnostics: list[Diagnostic] = field(default_factory=list)
     declared: dict[str, Span] = field(default_factory=dict)
     visible: set[str] = field(default_factory=set)
@@ -160,7 +162,7 @@ class Calls:
         )
 
     def known(self) -> set[str]:
-        return {*self.declared, *self.inferred, *self.visible}
+        return {*self.declared, *self.inferred, *self.visible} - self.written.keys()
 
     def function(self, function: tree.Name) -> None:
         if function.name in (*FUNCTIONS, *CONSTRUCTS, *self.unread):

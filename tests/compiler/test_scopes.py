@@ -52,3 +52,55 @@ def test_a_factor_is_not_dropped_silently(monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setattr(passes, "check", dropping)
     with pytest.raises(AssertionError, match="dropped"):
         codes("x ~ Normal(0, 1)\n")
+
+
+ABOVE = "let s = 2\nexpert a(m) = Normal(m, s)\nx : Real\n"
+
+
+@pytest.mark.parametrize(
+    "text, locs",
+    [
+        ("for s in [10, 20]:\n    x ~ a(s)\n", [10, 20]),
+        ("for s in [10, 20]:\n    let s = s + 1\n    x ~ a(s)\n", [11, 21]),
+        ("for i in [10, 20]:\n    let s = s + i\n    x ~ a(s)\n    x ~ a(i)\n", [12, 10, 22, 20]),
+        ("for s in [10]:\n    for s in [s, s + 1]:\n        x ~ a(s)\nx ~ a(s)\n", [10, 11, 2]),
+        ("expert b(k) = a(s + k)\nfor s in [10, 20]:\n    x ~ b(s)\n", [12, 22]),
+    ],
+)
+def test_definitions_speak_of_the_program(text: str, locs: list[int]) -> None:
+    assert factors(ABOVE + text) == normals(*locs, scale=2)
+
+
+@pytest.mark.parametrize(
+    "text, locs",
+    [
+        ("x ~ mixture(a(s) for s in [10, 20])\n", [10, 20]),
+        ("expert b(k) = mixture(a(k + s) for s in [1, 2])\nfor s in [5]:\n    x ~ b(s)\n", [6, 7]),
+        ("for k in [5]:\n    x ~ mixture(a(s + k) for s in [k, s])\n", [10, 7]),
+    ],
+)
+def test_definitions_in_comprehensions_speak_of_the_program(text: str, locs: list[int]) -> None:
+    assert factors(ABOVE + text) == [
+        f"mixture({', '.join(f'0.5: {n}' for n in normals(*locs, scale=2))})"
+    ]
+
+
+def test_arguments_left_out_are_those_of_the_place() -> None:
+    text = (
+        "input m : Real\nexpert a(m) = Normal(m, 1)\nexpert b(k) = a() * Normal(k, 1)\n"
+        "for m in [1, 2]:\n    x ~ a() * b(m)\n"
+    )
+    assert factors(text) == normals(1, "m", 1, 2, "m", 2)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        'let m = "t"\nexpert a(k : Real) = Normal(k, 1)\nfor m in [1, 2]:\n    x ~ a(m)\n',
+        'let m = "t"\nexpert a(k : Real) = Normal(k, 1)\nx ~ mixture(a(m) for m in [1, 2])\n',
+        "expert good(r : Real) = exp(r)\nx ~ flux(prompt) * good(vqascore(prompt))\n",
+        "expert good(r : Real) = exp(r)\nx ~ flux(text) * good(2 * vqascore(text))^2\n",
+    ],
+)
+def test_types_of_parameters_hold_where_the_call_is(text: str) -> None:
+    assert codes(text) == []
