@@ -13,15 +13,15 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from poedsl.compiler.names import count, spoken, targets
+from poedsl.compiler.names import count, spoken, targets, weight
 from poedsl.experts.signatures import Signature
 from poedsl.grammar import tree
 from poedsl.grammar.diagnostics import Diagnostic, Edit, Fix, Label
 from poedsl.grammar.source import NOWHERE, Span
 
 NOTHING: Mapping[str, str] = {}
-#: The most calls that definitions may unfold to.
-MOST = 10_000
+#: The most calls that definitions may unfold to, and the most names, numbers and signs.
+MOST, MOST_PARTS = 10_000, 100_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,12 +72,13 @@ def expand(
         expander.define(definition)
     rest = [s for s in program.statements if not isinstance(s, tree.ExpertDefinition)]
     statements = tuple(expander.statement(s) for s in rest)
-    unused = tuple(d for d in definitions if d.name.name not in expander.called)
+    passed = tuple(expander.passed)
+    unused = [d for d in definitions if d.name.name not in expander.called]
     expanded = Expanded(
         replace(program, statements=statements),
-        tuple(expander.passed),
+        passed,
         tuple(definitions),
-        unused,
+        tuple(replace(d, body=expander.body(d)) for d in unused),
         frozenset(expander.broken),
         expander.written,
     )
@@ -110,6 +111,7 @@ class _Expander:
     scope: Mapping[str, str] = field(default_factory=dict)
     binders: tuple[tuple[tree.Name, tree.Expr], ...] = ()
     calls: int = 0
+    weight: int = 0
 
     def error(self, code: str, message: str, span: Span, **more: Any) -> None:
         self.diagnostics.append(Diagnostic(code, message, span, **more))
@@ -288,13 +290,32 @@ class _Expander:
                 message = f"the program's experts unfold to more than {MOST:,} calls"
                 self.error("P0506", message, call.span)
             return self.unexpanded(call)
+        first = len(self.passed)
         given = self.arguments(call, definition)
-        if given is None:
+        if given is None or self.too_large(call, *given.values()):
             return self.unexpanded(call)
         self.active.append(name)
         body = self.product(substitute(definition.body, given))
         self.active.pop()
+        if not self.active and self.too_large(call, body):
+            del self.passed[first:]
+            return self.unexpanded(call)
         return body
+
+    def too_large(self, call: tree.Call, *unfolded: tree.Expr) -> bool:
+        """Whether arguments that stand in many places have made the program too large."""
+        told = self.weight > MOST_PARTS
+        self.weight += sum(map(weight, unfolded))
+        if self.weight > MOST_PARTS and not told:
+            message = f"the program's experts unfold to more than {MOST_PARTS:,} parts"
+            self.error("P0506", message, call.span)
+            self.called |= self.definitions.keys()
+        return self.weight > MOST_PARTS
+
+    def body(self, definition: tree.ExpertDefinition) -> tree.Expr:
+        """The product that a definition stands for, its parameters left as they are."""
+        self.active = [definition.name.name]
+        return self.product(definition.body)
 
     def unexpanded(self, call: tree.Call) -> tree.Call:
         """A call with an error, of which nothing more is said."""
