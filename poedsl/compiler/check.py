@@ -13,7 +13,7 @@ from poedsl.compiler.check_options import OptionChecker
 from poedsl.compiler.check_products import Part, Products, leaves
 from poedsl.compiler.expand import Passed
 from poedsl.compiler.function_types import known
-from poedsl.compiler.names import count, near_fix, spoken, target_name, targets
+from poedsl.compiler.names import count, near_fix, parts, spoken, target_name, targets
 from poedsl.compiler.plan import InputSpec, LetSpec, VariableSpec
 from poedsl.compiler.resolve import Resolved
 from poedsl.compiler.terms import Apply, Const, Ref, Term, names, weight
@@ -312,7 +312,13 @@ class _Checker(Products):
         return Type("Real", sizes)
 
     def close_sizes(self, statements: tuple[tree.Statement, ...]) -> None:
-        """Sizes left open take those of what they are aligned with, or compared with."""
+        """Sizes left open take those of what they are given to, aligned with or compared with."""
+        for name, wanted, place in self.demands(statements):
+            both = unify(self.environment[name].type, wanted)
+            if both not in (None, self.inputs[name].type):
+                self.environment[name] = Typed(Ref(name), both)
+                self.inputs[name] = replace(self.inputs[name], type=both)
+                self.places[name] = place
         pairs = [*self.alignments(statements), *self.comparisons(statements)]
         changed = True
         while changed:
@@ -330,8 +336,34 @@ class _Checker(Products):
                         self.environment[own] = Typed(Ref(own), closed)
                         if own in self.inputs:
                             self.inputs[own] = replace(self.inputs[own], type=closed)
-        for let in [s for s in statements if isinstance(s, tree.Let) and s.name.name in self.lets]:
-            self.let(let)
+        for let in [s for s in statements if isinstance(s, tree.Let)]:
+            if isinstance(self.environment.get(let.name.name, POISONED).term, Ref):
+                self.let(let)
+
+    def demands(self, statements: tuple[tree.Statement, ...]) -> Iterator[tuple[str, Type, Span]]:
+        """Inputs that experts, rewards and sources take, each as what and where."""
+        hidden: set[str] = set()
+        found: list[tuple[tree.Name, Type]] = []
+        pending: list[tree.Node] = [*reversed(statements)]
+        while pending:
+            node = pending.pop()
+            pending += reversed([*parts(node)])
+            match node:
+                case tree.For():
+                    hidden |= set(bound(node))
+                case tree.Comprehension(target=target):
+                    hidden.add(target.name)
+                case tree.Call(function=function) if function.name in self.signatures:
+                    signature = self.signatures[function.name]
+                    for argument in node.arguments:
+                        parameter = signature.parameter(argument.name or "")
+                        wanted = None if parameter is None else parameter.type
+                        if isinstance(argument.value, tree.Name) and wanted is not None:
+                            found.append((argument.value, wanted))
+        for name, wanted in found:
+            term = self.environment.get(name.name, POISONED).term
+            if name.name not in hidden and isinstance(term, Ref) and term.name in self.inputs:
+                yield term.name, wanted, name.span
 
     def alignments(self, statements: tuple[tree.Statement, ...]) -> Iterator[tuple[str, str]]:
         """Variables, and the inputs that an expert on the whole of them takes as conditions."""

@@ -310,11 +310,12 @@ class _Resolver(Calls):
         self.diagnostics.append(
             Diagnostic("P0801", f"the expert `{name.name}` is not used", name.span, "warning")
         )
-        inferred, origins = dict(self.inferred), dict(self.origins)
+        inferred, origins, taken = dict(self.inferred), dict(self.origins), dict(self.taken)
         incomplete = set(self.incomplete)
         with self.binding(name.name, *(p.name.name for p in definition.parameters)):
             self.product(definition.body, name)
-        self.inferred, self.origins, self.incomplete = inferred, origins, incomplete
+        self.inferred, self.origins, self.taken = inferred, origins, taken
+        self.incomplete = incomplete
 
     def first_of(self, name: tree.Name) -> bool:
         """Makes a name visible; whether this is its declaration, and not a second one."""

@@ -40,6 +40,7 @@ class Calls:
         defined: the program's own experts, which have been expanded where they fit.
         written: names that were made up, each with that which the text has.
         incomplete: variables with a statement that has an error.
+        taken: where each inferred input got its type.
         left_out: arguments that a call of the program's own expert leaves out, with that expert.
     """
 
@@ -56,6 +57,7 @@ class Calls:
     variables: set[str] = field(default_factory=set)
     incomplete: set[str] = field(default_factory=set)
     inferred: dict[str, tree.Input] = field(default_factory=dict)
+    taken: dict[str, Span] = field(default_factory=dict)
     left_out: dict[tuple[str, Span], str] = field(default_factory=dict)
     origins: dict[str, tuple[Origin, Span]] = field(default_factory=dict)
 
@@ -330,15 +332,18 @@ class Calls:
         known = self.inferred.get(name.name)
         if known is not None:
             previous = Type(known.type.name, sizes_of(known.type))
-            fits = unify(previous, type_) is not None
-            if not fits:
+            both = unify(previous, type_)
+            if both is None:
                 self.error(
                     "P0302",
                     f"`{name.name}` is taken as {type_} here and as {previous} elsewhere",
                     name.span,
-                    labels=(Label(known.span, f"{previous} here"),),
+                    labels=(Label(self.taken[name.name], f"{previous} here"),),
                 )
-            return fits
+            elif both != previous:
+                self.inferred[name.name] = replace(known, type=type_expr(both))
+                self.taken[name.name] = name.span
+            return both is not None
         if self.strict:
             self.error(
                 "P0205",
@@ -353,5 +358,6 @@ class Calls:
             )
         self.origins[name.name] = (origin, name.span)
         self.inferred[name.name] = tree.Input(name=name, type=type_expr(type_), span=name.span)
+        self.taken[name.name] = name.span
         self.used.add(name.name)
         return True
