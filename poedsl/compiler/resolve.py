@@ -12,7 +12,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 
 from poedsl.compiler.expand import Expanded, Passed
-from poedsl.compiler.names import near_fix, sizes_of, spoken, target_name
+from poedsl.compiler.names import sizes_of, spoken, target_name
 from poedsl.compiler.plan import Origin
 from poedsl.compiler.resolve_calls import Calls, Target
 from poedsl.experts.signatures import SIGNATURES, Signature
@@ -337,7 +337,7 @@ class _Resolver(Calls):
                         "P0504",
                         f"`{name.name}` is not a variable of this program",
                         name.span,
-                        fixes=near_fix(name.name, name.span, self.variables, "a variable"),
+                        fixes=self.similar(name.name, name.span, self.variables, "a variable"),
                     )
         for later in statements[1:]:
             self.error(

@@ -6,7 +6,7 @@ the parameter's type; a parameter without a default takes the program's name of 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -22,6 +22,8 @@ from poedsl.grammar.types import Type, unify
 
 #: Words with a meaning of their own in call position, beside functions, experts and rewards.
 CONSTRUCTS = ("exp", "where", "mixture")
+#: After this many errors no names are searched for similar ones.
+MOST_SEARCHES = 50
 #: The argument by which a reward says what it judges.
 SUBJECT = "subject"
 
@@ -149,7 +151,7 @@ class Calls:
                 notes=(f"give it: `{expert}({name.name} = ...)`",),
             )
             return
-        fixes = near_fix(name.name, name.span, self.known(), "something")
+        fixes = self.similar(name.name, name.span, self.known(), "something")
         self.used |= {edit.text for fix in fixes for edit in fix.edits}
         notes: tuple[str, ...] = ()
         if name.name in (*self.signatures, *FUNCTIONS, *CONSTRUCTS, *self.defined):
@@ -165,6 +167,11 @@ class Calls:
 
     def known(self) -> set[str]:
         return {*self.declared, *self.inferred, *self.visible} - self.written.keys()
+
+    def similar(self, name: str, span: Span, known: Iterable[str], what: str) -> tuple[Fix, ...]:
+        """What a name may be a slip of, in the first errors of a program."""
+        few = len(self.diagnostics) < MOST_SEARCHES
+        return near_fix(name, span, known, what) if few else ()
 
     def function(self, function: tree.Name) -> None:
         if function.name in (*FUNCTIONS, *CONSTRUCTS, *self.unread):
@@ -182,7 +189,7 @@ class Calls:
             "P0202",
             f"there is no expert, reward or function named `{function.name}`",
             function.span,
-            fixes=near_fix(function.name, function.span, known, "one"),
+            fixes=self.similar(function.name, function.span, known, "one"),
             notes=("`poe experts` lists what there is",),
         )
 
@@ -233,7 +240,7 @@ class Calls:
                     "P0301",
                     f"`{signature.name}` has no parameter `{name}`",
                     argument.name_span,
-                    fixes=near_fix(name, argument.name_span, names, "a parameter"),
+                    fixes=self.similar(name, argument.name_span, names, "a parameter"),
                     notes=note,
                 )
                 fits = False
