@@ -7,13 +7,13 @@ what is known are unrolled; loops over inputs stay.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 
 from poedsl.compiler.check_options import OptionChecker
 from poedsl.compiler.check_products import Part, Products, leaves
+from poedsl.compiler.expand import Passed
 from poedsl.compiler.function_types import known
-from poedsl.compiler.names import count, near_fix, spoken, target_name
+from poedsl.compiler.names import count, near_fix, parts, spoken, target_name, targets
 from poedsl.compiler.plan import InputSpec, LetSpec, VariableSpec
 from poedsl.compiler.resolve import Resolved
 from poedsl.compiler.terms import Apply, Const, Ref, Term, names, weight
@@ -72,7 +72,12 @@ class Checked:
 
 
 def check(resolved: Resolved, source: Source) -> tuple[Checked, tuple[Diagnostic, ...]]:
-    checker = _Checker(source, resolved=resolved, signatures=resolved.signatures)
+    checker = _Checker(
+        source,
+        resolved=resolved,
+        signatures=resolved.signatures,
+        made_up=frozenset(resolved.written),
+    )
     checked = checker.program(resolved.program.statements)
     return checked, tuple(checker.diagnostics)
 
@@ -91,9 +96,12 @@ class _Checker(Products):
     spaces: dict[str, tuple[str, str, Span]] = field(default_factory=dict)
     factors: list[CheckedFactor] = field(default_factory=list)
     incomplete: set[str] = field(default_factory=set)
+    passed: dict[Span, list[Passed]] = field(default_factory=dict)
 
     def program(self, statements: tuple[tree.Statement, ...]) -> Checked:
         self.environment.update(dict.fromkeys(self.resolved.unread, POISONED))
+        for passed in self.resolved.passed:
+            self.passed.setdefault(passed.place, []).append(passed)
         found = targets(statements)
         self.variables = frozenset(found)
         later = self.declarations(statements, set(found))
@@ -101,7 +109,6 @@ class _Checker(Products):
         self.close_sizes(statements)
         for let in later:
             self.let(let)
-        self.arguments_passed()
         self.incomplete |= self.resolved.incomplete
         for statement in statements:
             self.statement(statement, ())
@@ -231,23 +238,6 @@ class _Checker(Products):
             )
         return 0
 
-    def arguments_passed(self) -> None:
-        """What the types of a definition's parameters demand of its arguments."""
-        for passed in self.resolved.passed:
-            parameter = passed.parameter
-            if parameter.type is None:
-                continue
-            wanted, typed = self.typed(parameter.type), self.value(passed.value)
-            if not typed.ok or wanted == POISON or fits(typed.type, wanted):
-                continue
-            self.error(
-                "P0302",
-                f"`{parameter.name.name}` of `{passed.expert}` is {wanted}, and this is "
-                f"{describe(typed.type)}",
-                passed.value.span,
-                labels=(Label(parameter.span, f"{wanted} here"),),
-            )
-
     # Domains: declared, or implied by the experts.
 
     def domains(self, statements: tuple[tree.Statement, ...], found: dict[str, Span]) -> None:
@@ -322,7 +312,13 @@ class _Checker(Products):
         return Type("Real", sizes)
 
     def close_sizes(self, statements: tuple[tree.Statement, ...]) -> None:
-        """Sizes left open take those of what they are aligned with, or compared with."""
+        """Sizes left open take those of what they are given to, aligned with or compared with."""
+        for name, wanted, place in self.demands(statements):
+            both = unify(self.environment[name].type, wanted)
+            if both not in (None, self.inputs[name].type):
+                self.environment[name] = Typed(Ref(name), both)
+                self.inputs[name] = replace(self.inputs[name], type=both)
+                self.places[name] = place
         pairs = [*self.alignments(statements), *self.comparisons(statements)]
         changed = True
         while changed:
@@ -340,8 +336,34 @@ class _Checker(Products):
                         self.environment[own] = Typed(Ref(own), closed)
                         if own in self.inputs:
                             self.inputs[own] = replace(self.inputs[own], type=closed)
-        for let in [s for s in statements if isinstance(s, tree.Let) and s.name.name in self.lets]:
-            self.let(let)
+        for let in [s for s in statements if isinstance(s, tree.Let)]:
+            if isinstance(self.environment.get(let.name.name, POISONED).term, Ref):
+                self.let(let)
+
+    def demands(self, statements: tuple[tree.Statement, ...]) -> Iterator[tuple[str, Type, Span]]:
+        """Inputs that experts, rewards and sources take, each as what and where."""
+        hidden: set[str] = set()
+        found: list[tuple[tree.Name, Type]] = []
+        pending: list[tree.Node] = [*reversed(statements)]
+        while pending:
+            node = pending.pop()
+            pending += reversed([*parts(node)])
+            match node:
+                case tree.For():
+                    hidden |= set(bound(node))
+                case tree.Comprehension(target=target):
+                    hidden.add(target.name)
+                case tree.Call(function=function) if function.name in self.signatures:
+                    signature = self.signatures[function.name]
+                    for argument in node.arguments:
+                        parameter = signature.parameter(argument.name or "")
+                        wanted = None if parameter is None else parameter.type
+                        if isinstance(argument.value, tree.Name) and wanted is not None:
+                            found.append((argument.value, wanted))
+        for name, wanted in found:
+            term = self.environment.get(name.name, POISONED).term
+            if name.name not in hidden and isinstance(term, Ref) and term.name in self.inputs:
+                yield term.name, wanted, name.span
 
     def alignments(self, statements: tuple[tree.Statement, ...]) -> Iterator[tuple[str, str]]:
         """Variables, and the inputs that an expert on the whole of them takes as conditions."""
@@ -421,12 +443,47 @@ class _Checker(Products):
         part = Part(name, typed, statement.target.span)
         self.speaking_of = name if whole else ""
         product = self.product(statement.product, part)
-        if product is None or not typed.ok:
+        sound = all([self.argument_passed(p) for p in self.passed.get(statement.span, ())])
+        if product is None or not typed.ok or not sound:
             self.incomplete.add(name)
             return
         given = None if statement.given is None else statement.given.span
         term = None if whole else typed.term
         self.factors.append(CheckedFactor(name, product, statement.span, term, given, loops))
+
+    def argument_passed(self, passed: Passed) -> bool:
+        """Whether an argument of a definition has the type that its parameter demands."""
+        parameter = passed.parameter
+        assert parameter.type is not None
+        wanted = self.typed(parameter.type)
+        for typed in self.values_passed(passed.value, passed.binders):
+            if typed.ok and wanted != POISON and not fits(typed.type, wanted):
+                self.error(
+                    "P0302",
+                    f"`{parameter.name.name}` of `{passed.expert}` is {wanted}, and this is "
+                    f"{describe(typed.type)}",
+                    passed.value.span,
+                    labels=(Label(parameter.span, f"{wanted} here"),),
+                )
+                return False
+        return True
+
+    def values_passed(
+        self, value: tree.Expr, binders: tuple[tuple[tree.Name, tree.Expr], ...]
+    ) -> Iterator[Typed]:
+        """The values of an argument at each element of the comprehensions around it."""
+        if not binders:
+            self.in_reward = True
+            typed = self.value(value)
+            self.in_reward = False
+            yield typed
+            return
+        name, iterable = binders[0]
+        elements = self.value(iterable).value
+        with self.scope(name.name):
+            for element in elements if isinstance(elements, tuple) else ():
+                self.environment[name.name] = typed_constant(element, name.span)
+                yield from self.values_passed(value, binders[1:])
 
     def loop(self, statement: tree.For, loops: Loops) -> None:
         name = statement.target.name
@@ -435,34 +492,26 @@ class _Checker(Products):
             self.incomplete |= set(targets(statement.body))
             return
         before = len(self.diagnostics)
-        with self.scope(name, *(s.name.name for s in statement.body if isinstance(s, tree.Let))):
-            if isinstance(known, Typed):
-                self.environment[name] = Typed(Ref(name), Type("Part"))
-                self.block(statement, (*loops, (name, known.term)))
+        if isinstance(known, Typed):
+            part = Typed(Ref(name), Type("Part"))
+            self.block(statement, part, (*loops, (name, known.term)))
+            return
+        for element in known:
+            self.block(statement, element, loops)
+            if len(self.diagnostics) > before:
+                self.incomplete |= set(targets(statement.body))
                 return
-            for element in known:
-                self.environment[name] = element
-                self.block(statement, loops)
-                if len(self.diagnostics) > before:
-                    self.incomplete |= set(targets(statement.body))
-                    return
 
-    def block(self, statement: tree.For, loops: Loops) -> None:
-        for inner in statement.body:
-            if isinstance(inner, tree.Let):
-                typed = self.light(self.value(inner.value), inner)
-                self.environment[inner.name.name] = typed
-            else:
-                self.statement(inner, loops)
-
-    @contextmanager
-    def scope(self, *bound: str) -> Iterator[None]:
-        """Names that stand for something else inside a block."""
-        hidden = {n: self.environment.pop(n) for n in bound if n in self.environment}
-        yield
-        for name in bound:
-            self.environment.pop(name, None)
-        self.environment.update(hidden)
+    def block(self, statement: tree.For, element: Typed, loops: Loops) -> None:
+        """One time through a block: a constant stands for its value from its line to the end."""
+        with self.scope(*bound(statement)):
+            self.environment[statement.target.name] = element
+            for inner in statement.body:
+                if isinstance(inner, tree.Let):
+                    typed = self.light(self.value(inner.value), inner)
+                    self.environment[inner.name.name] = typed
+                else:
+                    self.statement(inner, loops)
 
     def elements(self, statement: tree.For) -> list[Typed] | Typed | None:
         """What a loop runs over, one by one; a layout as a whole; None where it cannot."""
@@ -519,6 +568,12 @@ def latent(space: str) -> str:
     return f"the latent space of {space}" if space else "pixels"
 
 
+def bound(statement: tree.For) -> list[str]:
+    """The names that a block gives values."""
+    constants = (s.name.name for s in statement.body if isinstance(s, tree.Let))
+    return [statement.target.name, *constants]
+
+
 def factors_in(statements: tuple[tree.Statement, ...]) -> Iterator[tree.Factor]:
     """The ``~`` statements, those in blocks too."""
     for statement in statements:
@@ -526,19 +581,3 @@ def factors_in(statements: tuple[tree.Statement, ...]) -> Iterator[tree.Factor]:
             yield statement
         elif isinstance(statement, tree.For):
             yield from factors_in(statement.body)
-
-
-def targets(statements: tuple[tree.Statement, ...]) -> dict[str, Span]:
-    """The variables, in order, each with its first place."""
-    found: dict[str, Span] = {}
-    for statement in statements:
-        match statement:
-            case tree.Domain(name=name):
-                found.setdefault(name.name, statement.span)
-            case tree.Factor(target=target):
-                name = target_name(target)
-                found.setdefault(name.name, name.span)
-            case tree.For(body=body):
-                for inner, span in targets(body).items():
-                    found.setdefault(inner, span)
-    return found

@@ -77,14 +77,13 @@ class Calls(Parts):
         if len(iterable.value) > MOST_ELEMENTS:
             message = f"a comprehension runs over at most {MOST_ELEMENTS:,} elements"
             return self.error("P0506", message, expr.iterable.span)
-        outer, items = self.environment, list[Typed]()
-        self.environment = dict(outer)
-        for element in iterable.value:
-            self.environment[expr.target.name] = typed_constant(element, expr.target.span)
-            items.append(self.value(expr.body.value))
-            if not items[-1].ok:
-                break
-        self.environment = outer
+        items: list[Typed] = []
+        with self.scope(expr.target.name):
+            for element in iterable.value:
+                self.environment[expr.target.name] = typed_constant(element, expr.target.span)
+                items.append(self.value(expr.body.value))
+                if not items[-1].ok:
+                    break
         return self.listed(items, expr)
 
     def listed(self, items: list[Typed], expr: tree.Comprehension) -> Typed:
@@ -247,7 +246,8 @@ class Calls(Parts):
         if isinstance(typed.term, Ref) and typed.term.name in self.places:
             place = self.places[typed.term.name]
             labels = (Label(place, f"`{typed.term.name}` is {typed.type} here"),)
-        others = {n: t for n, t in self.environment.items() if n not in self.variables}
+        hidden = self.variables | self.made_up
+        others = {n: t for n, t in self.environment.items() if n not in hidden}
         same = [n for n in in_scope(parameter.type, others) if n != name or not ambient]
         edit = Edit(argument.value.span, same[0] if same else "")
         if ambient:

@@ -281,14 +281,10 @@ class Products(Values):
                 expr.iterable.span,
             )
             return
-        name = expr.target.name
-        hidden = self.environment.get(name)
-        for element in iterable.value:
-            self.environment[name] = typed_constant(element, expr.target.span)
-            yield expr.body.weight, expr.body.value
-        self.environment.pop(name, None)
-        if hidden is not None:
-            self.environment[name] = hidden
+        with self.scope(expr.target.name):
+            for element in iterable.value:
+                self.environment[expr.target.name] = typed_constant(element, expr.target.span)
+                yield expr.body.weight, expr.body.value
 
     def mixture(self, expr: tree.Call | tree.Comprehension, part: Part) -> Term | None:
         weights: list[float | None] = []

@@ -99,8 +99,10 @@ def _compile(
     lowered = replace(lowered, options=given)
     made, more = plan(lowered, source.name, brought(lowered, uses, known))
     found = in_order((*found, *more))
+    failed = any(d.is_error for d in found)
+    assert failed or not lowered.incomplete, f"dropped without an error: {lowered.incomplete}"
     passes = Compiled(source, program, expanded, resolved, checked, lowered, None, found)
-    return passes if any(d.is_error for d in found) else replace(passes, plan=made)
+    return passes if failed else replace(passes, plan=made)
 
 
 def read_uses(program: tree.Program, base: Path) -> tuple[list[UseSpec], tuple[Diagnostic, ...]]:

@@ -1,7 +1,9 @@
 """Pass 1, definitions: a call of an ``expert`` that the program defines becomes its product.
 
 What stays is a program without definitions. Ambient arguments inside a definition come from its
-parameters only, and are written out here; every other name is left to the next pass.
+parameters only, and are written out here; every other name of its body is the program's. A block
+or comprehension around a call that binds such a name binds a fresh one in its place (Kohlbecker
+et al., "Hygienic macro expansion", 1986).
 """
 
 from __future__ import annotations
@@ -11,14 +13,15 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from poedsl.compiler.names import count, spoken
+from poedsl.compiler.names import count, spoken, targets, weight
 from poedsl.experts.signatures import Signature
 from poedsl.grammar import tree
 from poedsl.grammar.diagnostics import Diagnostic, Edit, Fix, Label
-from poedsl.grammar.source import Span
+from poedsl.grammar.source import NOWHERE, Span
 
-#: The most calls that definitions may unfold to.
-MOST = 10_000
+NOTHING: Mapping[str, str] = {}
+#: The most calls that definitions may unfold to, and the most names, numbers and signs.
+MOST, MOST_PARTS = 10_000, 100_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,12 +30,16 @@ class Passed:
 
     Attributes:
         ambient: whether the call left it out, so that the program's own name stands for it.
+        place: of the statement with the call.
+        binders: the comprehensions around the call: their names, and what those run over.
     """
 
     expert: str
     parameter: tree.Parameter
     value: tree.Expr
     ambient: bool
+    place: Span
+    binders: tuple[tuple[tree.Name, tree.Expr], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +50,7 @@ class Expanded:
         passed: the arguments of every call, for the types of parameters.
         unused: definitions that no product calls.
         broken: definitions with a call that could not be expanded.
+        written: names that were made up, each with that which the text has.
     """
 
     program: tree.Program
@@ -50,39 +58,60 @@ class Expanded:
     definitions: tuple[tree.ExpertDefinition, ...] = ()
     unused: tuple[tree.ExpertDefinition, ...] = ()
     broken: frozenset[str] = frozenset()
+    written: Mapping[str, str] = field(default_factory=dict)
 
 
 def expand(
     program: tree.Program, signatures: Mapping[str, Signature]
 ) -> tuple[Expanded, tuple[Diagnostic, ...]]:
     """Unfold the calls of the program's own experts."""
-    expander = _Expander(signatures)
+    every = spoken(program)
+    expander = _Expander(signatures, every, frozenset(targets(program.statements)))
     definitions = [s for s in program.statements if isinstance(s, tree.ExpertDefinition)]
     for definition in definitions:
         expander.define(definition)
     rest = [s for s in program.statements if not isinstance(s, tree.ExpertDefinition)]
     statements = tuple(expander.statement(s) for s in rest)
-    unused = tuple(d for d in definitions if d.name.name not in expander.called)
+    passed = tuple(expander.passed)
+    unused = [d for d in definitions if d.name.name not in expander.called]
     expanded = Expanded(
         replace(program, statements=statements),
-        tuple(expander.passed),
+        passed,
         tuple(definitions),
-        unused,
+        tuple(replace(d, body=expander.body(d)) for d in unused),
         frozenset(expander.broken),
+        expander.written,
     )
     return expanded, tuple(expander.diagnostics)
 
 
 @dataclass(slots=True)
 class _Expander:
+    """What is unfolded, and where.
+
+    Attributes:
+        names: all that the program speaks of.
+        variables: the names of its variables, which a block may not bind.
+        place: the statement that is unfolded.
+        scope: what names outside of definitions are called there.
+        binders: the comprehensions around what is unfolded.
+    """
+
     signatures: Mapping[str, Signature]
+    names: set[str]
+    variables: frozenset[str]
     definitions: dict[str, tree.ExpertDefinition] = field(default_factory=dict)
     diagnostics: list[Diagnostic] = field(default_factory=list)
     passed: list[Passed] = field(default_factory=list)
     called: set[str] = field(default_factory=set)
     broken: set[str] = field(default_factory=set)
+    written: dict[str, str] = field(default_factory=dict)
     active: list[str] = field(default_factory=list)
+    place: Span = NOWHERE
+    scope: Mapping[str, str] = field(default_factory=dict)
+    binders: tuple[tuple[tree.Name, tree.Expr], ...] = ()
     calls: int = 0
+    weight: int = 0
 
     def error(self, code: str, message: str, span: Span, **more: Any) -> None:
         self.diagnostics.append(Diagnostic(code, message, span, **more))
@@ -156,14 +185,75 @@ class _Expander:
 
     # Statements and products.
 
-    def statement(self, statement: tree.Statement) -> tree.Statement:
+    def statement(
+        self, statement: tree.Statement, scope: Mapping[str, str] = NOTHING
+    ) -> tree.Statement:
+        """The statement without calls of definitions, and with names as its scope has them."""
         match statement:
-            case tree.Factor(product=product):
-                return replace(statement, product=self.product(product))
-            case tree.For(body=body):
-                return replace(statement, body=tuple(map(self.statement, body)))
+            case tree.Factor():
+                self.place, self.scope = statement.span, scope
+                target = substitute(statement.target, scope)
+                assert isinstance(target, tree.Name | tree.Index)
+                product = self.product(substitute(statement.product, scope))
+                return replace(statement, target=target, product=product)
+            case tree.For():
+                return self.loop(statement, scope)
             case _:
                 return statement
+
+    def loop(self, statement: tree.For, scope: Mapping[str, str]) -> tree.For:
+        iterable = substitute(statement.iterable, scope)
+        clashing = self.spoken_outside(statement) - self.variables
+        constants = [s.name for s in statement.body if isinstance(s, tree.Let)]
+        fresh = {
+            name: self.fresh(name)
+            for name in dict.fromkeys(n.name for n in (statement.target, *constants))
+            if name in clashing
+        }
+        target, scope = bind(statement.target, fresh, scope)
+        body: list[tree.Statement] = []
+        for inner in statement.body:
+            if isinstance(inner, tree.Let):
+                value = substitute(inner.value, scope)
+                name, scope = bind(inner.name, fresh, scope)
+                body.append(replace(inner, name=name, value=value))
+            else:
+                body.append(self.statement(inner, scope))
+        return replace(statement, target=target, iterable=iterable, body=tuple(body))
+
+    def comprehension(self, expr: tree.Comprehension) -> tree.Comprehension:
+        outside, around = self.scope, self.binders
+        name = expr.target.name
+        fresh = {name: self.fresh(name)} if name in self.spoken_outside(expr) else {}
+        target, scope = bind(expr.target, fresh, outside)
+        self.scope, self.binders = scope, (*around, (target, expr.iterable))
+        body = self.component(_substituted(expr.body, fresh))
+        self.scope, self.binders = outside, around
+        return replace(expr, target=target, body=body)
+
+    def fresh(self, name: str) -> str:
+        """A name that the program does not speak of."""
+        fresh = _fresh(name, self.names | self.written.keys())
+        self.written[fresh] = name
+        return fresh
+
+    def spoken_outside(self, node: tree.Node) -> set[str]:
+        """What definitions called in a part of the program speak of, besides their parameters."""
+        out: set[str] = set()
+        reached: set[str] = set()
+        pending = spoken(node) & self.definitions.keys()
+        while pending:
+            name = pending.pop()
+            reached.add(name)
+            definition = self.definitions[name]
+            own, body = definition.parameters, spoken(definition.body)
+            out |= body - {p.name.name for p in own}
+            for part in (part for p in own for part in (p.type, p.default) if part is not None):
+                out |= spoken(part)
+            called = body & self.definitions.keys()
+            out |= {p.name.name for c in called for p in self.definitions[c].parameters}
+            pending |= called - reached
+        return out
 
     def product(self, expr: tree.Expr) -> tree.Expr:
         match expr:
@@ -173,8 +263,8 @@ class _Expander:
                 return replace(expr, left=self.product(left))
             case tree.Call(function=tree.Name(name="mixture"), arguments=arguments):
                 return replace(expr, arguments=tuple(map(self.component, arguments)))
-            case tree.Comprehension(function=tree.Name(name="mixture"), body=body):
-                return replace(expr, body=self.component(body))
+            case tree.Comprehension(function=tree.Name(name="mixture")):
+                return self.comprehension(expr)
             case tree.Call(function=function) if function.name in self.definitions:
                 return self.call(expr, self.definitions[function.name])
             case _:
@@ -200,13 +290,32 @@ class _Expander:
                 message = f"the program's experts unfold to more than {MOST:,} calls"
                 self.error("P0506", message, call.span)
             return self.unexpanded(call)
+        first = len(self.passed)
         given = self.arguments(call, definition)
-        if given is None:
+        if given is None or self.too_large(call, *given.values()):
             return self.unexpanded(call)
         self.active.append(name)
         body = self.product(substitute(definition.body, given))
         self.active.pop()
+        if not self.active and self.too_large(call, body):
+            del self.passed[first:]
+            return self.unexpanded(call)
         return body
+
+    def too_large(self, call: tree.Call, *unfolded: tree.Expr) -> bool:
+        """Whether arguments that stand in many places have made the program too large."""
+        told = self.weight > MOST_PARTS
+        self.weight += sum(map(weight, unfolded))
+        if self.weight > MOST_PARTS and not told:
+            message = f"the program's experts unfold to more than {MOST_PARTS:,} parts"
+            self.error("P0506", message, call.span)
+            self.called |= self.definitions.keys()
+        return self.weight > MOST_PARTS
+
+    def body(self, definition: tree.ExpertDefinition) -> tree.Expr:
+        """The product that a definition stands for, its parameters left as they are."""
+        self.active = [definition.name.name]
+        return self.product(definition.body)
 
     def unexpanded(self, call: tree.Call) -> tree.Call:
         """A call with an error, of which nothing more is said."""
@@ -229,9 +338,11 @@ class _Expander:
             elif parameter.default is not None:
                 out[name] = parameter.default
             else:
-                out[name] = tree.Name(name=name, span=call.span)
+                called = name if self.active else self.scope.get(name, name)
+                out[name] = tree.Name(name=called, span=call.span)
             own = definition.name.name
-            self.passed.append(Passed(own, parameter, out[name], ambient))
+            passed = Passed(own, parameter, out[name], ambient, self.place, self.binders)
+            self.passed.append(passed)
         return out
 
     def matched(
@@ -267,18 +378,31 @@ class _Expander:
         return given if len(self.diagnostics) == before else None
 
 
-def substitute(expr: tree.Expr, values: Mapping[str, tree.Expr]) -> tree.Expr:
-    """The expression with names replaced by values; names that a comprehension binds stay."""
+def bind(
+    name: tree.Name, fresh: Mapping[str, str], scope: Mapping[str, str]
+) -> tuple[tree.Name, dict[str, str]]:
+    """The name under which one is bound, and the scope from there on."""
+    bound = fresh.get(name.name, name.name)
+    return replace(name, name=bound), {**scope, name.name: bound}
+
+
+def substitute(expr: tree.Expr, values: Mapping[str, tree.Expr | str]) -> tree.Expr:
+    """The expression with names replaced; names that a comprehension binds stay.
+
+    Args:
+        values: what stands for a name: an expression, or another name at the same place.
+    """
     match expr:
         case tree.Name(name=name):
-            return values.get(name, expr)
+            value = values.get(name, name)
+            return replace(expr, name=value) if isinstance(value, str) else value
         case tree.Comprehension(target=target, body=body, iterable=iterable):
             inner = {k: v for k, v in values.items() if k != target.name}
-            taken = {n for v in inner.values() for n in spoken(v)}
+            taken = {n for v in inner.values() for n in ({v} if isinstance(v, str) else spoken(v))}
             if target.name in taken:
-                fresh = tree.Name(name=_fresh(target.name, taken | spoken(body)), span=target.span)
+                fresh = _fresh(target.name, taken | spoken(body))
                 inner[target.name] = fresh
-                target = fresh
+                target = replace(target, name=fresh)
             return replace(
                 expr,
                 target=target,
@@ -291,7 +415,7 @@ def substitute(expr: tree.Expr, values: Mapping[str, tree.Expr]) -> tree.Expr:
             return _children(expr, lambda e: substitute(e, values))
 
 
-def _substituted(argument: tree.Argument, values: Mapping[str, tree.Expr]) -> tree.Argument:
+def _substituted(argument: tree.Argument, values: Mapping[str, tree.Expr | str]) -> tree.Argument:
     weight = argument.weight and substitute(argument.weight, values)
     return replace(argument, value=substitute(argument.value, values), weight=weight)
 

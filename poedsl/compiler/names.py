@@ -11,19 +11,44 @@ from poedsl.grammar.source import Span
 from poedsl.grammar.types import Sizes, Type, open_type
 
 
+def parts(node: tree.Node) -> Iterator[tree.Node]:
+    """The direct parts of a part of a program."""
+    for field in node.__dataclass_fields__:
+        match getattr(node, field):
+            case tree.Node() as part:
+                yield part
+            case tuple() as items:
+                yield from items
+
+
 def spoken(node: tree.Node) -> set[str]:
     """All names in a part of a program, also those that it declares or calls."""
     out: set[str] = set()
-    pending: list[object] = [node]
+    seen: set[int] = set()
+    pending = [node]
     while pending:
-        match pending.pop():
-            case tree.Name(name=name):
-                out.add(name)
-            case tuple() as items:
-                pending += items
-            case tree.Node() as inner:
-                pending += [getattr(inner, f) for f in inner.__dataclass_fields__ if f != "span"]
+        part = pending.pop()
+        if id(part) in seen:
+            continue
+        seen.add(id(part))
+        if isinstance(part, tree.Name):
+            out.add(part.name)
+        pending += parts(part)
     return out
+
+
+def weight(node: tree.Node) -> int:
+    """The number of parts when all is written out; those that are one object count again."""
+    known: dict[int, int] = {}
+    pending = [node]
+    while pending:
+        inner = tuple(parts(pending[-1]))
+        unknown = [part for part in inner if id(part) not in known]
+        if unknown:
+            pending += unknown
+        else:
+            known[id(pending.pop())] = 1 + sum(known[id(part)] for part in inner)
+    return known[id(node)]
 
 
 def target_name(target: tree.Name | tree.Index) -> tree.Name:
@@ -33,6 +58,22 @@ def target_name(target: tree.Name | tree.Index) -> tree.Name:
         inner = inner.value
     assert isinstance(inner, tree.Name)
     return inner
+
+
+def targets(statements: tuple[tree.Statement, ...]) -> dict[str, Span]:
+    """The variables, in order, each with its first place."""
+    found: dict[str, Span] = {}
+    for statement in statements:
+        match statement:
+            case tree.Domain(name=name):
+                found.setdefault(name.name, statement.span)
+            case tree.Factor(target=target):
+                name = target_name(target)
+                found.setdefault(name.name, name.span)
+            case tree.For(body=body):
+                for inner, span in targets(body).items():
+                    found.setdefault(inner, span)
+    return found
 
 
 def type_expr(type_: Type) -> tree.TypeExpr:

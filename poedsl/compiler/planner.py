@@ -16,7 +16,7 @@ from poedsl.compiler.plan import (
     VariableSpec,
 )
 from poedsl.compiler.plantext import print_term
-from poedsl.compiler.regions import extent, overlap
+from poedsl.compiler.regions import crossing, extent
 from poedsl.compiler.supports import ends
 from poedsl.compiler.terms import Apply, Const, Term
 from poedsl.grammar.diagnostics import Diagnostic, Edit, Fix
@@ -152,6 +152,7 @@ def _field(spec: PlanSpec, options: Mapping[str, Term]) -> Iterator[str]:
     """
     guided = _function(options.get("condition", Const(None))) != "none"
     scaled = options.get("normalize") == Const(True)
+    shared = _shared(spec) if scaled else frozenset()
     for factor in spec.factors:
         if factor.kind not in GENERATIVE:
             continue
@@ -159,7 +160,7 @@ def _field(spec: PlanSpec, options: Mapping[str, Term]) -> Iterator[str]:
             yield f"the exponent of `{factor.name}` at {factor.place} is a mask"
         elif factor.given and guided:
             yield f"`{factor.name}` at {factor.place} is conditioned on its parents"
-        elif scaled and factor.part is not None and _shares(factor, spec):
+        elif factor.name in shared:
             yield f"exponents are scaled where `{factor.name}` at {factor.place} overlaps others"
 
 
@@ -172,17 +173,17 @@ def _anchors(spec: PlanSpec) -> dict[str, list[FactorSpec]]:
     return of
 
 
-def _shares(factor: FactorSpec, spec: PlanSpec) -> bool:
-    """Whether an expert on a part has some of it in common with one that sees another part."""
-    if factor.loops:
-        return True
-    for other in _anchors(spec)[factor.variables[0]]:
-        if other.part is None or other.loops:
-            return True
-        apart = factor.part is None or factor.part == other.part
-        if not apart and overlap(factor.part, other.part):  # type: ignore[arg-type]
-            return True
-    return False
+def _shared(spec: PlanSpec) -> frozenset[str]:
+    """The experts on parts that have some of theirs in common with one that sees another part."""
+    out: set[str] = set()
+    for anchors in _anchors(spec).values():
+        own = [f for f in anchors if f.part is not None]
+        if any(f.part is None or f.loops for f in anchors):
+            out |= {f.name for f in own}
+        else:
+            crossed = crossing(f.part for f in own if f.part is not None)
+            out |= {f.name for f in own if f.part in crossed}
+    return frozenset(out)
 
 
 def _route(variable: VariableSpec, anchors: list[FactorSpec], spec: PlanSpec) -> str:

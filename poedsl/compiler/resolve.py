@@ -7,11 +7,12 @@ written out.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 
 from poedsl.compiler.expand import Expanded, Passed
-from poedsl.compiler.names import near_fix, sizes_of, spoken, target_name
+from poedsl.compiler.names import sizes_of, spoken, target_name
 from poedsl.compiler.plan import Origin
 from poedsl.compiler.resolve_calls import Calls, Target
 from poedsl.experts.signatures import SIGNATURES, Signature
@@ -28,9 +29,10 @@ class Resolved:
     Attributes:
         origins: for each inferred input how it came about, and where.
         signatures: what the program may call, its own experts among them.
-        passed: the arguments of the program's own experts.
+        passed: the arguments of the program's own experts, where their types are known.
         incomplete: variables of which a statement is left out, or has an error.
         unread: names in the lines that could not be read: they may be declared there.
+        written: names that were made up, each with that which the text has.
     """
 
     program: tree.Program
@@ -39,6 +41,7 @@ class Resolved:
     passed: tuple[Passed, ...] = ()
     incomplete: frozenset[str] = frozenset()
     unread: frozenset[str] = frozenset()
+    written: Mapping[str, str] = field(default_factory=dict)
 
 
 def resolve(
@@ -60,9 +63,11 @@ def resolve(
     first = program.statements[0].span.start if program.statements else 0
     defined = frozenset(d.name.name for d in expanded.definitions)
     resolver = _Resolver(strict, unread, first, signatures, set(unread), defined)
+    resolver.written = expanded.written
     resolver.declare((*expanded.definitions, *program.statements))
     for passed in expanded.passed:
         resolver.ambient_argument(passed)
+        resolver.passed.setdefault(passed.place, []).append(passed)
     body = [s for s in map(resolver.statement, program.statements) if s is not None]
     for definition in expanded.unused:
         if definition.name.name not in resolver.used:
@@ -75,16 +80,26 @@ def resolve(
         explicit,
         resolver.origins,
         signatures,
-        expanded.passed,
+        tuple(resolver.typed),
         frozenset(resolver.incomplete | (unread & resolver.variables)),
         unread,
+        expanded.written,
     )
     return resolved, tuple(resolver.diagnostics)
 
 
 @dataclass(slots=True)
 class _Resolver(Calls):
+    """What is resolved beside names in expressions.
+
+    Attributes:
+        passed: the arguments of the program's own experts, by statement.
+        typed: those that have a type, resolved.
+    """
+
     domains: set[str] = field(default_factory=set)
+    passed: dict[Span, list[Passed]] = field(default_factory=dict)
+    typed: list[Passed] = field(default_factory=list)
 
     # Declarations come first, so that a near miss can name what is declared below it.
 
@@ -133,16 +148,16 @@ class _Resolver(Calls):
 
     def _declare(self, name: tree.Name) -> None:
         if name.name in self.declared:
-            self._twice(name)
+            self._twice(name, self.declared[name.name])
         else:
             self.declared[name.name] = name.span
 
-    def _twice(self, name: tree.Name) -> None:
+    def _twice(self, name: tree.Name, first: Span) -> None:
         self.error(
             "P0203",
-            f"`{name.name}` is declared twice",
+            f"`{self.written.get(name.name, name.name)}` is declared twice",
             name.span,
-            labels=(Label(self.declared[name.name], "first declared here"),),
+            labels=(Label(first, "first declared here"),),
         )
 
     def ambient_argument(self, passed: Passed) -> None:
@@ -191,12 +206,29 @@ class _Resolver(Calls):
         if isinstance(target, tree.Index):
             items = tuple(self.item(i, None) for i in target.items)
             target = replace(target, items=items)
+        before = len(self.diagnostics)
         product = self.product(statement.product, target)
+        if len(self.diagnostics) == before:
+            self.typed += [
+                self.argument_passed(p, target)
+                for p in self.passed.get(statement.span, ())
+                if p.parameter.type is not None
+            ]
         if statement.given is not None:
             self.parent(statement.given, name)
         self.visible.add(name.name)
         known = name.name in self.variables
         return replace(statement, target=target, product=product) if known else None
+
+    def argument_passed(self, passed: Passed, target: Target) -> Passed:
+        """The argument with its names resolved, inside of the comprehensions around it."""
+        binders: list[tuple[tree.Name, tree.Expr]] = []
+        with ExitStack() as inside:
+            for name, iterable in passed.binders:
+                binders.append((name, self.value(iterable)))
+                inside.enter_context(self.binding(name.name))
+            value = self.value(passed.value, target)
+        return replace(passed, value=value, binders=tuple(binders))
 
     def parent(self, given: tree.Name, target: tree.Name) -> None:
         """What follows ``given`` is the variable itself."""
@@ -227,19 +259,39 @@ class _Resolver(Calls):
                     labels=(Label(self.declared[name.name], "the variable"),),
                 )
         body: list[tree.Statement] = []
-        with self.binding(statement.target.name, *(c.name for c in constants)):
+        with self.binding(statement.target.name), self.block(constants) as places:
             for inner in statement.body:
-                resolved = self.inside(inner)
+                resolved = self.inside(inner, places)
                 if resolved is not None:
                     body.append(resolved)
         return replace(statement, iterable=iterable, body=tuple(body))
 
-    def inside(self, statement: tree.Statement) -> tree.Statement | None:
+    @contextmanager
+    def block(self, constants: list[tree.Name]) -> Iterator[dict[str, Span]]:
+        """The first place of each constant of a block, which is visible from there to its end."""
+        places: dict[str, Span] = {}
+        for name in constants:
+            places.setdefault(name.name, name.span)
+        outside, visible = dict(self.declared), places.keys() & self.visible
+        self.declared = {**places, **outside}
+        yield places
+        self.declared = outside
+        self.visible -= places.keys() - visible
+
+    def inside(
+        self, statement: tree.Statement, places: Mapping[str, Span]
+    ) -> tree.Statement | None:
         """A statement of a block: a factor, a constant or another loop."""
         match statement:
             case tree.Let(name=name, value=value):
                 resolved = replace(statement, value=self.value(value))
-                return None if name.name in self.variables else resolved
+                if name.name in self.variables:
+                    return None
+                if name.span != places[name.name]:
+                    self._twice(name, places[name.name])
+                    return None
+                self.visible.add(name.name)
+                return resolved
             case tree.Factor() | tree.For():
                 return self.statement(statement)
             case _:
@@ -258,11 +310,12 @@ class _Resolver(Calls):
         self.diagnostics.append(
             Diagnostic("P0801", f"the expert `{name.name}` is not used", name.span, "warning")
         )
-        inferred, origins = dict(self.inferred), dict(self.origins)
+        inferred, origins, taken = dict(self.inferred), dict(self.origins), dict(self.taken)
         incomplete = set(self.incomplete)
         with self.binding(name.name, *(p.name.name for p in definition.parameters)):
             self.product(definition.body, name)
-        self.inferred, self.origins, self.incomplete = inferred, origins, incomplete
+        self.inferred, self.origins, self.taken = inferred, origins, taken
+        self.incomplete = incomplete
 
     def first_of(self, name: tree.Name) -> bool:
         """Makes a name visible; whether this is its declaration, and not a second one."""
@@ -284,7 +337,7 @@ class _Resolver(Calls):
                         "P0504",
                         f"`{name.name}` is not a variable of this program",
                         name.span,
-                        fixes=near_fix(name.name, name.span, self.variables, "a variable"),
+                        fixes=self.similar(name.name, name.span, self.variables, "a variable"),
                     )
         for later in statements[1:]:
             self.error(

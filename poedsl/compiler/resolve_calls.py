@@ -6,7 +6,7 @@ the parameter's type; a parameter without a default takes the program's name of 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -22,6 +22,8 @@ from poedsl.grammar.types import Type, unify
 
 #: Words with a meaning of their own in call position, beside functions, experts and rewards.
 CONSTRUCTS = ("exp", "where", "mixture")
+#: After this many errors no names are searched for similar ones.
+MOST_SEARCHES = 50
 #: The argument by which a reward says what it judges.
 SUBJECT = "subject"
 
@@ -38,7 +40,9 @@ class Calls:
         declared: every declared name, with its place.
         visible: names declared so far, loop variables among them.
         defined: the program's own experts, which have been expanded where they fit.
+        written: names that were made up, each with that which the text has.
         incomplete: variables with a statement that has an error.
+        taken: where each inferred input got its type.
         left_out: arguments that a call of the program's own expert leaves out, with that expert.
     """
 
@@ -48,12 +52,14 @@ class Calls:
     signatures: Mapping[str, Signature]
     used: set[str]
     defined: frozenset[str] = frozenset()
+    written: Mapping[str, str] = field(default_factory=dict)
     diagnostics: list[Diagnostic] = field(default_factory=list)
     declared: dict[str, Span] = field(default_factory=dict)
     visible: set[str] = field(default_factory=set)
     variables: set[str] = field(default_factory=set)
     incomplete: set[str] = field(default_factory=set)
     inferred: dict[str, tree.Input] = field(default_factory=dict)
+    taken: dict[str, Span] = field(default_factory=dict)
     left_out: dict[tuple[str, Span], str] = field(default_factory=dict)
     origins: dict[str, tuple[Origin, Span]] = field(default_factory=dict)
 
@@ -145,7 +151,7 @@ class Calls:
                 notes=(f"give it: `{expert}({name.name} = ...)`",),
             )
             return
-        fixes = near_fix(name.name, name.span, self.known(), "something")
+        fixes = self.similar(name.name, name.span, self.known(), "something")
         self.used |= {edit.text for fix in fixes for edit in fix.edits}
         notes: tuple[str, ...] = ()
         if name.name in (*self.signatures, *FUNCTIONS, *CONSTRUCTS, *self.defined):
@@ -160,7 +166,12 @@ class Calls:
         )
 
     def known(self) -> set[str]:
-        return {*self.declared, *self.inferred, *self.visible}
+        return {*self.declared, *self.inferred, *self.visible} - self.written.keys()
+
+    def similar(self, name: str, span: Span, known: Iterable[str], what: str) -> tuple[Fix, ...]:
+        """What a name may be a slip of, in the first errors of a program."""
+        few = len(self.diagnostics) < MOST_SEARCHES
+        return near_fix(name, span, known, what) if few else ()
 
     def function(self, function: tree.Name) -> None:
         if function.name in (*FUNCTIONS, *CONSTRUCTS, *self.unread):
@@ -178,7 +189,7 @@ class Calls:
             "P0202",
             f"there is no expert, reward or function named `{function.name}`",
             function.span,
-            fixes=near_fix(function.name, function.span, known, "one"),
+            fixes=self.similar(function.name, function.span, known, "one"),
             notes=("`poe experts` lists what there is",),
         )
 
@@ -229,7 +240,7 @@ class Calls:
                     "P0301",
                     f"`{signature.name}` has no parameter `{name}`",
                     argument.name_span,
-                    fixes=near_fix(name, argument.name_span, names, "a parameter"),
+                    fixes=self.similar(name, argument.name_span, names, "a parameter"),
                     notes=note,
                 )
                 fits = False
@@ -328,15 +339,18 @@ class Calls:
         known = self.inferred.get(name.name)
         if known is not None:
             previous = Type(known.type.name, sizes_of(known.type))
-            fits = unify(previous, type_) is not None
-            if not fits:
+            both = unify(previous, type_)
+            if both is None:
                 self.error(
                     "P0302",
                     f"`{name.name}` is taken as {type_} here and as {previous} elsewhere",
                     name.span,
-                    labels=(Label(known.span, f"{previous} here"),),
+                    labels=(Label(self.taken[name.name], f"{previous} here"),),
                 )
-            return fits
+            elif both != previous:
+                self.inferred[name.name] = replace(known, type=type_expr(both))
+                self.taken[name.name] = name.span
+            return both is not None
         if self.strict:
             self.error(
                 "P0205",
@@ -351,5 +365,6 @@ class Calls:
             )
         self.origins[name.name] = (origin, name.span)
         self.inferred[name.name] = tree.Input(name=name, type=type_expr(type_), span=name.span)
+        self.taken[name.name] = name.span
         self.used.add(name.name)
         return True

@@ -6,10 +6,12 @@ import time
 
 import pytest
 
+from poedsl.compiler.compile import compile_source
 from poedsl.compiler.plan import LetSpec
 from poedsl.compiler.terms import Apply, Const, Ref, names
+from poedsl.grammar.source import Source
 from poedsl.grammar.types import Type
-from tests.compiler.programs import codes, compiled, planned
+from tests.compiler.programs import ROOT, codes, compiled, planned
 
 
 @pytest.mark.parametrize(
@@ -198,3 +200,22 @@ def test_a_program_without_a_variable(text: str) -> None:
 def test_diagnostics_come_in_the_order_of_the_text_each_once() -> None:
     found = compiled("x ~ Normal(a, b) * Normal(a, 1)\ny ~ Normal(c, -1)\n").diagnostics
     assert list(found) == sorted(dict.fromkeys(found), key=lambda d: (d.span.start, d.span.end))
+
+
+@pytest.mark.parametrize(
+    "text, sizes",
+    [
+        ("x ~ flux(t) * exp(near(i) + large(i))\n", "Image[3, 64, 64]"),
+        ("x ~ flux(t) * exp(large(i) + near(i))\n", "Image[3, 64, 64]"),
+        ("input i : Image\nx ~ flux(t) * exp(near(i) + large(i))\n", "Image[3, 64, 64]"),
+        ("input i : Image\nlet j = i\nx ~ flux(t) * exp(near(i) + large(j))\n", "Image[3, 64, 64]"),
+        ("x ~ flux(t) * exp(near(i))\n", "Image"),
+        ("input i : Image\nx ~ flux(t) * exp(sum(large(i) for i in [1]) + near(i))\n", ""),
+    ],
+)
+def test_sizes_of_inputs_unify_over_what_takes_them(text: str, sizes: str) -> None:
+    folder = ROOT / "tests" / "golden" / "check"
+    uses = 'use near from "own.py:near"\nuse large from "own.py:near_large"\n'
+    plan = compile_source(Source(uses + text), base=folder).plan
+    types = {i.name: str(i.type) for i in plan.inputs} if plan is not None else {}
+    assert types.get("i", "") == sizes

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from poedsl.compiler.expand import expand
+from poedsl.compiler.terms import Const
 from poedsl.experts.signatures import SIGNATURES
 from poedsl.grammar.parser import parse
 from poedsl.grammar.printer import print_program
@@ -92,3 +93,33 @@ def test_definitions_that_double_end() -> None:
 )
 def test_wrong_definitions(text: str, expected: list[str]) -> None:
     assert codes(text) == expected
+
+
+def doubling(levels: int, parameter: str = "m", base: str = "Normal(m, 1)") -> str:
+    """Definitions of which each gives the next twice its argument."""
+    lines = [f"expert e{i + 1}({parameter}) = e{i}(m + m)" for i in range(levels)]
+    return "\n".join((f"expert e0({parameter}) = {base}", *lines, f"x : Real\nx ~ e{levels}(1)\n"))
+
+
+@pytest.mark.parametrize("levels", [17, 60])
+@pytest.mark.parametrize("parameter", ["m", "m : Real"])
+@pytest.mark.parametrize("base", ["Normal(m, 1)", "mixture(Normal(m, k) for k in [1, 2])"])
+def test_arguments_that_double_end(levels: int, parameter: str, base: str) -> None:
+    assert codes(doubling(levels, parameter, base)) == ["P0506"]
+
+
+def test_arguments_may_grow() -> None:
+    (factor,) = planned(doubling(8)).factors
+    assert dict(factor.term.kwargs)["loc"] == Const(256)  # type: ignore[union-attr]
+
+
+def test_products_of_one_argument_count_it_each_time() -> None:
+    wide = " * ".join(["Normal(m, 1)"] * 200)
+    text = f"expert e(m) = {wide}\nx : Real\nx ~ e({' + '.join(['1'] * 300)})\n"
+    assert codes(text) == ["P0506"]
+
+
+def test_definitions_that_nothing_calls_may_call_others() -> None:
+    text = "expert a(m) = Normal(m, 1)\nexpert b(m) = a(m) * Normal(m, 2)\nx ~ Normal(0, 1)\n"
+    assert codes(text) == ["P0801", "P0801"]
+    assert codes(text.replace("a(m) *", "a(m, 1) *")) == ["P0801", "P0301"]

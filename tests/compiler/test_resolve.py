@@ -146,3 +146,10 @@ def test_independent_errors_are_told_together() -> None:
         "sample x, y, z, w by anneal(steps = 0)\n"
     )
     assert codes(text) == ["P0404", "P0307", "P0201", "P0410", "P0502"]
+
+
+def test_similar_names_are_searched_for_in_the_first_errors() -> None:
+    lines = "".join(f"let name{i} = nane{i}\n" for i in range(80))
+    found = compiled(f"{lines}x ~ Normal(0, 1)\n").diagnostics
+    assert [d.code for d in found] == ["P0201"] * 80
+    assert [bool(d.fixes) for d in found] == [True] * 50 + [False] * 30

@@ -1,0 +1,106 @@
+"""Scopes: what a name stands for in blocks, comprehensions and definitions."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from poedsl.compiler import compile as passes
+from poedsl.compiler.plantext import print_term
+from tests.compiler.programs import codes, planned
+
+
+def factors(text: str) -> list[str]:
+    """The terms of the plan's factors, as they print."""
+    return [print_term(f.term) for f in planned(text).factors]
+
+
+def normals(*locs: object, scale: object = 1) -> list[str]:
+    return [f"Normal(loc = {loc}, scale = {scale})" for loc in locs]
+
+
+def test_a_block_reads_the_outer_constant_each_time() -> None:
+    text = (
+        "let a = 1\nx : Real[2]\nfor i in range(2):\n    let a = a + i\n    x[i] ~ Normal(a, 1)\n"
+    )
+    assert factors(text) == normals(1, 2)
+
+
+def test_a_constant_of_a_block_stands_from_its_line_on() -> None:
+    text = (
+        "let b = 7\nx : Real[2]\nfor i in range(2):\n    x[i] ~ Normal(b, 1)\n    let b = i\n"
+        "    x[i] ~ Normal(b, 1)\n    for b in [5]:\n        let b = b + i\n"
+        "        x[i] ~ Normal(b, 1)\n    x[i] ~ Normal(b, 2)\nx ~ Normal(b, 1)\n"
+    )
+    first, second = [*normals(7, 0, 5), *normals(0, scale=2)], [*normals(7, 1, 6)]
+    assert factors(text) == [*first, *second, *normals(1, scale=2), *normals(7)]
+
+
+def test_what_a_block_binds_is_unknown_after_it() -> None:
+    assert codes("for i in [1]:\n    let b = i\n    x ~ Normal(b, 1)\nx ~ Normal(b, 1)\n") == [
+        "P0201"
+    ]
+
+
+def test_a_factor_is_not_dropped_silently(monkeypatch: pytest.MonkeyPatch) -> None:
+    def dropping(*args: object) -> object:
+        checked, found = check(*args)  # type: ignore[arg-type]
+        return replace(checked, incomplete=frozenset({"x"})), found
+
+    check = passes.check
+    monkeypatch.setattr(passes, "check", dropping)
+    with pytest.raises(AssertionError, match="dropped"):
+        codes("x ~ Normal(0, 1)\n")
+
+
+ABOVE = "let s = 2\nexpert a(m) = Normal(m, s)\nx : Real\n"
+
+
+@pytest.mark.parametrize(
+    "text, locs",
+    [
+        ("for s in [10, 20]:\n    x ~ a(s)\n", [10, 20]),
+        ("for s in [10, 20]:\n    let s = s + 1\n    x ~ a(s)\n", [11, 21]),
+        ("for i in [10, 20]:\n    let s = s + i\n    x ~ a(s)\n    x ~ a(i)\n", [12, 10, 22, 20]),
+        ("for s in [10]:\n    for s in [s, s + 1]:\n        x ~ a(s)\nx ~ a(s)\n", [10, 11, 2]),
+        ("expert b(k) = a(s + k)\nfor s in [10, 20]:\n    x ~ b(s)\n", [12, 22]),
+    ],
+)
+def test_definitions_speak_of_the_program(text: str, locs: list[int]) -> None:
+    assert factors(ABOVE + text) == normals(*locs, scale=2)
+
+
+@pytest.mark.parametrize(
+    "text, locs",
+    [
+        ("x ~ mixture(a(s) for s in [10, 20])\n", [10, 20]),
+        ("expert b(k) = mixture(a(k + s) for s in [1, 2])\nfor s in [5]:\n    x ~ b(s)\n", [6, 7]),
+        ("for k in [5]:\n    x ~ mixture(a(s + k) for s in [k, s])\n", [10, 7]),
+    ],
+)
+def test_definitions_in_comprehensions_speak_of_the_program(text: str, locs: list[int]) -> None:
+    assert factors(ABOVE + text) == [
+        f"mixture({', '.join(f'0.5: {n}' for n in normals(*locs, scale=2))})"
+    ]
+
+
+def test_arguments_left_out_are_those_of_the_place() -> None:
+    text = (
+        "input m : Real\nexpert a(m) = Normal(m, 1)\nexpert b(k) = a() * Normal(k, 1)\n"
+        "for m in [1, 2]:\n    x ~ a() * b(m)\n"
+    )
+    assert factors(text) == normals(1, "m", 1, 2, "m", 2)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        'let m = "t"\nexpert a(k : Real) = Normal(k, 1)\nfor m in [1, 2]:\n    x ~ a(m)\n',
+        'let m = "t"\nexpert a(k : Real) = Normal(k, 1)\nx ~ mixture(a(m) for m in [1, 2])\n',
+        "expert good(r : Real) = exp(r)\nx ~ flux(prompt) * good(vqascore(prompt))\n",
+        "expert good(r : Real) = exp(r)\nx ~ flux(text) * good(2 * vqascore(text))^2\n",
+    ],
+)
+def test_types_of_parameters_hold_where_the_call_is(text: str) -> None:
+    assert codes(text) == []
