@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from poedsl.compiler.names import count, spoken
-from poedsl.experts.signatures import Signature
+from poedsl.experts.signatures import SIGNATURES, Signature
 from poedsl.grammar import tree
 from poedsl.grammar.diagnostics import Diagnostic, Edit, Fix, Label
 from poedsl.grammar.source import Span
@@ -57,17 +57,16 @@ def expand(
 ) -> tuple[Expanded, tuple[Diagnostic, ...]]:
     """Unfold the calls of the program's own experts."""
     expander = _Expander(signatures)
-    definitions = [s for s in program.statements if isinstance(s, tree.ExpertDefinition)]
-    for definition in definitions:
-        expander.define(definition)
+    written = [s for s in program.statements if isinstance(s, tree.ExpertDefinition)]
+    definitions = [d for d in written if expander.define(d)]
     rest = [s for s in program.statements if not isinstance(s, tree.ExpertDefinition)]
     statements = tuple(expander.statement(s) for s in rest)
-    unused = tuple(d for d in definitions if d.name.name not in expander.called)
+    used = {*expander.called, *SIGNATURES}
     expanded = Expanded(
         replace(program, statements=statements),
         tuple(expander.passed),
         tuple(definitions),
-        unused,
+        tuple(d for d in definitions if d.name.name not in used),
         frozenset(expander.broken),
     )
     return expanded, tuple(expander.diagnostics)
@@ -87,13 +86,16 @@ class _Expander:
     def error(self, code: str, message: str, span: Span, **more: Any) -> None:
         self.diagnostics.append(Diagnostic(code, message, span, **more))
 
-    def define(self, definition: tree.ExpertDefinition) -> None:
+    def define(self, definition: tree.ExpertDefinition) -> bool:
+        """Whether this is the first definition of its name; a built-in name's is not unfolded."""
         name = definition.name
+        if name.name in SIGNATURES:
+            return True
         if name.name in self.definitions:
             first = self.definitions[name.name].name.span
             labels = (Label(first, "first defined here"),)
             self.error("P0203", f"`{name.name}` is defined twice", name.span, labels=labels)
-            return
+            return False
         seen: dict[str, Span] = {}
         for parameter in definition.parameters:
             own = parameter.name
@@ -107,6 +109,7 @@ class _Expander:
             seen.setdefault(own.name, own.span)
         body = self.explicit(definition.body, set(seen), definition)
         self.definitions[name.name] = replace(definition, body=body)
+        return True
 
     # Ambient arguments of a definition's body.
 
