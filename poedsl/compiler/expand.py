@@ -245,6 +245,10 @@ class _Expander:
         label = (Label(expert.span, "defined here"),)
         before = len(self.diagnostics)
         for position, argument in enumerate(call.arguments):
+            if argument.weight is not None:
+                message = f"an argument of `{expert.name}` has no weight"
+                self.error("P0301", message, argument.span, labels=label)
+                continue
             if argument.name is None and position >= len(names):
                 takes = f"`{expert.name}` takes {count(len(names), 'argument')}"
                 self.error("P0301", takes, argument.span, labels=label)

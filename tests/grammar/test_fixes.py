@@ -39,8 +39,8 @@ SAFE = {
     "sample x by f(\n    a = 1\n    b = 2\n)": "sample x by f(\n    a = 1,\n    b = 2\n)",
     "let a = 0 < f(b < c) < d": "let a = 0 < f(b < c) and f(b < c) < d",
     "let a = not 0 < b < 1": "let a = not (0 < b and b < 1)",
-    "x ~ where(c and not 0 < f(b) < 1 < d or e)": (
-        "x ~ where(c and not (0 < f(b) and f(b) < 1 and 1 < d) or e)"
+    "x ~ where(\n    c and not 0 < f(b) < 1 < d or e)": (
+        "x ~ where(\n    c and not (0 < f(b) and f(b) < 1 and 1 < d) or e)"
     ),
     "x ~ A *\n    B": "x ~ (A *\n    B)",
 }
