@@ -42,9 +42,7 @@ REWARDS = {"differentiable": "exp(-x[0]^2 / 100 - x[1]^2)", "black box": "exp(ju
 
 
 def program(reward: str) -> str:
-    modes = ", ".join(
-        f"Normal([{a}, {b}], {VARIANCE**0.5})" for a, b in product(CENTRES, CENTRES)
-    )
+    modes = ", ".join(f"Normal([{a}, {b}], {VARIANCE**0.5})" for a, b in product(CENTRES, CENTRES))
     return f"x : Real[2]\nx ~ mixture({modes}) * {REWARDS[reward]}"
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
+from itertools import zip_longest
 
 from poedsl.compiler.check_options import OptionChecker
 from poedsl.compiler.check_products import Part, Products, leaves
@@ -19,7 +20,7 @@ from poedsl.compiler.resolve import Resolved
 from poedsl.compiler.terms import Apply, Const, Ref, Term, names, weight
 from poedsl.compiler.typed import POISON, POISONED, Typed, describe, fits, typed_constant
 from poedsl.grammar import tree
-from poedsl.grammar.diagnostics import Diagnostic, Label
+from poedsl.grammar.diagnostics import Diagnostic, Edit, Fix, Label
 from poedsl.grammar.source import Source, Span
 from poedsl.grammar.types import RANKS, Sizes, Type, broadcast, open_type, unify
 
@@ -242,15 +243,41 @@ class _Checker(Products):
 
     def domains(self, statements: tuple[tree.Statement, ...], found: dict[str, Span]) -> None:
         parts: dict[str, list[tree.Expr]] = {name: [] for name in found}
+        indexed: dict[str, list[tree.Index]] = {name: [] for name in found}
         for factor in factors_in(statements):
             name = target_name(factor.target).name
-            if isinstance(factor.target, tree.Name):
+            if isinstance(factor.target, tree.Index):
+                indexed[name].append(factor.target)
+            else:
                 parts[name] += leaves(factor.product)
             for leaf in leaves(factor.product):
                 self.space(name, leaf)
         for name, own in parts.items():
             self.places.setdefault(name, found[name])
+            if indexed[name] and not own and name not in self.environment:
+                self.environment[name] = self.no_domain(name, found[name], indexed[name])
+                continue
             self.environment[name] = Typed(Ref(name), self.domain(name, own))
+
+    def no_domain(self, name: str, span: Span, parts: list[tree.Index]) -> Typed:
+        """Parts alone do not say what they are parts of; their indices say how large it is."""
+        axes = zip_longest(*(p.items for p in parts))
+        sizes = [largest([i for i in items if i is not None]) for items in axes]
+        fixes: tuple[Fix, ...] = ()
+        if 0 not in sizes:
+            declared = f"{name} : Real[{', '.join(map(str, sizes))}]"
+            first = next(s for s in self.resolved.program.statements if name in targets((s,)))
+            at = first.span.start
+            indent = self.text(Span(self.source.text.rfind("\n", 0, at) + 1, at))
+            edits = (Edit(Span(at, at), f"{declared}\n{indent}"),)
+            fixes = (Fix(f"declare it above: `{declared}`", edits),)
+        return self.error(
+            "P0309",
+            f"`{name}` has no domain: there are statements on parts of it only",
+            span,
+            notes=() if fixes else (f"a declaration says it, such as `{name} : Real[2]`",),
+            fixes=fixes,
+        )
 
     def space(self, name: str, leaf: tree.Expr) -> None:
         """Models are multiplied in one latent space, or in the variable's own."""
@@ -557,6 +584,17 @@ class _Checker(Products):
             if isinstance(statement, tree.Sample):
                 out = OptionChecker(self).sample(statement)
         return out
+
+
+def largest(items: list[tree.Expr | tree.Slice]) -> int:
+    """The least size of a side that has all these indices; 0 where they do not say."""
+    ends = []
+    for item in items:
+        last = item.stop if isinstance(item, tree.Slice) else item
+        if not (isinstance(last, tree.Number) and isinstance(last.value, int)):
+            return 0
+        ends.append(last.value + (not isinstance(item, tree.Slice)))
+    return max(ends)
 
 
 def filmed(expr: tree.TypeExpr) -> bool:

@@ -9,7 +9,7 @@ from poedsl.compiler.names import near_fix, spoken
 from poedsl.compiler.options import KINDS, OPTIONS, Argument, Form, Option, filled
 from poedsl.compiler.terms import Apply, Const, Ref, Term, Value
 from poedsl.grammar import tree
-from poedsl.grammar.diagnostics import Diagnostic
+from poedsl.grammar.diagnostics import Diagnostic, Label
 from poedsl.grammar.source import Source, Span
 
 
@@ -28,6 +28,12 @@ class OptionChecker:
 
     def sample(self, statement: tree.Sample) -> dict[str, tuple[Term, Span]]:
         """The options of a statement that fit, each with its place."""
+        first: dict[str, Span] = {}
+        for name in statement.names:
+            if first.setdefault(name.name, name.span) != name.span:
+                labels = (Label(first[name.name], "the first time"),)
+                message = f"`{name.name}` is named twice"
+                self.values.error("P0504", message, name.span, labels=labels)
         method = statement.method
         given: dict[str, tuple[Term, Span]] = {}
         if method.function.name != "anneal":
@@ -40,7 +46,9 @@ class OptionChecker:
             return given
         seen: set[str] = set()
         for argument in method.arguments:
-            if argument.name is None:
+            if argument.weight is not None:
+                self.weighted("anneal", argument)
+            elif argument.name is None:
                 self.values.error(
                     "P0501", "an option of `anneal` is given by its name", argument.span
                 )
@@ -103,6 +111,9 @@ class OptionChecker:
         given: dict[str, Term] = {}
         known = {a.name: a for a in form.arguments}
         for position, argument in enumerate(arguments):
+            if argument.weight is not None:
+                self.weighted(form.name, argument)
+                return None
             positional = [*known][position] if position < len(known) else ""
             name = argument.name if argument.name is not None else positional
             if problem := _misplaced(form, name, known, given):
@@ -121,6 +132,9 @@ class OptionChecker:
                 return None
             given[name] = term
         return filled(form, given)
+
+    def weighted(self, name: str, argument: tree.Argument) -> None:
+        self.values.error("P0501", f"an argument of `{name}` has no weight", argument.span)
 
     def form_argument(self, argument: Argument, value: tree.Expr) -> Term | None:
         if argument.kind == "rule":
@@ -146,8 +160,9 @@ class OptionChecker:
                 if is_kind(limit, "positive") and isinstance(limit, (int, float)) and limit <= 1:
                     return Apply("<", (Ref("ess"), Const(float(limit))))
             case tree.Call(function=tree.Name(name="at"), arguments=arguments):
+                plain = all(a.name is None and a.weight is None for a in arguments)
                 stages = [self.values.value(a.value).value for a in arguments]
-                if stages and all(is_kind(s, "count") for s in stages):
+                if plain and stages and all(is_kind(s, "count") for s in stages):
                     return Apply("at", tuple(Const(s) for s in stages))
         self.values.error("P0502", f"`when` is {KINDS['rule']}", value.span)
         return None

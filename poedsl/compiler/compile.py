@@ -80,8 +80,9 @@ def _compile(
     found += more
     own = {**known, **{u.name: u.signature for u in uses}}
     broken = {s.name.name for s in program.statements if isinstance(s, tree.Use)} - own.keys()
-    unread |= broken
-    signatures = {**SIGNATURES, **own}
+    defined = {s.name.name for s in program.statements if isinstance(s, tree.ExpertDefinition)}
+    unread |= broken | (defined & SIGNATURES.keys())
+    signatures = {k: s for k, s in {**SIGNATURES, **own}.items() if k not in unread & defined}
     expanded, more = expand(program, signatures)
     found += more
     resolved, more = resolve(expanded, signatures, strict=strict, unread=unread)

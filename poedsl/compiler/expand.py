@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from poedsl.compiler.names import count, spoken, targets, weight
-from poedsl.experts.signatures import Signature
+from poedsl.experts.signatures import SIGNATURES, Signature
 from poedsl.grammar import tree
 from poedsl.grammar.diagnostics import Diagnostic, Edit, Fix, Label
 from poedsl.grammar.source import NOWHERE, Span
@@ -67,13 +67,13 @@ def expand(
     """Unfold the calls of the program's own experts."""
     every = spoken(program)
     expander = _Expander(signatures, every, frozenset(targets(program.statements)))
-    definitions = [s for s in program.statements if isinstance(s, tree.ExpertDefinition)]
-    for definition in definitions:
-        expander.define(definition)
+    written = [s for s in program.statements if isinstance(s, tree.ExpertDefinition)]
+    definitions = [d for d in written if expander.define(d)]
     rest = [s for s in program.statements if not isinstance(s, tree.ExpertDefinition)]
     statements = tuple(expander.statement(s) for s in rest)
     passed = tuple(expander.passed)
-    unused = [d for d in definitions if d.name.name not in expander.called]
+    used = {*expander.called, *SIGNATURES}
+    unused = [d for d in definitions if d.name.name not in used]
     expanded = Expanded(
         replace(program, statements=statements),
         passed,
@@ -116,13 +116,16 @@ class _Expander:
     def error(self, code: str, message: str, span: Span, **more: Any) -> None:
         self.diagnostics.append(Diagnostic(code, message, span, **more))
 
-    def define(self, definition: tree.ExpertDefinition) -> None:
+    def define(self, definition: tree.ExpertDefinition) -> bool:
+        """Whether this is the first definition of its name; a built-in name's is not unfolded."""
         name = definition.name
+        if name.name in SIGNATURES:
+            return True
         if name.name in self.definitions:
             first = self.definitions[name.name].name.span
             labels = (Label(first, "first defined here"),)
             self.error("P0203", f"`{name.name}` is defined twice", name.span, labels=labels)
-            return
+            return False
         seen: dict[str, Span] = {}
         for parameter in definition.parameters:
             own = parameter.name
@@ -136,6 +139,7 @@ class _Expander:
             seen.setdefault(own.name, own.span)
         body = self.explicit(definition.body, set(seen), definition)
         self.definitions[name.name] = replace(definition, body=body)
+        return True
 
     # Ambient arguments of a definition's body.
 
@@ -353,6 +357,10 @@ class _Expander:
         label = (Label(expert.span, "defined here"),)
         before = len(self.diagnostics)
         for position, argument in enumerate(call.arguments):
+            if argument.weight is not None:
+                message = f"an argument of `{expert.name}` has no weight"
+                self.error("P0301", message, argument.span, labels=label)
+                continue
             if argument.name is None and position >= len(names):
                 takes = f"`{expert.name}` takes {count(len(names), 'argument')}"
                 self.error("P0301", takes, argument.span, labels=label)

@@ -5,12 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from itertools import chain, count
 
 from poedsl.compiler.check import Checked, CheckedFactor
 from poedsl.compiler.functions import operate
 from poedsl.compiler.plan import GENERATIVE, FactorSpec, InputSpec, Kind, LetSpec, VariableSpec
 from poedsl.compiler.regions import overlap
 from poedsl.compiler.terms import Apply, Const, Term, names, walk
+from poedsl.compiler.typed import finite
 from poedsl.experts.signatures import Signature
 from poedsl.grammar.diagnostics import Diagnostic, Label
 from poedsl.grammar.source import Source, Span
@@ -55,7 +57,7 @@ def lower(
     lowerer = _Lowerer(source, signatures, {v.name: v for v in checked.variables})
     for statement in checked.factors:
         lowerer.statement(statement)
-    incomplete = set(checked.incomplete)
+    incomplete = checked.incomplete | lowerer.incomplete
     incomplete |= lowerer.orphans(checked.factors, checked.incomplete)
     lowered = Lowered(
         checked.inputs,
@@ -78,7 +80,8 @@ class _Lowerer:
     factors: list[FactorSpec] = field(default_factory=list)
     spans: dict[str, Span] = field(default_factory=dict)
     diagnostics: list[Diagnostic] = field(default_factory=list)
-    taken: dict[str, int] = field(default_factory=dict)
+    taken: set[str] = field(default_factory=set)
+    incomplete: set[str] = field(default_factory=set)
 
     def statement(self, statement: CheckedFactor) -> None:
         generative = False
@@ -88,6 +91,11 @@ class _Lowerer:
                 self.diagnostics.append(Diagnostic("P0804", message, leaf.span, "warning"))
                 continue
             factor = self.factor(statement, leaf, exponent)
+            if isinstance(factor.exponent, Const) and not finite(factor.exponent.value):
+                message = "this has no value: the exponents multiply to more than a number holds"
+                self.diagnostics.append(Diagnostic("P0306", message, exponent.span))
+                self.incomplete.add(statement.variable)
+                continue
             generative = generative or factor.kind in GENERATIVE
             self.factors.append(factor)
             self.spans[factor.name] = leaf.span
@@ -170,7 +178,9 @@ def unmasked(exponent: Term) -> tuple[Term, bool]:
         return exponent.args[0], True
     parts = [unmasked(a) for a in exponent.args]
     args = tuple(term for term, _ in parts)
-    return Apply(exponent.function, args, exponent.kwargs, exponent.span), any(m for _, m in parts)
+    whole = Apply(exponent.function, args, exponent.kwargs, exponent.span)
+    folded = times(*args) if exponent.function == "*" else whole
+    return folded, any(m for _, m in parts)
 
 
 #: Above this many parts of one variable, pairs of them are not compared.
@@ -234,8 +244,8 @@ def flatten(product: Term) -> list[tuple[Apply, Term]]:
 
 def times(a: Term, b: Term) -> Term:
     if isinstance(a, Const) and isinstance(b, Const):
-        return Const(operate("*", a.value, b.value))
-    return b if a == Const(1) else Apply("*", (a, b))
+        return Const(operate("*", a.value, b.value), b.span if b.span.end else a.span)
+    return b if a == Const(1) else Apply("*", (a, b), span=b.span if b.span.end else a.span)
 
 
 def site(leaf: Apply, kind: Kind, signatures: Mapping[str, Signature]) -> str:
@@ -247,9 +257,12 @@ def site(leaf: Apply, kind: Kind, signatures: Mapping[str, Signature]) -> str:
     return rewards.pop() if len(rewards) == 1 else "exp"
 
 
-def unique(name: str, taken: dict[str, int]) -> str:
-    taken[name] = taken.get(name, 0) + 1
-    return name if taken[name] == 1 else f"{name}_{taken[name]}"
+def unique(name: str, taken: set[str]) -> str:
+    """The name, with the first number that makes it one of its own."""
+    numbered = (f"{name}_{i}" for i in count(2))
+    own = next(n for n in chain((name,), numbered) if n not in taken)
+    taken.add(own)
+    return own
 
 
 def lints(factor: FactorSpec, leaf: Apply, variables: frozenset[str]) -> list[Diagnostic]:

@@ -80,6 +80,8 @@ class _Facts:
 
     Attributes:
         closed: whether all experts have noised marginals in closed form.
+        judged: what kind of variable has a reward of its own and is looked at one by one; empty
+            where there is none.
         field: what makes the scores a field without a density; empty where nothing does.
         routes: the path that each variable's experts can take.
         length: of the longest sequence, where its size is known.
@@ -87,7 +89,7 @@ class _Facts:
     """
 
     closed: bool
-    rewarded: bool
+    judged: str
     pictures: bool
     field: str
     given: bool
@@ -102,7 +104,7 @@ class _Facts:
         lengths = [v.type.sizes[0] or 1 for v in spec.variables if v.type.name == "Tokens"]
         return cls(
             closed=all(f.kind == "gaussian" for f in anchors),
-            rewarded=any(f.kind == "reward" for f in spec.factors),
+            judged=next(_judged(spec), ""),
             pictures=any(v.type.name in PICTURES for v in spec.variables),
             field=next(_field(spec, given), ""),
             given=any(f.given for f in spec.factors),
@@ -114,6 +116,17 @@ class _Facts:
     @property
     def sequential(self) -> bool:
         return set(self.routes.values()) == {"prefix"}
+
+
+def _judged(spec: PlanSpec) -> Iterator[str]:
+    """What is looked at one by one, of those that a reward speaks of."""
+    rewarded = {name for f in spec.factors if f.kind == "reward" for name in f.variables}
+    for variable in spec.variables:
+        if variable.name in rewarded:
+            if variable.type.name in PICTURES:
+                yield "pictures"
+            if variable.type.name == "Tokens":
+                yield "text"
 
 
 def _tempers(spec: PlanSpec, anchors: dict[str, list[FactorSpec]]) -> str:
@@ -320,8 +333,8 @@ def _normalize(facts: _Facts, known: dict[str, Term]) -> Choice:
 
 
 def _keep(facts: _Facts, known: dict[str, Term]) -> Choice:
-    if facts.pictures and facts.rewarded:
-        return Apply("best"), "pictures with a reward"
+    if facts.judged:
+        return Apply("best"), f"{facts.judged} with a reward"
     return Apply("weighted"), "the whole distribution is of interest"
 
 

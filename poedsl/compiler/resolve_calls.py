@@ -225,6 +225,15 @@ class Calls:
         note = (f"{signature}",)
         fits = True
         for position, argument in enumerate(call.arguments):
+            if argument.weight is not None:
+                self.error(
+                    "P0301",
+                    f"an argument of `{signature.name}` has no weight",
+                    argument.span,
+                    notes=note,
+                )
+                fits = False
+                continue
             if argument.name is None and position >= len(names):
                 self.error(
                     "P0301",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -125,7 +126,8 @@ def _constant(value: Value) -> tree.Expr:
             return tree.Boolean(value=value)
         case int() | float():
             number: tree.Expr = tree.Number(value=abs(value))
-            return tree.Unary(op="-", operand=number) if value < 0 else number
+            negative = value < 0 or (value == 0 and math.copysign(1, value) < 0)
+            return tree.Unary(op="-", operand=number) if negative else number
         case str():
             return tree.String(value=value)
         case tuple():

@@ -90,13 +90,14 @@ def odd_number(f: Failure) -> Diagnostic | None:
         return None
     text = unicodedata.normalize("NFKC", word.text)
     plain = text.replace("_", "")
-    if re.fullmatch(_NUMBER, plain):
+    fix = _power(f)
+    if fix is not None or _has_small_digits(word.text):
+        pass
+    elif re.fullmatch(_NUMBER, plain):
         fix = Fix("numbers are plain digits", (Edit(word.span, plain),), "safe")
     elif parts := _NUMBER_AND_NAME.fullmatch(text):
         product = f"{parts[1]} * {parts[2]}"
         fix = Fix(f"a product is written `{product}`", (Edit(word.span, product),))
-    else:
-        fix = None
     return Diagnostic(
         "P0115",
         f"`{clip(word.text)}` is not a number",
@@ -107,15 +108,38 @@ def odd_number(f: Failure) -> Diagnostic | None:
     )
 
 
+_SMALL = ("<super>", "<sub>", "<fraction>")
+#: Digits above the line at the end of a word are a power.
+_RAISED = re.compile(r"(.*?)([⁰¹²³⁴-⁹]+)")
+
+
+def _power(f: Failure) -> Fix | None:
+    """``3²``, ``x¹⁰``, ``(a + b)²``."""
+    word = f.word
+    parts = _RAISED.fullmatch(word.text)
+    base = parts[1] if parts else ""
+    if parts is None or not (
+        re.fullmatch(rf"{_NUMBER}|[A-Za-z_]\w*", base, re.A)
+        or (not base and f.before.text in (")", "]"))
+    ):
+        return None
+    edit = Edit(word.span, f"{parts[1]}^{unicodedata.normalize('NFKC', parts[2])}")
+    return Fix("powers are written with `^`", (edit,), "safe")
+
+
+def _has_small_digits(text: str) -> bool:
+    """Superscripts, subscripts and fractions are digits to NFKC, and have a place of their own."""
+    return any(unicodedata.decomposition(c).startswith(_SMALL) for c in text)
+
+
 def odd_name(f: Failure) -> Diagnostic | None:
     word = f.word
     if word.kind != "odd_name":
         return None
     fixes: tuple[Fix, ...] = ()
     plain = _plain_name(word.text)
-    if power := re.fullmatch(r"(\w*?)([²³])", word.text):
-        edit = Edit(word.span, f"{power[1]}^{unicodedata.normalize('NFKC', power[2])}")
-        fixes = (Fix("powers are written with `^`", (edit,), "safe"),)
+    if power := _power(f):
+        fixes = (power,)
     elif plain.isidentifier() and plain not in KEYWORDS:
         fixes = (Fix(f"a plain spelling is `{plain}`", (Edit(word.span, plain),)),)
     return Diagnostic(

@@ -6,6 +6,7 @@ A message says what is wrong; what would be right stands in the fixes and notes.
 from __future__ import annotations
 
 import difflib
+from itertools import pairwise
 
 from poedsl.grammar import foreign
 from poedsl.grammar.diagnostics import Diagnostic, Edit, Fix, Label
@@ -138,13 +139,17 @@ def chain(f: Failure) -> Diagnostic | None:
     if earlier is None:
         return None
     middle = f.source(earlier.span.end, f.before.span.end).strip()
-    edit = insert(f.word.span.start, f"and {middle} ")
+    edits: tuple[Edit, ...] = (insert(f.word.span.start, f"and {middle} "),)
+    negation = _negation(f, earlier)
+    if negation is not None:  # `not` binds tighter than `and`
+        opening = insert(f.words[f.words.index(negation) + 1].span.start, "(")
+        edits = (opening, *edits, insert(_last_of_chain(f).span.end, ")"))
     return Diagnostic(
         "P0112",
         "comparisons do not chain",
         f.word.span,
         labels=(Label(earlier.span, "the first comparison"),),
-        fixes=(Fix("two comparisons are joined by `and`", (edit,), "safe"),),
+        fixes=(Fix("two comparisons are joined by `and`", edits, "safe"),),
     )
 
 
@@ -156,6 +161,29 @@ def _earlier_comparison(f: Failure) -> Word | None:
         if depth == 0 and word.text in _COMPARISONS:
             return word
     return None
+
+
+def _negation(f: Failure, comparison: Word) -> Word | None:
+    """The ``not`` before the left side of a comparison."""
+    depth = 0
+    for word in f.words[f.words.index(comparison) - 1 :: -1]:
+        depth += (word.text in CLOSERS.values()) - (word.text in CLOSERS)
+        if depth < 0 or (depth == 0 and word.text in ("and", "or", ",", "=")):
+            return None
+        if depth == 0 and word.text == "not":
+            return word
+    return None
+
+
+def _last_of_chain(f: Failure) -> Word:
+    """The last word of a chain of comparisons."""
+    depth = 0
+    for before, word in pairwise(f.words[f.index :]):
+        depth += (word.text in CLOSERS) - (word.text in CLOSERS.values())
+        ends = word.kind == "end" or word.text in ("and", "or", ",", "for")
+        if depth < 0 or (depth == 0 and ends):
+            return before
+    return f.words[-2]
 
 
 def tight_not(f: Failure) -> Diagnostic | None:

@@ -88,7 +88,7 @@ def test_definitions_that_double_end() -> None:
         ("expert e(m) = Normal(m, 1)\nx ~ e(1, 2)\n", ["P0301"]),
         ("expert e(m) = Normal(m, 1)\nx ~ Normal(0, 1) * exp(e(1))\n", ["P0403"]),
         ("expert e(m) = Normal(m, 1)\nx ~ Normal(0, 1)\n", ["P0801"]),
-        ("expert e(m) = Normal(m, 1)\nexpert e(m) = Normal(m, 2)\nx ~ e(1)\n", ["P0203", "P0203"]),
+        ("expert e(m) = Normal(m, 1)\nexpert e(m) = Normal(m, 2)\nx ~ e(1)\n", ["P0203"]),
     ],
 )
 def test_wrong_definitions(text: str, expected: list[str]) -> None:

@@ -47,6 +47,11 @@ def test_pictures_with_a_reward_keep_the_best() -> None:
     assert function(planned("x ~ digits() * exp(digit_score(3))").option("keep")) == "best"
 
 
+def test_a_reward_of_another_variable_says_nothing_of_the_pictures() -> None:
+    plan = planned("x ~ digits()\ny ~ Normal(0, 1) * exp(-y^2)\n")
+    assert function(plan.option("keep")) == "weighted"
+
+
 def test_given_options_have_no_reason_and_others_follow_them() -> None:
     plan = planned("x ~ Normal(0, 1)\nsample x by anneal(kernel = none())\n")
     reasons = {o.name: o.reason for o in plan.options}

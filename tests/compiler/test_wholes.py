@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
+from poedsl.compiler.compile import compile_source
 from poedsl.compiler.plan import FactorSpec, PlanSpec
 from poedsl.compiler.plantext import parse_plan, print_plan, print_term
 from poedsl.compiler.terms import Apply, Const
+from poedsl.grammar.source import Source
 from tests.compiler.programs import codes, compiled, planned
 
 
@@ -229,3 +233,20 @@ def test_a_chain_of_densities_is_tempered() -> None:
     plan = planned(text)
     assert [f.kind for f in plan.factors] == ["gaussian", "density", "density"]
     assert function(plan.option("path")) == "temper"
+
+
+# Numbers and names.
+
+
+def test_a_negative_zero_reads_back() -> None:
+    plan = planned("x ~ Normal(-0.0, 1)\n")
+    assert parse_plan(print_plan(plan)).hash == plan.hash
+
+
+def test_sites_have_names_of_their_own(tmp_path: Path) -> None:
+    lines = ("import poedsl", "@poedsl.expert", "def Normal_2(x: poedsl.Real, m: float):")
+    (tmp_path / "own.py").write_text("\n".join((*lines, "    return -abs(x - m)\n")))
+    text = 'use Normal_2 from "own.py:Normal_2"\nx ~ Normal(0, 1) * Normal(1, 1) * Normal_2(3)\n'
+    plan = compile_source(Source(text), base=tmp_path).plan
+    assert plan is not None
+    assert [f.name for f in plan.factors] == ["Normal", "Normal_2", "Normal_2_2"]

@@ -24,6 +24,11 @@ SAFE = {
     "let a = b <> c": "let a = b != c",
     "let a = b − c × d": "let a = b - c * d",
     "let a = b²": "let a = b^2",
+    "let a = b²³": "let a = b^23",
+    "let a = 3²": "let a = 3^2",
+    "let a = 1.5¹⁰": "let a = 1.5^10",
+    "let a = (b + 1)²": "let a = (b + 1)^2",
+    "let a = ３": "let a = 3",
     "let a = 1\u00a0+\u200b 2": "let a = 1 + 2",
     "for m in c\n    x ~ A": "for m in c:\n    x ~ A",
     "input a Real": "input a : Real",
@@ -33,6 +38,10 @@ SAFE = {
     "expert e = A": "expert e() = A",
     "sample x by f(\n    a = 1\n    b = 2\n)": "sample x by f(\n    a = 1,\n    b = 2\n)",
     "let a = 0 < f(b < c) < d": "let a = 0 < f(b < c) and f(b < c) < d",
+    "let a = not 0 < b < 1": "let a = not (0 < b and b < 1)",
+    "x ~ where(\n    c and not 0 < f(b) < 1 < d or e)": (
+        "x ~ where(\n    c and not (0 < f(b) and f(b) < 1 and 1 < d) or e)"
+    ),
     "x ~ A *\n    B": "x ~ (A *\n    B)",
 }
 #: What has another fix, or a fix that only may be right.
@@ -47,6 +56,10 @@ UNSURE = (
     "let a = b | c",
     "let a = !b == c",
     "let a = 2pi",
+    "let a = 1e²",
+    "let a = 3₂",
+    "let a = 3½",
+    "let a = 3²b",
     "let for = 3",
     "let naïve = 3",
     "smaple x by f()",
