@@ -63,10 +63,10 @@ def print_table(
 ) -> None:
     """A row a method, a column a metric, and at the end of the row what the paper has for it."""
     width = max(map(len, rows))
-    print(" " * width + "".join(f"{n:>16}" for n in NAMES) + "   in the paper")
+    print(" " * width + "".join(f"{n:>17}" for n in NAMES) + "   in the paper")
     for name, row in rows.items():
         cells = "".join(
-            f"{row[n][0]:9.3f} +-{row[n][1]:5.3f}" if row[n][1] else f"{row[n][0]:9.3f}       "
-            for n in NAMES
+            f"{row[n][0]:8.{digits}f} +-{row[n][1]:6.{digits}f}"
+            for n, digits in zip(NAMES, (3, 3, 4, 3, 3), strict=True)
         )
         print(f"{name:<{width}}{cells}   " + " ".join(f"{v:.3f}" for v in paper.get(name, ())))

@@ -1,6 +1,6 @@
-"""Nine modes with a reward (Kim et al. 2025, DAS): every potential against the exact tilted mixture.
+"""Nine modes with a reward (Kim et al. 2025): every potential against the exact tilted mixture.
 
-    python benchmarks/reward.py [--seeds 20]
+    python benchmarks/reward.py [--seeds 12]
 
 Nine components N(m, 0.3 I) on a grid of side 4, reward -x^2 / 100 - y^2. The product is a mixture
 again, so the mean reward, the log evidence and draws are exact. EMD is W1 of 500 draws, beside that
@@ -24,10 +24,21 @@ import poedsl
 
 COUNT, DRAWS, STEPS = 2000, 500, 48
 CENTRES, VARIANCE, RATES = (-4, 0, 4), 0.3, np.array([0.01, 1.0])
-POTENTIALS = ("difference", "maximum", "sum", "full")
-RESAMPLE = {"adaptive": "systematic(when = ess < 0.5)", "none": "none()"}
-#: A mixture's kernel follows the reward where it can; `none` leaves to the weights all there is.
-KERNELS = {"mala": "mala(steps = 3)", "none": "none"}
+#: All potentials but `difference` make a black box of a differentiable reward as well.
+CASES = [("differentiable", "difference")] + [
+    ("black box", potential) for potential in ("difference", "maximum", "sum", "full")
+]
+#: With `at` rewards weigh at two stages and at the end, as in Singhal et al. 2025.
+RESAMPLE = {
+    "adaptive": "systematic(when = ess < 0.5)",
+    "at two": "systematic(when = at(33, 17))",
+    "none": "none()",
+}
+PLANS = {
+    "sde, mala": {"move": "sde()", "kernel": "mala(steps = 3)"},
+    "sde": {"move": "sde()", "kernel": "none"},
+    "mala": {"move": "none()", "kernel": "mala(steps = 3)"},
+}
 #: Where EMD was measured: floor, DAS as coded, DAS with its state gathered, annealed weights, MALA.
 PEERS = {"exact draws": 0.28, "DAS": 0.47, "DAS, gathered": 0.31, "annealed weights, MALA": 0.32}
 
@@ -85,7 +96,7 @@ def measure(plan: poedsl.Plan, options: dict[str, Any], seeds: int) -> dict[str,
         rewards.append(float(result.log_weights.exp().double().numpy() @ -(x**2 @ RATES)))
         drawn = result.sample(DRAWS)["x"].double().numpy()
         emd.append(w1(drawn, draws(np.random.default_rng(seed))))
-        sizes.append(result.ess)
+        sizes.append(result.stages[-1].ess)
         logs.append(result.log_evidence)
     error = float(np.std(rewards, ddof=1)) / math.sqrt(seeds)
     off = float(np.mean(rewards)) - truth
@@ -101,7 +112,7 @@ def measure(plan: poedsl.Plan, options: dict[str, Any], seeds: int) -> dict[str,
 
 
 def main() -> None:
-    args = parser(__doc__, "reward", seeds=20).parse_args()
+    args = parser(__doc__, "reward", seeds=12).parse_args()
     torch.set_num_threads(1)
     seeds = 4 if args.quick else args.seeds
     rng = np.random.default_rng(0)
@@ -110,23 +121,19 @@ def main() -> None:
     print(f"exact: mean reward {truth:.4f}, log evidence {evidence:.4f}, EMD {floor:.3f}")
     print("measured before: " + ", ".join(f"{name} {emd:.2f}" for name, emd in PEERS.items()))
     print(
-        f"\n{'reward':<16}{'kernel':<8}{'potential':<12}{'resampled':<12}"
+        f"\n{'plan':<11}{'reward':<16}{'potential':<12}{'resampled':<12}"
         f"{'mean reward':>20}{'z':>7}{'EMD':>7}{'ESS':>7}{'log Z off':>11}"
     )
     rows = []
-    for reward, kernel, potential, rule in product(REWARDS, KERNELS, POTENTIALS, RESAMPLE):
-        options = {
-            "kernel": KERNELS[kernel],
-            "potential": f"{potential}()",
-            "resample": RESAMPLE[rule],
-        }
+    for moves, (reward, potential), rule in product(PLANS, CASES, RESAMPLE):
+        options = {**PLANS[moves], "potential": f"{potential}()", "resample": RESAMPLE[rule]}
         row = measure(poedsl.compile(program(reward)), options, seeds)
         rows.append(
-            {"reward": reward, "kernel": kernel, "potential": potential, "resample": rule} | row
+            {"moves": moves, "reward": reward, "potential": potential, "resample": rule} | row
         )
         off = row["log evidence"]
         print(
-            f"{reward:<16}{kernel:<8}{potential:<12}{rule:<12}"
+            f"{moves:<11}{reward:<16}{potential:<12}{rule:<12}"
             f"{row['reward']:>11.4f} +- {row['error']:.4f}{row['z']:>7.1f}{row['EMD']:>7.3f}"
             f"{row['ESS']:>7.0f}" + (f"{off:>11.4f}" if off is not None else f"{'none':>11}"),
             flush=True,

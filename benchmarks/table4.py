@@ -1,7 +1,7 @@
 """Two crossing mixtures, known and learned (Zhang et al., Table 4): how methods compare at equal
 numbers of evaluations, (K + 1)(T - 1) = 200.
 
-    python benchmarks/table4.py [--seeds 10] [--learned-seeds 5] [--train-steps 10000]
+    python benchmarks/table4.py [--seeds 8] [--learned-seeds 3] [--train-steps 10000]
 
 Metrics are against exact draws of the product, the same for every method, beside those between two
 sets of exact draws. Experts come as densities, as their exact scores alone, and as learned flows:
@@ -163,8 +163,8 @@ def table(kind: str, seeds: int) -> dict[str, dict[str, list[float]]]:
 
 
 def main() -> None:
-    arguments = parser(__doc__, "table4")
-    arguments.add_argument("--learned-seeds", type=int, default=5, help="0: no learned experts")
+    arguments = parser(__doc__, "table4", seeds=8)
+    arguments.add_argument("--learned-seeds", type=int, default=3, help="0: no learned experts")
     arguments.add_argument("--train-steps", type=int, default=10_000, help="where untrained")
     args = arguments.parse_args()
     torch.set_num_threads(1)
