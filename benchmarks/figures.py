@@ -20,6 +20,15 @@ def add_out(parser: argparse.ArgumentParser, name: str) -> None:
     )
 
 
+def parser(description: str | None, name: str, seeds: int) -> argparse.ArgumentParser:
+    """The arguments that the tables share."""
+    out = argparse.ArgumentParser(description=(description or "").splitlines()[0])
+    out.add_argument("--seeds", type=int, default=seeds, help="how many runs are averaged")
+    out.add_argument("--quick", action="store_true", help="a small version, to see that it runs")
+    add_out(out, name)
+    return out
+
+
 def write(args: argparse.Namespace, **figures: Any) -> None:
     """Write figures, with the arguments they were got by and the versions behind them."""
     found = {

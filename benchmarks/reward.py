@@ -16,8 +16,8 @@ from typing import Any
 
 import numpy as np
 import torch
+from figures import parser, write
 from metrics import w1
-from results import parser, write
 from torch import Tensor
 
 import poedsl
@@ -139,7 +139,7 @@ def main() -> None:
             flush=True,
         )
     exactly = {"mean reward": truth, "log evidence": evidence, "EMD": floor}
-    write(args.out, {"seeds": seeds, "exact": exactly, "peers": PEERS, "rows": rows})
+    write(args, exact=exactly, peers=PEERS, rows=rows)
 
 
 if __name__ == "__main__":

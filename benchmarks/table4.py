@@ -19,9 +19,9 @@ from typing import Any
 import numpy as np
 import torch
 from crossing import CENTRES, NARROW, WIDE, exact_draws, exact_log_evidence
+from figures import parser, write
 from learned_mixtures import learned_mixture, net
 from metrics import all_metrics, mean_row, print_table
-from results import parser, write
 from torch import Tensor
 
 import poedsl
@@ -191,7 +191,7 @@ def main() -> None:
         ratio = row["error"] / row["score"]
         print(f"{row['sigma']:>8.3f}{row['score']:>10.3f}{row['error']:>10.3f}{ratio:>8.3f}")
     figures = {"seeds": runs, "entropy": entropy, "paper": PAPER, "tables": tables}
-    write(args.out, {**figures, "score_errors": errors})
+    write(args, **figures, score_errors=errors)
 
 
 if __name__ == "__main__":

@@ -19,9 +19,9 @@ from typing import Any
 
 import numpy as np
 import torch
+from figures import parser, write
 from jaxtyping import Float
 from metrics import all_metrics, mean_row, print_table
-from results import parser, write
 from scipy.special import ndtr
 from torch import Tensor
 
@@ -145,7 +145,7 @@ def main() -> None:
         print("not on a dark square of their column, and particles of the start with descendants")
         for name in METHODS:
             print(f"{name:<30}{100 * astray[name]:6.1f} %{100 * kept[name]:6.0f} %")
-    write(args.out, {"seeds": seeds, "paper": PAPER, "tables": tables})
+    write(args, paper=PAPER, tables=tables)
 
 
 if __name__ == "__main__":
