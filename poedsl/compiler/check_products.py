@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from poedsl.compiler.check_calls import applied
 from poedsl.compiler.check_values import Values
 from poedsl.compiler.functions import FUNCTIONS, flatten
+from poedsl.compiler.names import spine
 from poedsl.compiler.terms import Apply, Const, Ref, Term, names
 from poedsl.compiler.typed import Typed, describe, sampled, sized, typed_constant
 from poedsl.experts.signatures import Signature
@@ -58,17 +59,34 @@ class Products(Values):
         return None
 
     def both(self, expr: tree.Binary, part: Part) -> Term | None:
-        left, right = expr.left, expr.right
-        if self.is_number(left) == self.is_number(right):
-            a, b = self.product(left, part), self.product(right, part)
-            return None if a is None or b is None else Apply(expr.op, (a, b), span=expr.span)
-        number, density = (left, right) if self.is_number(left) else (right, left)
-        self.product(density, part)
+        """A product or a quotient, from its first factor on; numbers there are one number."""
+        first, rest = spine(expr, "*", "/")
+        sides = [first, *(node.right for node in rest)]
+        numbers = [self.is_number(side) for side in sides]
+        if all(numbers):
+            for side in sides:
+                self.product(side, part)
+            return None
+        begin = numbers.index(False)
+        out = self.product(sides[begin], part)
+        if begin:
+            self.scaled(rest[begin - 1], rest[begin - 1].left, sides[begin])
+        for node, is_number in zip(rest[begin:], numbers[begin + 1 :], strict=True):
+            if is_number:
+                self.scaled(node, node.right, node.left)
+                continue
+            right = self.product(node.right, part)
+            if out is not None:
+                out = None if right is None else Apply(node.op, (out, right), span=node.span)
+        return None if any(numbers) else out
+
+    def scaled(self, expr: tree.Binary, number: tree.Expr, density: tree.Expr) -> None:
+        """A number beside a density, which is no product of densities."""
         typed = self.value(number)
         if typed.type.name == "Bool":
             self.not_a_factor(number)
         if not typed.ok or typed.type.name == "Bool":
-            return None
+            return
         fixed = f"{self.grouped(density)}^{self.grouped(number)}"
         self.error(
             "P0401",
@@ -85,7 +103,6 @@ class Products(Values):
             if expr.op == "*"
             else (),
         )
-        return None
 
     def grouped(self, expr: tree.Expr) -> str:
         """The text of an expression as it stands beside ``^``."""

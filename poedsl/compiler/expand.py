@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from poedsl.compiler.names import count, spoken, targets, weight
+from poedsl.compiler.names import count, spine, spoken, targets, weight
 from poedsl.experts.signatures import SIGNATURES, Signature
 from poedsl.grammar import tree
 from poedsl.grammar.diagnostics import Diagnostic, Edit, Fix, Label
@@ -261,8 +261,12 @@ class _Expander:
 
     def product(self, expr: tree.Expr) -> tree.Expr:
         match expr:
-            case tree.Binary(op="*" | "/", left=left, right=right):
-                return replace(expr, left=self.product(left), right=self.product(right))
+            case tree.Binary(op="*" | "/"):
+                first, rest = spine(expr, "*", "/")
+                out = self.product(first)
+                for node in rest:
+                    out = replace(node, left=out, right=self.product(node.right))
+                return out
             case tree.Binary(op="^", left=left):
                 return replace(expr, left=self.product(left))
             case tree.Call(function=tree.Name(name="mixture"), arguments=arguments):
@@ -441,14 +445,18 @@ def rewrite(expr: tree.Expr, change: Any) -> tree.Expr:
 
 
 def _children(expr: tree.Expr, change: Any) -> tree.Expr:
-    """The expression with its direct parts changed."""
+    """The expression with its direct parts changed, of a long sum or product all its sides."""
     match expr:
         case tree.List(items=items):
             return replace(expr, items=tuple(map(change, items)))
         case tree.Unary(operand=operand):
             return replace(expr, operand=change(operand))
-        case tree.Binary(left=left, right=right):
-            return replace(expr, left=change(left), right=change(right))
+        case tree.Binary():
+            first, rest = spine(expr)
+            out = change(first)
+            for node in rest:
+                out = replace(node, left=out, right=change(node.right))
+            return out  # type: ignore[no-any-return]
         case tree.Index(value=value, items=items):
             return replace(expr, value=change(value), items=tuple(_item(i, change) for i in items))
         case tree.Attribute(value=value):

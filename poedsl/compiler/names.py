@@ -37,6 +37,21 @@ def spoken(node: tree.Node) -> set[str]:
     return out
 
 
+def spine(expr: tree.Expr, *operators: str) -> tuple[tree.Expr, list[tree.Binary]]:
+    """What ``a * b * c * ...`` begins with, and its operations from there on.
+
+    A long product is deep on its left, which passes go along instead of down.
+
+    Args:
+        operators: those to go along; all where none is named.
+    """
+    out: list[tree.Binary] = []
+    while isinstance(expr, tree.Binary) and expr.op in (operators or (expr.op,)):
+        out.append(expr)
+        expr = expr.left
+    return expr, out[::-1]
+
+
 def weight(node: tree.Node) -> int:
     """The number of parts when all is written out; those that are one object count again."""
     known: dict[int, int] = {}

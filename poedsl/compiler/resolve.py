@@ -12,7 +12,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 
 from poedsl.compiler.expand import Expanded, Passed
-from poedsl.compiler.names import sizes_of, spoken, target_name
+from poedsl.compiler.names import sizes_of, spine, spoken, target_name
 from poedsl.compiler.plan import Origin
 from poedsl.compiler.resolve_calls import Calls, Target
 from poedsl.experts.signatures import SIGNATURES, Signature
@@ -373,10 +373,12 @@ class _Resolver(Calls):
 
     def product(self, expr: tree.Expr, target: Target) -> tree.Expr:
         match expr:
-            case tree.Binary(op="*" | "/", left=left, right=right):
-                return replace(
-                    expr, left=self.product(left, target), right=self.product(right, target)
-                )
+            case tree.Binary(op="*" | "/"):
+                first, rest = spine(expr, "*", "/")
+                out = self.product(first, target)
+                for node in rest:
+                    out = replace(node, left=out, right=self.product(node.right, target))
+                return out
             case tree.Binary(op="^", left=left, right=right):
                 return replace(
                     expr, left=self.product(left, target), right=self.value(right, target)

@@ -12,7 +12,16 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from poedsl.compiler.functions import FUNCTIONS
-from poedsl.compiler.names import count, near, near_fix, sizes_of, spoken, target_name, type_expr
+from poedsl.compiler.names import (
+    count,
+    near,
+    near_fix,
+    sizes_of,
+    spine,
+    spoken,
+    target_name,
+    type_expr,
+)
 from poedsl.compiler.plan import Origin
 from poedsl.experts.signatures import Parameter, Signature
 from poedsl.grammar import tree
@@ -77,8 +86,12 @@ class Calls:
                 return replace(expr, items=tuple(self.value(i, target) for i in items))
             case tree.Unary(operand=operand):
                 return replace(expr, operand=self.value(operand, target))
-            case tree.Binary(left=left, right=right):
-                return replace(expr, left=self.value(left, target), right=self.value(right, target))
+            case tree.Binary():
+                first, rest = spine(expr)
+                out = self.value(first, target)
+                for node in rest:
+                    out = replace(node, left=out, right=self.value(node.right, target))
+                return out
             case tree.Comprehension(function=function):
                 self.function(function)
                 return self.comprehension(expr, target)

@@ -52,12 +52,12 @@ UNARY = {"neg": "-", "not": "not"}
 
 def walk(term: Term) -> Iterator[Term]:
     """The term and everything in it, outermost first."""
-    yield term
-    if isinstance(term, Apply):
-        for arg in term.args:
-            yield from walk(arg)
-        for _, arg in term.kwargs:
-            yield from walk(arg)
+    pending = [term]
+    while pending:
+        yield (inner := pending.pop())
+        if isinstance(inner, Apply):
+            pending += [arg for _, arg in reversed(inner.kwargs)]
+            pending += reversed(inner.args)
 
 
 def weight(term: Term) -> int:

@@ -219,3 +219,27 @@ def test_sizes_of_inputs_unify_over_what_takes_them(text: str, sizes: str) -> No
     plan = compile_source(Source(uses + text), base=folder).plan
     types = {i.name: str(i.type) for i in plan.inputs} if plan is not None else {}
     assert types.get("i", "") == sizes
+
+
+def test_products_may_be_long() -> None:
+    signs = ["*", "*", "/"] * 250
+    product = "Normal(0, 1)" + "".join(f" {s} Normal({i}, 1)" for i, s in enumerate(signs))
+    for text in (f"x ~ {product}\n", f"expert e(m) = {product}\nx ~ e(1)\n"):
+        plan = planned(text)
+        assert [f.exponent.value for f in plan.factors] == [  # type: ignore[union-attr]
+            1,
+            *(1 if s == "*" else -1 for s in signs),
+        ]
+
+
+@pytest.mark.parametrize(
+    "product, expected",
+    [
+        ("2 * 3 * Normal(0, 1) * Normal(1, 1)", ["P0401"]),
+        ("2 * Normal(0, 1) * 3 * Normal(1, 1)", ["P0401", "P0401"]),
+        ("Normal(0, 1) / 2 * Normal(1, 'a')".replace("'", '"'), ["P0401", "P0302"]),
+        ("2 * 3", ["P0401", "P0401"]),
+    ],
+)
+def test_numbers_in_products_are_each_told(product: str, expected: list[str]) -> None:
+    assert codes(f"x : Real\nx ~ {product}\n") == expected
