@@ -273,6 +273,9 @@ def lints(factor: FactorSpec, leaf: Apply, variables: frozenset[str]) -> list[Di
                 "P0409", "a condition has no negative power: it would divide by zero", leaf.span
             )
         ]
+    if factor.mask and factor.kind not in GENERATIVE:
+        message = "a mask as exponent goes with an expert that generates, and this is none"
+        return [Diagnostic("P0409", message, leaf.span)]
     if factor.kind in ("reward", "where") and not names(leaf) & variables:
         what = "reward" if factor.kind == "reward" else "condition"
         return [

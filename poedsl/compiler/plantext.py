@@ -71,16 +71,25 @@ def _lines(plan: PlanSpec) -> Iterator[str]:
 
 
 def costs(plan: PlanSpec) -> Iterator[str]:
-    """What the models of a plan cost, as far as their signatures say."""
+    """What the models of a plan cost, as far as their signatures say.
+
+    Kernels follow rewards with a gradient; others are judged once a stage.
+    """
+    form = plan.option("path")
+    path = form.function if isinstance(form, Apply) else ""
     particles = plan.option("particles")
     count = particles.value if isinstance(particles, Const) else 1
     assert isinstance(count, int)
     for f in plan.factors:
-        calls = [t for t in terms.walk(f.term) if isinstance(t, Apply)]
-        cost = sum(s.cost for s in map(plan.known, {c.function for c in calls}) if s is not None)
+        calls = {t for t in terms.walk(f.term) if isinstance(t, Apply)}
+        called = [s for s in (plan.known(c.function) for c in calls) if s is not None]
+        cost = sum(s.cost for s in called)
         if not cost:
             continue
-        stages = plan.nfe + 1 if f.kind in GENERATIVE else plan.stages
+        rewards = [s for s in called if s.family == "reward"]
+        followed = all("gradient" in s.capabilities for s in rewards)
+        at_each_step = followed and path != "prefix"
+        stages = plan.nfe + 1 if f.kind in GENERATIVE or at_each_step else plan.stages
         each = " for each part" if f.loops else ""
         seconds = cost * stages * count / 1000
         yield (

@@ -8,7 +8,7 @@ import pytest
 
 from poedsl.compiler.compile import compile_source
 from poedsl.compiler.plan import FactorSpec, PlanSpec
-from poedsl.compiler.plantext import parse_plan, print_plan, print_term
+from poedsl.compiler.plantext import costs, parse_plan, print_plan, print_term
 from poedsl.compiler.terms import Apply, Const
 from poedsl.grammar.source import Source
 from tests.compiler.programs import codes, compiled, planned
@@ -250,3 +250,29 @@ def test_sites_have_names_of_their_own(tmp_path: Path) -> None:
     plan = compile_source(Source(text), base=tmp_path).plan
     assert plan is not None
     assert [f.name for f in plan.factors] == ["Normal", "Normal_2", "Normal_2_2"]
+
+
+# What rewards cost.
+
+
+def test_the_cost_of_a_reward_counts_its_calls_and_the_steps_that_follow_it(tmp_path: Path) -> None:
+    """50 particles, ten stages of (3 + 1) moves and a last look; once a stage without gradient."""
+    lines = (
+        "import poedsl",
+        "@poedsl.reward(cost=1, gradient=True)",
+        "def follow(x: poedsl.Real, m: float): ...",
+        "@poedsl.reward(cost=1)",
+        "def judge(x: poedsl.Real, m: float): ...",
+    )
+    (tmp_path / "own.py").write_text("\n".join((*lines, "")))
+    text = (
+        'use follow from "own.py:follow"\nuse judge from "own.py:judge"\n'
+        "x ~ Normal(0, 1) * exp(follow(1) + 3 * follow(2) + follow(1)) * exp(judge(1))\n"
+        "sample x by anneal(particles = 50, steps = 10, kernel = mala(steps = 3))\n"
+    )
+    plan = compile_source(Source(text), base=tmp_path).plan
+    assert plan is not None
+    assert list(costs(plan)) == [
+        "follow: 41 evaluations of 50 particles, about 4.1 s",
+        "judge: 10 evaluations of 50 particles, about 5e+02 ms",
+    ]
