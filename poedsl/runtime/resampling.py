@@ -62,7 +62,7 @@ def residual(
 ) -> Int[Tensor, "S n"]:
     """Whole copies first, the rest by independent draws (Liu and Chen 1998)."""
     n = log_weights.shape[-1]
-    expected = n * torch.softmax(log_weights.double(), -1)
+    expected = n * torch.softmax(log_weights.double(), -1).nan_to_num(nan=0.0)
     whole = expected.floor().long()
     rows = []
     for shares, copies, draws in zip(expected - expected.floor(), whole, uniform, strict=True):

@@ -39,6 +39,14 @@ def test_weight_zero_is_never_drawn() -> None:
         assert set(chosen.flatten().tolist()) <= {1, 3}
 
 
+@pytest.mark.parametrize("scheme", SCHEMES)
+def test_a_population_without_weight_does_not_stop_the_others(scheme: str) -> None:
+    rows = torch.tensor([[-math.inf] * 3, [-math.inf, 0.0, -math.inf]]).double()
+    chosen = SCHEMES[scheme](rows, torch.full((2, 3), 0.5).double())
+    assert chosen.shape == (2, 3)
+    assert chosen[1].tolist() == [1, 1, 1]
+
+
 def test_effective_sizes() -> None:
     rows = torch.tensor([[0.0, 0.0, 0.0, 0.0], [0.0] + [-math.inf] * 3, [-math.inf] * 4])
     torch.testing.assert_close(effective_size(rows), torch.tensor([4.0, 1.0, 0.0]).double())

@@ -1,0 +1,232 @@
+"""Resampling, weighting and banking, enumerated: every mean here is a sum over all that can happen.
+
+Three states and three stages; in place of moves a Markov chain, in place of experts a table of
+weights. Each thing that can happen is a swarm of one annealer, with its probability beside it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from itertools import product
+
+import pytest
+import torch
+from torch import Tensor
+
+import poedsl
+from poedsl.runtime.loop import Annealer
+from poedsl.runtime.noise import Noise
+from poedsl.runtime.options import Options, Rule
+from poedsl.runtime.path import Stage
+from poedsl.runtime.resampling import SCHEMES
+from poedsl.runtime.run import Run
+from poedsl.runtime.state import Particles
+
+START = torch.tensor([0.5, 0.3, 0.2], dtype=torch.float64)
+CHAINS = torch.tensor(
+    [
+        [[0.6, 0.3, 0.1], [0.2, 0.5, 0.3], [0.25, 0.25, 0.5]],
+        [[0.1, 0.2, 0.7], [0.4, 0.4, 0.2], [0.3, 0.6, 0.1]],
+    ],
+    dtype=torch.float64,
+)
+WEIGHTS = {
+    "positive": [[1.0, 0.2, 2.5], [0.3, 4.0, 0.7], [2.0, 0.1, 0.9]],
+    "with zeros": [[1.0, 0.0, 2.5], [0.3, 4.0, 0.0], [0.0, 0.1, 0.9]],
+}
+RULES = {
+    "none": None,
+    "always": Rule(always=True),
+    "adaptive": Rule(below=0.8),
+    "at": Rule(stages=frozenset([2])),
+}
+UNBIASED = ["multinomial", "systematic", "stratified", "residual"]
+
+
+def cells(scheme: str, log_weights: Tensor) -> tuple[Tensor, Tensor]:
+    """Cells of the uniforms within which the ancestors stay the same: for each row of weights the
+    midpoint of every cell, (S, cells, uniforms), and its volume.
+    """
+    n = log_weights.shape[-1]
+    ends = torch.softmax(log_weights, -1).nan_to_num(nan=1 / n).cumsum(-1)
+    if scheme in ("systematic", "stratified"):
+        ends = (n * ends).frac()
+    if scheme == "residual":
+        rest = n * torch.softmax(log_weights, -1).nan_to_num(nan=1 / n)
+        rest = rest - rest.floor()
+        ends = rest.cumsum(-1) / rest.sum(-1, keepdim=True).clamp(min=1e-300)
+    inner = ends[:, :-1].clamp(0, 1).sort(-1).values
+    edges = torch.cat([torch.zeros(len(inner), 1), inner, torch.ones(len(inner), 1)], -1).double()
+    count = 1 if scheme == "systematic" else n
+    which = torch.tensor(list(product(range(n), repeat=count)))
+    middles, lengths = (edges[:, 1:] + edges[:, :-1]) / 2, edges.diff(dim=-1)
+    return middles[:, which], lengths[:, which].prod(-1)
+
+
+@dataclass(frozen=True, slots=True)
+class Scripted(Noise):
+    """Swarms whose uniforms are what a test says."""
+
+    uniforms: Tensor
+
+    def __post_init__(self) -> None:
+        """There are no streams."""
+
+    def shared(self, stage: int, purpose: str, count: int = 1) -> Tensor:
+        assert self.uniforms.shape == (self.swarms, count)
+        return self.uniforms
+
+
+class Everything:
+    """All that can happen to a few particles, one swarm each; its probability is in ``chances``."""
+
+    def __init__(self, annealer: Annealer, options: Options, weights: Tensor) -> None:
+        self.annealer, self.options, self.weights = annealer, options, weights
+        states = torch.tensor(list(product(range(3), repeat=options.particles)))
+        self.chances = START[states].prod(-1)
+        annealer.options, annealer.noise = options, self.noise(torch.zeros(len(states), 0))
+        zeros = torch.zeros(states.numel()).double()
+        x, slots = states.view(-1, 1).float(), torch.arange(states.numel())
+        self.annealer.particles = Particles(x, zeros, zeros, zeros, zeros, zeros, slots)
+        self.annealer.found()
+        self.weigh(0)
+
+    def noise(self, uniforms: Tensor) -> Scripted:
+        return Scripted(
+            0, len(uniforms), self.options.particles, torch.device("cpu"), uniforms=uniforms
+        )
+
+    @property
+    def states(self) -> Tensor:
+        return self.annealer.particles.x.view(self.annealer.noise.swarms, -1).long()
+
+    def weigh(self, stage: int) -> None:
+        p = self.annealer.particles
+        gain = self.weights[stage][p.x[:, 0].long()].log()
+        self.annealer.particles = replace(p, log_weights=p.log_weights + gain)
+
+    def branch(self, chances: Tensor) -> None:
+        """Every swarm into as many as ``chances`` has columns, without those that cannot be."""
+        self.kept = (chances > 0).flatten()
+        self.select(torch.arange(len(chances)).repeat_interleave(chances.shape[1])[self.kept])
+        self.chances = self.chances * chances.flatten()[self.kept]
+
+    def select(self, swarms: Tensor) -> None:
+        """These swarms, in this order; particles descend from themselves again."""
+        a = self.annealer
+        slots = torch.arange(len(a.particles.x)).view(a.noise.swarms, -1)[swarms].flatten()
+        a.particles = replace(a.particles.gather(slots), ancestors=torch.arange(len(slots)))
+        a.noise = self.noise(torch.zeros(len(swarms), 0))
+        a.banked, a.levels, a.rounds = a.banked[swarms], a.levels[swarms], a.rounds[swarms]
+        self.chances = self.chances[swarms]
+
+    def move(self, chain: Tensor, stage: int) -> None:
+        n = self.options.particles
+        ends = torch.tensor(list(product(range(3), repeat=n)))
+        self.branch(chain[self.states[:, None, :], ends].prod(-1))
+        p, before = self.annealer.particles, len(self.kept) // len(ends)
+        x = ends.repeat(before, 1)[self.kept].view(-1, 1).float()
+        self.annealer.particles = replace(p, x=x)
+        self.weigh(stage)
+
+    def resample(self, t: int) -> None:
+        a = self.annealer
+        log_weights = a.particles.log_weights.view(a.noise.swarms, -1)
+        stage = Stage(t, 1.0, 0.0)
+        due = a.due(stage, log_weights, a.effective_sizes())
+        middles, volumes = cells(self.options.scheme, log_weights)
+        once = torch.zeros_like(volumes)
+        once[:, 0] = 1
+        self.branch(torch.where(due[:, None], volumes, once))
+        a.noise = self.noise(middles.flatten(0, 1)[self.kept])
+        assert a.resample(stage, a.effective_sizes()) == bool(due.any())
+        self.merge()
+
+    def merge(self) -> None:
+        """Swarms with the same particles and weights into one, which banks the mean of theirs."""
+        a, n = self.annealer, self.options.particles
+        columns = torch.cat([a.particles.x, a.particles.log_weights[:, None]], -1)
+        rows, groups = columns.view(-1, 2 * n).unique(dim=0, return_inverse=True)
+        examples = torch.empty(len(rows), dtype=torch.long)
+        examples[groups] = torch.arange(len(groups))
+        chances = torch.zeros(len(rows)).double().index_add(0, groups, self.chances)
+        banked = torch.zeros_like(chances).index_add(0, groups, self.chances * a.banked.exp())
+        self.select(examples)
+        a.banked, self.chances = (banked / chances).log(), chances
+
+    def measure(self) -> tuple[Tensor, Tensor]:
+        """Means of Z-hat, and of Z-hat times the weighted share of each state."""
+        a = self.annealer
+        a.effective_sizes()
+        evidence = a.swarm_evidence().exp()
+        weights = a.particles.log_weights.view(a.noise.swarms, -1).softmax(-1).nan_to_num()
+        shares = torch.stack([(weights * (self.states == k)).sum(-1) for k in range(3)], -1)
+        return self.chances @ evidence, self.chances @ (evidence[:, None] * shares)
+
+
+def everything(n: int, scheme: str, rule: str, weights: Tensor) -> Everything:
+    plan = poedsl.compile("x ~ Normal(0, 1)").with_options(particles=n, steps=2, resample="none")
+    job = Run(plan.bound().spec)
+    options = replace(job.options, scheme=scheme, resample=RULES[rule])
+    everything = Everything(job.annealer, options, weights)
+    everything.resample(3)
+    everything.move(CHAINS[0], 1)
+    everything.resample(2)
+    everything.move(CHAINS[1], 2)
+    return everything
+
+
+def measures(weights: Tensor) -> Tensor:
+    """The unnormalised distribution of the last stage."""
+    after = ((START * weights[0]) @ CHAINS[0]) * weights[1]
+    return (after @ CHAINS[1]) * weights[2]
+
+
+@pytest.mark.parametrize("weights", WEIGHTS)
+@pytest.mark.parametrize("rule", RULES)
+@pytest.mark.parametrize("scheme", UNBIASED)
+@pytest.mark.parametrize("n", [2, 3])
+def test_the_evidence_is_unbiased(n: int, scheme: str, rule: str, weights: str) -> None:
+    table = torch.tensor(WEIGHTS[weights], dtype=torch.float64)
+    found = everything(n, scheme, rule, table)
+    assert float(found.chances.sum()) == pytest.approx(1, abs=1e-12)
+    assert bool(found.annealer.rounds.any()) == (rule != "none")
+    mean, each = found.measure()
+    torch.testing.assert_close(each, measures(table), atol=1e-10, rtol=0)
+    assert float(mean) == pytest.approx(float(measures(table).sum()), abs=1e-10)
+
+
+def test_a_biased_scheme_is_found_out() -> None:
+    table = torch.tensor(WEIGHTS["positive"], dtype=torch.float64)
+    mean, _ = everything(2, "tophalf", "always", table).measure()
+    assert abs(float(mean) / float(measures(table).sum()) - 1) > 0.01
+
+
+@pytest.mark.parametrize("scheme", UNBIASED)
+@pytest.mark.parametrize(
+    "shares", [[0.7, 0.3], [0.5, 0.5, 0.0], [0.61, 0.28, 0.11], [0.05, 0.4, 0.13, 0.42]]
+)
+def test_copies_are_proportional_to_weights(scheme: str, shares: list[float]) -> None:
+    """The mean number of copies, by integrating over the uniforms: exact for every scheme."""
+    weights = torch.tensor([shares], dtype=torch.float64)
+    middles, volumes = cells(scheme, weights.log())
+    uniforms = middles[0][volumes[0] > 0]
+    chosen = SCHEMES[scheme](weights.log().expand(len(uniforms), -1), uniforms)
+    copies = torch.nn.functional.one_hot(chosen, len(shares)).sum(1).double()
+    mean = volumes[0][volumes[0] > 0] @ copies
+    torch.testing.assert_close(mean, len(shares) * weights[0], atol=1e-12, rtol=0)
+
+
+@pytest.mark.parametrize("scheme", UNBIASED)
+def test_ancestors_are_the_same_within_a_cell(scheme: str) -> None:
+    """What makes the sums above integrals: only the edges of the cells change the ancestors."""
+    weights = torch.tensor([[0.61, 0.28, 0.11]], dtype=torch.float64).log()
+    middles, volumes = cells(scheme, weights)
+    generator = torch.Generator().manual_seed(0)
+    uniforms = torch.rand(5000, middles.shape[-1], generator=generator).double()
+    chosen = SCHEMES[scheme](weights.expand(5000, -1), uniforms)
+    nearest = SCHEMES[scheme](weights.expand(middles.shape[1], -1), middles[0])
+    for ancestors in nearest[volumes[0] > 0].unique(dim=0):
+        found = (chosen == ancestors).all(-1).double().mean()
+        exact = volumes[0][(nearest == ancestors).all(-1)].sum()
+        assert abs(float(found - exact)) < 4 * (0.25 / 5000) ** 0.5
