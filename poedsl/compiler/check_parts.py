@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from poedsl.compiler.check_scope import Scope
 from poedsl.compiler.function_types import Given, Unfit, crop, known
 from poedsl.compiler.names import near_fix
-from poedsl.compiler.terms import Apply, Const, Term
+from poedsl.compiler.terms import Apply, Const, Term, Value
 from poedsl.compiler.typed import POISONED, Typed, describe
 from poedsl.grammar import tree
 from poedsl.grammar.source import Span
@@ -132,10 +132,21 @@ class Parts(Scope):
         return None
 
 
+def _cut(value: Value, items: tuple[Term, ...]) -> Value:
+    """The rows, and of each the part, that indices and slices select."""
+    if not items:
+        return value
+    assert isinstance(value, tuple)
+    match items[0]:
+        case Const(int(at)):
+            return _cut(value[at], items[1:])
+        case Apply("slice", (Const(int() | None as first), Const(int() | None as last))):
+            return tuple(_cut(v, items[1:]) for v in value[first:last])
+    raise AssertionError(items[0])
+
+
 def picked(inner: Typed, items: tuple[Term, ...], type_: Type, span: Span) -> Typed:
-    """A part of a value, folded where the value and its only index are constants."""
-    if isinstance(inner.term, Const) and len(items) == 1 and isinstance(items[0], Const):
-        value, at = inner.term.value, items[0].value
-        if isinstance(value, tuple) and isinstance(at, int):
-            return Typed(Const(value[at], span), type_)
+    """A part of a value, folded where the value is a constant."""
+    if isinstance(inner.term, Const):
+        return Typed(Const(_cut(inner.term.value, items), span), type_)
     return Typed(Apply("index", (inner.term, *items), span=span), type_)

@@ -459,7 +459,8 @@ class Products(Values):
             parameter, typed = signature.parameter(argument.name), given[argument.name]
             sizes = typed.type.sizes
             if parameter is not None and parameter.role == "matrix":
-                fit = len(sizes) == 2 and sizes[0] == sizes[1] == domain.sizes[-1]
+                square = Type("", (domain.sizes[-1],) * 2)
+                fit = unify(Type("", sizes), square) is not None
                 problem = f"and the vectors of {what} have {domain.sizes[-1]} components"
             else:
                 fit = broadcast(sizes, domain.sizes) == domain.sizes

@@ -7,13 +7,15 @@ sum is not positive refutes a product with mixtures.
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
-from itertools import combinations
+from itertools import combinations, product
 
 from poedsl.compiler import linear
 from poedsl.compiler.functions import elementwise, flatten, shape
 from poedsl.compiler.lower import Lowered
 from poedsl.compiler.plan import FactorSpec, VariableSpec
+from poedsl.compiler.regions import extent, unseen
 from poedsl.compiler.terms import Apply, Const, Term, Value, walk
 from poedsl.experts.signatures import SIGNATURES
 from poedsl.grammar.diagnostics import Diagnostic, Label
@@ -25,6 +27,8 @@ Precision = list[float] | linear.Matrix
 Direction = dict[int, float]
 #: Above this many components a full matrix is left to the run.
 LIMIT = 64
+#: Above this many components parts are left to the run.
+MOST_OF_PARTS = 4096
 #: Sums smaller than this share of their terms are rounding.
 ROUNDING = 1e-12
 
@@ -41,15 +45,18 @@ def _variable(
 ) -> Diagnostic | None:
     if any(f.kind != "gaussian" for f in factors) or variable.type.count is None:
         return None
-    if any(f.part is not None or f.mask or f.loops for f in factors):
+    if any(f.mask or f.loops for f in factors):
         return None
     weighted = [(f, _exponent(f)) for f in factors]
     exponents = [w for _, w in weighted if w is not None]
     if len(exponents) < len(weighted) or all(w > 0 for w in exponents):
         return None
-    if all(_uniform(f.term) for f in factors):
-        variable = replace(variable, type=Type(variable.type.name))
-    found = [_precisions(f.term, variable) for f in factors]
+    if any(f.part is not None for f in factors):
+        found = _of_parts(factors, variable)
+    else:
+        if all(_uniform(f.term) for f in factors):
+            variable = replace(variable, type=Type(variable.type.name))
+        found = [_precisions(f.term, variable) for f in factors]
     precisions = [p for p in found if p is not None]
     if len(precisions) < len(found) or _positive(exponents, precisions, variable.type.sizes):
         return None
@@ -67,6 +74,45 @@ def _variable(
             "covariance is positive definite (Soiffer et al., Theorem 1)",
         ),
     )
+
+
+def _of_parts(factors: list[FactorSpec], variable: VariableSpec) -> list[list[Precision] | None]:
+    """Precisions of parts over the whole, zero where a part does not reach.
+
+    Nothing is known of parts that are not, of very many components, and where some have no expert.
+    """
+    sizes = tuple(s for s in variable.type.sizes if s is not None)
+    count = math.prod(sizes)
+    extents = [extent(f.part, sizes) for f in factors]
+    known = [e for e in extents if e is not None]
+    if len(known) < len(extents) or count > MOST_OF_PARTS or unseen(known, sizes) is not None:
+        return [None]
+    places = {at: i for i, at in enumerate(product(*map(range, sizes)))}
+    out: list[list[Precision] | None] = []
+    for f, ends in zip(factors, known, strict=True):
+        sides = [range(int(a), int(b)) for a, b in ends]
+        cells = [places[at] for at in product(*sides)]
+        items = f.part.args[1:] if isinstance(f.part, Apply) else ()
+        chosen = [isinstance(i, Const) for i in items] + [False] * (len(sides) - len(items))
+        kept = tuple(len(s) for s, one in zip(sides, chosen, strict=False) if not one)
+        found = _precisions(f.term, replace(variable, type=Type("Real", kept)))
+        matrices = found is not None and not all(map(_is_diagonal, found))
+        if found is None or (matrices and count > LIMIT):
+            return [None]
+        out.append([_embedded(p, cells, count) for p in found])
+    return out
+
+
+def _embedded(precision: Precision, cells: list[int], count: int) -> Precision:
+    """A part's precision over the whole."""
+    if _is_diagonal(precision):
+        diagonal = dict(zip(cells, map(_number, precision), strict=True))
+        return [diagonal.get(i, 0.0) for i in range(count)]
+    full = [[0.0] * count for _ in range(count)]
+    for i, row in enumerate(cells):
+        for j, column in enumerate(cells):
+            full[row][column] = _entry(precision, i, j)
+    return full
 
 
 def _uniform(term: Term) -> bool:

@@ -16,6 +16,7 @@ from poedsl.compiler.typed import finite
 from poedsl.experts.signatures import Signature
 from poedsl.grammar.diagnostics import Diagnostic, Label
 from poedsl.grammar.source import Source, Span
+from poedsl.grammar.types import Sizes
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,11 +191,12 @@ MOST_PARTS = 64
 def overlaps(lowered: Lowered) -> list[Diagnostic]:
     """Parts that share something, and are told different things or the same thing twice."""
     out: list[Diagnostic] = []
-    for factors in lowered.by_variable().values():
+    sizes = {v.name: v.type.sizes for v in lowered.variables}
+    for name, factors in lowered.by_variable().items():
         models = [f for f in factors if f.kind == "flow" and not f.loops and not f.mask]
         for i, later in enumerate(models[:MOST_PARTS]):
             for earlier in models[:i]:
-                found = _overlap(earlier, later)
+                found = _overlap(earlier, later, sizes[name])
                 if found is not None:
                     code, message = found
                     labels = (Label(lowered.spans[earlier.name], "the other one"),)
@@ -204,10 +206,10 @@ def overlaps(lowered: Lowered) -> list[Diagnostic]:
     return out
 
 
-def _overlap(earlier: FactorSpec, later: FactorSpec) -> tuple[str, str] | None:
+def _overlap(earlier: FactorSpec, later: FactorSpec, sizes: Sizes) -> tuple[str, str] | None:
     """What is odd about two models that see some of the same."""
     whole = earlier.part is None or later.part is None
-    if not (whole or overlap(earlier.part, later.part)):  # type: ignore[arg-type]
+    if not (whole or overlap(earlier.part, later.part, sizes)):
         return None
     exponents = [_number(earlier.exponent), _number(later.exponent)]
     if earlier.term == later.term:

@@ -16,7 +16,7 @@ from poedsl.compiler.plan import (
     VariableSpec,
 )
 from poedsl.compiler.plantext import print_term
-from poedsl.compiler.regions import crossing, extent
+from poedsl.compiler.regions import crossing, extent, unseen
 from poedsl.compiler.supports import ends
 from poedsl.compiler.terms import Apply, Const, Term
 from poedsl.grammar.diagnostics import Diagnostic, Edit, Fix
@@ -144,7 +144,7 @@ def _tempers(spec: PlanSpec, anchors: dict[str, list[FactorSpec]]) -> str:
         variable = next(v for v in spec.variables if v.name == name)
         around = any(f.kind == "density" and f.variables[0] == name for f in spec.factors)
         gap = _gap(variable, own)
-        if gap is not None and around:
+        if gap and around:
             return f"no expert has noised marginals of {name}[{gap}]"
     return ""
 
@@ -189,12 +189,13 @@ def _anchors(spec: PlanSpec) -> dict[str, list[FactorSpec]]:
 def _shared(spec: PlanSpec) -> frozenset[str]:
     """The experts on parts that have some of theirs in common with one that sees another part."""
     out: set[str] = set()
-    for anchors in _anchors(spec).values():
+    sizes = {v.name: v.type.sizes for v in spec.variables}
+    for name, anchors in _anchors(spec).items():
         own = [f for f in anchors if f.part is not None]
         if any(f.part is None or f.loops for f in anchors):
             out |= {f.name for f in own}
         else:
-            crossed = crossing(f.part for f in own if f.part is not None)
+            crossed = crossing((f.part for f in own if f.part is not None), sizes[name])
             out |= {f.name for f in own if f.part in crossed}
     return frozenset(out)
 
@@ -450,20 +451,21 @@ def _start_exists(
     ]
 
 
-def _gap(variable: VariableSpec, anchors: list[FactorSpec]) -> int | None:
-    """The first row of a variable that no expert sees, where parts are told by indices."""
-    parts = [None if f.part is None else extent(f.part) for f in anchors]
-    size = variable.type.sizes[0] if variable.type.sizes else None
-    known = [p for p in parts if p is not None and p[0] == "items"]
-    if size is None or len(known) < len(parts) or any(f.loops for f in anchors):
-        return None
-    ends = sorted((a % size, b if b > 0 else b + size) for _, ((a, b),) in known)
-    reached = 0.0
-    for first, last in ends:
-        if first > reached:
-            break
-        reached = max(reached, last)
-    return int(reached) if reached < size else None
+def _gap(variable: VariableSpec, anchors: list[FactorSpec]) -> str:
+    """The first component that no expert sees, as an index; empty where there is none."""
+    sizes = tuple(s for s in variable.type.sizes if s is not None)
+    if len(sizes) < len(variable.type.sizes) or not sizes or any(f.loops for f in anchors):
+        return ""
+    if variable.space and any(_boxed(f.part) for f in anchors):  # pixels share a latent
+        return ""
+    parts = [extent(f.part, sizes) for f in anchors]
+    known = [p for p in parts if p is not None]
+    gap = unseen(known, sizes) if len(known) == len(parts) else None
+    return "" if gap is None else ", ".join(map(str, gap))
+
+
+def _boxed(part: Term | None) -> bool:
+    return isinstance(part, Apply) and any(_function(a) == "box" for a in part.args)
 
 
 def _uncovered(
@@ -471,7 +473,7 @@ def _uncovered(
 ) -> list[Diagnostic]:
     anchors = [f for f in factors if f.kind in GENERATIVE]
     gap = _gap(variable, anchors)
-    if gap is None:
+    if not gap:
         return []
     return [
         Diagnostic(
@@ -479,8 +481,7 @@ def _uncovered(
             f"nothing generates `{variable.name}[{gap}]`: no expert sees it",
             spans[anchors[-1].name],
             notes=(
-                f"`{variable.name}` has {variable.type.sizes[0]} rows, and every one needs an "
-                "expert",
+                f"`{variable.name}` is {variable.type}, and every component of it needs an expert",
             ),
         )
     ]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, replace
 
-from poedsl.compiler.functions import shape
+from poedsl.compiler.functions import flatten, shape
 from poedsl.compiler.terms import Const, Term, Value
 from poedsl.grammar.source import Span
 from poedsl.grammar.types import INT, Type, unify
@@ -47,8 +47,10 @@ POISONED = Typed(Const(None), POISON)
 
 
 def typed_constant(value: Value, span: Span) -> Typed:
-    name = "Int" if isinstance(value, int) and not isinstance(value, bool) else "Real"
-    return Typed(Const(value, span), Type(name, shape(value)))
+    kind = {bool: "Bool", int: "Int"}.get(type(value), "Real")
+    if isinstance(value, tuple) and all(isinstance(v, bool) for v in flatten(value)):
+        kind = "Bool"
+    return Typed(Const(value, span), Type(kind, shape(value)))
 
 
 def fits(given: Type, wanted: Type) -> bool:

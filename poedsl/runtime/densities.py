@@ -53,7 +53,7 @@ class Densities:
         if term.function == "mixture":
             parts = [self.gaussians(p, shape) for p in term.args[1::2]]
             return Gaussians.mixture([self.number(w) for w in term.args[::2]], parts)
-        arguments = {k: v.cpu() for k, v in self.constants(term).items()}
+        arguments = {k: v.cpu() for k, v in self.constants(term, shape).items()}
         return gaussian(term.function, arguments, shape)
 
     def density(self, term: Term, shape: tuple[int, ...]) -> Density:
@@ -68,7 +68,7 @@ class Densities:
             return mixed(logs, [self.density(p, shape) for p in term.args[1::2]])
         if self.signature(term).is_code:
             return self.own(term, shape)
-        arguments = self.constants(term)
+        arguments = self.constants(term, shape)
         if names(term) & self.variables:
             return conditional(term, self.signature(term))
         log_density = pyro_density(term.function, arguments, shape)
@@ -91,7 +91,7 @@ class Densities:
             return None if any(p is None for p in parts) else torch.cat(parts)  # type: ignore[arg-type]
         if self.signature(term).is_code:
             return None
-        arguments = {k: v.cpu() for k, v in self.constants(term).items()}
+        arguments = {k: v.cpu() for k, v in self.constants(term, shape).items()}
         return pyro_draws(term.function, arguments, shape, count).to(self.environment.device)
 
     def own(self, term: Apply, shape: tuple[int, ...]) -> Density:
@@ -109,8 +109,10 @@ class Densities:
     def signature(self, term: Apply) -> Signature:
         return self.models.plan.signature(term.function)
 
-    def constants(self, term: Apply) -> dict[str, Tensor]:
-        """The parameters that no variable has a say in, inside their ranges."""
+    def constants(self, term: Apply, shape: tuple[int, ...]) -> dict[str, Tensor]:
+        """The parameters that no variable has a say in, inside their ranges, and of a size that
+        fits what the density is over.
+        """
         signature = self.signature(term)
         values: dict[str, Tensor] = {}
         for name, inner in term.kwargs:
@@ -119,6 +121,14 @@ class Densities:
             value = values[name] = evaluate(inner, self.environment)[0]
             parameter = signature.parameter(name)
             assert parameter is not None
+            matrix, own = parameter.role == "matrix", tuple(value.shape)
+            wanted = (*shape[-1:], *shape[-1:]) if matrix else shape
+            if own != wanted if matrix else not fits(own, wanted):
+                message = (
+                    f"`{name}` of `{term.function}` has the shape {list(own)}, which does "
+                    f"not fit {list(wanted)}"
+                )
+                raise refused("P0603", message, factor=self.factor)
             if reason := out_of_range(name, parameter.role, value):
                 message = f"`{name}` of `{term.function}` {reason}"
                 raise refused("P0307", message, factor=self.factor)
@@ -153,6 +163,12 @@ def conditional(term: Apply, signature: Signature) -> Density:
         return log_prob(density, signature.support, arguments, x)
 
     return log_density
+
+
+def fits(given: tuple[int, ...], wanted: tuple[int, ...]) -> bool:
+    """Whether a shape broadcasts to another."""
+    pairs = zip(reversed(given), reversed(wanted), strict=False)
+    return len(given) <= len(wanted) and all(a in (1, b) for a, b in pairs)
 
 
 def out_of_range(name: str, role: str, value: Tensor) -> str:

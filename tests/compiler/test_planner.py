@@ -143,6 +143,12 @@ def test_densities_without_a_start_are_tempered(text: str) -> None:
     ]
 
 
+@pytest.mark.parametrize("part", ["1:", "1:3", "0"])
+def test_densities_on_what_no_flow_sees_are_tempered(part: str) -> None:
+    text = f"x : Real[3]\nx ~ Laplace(0, 1)\nx[{part}] ~ Normal(0, 1)\n"
+    assert function(planned(text).option("path")) == "temper"
+
+
 def test_a_factor_to_the_power_zero_is_left_out() -> None:
     assert codes("x ~ Normal(0, 1)^0") == ["P0408", "P0804"]
     plan = planned("x ~ Normal(0, 1) * Normal(4, 1)^0")

@@ -276,3 +276,41 @@ def test_the_cost_of_a_reward_counts_its_calls_and_the_steps_that_follow_it(tmp_
         "follow: 41 evaluations of 50 particles, about 4.1 s",
         "judge: 10 evaluations of 50 particles, about 5e+02 ms",
     ]
+
+
+# Constants that are cut.
+
+
+@pytest.mark.parametrize(
+    ("text", "term"),
+    [
+        (
+            "let c = linspace(-1, 1, 5)\nx ~ mixture(Normal(m, 1) for m in c[3:])\n",
+            "mixture(0.5: Normal(loc = 0.5, scale = 1), 0.5: Normal(loc = 1.0, scale = 1))",
+        ),
+        ("let m = [[1, 2], [3, 4]]\nx ~ Normal(m[1, 0], 1)\n", "Normal(loc = 3, scale = 1)"),
+        (
+            "let m = [[1, 2], [3, 4]]\nx ~ Normal(m[-1:, :], 1)\n",
+            "Normal(loc = [[3, 4]], scale = 1)",
+        ),
+        ("let m = [[1, 2], [3, 4]]\nx ~ Normal(m[:, 1], 1)\n", "Normal(loc = [2, 4], scale = 1)"),
+    ],
+)
+def test_parts_of_constants_fold(text: str, term: str) -> None:
+    assert print_term(planned(text).factors[0].term) == term
+
+
+def test_parts_of_constants_are_sizes() -> None:
+    plan = planned("let n = [[2, 3], [4, 5]]\nx : Real[n[0, 1]]\nx ~ Normal(0, 1)\n")
+    assert plan.variables[0].type.sizes == (3,)
+
+
+def test_elements_of_conditions_are_conditions() -> None:
+    text = "let f = [true, false]\nx ~ Normal(0, 1) * where(x > 0 and any(b for b in f))\n"
+    assert codes(text) == []
+
+
+@pytest.mark.parametrize(("sizes", "found"), [("_, _", []), ("2, _", []), ("2, 3", ["P0303"])])
+def test_matrices_of_open_sizes_fit(sizes: str, found: list[str]) -> None:
+    text = f"input S : Real[{sizes}]\nx ~ MultivariateNormal([0, 0], covariance_matrix = S)\n"
+    assert codes(text) == found

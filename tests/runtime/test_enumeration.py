@@ -88,6 +88,7 @@ class Everything:
         zeros = torch.zeros(states.numel()).double()
         x, slots = states.view(-1, 1).float(), torch.arange(states.numel())
         self.annealer.particles = Particles(x, zeros, zeros, zeros, zeros, zeros, slots)
+        self.annealer.stage = annealer.path.stages[0]
         self.annealer.found()
         self.weigh(0)
 

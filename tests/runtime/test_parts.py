@@ -167,12 +167,7 @@ def test_parts_that_stand_apart_are_gathered() -> None:
     ("program", "code", "message"),
     [
         (
-            "x : Real[2, 2]\nx[:, 0] ~ Normal(0, 1)",
-            "P0408",
-            "nothing generates `x[0, 1]` and 1 more of the 4 components of `x`",
-        ),
-        (
-            "x : Image[1, 2, 4]\nx[box(0, 0, 0.75, 1)] ~ Normal(0, 1)",
+            "input b : Region = box(0, 0, 0.75, 1)\nx : Image[1, 2, 4]\nx[b] ~ Normal(0, 1)",
             "P0408",
             "nothing generates `x[0, 0, 3]` and 1 more",
         ),
@@ -182,13 +177,13 @@ def test_parts_that_stand_apart_are_gathered() -> None:
             "the exponents sum to -1 at `x[1]`",
         ),
         (
-            "x : Real[2]\nx ~ Normal(0, 1)\nx[1] ~ Normal(0, 0.5)^-0.5",
+            "input w : Real = -0.5\nx : Real[2]\nx ~ Normal(0, 1)\nx[1] ~ Normal(0, 0.5)^w",
             "P0404",
             "the product over `x` is not a density",
         ),
         (
-            "x : Real[2]\nx[0] ~ Normal(0, 1)\nx ~ Normal(0, 0.2) * Normal(0, 20)\n"
-            "x[1] ~ Normal(0, 0.6)^-1.5",
+            "input w : Real = -1.5\nx : Real[2]\nx[0] ~ Normal(0, 1)\n"
+            "x ~ Normal(0, 0.2) * Normal(0, 20)\nx[1] ~ Normal(0, 0.6)^w",
             "P0407",
             "is not a density",
         ),

@@ -180,6 +180,11 @@ def test_a_reward_without_its_variable_only_moves_the_evidence() -> None:
             {"m": [[1, 2], [2, 1]]},
             "P0307",
         ),
+        (
+            "input m : Real[_, _]\nx ~ MultivariateNormal([0, 0], covariance_matrix = m)",
+            {"m": [[1, 0, 0], [0, 1, 0], [0, 0, 1]]},
+            "P0603",
+        ),
         ("input k : Int\nx ~ digits(k)", {"k": 10}, "P0307"),
         ("input w : Real\nx ~ Normal(0, 1)^w", {"w": -2}, "P0407"),
         ("input w : Real\nx ~ Normal(0, 1)^2 * Normal(0, 0.5)^w", {"w": -0.9}, "P0404"),
