@@ -102,7 +102,7 @@ def measure(plan: poedsl.Plan, options: dict[str, Any], seeds: int) -> dict[str,
     off = float(np.mean(rewards)) - truth
     known = [log - evidence for log in logs if log is not None]
     return {
-        "reward": truth + off,
+        "mean reward": truth + off,
         "error": error,
         "z": off / error,
         "EMD": float(np.mean(emd)),
@@ -134,7 +134,7 @@ def main() -> None:
         off = row["log evidence"]
         print(
             f"{moves:<11}{reward:<16}{potential:<12}{rule:<12}"
-            f"{row['reward']:>11.4f} +- {row['error']:.4f}{row['z']:>7.1f}{row['EMD']:>7.3f}"
+            f"{row['mean reward']:>11.4f} +- {row['error']:.4f}{row['z']:>7.1f}{row['EMD']:>7.3f}"
             f"{row['ESS']:>7.0f}" + (f"{off:>11.4f}" if off is not None else f"{'none':>11}"),
             flush=True,
         )
