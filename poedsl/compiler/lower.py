@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from dataclasses import dataclass, field
-from itertools import chain, count
 
 from poedsl.compiler.check import Checked, CheckedFactor
 from poedsl.compiler.functions import operate
@@ -81,7 +80,7 @@ class _Lowerer:
     factors: list[FactorSpec] = field(default_factory=list)
     spans: dict[str, Span] = field(default_factory=dict)
     diagnostics: list[Diagnostic] = field(default_factory=list)
-    taken: set[str] = field(default_factory=set)
+    taken: dict[str, int] = field(default_factory=dict)
     incomplete: set[str] = field(default_factory=set)
 
     def statement(self, statement: CheckedFactor) -> None:
@@ -100,7 +99,7 @@ class _Lowerer:
             generative = generative or factor.kind in GENERATIVE
             self.factors.append(factor)
             self.spans[factor.name] = leaf.span
-            self.diagnostics += lints(factor, leaf, frozenset(self.variables))
+            self.diagnostics += lints(factor, leaf, self.variables.keys())
         if statement.given is not None and not generative:
             message = "`given` conditions an expert that generates, and this statement has none"
             self.diagnostics.append(Diagnostic("P0412", message, statement.given))
@@ -259,15 +258,22 @@ def site(leaf: Apply, kind: Kind, signatures: Mapping[str, Signature]) -> str:
     return rewards.pop() if len(rewards) == 1 else "exp"
 
 
-def unique(name: str, taken: set[str]) -> str:
-    """The name, with the first number that makes it one of its own."""
-    numbered = (f"{name}_{i}" for i in count(2))
-    own = next(n for n in chain((name,), numbered) if n not in taken)
-    taken.add(own)
+def unique(name: str, taken: dict[str, int]) -> str:
+    """The name, with the first number that makes it one of its own.
+
+    Args:
+        taken: the names that are, each with the number it was last given with.
+    """
+    own, number = name, taken.get(name, 1)
+    while own in taken:
+        number += 1
+        own = f"{name}_{number}"
+    taken[name] = number
+    taken.setdefault(own, 1)
     return own
 
 
-def lints(factor: FactorSpec, leaf: Apply, variables: frozenset[str]) -> list[Diagnostic]:
+def lints(factor: FactorSpec, leaf: Apply, variables: Set[str]) -> list[Diagnostic]:
     negative = _number(factor.exponent) < 0
     if factor.kind == "where" and negative:
         return [

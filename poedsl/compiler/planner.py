@@ -133,24 +133,24 @@ def _tempers(spec: PlanSpec, anchors: dict[str, list[FactorSpec]]) -> str:
     """Why a program of densities alone is tempered; empty where it need not or cannot be."""
     if not all(_has_density(f) for f in spec.factors if f.kind not in ("reward", "where")):
         return ""
+    variables = {v.name: v for v in spec.variables}
+    densities: dict[str, list[FactorSpec]] = {}
+    for factor in spec.factors:
+        if factor.kind == "density":
+            densities.setdefault(factor.variables[0], []).append(factor)
     for name, own in anchors.items():
-        if any(_constrained(f, spec) for f in spec.factors if f.variables[0] == name):
+        around = densities.get(name, [])
+        if any(ends(f.term, spec.signature).constrained for f in around):
             return f"`{name}` has a constrained support"
         if not own:
             return f"no expert of {name} has noised marginals in closed form"
         total = None if any(f.part is not None for f in own) else _sum(own)
         if total is not None and total <= 0:
             return f"the exponents over {name} sum to {total:g}, and noise has no such power"
-        variable = next(v for v in spec.variables if v.name == name)
-        around = any(f.kind == "density" and f.variables[0] == name for f in spec.factors)
-        gap = _gap(variable, own)
+        gap = _gap(variables[name], own)
         if gap and around:
             return f"no expert has noised marginals of {name}[{gap}]"
     return ""
-
-
-def _constrained(factor: FactorSpec, spec: PlanSpec) -> bool:
-    return factor.kind == "density" and ends(factor.term, spec.signature).constrained
 
 
 def _has_density(factor: FactorSpec) -> bool:
