@@ -13,7 +13,7 @@ REWARD = poedsl.compile("x ~ Normal(0, 1) * exp(0.5 * x)")
 
 def judged(seed: int, black: bool, **options: object) -> poedsl.Result:
     """A run in which the reward may be one that only weighs, whatever the potential."""
-    job = Run(REWARD.with_options(particles=500, steps=15, **options).bound().spec, seed)
+    job = Run(REWARD.with_options(particles=500, steps=8, **options).bound().spec, seed)
     if black:
         job.target.tilts = tuple(map(judging, job.target.tilts))
     for _ in job.stages():
@@ -22,10 +22,10 @@ def judged(seed: int, black: bool, **options: object) -> poedsl.Result:
 
 
 def mean_and_error(black: bool, **options: object) -> tuple[float, float]:
-    results = [judged(seed, black, **options) for seed in range(12)]
+    results = [judged(seed, black, **options) for seed in range(8)]
     means = [float(r.log_weights.exp() @ r.particles["x"].double()) for r in results]
     found = torch.tensor(means)
-    return float(found.mean()), float(found.std()) / 12**0.5
+    return float(found.mean()), float(found.std()) / 8**0.5
 
 
 @pytest.mark.parametrize("black", [True, False], ids=["black box", "differentiable"])

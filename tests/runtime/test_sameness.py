@@ -28,13 +28,13 @@ PLANS = {
         "x : Real[2]\nx ~ StudentT(4, [0, 1], 1) * Normal(1, [0.5, 2])",
         {"path": "temper()", "kernel": "mala(steps = 2, adapt = false)"},
     ),
-    "learned": ("x ~ digits(3) * digits(8)^0.5", {"move": "sde()", "correct": "fkc()", "steps": 3}),
+    "learned": ("x ~ digits(3) * digits(8)^0.5", {"move": "sde()", "correct": "fkc()", "steps": 2}),
 }
 
 
 def plan(name: str, resample: str) -> poedsl.Plan:
     program, options = PLANS[name]
-    options = {"particles": 12, "steps": 8, "swarms": 2, "resample": resample, **options}
+    options = {"particles": 8, "steps": 4, "swarms": 2, "resample": resample, **options}
     return poedsl.compile(program).with_options(**options)
 
 
@@ -72,11 +72,11 @@ def test_more_particles_and_more_swarms(name: str) -> None:
     """Without resampling and adaptation the first particles of a swarm are what they were."""
     own = plan(name, "none")
     few = own.run(seed=4)
-    for particles, swarms in ((12, 2), (18, 3), (38, 2)):
+    for particles, swarms in ((12, 3), (18, 2)):
         many, each = own.run(seed=4, particles=particles, swarms=swarms), particles // swarms
         for swarm in range(2):
-            first = slice(swarm * each, swarm * each + 6)
-            mine = slice(swarm * 6, swarm * 6 + 6)
+            first = slice(swarm * each, swarm * each + 4)
+            mine = slice(swarm * 4, swarm * 4 + 4)
             found, known = many.particles["x"][first], few.particles["x"][mine]
             torch.testing.assert_close(found, known, atol=1e-3, rtol=1e-3)
 
@@ -84,7 +84,7 @@ def test_more_particles_and_more_swarms(name: str) -> None:
 def test_resampling_does_not_move_the_noise_of_other_swarms() -> None:
     """A swarm is what it is, whatever the others do."""
     own = plan("scores", "systematic(when = ess < 0.95)")
-    two, five = own.run(seed=6), own.run(seed=6, particles=30, swarms=5)
+    two, five = own.run(seed=6), own.run(seed=6, particles=20, swarms=5)
     assert any(s.resampled for s in two.stages)
-    torch.testing.assert_close(two.particles["x"], five.particles["x"][:12], atol=1e-4, rtol=1e-4)
-    assert torch.equal(two.ancestors, five.ancestors[:, :12])
+    torch.testing.assert_close(two.particles["x"], five.particles["x"][:8], atol=1e-4, rtol=1e-4)
+    assert torch.equal(two.ancestors, five.ancestors[:, :8])
