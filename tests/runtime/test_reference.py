@@ -6,10 +6,9 @@ import math
 
 import numpy as np
 import pytest
-import torch
 
 import poedsl
-from poedsl.runtime.prepare import prepare
+from poedsl.runtime.run import Run, judging
 from poedsl.runtime.space import Space
 from tests.runtime.reference import Expert, Sampler
 
@@ -53,6 +52,17 @@ PLANS = [
 ]
 
 
+#: With a reward, 0.3 + 0.8 x[0] - 0.5 x[1], that guides or only weighs, and other resampling.
+JUDGED = [
+    {"move": "ode", "correct": "fkc", "kernel": "none"},
+    {"move": "sde", "correct": "fkc", "kernel": "langevin"},
+    {"move": "sde", "correct": "ais", "kernel": "mala"},
+    {"move": "none", "correct": "ais", "kernel": "mala"},
+    {"move": "sde", "correct": "none", "kernel": "none"},
+]
+SLOPE = [0.8, -0.5]
+
+
 def in_coordinates(space: Space, experts: list[tuple[float, Parts]]) -> list[Expert]:
     loc, scale = space.loc.double().numpy(), space.scale.double().numpy()
     return [
@@ -71,6 +81,26 @@ def in_coordinates(space: Space, experts: list[tuple[float, Parts]]) -> list[Exp
 @pytest.mark.parametrize("options", PLANS, ids=lambda o: "-".join(o.values()))
 @pytest.mark.parametrize("name", PROGRAMS)
 def test_particle_by_particle(name: str, options: dict[str, str], swarms: int) -> None:
+    agree(name, options, swarms)
+
+
+@pytest.mark.parametrize(
+    ("reward", "scheme"),
+    [("guides", "multinomial"), ("weighs", "multinomial"), ("weighs", "systematic")],
+)
+@pytest.mark.parametrize("options", JUDGED, ids=lambda o: "-".join(o.values()))
+@pytest.mark.parametrize("name", ["two", "quotient", "powers"])
+def test_rewards_too(name: str, options: dict[str, str], reward: str, scheme: str) -> None:
+    agree(name, options, 2, reward, scheme)
+
+
+def agree(
+    name: str,
+    options: dict[str, str],
+    swarms: int,
+    reward: str = "",
+    scheme: str = "systematic",
+) -> None:
     text, experts = PROGRAMS[name]
     count, steps, kernel_steps, size = 6, 8, 2, 0.4
     kernels = {
@@ -78,18 +108,24 @@ def test_particle_by_particle(name: str, options: dict[str, str], swarms: int) -
         "langevin": f"langevin(steps = {kernel_steps}, size = {size})",
         "mala": f"mala(steps = {kernel_steps}, size = {size}, adapt = false)",
     }
-    plan = poedsl.compile(f"x : Real[2]\n{text}").with_options(
+    tilt = " * exp(0.3 + 0.8 * x[0] - 0.5 * x[1])" if reward else ""
+    plan = poedsl.compile(f"x : Real[2]\n{text}{tilt}").with_options(
         particles=count * swarms,
         swarms=swarms,
         steps=steps,
         move=f"{options['move']}()",
         correct=f"{options['correct']}()",
         kernel=kernels[options["kernel"]],
-        resample="systematic(when = ess < 0.7)",
+        resample=f"{scheme}(when = ess < 0.7)",
     )
-    target, _ = prepare(plan.spec, torch.device("cpu"))
+    job = Run(plan.spec, 11)
+    space = job.target.space
+    if reward == "weighs":
+        job.target.tilts = tuple(map(judging, job.target.tilts))
+    loc, scale = space.loc.double().numpy(), space.scale.double().numpy()
+    linear = (0.3 + float(loc @ SLOPE), scale * SLOPE) if reward else None
     sampler = Sampler(
-        in_coordinates(target.space, experts),
+        in_coordinates(space, experts),
         2,
         steps,
         count,
@@ -97,16 +133,20 @@ def test_particle_by_particle(name: str, options: dict[str, str], swarms: int) -
         kernel_steps=kernel_steps,
         size=size,
         below=0.7,
+        scheme=scheme,
+        reward=linear,
+        guides=reward == "guides",
     )
-    result = plan.run(seed=11)
-    space = target.space
+    for _ in job.stages():
+        pass
+    result = job.result()
     total = sum(power for power, _ in experts)
     shift = (total - 1) * float(space.scale.double().log().sum())
     evidence, log_weights = [], []
     for swarm in range(swarms):
         x, log_w, ancestors, log_z = sampler.run(11, swarms, swarm)
         rows = slice(swarm * count, (swarm + 1) * count)
-        own = space.loc.double().numpy() + space.scale.double().numpy() * x
+        own = loc + scale * x
         assert np.allclose(result.particles["x"][rows].numpy(), own, atol=2e-3)
         assert [int(a) - swarm * count for a in result.ancestors[-1][rows]] == ancestors
         mean = float(np.logaddexp.reduce(log_w)) - math.log(count)
