@@ -195,10 +195,15 @@ class Annealer:
         return twist + moves.clipped(step.log_alpha * rate, self.options.clip, self.noise.swarms)
 
     def resample(self, stage: Stage, sizes: Float[Tensor, " S"], purpose: str = "resample") -> bool:
-        """If the rule says so: everything a particle carries, in one gather; bank the evidence."""
+        """If the rule says so: everything a particle carries, in one gather; bank the evidence.
+
+        Once more after the last correction only where that changed the weights.
+        """
         p, swarms = self.particles, self.noise.swarms
         log_weights = p.log_weights.view(swarms, -1)
         due = self.due(stage, log_weights, sizes)
+        if purpose == "settle":
+            due = due & (log_weights.amax(-1) > log_weights.amin(-1))
         if not bool(due.any()):
             self.genealogy.append(p.ancestors)
             return False
