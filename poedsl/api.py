@@ -86,6 +86,7 @@ class Plan:
         microbatch: int | None = None,
         progress: bool = False,
         allow_code: bool | None = None,
+        profile: str = "default",
         **options: Any,
     ) -> Result:
         """Run the plan to its end.
@@ -96,22 +97,26 @@ class Plan:
             microbatch: particles evaluated at once; None for all.
             progress: show a line of progress on standard error, where that is a terminal.
             allow_code: whether Python that the program names may run; None: as compiled.
+            profile: of the experts' weights, by its name in ``poe.toml``; ``small`` comes with the
+                package.
             options: options of ``sample``, which override the program's.
 
         Raises:
             PoeError: an input is not bound, an option does not fit, a model or device is missing,
                 or the program names Python and that is not allowed.
         """
+        from poedsl.runtime.profiles import read_profile
         from poedsl.runtime.run import run
 
+        chosen = read_profile(profile, self.base)
         plan = (self.with_options(**options) if options else self).bound()
         leave = self.allow_code if allow_code is None else allow_code
         if not progress:
-            return run(plan.spec, seed, device, microbatch, None, self.base, leave)
+            return run(plan.spec, seed, device, microbatch, None, self.base, leave, chosen)
         from poedsl.runtime.progress import Progress
 
         with Progress() as shown:
-            return run(plan.spec, seed, device, microbatch, shown, self.base, leave)
+            return run(plan.spec, seed, device, microbatch, shown, self.base, leave, chosen)
 
     def stream(
         self,
@@ -119,6 +124,7 @@ class Plan:
         device: str = "cpu",
         microbatch: int | None = None,
         allow_code: bool | None = None,
+        profile: str = "default",
         **options: Any,
     ) -> Iterator[StageView]:
         """Run the plan, yielding every stage when it is done; the same particles as `run`.
@@ -126,11 +132,13 @@ class Plan:
         Raises:
             PoeError: as `run`.
         """
+        from poedsl.runtime.profiles import read_profile
         from poedsl.runtime.run import Run
 
+        chosen = read_profile(profile, self.base)
         plan = (self.with_options(**options) if options else self).bound()
         leave = self.allow_code if allow_code is None else allow_code
-        job = Run(plan.spec, seed, device, microbatch, self.base, leave)
+        job = Run(plan.spec, seed, device, microbatch, self.base, leave, chosen)
         for record in job.stages():
             yield job.view(record)
 

@@ -186,6 +186,9 @@ def run(
     microbatch: Annotated[
         int | None, typer.Option(min=1, help="Particles evaluated at once; all by default.")
     ] = None,
+    profile: Annotated[
+        str, typer.Option(help="Which weights experts have: small, or one of poe.toml.")
+    ] = "default",
     out: Annotated[
         Path | None, typer.Option(help="Folder for the particles, pictures and report.")
     ] = None,
@@ -196,15 +199,21 @@ def run(
     """Run a program or a plan: print what came out, and keep it with --out."""
     made = guarded(lambda: open_plan(file, set_, sample, strict, diagnostics).bound(), diagnostics)
     made = replace(made, allow_code=allow_code)
-    sys.exit(guarded(lambda: _run(made, seed, device, microbatch, out), diagnostics, FAILED))
+    sys.exit(
+        guarded(lambda: _run(made, seed, device, microbatch, profile, out), diagnostics, FAILED)
+    )
 
 
-def _run(made: Any, seed: int, device: str, microbatch: int | None, out: Path | None) -> int:
+def _run(
+    made: Any, seed: int, device: str, microbatch: int | None, profile: str, out: Path | None
+) -> int:
     from poedsl.runtime.output import OutputFolder
+    from poedsl.runtime.profiles import read_profile
     from poedsl.runtime.progress import Progress
     from poedsl.runtime.report import summary
     from poedsl.runtime.run import run as run_plan
 
+    chosen = read_profile(profile, made.base)
     single_thread()
     folder = None if out is None else OutputFolder(out, made.to_json())
     done = 0
@@ -219,7 +228,9 @@ def _run(made: Any, seed: int, device: str, microbatch: int | None, out: Path | 
                     folder.stage(record)
 
             leave = made.allow_code
-            result = run_plan(made.spec, seed, device, microbatch, observe, made.base, leave)
+            result = run_plan(
+                made.spec, seed, device, microbatch, observe, made.base, leave, chosen
+            )
     except KeyboardInterrupt:
         kept = "" if out is None else f"; the log of its stages is in {out / 'log.jsonl'}"
         typer.echo(f"poe: interrupted after {done} stages{kept}", err=True)

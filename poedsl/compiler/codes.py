@@ -444,7 +444,15 @@ longer has the hash it states.
     "P0701": (
         "a model that is not here",
         """\
-The folder of an expert's weights does not exist.
+The weights of an expert are not on this machine: there is no such folder, or the model has not been
+fetched. The notes say how large it is, under which licence it stands, and the command that fetches
+it. Other weights are named in the program, `flux(model = "FOLDER")`, or in a profile of `poe.toml`:
+
+    [profile.mine.models]
+    flux = "FOLDER"
+
+`poe run --profile mine` then takes those. `--profile small` has small models that come with the
+package.
 """,
     ),
     "P0702": (
@@ -477,6 +485,25 @@ says why, and what may help.""",
         """\
 The language has this option, and a plan can hold it, but this release cannot run it. Leave it
 out, and the compiler chooses one that runs; the printed plan says which, and why.
+""",
+    ),
+    "P0710": (
+        "a profile that cannot be read",
+        """\
+A profile says which weights experts have and how their networks are run. `--profile NAME` takes it
+from `poe.toml`, beside the program or in a folder above it:
+
+    [profile.mine]
+    dtype = "bfloat16"      # auto, float32, bfloat16 or float16
+    device = "cuda"         # where networks are; the run's own device if left out
+    offload = "blocks"      # none, or blocks: in main memory, a block at a time on the GPU
+    quantize = "fp8"        # none, fp8 or int8: how weights are stored
+    microbatch = 4          # particles that a network sees at once
+    checkpointing = true    # less memory where gradients pass through a network
+    [profile.mine.models]
+    flux = "FOLDER"         # relative to poe.toml; or an id of the hub
+
+`default` and `small` are there without a file.
 """,
     ),
     "P0801": (

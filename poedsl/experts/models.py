@@ -17,13 +17,17 @@ def model_folder(name: str) -> Path:
     Raises:
         PoeError: there is no such folder.
     """
+    folder = local_folder(name)
+    if folder is None:
+        message = f"the model `{name}` is not here: there is no such folder"
+        raise PoeError((Diagnostic("P0701", message),))
+    return folder
+
+
+def local_folder(name: str) -> Path | None:
+    """The folder of a model, where there is one."""
     places = (Path(name), _PACKAGE / "models" / name, _PACKAGE.parent / "models" / name)
-    for place in places:
-        if place.is_dir():
-            return place
-    raise PoeError(
-        (Diagnostic("P0701", f"the model `{name}` is not here: there is no such folder"),)
-    )
+    return next((p for p in places if p.is_dir()), None)
 
 
 @contextmanager

@@ -13,7 +13,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from poedsl.experts.models import model_folder
-from poedsl.experts.protocol import Noised
+from poedsl.experts.rectified import RectifiedFlow
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +78,7 @@ class PointNet(nn.Module):
         return net.eval().requires_grad_(False)
 
 
-class PointFlow:
+class PointFlow(RectifiedFlow):
     """A rectified flow over points, conditional on a class or not.
 
     Args:
@@ -89,26 +89,15 @@ class PointFlow:
         PoeError: the folder is missing.
     """
 
-    has_density = False
-    terminal = False
-    calls_per_evaluation = 1
-
     def __init__(
         self, folder: str, column: int | None, shape: tuple[int, ...], device: torch.device
     ) -> None:
         self.net = PointNet.load(model_folder(folder)).to(device)
         self.label = self.net.config.classes if column is None else column
+        self.spread = self.net.config.spread
 
     def velocity(self, z: Float[Tensor, "L 2"], s: float) -> Float[Tensor, "L 2"]:
         """V = E[eps - x_1 | z], noise-ward."""
         labels = torch.full((len(z),), self.label, dtype=torch.long, device=z.device)
         out: Tensor = self.net(z, torch.full((len(z),), s, device=z.device), labels)
         return out
-
-    def endpoint_precision(self, alpha: float, sigma: float) -> float:
-        return self.net.config.spread**-2 + alpha**2 / sigma**2
-
-    def noised(self, x: Float[Tensor, "L 2"], alpha: float, sigma: float) -> Noised:
-        s, z = sigma / (alpha + sigma), x / (alpha + sigma)
-        noise = z + (1 - s) * self.velocity(z, s)
-        return Noised(-noise / sigma)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +16,10 @@ from poedsl.compiler.plan import FactorSpec, PlanSpec
 from poedsl.compiler.plantext import print_term
 from poedsl.compiler.terms import Apply, Const, Term, walk
 from poedsl.experts.folders import model_place
+from poedsl.experts.hub import find_model
 from poedsl.experts.models import missing_extra
-from poedsl.experts.signatures import Parameter, Signature
+from poedsl.experts.profiles import DEFAULT, Profile
+from poedsl.experts.signatures import Parameter, Required, Signature
 from poedsl.experts.user import Code, load_user
 from poedsl.grammar.diagnostics import Diagnostic, PoeError
 from poedsl.grammar.types import BOOL, INT, REAL
@@ -25,15 +27,34 @@ from poedsl.runtime.evaluate import Environment, known, tensor
 from poedsl.runtime.refused import refused
 
 
-def runnable(plan: PlanSpec) -> None:
-    """Whether this release can run a plan's experts, and then its options.
+def runnable(models: Models) -> None:
+    """Whether this release can run a plan's experts, their weights are here, and its options run.
 
     Raises:
-        PoeError: with every expert that it knows by its signature alone, or every such option.
+        PoeError: with every expert that it knows by its signature alone, every model that is not
+            here, or every such option.
     """
-    missing = tuple(_missing(plan)) or tuple(_unavailable(plan))
+    plan = models.plan
+    missing = tuple(_missing(plan)) or tuple(_absent(models)) or tuple(_unavailable(plan))
     if missing:
         raise PoeError(missing)
+
+
+def _absent(models: Models) -> Iterator[Diagnostic]:
+    """What has no weights on this machine."""
+    seen: set[tuple[str, str]] = set()
+    for call, where in _calls(models.plan):
+        signature = models.plan.known(call.function)
+        if signature is None or signature.parameter("model") is None:
+            continue
+        name = models.chosen(signature, dict(call.kwargs).get("model"))
+        if (signature.name, name) in seen:
+            continue
+        seen.add((signature.name, name))
+        try:
+            find_model(signature.name, name, models.base)
+        except PoeError as error:
+            yield from (replace(d, notes=(where, *d.notes)) for d in error.diagnostics)
 
 
 def _missing(plan: PlanSpec) -> Iterator[Diagnostic]:
@@ -97,12 +118,14 @@ class Models:
     Attributes:
         base: the folder that files and `use` statements are relative to.
         allow_code: whether Python that the program names may run.
+        profile: which weights experts have, and how they run.
     """
 
     plan: PlanSpec
     device: torch.device
     base: Path
     allow_code: bool
+    profile: Profile = DEFAULT
     made: dict[tuple[Term, tuple[int, ...] | None], Any] = field(default_factory=dict)
 
     def model(
@@ -131,9 +154,23 @@ class Models:
             return self.user(signature).build(arguments, shape, self.device)
         over: dict[str, Any] = {} if shape is None else {"shape": shape}
         kind = self.implementation(signature)
-        if signature.model:
+        if signature.parameter("model") is not None:
+            chosen = self.chosen(signature, arguments.pop("model", None))
+            over["folder"] = str(find_model(signature.name, chosen, self.base))
+            over["profile"] = self.profile
+        elif signature.model:
             over["folder"] = model_place(signature, self.base)
         return kind(**arguments, **over, device=self.device)
+
+    def chosen(self, signature: Signature, model: Term | str | None) -> str:
+        """Whose weights an expert has: what the program says, the profile, or its own."""
+        parameter = signature.parameter("model")
+        assert parameter is not None
+        own = "" if isinstance(parameter.default, Required) else str(parameter.default or "")
+        named = model.value if isinstance(model, Const) else model
+        if isinstance(named, str) and named not in ("", own):
+            return named
+        return self.profile.models.get(signature.name, own)
 
     def user(self, signature: Signature) -> Code:
         """The Python that a program brings along.

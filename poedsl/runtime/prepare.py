@@ -12,6 +12,7 @@ from torch import Tensor
 from poedsl.compiler.plan import GENERATIVE, FactorSpec, PlanSpec
 from poedsl.compiler.terms import Apply, Const, Ref, names, walk
 from poedsl.experts.densities import Gaussians
+from poedsl.experts.profiles import DEFAULT, Profile
 from poedsl.experts.signatures import Signature
 from poedsl.runtime.coverage import Seat, covered, exponents, normalised
 from poedsl.runtime.densities import Densities
@@ -37,20 +38,25 @@ DRAWS = 256
 
 
 def prepare(
-    plan: PlanSpec, device: torch.device, base: Path = Path(), allow_code: bool = False
+    plan: PlanSpec,
+    device: torch.device,
+    base: Path = Path(),
+    allow_code: bool = False,
+    profile: Profile = DEFAULT,
 ) -> tuple[Target, FlowPath]:
     """The target and the path of a plan whose inputs are all bound.
 
     Args:
         base: the folder that files and ``use`` statements are relative to.
         allow_code: whether Python that the program names may run.
+        profile: which weights experts have, and how their networks run.
 
     Raises:
         PoeError: an expert or option is one that this release cannot run, a library is missing, a
             value does not fit, or the product has no density on the way.
     """
-    runnable(plan)
-    models = Models(plan, device, base, allow_code)
+    models = Models(plan, device, base, allow_code, profile)
+    runnable(models)
     values = Values.of(plan, models, device)
     sites = [s for f in plan.factors for s in values.sites(f)]
     sizes = shapes(plan, sites, values.environment)

@@ -12,6 +12,7 @@ from jaxtyping import Float, Shaped
 from torch import Tensor
 
 from poedsl.compiler.plan import PlanSpec
+from poedsl.experts.profiles import DEFAULT, Profile
 from poedsl.grammar.diagnostics import Diagnostic, PoeError
 from poedsl.runtime import errors
 from poedsl.runtime.loop import Annealer
@@ -61,14 +62,15 @@ class Run:
         microbatch: int | None = None,
         base: Path = Path(),
         allow_code: bool = False,
+        profile: Profile = DEFAULT,
     ) -> None:
         self.plan, self.seed = plan, int(seed)
         place = find_device(device)
-        self.target, self.path = prepare(plan, place, base, allow_code)
+        self.target, self.path = prepare(plan, place, base, allow_code, profile)
         self.options = Options.of(plan)
         if self.options.potential != "difference":
             self.target.tilts = tuple(map(judging, self.target.tilts))
-        self.target.microbatch = microbatch
+        self.target.microbatch = microbatch or profile.microbatch or None
         self.target.squares = self.options.correct == "fkc"
         noise = Noise(self.seed, self.options.swarms, self.options.particles, place)
         self.annealer = (
@@ -138,16 +140,18 @@ def run(
     observe: Callable[[StageRecord, int], None] | None = None,
     base: Path = Path(),
     allow_code: bool = False,
+    profile: Profile = DEFAULT,
 ) -> Result:
     """Run a bound plan to its end.
 
     Args:
         base: the folder that files and ``use`` statements are relative to.
         allow_code: whether Python that the program names may run.
+        profile: which weights experts have, and how their networks run.
         observe: is called with each stage's record and the number of stages; it cannot change the
             run.
     """
-    job = Run(plan, seed, device, microbatch, base, allow_code)
+    job = Run(plan, seed, device, microbatch, base, allow_code, profile)
     for record in job.stages():
         if observe is not None:
             observe(record, len(job.path.stages))
