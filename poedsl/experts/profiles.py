@@ -31,7 +31,7 @@ class Profile:
     """
 
     name: str = "default"
-    models: Mapping[str, str] = field(default_factory=dict)
+    models: Mapping[str, str] = field(default_factory=dict, hash=False)
     device: str = ""
     dtype: Dtype = "auto"
     offload: Offload = "none"

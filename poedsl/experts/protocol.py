@@ -48,6 +48,25 @@ class Divergent(Protocol):
 
 
 @runtime_checkable
+class Scheduled(Protocol):
+    """A generative expert that says where its path is best discretised.
+
+    Attributes:
+        snaps: whether its network rounds time, so that stages are better placed where it can see.
+    """
+
+    snaps: bool
+
+    def times(self, steps: int, shape: tuple[int, ...], *, snaps: bool) -> list[float]:
+        """Rectified times s from 1 (noise) to 0 (data), ``steps`` + 1 of them.
+
+        Args:
+            shape: of the whole that is sampled. snaps: whether networks round time.
+        """
+        ...
+
+
+@runtime_checkable
 class Reward(Protocol):
     """A judge: one number a particle; differentiable in ``x`` where its signature says so."""
 

@@ -340,7 +340,7 @@ def _guidance(default: float) -> Parameter:
     return Parameter("guidance", REAL, "number", default, "distilled guidance scale")
 
 
-def _model(default: str) -> Parameter:
+def _model(default: str | Required) -> Parameter:
     return Parameter("model", TEXT, "label", default, "hub id or folder of the weights")
 
 
@@ -354,6 +354,7 @@ def _flux(name: str, summary: str, *parameters: Parameter) -> Signature:
         capabilities=_FLOW,
         cost=300.0,
         citation=_FLUX,
+        implementation="poedsl.experts.flux:FluxFlow",
         requires="diffusers",
         space="FLUX.1",
     )
@@ -408,11 +409,30 @@ _FLOWS = (
         "room",
         "flow",
         "rooms by what is in them, a class-conditional UNet with v-prediction",
-        (Parameter("contents", TEXT, "label", None, '"empty", "couch", "painting" or "both"'),),
+        (
+            Parameter("contents", TEXT, "label", None, '"empty", "couch", "painting" or "both"'),
+            _model("playroom/rooms"),
+        ),
         domain=_PICTURE,
         capabilities=_FLOW,
         cost=20.0,
         citation="Soiffer et al., Catastrophic Compositional Generation, 5.3",
+        implementation="poedsl.experts.flows:VariancePreservingUNet",
+        requires="diffusers",
+    ),
+    Signature(
+        "unet",
+        "flow",
+        "pictures of a class, by a UNet with v-prediction",
+        (
+            Parameter("label", INT, "label", None, "class; none: unconditional"),
+            _model(REQUIRED),
+        ),
+        domain=_PICTURE,
+        capabilities=_FLOW,
+        cost=20.0,
+        citation="Salimans and Ho, Progressive Distillation (ICLR 2022)",
+        implementation="poedsl.experts.flows:VariancePreservingUNet",
         requires="diffusers",
     ),
     _flux(

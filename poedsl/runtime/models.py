@@ -17,7 +17,8 @@ from poedsl.compiler.plantext import print_term
 from poedsl.compiler.terms import Apply, Const, Term, walk
 from poedsl.experts.folders import model_place
 from poedsl.experts.hub import find_model
-from poedsl.experts.models import missing_extra
+from poedsl.experts.latents import Codec, has_codec, native_size
+from poedsl.experts.models import missing_extra, model_folder
 from poedsl.experts.profiles import DEFAULT, Profile
 from poedsl.experts.signatures import Parameter, Required, Signature
 from poedsl.experts.user import Code, load_user
@@ -35,7 +36,7 @@ def runnable(models: Models) -> None:
             here, or every such option.
     """
     plan = models.plan
-    missing = tuple(_missing(plan)) or tuple(_absent(models)) or tuple(_unavailable(plan))
+    missing = (*_missing(plan), *_absent(models)) or tuple(_unavailable(plan))
     if missing:
         raise PoeError(missing)
 
@@ -46,6 +47,8 @@ def _absent(models: Models) -> Iterator[Diagnostic]:
     for call, where in _calls(models.plan):
         signature = models.plan.known(call.function)
         if signature is None or signature.parameter("model") is None:
+            continue
+        if not signature.implementation:
             continue
         name = models.chosen(signature, dict(call.kwargs).get("model"))
         if (signature.name, name) in seen:
@@ -161,6 +164,28 @@ class Models:
         elif signature.model:
             over["folder"] = model_place(signature, self.base)
         return kind(**arguments, **over, device=self.device)
+
+    def folder(self, call: Apply) -> str:
+        """Where the weights behind a call are; empty where it has none of its own."""
+        signature = self.plan.signature(call.function)
+        if signature.parameter("model") is not None:
+            chosen = self.chosen(signature, dict(call.kwargs).get("model"))
+            return str(find_model(signature.name, chosen, self.base))
+        if signature.model:
+            return str(model_folder(model_place(signature, self.base)))
+        return ""
+
+    def codec(self, call: Apply) -> Codec | None:
+        """The autoencoder in whose latent space a model lives, where it has one."""
+        folder = self.folder(call)
+        if not folder or not has_codec(folder):
+            return None
+        return Codec(folder, self.device, self.profile)
+
+    def native(self, call: Apply) -> tuple[int, int] | None:
+        """Height and width of the pictures that a model was trained on, where its folder says."""
+        folder = self.folder(call)
+        return native_size(folder) if folder else None
 
     def chosen(self, signature: Signature, model: Term | str | None) -> str:
         """Whose weights an expert has: what the program says, the profile, or its own."""

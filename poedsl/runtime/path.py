@@ -9,6 +9,7 @@ by the scale-time transform (Lipman et al. 2024).
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -17,6 +18,8 @@ from torch import Tensor
 
 #: Signal at the noisy end: small, and above zero so that endpoints can be predicted there.
 ALPHA_MIN = 0.01
+#: The same for paths that are laid out by rectified times.
+LATEST = 0.999
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,14 +72,25 @@ class FlowPath:
     exponents: Float[Tensor, " #D"]
 
     @classmethod
-    def build(cls, steps: int, exponents: Float[Tensor, " #D"], eta: float = 1.0) -> FlowPath:
-        """Stages evenly spaced in the angle whose sine is alpha and whose cosine is sigma.
+    def build(
+        cls,
+        steps: int,
+        exponents: Float[Tensor, " #D"],
+        eta: float = 1.0,
+        times: Sequence[float] | None = None,
+    ) -> FlowPath:
+        """Stages at rectified times, or else evenly spaced in the angle whose sine is alpha and
+        whose cosine is sigma.
 
         Args:
             eta: the noisy move has eta^2 of the path's own noise.
+            times: s = sigma / (alpha + sigma) from 1 to 0, ``steps`` + 1 of them.
         """
-        first = math.asin(ALPHA_MIN)
-        angles = [first + (math.pi / 2 - first) * k / steps for k in range(steps + 1)]
+        if times is None:
+            first = math.asin(ALPHA_MIN)
+            angles = [first + (math.pi / 2 - first) * k / steps for k in range(steps + 1)]
+        else:
+            angles = [math.atan2(1 - min(s, LATEST), min(s, LATEST)) for s in times]
         stages = [
             Stage(steps + 1 - k, math.sin(angle), math.cos(angle)) for k, angle in enumerate(angles)
         ]

@@ -8,16 +8,19 @@ from pathlib import Path
 
 import torch
 from torch import Tensor
+from torch.nn.functional import adaptive_avg_pool2d
 
 from poedsl.compiler.plan import GENERATIVE, FactorSpec, PlanSpec
 from poedsl.compiler.terms import Apply, Const, Ref, names, walk
 from poedsl.experts.densities import Gaussians
 from poedsl.experts.profiles import DEFAULT, Profile
+from poedsl.experts.protocol import Scheduled
 from poedsl.experts.signatures import Signature
 from poedsl.runtime.coverage import Seat, covered, exponents, normalised
 from poedsl.runtime.densities import Densities
 from poedsl.runtime.evaluate import Environment, evaluate, tensor
 from poedsl.runtime.given import Guide, guides
+from poedsl.runtime.latents import codecs
 from poedsl.runtime.models import Models, runnable
 from poedsl.runtime.options import Options
 from poedsl.runtime.parts import locate
@@ -59,10 +62,11 @@ def prepare(
     runnable(models)
     values = Values.of(plan, models, device)
     sites = [s for f in plan.factors for s in values.sites(f)]
-    sizes = shapes(plan, sites, values.environment)
+    sizes = shapes(plan, sites, values.environment, models.native)
     if _path(plan) == "prefix":
         return _Builder(plan, models, values, Symbols.of(sizes, device)).sequences(sites)
-    return _Builder(plan, models, values, Space.of(sizes, device)).build(sites)
+    space = Space.of(sizes, device, codecs(sites, sizes, models))
+    return _Builder(plan, models, values, space).build(sites)
 
 
 @dataclass(slots=True)
@@ -100,7 +104,7 @@ class _Builder:
             self.anchor(s, gaussians.get(s.factor.name), guides.get(s.factor.name)) for s in seats
         )
         tilts = self.tilts(sites)
-        path = self.path(seats, options)
+        path = self.path(seats, anchors, options)
         self.densities_on_the_way(sites, anchors, path)
         kind = TemperedTarget if self.tempered else Target
         target = kind(
@@ -132,19 +136,32 @@ class _Builder:
     def tempered(self) -> bool:
         return _path(self.plan) == "temper"
 
-    def path(self, seats: Sequence[Seat], options: Options) -> FlowPath:
+    def path(self, seats: Sequence[Seat], anchors: Sequence[Anchor], options: Options) -> FlowPath:
         if self.tempered:
             return temper_path(options.steps, self.device)
         total = exponents(seats, self.space.size, self.device)
         even = float(total.min()) == float(total.max())
-        return FlowPath.build(options.steps, total[:1] if even else total, options.eta)
+        times = self.times(seats, anchors, options.steps)
+        return FlowPath.build(options.steps, total[:1] if even else total, options.eta, times)
+
+    def times(
+        self, seats: Sequence[Seat], anchors: Sequence[Anchor], steps: int
+    ) -> list[float] | None:
+        """The schedule of the first model that has one, for the whole of its variable."""
+        for seat, anchor in zip(seats, anchors, strict=True):
+            if isinstance(anchor.expert, Scheduled):
+                snaps = any(isinstance(a.expert, Scheduled) and a.expert.snaps for a in anchors)
+                return anchor.expert.times(
+                    steps, self.space.shapes[seat.factor.variables[0]], snaps=snaps
+                )
+        return None
 
     # Exponents and coordinates.
 
     def seat(self, factor: FactorSpec) -> Seat:
         """A generative factor on its components."""
         part = locate(factor, self.space, self.environment)
-        fits(self.plan, factor, part.shape, self.environment)
+        fits(self.plan, factor, part.seen, self.environment)
         known = self.values.known(factor.exponent, "the exponent", factor)
         value = tensor(known, self.device).float()
         if not bool(torch.isfinite(value).all()):
@@ -155,12 +172,16 @@ class _Builder:
         if own.dim() == 3 and len(part.shape) == 4:
             own = own[:, None]
         try:
-            return Seat(factor, part, own.expand(part.shape).flatten())
+            own = own.expand(part.seen)
+            if part.seen != part.shape:
+                _, h, w = part.shape
+                own = adaptive_avg_pool2d(own[:1], (h, w)).expand(part.shape)
+            return Seat(factor, part, own.flatten())
         except RuntimeError:
             raise refused(
                 "P0603",
                 f"the exponent has the shape {list(own.shape)}, which does not broadcast to what "
-                f"the expert sees, {list(part.shape)}",
+                f"the expert sees, {list(part.seen)}",
                 factor=factor,
             ) from None
 
@@ -191,7 +212,8 @@ class _Builder:
                 known.append(Known(index, weight.expand(len(mean)), mean, variance))
                 continue
             fixed[index] = True
-            if seat.factor.variables[0] in pictures:
+            name = seat.factor.variables[0]
+            if name in pictures and name not in self.space.codecs:
                 self.space.loc[index], self.space.scale[index] = PICTURE_CENTRE, PICTURE_SCALE
         return self.space.standardised(known, fixed)
 
@@ -230,7 +252,7 @@ class _Builder:
             expert = own.to(self.device).within(self.space.loc[index], self.space.scale[index])
         else:
             assert isinstance(factor.term, Apply)
-            self.over(factor, factor.term, seat.part.shape)
+            self.over(factor, factor.term, seat.part.seen)
             expert = self.models.model(factor.term, self.environment, factor, seat.part.shape)
         return Anchor(factor.name, factor.place, expert, seat.exponent, index, guide)
 
@@ -253,7 +275,7 @@ class _Builder:
         density = None
         if factor.kind == "density":
             subject = factor.part or Ref(factor.variables[0])
-            shape = locate(factor, self.space, self.environment).shape
+            shape = locate(factor, self.space, self.environment).seen
             log_density = self.densities(factor).density(factor.term, shape)
 
             def density(env: Environment) -> Tensor:

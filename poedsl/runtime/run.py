@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 
 import torch
@@ -23,28 +24,41 @@ from poedsl.runtime.prefix import PrefixAnnealer, SequenceTarget
 from poedsl.runtime.prepare import prepare
 from poedsl.runtime.records import Outcome, StageRecord
 from poedsl.runtime.result import Result
+from poedsl.runtime.space import Space
 from poedsl.runtime.target import Target, Tilt
 
 #: As many swarms have a spread to go by.
 SWARMS = 4
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class StageView:
     """A stage as it is done, for progress and user interfaces.
 
     Attributes:
         record: what the stage says of itself.
         total: how many stages there are.
-        particles: each variable, (L, ...); ``endpoints`` the predicted ends of their paths.
+        x, endpoint: the particles and the predicted ends of their paths, (L, D), as the path holds
+            them.
         log_weights: (L,), not normalised.
     """
 
     record: StageRecord
     total: int
-    particles: dict[str, Shaped[Tensor, L * shape]]
-    endpoints: dict[str, Shaped[Tensor, L * shape]]
+    space: Space
+    x: Shaped[Tensor, "L D"]
+    endpoint: Shaped[Tensor, "L D"]
     log_weights: Float[Tensor, " L"]
+
+    @cached_property
+    def particles(self) -> dict[str, Shaped[Tensor, L * shape]]:
+        """Each variable, (L, ...)."""
+        return self.space.values(self.x)
+
+    @cached_property
+    def endpoints(self) -> dict[str, Shaped[Tensor, L * shape]]:
+        """The predicted ends of their paths, likewise."""
+        return self.space.values(self.endpoint)
 
 
 class Run:
@@ -98,8 +112,9 @@ class Run:
         return StageView(
             record,
             len(self.path.stages),
-            space.values(p.x),
-            space.values(endpoint),
+            space,
+            p.x,
+            endpoint,
             self.annealer.total_log_weights(),
         )
 

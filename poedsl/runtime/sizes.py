@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from torch import Tensor
 
@@ -15,9 +15,16 @@ Sizes = tuple[int | None, ...]
 
 
 def shapes(
-    plan: PlanSpec, sites: Sequence[FactorSpec], env: Environment
+    plan: PlanSpec,
+    sites: Sequence[FactorSpec],
+    env: Environment,
+    native: Callable[[Apply], tuple[int, int] | None],
 ) -> dict[str, tuple[int, ...]]:
-    """The shape of every variable; open heights and widths are those of its experts' conditions.
+    """The shape of every variable; open heights and widths are those of its experts' conditions,
+    or else of the pictures that its first model was trained on.
+
+    Args:
+        native: height and width of the pictures that a model was trained on.
 
     Raises:
         PoeError: a size stays open, or a condition has another one.
@@ -30,6 +37,8 @@ def shapes(
                 for parameter, found in aligned(plan, factor, env):
                     sizes = _taken(variable, sizes, parameter, found, factor)
         if None in sizes:
+            sizes = _trained(variable, sizes, sites, native)
+        if None in sizes:
             raise refused(
                 "P0309",
                 f"the sizes of `{variable.name} : {variable.type}` are open, and no condition of "
@@ -38,6 +47,24 @@ def shapes(
             )
         out[variable.name] = tuple(s for s in sizes if s is not None)
     return out
+
+
+def _trained(
+    variable: VariableSpec,
+    sizes: Sizes,
+    sites: Sequence[FactorSpec],
+    native: Callable[[Apply], tuple[int, int] | None],
+) -> Sizes:
+    """Sizes with open ones as a model on the whole was trained."""
+    for factor in sites:
+        whole = factor.variables[0] == variable.name and factor.part is None
+        if whole and factor.kind == "flow" and isinstance(factor.term, Apply):
+            found = native(factor.term)
+            if found is not None and variable.type.name == "Image":
+                return tuple(
+                    b if a is None else a for a, b in zip(sizes, (None, *found), strict=True)
+                )
+    return sizes
 
 
 def aligned(

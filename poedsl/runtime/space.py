@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+from poedsl.experts.latents import Codec
 from poedsl.runtime.charts import Chart
 
 #: Pictures are in [0, 1] for people and in [-1, 1] for the networks that learned them.
@@ -31,24 +32,45 @@ class Space:
     """x = loc + scale z; z is what the path noises.
 
     Attributes:
-        shapes: of each variable, in the order they stand.
+        shapes: of each variable, in the order they stand; of its latents where it has a codec.
         charts: of components that a density constrains, where loc is 0 and scale 1: x = y(z).
+        codecs: of variables that are sampled as latents.
     """
 
     shapes: dict[str, tuple[int, ...]]
     loc: Float[Tensor, " D"]
     scale: Float[Tensor, " D"]
     charts: tuple[Chart, ...] = ()
+    codecs: Mapping[str, Codec] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, shapes: dict[str, tuple[int, ...]], device: torch.device) -> Space:
-        """Coordinates as they are: centre 0, scale 1."""
-        size = sum(math.prod(s) for s in shapes.values())
-        return cls(shapes, torch.zeros(size, device=device), torch.ones(size, device=device))
+    def of(
+        cls,
+        shapes: Mapping[str, tuple[int, ...]],
+        device: torch.device,
+        codecs: Mapping[str, Codec] | None = None,
+    ) -> Space:
+        """Coordinates as they are: centre 0, scale 1.
+
+        Args:
+            shapes: of the variables, as people see them.
+        """
+        codecs = codecs or {}
+        held = {n: codecs[n].shape(s) if n in codecs else s for n, s in shapes.items()}
+        size = sum(math.prod(s) for s in held.values())
+        zeros, ones = torch.zeros(size, device=device), torch.ones(size, device=device)
+        return cls(held, zeros, ones, codecs=codecs)
 
     @property
     def size(self) -> int:
         return len(self.loc)
+
+    def seen(self, variable: str) -> tuple[int, ...]:
+        """The shape of a variable as people see it."""
+        shape, codec = self.shapes[variable], self.codecs.get(variable)
+        if codec is None:
+            return shape
+        return 3, shape[1] * codec.factor, shape[2] * codec.factor
 
     def slice(self, variable: str) -> slice:
         """Where a variable's components stand."""
@@ -82,9 +104,10 @@ class Space:
     def shaped(self, y: Float[Tensor, "L D"]) -> dict[str, Float[Tensor, L * shape]]:
         """Each variable in its own units and shape, from what `supported` returns."""
         x = self.loc + self.scale * y
-        return {
+        held = {
             name: x[:, self.slice(name)].view(-1, *shape) for name, shape in self.shapes.items()
         }
+        return {n: self.codecs[n].decode(v) if n in self.codecs else v for n, v in held.items()}
 
     def standardised(self, known: Sequence[Known], fixed: Bool[Tensor, " D"]) -> Space:
         """Centred and scaled as the Gaussians are: their precision-weighted mean, and the

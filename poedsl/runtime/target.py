@@ -275,15 +275,18 @@ class Target:
         """log q_t, and the gradient with respect to the endpoint that kernels follow."""
         total = torch.zeros(len(endpoint), device=endpoint.device)
         pull = torch.zeros_like(endpoint)
+        with torch.enable_grad():
+            point = endpoint.detach().requires_grad_()
+            env = self.environment.with_values(self.space.values(point))
         for tilt in sorted(self.guides, key=lambda t: t.kind != "where"):
             self._count(tilt.name, len(endpoint))
-            value, gradient = self._relaxed(tilt, endpoint, stage)
+            value, gradient = self._relaxed(tilt, env, point, stage)
             total = torch.where(total == -math.inf, total, total + value)
             pull = pull + gradient
         return total, pull
 
     def _relaxed(
-        self, tilt: Tilt, endpoint: Float[Tensor, "L D"], stage: Stage
+        self, tilt: Tilt, env: Environment, point: Float[Tensor, "L D"], stage: Stage
     ) -> tuple[Float[Tensor, " L"], Float[Tensor, "L D"]]:
         """A tilt as far as the endpoint is known, whose variance is that of `shares`.
 
@@ -292,16 +295,17 @@ class Target:
         averaging over the spread makes of a quadratic one. Both are exact at the end of the path.
         The gradient takes the spread of r for constant. A reward that has no finite value at the
         endpoint does not count yet.
+
+        Args:
+            env: with the variables' values at ``point``, which is followed.
         """
         with torch.enable_grad():
-            point = endpoint.detach().requires_grad_()
-            env = self.environment.with_values(self.space.values(point))
             if tilt.kind == "where":
                 return self._relaxed_condition(tilt, env, point, stage)
             value = tilt.log_value(env)
             slope = torch.zeros_like(point)
             if value.requires_grad:
-                (slope,) = torch.autograd.grad(value.sum(), point)
+                (slope,) = torch.autograd.grad(value.sum(), point, retain_graph=True)
         value = value.detach()
         if stage.sigma == 0:
             return value, slope
@@ -332,7 +336,7 @@ class Target:
                 logs = logs + torch.special.log_ndtr(one / width)
         if not logs.requires_grad:
             return logs, torch.zeros_like(point)
-        (gradient,) = torch.autograd.grad(logs.sum(), point)
+        (gradient,) = torch.autograd.grad(logs.sum(), point, retain_graph=True)
         return logs.detach(), gradient
 
     def judge(self, endpoint: Shaped[Tensor, "L D"], *, final: bool) -> Float[Tensor, " L"]:

@@ -9,11 +9,16 @@ import torch
 
 import poedsl
 from poedsl.compiler.options import OPTIONS
+from poedsl.compiler.terms import Apply
 from poedsl.runtime.evaluate import Environment
 from poedsl.runtime.sizes import fits, shapes
 from tests.compiler.programs import planned
 
 CPU = torch.device("cpu")
+
+
+def untold(call: Apply) -> None:
+    """No model says what it was trained on."""
 
 
 def codes(program: str, **values: object) -> list[tuple[str, str]]:
@@ -27,10 +32,14 @@ def test_every_missing_expert_is_named_at_once_with_its_model() -> None:
     with pytest.raises(poedsl.PoeError) as caught:
         poedsl.compile(program).run()
     found = caught.value.diagnostics
-    assert [d.code for d in found] == ["P0703"] * 2
-    assert [d.message.split("`")[1] for d in found] == ["flux", "vqascore"]
-    assert any("black-forest-labs/FLUX.1-dev" in n for n in found[0].notes)
-    assert "`flux` at <string>:1:5" in found[0].notes[0]
+    named = {d.message.split("`")[1]: d for d in found}
+    assert named.keys() == {"flux", "vqascore"}
+    flux = named["flux"]
+    assert flux.code == "P0701"
+    assert "`flux` at <string>:1:5" in flux.notes[0]
+    assert any("hf download black-forest-labs/FLUX.1-dev" in n for n in flux.notes)
+    assert any("34 GB" in n and "Non-Commercial" in n for n in flux.notes)
+    assert any("--profile small" in n for n in flux.notes)
 
 
 def test_a_missing_source_is_named_by_its_constant() -> None:
@@ -55,7 +64,7 @@ def test_options_that_are_planned_only_come_after_missing_experts(
         "P0709",
         "this release plans `keep = weighted()`, but cannot run it",
     )
-    assert [code for code, _ in codes('x ~ flux("a cat")')] == ["P0703"]
+    assert [code for code, _ in codes('x ~ flux("a cat")')] == ["P0701"]
 
 
 # Open sizes.
@@ -67,13 +76,13 @@ def environment(**values: object) -> Environment:
 
 def test_open_sizes_are_those_of_conditions() -> None:
     plan = planned('x ~ flux_depth(depth, "a cat")')
-    found = shapes(plan, plan.factors, environment(depth=torch.zeros(1, 5, 7)))
+    found = shapes(plan, plan.factors, environment(depth=torch.zeros(1, 5, 7)), untold)
     assert found == {"x": (3, 5, 7)}
 
 
 def test_frames_are_those_of_a_filmed_condition() -> None:
     plan = planned('input depth : Depth[_, _, _]\nx ~ wan_depth(depth, "a ball")')
-    found = shapes(plan, plan.factors, environment(depth=torch.zeros(1, 9, 5, 7)))
+    found = shapes(plan, plan.factors, environment(depth=torch.zeros(1, 9, 5, 7)), untold)
     assert found == {"x": (9, 3, 5, 7)}
 
 
@@ -83,7 +92,7 @@ def test_conditions_that_clash_are_told() -> None:
         depth=torch.zeros(1, 5, 7), mask=torch.zeros(1, 5, 8), image=torch.zeros(1, 3, 5, 7)
     )
     with pytest.raises(poedsl.PoeError) as caught:
-        shapes(plan, plan.factors, env)
+        shapes(plan, plan.factors, env, untold)
     (found,) = caught.value.diagnostics
     assert found.code == "P0603"
     assert "`mask` of `flux_fill`" in found.message
@@ -104,6 +113,6 @@ def test_a_condition_of_a_part_has_the_part_s_size() -> None:
 def test_sizes_that_nobody_says_are_asked_for() -> None:
     plan = planned('x ~ flux("a cat")')
     with pytest.raises(poedsl.PoeError) as caught:
-        shapes(plan, plan.factors, environment())
+        shapes(plan, plan.factors, environment(), untold)
     (found,) = caught.value.diagnostics
     assert found.code == "P0309" and "Image[3, 480, 480]" in found.notes[0]

@@ -1,0 +1,202 @@
+"""The FLUX family against diffusers' own pipelines, with random weights."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+import poedsl
+from poedsl.experts import components
+from poedsl.experts.flux import FluxFlow, pack, places, snapped, unpack
+from poedsl.experts.latents import Codec
+from poedsl.experts.profiles import Profile
+from poedsl.runtime.path import LATEST
+from poedsl.runtime.run import Run
+from tests.experts import tiny
+
+CPU = torch.device("cpu")
+PROFILE = Profile(dtype="float32")
+SIZE, COUNT = 32, 3
+SHAPE = (tiny.LATENTS, SIZE // tiny.FACTOR, SIZE // tiny.FACTOR)
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("models")
+
+
+@pytest.fixture(autouse=True, scope="module")
+def modes() -> Any:
+    """Pipelines draw one sample of the encoder of a condition; experts take its mode."""
+    from diffusers.models.autoencoders.vae import DiagonalGaussianDistribution as Encoded
+
+    drawn = Encoded.sample
+    Encoded.sample = lambda self, generator=None: self.mode()
+    yield
+    Encoded.sample = drawn
+
+
+def conditions(kind: str) -> dict[str, Tensor]:
+    g = torch.Generator().manual_seed(7)
+    mask = torch.zeros(SIZE, SIZE)
+    mask[8:24, 4:20] = 1
+    image = torch.rand(3, SIZE, SIZE, generator=g)
+    depth = torch.rand(SIZE, SIZE, generator=g)
+    return {"flux_depth": {"depth": depth}, "flux_fill": {"mask": mask, "image": image}}.get(
+        kind, {}
+    )
+
+
+def piped(kind: str) -> dict[str, Tensor]:
+    """The same conditions as a pipeline takes them: control pictures as they are, in [-1, 1]."""
+    c = conditions(kind)
+    if kind == "flux_depth":
+        return {"control_image": 2 * c["depth"].expand(1, 3, -1, -1) - 1}
+    if kind == "flux_fill":
+        return {"image": c["image"][None], "mask_image": c["mask"][None, None]}
+    return {}
+
+
+def expert(kind: str, place: Path, profile: Profile = PROFILE) -> FluxFlow:
+    over = {} if kind == "flux_schnell" else {"guidance": 2.5}
+    return FluxFlow(
+        "a red cat", tiny.folder(kind, place), SHAPE, CPU, profile, **conditions(kind), **over
+    )
+
+
+@pytest.mark.parametrize("steps", [1, 4])
+@pytest.mark.parametrize("kind", tiny.PIPELINES)
+def test_euler_steps_are_the_pipelines(kind: str, steps: int, place: Path) -> None:
+    z = torch.randn(COUNT, *SHAPE, generator=torch.Generator().manual_seed(1))
+    own = tiny.pipeline(kind)
+    with torch.no_grad():
+        theirs = own(
+            "a red cat",
+            num_images_per_prompt=COUNT,
+            height=SIZE,
+            width=SIZE,
+            num_inference_steps=steps,
+            guidance_scale=2.5,
+            latents=pack(z),
+            output_type="latent",
+            max_sequence_length=16,
+            **piped(kind),
+        ).images
+        flow = expert(kind, place)
+        x = z.flatten(1)
+        times = flow.times(steps, SHAPE, snaps=False)
+        for s, after in pairwise(times):
+            x = x + (after - s) * flow.velocity(x, s)
+    torch.testing.assert_close(own.scheduler.sigmas, torch.tensor(times), atol=1e-6, rtol=0)
+    torch.testing.assert_close(pack(x.view(-1, *SHAPE)), theirs, atol=1e-5, rtol=0)
+
+
+@pytest.mark.parametrize("kind", tiny.PIPELINES)
+def test_a_batch_is_its_rows(kind: str, place: Path) -> None:
+    z = torch.randn(COUNT, 256, generator=torch.Generator().manual_seed(2))
+    flow = expert(kind, place)
+    rows = torch.cat([flow.velocity(row[None], 0.6) for row in z])
+    torch.testing.assert_close(flow.velocity(z, 0.6), rows, atol=1e-5, rtol=1e-5)
+
+
+@pytest.mark.parametrize("kind", ["flux", "flux_depth"])
+def test_gradients_reach_the_input_through_checkpoints(kind: str, place: Path) -> None:
+    z = torch.randn(1, 256, generator=torch.Generator().manual_seed(3))
+    found = []
+    for checkpointing in (True, False):
+        flow = expert(kind, place, Profile(dtype="float32", checkpointing=checkpointing))
+        point = z.clone().requires_grad_()
+        value = flow.velocity(point, 0.5).square().sum()
+        found.append(torch.autograd.grad(value, point)[0])
+    torch.testing.assert_close(found[0], found[1], atol=0, rtol=0)
+    direction = torch.randn(1, 256, generator=torch.Generator().manual_seed(4))
+    direction = direction / direction.norm()
+    step = 1e-2
+    with torch.no_grad():
+        ends = [flow.velocity(z + h * direction, 0.5).square().sum() for h in (step, -step)]
+    slope = (ends[0] - ends[1]) / (2 * step)
+    torch.testing.assert_close((found[0] * direction).sum(), slope, atol=2e-3, rtol=2e-2)
+
+
+def test_one_expert_alone_draws_its_pipelines_picture(place: Path) -> None:
+    """L = 1, K = 0, no rewards: the pipeline's picture, from the same noise on the same grid."""
+    folder = tiny.folder("flux", place)
+    plan = poedsl.compile(
+        f'x : Image[3, {SIZE}, {SIZE}]\nx ~ flux("a red cat", model = "{folder}")\n'
+        "sample x by anneal(particles = 1, steps = 6, kernel = none, move = ode(), "
+        "correct = none())\n"
+    )
+    job = Run(plan.bound().spec, seed=11)
+    annealer = job.annealer
+    stages = job.stages()
+    next(stages)
+    first = job.path.stages[0]
+    z = annealer.particles.x / (first.alpha + first.sigma)
+    for _ in stages:
+        pass
+    mine = job.result().particles["x"]
+    own = tiny.pipeline("flux")
+    s = [st.sigma / (st.alpha + st.sigma) for st in job.path.stages[:-1]]
+    assert s[0] == pytest.approx(LATEST)
+    own.scheduler.register_to_config(use_dynamic_shifting=False, shift=1.0)
+    own.scheduler.set_shift(1.0)
+    theirs = own(
+        "a red cat",
+        height=SIZE,
+        width=SIZE,
+        sigmas=s,
+        latents=pack(z.view(1, *SHAPE)),
+        guidance_scale=3.5,
+        output_type="pt",
+        max_sequence_length=16,
+    ).images
+    torch.testing.assert_close(mine, theirs, atol=2e-5, rtol=0)
+
+
+def test_packing_is_undone_and_places_are_rows_and_columns() -> None:
+    z = torch.randn(2, 3, 4, 6)
+    assert torch.equal(unpack(pack(z), 4, 6), z)
+    assert places(4, 6).tolist()[:4] == [[0, 0, 0], [0, 0, 1], [0, 0, 2], [0, 1, 0]]
+
+
+def test_times_that_networks_round_are_where_they_see_them() -> None:
+    for s in (1.0, 0.9773, 0.731, 0.2501, 0.01):
+        at = snapped(s)
+        assert abs(at - s) < 0.005
+        assert snapped(at) == pytest.approx(at, abs=1e-7)
+        seen = (torch.tensor(at).bfloat16() * 1000).bfloat16()
+        assert float(seen) == pytest.approx(1000 * at, rel=1e-6)
+
+
+def test_latents_of_pictures_come_back(place: Path) -> None:
+    codec = Codec(tiny.folder("flux", place), CPU, PROFILE)
+    own = tiny.pipeline("flux").vae
+    pictures = torch.rand(9, 3, SIZE, SIZE, generator=torch.Generator().manual_seed(5))
+    encoded = own.encode(2 * pictures - 1).latent_dist.mode()
+    latents = codec.encode(pictures)
+    torch.testing.assert_close(latents, (encoded - 0.1159) * 0.3611, atol=1e-5, rtol=0)
+    decoded = own.decode(encoded).sample
+    wanted = (decoded / 2 + 0.5).clamp(0, 1)
+    torch.testing.assert_close(codec.decode(latents), wanted, atol=1e-5, rtol=0)
+    assert codec.shape((3, 32, 40)) == (4, 8, 10)
+
+
+def test_a_folder_of_another_model_is_told(place: Path) -> None:
+    with pytest.raises(poedsl.PoeError, match="takes no picture, and this expert has a depth map"):
+        FluxFlow("a", tiny.folder("flux", place), SHAPE, CPU, PROFILE, **conditions("flux_depth"))
+
+
+def test_prompts_are_encoded_once_and_encoders_freed(
+    place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tiny.folder("flux", place)
+    components.prompt.cache_clear()
+    first = components.prompt(folder, "a red cat", CPU, torch.float32)
+    components.free_encoders()
+    monkeypatch.setattr(components, "_encoders", None)
+    assert components.prompt(folder, "a red cat", CPU, torch.float32) is first
