@@ -12,6 +12,7 @@ from torch.nn.functional import adaptive_avg_pool2d
 
 from poedsl.compiler.plan import GENERATIVE, FactorSpec, PlanSpec
 from poedsl.compiler.terms import Apply, Const, Ref, names, walk
+from poedsl.experts.components import free_encoders
 from poedsl.experts.densities import Gaussians
 from poedsl.experts.profiles import DEFAULT, Profile
 from poedsl.experts.protocol import Scheduled
@@ -103,6 +104,7 @@ class _Builder:
         anchors = tuple(
             self.anchor(s, gaussians.get(s.factor.name), guides.get(s.factor.name)) for s in seats
         )
+        free_encoders()
         tilts = self.tilts(sites)
         path = self.path(seats, anchors, options)
         self.densities_on_the_way(sites, anchors, path)

@@ -1,0 +1,184 @@
+"""Variables that are sampled as latents: what experts see, what judges see, and what is told."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+import poedsl
+from poedsl.experts.latents import Codec
+from poedsl.experts.profiles import Profile
+from poedsl.runtime.latents import snapped
+from poedsl.runtime.run import Run
+from tests.experts import tiny
+
+CPU, PROFILE = torch.device("cpu"), Profile(dtype="float32")
+FAST = "sample x by anneal(particles = 3, steps = 4"
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("models")
+
+
+@pytest.fixture
+def flux(place: Path) -> str:
+    return f'flux("a red cat", model = "{tiny.folder("flux", place)}")'
+
+
+def run(program: str, options: str = "", **values: Any) -> Any:
+    return poedsl.compile(f"{program}\n{FAST}{options})\n").bind(**values).run(seed=1)
+
+
+def job(program: str, options: str = "", **values: Any) -> Run:
+    return Run(poedsl.compile(f"{program}\n{FAST}{options})\n").bind(**values).bound().spec, 1)
+
+
+def test_particles_are_pictures_and_the_path_is_over_latents(flux: str) -> None:
+    made = job(f"x : Image[3, 32, 48]\nx ~ {flux}")
+    assert made.target.space.shapes == {"x": (4, 8, 12)}
+    view = [made.view(record) for record in made.stages()][-1]
+    assert view.particles["x"].shape == (3, 3, 32, 48)
+    found = made.result().particles["x"]
+    torch.testing.assert_close(found, view.particles["x"], atol=1e-6, rtol=0)
+    assert float(found.min()) >= 0 and float(found.max()) <= 1
+
+
+def test_open_sizes_are_those_that_the_model_was_trained_on(flux: str) -> None:
+    assert run(f"x ~ {flux}").particles["x"].shape == (3, 3, 32, 32)
+
+
+def test_a_box_is_a_crop_of_latents_from_patch_to_patch(place: Path, flux: str) -> None:
+    seen = []
+    depth = tiny.folder("flux_depth", place)
+    program = (
+        f"x : Image[3, 32, 32]\nx ~ {flux}\n"
+        f'x[box(0.2, 0, 0.8, 0.5)] ~ flux_depth(d, "a dog", model = "{depth}")'
+    )
+    made = job(program, d=torch.rand(16, 20))
+    own = made.target.anchors[1]
+    assert own.expert.shape == (4, 4, 4)
+    numbers = torch.arange(256).view(4, 8, 8)[:, 0:4, 2:6].flatten()
+    assert torch.equal(own.part, numbers)
+    inner = own.expert.velocity
+    own.expert.velocity = lambda z, s: (seen.append(z.shape), inner(z, s))[1]
+    list(made.stages())
+    assert set(seen) == {(3, 64)}
+
+
+@pytest.mark.parametrize(
+    ("first", "last", "wanted"),
+    [(0, 32, (0, 8)), (6, 26, (2, 6)), (3, 5, (0, 2)), (30, 32, (6, 8)), (12, 20, (4, 6))],
+)
+def test_parts_begin_and_end_at_patches(first: int, last: int, wanted: tuple[int, int]) -> None:
+    found = snapped(slice(first, last), 32, 4)
+    assert (found.start, found.stop) == wanted
+
+
+def test_a_mask_is_averaged_over_the_pixels_of_a_latent(flux: str) -> None:
+    m = torch.zeros(32, 32)
+    m[:, :6] = 1
+    made = job(f"input m : Mask\nx : Image[3, 32, 32]\nx ~ {flux} ^ (1 - 0.5 * m)", m=m)
+    own = made.target.anchors[0].exponent.view(4, 8, 8)
+    assert own[0, 0].tolist() == [0.5, 0.75, 1, 1, 1, 1, 1, 1]
+
+
+def test_judges_see_pictures_decoded_once_a_stage(
+    flux: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls: list[torch.Size] = []
+    inner = Codec.decode
+
+    def decode(self: Codec, latents: torch.Tensor) -> torch.Tensor:
+        calls.append(latents.shape)
+        return inner(self, latents)
+
+    monkeypatch.setattr(Codec, "decode", decode)
+    made = job(
+        f"x ~ {flux} * exp(40 * mean(x[0]) - 40 * mean(x[2])) * exp(-3 * mean(x[1]))",
+        ", kernel = none",
+    )
+    calls.clear()
+    records = list(made.stages())
+    assert len(records) == 5
+    assert all(len(shape) == 4 for shape in calls)
+    assert len(calls) <= len(records) + 1
+
+
+def test_rewards_pull_through_the_decoder(flux: str) -> None:
+    plain = run(f"x : Image[3, 32, 32]\nx ~ {flux}").particles["x"]
+    pulled = run(f"x : Image[3, 32, 32]\nx ~ {flux} * exp(2000 * mean(x[0]))").particles["x"]
+    assert float(pulled[:, 0].mean()) > float(plain[:, 0].mean()) + 0.01
+
+
+def test_a_density_beside_a_model_with_latents_counts_as_a_reward(flux: str) -> None:
+    result = run(f"x : Image[3, 32, 32]\nx ~ {flux} * Normal(0.5, 0.5)")
+    wanted = torch.distributions.Normal(0.5, 0.5).log_prob(result.particles["x"]).sum((1, 2, 3))
+    torch.testing.assert_close(result.log_values["Normal"], wanted, atol=1e-2, rtol=1e-4)
+
+
+def test_the_program_of_the_front_page_runs(place: Path) -> None:
+    """With parents and a mask, as in programs/insert_object.poe."""
+    depth, fill = (tiny.folder(kind, place) for kind in ("flux_depth", "flux_fill"))
+    program = (
+        f'x ~ flux_fill(mask, prompt = "a can", model = "{fill}") ^ (1 - mask)\n'
+        f'x ~ flux_depth(depth, prompt = "a can", model = "{depth}") ^ mask given x'
+    )
+    mask = torch.zeros(32, 32)
+    mask[8:24, 8:24] = 0.8
+    values = {"mask": mask, "depth": torch.rand(32, 32), "image": torch.rand(3, 32, 32)}
+    first, again = (run(program, **values).particles["x"] for _ in range(2))
+    assert torch.equal(first, again)
+    assert bool(torch.isfinite(first).all())
+
+
+def test_microbatches_give_the_same_particles(flux: str) -> None:
+    plan = poedsl.compile(f"x : Image[3, 32, 32]\nx ~ {flux}\n{FAST})\n")
+    whole = plan.run(seed=2).particles["x"]
+    split = plan.run(seed=2, microbatch=1).particles["x"]
+    torch.testing.assert_close(whole, split, atol=1e-4, rtol=0)
+
+
+def test_networks_that_round_time_have_stages_where_they_see_them(flux: str) -> None:
+    plan = poedsl.compile(f"x : Image[3, 32, 32]\nx ~ {flux}\n{FAST})\n").bound().spec
+    made = Run(plan, profile=Profile(dtype="bfloat16"))
+    times = [s.sigma / (s.alpha + s.sigma) for s in made.path.stages[1:-1]]
+    for s in times:
+        rounded = (torch.tensor(s).bfloat16() * 1000).bfloat16()
+        assert float(rounded) == pytest.approx(1000 * s, rel=1e-5)
+    list(made.stages())
+    assert bool(torch.isfinite(made.result().particles["x"]).all())
+
+
+# What is refused.
+
+
+def told(program: str, **values: Any) -> tuple[str, str]:
+    with pytest.raises(poedsl.PoeError) as caught:
+        poedsl.compile(program).bind(**values).run()
+    (found,) = caught.value.diagnostics
+    return found.code, found.message
+
+
+def test_models_of_two_spaces_are_not_multiplied(place: Path, flux: str) -> None:
+    other = tiny.folder("flux", place, seed=1)
+    code, message = told(f'x ~ {flux} * flux("a dog", model = "{other}")')
+    assert code == "P0313" and "live in different spaces" in message
+
+
+def test_sizes_are_whole_patches(flux: str) -> None:
+    code, message = told(f"x : Image[3, 32, 36]\nx ~ {flux}")
+    assert code == "P0304" and "multiples of 8" in message
+
+
+def test_parts_of_latents_are_boxes(flux: str) -> None:
+    code, message = told(f"x : Image[3, 32, 32]\nx ~ {flux}\nx[0] ~ {flux}")
+    assert "parts are boxes" in message or code.startswith("P03")
+
+
+def test_an_absent_folder_is_named() -> None:
+    code, message = told('x ~ flux("a", model = "nowhere/at-all")')
+    assert code == "P0701" and "nowhere/at-all" in message

@@ -1,0 +1,90 @@
+"""Profiles: where they are found, what they change, and what is wrong with them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+
+import poedsl
+from poedsl.experts.profiles import Profile
+from poedsl.runtime.profiles import read_profile
+from poedsl.runtime.run import Run
+from tests.experts import tiny
+
+
+def write(place: Path, text: str) -> Path:
+    (place / "poe.toml").write_text(text)
+    return place
+
+
+def test_those_that_come_along_need_no_file(tmp_path: Path) -> None:
+    assert read_profile("default", tmp_path) == Profile()
+    assert read_profile("small", tmp_path).models["flux"] == "playroom/flux"
+
+
+def test_a_file_above_the_program_is_found_and_adds_to_what_comes_along(tmp_path: Path) -> None:
+    (tmp_path / "mine").mkdir()
+    write(
+        tmp_path,
+        '[profile.small]\ndtype = "bfloat16"\n[profile.small.models]\nflux = "mine"\n'
+        '[profile.big]\nquantize = "fp8"\nmicrobatch = 2\n',
+    )
+    inner = tmp_path / "a" / "b"
+    inner.mkdir(parents=True)
+    small = read_profile("small", inner)
+    assert small.dtype == "bfloat16"
+    assert small.models["flux"] == str(tmp_path / "mine")
+    assert small.models["flux_depth"] == "playroom/flux-depth"
+    big = read_profile("big", inner)
+    assert (big.name, big.quantize, big.microbatch) == ("big", "fp8", 2)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "there is no profile `mine`"),
+        ("[profile.mine", "is no TOML"),
+        ("[profiles.mine]\n", "`profiles` is not understood"),
+        ("[profile.mine]\ndtyp = 'float32'", "`dtyp` of the profile `mine` is not known"),
+        ("[profile.mine]\ndtype = 'float64'", "is 'float64'"),
+        ("[profile.mine]\nmicrobatch = true", "is True"),
+        ("[profile.mine.models]\nflx = 'a'", "names `flx`, which is no expert with a model"),
+        ("[profile.mine]\nmodels = 3", "names a folder or an id of the hub"),
+        ("profile = 3", "`profile` is not understood"),
+    ],
+)
+def test_what_is_wrong_is_told(text: str, message: str, tmp_path: Path) -> None:
+    with pytest.raises(poedsl.PoeError, match=message.replace("[", r"\[")) as caught:
+        read_profile("mine", write(tmp_path, text))
+    assert {d.code for d in caught.value.diagnostics} == {"P0710"}
+
+
+def test_a_profiles_weights_are_taken_unless_the_program_names_its_own(tmp_path: Path) -> None:
+    folders = [tiny.folder("flux", tmp_path, seed) for seed in (0, 1)]
+    write(tmp_path, f'[profile.mine.models]\nflux = "{folders[1]}"\n')
+    profile = read_profile("mine", tmp_path)
+
+    def used(program: str) -> str:
+        made = Run(poedsl.compile(program).bound().spec, profile=profile)
+        found: str = made.target.anchors[0].expert.folder
+        return found
+
+    assert used('x ~ flux("a")') == folders[1]
+    assert used(f'x ~ flux("a", model = "{folders[0]}")') == folders[0]
+
+
+def test_weights_in_eight_bits_are_near(tmp_path: Path) -> None:
+    folder = tiny.folder("flux", tmp_path)
+    plan = poedsl.compile(f'x ~ flux("a", model = "{folder}")').bound().spec
+    z = torch.randn(2, 256, generator=torch.Generator().manual_seed(1))
+    found = [
+        Run(plan, profile=Profile(dtype="float32", quantize=q))
+        .target.anchors[0]
+        .expert.noised(z, 0.6, 0.8)
+        .score
+        for q in ("none", "fp8")
+    ]
+    error = float((found[0] - found[1]).norm() / found[0].norm())
+    assert 0 < error < 0.1
