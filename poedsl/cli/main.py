@@ -29,6 +29,8 @@ app = typer.Typer(
 
 T = TypeVar("T")
 
+#: Stages whose predicted endpoints a report shows.
+SHOWN_ALONG = 8
 #: Exit codes.
 ERRORS, USAGE, FAILED, INTERNAL, INTERRUPTED = 1, 2, 3, 70, 130
 
@@ -207,30 +209,30 @@ def run(
 def _run(
     made: Any, seed: int, device: str, microbatch: int | None, profile: str, out: Path | None
 ) -> int:
+    from poedsl.compiler.plantext import costs
     from poedsl.runtime.output import OutputFolder
     from poedsl.runtime.profiles import read_profile
     from poedsl.runtime.progress import Progress
     from poedsl.runtime.report import summary
-    from poedsl.runtime.run import run as run_plan
+    from poedsl.runtime.run import Run
 
     chosen = read_profile(profile, made.base)
     single_thread()
     folder = None if out is None else OutputFolder(out, made.to_json())
+    along = 0 if out is None else SHOWN_ALONG
+    place, leave = made.base, made.allow_code
+    job = Run(made.spec, seed, device, microbatch, place, leave, chosen, along)
     done = 0
     try:
+        if any(costs(made.spec)):
+            typer.echo(f"this takes {job.estimate()}", err=True)
         with Progress() as shown:
-
-            def observe(record: Any, total: int) -> None:
-                nonlocal done
+            for record in job.stages():
                 done += 1
-                shown(record, total)
+                shown(record, len(job.path.stages))
                 if folder is not None:
                     folder.stage(record)
-
-            leave = made.allow_code
-            result = run_plan(
-                made.spec, seed, device, microbatch, observe, made.base, leave, chosen
-            )
+        result = job.result()
     except KeyboardInterrupt:
         kept = "" if out is None else f"; the log of its stages is in {out / 'log.jsonl'}"
         typer.echo(f"poe: interrupted after {done} stages{kept}", err=True)

@@ -38,6 +38,7 @@ class Annealer:
         stage: where the particles are.
         observer: gathers the composition report.
         good: particles, what was banked beside them, and their stage, when all was last well.
+        shown: numbers of the stages whose predicted endpoints are kept.
     """
 
     target: Target
@@ -56,6 +57,7 @@ class Annealer:
     genealogy: list[Int[Tensor, " L"]] = field(default_factory=list)
     outcome: Outcome = Outcome.COMPLETED
     warnings: list[str] = field(default_factory=list)
+    shown: frozenset[int] = frozenset()
 
     def run(self) -> Iterator[StageRecord]:
         """The loop. Each stage is reported when it is done; the population is in ``particles``."""
@@ -87,6 +89,7 @@ class Annealer:
                 sizes = self.effective_sizes()
                 ess = min(ess, self.ess(sizes))
                 resampled = self.resample(stage, sizes, "settle") or resampled
+            self.remember(stage)
             evidence = self.log_evidence()
             gain, before = evidence - before, evidence
             evaluations = self.evaluations(stage)
@@ -302,6 +305,15 @@ class Annealer:
         self.particles = replace(
             p, log_weights=p.log_weights + reward - p.counted, reward=reward, counted=reward
         )
+
+    def remember(self, stage: Stage) -> None:
+        """Keep the predicted endpoint at a stage that is to be shown."""
+        if stage.t not in self.shown:
+            return
+        end = self.particles.x
+        if stage.sigma > 0:
+            end = self.target.endpoint(end, self.evaluated(), stage).detach()
+        self.particles = replace(self.particles, trail=(*self.particles.trail, end))
 
     # What the steps above lean on.
 

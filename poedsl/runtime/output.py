@@ -96,6 +96,7 @@ def as_json(result: Result) -> dict[str, Any]:
         "ess": result.ess,
         "nfe": result.nfe,
         "calls": result.calls,
+        "peak_memory": result.peak_memory,
         "stages": [asdict(s) for s in result.stages],
         "best": best,
         "outcome": result.outcome.name.lower(),

@@ -21,6 +21,10 @@ if TYPE_CHECKING:
 
 #: Height and width, in pixels, that a small picture is enlarged to.
 SHOWN = 160
+#: Pixels between pictures.
+GAP = 8
+#: Particles whose predicted endpoints are shown, a row each.
+FOLLOWED = 6
 
 
 def draw(result: Result, folder: Path) -> list[str]:
@@ -44,32 +48,46 @@ def draw(result: Result, folder: Path) -> list[str]:
 
 
 def _pictures(result: Result, name: str, folder: Path) -> list[str]:
-    """A grid with the best first and a frame around it, and each picture on its own."""
+    """A grid with the best first and a frame around it, each picture on its own, and the predicted
+    endpoints on the way to the first ones.
+    """
     from PIL import Image
 
     particles = result.particles[name].clamp(0, 1).cpu()
     ranking = result.scores if keeps_best(result.plan) else result.log_weights
     order = ranking.cpu().argsort(descending=True).tolist()
     size = max(1, round(SHOWN / max(particles.shape[-2:])))
-    tiles = [
-        _tile(particles[i]).resize(_times(particles, size), Image.Resampling.NEAREST) for i in order
-    ]
+
+    def tile(picture: Float[Tensor, "C H W"]) -> Any:
+        return _tile(picture).resize(_times(particles, size), Image.Resampling.NEAREST)
+
+    tiles = [tile(particles[i]) for i in order]
     columns = math.ceil(math.sqrt(len(tiles)))
-    width, height, gap = tiles[0].width, tiles[0].height, 8
-    grid = Image.new(
-        "RGB",
-        (columns * (width + gap) + gap, math.ceil(len(tiles) / columns) * (height + gap) + gap),
-        "white",
-    )
-    if keeps_best(result.plan):
-        grid.paste("#d95f02", (gap // 2, gap // 2, width + gap + gap // 2, height + gap + gap // 2))
-    for k, tile in enumerate(tiles):
-        row, column = divmod(k, columns)
-        grid.paste(tile, (gap + column * (width + gap), gap + row * (height + gap)))
-    grid.save(folder / f"{name}.png")
+    rows = [tiles[k : k + columns] for k in range(0, len(tiles), columns)]
+    _grid(rows, framed=keeps_best(result.plan)).save(folder / f"{name}.png")
     for rank, index in enumerate(order[:64]):
         _tile(particles[index]).save(folder / f"{name}-{rank:03d}.png")
-    return [f"{name}.png"]
+    if result.trail is None:
+        return [f"{name}.png"]
+    lines = [result.trail.of(i)[name].clamp(0, 1).cpu() for i in order[:FOLLOWED]]
+    _grid([[tile(end) for end in line] for line in lines]).save(folder / f"{name}-path.png")
+    return [f"{name}.png", f"{name}-path.png"]
+
+
+def _grid(rows: list[list[Any]], *, framed: bool = False) -> Any:
+    """Rows of pictures of one size on white, with a frame around the first where it is the best."""
+    from PIL import Image
+
+    width, height, gap = rows[0][0].width, rows[0][0].height, GAP
+    size = (len(rows[0]) * (width + gap) + gap, len(rows) * (height + gap) + gap)
+    grid = Image.new("RGB", size, "white")
+    if framed:
+        edge = gap // 2
+        grid.paste("#d95f02", (edge, edge, width + gap + edge, height + gap + edge))
+    for i, row in enumerate(rows):
+        for k, tile in enumerate(row):
+            grid.paste(tile, (gap + k * (width + gap), gap + i * (height + gap)))
+    return grid
 
 
 def _times(particles: Tensor, size: int) -> tuple[int, int]:

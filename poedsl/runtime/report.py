@@ -6,6 +6,7 @@ import html
 import statistics
 from collections.abc import Iterator
 
+from poedsl.runtime.cost import in_words
 from poedsl.runtime.errors import FAMILIES
 from poedsl.runtime.options import Options
 from poedsl.runtime.result import Result, keeps_best
@@ -24,6 +25,8 @@ def summary(result: Result) -> list[tuple[str, str]]:
         ("time", f"{sum(s.seconds for s in result.stages):.2f} s"),
         ("seed", str(result.seed)),
     ]
+    if result.peak_memory is not None:
+        lines.insert(5, ("peak memory", in_words(result.peak_memory)))
     if keeps_best(result.plan) and result.outcome.ok:
         lines.append(
             ("best", f"particle {result.best_index}, score {float(result.scores.max()):.4g}")

@@ -20,9 +20,27 @@ from poedsl.runtime.noise import Noise
 from poedsl.runtime.records import Outcome, StageRecord
 from poedsl.runtime.resampling import systematic
 from poedsl.runtime.sites import base_name
+from poedsl.runtime.space import Space
 
 if TYPE_CHECKING:
     import arviz
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Trail:
+    """Predicted endpoints on the way, each particle's by its own line (Zhang et al., Fig. 11).
+
+    Attributes:
+        stages: their numbers, from noise to data. ends: (S, L, D), as the path holds them.
+    """
+
+    space: Space
+    stages: tuple[int, ...]
+    ends: Float[Tensor, "S L D"]
+
+    def of(self, particle: int) -> dict[str, Float[Tensor, S * shape]]:
+        """Each variable at every stage, for one particle of the result."""
+        return self.space.values(self.ends[:, particle])
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
@@ -50,6 +68,8 @@ class Result:
             were not looked at.
         log_product: log of the target at points (n, D), all variables side by side; None where an
             expert has no density.
+        trail: predicted endpoints on the way, where they were to be kept.
+        peak_memory: in bytes, of the device's tensors or of the whole process.
     """
 
     plan: PlanSpec
@@ -68,6 +88,8 @@ class Result:
     warnings: tuple[str, ...]
     composition: Composition | None = None
     log_product: Callable[[Tensor], Tensor] | None = None
+    trail: Trail | None = None
+    peak_memory: int | None = None
 
     def __repr__(self) -> str:
         from poedsl.runtime.report import summary

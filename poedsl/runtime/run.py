@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
+from itertools import islice
 from pathlib import Path
 
 import torch
@@ -16,6 +18,7 @@ from poedsl.compiler.plan import PlanSpec
 from poedsl.experts.profiles import DEFAULT, Profile
 from poedsl.grammar.diagnostics import Diagnostic, PoeError
 from poedsl.runtime import errors
+from poedsl.runtime.cost import Cost, peak_memory
 from poedsl.runtime.loop import Annealer
 from poedsl.runtime.noise import Noise
 from poedsl.runtime.options import Options
@@ -23,7 +26,7 @@ from poedsl.runtime.path import FlowPath
 from poedsl.runtime.prefix import PrefixAnnealer, SequenceTarget
 from poedsl.runtime.prepare import prepare
 from poedsl.runtime.records import Outcome, StageRecord
-from poedsl.runtime.result import Result
+from poedsl.runtime.result import Result, Trail
 from poedsl.runtime.space import Space
 from poedsl.runtime.target import Target, Tilt
 
@@ -77,6 +80,7 @@ class Run:
         base: Path = Path(),
         allow_code: bool = False,
         profile: Profile = DEFAULT,
+        along: int = 0,
     ) -> None:
         self.plan, self.seed = plan, int(seed)
         place = find_device(device)
@@ -86,24 +90,49 @@ class Run:
             self.target.tilts = tuple(map(judging, self.target.tilts))
         self.target.microbatch = microbatch or profile.microbatch or None
         self.target.squares = self.options.correct == "fkc"
-        noise = Noise(self.seed, self.options.swarms, self.options.particles, place)
-        self.annealer = (
-            PrefixAnnealer(self.target, self.path, self.options, noise)
-            if isinstance(self.target, SequenceTarget)
-            else Annealer(self.target, self.path, self.options, noise)
-        )
+        self.device = place
+        self.annealer = self.fresh()
+        if along and not isinstance(self.target, SequenceTarget):
+            self.annealer.shown = frozenset(evenly(len(self.path.stages) - 1, along))
         self.records: list[StageRecord] = []
+
+    def fresh(self) -> Annealer:
+        """The loop before its first stage."""
+        noise = Noise(self.seed, self.options.swarms, self.options.particles, self.device)
+        if isinstance(self.target, SequenceTarget):
+            return PrefixAnnealer(self.target, self.path, self.options, noise)
+        return Annealer(self.target, self.path, self.options, noise)
 
     def stages(self) -> Iterator[StageRecord]:
         """Run, a record at a time."""
-        steps = self.annealer.run()
+        for record in self._stages(self.annealer):
+            self.records.append(record)
+            yield record
+
+    def _stages(self, annealer: Annealer) -> Iterator[StageRecord]:
+        steps = annealer.run()
         while True:
             with torch.no_grad() if self.target.differentiates else torch.inference_mode():
                 record = next(steps, None)
             if record is None:
                 return
-            self.records.append(record)
             yield record
+
+    def estimate(self) -> Cost:
+        """What the run will take, by its start and first stage, which are run and thrown away.
+
+        Every stage is taken to cost what the first does.
+        """
+        trial = self.fresh()
+        records = list(islice(self._stages(trial), 2))
+        clock = time.perf_counter()
+        self.target.space.values(trial.particles.x)
+        shown = time.perf_counter() - clock
+        self.target.calls.clear()
+        first, later = records[0], records[-1]
+        seconds = first.seconds + (len(self.path.stages) - 1) * later.seconds + shown
+        nfe = first.nfe + sum(trial.evaluations(s) for s in self.path.stages[1:])
+        return Cost(nfe, seconds, peak_memory(self.device))
 
     def view(self, record: StageRecord) -> StageView:
         p, space = self.annealer.particles, self.target.space
@@ -126,6 +155,8 @@ class Run:
             log_weights = log_weights - torch.logsumexp(log_weights, 0)
         evidence, error, reason = _evidence(a, self.target, self.path)
         composition = a.observer.composition(len(p.x))
+        shown = tuple(sorted(a.shown, reverse=True))[: len(p.trail)]
+        trail = Trail(self.target.space, shown, torch.stack(p.trail)) if p.trail else None
         doubts = () if composition is None else composition.warnings
         return Result(
             plan=self.plan,
@@ -144,6 +175,8 @@ class Run:
             warnings=(*self.target.warnings, *a.warnings, *doubts),
             composition=composition,
             log_product=self.target.log_product if self.target.has_density else None,
+            trail=trail,
+            peak_memory=peak_memory(self.device),
         )
 
 
@@ -156,6 +189,7 @@ def run(
     base: Path = Path(),
     allow_code: bool = False,
     profile: Profile = DEFAULT,
+    along: int = 0,
 ) -> Result:
     """Run a bound plan to its end.
 
@@ -163,14 +197,21 @@ def run(
         base: the folder that files and ``use`` statements are relative to.
         allow_code: whether Python that the program names may run.
         profile: which weights experts have, and how their networks run.
+        along: stages, evenly spaced, whose predicted endpoints the result keeps.
         observe: is called with each stage's record and the number of stages; it cannot change the
             run.
     """
-    job = Run(plan, seed, device, microbatch, base, allow_code, profile)
+    job = Run(plan, seed, device, microbatch, base, allow_code, profile, along)
     for record in job.stages():
         if observe is not None:
             observe(record, len(job.path.stages))
     return job.result()
+
+
+def evenly(last: int, count: int) -> list[int]:
+    """As many of the numbers 1 to ``last``, evenly spaced, the first among them."""
+    count = min(count, last)
+    return [1 + round(k * (last - 1) / max(count - 1, 1)) for k in range(count)]
 
 
 def judging(tilt: Tilt) -> Tilt:

@@ -127,6 +127,7 @@ class Particles(Gathered):
         counted: what they have put into the weight, for the exact reward at the end to replace.
         peak: what a potential remembers of earlier rewards.
         ancestors: the slot at the start of the run that each particle descends from.
+        trail: predicted endpoints at the stages that are to be shown, each its own line's.
     """
 
     x: Shaped[Tensor, "L D"]
@@ -137,3 +138,4 @@ class Particles(Gathered):
     peak: Float[Tensor, " L"]
     ancestors: Int[Tensor, " L"]
     at: Gathered | None = None
+    trail: tuple[Float[Tensor, "L D"], ...] = ()

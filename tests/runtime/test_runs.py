@@ -188,7 +188,7 @@ def test_a_reward_without_its_variable_only_moves_the_evidence() -> None:
         ("input k : Int\nx ~ digits(k)", {"k": 10}, "P0307"),
         ("input w : Real\nx ~ Normal(0, 1)^w", {"w": -2}, "P0407"),
         ("input w : Real\nx ~ Normal(0, 1)^2 * Normal(0, 0.5)^w", {"w": -0.9}, "P0404"),
-        ('x ~ flux("a cat")', {}, "P0703"),
+        ('x ~ flux("a cat")', {}, "P0701"),
     ],
 )
 def test_what_only_values_show_to_be_wrong(

@@ -1,0 +1,66 @@
+"""What a run shows of its way, and what it says it will take."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+
+import poedsl
+from poedsl.runtime.cost import in_words
+from poedsl.runtime.pictures import draw
+from poedsl.runtime.run import Run, evenly
+
+PROGRAM = (
+    "x : Image[1, 8, 8]\nx ~ digits(3) * exp(-20 * sum((x - 0.3)^2))\n"
+    "sample x by anneal(particles = 6, steps = 10, resample = multinomial(when = always))\n"
+)
+
+
+def job(along: int) -> Run:
+    return Run(poedsl.compile(PROGRAM).bound().spec, seed=4, along=along)
+
+
+def test_stages_are_evenly_spaced_to_the_last() -> None:
+    assert evenly(10, 4) == [1, 4, 7, 10]
+    assert evenly(3, 8) == [1, 2, 3]
+    assert evenly(9, 1) == [1]
+
+
+def test_endpoints_follow_each_particles_own_line() -> None:
+    made = job(10)
+    seen: dict[int, torch.Tensor] = {}
+    parents: list[torch.Tensor] = []
+    for record in made.stages():
+        seen[record.t] = made.view(record).endpoints["x"]
+        parents.append(made.annealer.particles.ancestors)
+    result = made.result()
+    assert result.trail is not None
+    assert result.trail.stages == tuple(range(10, 0, -1))
+    last = result.trail.of(2)["x"]
+    torch.testing.assert_close(last[-1], result.particles["x"][2])
+    for ends, t in zip(last, result.trail.stages, strict=True):
+        distances = (seen[t] - ends).abs().flatten(1).amax(1)
+        assert float(distances.min()) < 1e-5
+
+
+def test_a_trail_changes_nothing(tmp_path: Path) -> None:
+    results = []
+    for along in (0, 3):
+        made = job(along)
+        cost = made.estimate() if along else None
+        list(made.stages())
+        results.append(made.result())
+        assert cost is None or cost.nfe == results[-1].nfe
+    plain, shown = results
+    assert torch.equal(plain.particles["x"], shown.particles["x"])
+    assert plain.calls == shown.calls
+    assert plain.trail is None
+    assert draw(shown, tmp_path) == ["x.png", "x-path.png"]
+    assert draw(plain, tmp_path) == ["x.png"]
+
+
+@pytest.mark.parametrize(("size", "words"), [(2_000_000, "2 MB"), (1_260_000_000, "1.3 GB")])
+def test_memory_is_spoken(size: int, words: str) -> None:
+    assert in_words(size) == words
