@@ -270,7 +270,7 @@ def test_experts_that_do_not_run(poe: Poe) -> None:
     text = 'input p : Text = "a cat"\nx : Image[3, 8, 8]\nx ~ flux(p)\n'
     done = poe("run", "-", *QUICK, stdin=text)
     assert done.code == 3
-    assert "error[P0703]" in done.err
+    assert "error[P0701]" in done.err
 
 
 def test_plans_run_like_their_programs(poe: Poe) -> None:

@@ -182,3 +182,38 @@ def test_parts_of_latents_are_boxes(flux: str) -> None:
 def test_an_absent_folder_is_named() -> None:
     code, message = told('x ~ flux("a", model = "nowhere/at-all")')
     assert code == "P0701" and "nowhere/at-all" in message
+
+
+def test_parents_pull_a_crop_as_finite_differences_say(place: Path, flux: str) -> None:
+    """Eq. 6 of Zhang et al. on a box: v_i - w grad |v_i - v_parent|^2, through the network."""
+    depth = tiny.folder("flux_depth", place)
+    program = (
+        f"input d : Depth\nx : Image[3, 32, 32]\nx ~ {flux}\n"
+        f'x[box(0.25, 0, 0.75, 0.5)] ~ flux_depth(d, "a dog", model = "{depth}") given x'
+    )
+    made = job(program, ", condition = guide(weight = 0.3, updates = 1)", d=torch.rand(16, 16))
+    parent, own = made.target.anchors
+    stage = made.path.stages[2]
+    s, size = stage.sigma / (stage.alpha + stage.sigma), stage.alpha + stage.sigma
+    x = torch.randn(1, 256, generator=torch.Generator().manual_seed(9))
+    z = (x / size)[:, own.part]
+    wanted = parent.expert.velocity(x / size, s)[:, own.part].double()
+
+    def miss(at: torch.Tensor) -> float:
+        return float((own.expert.velocity(at, s).double() - wanted).square().sum())
+
+    g = torch.Generator().manual_seed(10)
+    plain = own.expert.noised(x[:, own.part], stage.alpha, stage.sigma).score
+    pulled = made.target._noised(
+        own,
+        x[:, own.part],
+        {parent.name: parent.expert.noised(x, stage.alpha, stage.sigma).score},
+        stage,
+    ).score
+    shift = (pulled - plain) * stage.sigma * size / stage.alpha
+    for _ in range(3):
+        direction = torch.randn(1, 64, generator=g)
+        step = 3e-3
+        slope = (miss(z + step * direction) - miss(z - step * direction)) / (2 * step)
+        found = float((shift * direction).sum())
+        assert found == pytest.approx(-0.3 * slope, rel=0.03, abs=0.01)
