@@ -1,0 +1,455 @@
+"""Train the playroom's models; each can be stopped at any time, and goes on where it was.
+
+    python -m playroom.train WORK NAME [--minutes M] [--quick]      # from models/recipes
+
+NAME is vae, latents, flux, flux-depth, flux-fill, rooms, segmenter or judge, in this order (the last
+three need no flux). Losses go to ``WORK/NAME.log``, weights and the optimiser's state to
+``WORK/NAME.pt``. The first three quarters of the time are at the full rate, which then falls to
+zero. On a CPU that has them, products are taken in bfloat16.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from playroom import data, networks
+from playroom.judge import Judging
+from playroom.scenes import CONTENTS, SIZE
+
+#: Minutes on one core, by which the models that come with the package were trained.
+MINUTES = {
+    "vae": 12,
+    "flux": 30,
+    "flux-depth": 16,
+    "flux-fill": 16,
+    "rooms": 10,
+    "segmenter": 6,
+    "judge": 16,
+}
+#: Share of captions and conditions that are left out in training.
+DROPPED = 0.1
+
+
+@dataclass
+class Training:
+    """A loss of a batch, to be made small; the average of the weights on the way is kept."""
+
+    work: Path
+    name: str
+    module: nn.Module
+    loss: Callable[[torch.Generator], Tensor]
+    rate: float = 1e-3
+    decay: float = 0.999
+
+    def run(self, minutes: float, steps: int | None) -> None:
+        device = next(self.module.parameters()).device
+        optimiser = torch.optim.AdamW(self.module.parameters(), self.rate, weight_decay=1e-4)
+        average = {k: v.detach().clone() for k, v in self.module.state_dict().items()}
+        step, spent = 0, 0.0
+        path = self.work / f"{self.name}.pt"
+        if path.exists():
+            kept = torch.load(path, map_location=device, weights_only=True)
+            self.module.load_state_dict(kept["module"])
+            optimiser.load_state_dict(kept["optimiser"])
+            average, step, spent = kept["average"], kept["step"], kept["spent"]
+        log = (self.work / f"{self.name}.log").open("a")
+        total, seen, clock, saved = 0.0, 0, time.monotonic(), time.monotonic()
+        generator = torch.Generator(device).manual_seed(1000 + step)
+        while (spent < 60 * minutes) if steps is None else (step < steps):
+            done = spent / (60 * minutes) if steps is None else step / steps
+            falling = min(1.0, 4 * (1 - done))
+            for group in optimiser.param_groups:
+                group["lr"] = self.rate * min(1.0, (step + 1) / 200) * max(falling, 0.02)
+            with torch.autocast(device.type, torch.bfloat16):
+                loss = self.loss(generator)
+            optimiser.zero_grad(set_to_none=True)
+            loss.backward()
+            nn.utils.clip_grad_norm_(self.module.parameters(), 1.0)
+            optimiser.step()
+            step += 1
+            weight = min(self.decay, (1 + step) / (10 + step))
+            for key, value in self.module.state_dict().items():
+                if value.is_floating_point():
+                    average[key].lerp_(value, 1 - weight)
+                else:
+                    average[key].copy_(value)
+            total, seen = total + float(loss.detach()), seen + 1
+            now = time.monotonic()
+            spent, clock = spent + now - clock, now
+            if step % 100 == 0:
+                log.write(json.dumps({"step": step, "loss": total / seen, "spent": spent}) + "\n")
+                log.flush()
+                total, seen = 0.0, 0
+            if now - saved > 60:
+                self.save(path, optimiser, average, step, spent)
+                saved = now
+        self.save(path, optimiser, average, step, spent)
+        self.module.load_state_dict(average)
+
+    def save(self, path: Path, optimiser: Any, average: Any, step: int, spent: float) -> None:
+        fresh = path.with_suffix(".tmp")
+        state = {"module": self.module.state_dict(), "optimiser": optimiser.state_dict()}
+        torch.save({**state, "average": average, "step": step, "spent": spent}, fresh)
+        fresh.replace(path)
+
+
+def averaged(work: Path, name: str, module: nn.Module) -> nn.Module:
+    """A module with the averaged weights of its training."""
+    kept = torch.load(work / f"{name}.pt", map_location="cpu", weights_only=True)
+    module.load_state_dict(kept["average"])
+    return module.eval().requires_grad_(False)
+
+
+def pictures(arrays: dict[str, np.ndarray]) -> Tensor:
+    """(N, 3, 64, 64) bytes."""
+    return torch.from_numpy(arrays["image"]).permute(0, 3, 1, 2).contiguous()
+
+
+def unit(pixels: Tensor) -> Tensor:
+    """Bytes to [-1, 1]."""
+    return pixels.float() / 127.5 - 1
+
+
+# The autoencoder.
+
+
+def vae(work: Path, minutes: float, steps: int | None, batch: int) -> None:
+    """Pictures, rooms, depths as greys, and pictures with a grey hole."""
+    arrays, _ = data.load(work, "scenes")
+    scenes, depths = pictures(arrays), torch.from_numpy(arrays["depth"])
+    rooms = pictures(data.load(work, "rooms")[0])
+    model = networks.build_vae()
+
+    def loss(g: torch.Generator) -> Tensor:
+        def some(count: int, of: int) -> Tensor:
+            return torch.randint(of, (count,), generator=g)
+
+        few = batch // 4
+        holed = unit(scenes[some(few, len(scenes))])
+        holed = torch.where(holes(g, few, SIZE) > 0, 0.0, holed)
+        grey = unit(depths[some(few, len(depths))])[:, None].expand(-1, 3, -1, -1)
+        parts = [scenes[some(batch - 3 * few, len(scenes))], rooms[some(few, len(rooms))]]
+        x = torch.cat([*map(unit, parts), holed, grey])
+        encoded = model.encode(x).latent_dist
+        noise = torch.randn(encoded.mean.shape, generator=g)
+        y = model.decode(encoded.mean + encoded.std * noise).sample
+        miss = y - x
+        edges = sum((miss.diff(dim=d)).abs().mean() for d in (2, 3))
+        spread = 0.5 * (encoded.mean.square() + encoded.var - 1 - encoded.logvar)
+        return miss.abs().mean() + 0.5 * edges + miss.square().mean() + 1e-3 * spread.mean()
+
+    Training(work, "vae", model, loss, rate=2e-3).run(minutes, steps)
+
+
+def holes(g: torch.Generator, count: int, size: int) -> Tensor:
+    """Masks (N, 1, size, size): boxes and ellipses anywhere, 1 inside."""
+    rows = torch.arange(size)[None, :, None]
+    columns = torch.arange(size)[None, None, :]
+    u = torch.rand(count, 5, generator=g)
+    half = size * (0.08 + 0.27 * u[:, :2, None])
+    y, x = (rows - size * u[:, 2, None, None]) / half[:, :1], (columns - size * u[:, 3, None, None])
+    x = x / half[:, 1:2]
+    box = (y.abs() < 1) & (x.abs() < 1)
+    ellipse = y.square() + x.square() < 1
+    return torch.where(u[:, 4, None, None] < 0.5, box, ellipse)[:, None].float()
+
+
+def trained_vae(work: Path) -> Any:
+    """The autoencoder, its latents shifted and scaled to mean 0 and variance 1."""
+    model = averaged(work, "vae", networks.build_vae())
+    told = json.loads((work / "latents.json").read_text())
+    model.register_to_config(**told)
+    return model
+
+
+def latents(work: Path) -> None:
+    """Latents of all pictures and depths, once."""
+    model = averaged(work, "vae", networks.build_vae())
+    held: dict[str, Tensor] = {}
+    with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
+        for name in data.COUNTS:
+            arrays, _ = data.load(work, name)
+            grey = torch.from_numpy(arrays["depth"])[:, None].expand(-1, 3, -1, -1)
+            for kind, pixels in (("image", pictures(arrays)), ("depth", grey)):
+                parts = [model.encode(unit(p)).latent_dist.mode() for p in pixels.split(250)]
+                held[f"{name}.{kind}"] = torch.cat(parts).float()
+    shift = float(held["scenes.image"].mean())
+    scale = 1 / float(held["scenes.image"].std())
+    told = {"shift_factor": shift, "scaling_factor": scale}
+    (work / "latents.json").write_text(json.dumps(told))
+    torch.save({k: ((v - shift) * scale).half() for k, v in held.items()}, work / "latents.pt")
+
+
+# The flows.
+
+
+class Flow(nn.Module):
+    """A transformer and the encoders of what it is told."""
+
+    def __init__(self, kind: str) -> None:
+        super().__init__()
+        texts = networks.build_texts()
+        self.transformer = networks.build_transformer(networks.CHANNELS[kind])
+        self.clip, self.t5 = texts["text_encoder"], texts["text_encoder_2"]
+        self.tokenizers = (texts["tokenizer"], texts["tokenizer_2"])
+        self.known: dict[str, tuple[Tensor, Tensor]] = {}
+
+    def tokens(self, prompts: list[str]) -> tuple[Tensor, Tensor]:
+        """Padded as FluxPipeline does; each prompt is read once."""
+        for text in set(prompts) - self.known.keys():
+            clip, t5 = self.tokenizers
+            self.known[text] = tuple(  # type: ignore[assignment]
+                torch.tensor(
+                    tokenizer(
+                        text, padding="max_length", max_length=length, truncation=True
+                    )["input_ids"]
+                )
+                for tokenizer, length in ((clip, 77), (t5, networks.TOKENS))
+            )
+        rows = [self.known[p] for p in prompts]
+        return torch.stack([r[0] for r in rows]), torch.stack([r[1] for r in rows])
+
+    def forward(self, x: Tensor, s: Tensor, prompts: list[str], extra: Tensor | None) -> Tensor:
+        n, _, h, w = x.shape
+        first, second = self.tokens(prompts)
+        packed = pack(x)
+        out = self.transformer(
+            hidden_states=packed if extra is None else torch.cat([packed, extra], 2),
+            timestep=s,
+            guidance=None,
+            pooled_projections=self.clip(first).pooler_output,
+            encoder_hidden_states=self.t5(second).last_hidden_state,
+            txt_ids=torch.zeros(second.shape[1], 3),
+            img_ids=places(h, w),
+            return_dict=False,
+        )[0]
+        return F.pixel_shuffle(out.transpose(1, 2).reshape(n, -1, h // 2, w // 2), 2)
+
+
+def pack(x: Tensor) -> Tensor:
+    return F.pixel_unshuffle(x, 2).flatten(2).transpose(1, 2)
+
+
+def places(h: int, w: int) -> Tensor:
+    rows, columns = torch.meshgrid(torch.arange(h // 2), torch.arange(w // 2), indexing="ij")
+    return torch.stack([torch.zeros_like(rows), rows, columns], -1).reshape(-1, 3).float()
+
+
+@dataclass
+class Views:
+    """Whole scenes, and crops about one of their solids, with what is to be said of each."""
+
+    boxes: list[list[tuple[float, ...]]]
+    names: list[list[str]]
+
+    @classmethod
+    def of(cls, told: list[dict[str, Any]]) -> Views:
+        return cls([t["boxes"] for t in told], [data.texts(t) for t in told])
+
+    def crop(
+        self, rng: np.random.Generator, index: list[int], share: float
+    ) -> tuple[int, int, list[tuple[int, int]], list[str]]:
+        """Height, width and corners in patches, and captions; a share of batches are crops."""
+        whole = SIZE // networks.FACTOR // 2
+        if rng.random() > share:
+            said = [caption(self.names[i]) for i in index]
+            return whole, whole, [(0, 0)] * len(index), said
+        h, w = (int(v) for v in rng.integers(2, whole, 2))
+        corners, said = [], []
+        for i in index:
+            centre = rng.uniform(0, whole, 2)
+            if self.boxes[i]:
+                left, top, right, bottom = self.boxes[i][rng.integers(len(self.boxes[i]))]
+                centre = whole * np.array([top + bottom, left + right]) / 2 + rng.normal(0, 0.6, 2)
+            low = np.round(centre - np.array([h, w]) / 2).clip(0, (whole - h, whole - w))
+            y, x = int(low[0]), int(low[1])
+            corners.append((y, x))
+            frame = (x / whole, y / whole, (x + w) / whole, (y + h) / whole)
+            pairs = zip(self.names[i], self.boxes[i], strict=True)
+            said.append(caption([n for n, b in pairs if inside(b, frame) > 0.5]))
+        return h, w, corners, said
+
+
+def caption(names: list[str]) -> str:
+    from playroom.scenes import caption
+
+    return caption(names)
+
+
+def inside(box: tuple[float, ...], frame: tuple[float, ...]) -> float:
+    """The share of a box that a frame holds."""
+    wide = max(0.0, min(box[2], frame[2]) - max(box[0], frame[0]))
+    tall = max(0.0, min(box[3], frame[3]) - max(box[1], frame[1]))
+    return wide * tall / max((box[2] - box[0]) * (box[3] - box[1]), 1e-9)
+
+
+def cut(x: Tensor, h: int, w: int, corners: list[tuple[int, int]], patch: int) -> Tensor:
+    """Of each picture the part of h x w patches at its corner."""
+    rows = [
+        one[:, patch * a : patch * (a + h), patch * b : patch * (b + w)]
+        for one, (a, b) in zip(x, corners, strict=True)
+    ]
+    return torch.stack(rows)
+
+
+def flow(work: Path, kind: str, minutes: float, steps: int | None, batch: int) -> None:
+    """Flow matching (Lipman et al. 2023): v = eps - x_1 at z = (1 - s) x_1 + s eps."""
+    arrays, told = data.load(work, "scenes")
+    held = torch.load(work / "latents.pt", weights_only=True)
+    images, depths = held["scenes.image"], held["scenes.depth"]
+    pixels, views = pictures(arrays), Views.of(told)
+    rng = np.random.default_rng(int(time.time()))
+    encoder = trained_vae(work)
+    model = Flow(kind)
+    if kind != "flux" and not (work / f"{kind}.pt").exists():
+        widened(model, averaged(work, "flux", Flow("flux")))
+    if kind != "flux":
+        model.clip.requires_grad_(False)
+        model.t5.requires_grad_(False)
+
+    def loss(g: torch.Generator) -> Tensor:
+        index = torch.randint(len(images), (batch,), generator=g)
+        chosen = index.tolist()
+        h, w, corners, prompts = views.crop(rng, chosen, 0.35)
+        prompts = [p if rng.random() > DROPPED else "" for p in prompts]
+        x1 = cut(images[index].float(), h, w, corners, 2)
+        extra = None
+        if kind == "flux-depth":
+            shown = cut(depths[index].float(), h, w, corners, 2)
+            extra = pack(shown)
+        if kind == "flux-fill":
+            mask = holes(g, batch, SIZE)
+            mask = torch.where(torch.rand(batch, 1, 1, 1, generator=g) < 0.08, 1.0, mask)
+            seen = unit(pixels[index])
+            with torch.no_grad():
+                kept = encoder.encode(torch.where(mask > 0, 0.0, seen)).latent_dist.mode().float()
+            kept = (kept - encoder.config.shift_factor) * encoder.config.scaling_factor
+            kept = cut(kept, h, w, corners, 2)
+            hole = cut(mask, h, w, corners, 2 * networks.FACTOR)
+            extra = torch.cat([pack(kept), pack(F.pixel_unshuffle(hole, networks.FACTOR))], 2)
+        s = torch.randn(batch, generator=g).mul(1.2).sigmoid()
+        noise = torch.randn(x1.shape, generator=g)
+        at = s[:, None, None, None]
+        v = model((1 - at) * x1 + at * noise, s, prompts, extra)
+        return (v - (noise - x1)).square().mean()
+
+    Training(work, kind, model, loss, rate=1.2e-3 if kind == "flux" else 8e-4).run(minutes, steps)
+
+
+def widened(model: Flow, start: Any) -> None:
+    """Begin with the weights of the flow without conditions, which are not looked at yet."""
+    state = dict(start.state_dict())
+    key = "transformer.x_embedder.weight"
+    own = torch.zeros_like(model.state_dict()[key])
+    own[:, : state[key].shape[1]] = state[key]
+    model.load_state_dict({**state, key: own})
+
+
+# Rooms, and who judges.
+
+
+def rooms(work: Path, minutes: float, steps: int | None, batch: int) -> None:
+    """v = alpha eps - sigma x_1 at the noise levels of the scheduler (Salimans and Ho 2022)."""
+    told = data.load(work, "rooms")[1]
+    images = torch.load(work / "latents.pt", weights_only=True)["rooms.image"]
+    labels = torch.tensor([CONTENTS.index(t["contents"]) for t in told])
+    kept = networks.noise_scheduler().alphas_cumprod
+    model = networks.build_rooms()
+
+    def loss(g: torch.Generator) -> Tensor:
+        index = torch.randint(len(images), (batch,), generator=g)
+        time_ = torch.randint(len(kept), (batch,), generator=g)
+        alpha, sigma = (k.sqrt()[:, None, None, None] for k in (kept[time_], 1 - kept[time_]))
+        x1 = images[index].float()
+        noise = torch.randn(x1.shape, generator=g)
+        none = torch.rand(batch, generator=g) < DROPPED
+        said = labels[index].masked_fill(none, len(CONTENTS))
+        v = model(alpha * x1 + sigma * noise, time_, class_labels=said, return_dict=False)[0]
+        return (v - (alpha * noise - sigma * x1)).square().mean()
+
+    Training(work, "rooms", model, loss, rate=1.5e-3).run(minutes, steps)
+
+
+def segmenter(work: Path, minutes: float, steps: int | None, batch: int) -> None:
+    arrays, told = data.load(work, "scenes")
+    images = pictures(arrays)
+    classes = torch.from_numpy(data.classes(told, arrays["segments"]))
+    model = networks.build_segmenter()
+    encoder = trained_vae(work)
+
+    def loss(g: torch.Generator) -> Tensor:
+        index = torch.randint(len(images), (batch,), generator=g)
+        x = degraded(unit(images[index]), encoder, g)
+        logits = model(x).logits
+        logits = F.interpolate(logits.float(), size=(SIZE, SIZE), mode="bilinear")
+        return F.cross_entropy(logits, classes[index].long())
+
+    Training(work, "segmenter", model, loss, rate=2e-3).run(minutes, steps)
+
+
+def degraded(x: Tensor, encoder: Any, g: torch.Generator) -> Tensor:
+    """Half of the pictures as the autoencoder gives them back, some of them from noisy latents:
+    what judges are shown along a run.
+    """
+    half = len(x) // 2
+    with torch.no_grad():
+        kept = encoder.encode(x[:half]).latent_dist.mode().float()
+        amount = torch.rand(half, 1, 1, 1, generator=g).square() * 0.6
+        scale = 1 / encoder.config.scaling_factor
+        noisy = kept + amount * scale * torch.randn(kept.shape, generator=g)
+        decoded = encoder.decode(noisy).sample.float().clamp(-1, 1)
+    return torch.cat([decoded, x[half:]])
+
+
+def judge(work: Path, minutes: float, steps: int | None, batch: int) -> None:
+    arrays, told = data.load(work, "scenes")
+    images, encoder = pictures(arrays), trained_vae(work)
+    judging = Judging()
+    rng = np.random.default_rng(int(time.time()))
+
+    def loss(g: torch.Generator) -> Tensor:
+        index = torch.randint(len(images), (batch,), generator=g)
+        x = degraded(unit(images[index]), encoder, g)
+        order = torch.randperm(batch, generator=g)
+        scenes = [data.texts(told[i]) for i in index[order].tolist()]
+        return judging.loss(x[order], scenes, rng)
+
+    Training(work, "judge", judging.model, loss, rate=1e-3).run(minutes, steps)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("work", type=Path)
+    parser.add_argument("name", choices=["latents", *MINUTES])
+    parser.add_argument("--minutes", type=float, help="more of them go on with what is there")
+    parser.add_argument("--quick", action="store_true", help="two steps, to try the whole way")
+    args = parser.parse_args()
+    torch.set_num_threads(1)
+    torch.manual_seed(0)
+    if args.name == "latents":
+        latents(args.work)
+        return
+    minutes = args.minutes or MINUTES[args.name]
+    steps, batch = (2, 8) if args.quick else (None, 32 if args.name == "vae" else 96)
+    if args.name.startswith("flux"):
+        flow(args.work, args.name, minutes, steps, batch)
+        return
+    train = {"vae": vae, "rooms": rooms, "segmenter": segmenter, "judge": judge}[args.name]
+    train(args.work, minutes, steps, batch)
+    assert math.isfinite(minutes)
+
+
+if __name__ == "__main__":
+    main()
