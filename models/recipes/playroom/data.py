@@ -16,8 +16,10 @@ import numpy as np
 from playroom.scenes import COLOURS, CONTENTS, KINDS, Scene, Studio, draw_room, draw_scene
 
 #: Seeds of training and of held-out scenes never meet.
-TRAIN_SEED, HELD_OUT_SEED = 0, 10_000_000
+TRAIN_SEED, HELD_OUT_SEED, PAIR_SEED = 0, 10_000_000, 20_000_000
 COUNTS = {"scenes": 14_000, "rooms": 4_000, "held_out": 400, "held_out_rooms": 200}
+#: Held-out scenes with and without one of their solids.
+PAIRS = 60
 
 
 def render_all(work: Path, share: float = 1.0) -> None:
@@ -33,11 +35,48 @@ def render_all(work: Path, share: float = 1.0) -> None:
         seed = HELD_OUT_SEED if name.startswith("held_out") else TRAIN_SEED
         _render(work / name, max(4, int(share * count)), seed, rooms="rooms" in name)
         print(f"{name}: rendered", flush=True)
+    if not (work / "pairs.npz").exists():
+        _render_pairs(work / "pairs", max(4, int(share * PAIRS)))
+        print("pairs: rendered", flush=True)
+
+
+def _render_pairs(path: Path, count: int) -> None:
+    """Held-out scenes with and without one of their solids, which is seen well."""
+    studio = _studio()
+    arrays: dict[str, list[Any]] = {n: [] for n in ("image", "depth", "segments", "without")}
+    told: list[dict[str, Any]] = []
+    seed = PAIR_SEED
+    while len(told) < count:
+        rng = np.random.default_rng(seed)
+        seed += 1
+        scene = draw_scene(rng)
+        render = studio.render(scene)
+        seen = [int((render.segments == k + 1).sum()) for k in range(len(scene.solids))]
+        inner = [0.03 < b[0] and b[2] < 0.97 for b in render.boxes]
+        chosen = [k for k, (n, well) in enumerate(zip(seen, inner, strict=True)) if well and n > 90]
+        if not chosen:
+            continue
+        number = int(rng.choice(chosen))
+        arrays["image"].append(render.image)
+        arrays["depth"].append((255 * render.depth).round().astype(np.uint8))
+        arrays["segments"].append(render.segments)
+        arrays["without"].append(studio.render(scene.without(number)).image)
+        told.append({**scene.as_json(), "boxes": render.boxes, "chosen": number})
+    _write(path, arrays, told)
+
+
+def _studio() -> Studio:
+    os.environ.setdefault("MUJOCO_GL", "egl")
+    return Studio()
+
+
+def _write(path: Path, arrays: dict[str, list[Any]], told: list[dict[str, Any]]) -> None:
+    np.savez_compressed(f"{path}.npz", **{n: np.stack(v) for n, v in arrays.items()})
+    Path(f"{path}.json").write_text(json.dumps(told))
 
 
 def _render(path: Path, count: int, seed: int, *, rooms: bool) -> None:
-    os.environ.setdefault("MUJOCO_GL", "egl")
-    studio = Studio()
+    studio = _studio()
     arrays: dict[str, list[Any]] = {"image": [], "depth": [], "segments": []}
     told = []
     for k in range(count):
@@ -49,8 +88,7 @@ def _render(path: Path, count: int, seed: int, *, rooms: bool) -> None:
         arrays["depth"].append((255 * render.depth).round().astype(np.uint8))
         arrays["segments"].append(render.segments)
         told.append({**scene.as_json(), "boxes": render.boxes, "contents": contents})
-    np.savez_compressed(f"{path}.npz", **{n: np.stack(v) for n, v in arrays.items()})
-    Path(f"{path}.json").write_text(json.dumps(told))
+    _write(path, arrays, told)
 
 
 def load(work: Path, name: str) -> tuple[dict[str, np.ndarray], list[dict[str, Any]]]:

@@ -2,8 +2,8 @@
 
     python -m playroom.train WORK NAME [--minutes M] [--quick]      # from models/recipes
 
-NAME is vae, latents, flux, flux-depth, flux-fill, rooms, segmenter or judge, in this order (the last
-three need no flux). Losses go to ``WORK/NAME.log``, weights and the optimiser's state to
+NAME is vae, latents, flux, flux-depth, flux-fill, decoder, rooms, segmenter or judge, in this order
+(the last four need no flux). Losses go to ``WORK/NAME.log``, weights and the optimiser's state to
 ``WORK/NAME.pt``. The first three quarters of the time are at the full rate, which then falls to
 zero. On a CPU that has them, products are taken in bfloat16.
 """
@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -31,6 +30,7 @@ from playroom.scenes import CONTENTS, SIZE
 #: Minutes on one core, by which the models that come with the package were trained.
 MINUTES = {
     "vae": 12,
+    "decoder": 10,
     "flux": 30,
     "flux-depth": 16,
     "flux-fill": 16,
@@ -40,6 +40,8 @@ MINUTES = {
 }
 #: Share of captions and conditions that are left out in training.
 DROPPED = 0.1
+#: A caption takes no more of CLIP's tokens.
+CLIP_TOKENS = 40
 
 
 @dataclass
@@ -122,6 +124,21 @@ def unit(pixels: Tensor) -> Tensor:
     return pixels.float() / 127.5 - 1
 
 
+def numbers(g: torch.Generator) -> np.random.Generator:
+    """Numpy's random numbers, led by torch's."""
+    return np.random.default_rng(int(torch.randint(2**31, (1,), generator=g)))
+
+
+def attention(query: Tensor, key: Tensor, value: Tensor, **over: Any) -> Tensor:
+    """Scaled dot products in 32 bits, which are faster than bfloat16 on CPUs for so few tokens."""
+    with torch.autocast(query.device.type, enabled=False):
+        out: Tensor = ATTENTION(query.float(), key.float(), value.float(), **over)
+    return out.to(value.dtype)
+
+
+ATTENTION = F.scaled_dot_product_attention
+
+
 # The autoencoder.
 
 
@@ -145,12 +162,38 @@ def vae(work: Path, minutes: float, steps: int | None, batch: int) -> None:
         encoded = model.encode(x).latent_dist
         noise = torch.randn(encoded.mean.shape, generator=g)
         y = model.decode(encoded.mean + encoded.std * noise).sample
-        miss = y - x
-        edges = sum((miss.diff(dim=d)).abs().mean() for d in (2, 3))
         spread = 0.5 * (encoded.mean.square() + encoded.var - 1 - encoded.logvar)
-        return miss.abs().mean() + 0.5 * edges + miss.square().mean() + 1e-3 * spread.mean()
+        return unlike(y, x) + 1e-3 * spread.mean()
 
     Training(work, "vae", model, loss, rate=2e-3).run(minutes, steps)
+
+
+def unlike(y: Tensor, x: Tensor) -> Tensor:
+    """How far pictures are apart, and their edges."""
+    miss = y - x
+    edges = sum((miss.diff(dim=d)).abs().mean() for d in (2, 3))
+    return miss.abs().mean() + 0.5 * edges + miss.square().mean()
+
+
+def decoder(work: Path, minutes: float, steps: int | None, batch: int) -> None:
+    """The decoder alone, sharper, while the latents stay as they are."""
+    sets = {name: pictures(data.load(work, name)[0]) for name in ("scenes", "rooms")}
+    held = torch.load(work / "latents.pt", weights_only=True)
+    model = trained_vae(work).requires_grad_(True)
+    model.encoder.requires_grad_(False)
+    shift, scale = model.config.shift_factor, model.config.scaling_factor
+
+    def loss(g: torch.Generator) -> Tensor:
+        kept, shown = [], []
+        for name, count in (("scenes", batch - batch // 4), ("rooms", batch // 4)):
+            index = torch.randint(len(sets[name]), (count,), generator=g)
+            kept.append(held[f"{name}.image"][index].float())
+            shown.append(unit(sets[name][index]))
+        latents = torch.cat(kept)
+        latents = latents + 0.03 * torch.randn(latents.shape, generator=g)
+        return unlike(model.decode(latents / scale + shift).sample, torch.cat(shown))
+
+    Training(work, "decoder", model, loss, rate=1e-3).run(minutes, steps)
 
 
 def holes(g: torch.Generator, count: int, size: int) -> Tensor:
@@ -168,7 +211,8 @@ def holes(g: torch.Generator, count: int, size: int) -> Tensor:
 
 def trained_vae(work: Path) -> Any:
     """The autoencoder, its latents shifted and scaled to mean 0 and variance 1."""
-    model = averaged(work, "vae", networks.build_vae())
+    last = "decoder" if (work / "decoder.pt").exists() else "vae"
+    model = averaged(work, last, networks.build_vae())
     told = json.loads((work / "latents.json").read_text())
     model.register_to_config(**told)
     return model
@@ -205,9 +249,31 @@ class Flow(nn.Module):
         self.clip, self.t5 = texts["text_encoder"], texts["text_encoder_2"]
         self.tokenizers = (texts["tokenizer"], texts["tokenizer_2"])
         self.known: dict[str, tuple[Tensor, Tensor]] = {}
+        self.frozen = False
+        self.read: dict[str, tuple[Tensor, Tensor]] = {}
+
+    def freeze(self) -> None:
+        """Train the transformer alone; what the encoders say of a prompt is kept."""
+        self.clip.requires_grad_(False)
+        self.t5.requires_grad_(False)
+        self.frozen = True
+
+    def embedded(self, prompts: list[str]) -> tuple[Tensor, Tensor]:
+        """What T5 says of each token, and CLIP of the whole."""
+        if not self.frozen:
+            first, second = self.tokens(prompts)
+            return self.t5(second).last_hidden_state, self.clip(first).pooler_output
+        new = sorted(set(prompts) - self.read.keys())
+        if new:
+            first, second = self.tokens(new)
+            with torch.no_grad():
+                found = self.t5(second).last_hidden_state, self.clip(first).pooler_output
+            self.read |= {p: (found[0][k], found[1][k]) for k, p in enumerate(new)}
+        rows = [self.read[p] for p in prompts]
+        return torch.stack([r[0] for r in rows]), torch.stack([r[1] for r in rows])
 
     def tokens(self, prompts: list[str]) -> tuple[Tensor, Tensor]:
-        """Padded as FluxPipeline does; each prompt is read once."""
+        """Padded, CLIP's by less than FluxPipeline, of which it sees nothing; each read once."""
         for text in set(prompts) - self.known.keys():
             clip, t5 = self.tokenizers
             self.known[text] = tuple(  # type: ignore[assignment]
@@ -216,22 +282,22 @@ class Flow(nn.Module):
                         text, padding="max_length", max_length=length, truncation=True
                     )["input_ids"]
                 )
-                for tokenizer, length in ((clip, 77), (t5, networks.TOKENS))
+                for tokenizer, length in ((clip, CLIP_TOKENS), (t5, networks.TOKENS))
             )
         rows = [self.known[p] for p in prompts]
         return torch.stack([r[0] for r in rows]), torch.stack([r[1] for r in rows])
 
     def forward(self, x: Tensor, s: Tensor, prompts: list[str], extra: Tensor | None) -> Tensor:
         n, _, h, w = x.shape
-        first, second = self.tokens(prompts)
+        tokens, pooled = self.embedded(prompts)
         packed = pack(x)
         out = self.transformer(
             hidden_states=packed if extra is None else torch.cat([packed, extra], 2),
             timestep=s,
             guidance=None,
-            pooled_projections=self.clip(first).pooler_output,
-            encoder_hidden_states=self.t5(second).last_hidden_state,
-            txt_ids=torch.zeros(second.shape[1], 3),
+            pooled_projections=pooled,
+            encoder_hidden_states=tokens,
+            txt_ids=torch.zeros(tokens.shape[1], 3),
             img_ids=places(h, w),
             return_dict=False,
         )[0]
@@ -310,19 +376,17 @@ def flow(work: Path, kind: str, minutes: float, steps: int | None, batch: int) -
     held = torch.load(work / "latents.pt", weights_only=True)
     images, depths = held["scenes.image"], held["scenes.depth"]
     pixels, views = pictures(arrays), Views.of(told)
-    rng = np.random.default_rng(int(time.time()))
     encoder = trained_vae(work)
     model = Flow(kind)
     if kind != "flux" and not (work / f"{kind}.pt").exists():
         widened(model, averaged(work, "flux", Flow("flux")))
     if kind != "flux":
-        model.clip.requires_grad_(False)
-        model.t5.requires_grad_(False)
+        model.freeze()
 
     def loss(g: torch.Generator) -> Tensor:
+        rng = numbers(g)
         index = torch.randint(len(images), (batch,), generator=g)
-        chosen = index.tolist()
-        h, w, corners, prompts = views.crop(rng, chosen, 0.35)
+        h, w, corners, prompts = views.crop(rng, index.tolist(), 0.35)
         prompts = [p if rng.random() > DROPPED else "" for p in prompts]
         x1 = cut(images[index].float(), h, w, corners, 2)
         extra = None
@@ -417,9 +481,9 @@ def judge(work: Path, minutes: float, steps: int | None, batch: int) -> None:
     arrays, told = data.load(work, "scenes")
     images, encoder = pictures(arrays), trained_vae(work)
     judging = Judging()
-    rng = np.random.default_rng(int(time.time()))
 
     def loss(g: torch.Generator) -> Tensor:
+        rng = numbers(g)
         index = torch.randint(len(images), (batch,), generator=g)
         x = degraded(unit(images[index]), encoder, g)
         order = torch.randperm(batch, generator=g)
@@ -438,17 +502,17 @@ def main() -> None:
     args = parser.parse_args()
     torch.set_num_threads(1)
     torch.manual_seed(0)
+    F.scaled_dot_product_attention = attention
     if args.name == "latents":
         latents(args.work)
         return
     minutes = args.minutes or MINUTES[args.name]
-    steps, batch = (2, 8) if args.quick else (None, 32 if args.name == "vae" else 96)
+    steps, batch = (2, 8) if args.quick else (None, 32 if args.name in ("vae", "decoder") else 96)
     if args.name.startswith("flux"):
         flow(args.work, args.name, minutes, steps, batch)
         return
-    train = {"vae": vae, "rooms": rooms, "segmenter": segmenter, "judge": judge}[args.name]
+    train = {"vae": vae, "decoder": decoder, "rooms": rooms, "segmenter": segmenter, "judge": judge}[args.name]
     train(args.work, minutes, steps, batch)
-    assert math.isfinite(minutes)
 
 
 if __name__ == "__main__":
