@@ -17,6 +17,7 @@ import torch
 import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
+from torch.utils.checkpoint import checkpoint
 
 from poedsl.experts.models import missing_extra, quiet_loading
 from poedsl.experts.profiles import Profile
@@ -33,6 +34,9 @@ _MODES = {0: "nearest-exact", 2: "bilinear", 3: "bicubic"}
 
 class Judge:
     """One number a picture; of a film the mean over frames that are evenly spaced.
+
+    Where gradients are taken through it, batches are evaluated anew on the way back, one at a time,
+    unless the profile says otherwise.
 
     Args:
         name: of the reward, for messages. gradient: whether `score` is differentiated.
@@ -55,12 +59,18 @@ class Judge:
         self.device = torch.device(profile.device) if profile.device else device
         self.dtype = profile.torch_dtype(self.device)
         self.batch = profile.microbatch or BATCH
+        self.checkpointing = profile.checkpointing
 
     def __call__(self, x: Float[Tensor, "L *shape"]) -> Float[Tensor, " L"]:
         pictures = self.sampled(x).to(self.device, torch.float32)
-        with torch.set_grad_enabled(self.gradient and torch.is_grad_enabled()):
-            scores = torch.cat([self.score(part) for part in torch.split(pictures, self.batch)])
-        return scores.view(len(x), -1).mean(1).to(x)
+        followed = self.gradient and torch.is_grad_enabled() and x.requires_grad
+        parts = torch.split(pictures, self.batch)
+        with torch.set_grad_enabled(followed):
+            if followed and self.checkpointing:
+                scores = [checkpoint(self.score, part, use_reentrant=False) for part in parts]
+            else:
+                scores = [self.score(part) for part in parts]
+        return torch.cat(scores).view(len(x), -1).mean(1).to(x)
 
     def sampled(self, x: Float[Tensor, "L *shape"]) -> Float[Tensor, "N 3 H W"]:
         """The pictures to score, those of one film after the other."""

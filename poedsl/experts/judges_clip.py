@@ -12,6 +12,9 @@ from torch import Tensor
 from poedsl.experts.judges import Head, Judge, Sight, expect, loading, network, processor, tensors
 from poedsl.experts.profiles import Profile
 
+#: What CLIP's picture side by itself is called, with the aesthetic head or without.
+_VISION = ("clip_vision_model", "aesthetics_predictor")
+
 
 class ClipScore(Judge):
     """Cosine similarity of picture and prompt, in [-1, 1] (Hessel et al. 2021, without its 2.5).
@@ -57,7 +60,7 @@ class Aesthetic(Judge):
     Args:
         folder: of a CLIPModel or a CLIPVisionModelWithProjection with its image processor; the
             head's ``layers.N.weight`` and ``layers.N.bias``, as LAION names them, are in any of its
-            safetensors files.
+            safetensors files: beside CLIP's, or in a file of their own.
 
     Raises:
         PoeError: the folder holds something else, or the library is missing.
@@ -75,10 +78,11 @@ class Aesthetic(Judge):
     ) -> None:
         super().__init__("aesthetic", device, profile, gradient, frames)
         layout = "it holds CLIP, and the head's layers.N.weight and layers.N.bias as safetensors"
-        kinds = {"clip": "CLIPModel", "clip_vision_model": "CLIPVisionModelWithProjection"}
-        kind = kinds[expect(self.name, folder, tuple(kinds), layout)]
+        kind = expect(self.name, folder, ("clip", *_VISION), layout)
+        self.whole = kind == "clip"
+        name = "CLIPModel" if self.whole else "CLIPVisionModelWithProjection"
         with loading(self.name, folder, layout):
-            self.net = network(kind, folder, self.device, self.dtype)
+            self.net = network(name, folder, self.device, self.dtype)
             self.sight = Sight(self.name, folder, processor("AutoImageProcessor", folder))
             found = tensors(folder, "layers.")
             weights = {name.removeprefix("layers."): value for name, value in found.items()}
@@ -90,7 +94,7 @@ class Aesthetic(Judge):
 
     def features(self, seen: Float[Tensor, "N 3 h w"]) -> Float[Tensor, "N d"]:
         """CLIP's projected features."""
-        if self.net.config.model_type == "clip":
+        if self.whole:
             return pooled(self.net.get_image_features(pixel_values=seen))
         features: Tensor = self.net(pixel_values=seen).image_embeds
         return features

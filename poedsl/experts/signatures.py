@@ -674,7 +674,7 @@ _REWARDS = (
         "aesthetic",
         "how pleasing a picture is, from CLIP's features; about 0 to 10",
         "judges_clip:Aesthetic",
-        "christophschuhmann/improved-aesthetic-predictor",
+        "shunk031/aesthetics-predictor-v2-sac-logos-ava1-l14-linearMSE",
         10.0,
         "Schuhmann et al., LAION-5B (NeurIPS 2022)",
     ),

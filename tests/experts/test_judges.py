@@ -88,6 +88,18 @@ def test_gradients_are_those_of_finite_differences(kind: str, place: Path) -> No
     assert float(size.min()) > 1e-5
 
 
+def test_gradients_are_the_same_when_activations_are_kept(place: Path) -> None:
+    at = folder("clipscore", place)
+    found = []
+    for checkpointing, microbatch in ((True, 2), (False, 2), (False, 0)):
+        profile = Profile(dtype="float32", checkpointing=checkpointing, microbatch=microbatch)
+        made = ClipScore("a cat", at, CPU, profile, gradient=True)
+        x = tiny.pictures(3, 40, 48).requires_grad_()
+        found.append(torch.autograd.grad(made(x).sum(), x)[0])
+    torch.testing.assert_close(found[0], found[1])
+    torch.testing.assert_close(found[0], found[2])
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_without_a_gradient_nothing_is_followed(kind: str, place: Path) -> None:
     x = native(kind, 1)
@@ -215,9 +227,15 @@ def test_aesthetic_is_laion_s_layers_on_the_direction(place: Path, tmp_path: Pat
     whole = model.state_dict()
     vision.load_state_dict({k: whole[k] for k in vision.state_dict()})
     tiny.saved(tmp_path, vision, tiny.cropping())
-    tiny.save_file(tiny.head(8, "layers."), tmp_path / "head.safetensors")
-    alone = Aesthetic(str(tmp_path), CPU, PROFILE)
-    torch.testing.assert_close(alone(x), expected, rtol=1e-4, atol=1e-5)
+    alone = judges.tensors(str(tmp_path)) | tiny.head(8, "layers.")
+    tiny.save_file(alone, tmp_path / "model.safetensors", metadata={"format": "pt"})
+    named = (tmp_path / "config.json").read_text()
+    for kind in ("clip_vision_model", "aesthetics_predictor"):
+        (tmp_path / "config.json").write_text(named.replace("clip_vision_model", kind))
+        judges.network.cache_clear()
+        judges.processor.cache_clear()
+        found = Aesthetic(str(tmp_path), CPU, PROFILE)(x)
+        torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-5)
 
 
 def test_imagereward_is_blip_s_first_token(tmp_path: Path) -> None:
