@@ -186,8 +186,8 @@ def loading(judge: str, folder: str, *notes: str) -> Iterator[None]:
     except Exception as error:
         if isinstance(error, ImportError) and error.name:
             raise missing_extra(judge, "diffusers", error) from error
-        told = next((line for line in str(error).splitlines() if line.strip()), repr(error))
-        raise unfit(judge, folder, told.strip(), *notes) from error
+        told = " ".join(str(error).split()) or repr(error)
+        raise unfit(judge, folder, told.partition(". ")[0], *notes) from error
 
 
 @contextmanager

@@ -90,6 +90,7 @@ class ChatJudge(Judge):
                 raise ValueError("it is an encoder and a decoder, of no family that is known")
             self.yes = tokenizer.encode("Yes", add_special_tokens=False)[0]
             tokenizer.padding_side = "left"
+            self.net.config.get_text_config().use_cache = False
         self.sight = Sight(NAME, folder, self.processor.image_processor)
         self.question = QUESTION.format(prompt)
         takes = inspect.signature(self.net.forward).parameters

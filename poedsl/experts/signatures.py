@@ -655,7 +655,7 @@ _REWARDS = (
     _judge(
         "vqascore",
         'probability that the answer to "Does this figure show ...?" is yes; in [0, 1]',
-        "judges_vqa:VqaScore",
+        "judges_vqa:vqa_score",
         "zhiqiulin/clip-flant5-xxl",
         100.0,
         "Lin et al., Evaluating Text-to-Visual Generation (ECCV 2024)",

@@ -14,6 +14,8 @@ from PIL import Image
 from torch import Tensor
 
 import poedsl
+from poedsl.compiler.plantext import costs
+from poedsl.compiler.terms import Apply
 from poedsl.experts import judges
 from poedsl.experts.judges import Judge, Sight
 from poedsl.experts.judges_blip import DEVIATION, MEAN, ImageReward
@@ -465,11 +467,15 @@ def test_kernels_follow_a_judge_that_is_asked_for_a_gradient() -> None:
         asked: planned(f'x : Image[3, 8, 8]\nx ~ Normal(0, 1) * exp(clipscore("a"{asked}))')
         for asked in ("", ", gradient = false", ", gradient = true")
     }
-    able = {}
+    able, judged = {}, {}
     for asked, plan in plans.items():
         call = next(f.term for f in plan.factors if f.kind == "reward")
+        assert isinstance(call, Apply)
         able[asked] = "gradient" in plan.capabilities(call)
+        (told,) = (c for c in costs(plan) if c.startswith("clipscore"))
+        judged[asked] = int(told.split()[1])
     assert able == {"": False, ", gradient = false": False, ", gradient = true": True}
+    assert judged[""] == plans[""].stages < judged[", gradient = true"]
 
 
 @pytest.mark.parametrize(
@@ -501,6 +507,39 @@ def test_a_program_samples_what_a_judge_likes(shape: str, gradient: bool, place:
         scores = judge("clipscore", place)(pictures)
         means.append(float((run.log_weights.exp() * scores).sum()))
     assert means[1] > means[0] + 0.01
+
+
+CALLS = {
+    "chat": 'vqascore("a cat"',
+    "imagereward": 'imagereward("a cat"',
+    "aesthetic": "aesthetic(",
+    "grounding_dino": 'detected("a cat", inside = box(0, 0, 0.5, 1)',
+    "owlv2": "detected(part.text, inside = part.box, gradient = true",
+    "depth": "depth_agreement(depth, gradient = true",
+}
+
+
+@pytest.mark.parametrize("kind", CALLS)
+def test_every_judge_is_called_from_programs(kind: str, place: Path) -> None:
+    path = json.dumps(folder(kind, place))
+    call = f"{CALLS[kind]}, model = {path})".replace("(, ", "(")
+    program = (
+        "x : Image[3, 12, 10]\ninput depth : Depth\ninput layout : Layout\nx ~ Normal(0.5, 0.1)\n"
+    )
+    program += f"for part in layout:\n    x ~ exp({call})\n"
+    layout = [{"box": [0, 0, 1, 0.5], "text": "a dog"}, {"box": [0.25, 0, 1, 1], "text": "a cat"}]
+    plan = poedsl.compile(program).bind(depth=DEPTH, layout=layout)
+    run = plan.run(particles=3, steps=3)
+    x = run.particles["x"]
+    for n, part in enumerate(layout):
+        given: dict[str, Any] = {}
+        if kind == "grounding_dino":
+            given = {"inside": LEFT}
+        elif kind == "owlv2":
+            given = {"inside": tuple(map(float, part["box"])), "phrase": part["text"]}
+        expected = judge(kind, place, **given)(x)
+        name = next(k for k in run.log_values if k.endswith(f"[{n}]"))
+        torch.testing.assert_close(run.log_values[name], expected, rtol=1e-3, atol=1e-4)
 
 
 def test_a_model_that_is_not_here_is_named_with_its_judge(tmp_path: Path) -> None:
