@@ -112,20 +112,14 @@ class ImageReward(Judge):
         with loading(self.name, folder, *LAYOUT):
             self.net = preference(folder, self.device, self.dtype)
             self.sight = Sight(self.name, folder, processor("AutoImageProcessor", folder))
-            self.tokens = processor("AutoTokenizer", folder)(
-                [prompt],
-                padding="max_length",
-                truncation=True,
-                max_length=LENGTH,
-                return_tensors="pt",
-            ).to(self.device)
+            tokens = processor("AutoTokenizer", folder)(
+                [prompt], truncation=True, max_length=LENGTH, return_tensors="pt"
+            )
+        self.tokens = tokens.input_ids.to(self.device)
 
     def score(self, x: Float[Tensor, "N 3 H W"]) -> Float[Tensor, " N"]:
         patches = self.net.vision(pixel_values=self.sight(x).to(self.dtype)).last_hidden_state
         read = self.net.text(
-            input_ids=self.tokens.input_ids.expand(len(x), -1),
-            attention_mask=self.tokens.attention_mask.expand(len(x), -1),
-            encoder_hidden_states=patches,
-            encoder_attention_mask=torch.ones(patches.shape[:2], device=self.device),
+            input_ids=self.tokens.expand(len(x), -1), encoder_hidden_states=patches
         ).last_hidden_state
         return (self.net.head(read[:, 0]) - MEAN) / DEVIATION

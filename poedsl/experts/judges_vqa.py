@@ -68,7 +68,10 @@ def answered(logits: Float[Tensor, "N T V"], labels: Int[Tensor, "N T"]) -> Floa
 
 
 class ChatJudge(Judge):
-    """Probability that the first token of the answer is "Yes", among all tokens."""
+    """Probability that the first token of the answer is "Yes", among all tokens.
+
+    All pictures of a batch are of one size and asked one question, so that nothing is padded.
+    """
 
     def __init__(
         self,
@@ -89,7 +92,6 @@ class ChatJudge(Judge):
             if self.net.config.is_encoder_decoder:
                 raise ValueError("it is an encoder and a decoder, of no family that is known")
             self.yes = tokenizer.encode("Yes", add_special_tokens=False)[0]
-            tokenizer.padding_side = "left"
             self.net.config.get_text_config().use_cache = False
         self.sight = Sight(NAME, folder, self.processor.image_processor)
         self.question = QUESTION.format(prompt)
@@ -109,7 +111,6 @@ class ChatJudge(Judge):
             add_generation_prompt=True,
             return_dict=True,
             return_tensors="pt",
-            processor_kwargs={"padding": True},
         )
         given = dict(found.to(self.device))
         given["pixel_values"] = seen(self, x, given["pixel_values"])

@@ -351,6 +351,14 @@ def test_sight_rounds_nothing_and_cuts_the_middle(place: Path) -> None:
     torch.testing.assert_close(seen[0, :, 7], (x[0, :, 7, 2:18] - mean) / std)
 
 
+def test_sight_stays_within_black_and_white() -> None:
+    eye = tiny.image_processor("CLIPImageProcessor", size={"shortest_edge": 16}, crop_size=16)
+    edges = (torch.arange(48) // 4 % 2).float().expand(1, 3, 48, -1)
+    mean, std = (torch.tensor(v)[:, None, None] for v in (eye.image_mean, eye.image_std))
+    seen = Sight("clipscore", "", eye).seen(edges, (40, 40)) * std + mean
+    assert -1e-6 < float(seen.min()) < 1e-3 and 1 - 1e-3 < float(seen.max()) < 1 + 1e-6
+
+
 def test_a_processor_that_does_more_has_no_gradient() -> None:
     eye = tiny.image_processor(
         "Qwen2VLImageProcessor", size={"shortest_edge": 784, "longest_edge": 7840}

@@ -276,7 +276,10 @@ def grounding_dino(folder: Path) -> str:
         image_processor=image_processor("GroundingDinoImageProcessor", size=size),
         tokenizer=tokenizer,
     )
-    return saved(folder, tf.GroundingDinoForObjectDetection(config).eval(), processor)
+    model = tf.GroundingDinoForObjectDetection(config).eval()
+    with torch.no_grad():
+        model.model.decoder.layer_norm.weight.mul_(0.1)
+    return saved(folder, model, processor)
 
 
 def owlv2(folder: Path) -> str:
