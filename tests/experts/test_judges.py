@@ -92,12 +92,17 @@ def test_gradients_are_those_of_finite_differences(kind: str, place: Path) -> No
 
 def test_gradients_are_the_same_when_activations_are_kept(place: Path) -> None:
     at = folder("clipscore", place)
-    found = []
+    found, sizes = [], []
     for checkpointing, microbatch in ((True, 2), (False, 2), (False, 0)):
         profile = Profile(dtype="float32", checkpointing=checkpointing, microbatch=microbatch)
         made = ClipScore("a cat", at, CPU, profile, gradient=True)
+        seen: list[int] = []
+        score = made.score
+        made.score = lambda x, s=seen, f=score: (s.append(len(x)), f(x))[1]  # type: ignore
         x = tiny.pictures(3, 40, 48).requires_grad_()
         found.append(torch.autograd.grad(made(x).sum(), x)[0])
+        sizes.append(seen)
+    assert sizes == [[2, 1, 1, 2], [2, 1], [3]]
     torch.testing.assert_close(found[0], found[1])
     torch.testing.assert_close(found[0], found[2])
 
