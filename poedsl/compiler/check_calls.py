@@ -175,13 +175,13 @@ class Calls(Parts):
     def subject(
         self, typed: Typed, argument: tree.Argument, call: tree.Call, signature: Signature
     ) -> None:
-        if signature.domain is None or fits(typed.type, signature.domain):
+        if not signature.domains or any(fits(typed.type, d) for d in signature.domains):
             return
         name = argument.value.name if isinstance(argument.value, tree.Name) else ""
         what = f"`{name}`" if name else "this"
         self.error(
             "P0302",
-            f"`{signature.name}` judges {signature.domain}, and {what} is {describe(typed.type)}",
+            f"`{signature.name}` judges {signature.judged}, and {what} is {describe(typed.type)}",
             argument.span if argument.span.end else call.span,
             labels=(Label(self.places[name], f"`{name}` is {typed.type} here"),)
             if name in self.places
@@ -218,6 +218,9 @@ class Calls(Parts):
                     "a reward of both",
                 ),
             )
+        elif parameter.role == "gradient" and not isinstance(typed.term, Const):
+            message = f"`{parameter.name}` of `{signature.name}` is known when it is compiled"
+            self.error("P0302", message, argument.value.span, notes=("it is true or false",))
         else:
             self.in_range(typed, argument, parameter)
 
@@ -274,7 +277,7 @@ class Calls(Parts):
         if value is None:
             return
         reason = parameter.no_label(value)
-        if parameter.role == "positive" and any(x <= 0 for x in flatten(value)):
+        if parameter.role in ("positive", "frames") and any(x <= 0 for x in flatten(value)):
             reason = f"is above 0, and this is {min(flatten(value))}"
         if parameter.role == "matrix":
             reason = linear.why_not(value, parameter.name)

@@ -159,6 +159,14 @@ class PlanSpec:
         own = (u.signature for u in self.uses if u.name == name)
         return next(own, None) or SIGNATURES.get(name)
 
+    def capabilities(self, call: Apply) -> frozenset[str]:
+        """What a call can do: what its signature says, and what its arguments ask for."""
+        signature, given = self.signature(call.function), dict(call.kwargs)
+        asked = (p for p in signature.parameters if p.role == "gradient")
+        if any(given.get(p.name) == Const(True) for p in asked):
+            return signature.capabilities | {"gradient"}
+        return signature.capabilities
+
     def with_options(self, given: dict[str, Term]) -> PlanSpec:
         """The plan with some options given anew (their reason becomes empty)."""
         options = tuple(

@@ -213,7 +213,7 @@ def _route(variable: VariableSpec, anchors: list[FactorSpec], spec: PlanSpec) ->
 def _capabilities(factor: FactorSpec, spec: PlanSpec) -> frozenset[str]:
     if factor.kind == "gaussian" or not isinstance(factor.term, Apply):
         return frozenset({"noised", "score", "log_prob"})
-    return frozenset(spec.signature(factor.term.function).capabilities)
+    return spec.capabilities(factor.term)
 
 
 def _sum(factors: list[FactorSpec]) -> float | None:

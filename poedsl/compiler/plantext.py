@@ -82,12 +82,12 @@ def costs(plan: PlanSpec) -> Iterator[str]:
     assert isinstance(count, int)
     for f in plan.factors:
         calls = {t for t in terms.walk(f.term) if isinstance(t, Apply)}
-        called = [s for s in (plan.known(c.function) for c in calls) if s is not None]
-        cost = sum(s.cost for s in called)
+        called = [(c, s) for c in calls if (s := plan.known(c.function)) is not None]
+        cost = sum(s.cost for _, s in called)
         if not cost:
             continue
-        rewards = [s for s in called if s.family == "reward"]
-        followed = all("gradient" in s.capabilities for s in rewards)
+        rewards = [c for c, s in called if s.family == "reward"]
+        followed = all("gradient" in plan.capabilities(c) for c in rewards)
         at_each_step = followed and path != "prefix"
         stages = plan.nfe + 1 if f.kind in GENERATIVE or at_each_step else plan.stages
         each = " for each part" if f.loops else ""

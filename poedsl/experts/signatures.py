@@ -9,9 +9,31 @@ import math
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
-from poedsl.grammar.types import INT, REAL, TEXT, Type, open_type, type_from_json, type_to_json
+from poedsl.grammar.types import (
+    BOOL,
+    INT,
+    REAL,
+    TEXT,
+    Type,
+    open_type,
+    type_from_json,
+    type_to_json,
+)
 
-Role = Literal["location", "positive", "number", "matrix", "table", "condition", "label", "prompt"]
+#: What a parameter is for. ``gradient``: a constant that, when true, gives the capability of that
+#: name; ``frames``: how many of a film a judge of pictures looks at.
+Role = Literal[
+    "location",
+    "positive",
+    "number",
+    "matrix",
+    "table",
+    "condition",
+    "label",
+    "prompt",
+    "gradient",
+    "frames",
+]
 Family = Literal["density", "flow", "reward", "tokens", "source"]
 Capability = Literal["log_prob", "noised", "score", "sample", "extend", "reward", "gradient"]
 
@@ -63,6 +85,8 @@ class Parameter:
 
 
 def _show(value: Default) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
     return "none" if value is None else f'"{value}"' if isinstance(value, str) else str(value)
 
 
@@ -153,11 +177,25 @@ class Signature:
             gives = ", ".join(f".{r.name}: {r.type}" if r.name else r.type for r in self.returns)
             return f"{self.name}({takes}) -> {gives}"
         if self.family == "reward":
-            return f"{self.name}({takes}) judges {self.domain or 'numbers'}"
+            return f"{self.name}({takes}) judges {self.judged}"
         return f"{self.name}({takes}) -> {self.domain or 'numbers'}"
 
     def parameter(self, name: str) -> Parameter | None:
         return next((p for p in self.parameters if p.name == name), None)
+
+    @property
+    def domains(self) -> tuple[Type, ...]:
+        """What it judges; one that looks at some of a film's frames judges films too."""
+        if self.domain is None:
+            return ()
+        if all(p.role != "frames" for p in self.parameters):
+            return (self.domain,)
+        return (self.domain, Type("Video", (None, *self.domain.sizes)))
+
+    @property
+    def judged(self) -> str:
+        """What it judges, in words."""
+        return " or ".join(map(str, self.domains)) or "numbers"
 
 
 def _location(default: Default = REQUIRED) -> Parameter:
@@ -570,6 +608,36 @@ _SOURCES = (
     ),
 )
 
+
+def _judge(
+    name: str,
+    summary: str,
+    implementation: str,
+    model: str,
+    cost: float,
+    citation: str,
+    *parameters: Parameter,
+) -> Signature:
+    """A network that scores pictures, and films by some of their frames."""
+    return Signature(
+        name,
+        "reward",
+        summary,
+        (
+            *parameters,
+            _model(model),
+            Parameter("gradient", BOOL, "gradient", False, "whether kernels follow its gradient"),
+            Parameter("frames", INT, "frames", 4, "how many of a film it looks at"),
+        ),
+        domain=_PICTURE,
+        capabilities=frozenset({"reward"}),
+        cost=cost,
+        citation=citation,
+        implementation=f"poedsl.experts.{implementation}",
+        requires="diffusers",
+    )
+
+
 _REWARDS = (
     Signature(
         "digit_score",
@@ -584,68 +652,59 @@ _REWARDS = (
         requires="diffusers",
         model="digit_score",
     ),
-    Signature(
+    _judge(
         "vqascore",
-        "reward",
         'probability that the answer to "Does this figure show ...?" is yes; in [0, 1]',
-        (_PROMPT,),
-        domain=_PICTURE,
-        capabilities=frozenset({"reward"}),
-        cost=100.0,
-        citation="Lin et al., Evaluating Text-to-Visual Generation (ECCV 2024)",
+        "judges_vqa:vqa_score",
+        "zhiqiulin/clip-flant5-xxl",
+        100.0,
+        "Lin et al., Evaluating Text-to-Visual Generation (ECCV 2024)",
+        _PROMPT,
     ),
-    Signature(
+    _judge(
         "clipscore",
-        "reward",
         "cosine similarity of picture and prompt under CLIP; in [-1, 1]",
-        (_PROMPT,),
-        domain=_PICTURE,
-        capabilities=frozenset({"reward"}),
-        cost=10.0,
-        citation="Hessel et al., CLIPScore (EMNLP 2021)",
+        "judges_clip:ClipScore",
+        "openai/clip-vit-large-patch14",
+        10.0,
+        "Hessel et al., CLIPScore (EMNLP 2021)",
+        _PROMPT,
     ),
-    Signature(
+    _judge(
         "aesthetic",
-        "reward",
         "how pleasing a picture is, from CLIP's features; about 0 to 10",
-        domain=_PICTURE,
-        parameters=(),
-        capabilities=frozenset({"reward"}),
-        cost=10.0,
-        citation="Schuhmann et al., LAION-5B (NeurIPS 2022)",
+        "judges_clip:Aesthetic",
+        "shunk031/aesthetics-predictor-v2-sac-logos-ava1-l14-linearMSE",
+        10.0,
+        "Schuhmann et al., LAION-5B (NeurIPS 2022)",
     ),
-    Signature(
+    _judge(
         "imagereward",
-        "reward",
         "human preference for a picture given a prompt; about -2 to 2",
-        (_PROMPT,),
-        domain=_PICTURE,
-        capabilities=frozenset({"reward"}),
-        cost=30.0,
-        citation="Xu et al., ImageReward (NeurIPS 2023)",
+        "judges_blip:ImageReward",
+        "THUDM/ImageReward",
+        30.0,
+        "Xu et al., ImageReward (NeurIPS 2023)",
+        _PROMPT,
     ),
-    Signature(
+    _judge(
         "detected",
-        "reward",
         "how surely a detector finds a phrase, inside a box where one is given; in [0, 1]",
-        (
-            Parameter("phrase", TEXT, "prompt", REQUIRED, "what to find"),
-            Parameter("inside", Type("Region"), "condition", None, "where; none: anywhere"),
-        ),
-        domain=_PICTURE,
-        capabilities=frozenset({"reward"}),
-        cost=50.0,
-        citation="Liu et al., Grounding DINO (ECCV 2024)",
+        "judges_scene:Detected",
+        "IDEA-Research/grounding-dino-base",
+        50.0,
+        "Liu et al., Grounding DINO (ECCV 2024)",
+        Parameter("phrase", TEXT, "prompt", REQUIRED, "what to find"),
+        Parameter("inside", Type("Region"), "condition", None, "where; none: anywhere"),
     ),
-    Signature(
+    _judge(
         "depth_agreement",
-        "reward",
         "correlation of a picture's estimated depth with a given one; in [-1, 1]",
-        (_map("depth", open_type("Depth"), "relative inverse depth"),),
-        domain=_PICTURE,
-        capabilities=frozenset({"reward"}),
-        cost=30.0,
-        citation="Yang et al., Depth Anything V2 (NeurIPS 2024)",
+        "judges_scene:DepthAgreement",
+        "depth-anything/Depth-Anything-V2-Large-hf",
+        30.0,
+        "Yang et al., Depth Anything V2 (NeurIPS 2024)",
+        _map("depth", open_type("Depth"), "relative inverse depth"),
     ),
 )
 

@@ -23,8 +23,8 @@ from poedsl.experts.profiles import DEFAULT, Profile
 from poedsl.experts.signatures import Parameter, Required, Signature
 from poedsl.experts.user import Code, load_user
 from poedsl.grammar.diagnostics import Diagnostic, PoeError
-from poedsl.grammar.types import BOOL, INT, REAL
-from poedsl.runtime.evaluate import Environment, known, tensor
+from poedsl.grammar.types import BOOL, INT, REAL, Type
+from poedsl.runtime.evaluate import Environment, known, region, tensor
 from poedsl.runtime.refused import refused
 
 
@@ -234,7 +234,11 @@ class Models:
         for parameter in signature.parameters:
             if parameter.name not in given:
                 continue
-            value = self.argument(known(given[parameter.name], env), parameter)
+            term = given[parameter.name]
+            if parameter.type == Type("Region") and term != Const(None):
+                out[parameter.name] = region(term, env)
+                continue
+            value = self.argument(known(term, env), parameter)
             if reason := parameter.no_label(value):
                 name = f"`{parameter.name}` of `{signature.name}`"
                 raise refused("P0307", f"{name} {reason}", factor=factor)
@@ -246,7 +250,7 @@ class Models:
         kind = parameter.type
         if kind is not None and kind.name == "File":
             return str(self.base / value)
-        if kind is not None and kind.name in ("Text", "Layout", "Region"):
+        if kind is not None and kind.name in ("Text", "Layout"):
             return value
         if isinstance(value, tuple):
             value = tensor(value, self.device)

@@ -313,8 +313,7 @@ class _Builder:
             return False
         if factor.kind == "where":
             return _inequalities(factor.term)
-        able = (self.plan.signature(c.function).capabilities for c in self.judges(factor))
-        return all("gradient" in capabilities for capabilities in able)
+        return all("gradient" in self.plan.capabilities(c) for c in self.judges(factor))
 
     def attempt(self, tilt: Tilt, factor: FactorSpec) -> None:
         """Evaluate a tilt once, judges left out, so that what does not fit is told by its place."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -137,7 +138,7 @@ def experts(family: str) -> str:
                 runs,
             ),
         }
-        over = code(s.domain) if s.domain else "numbers"
+        over = " or ".join(map(code, s.domains)) or "numbers"
         return cells.get(family, (code(f"{s.name}({takes})"), s.summary, over, runs))
 
     heads = {
@@ -153,7 +154,7 @@ def experts(family: str) -> str:
 def parameter(name: str, default: object) -> str:
     if default.__class__.__name__ == "Required":
         return name
-    shown = "none" if default is None else f'"{default}"' if isinstance(default, str) else default
+    shown = "none" if default is None else json.dumps(default)
     return f"{name} = {shown}"
 
 
