@@ -85,7 +85,9 @@ def _compile(
     signatures = {k: s for k, s in {**SIGNATURES, **own}.items() if k not in unread & defined}
     expanded, more = expand(program, signatures)
     found += more
-    resolved, more = resolve(expanded, signatures, strict=strict, unread=unread)
+    first = program.statements[0].span.start if program.statements else 0
+    indent = source.indent(first)
+    resolved, more = resolve(expanded, signatures, strict=strict, unread=unread, indent=indent)
     found += more
     checked, more = check(resolved, source)
     found += more
