@@ -54,7 +54,7 @@ class Lowered:
 def lower(
     checked: Checked, source: Source, signatures: Mapping[str, Signature]
 ) -> tuple[Lowered, tuple[Diagnostic, ...]]:
-    lowerer = _Lowerer(source, signatures, {v.name: v for v in checked.variables})
+    lowerer = Lowerer(source, signatures, {v.name: v for v in checked.variables})
     for statement in checked.factors:
         lowerer.statement(statement)
     incomplete = checked.incomplete | lowerer.incomplete
@@ -73,7 +73,7 @@ def lower(
 
 
 @dataclass(slots=True)
-class _Lowerer:
+class Lowerer:
     source: Source
     signatures: Mapping[str, Signature]
     variables: dict[str, VariableSpec]
