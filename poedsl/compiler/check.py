@@ -14,11 +14,11 @@ from itertools import zip_longest
 from poedsl.compiler.check_options import OptionChecker
 from poedsl.compiler.check_products import Part, Products, leaves
 from poedsl.compiler.expand import Passed
-from poedsl.compiler.function_types import known
+from poedsl.compiler.function_types import MOST_SIZES, known
 from poedsl.compiler.names import count, near_fix, parts, spoken, target_name, targets
 from poedsl.compiler.plan import InputSpec, LetSpec, VariableSpec
 from poedsl.compiler.resolve import Resolved
-from poedsl.compiler.terms import Apply, Const, Ref, Term, names, weight
+from poedsl.compiler.terms import Apply, Const, Ref, Term, names, too_large
 from poedsl.compiler.typed import POISON, POISONED, Typed, describe, fits, typed_constant
 from poedsl.grammar import tree
 from poedsl.grammar.diagnostics import Diagnostic, Edit, Fix, Label
@@ -163,10 +163,10 @@ class _Checker(Products):
 
     def light(self, typed: Typed, statement: tree.Let) -> Typed:
         """The value, unless the constants it is written out from make it too large."""
-        if not typed.ok or weight(typed.term) <= MOST_NODES:
+        problem = too_large(typed.term, MOST_NODES) if typed.ok else ""
+        if not problem:
             return typed
-        message = f"`{statement.name.name}` unfolds to more than {MOST_NODES:,} operations"
-        return self.error("P0506", message, statement.value.span)
+        return self.error("P0506", f"`{statement.name.name}` {problem}", statement.value.span)
 
     def input(self, statement: tree.Input) -> None:
         name = statement.name.name
@@ -221,6 +221,8 @@ class _Checker(Products):
                 expr.span,
                 notes=(f"it is written `{written}`",),
             ).type
+        if len(expr.sizes) > MOST_SIZES:
+            return self.error("P0309", f"a value has at most {MOST_SIZES} sizes", expr.span).type
         sizes = [self.size(s) for s in expr.sizes]
         return POISON if 0 in sizes else Type(expr.name, tuple(sizes))
 

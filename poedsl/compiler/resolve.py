@@ -376,7 +376,7 @@ class _Resolver(Calls):
     def product(self, expr: tree.Expr, target: Target) -> tree.Expr:
         match expr:
             case tree.Binary(op="*" | "/"):
-                first, rest = spine(expr, "*", "/")
+                first, rest = spine(expr)
                 out = self.product(first, target)
                 for node in rest:
                     out = replace(node, left=out, right=self.product(node.right, target))
