@@ -77,7 +77,7 @@ def _compile(
     program, found = parse(source)
     if deep := too_deep(program, MOST_LEVELS):
         found = in_order((*found, nested(deep.span)))
-        return Compiled(source, tree.Program(statements=()), diagnostics=found)
+        return Compiled(source, program, diagnostics=found)
     read = not any(d.is_error for d in found)
     unread = frozenset() if read else unread_names(source.text, program)
     uses, more = read_uses(program, base)
