@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
@@ -16,6 +15,7 @@ from poedsl.compiler.plan import PlanSpec
 from poedsl.compiler.planner import rechoose, refuse
 from poedsl.compiler.plantext import print_plan
 from poedsl.compiler.terms import Term
+from poedsl.compiler.verify import verify
 from poedsl.experts.signatures import Signature
 from poedsl.grammar.diagnostics import Diagnostic, Fix, PoeError
 from poedsl.grammar.parser import parse_expression
@@ -192,12 +192,22 @@ def load(json_text: str) -> Plan:
     Raises:
         PoeError: it is not a plan of this version, or was changed.
     """
+    if not isinstance(json_text, str):
+        raise TypeError(f"a plan is loaded from its JSON as text, and this is {kind(json_text)}")
     try:
-        return Plan(plans.from_json(json_text))
-    except json.JSONDecodeError as error:
-        raise PoeError((Diagnostic("P0606", f"this is not JSON: {error}"),)) from error
+        spec = plans.from_json(json_text)
     except ValueError as error:
         raise PoeError((Diagnostic("P0606", str(error)),)) from error
+    from poedsl.runtime.inputs import rebound
+
+    if problem := verify(spec):
+        raise PoeError((Diagnostic("P0606", f"this plan cannot be run: {problem}"),))
+    return Plan(rebound(spec))
+
+
+def kind(value: object) -> str:
+    """The type of a Python value, for messages."""
+    return "None" if value is None else f"of type {type(value).__name__}"
 
 
 def read_options(options: dict[str, Any]) -> dict[str, Term]:

@@ -7,17 +7,18 @@ what is known are unrolled; loops over inputs stay.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from itertools import zip_longest
 
 from poedsl.compiler.check_options import OptionChecker
 from poedsl.compiler.check_products import Part, Products, leaves
 from poedsl.compiler.expand import Passed
-from poedsl.compiler.function_types import known
+from poedsl.compiler.function_types import MOST_SIZES, known
 from poedsl.compiler.names import count, near_fix, parts, spoken, target_name, targets
 from poedsl.compiler.plan import InputSpec, LetSpec, VariableSpec
 from poedsl.compiler.resolve import Resolved
-from poedsl.compiler.terms import Apply, Const, Ref, Term, names, weight
+from poedsl.compiler.terms import Apply, Const, Ref, Term, names, too_large
 from poedsl.compiler.typed import POISON, POISONED, Typed, describe, fits, typed_constant
 from poedsl.grammar import tree
 from poedsl.grammar.diagnostics import Diagnostic, Edit, Fix, Label
@@ -162,10 +163,10 @@ class _Checker(Products):
 
     def light(self, typed: Typed, statement: tree.Let) -> Typed:
         """The value, unless the constants it is written out from make it too large."""
-        if not typed.ok or weight(typed.term) <= MOST_NODES:
+        problem = too_large(typed.term, MOST_NODES) if typed.ok else ""
+        if not problem:
             return typed
-        message = f"`{statement.name.name}` unfolds to more than {MOST_NODES:,} operations"
-        return self.error("P0506", message, statement.value.span)
+        return self.error("P0506", f"`{statement.name.name}` {problem}", statement.value.span)
 
     def input(self, statement: tree.Input) -> None:
         name = statement.name.name
@@ -220,6 +221,8 @@ class _Checker(Products):
                 expr.span,
                 notes=(f"it is written `{written}`",),
             ).type
+        if len(expr.sizes) > MOST_SIZES:
+            return self.error("P0309", f"a value has at most {MOST_SIZES} sizes", expr.span).type
         sizes = [self.size(s) for s in expr.sizes]
         return POISON if 0 in sizes else Type(expr.name, tuple(sizes))
 
@@ -257,7 +260,7 @@ class _Checker(Products):
             if indexed[name] and not own and name not in self.environment:
                 self.environment[name] = self.no_domain(name, found[name], indexed[name])
                 continue
-            self.environment[name] = Typed(Ref(name), self.domain(name, own))
+            self.environment[name] = Typed(Ref(name), self.domain(name, own, statements))
 
     def no_domain(self, name: str, span: Span, parts: list[tree.Index]) -> Typed:
         """Parts alone do not say what they are parts of; their indices say how large it is."""
@@ -268,8 +271,7 @@ class _Checker(Products):
             declared = f"{name} : Real[{', '.join(map(str, sizes))}]"
             first = next(s for s in self.resolved.program.statements if name in targets((s,)))
             at = first.span.start
-            indent = self.text(Span(self.source.text.rfind("\n", 0, at) + 1, at))
-            edits = (Edit(Span(at, at), f"{declared}\n{indent}"),)
+            edits = (Edit(Span(at, at), f"{declared}\n{self.source.indent(at)}"),)
             fixes = (Fix(f"declare it above: `{declared}`", edits),)
         return self.error(
             "P0309",
@@ -298,7 +300,9 @@ class _Checker(Products):
             notes=("products of models are taken within one latent space",),
         )
 
-    def domain(self, name: str, parts: list[tree.Expr]) -> Type:
+    def domain(
+        self, name: str, parts: list[tree.Expr], statements: tuple[tree.Statement, ...]
+    ) -> Type:
         """What the declaration and the experts of a variable agree on."""
         known = self.environment.get(name)
         current = known.type if known is not None else None
@@ -324,19 +328,41 @@ class _Checker(Products):
                     return POISON
                 current = both
         if current is not None and current.name == "Real" and not current.is_closed:
-            implied = self.implied_by_shapes(parts)
+            implied = self.implied_by_shapes(name, statements)
             return unify(current, implied) or current
-        return self.implied_by_shapes(parts) if current is None else current
+        return self.implied_by_shapes(name, statements) if current is None else current
 
-    def implied_by_shapes(self, parts: list[tree.Expr]) -> Type:
+    def implied_by_shapes(self, name: str, statements: tuple[tree.Statement, ...]) -> Type:
         """Without a declared domain the parameters of the densities broadcast to it."""
-        quiet: Products = replace(self, diagnostics=[])
         sizes: Sizes = ()
-        for part in parts:
-            for density in quiet.densities(part):
-                wider = broadcast(sizes, density)
-                sizes = wider if wider is not None else sizes
+        for density in replace(self, diagnostics=[]).shapes(name, statements):
+            wider = broadcast(sizes, density)
+            sizes = wider if wider is not None else sizes
         return Type("Real", sizes)
+
+    def shapes(self, name: str, statements: tuple[tree.Statement, ...]) -> Iterator[Sizes]:
+        """The shapes of a variable's densities, in a loop at an element of each type."""
+        for statement in statements:
+            match statement:
+                case tree.Factor(target=tree.Name(name=own)) if own == name:
+                    for leaf in leaves(statement.product):
+                        yield from self.densities(leaf)
+                case tree.For() if name in targets((statement,)):
+                    elements = self.elements(statement)
+                    each = elements if isinstance(elements, list) else [POISONED]
+                    for element in {e.type: e for e in each}.values():
+                        with self.within(statement, element):
+                            yield from self.shapes(name, statement.body)
+
+    @contextmanager
+    def within(self, statement: tree.For, element: Typed) -> Iterator[None]:
+        """The names of a block stand for what they do at one element."""
+        with self.scope(*bound(statement)):
+            self.environment[statement.target.name] = element
+            for let in statement.body:
+                if isinstance(let, tree.Let):
+                    self.environment[let.name.name] = self.value(let.value)
+            yield
 
     def close_sizes(self, statements: tuple[tree.Statement, ...]) -> None:
         """Sizes left open take those of what they are given to, aligned with or compared with."""
@@ -346,7 +372,9 @@ class _Checker(Products):
                 self.environment[name] = Typed(Ref(name), both)
                 self.inputs[name] = replace(self.inputs[name], type=both)
                 self.places[name] = place
-        pairs = [*self.alignments(statements), *self.comparisons(statements)]
+        hidden = bound_inside(statements)
+        both_ways = (*self.alignments(statements), *self.comparisons(statements))
+        pairs = [(variable, name) for variable, name in both_ways if name not in hidden]
         changed = True
         while changed:
             changed = False
@@ -369,17 +397,13 @@ class _Checker(Products):
 
     def demands(self, statements: tuple[tree.Statement, ...]) -> Iterator[tuple[str, Type, Span]]:
         """Inputs that experts, rewards and sources take, each as what and where."""
-        hidden: set[str] = set()
+        hidden = bound_inside(statements)
         found: list[tuple[tree.Name, Type]] = []
         pending: list[tree.Node] = [*reversed(statements)]
         while pending:
             node = pending.pop()
             pending += reversed([*parts(node)])
             match node:
-                case tree.For():
-                    hidden |= set(bound(node))
-                case tree.Comprehension(target=target):
-                    hidden.add(target.name)
                 case tree.Call(function=function) if function.name in self.signatures:
                     signature = self.signatures[function.name]
                     for argument in node.arguments:
@@ -610,6 +634,21 @@ def bound(statement: tree.For) -> list[str]:
     """The names that a block gives values."""
     constants = (s.name.name for s in statement.body if isinstance(s, tree.Let))
     return [statement.target.name, *constants]
+
+
+def bound_inside(statements: tuple[tree.Statement, ...]) -> set[str]:
+    """The names that some block or comprehension gives values, and may hide others with."""
+    out: set[str] = set()
+    pending: list[tree.Node] = [*statements]
+    while pending:
+        node = pending.pop()
+        pending += parts(node)
+        match node:
+            case tree.For():
+                out.update(bound(node))
+            case tree.Comprehension(target=target):
+                out.add(target.name)
+    return out
 
 
 def factors_in(statements: tuple[tree.Statement, ...]) -> Iterator[tree.Factor]:

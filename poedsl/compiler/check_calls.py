@@ -8,7 +8,15 @@ from dataclasses import dataclass
 from poedsl.compiler import linear
 from poedsl.compiler.arguments import left_out, matched, misfits
 from poedsl.compiler.check_parts import Parts
-from poedsl.compiler.function_types import MOST, MOST_ELEMENTS, NONE, Given, Unfit, known
+from poedsl.compiler.function_types import (
+    MOST,
+    MOST_ELEMENTS,
+    MOST_SIZES,
+    NONE,
+    Given,
+    Unfit,
+    known,
+)
 from poedsl.compiler.functions import FUNCTIONS, Function, flatten
 from poedsl.compiler.resolve_calls import SUBJECT
 from poedsl.compiler.terms import Apply, Const, Ref, Term, names
@@ -107,6 +115,8 @@ class Calls(Parts):
         kinds = {i.type.name for i in items}
         name = kinds.pop() if kinds in ({"Int"}, {"Bool"}) else "Real"
         type_ = Type(name, (len(items), *items[0].type.sizes))
+        if len(type_.sizes) > MOST_SIZES:
+            return self.error("P0309", f"a value has at most {MOST_SIZES} sizes", span)
         if not all(isinstance(i.term, Const) for i in items):
             return Typed(Apply("list", tuple(i.term for i in items), span=span), type_)
         if too_many(type_):

@@ -60,7 +60,7 @@ class Products(Values):
 
     def both(self, expr: tree.Binary, part: Part) -> Term | None:
         """A product or a quotient, from its first factor on; numbers there are one number."""
-        first, rest = spine(expr, "*", "/")
+        first, rest = spine(expr)
         sides = [first, *(node.right for node in rest)]
         numbers = [self.is_number(side) for side in sides]
         if all(numbers):

@@ -11,8 +11,9 @@ from dataclasses import dataclass
 from poedsl.compiler.check_calls import Calls, too_many
 from poedsl.compiler.function_types import MOST
 from poedsl.compiler.functions import BOOLEAN, FUNCTIONS, operate
+from poedsl.compiler.names import spine
 from poedsl.compiler.resolve_calls import CONSTRUCTS
-from poedsl.compiler.terms import Apply, Const
+from poedsl.compiler.terms import Apply, Const, applied
 from poedsl.compiler.typed import POISONED, Typed, counted, describe, finite
 from poedsl.grammar import tree
 from poedsl.grammar.diagnostics import Label
@@ -108,7 +109,14 @@ class Values(Calls):
         return self.folded("neg" if expr.op == "-" else expr.op, (typed,), typed.type, expr.span)
 
     def binary(self, expr: tree.Binary) -> Typed:
-        left, right = counted(self.value(expr.left)), counted(self.value(expr.right))
+        """An operation, or a chain of them from its first side on."""
+        first, rest = spine(expr)
+        out = self.value(first)
+        for node in rest:
+            out = self.operation(node, counted(out), counted(self.value(node.right)))
+        return out
+
+    def operation(self, expr: tree.Binary, left: Typed, right: Typed) -> Typed:
         if not (left.ok and right.ok):
             return POISONED
         logical = expr.op in ("and", "or")
@@ -137,7 +145,11 @@ class Values(Calls):
 
     def folded(self, op: str, operands: tuple[Typed, ...], type_: Type, span: Span) -> Typed:
         if not all(isinstance(o.term, Const) for o in operands):
-            return Typed(Apply(op, tuple(o.term for o in operands), span=span), type_)
+            match [o.term for o in operands]:
+                case [left, right]:
+                    return Typed(applied(op, left, right, span), type_)
+                case terms:
+                    return Typed(Apply(op, tuple(terms), span=span), type_)
         if too_many(type_):
             return self.error("P0306", f"this has more than {MOST:,} numbers", span)
         try:

@@ -438,7 +438,11 @@ them.
         "not a plan",
         """\
 The file is not a plan of this version, or was changed after it was written: its content no
-longer has the hash it states.
+longer has the hash it states. A plan that another tool wrote has its hash and is no plan all the
+same where a name, a call, an option or a value in it is not one that the compiler would have
+made; the message then has the place in the JSON:
+
+    at `factors[0].term`, `scale` is above 0, and this is -1
 """,
     ),
     "P0701": (

@@ -11,11 +11,12 @@ from poedsl.compiler.check import Checked, check
 from poedsl.compiler.expand import Expanded, expand
 from poedsl.compiler.integrable import integrable
 from poedsl.compiler.lower import Lowered, lower
+from poedsl.compiler.names import too_deep
 from poedsl.compiler.plan import PlanSpec, UseSpec
 from poedsl.compiler.planner import plan
 from poedsl.compiler.resolve import Resolved, resolve
 from poedsl.compiler.supports import contradictions
-from poedsl.compiler.terms import Apply, Term, walk
+from poedsl.compiler.terms import MOST_LEVELS, Apply, Term, walk
 from poedsl.compiler.uses import read_use
 from poedsl.experts.signatures import SIGNATURES, Signature
 from poedsl.grammar import tree
@@ -74,6 +75,9 @@ def _compile(
     known: Mapping[str, Signature],
 ) -> Compiled:
     program, found = parse(source)
+    if deep := too_deep(program, MOST_LEVELS):
+        found = in_order((*found, nested(deep.span)))
+        return Compiled(source, program, diagnostics=found)
     read = not any(d.is_error for d in found)
     unread = frozenset() if read else unread_names(source.text, program)
     uses, more = read_uses(program, base)
@@ -85,7 +89,13 @@ def _compile(
     signatures = {k: s for k, s in {**SIGNATURES, **own}.items() if k not in unread & defined}
     expanded, more = expand(program, signatures)
     found += more
-    resolved, more = resolve(expanded, signatures, strict=strict, unread=unread)
+    for statement in every(expanded.program.statements):
+        if too_deep(statement, MOST_LEVELS):
+            found = in_order((*found, nested(statement.span)))
+            return Compiled(source, program, diagnostics=found)
+    first = program.statements[0].span.start if program.statements else 0
+    indent = source.indent(first)
+    resolved, more = resolve(expanded, signatures, strict=strict, unread=unread, indent=indent)
     found += more
     checked, more = check(resolved, source)
     found += more
@@ -158,6 +168,10 @@ def every(statements: tuple[tree.Statement, ...]) -> Iterator[tree.Statement]:
         yield statement
         if isinstance(statement, tree.For):
             yield from every(statement.body)
+
+
+def nested(span: Span) -> Diagnostic:
+    return Diagnostic("P0506", f"this is nested more than {MOST_LEVELS} levels deep", span)
 
 
 def no_variable(text: str) -> Diagnostic:

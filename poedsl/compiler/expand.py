@@ -14,6 +14,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from poedsl.compiler.names import count, spine, spoken, targets, weight
+from poedsl.compiler.terms import MOST_LEVELS
 from poedsl.experts.signatures import SIGNATURES, Signature
 from poedsl.grammar import tree
 from poedsl.grammar.diagnostics import Diagnostic, Edit, Fix, Label
@@ -262,7 +263,7 @@ class _Expander:
     def product(self, expr: tree.Expr) -> tree.Expr:
         match expr:
             case tree.Binary(op="*" | "/"):
-                first, rest = spine(expr, "*", "/")
+                first, rest = spine(expr)
                 out = self.product(first)
                 for node in rest:
                     out = replace(node, left=out, right=self.product(node.right))
@@ -292,6 +293,11 @@ class _Expander:
                 call.span,
                 notes=(" -> ".join((*self.active[self.active.index(name) :], name)),),
             )
+            return self.unexpanded(call)
+        if len(self.active) > MOST_LEVELS:
+            message = f"the program's experts unfold to more than {MOST_LEVELS} levels"
+            self.error("P0506", message, call.span)
+            self.called |= self.definitions.keys()
             return self.unexpanded(call)
         if self.calls > MOST:
             if self.calls == MOST + 1:

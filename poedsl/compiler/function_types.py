@@ -11,6 +11,8 @@ from poedsl.grammar.types import BOOL, INT, Sizes, Type, broadcast
 
 #: The most numbers of one constant, and the most elements that a comprehension runs over.
 MOST, MOST_ELEMENTS = 1_000_000, 10_000
+#: The most sizes of a value: a tensor has no more.
+MOST_SIZES = 32
 #: The type of `none`, and of an argument that is left out.
 NONE = Type("None")
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Set
 from dataclasses import dataclass, field
+from functools import reduce
 
-from poedsl.compiler.check import Checked, CheckedFactor
+from poedsl.compiler.check import MOST_NODES, Checked, CheckedFactor
 from poedsl.compiler.functions import operate
 from poedsl.compiler.plan import GENERATIVE, FactorSpec, InputSpec, Kind, LetSpec, VariableSpec
 from poedsl.compiler.regions import overlap
-from poedsl.compiler.terms import Apply, Const, Term, names, walk
+from poedsl.compiler.terms import Apply, Const, Term, applied, names, too_large, walk
 from poedsl.compiler.typed import finite
 from poedsl.experts.signatures import Signature
 from poedsl.grammar.diagnostics import Diagnostic, Label
@@ -54,7 +55,7 @@ class Lowered:
 def lower(
     checked: Checked, source: Source, signatures: Mapping[str, Signature]
 ) -> tuple[Lowered, tuple[Diagnostic, ...]]:
-    lowerer = _Lowerer(source, signatures, {v.name: v for v in checked.variables})
+    lowerer = Lowerer(source, signatures, {v.name: v for v in checked.variables})
     for statement in checked.factors:
         lowerer.statement(statement)
     incomplete = checked.incomplete | lowerer.incomplete
@@ -73,7 +74,7 @@ def lower(
 
 
 @dataclass(slots=True)
-class _Lowerer:
+class Lowerer:
     source: Source
     signatures: Mapping[str, Signature]
     variables: dict[str, VariableSpec]
@@ -89,6 +90,10 @@ class _Lowerer:
             if isinstance(exponent, Const) and exponent.value == 0:
                 message = "this factor has the exponent 0, which leaves nothing of it"
                 self.diagnostics.append(Diagnostic("P0804", message, leaf.span, "warning"))
+                continue
+            if problem := too_large(leaf, MOST_NODES) or too_large(exponent, MOST_NODES):
+                self.diagnostics.append(Diagnostic("P0506", f"this {problem}", leaf.span))
+                self.incomplete.add(statement.variable)
                 continue
             factor = self.factor(statement, leaf, exponent)
             if isinstance(factor.exponent, Const) and not finite(factor.exponent.value):
@@ -179,7 +184,7 @@ def unmasked(exponent: Term) -> tuple[Term, bool]:
     parts = [unmasked(a) for a in exponent.args]
     args = tuple(term for term, _ in parts)
     whole = Apply(exponent.function, args, exponent.kwargs, exponent.span)
-    folded = times(*args) if exponent.function == "*" else whole
+    folded = reduce(times, args) if exponent.function == "*" else whole
     return folded, any(m for _, m in parts)
 
 
@@ -246,7 +251,7 @@ def flatten(product: Term) -> list[tuple[Apply, Term]]:
 def times(a: Term, b: Term) -> Term:
     if isinstance(a, Const) and isinstance(b, Const):
         return Const(operate("*", a.value, b.value), b.span if b.span.end else a.span)
-    return b if a == Const(1) else Apply("*", (a, b), span=b.span if b.span.end else a.span)
+    return b if a == Const(1) else applied("*", a, b, b.span if b.span.end else a.span)
 
 
 def site(leaf: Apply, kind: Kind, signatures: Mapping[str, Signature]) -> str:

@@ -37,19 +37,39 @@ def spoken(node: tree.Node) -> set[str]:
     return out
 
 
-def spine(expr: tree.Expr, *operators: str) -> tuple[tree.Expr, list[tree.Binary]]:
-    """What ``a * b * c * ...`` begins with, and its operations from there on.
+#: Operators that stand side by side in one chain.
+_KINDS = {"+": "+-", "-": "+-", "*": "*/", "/": "*/", "and": ("and",), "or": ("or",)}
 
-    A long product is deep on its left, which passes go along instead of down.
 
-    Args:
-        operators: those to go along; all where none is named.
+def spine(expr: tree.Binary) -> tuple[tree.Expr, list[tree.Binary]]:
+    """What ``a * b / c * ...`` begins with, and its operations from there on.
+
+    A long chain of one kind is deep on its left, which passes go along instead of down.
     """
-    out: list[tree.Binary] = []
-    while isinstance(expr, tree.Binary) and expr.op in (operators or (expr.op,)):
-        out.append(expr)
-        expr = expr.left
-    return expr, out[::-1]
+    kind = _KINDS.get(expr.op, ())
+    out = [expr]
+    inner = expr.left
+    while isinstance(inner, tree.Binary) and inner.op in kind:
+        out.append(inner)
+        inner = inner.left
+    return inner, out[::-1]
+
+
+def too_deep(node: tree.Node, most: int) -> tree.Node | None:
+    """The first part of a program that is more than so many levels deep; a chain is one level."""
+    pending = [(node, 0)]
+    while pending:
+        part, level = pending.pop()
+        if level > most:
+            return part
+        if isinstance(part, tree.Binary):
+            first, rest = spine(part)
+            inner: list[tree.Node] = [first, *(node.right for node in rest)]
+        else:
+            inner = list(parts(part))
+        deeper = level + (not isinstance(part, tree.Argument | tree.Program))
+        pending += [(p, deeper) for p in reversed(inner)]
+    return None
 
 
 def weight(node: tree.Node) -> int:

@@ -6,12 +6,12 @@ import base64
 import hashlib
 import json
 from dataclasses import dataclass, replace
-from typing import Any, Literal, get_args
+from typing import Any, Literal
 
-from poedsl.compiler import terms
+from poedsl.compiler import schema, terms
 from poedsl.compiler.terms import Apply, Const, Term
 from poedsl.experts.signatures import SIGNATURES, Signature, signature_from_json, signature_to_json
-from poedsl.grammar.types import RANKS, RECORDS, Type, type_from_json, type_to_json
+from poedsl.grammar.types import Type, type_from_json, type_to_json
 
 SCHEMA = "poedsl-plan/1"
 
@@ -201,9 +201,8 @@ class PlanSpec:
 
     @property
     def hash(self) -> str:
-        """SHA-256 of the canonical JSON without the hash itself."""
-        canonical = json.dumps(self._data(), sort_keys=True, separators=(",", ":"), allow_nan=False)
-        return "sha256:" + hashlib.sha256(canonical.encode()).hexdigest()
+        """Of the content, the bindings among it."""
+        return canonical_hash(self._data())
 
     def _data(self) -> dict[str, Any]:
         return {
@@ -255,24 +254,39 @@ class PlanSpec:
         }
 
 
+def canonical_hash(data: dict[str, Any]) -> str:
+    """SHA-256 of the JSON of a plan without its hash: keys sorted, no blanks, ASCII."""
+    content = {key: value for key, value in data.items() if key != "hash"}
+    canonical = json.dumps(content, sort_keys=True, separators=(",", ":"), allow_nan=False)
+    return "sha256:" + hashlib.sha256(canonical.encode()).hexdigest()
+
+
 def from_json(text: str) -> PlanSpec:
     """A plan from its JSON. Runs no code.
 
     Raises:
-        ValueError: not JSON, another schema or version, or a content hash that does not match.
+        ValueError: not JSON, not of the schema, another version, or a content hash that does not
+            match.
     """
     try:
         data = json.loads(text)
+    except json.JSONDecodeError as error:
+        raise ValueError(f"this is not JSON: {error}") from error
+    except (RecursionError, ValueError) as error:  # too deep, or a number of too many digits
+        raise ValueError(f"not a plan of schema {SCHEMA}: it cannot be read: {error}") from error
+    if not isinstance(data, dict) or data.get("schema") != SCHEMA:
+        found = data.get("schema") if isinstance(data, dict) else data
+        raise ValueError(f"not a plan of schema {SCHEMA}: found {schema.shown(found)}")
+    try:
+        fault = schema.fault(data, schema.plan_schema())
+        if fault is None:
+            plan = _from_data(data)
     except RecursionError as error:
         raise ValueError(f"not a plan of schema {SCHEMA}: it is nested too deeply") from error
-    if not isinstance(data, dict) or data.get("schema") != SCHEMA:
-        found = data.get("schema") if isinstance(data, dict) else type(data).__name__
-        raise ValueError(f"not a plan of schema {SCHEMA}: found {found!r}")
-    try:
-        plan = _from_data(data)
-    except (KeyError, TypeError, AttributeError, ValueError, RecursionError) as error:
-        raise ValueError(f"not a plan of schema {SCHEMA}: {error!r} while reading it") from error
-    stated = data.get("hash")
+    if fault is not None:
+        place, what = fault
+        raise ValueError(f"not a plan of schema {SCHEMA}: {at(place)}{what}")
+    stated = data["hash"]
     if stated != plan.hash:
         raise ValueError(
             "the plan was changed after it was written: "
@@ -281,17 +295,12 @@ def from_json(text: str) -> PlanSpec:
     return plan
 
 
+def at(place: str) -> str:
+    """The beginning of what is said of a place in the JSON."""
+    return f"at `{place}`, " if place else ""
+
+
 def _from_data(data: dict[str, Any]) -> PlanSpec:
-    for kinds, given in (
-        (get_args(Origin), [i["origin"] for i in data["inputs"]]),
-        (get_args(Kind), [f["kind"] for f in data["factors"]]),
-        (
-            (*RANKS, *RECORDS),
-            [v["type"]["name"] for v in (*data["inputs"], *data["lets"], *data["variables"])],
-        ),
-    ):
-        if unknown := sorted(set(given) - set(kinds)):
-            raise ValueError(f"{unknown[0]!r} is not one of {', '.join(kinds)}")
     return PlanSpec(
         program=data["program"],
         inputs=tuple(

@@ -26,6 +26,8 @@ PICTURES = frozenset({"Image", "Video"})
 #: Sections of a video whose length is not known.
 SECTIONS = 4
 NONE = Const(None)
+#: Forms as the compiler chooses them, without arguments: runs take those that are left out.
+FLOW, PREFIX, TEMPER, ODE = (Apply(form) for form in ("flow", "prefix", "temper", "ode"))
 
 
 def plan(
@@ -254,14 +256,14 @@ def _steps(facts: _Facts, known: dict[str, Term]) -> Choice:
 
 def _path(facts: _Facts, known: dict[str, Term]) -> Choice:
     if facts.sequential:
-        return Apply("prefix"), "every expert extends a prefix"
+        return PREFIX, "every expert extends a prefix"
     if facts.tempers:
-        return Apply("temper"), facts.tempers
+        return TEMPER, facts.tempers
     if len(set(facts.routes.values())) > 1:
         each = tuple((name, Apply(route)) for name, route in facts.routes.items())
         return Apply("each", (), each), "each variable by what its experts can do"
     what = "in closed form" if facts.closed else "learned"
-    return Apply("flow"), f"every expert has noised marginals, {what}"
+    return FLOW, f"every expert has noised marginals, {what}"
 
 
 def _move(facts: _Facts, known: dict[str, Term]) -> Choice:
@@ -270,7 +272,7 @@ def _move(facts: _Facts, known: dict[str, Term]) -> Choice:
     if _function(known["path"]) == "temper":
         return Apply("none"), "between tempered densities only the weights and the kernel act"
     if facts.field:
-        return Apply("ode"), f"{facts.field}: the scores are no density's, and nothing is weighed"
+        return ODE, f"{facts.field}: the scores are no density's, and nothing is weighed"
     move = OPTIONS["move"].form("sde")
     assert move is not None
     return filled(move, {}), "fresh noise at every move keeps particles apart"

@@ -50,6 +50,7 @@ def resolve(
     *,
     strict: bool = False,
     unread: frozenset[str] = frozenset(),
+    indent: str = "",
 ) -> tuple[Resolved, tuple[Diagnostic, ...]]:
     """Resolve names.
 
@@ -57,12 +58,13 @@ def resolve(
         signatures: the experts, rewards and sources that calls may name.
         strict: refuse inputs that are not declared.
         unread: names in lines with a syntax error, of which nothing is said.
+        indent: what the program's lines begin with.
     """
     program = expanded.program
     unread |= expanded.broken
     first = program.statements[0].span.start if program.statements else 0
     defined = frozenset(d.name.name for d in expanded.definitions)
-    resolver = _Resolver(strict, unread, first, signatures, set(unread), defined)
+    resolver = _Resolver(strict, unread, first, indent, signatures, set(unread), defined)
     resolver.written = expanded.written
     resolver.declare((*expanded.definitions, *program.statements))
     for passed in expanded.passed:
@@ -374,7 +376,7 @@ class _Resolver(Calls):
     def product(self, expr: tree.Expr, target: Target) -> tree.Expr:
         match expr:
             case tree.Binary(op="*" | "/"):
-                first, rest = spine(expr, "*", "/")
+                first, rest = spine(expr)
                 out = self.product(first, target)
                 for node in rest:
                     out = replace(node, left=out, right=self.product(node.right, target))

@@ -45,6 +45,7 @@ class Calls:
 
     Attributes:
         first: where the program begins, for declarations that are added.
+        indent: what its lines begin with.
         used: names that something speaks of.
         declared: every declared name, with its place.
         visible: names declared so far, loop variables among them.
@@ -58,6 +59,7 @@ class Calls:
     strict: bool
     unread: frozenset[str]
     first: int
+    indent: str
     signatures: Mapping[str, Signature]
     used: set[str]
     defined: frozenset[str] = frozenset()
@@ -374,17 +376,10 @@ class Calls:
                 self.taken[name.name] = name.span
             return both is not None
         if self.strict:
-            self.error(
-                "P0205",
-                f"`{name.name}` is not declared",
-                name.span,
-                fixes=(
-                    Fix(
-                        f"declare it above: `input {name.name} : {type_}`",
-                        (Edit(Span(self.first, self.first), f"input {name.name} : {type_}\n"),),
-                    ),
-                ),
-            )
+            declared = f"input {name.name} : {type_}"
+            edits = (Edit(Span(self.first, self.first), f"{declared}\n{self.indent}"),)
+            fixes = (Fix(f"declare it above: `{declared}`", edits),)
+            self.error("P0205", f"`{name.name}` is not declared", name.span, fixes=fixes)
         self.origins[name.name] = (origin, name.span)
         self.inferred[name.name] = tree.Input(name=name, type=type_expr(type_), span=name.span)
         self.taken[name.name] = name.span

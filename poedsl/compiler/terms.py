@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
+from poedsl.compiler.names import spine
 from poedsl.grammar import tree
 from poedsl.grammar.source import NOWHERE, Span
 
@@ -46,6 +47,10 @@ class Apply:
 
 Term = Const | Ref | Apply
 
+#: The most levels of a term; a chain of sums, products or conditions is one.
+MOST_LEVELS = 100
+#: Operators of which a chain is one application to all its parts, from the left.
+CHAINS = frozenset({"+", "-", "*", "/", "and", "or"})
 BINARY = frozenset({"+", "-", "*", "/", "^", "<", "<=", ">", ">=", "==", "!=", "and", "or"})
 UNARY = {"neg": "-", "not": "not"}
 
@@ -60,19 +65,46 @@ def walk(term: Term) -> Iterator[Term]:
             pending += reversed(inner.args)
 
 
-def weight(term: Term) -> int:
-    """The number of nodes when the term is written out; parts that are one object count again."""
-    known: dict[int, int] = {}
+def measure(term: Term) -> tuple[int, int]:
+    """The number of nodes when the term is written out, and that of its levels.
 
-    def count(node: Term) -> int:
-        if not isinstance(node, Apply):
-            return 1
-        if id(node) not in known:
-            parts = (*node.args, *(a for _, a in node.kwargs))
-            known[id(node)] = 1 + sum(map(count, parts))
-        return known[id(node)]
+    Parts that are one object count again, and are looked at once.
+    """
+    known: dict[int, tuple[int, int]] = {}
+    pending = [term]
+    while pending:
+        node = pending[-1]
+        parts = (*node.args, *(a for _, a in node.kwargs)) if isinstance(node, Apply) else ()
+        unknown = [part for part in parts if id(part) not in known]
+        if unknown:
+            pending += unknown
+            continue
+        pending.pop()
+        each = [known[id(part)] for part in parts]
+        levels = 1 + max((levels for _, levels in each), default=0)
+        known[id(node)] = 1 + sum(weight for weight, _ in each), levels
+    return known[id(term)]
 
-    return count(term)
+
+def too_large(term: Term, most: int) -> str:
+    """What makes a term too large to compute with; empty where nothing does."""
+    weight, levels = measure(term)
+    if weight > most:
+        return f"unfolds to more than {most:,} operations"
+    return f"is nested more than {MOST_LEVELS} levels deep" if levels > MOST_LEVELS else ""
+
+
+def applied(op: str, left: Term, right: Term, span: Span = NOWHERE) -> Apply:
+    """A binary operator; a chain of them is one application: ``a - b + c`` is +(a, neg(b), c)."""
+    if op in CHAINS and isinstance(left, Apply):
+        if left.function == op != "-":
+            return Apply(op, (*left.args, right), span=span)
+        if op in "+-" and left.function in ("+", "-"):
+            first, *rest = left.args
+            before = rest if left.function == "+" else [Apply("neg", (a,)) for a in rest]
+            last = right if op == "+" else Apply("neg", (right,))
+            return Apply("+", (first, *before, last), span=span)
+    return Apply(op, (left, right), span=span)
 
 
 def names(term: Term) -> frozenset[str]:
@@ -87,8 +119,8 @@ def to_tree(term: Term) -> tree.Expr:
             return _constant(value)
         case Ref(name):
             return tree.Name(name=name)
-        case Apply(function, args) if function in BINARY and len(args) == 2:
-            return tree.Binary(op=function, left=to_tree(args[0]), right=to_tree(args[1]))
+        case Apply(function, args) if function in BINARY and len(args) > 1:
+            return _chain(function, args)
         case Apply(function, args) if function in UNARY:
             return tree.Unary(op=UNARY[function], operand=to_tree(args[0]))
         case Apply("list", args):
@@ -106,6 +138,17 @@ def to_tree(term: Term) -> tree.Expr:
             given = [tree.Argument(value=to_tree(a)) for a in args]
             given += [tree.Argument(value=to_tree(a), name=k) for k, a in kwargs]
             return tree.Call(function=tree.Name(name=function), arguments=tuple(given))
+
+
+def _chain(op: str, args: tuple[Term, ...]) -> tree.Expr:
+    """An operator between terms; in a chain of sums what is negative is subtracted."""
+    out = to_tree(args[0])
+    for arg in args[1:]:
+        sign, side = op, arg
+        if op == "+" and len(args) > 2 and isinstance(arg, Apply) and arg.function == "neg":
+            sign, side = "-", arg.args[0]
+        out = tree.Binary(op=sign, left=out, right=to_tree(side))
+    return out
 
 
 def _is_slice(term: Term) -> bool:
@@ -148,12 +191,8 @@ def from_tree(expr: tree.Expr) -> Term:
             if all(isinstance(t, Const) for t in terms):
                 return Const(tuple(t.value for t in terms if isinstance(t, Const)))
             return Apply("list", terms)
-        case tree.Unary(op="-", operand=tree.Number(value=value)):
-            return Const(-value)
-        case tree.Unary(op=op, operand=operand):
-            return Apply("neg" if op == "-" else op, (from_tree(operand),))
-        case tree.Binary(op=op, left=left, right=right):
-            return Apply(op, (from_tree(left), from_tree(right)))
+        case tree.Unary() | tree.Binary():
+            return _operation(expr)
         case tree.Index(value=inner, items=items):
             parts = tuple(
                 Apply(
@@ -182,6 +221,20 @@ def from_tree(expr: tree.Expr) -> Term:
             raise ValueError(f"not a term of a plan: {type(expr).__name__}")
 
 
+def _operation(expr: tree.Unary | tree.Binary) -> Term:
+    match expr:
+        case tree.Unary(op="-", operand=tree.Number(value=value)):
+            return Const(-value)
+        case tree.Unary(op=op, operand=operand):
+            return Apply("neg" if op == "-" else op, (from_tree(operand),))
+        case tree.Binary():
+            first, rest = spine(expr)
+            out = from_tree(first)
+            for node in rest:
+                out = applied(node.op, out, from_tree(node.right))
+            return out
+
+
 def to_json(term: Term) -> Any:
     """Constants are themselves, the rest ``{"ref": name}`` and ``{"call", "args", "kwargs"}``."""
     match term:
@@ -200,6 +253,39 @@ def to_json(term: Term) -> Any:
 
 def _plain(value: Value) -> Any:
     return [_plain(v) for v in value] if isinstance(value, tuple) else value
+
+
+def malformed(term: Term) -> str:
+    """Why a term cannot be written in the language; empty where it can be."""
+    for node in walk(term):
+        if isinstance(node, Apply) and (problem := _ill_formed(node)):
+            return problem
+    return ""
+
+
+def _ill_formed(node: Apply) -> str:
+    args = node.args
+    fits = {
+        "list": bool(args),
+        "index": len(args) > 1,
+        "slice": len(args) == 2 and all(isinstance(a, Const) for a in args),
+        "attribute": len(args) == 2 and isinstance(args[1], Const) and is_name(args[1].value),
+        "mixture": bool(args) and len(args) % 2 == 0,
+    }
+    fits |= dict.fromkeys(UNARY, len(args) == 1) | dict.fromkeys(BINARY, len(args) == 2)
+    fits |= dict.fromkeys(CHAINS, len(args) > 1)
+    if node.function not in fits:
+        return "" if is_name(node.function) else f"there is no `{node.function[:40]}`"
+    if node.kwargs or not fits[node.function]:
+        return f"`{node.function}` does not have these arguments"
+    places = args[1:] if node.function == "index" else ()
+    if any(_is_slice(a) for a in (*args, *dict(node.kwargs).values()) if a not in places):
+        return "a slice stands in an index"
+    return ""
+
+
+def is_name(value: object) -> bool:
+    return isinstance(value, str) and value.isidentifier() and value.isascii()
 
 
 def from_json(data: Any) -> Term:

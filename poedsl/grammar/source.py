@@ -23,6 +23,11 @@ class Source:
         line = bisect_right(self.line_starts, offset)
         return line, offset - self.line_starts[line - 1] + 1
 
+    def indent(self, offset: int) -> str:
+        """The white space that the line of an offset begins with."""
+        line = self.line(self.location(offset)[0])
+        return line[: len(line) - len(line.lstrip())]
+
     def line(self, number: int) -> str:
         """The text of a line (counted from 1) without its line break."""
         start = self.line_starts[number - 1]

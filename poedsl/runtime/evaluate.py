@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import reduce
 from typing import Any
 
 import torch
@@ -13,7 +14,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from poedsl.compiler.functions import FUNCTIONS, flatten
-from poedsl.compiler.terms import Apply, Const, Ref, Term
+from poedsl.compiler.terms import CHAINS, Apply, Const, Ref, Term
 from poedsl.experts.protocol import Reward
 
 #: Left, top, right and bottom, in fractions of width and height.
@@ -141,6 +142,8 @@ def _plain(value: object) -> object:
 def _apply(function: str, args: list[Tensor]) -> Float[Tensor, L * shape]:
     if function in _REDUCTIONS and len(args) == 1:
         return _REDUCTIONS[function](args[0].reshape(len(args[0]), -1))
+    if function in CHAINS:
+        return reduce(_ELEMENTWISE[function], aligned(args))
     if function in _ELEMENTWISE:
         return _ELEMENTWISE[function](*aligned(args))
     if function in _OTHERS:

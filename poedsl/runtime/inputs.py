@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -66,6 +67,43 @@ def bind_defaults(plan: PlanSpec, base: Path | None = None) -> PlanSpec:
     if missing:
         raise PoeError(tuple(_unbound(i) for i in missing))
     return bind(plan, defaults, base)
+
+
+def rebound(plan: PlanSpec) -> PlanSpec:
+    """The plan, its bindings held to the types of its inputs; no file is read.
+
+    Raises:
+        PoeError: with every binding that is not what `bind` makes of a value.
+    """
+    known = {i.name: i for i in plan.inputs}
+    problems: list[str] = []
+    for name, value in plan.bindings:
+        spec = known[name]
+        try:
+            if _kept(spec, value) != value:
+                problems.append(f"at `bindings.{name}`, this is no value of `{name} : {spec.type}`")
+        except _Unfit as error:
+            problems.append(f"at `bindings.{name}`, {error.diagnostic.message}")
+    if problems:
+        raise PoeError(tuple(Diagnostic("P0606", problem) for problem in problems))
+    return plan
+
+
+def _kept(spec: InputSpec, value: Any) -> Any:
+    """A value as `bind` would keep it."""
+    if isinstance(value, Array):
+        import numpy as np
+
+        if 4 * math.prod(value.shape) != len(value.data):
+            return None
+        return _array(spec, np.frombuffer(value.data, "<f4").reshape(value.shape))
+    if spec.type.name == "File":
+        return value if isinstance(value, str) else None
+    if spec.type.name in ("Layout", "Region"):
+        return _regions(spec, value)
+    if isinstance(value, str) and spec.type.name in FROM_FILES:
+        return None
+    return _constant(spec, value)
 
 
 class _Unfit(Exception):

@@ -358,8 +358,8 @@ def _constant_masks(seat: Seat) -> list[str]:
 
 def _inequalities(term: object) -> bool:
     match term:
-        case Apply("and", (a, b)):
-            return _inequalities(a) and _inequalities(b)
+        case Apply("and", args):
+            return all(map(_inequalities, args))
         case Apply(function):
             return function in ("<", "<=", ">", ">=")
         case _:

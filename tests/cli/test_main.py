@@ -16,6 +16,7 @@ import pytest
 from poedsl.cli.main import entry
 from poedsl.compiler.codes import CODES
 from poedsl.compiler.functions import FUNCTIONS
+from poedsl.compiler.plan import canonical_hash
 from poedsl.experts.signatures import SIGNATURES
 
 ROOT = Path(__file__).parents[2]
@@ -286,6 +287,14 @@ def test_what_is_no_plan(poe: Poe, text: str) -> None:
     done = poe("run", "-", stdin=text)
     assert done.code == 1
     assert "error[P0606]" in done.err
+
+
+def test_a_wrong_plan_with_the_right_hash(poe: Poe) -> None:
+    data = json.loads(poe("plan", "--emit=json", "-", stdin="x ~ Normal(0, 1)").out)
+    data["factors"][0]["term"] = 5
+    done = poe("run", "-", stdin=json.dumps({**data, "hash": canonical_hash(data)}))
+    assert done.code == 1
+    assert "error[P0606]: this plan cannot be run: at `factors[0].term`" in done.err
 
 
 def test_changed_plans_are_refused(poe: Poe) -> None:

@@ -66,7 +66,7 @@ def test_bound_plans_are_of_the_schema_and_read_back() -> None:
 
 def test_schema_is_a_schema_and_names_every_type() -> None:
     Draft202012Validator.check_schema(SCHEMA)
-    assert set(SCHEMA["$defs"]["type"]["properties"]["name"]["enum"]) == {*RANKS, *RECORDS}
+    assert set(SCHEMA["$defs"]["typename"]["enum"]) == {*RANKS, *RECORDS}
 
 
 def test_another_process_makes_and_reads_the_same_plans(tmp_path: Path) -> None:

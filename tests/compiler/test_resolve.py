@@ -6,6 +6,7 @@ import pytest
 
 from poedsl.compiler.expand import Expanded
 from poedsl.compiler.resolve import resolve
+from poedsl.grammar.fixes import apply_fix
 from poedsl.grammar.parser import parse
 from poedsl.grammar.printer import print_program
 from poedsl.grammar.source import Source
@@ -153,3 +154,23 @@ def test_similar_names_are_searched_for_in_the_first_errors() -> None:
     found = compiled(f"{lines}x ~ Normal(0, 1)\n").diagnostics
     assert [d.code for d in found] == ["P0201"] * 80
     assert [bool(d.fixes) for d in found] == [True] * 50 + [False] * 30
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        ONE_LINER,
+        "    # indented\n\n    x : Image[3, 64, 64]\n    x ~ flux(prompt)\n",
+        "\n# first a comment\n\nx ~ flux(prompt)\n",
+        "\tx ~ flux(prompt)\n\tx ~ flux_depth(depth)",
+        "expert e(p) = flux(p)\nx ~ e(prompt)\n",
+        "\ufeffx ~ flux(prompt)\n",
+        "  for c in [1, 2]:\n    x ~ exp(c * vqascore(prompt))\n  x ~ flux()\n",
+    ],
+)
+def test_the_fixes_of_strict_declare_all_inputs(text: str) -> None:
+    while found := [d for d in compiled(text, strict=True).diagnostics if d.is_error]:
+        assert {d.code for d in found} == {"P0205"}, (text, found)
+        text = apply_fix(text, found[0].fixes[0])
+        assert text.count("input") < 9
+    assert "input prompt : Text" in text

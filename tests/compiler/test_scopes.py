@@ -104,3 +104,30 @@ def test_arguments_left_out_are_those_of_the_place() -> None:
 )
 def test_types_of_parameters_hold_where_the_call_is(text: str) -> None:
     assert codes(text) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "domain"),
+    [
+        ("let m = [1, 2]\nfor m in [3, 4]:\n    x ~ Normal(m, 1)\n", "Real"),
+        ("let m = 1\nfor m in [[1, 2], [3, 4]]:\n    x ~ Normal(m, 1)\n", "Real[2]"),
+        ("let v = 1\nfor m in [3, 4]:\n    let v = [m, m]\n    x ~ Normal(v, 1)\n", "Real[2]"),
+        ("let m = [1, 2]\nx ~ mixture(Normal(m, 1) for m in [3, 4])\n", "Real"),
+        (
+            "let m = [1, 2]\nfor i in [3, 4]:\n    for m in [i]:\n        x ~ Normal(m, 1)\n",
+            "Real",
+        ),
+    ],
+)
+def test_a_domain_is_inferred_from_what_names_stand_for_in_their_block(
+    text: str, domain: str
+) -> None:
+    assert str(planned(text).variables[0].type) == domain
+
+
+def test_an_input_takes_no_sizes_by_what_hides_it() -> None:
+    text = (
+        "input m : Image\ninput n : Image[1, 8, 8]\nx : Image[1, 8, 8]\nx ~ digits()\n"
+        "for m in [n]:\n    x ~ exp(-sum((x - m)^2))\nx ~ exp(-sum(mean(m) * x))\n"
+    )
+    assert str(planned(text).inputs[0].type) == "Image"
