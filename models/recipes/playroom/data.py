@@ -1,6 +1,7 @@
-"""Rendered scenes, kept in files of arrays; held-out ones have seeds of their own.
+"""Rendered scenes, kept in files of arrays; held-out ones have seeds of their own: from
+models/recipes,
 
-    python -m playroom.data WORK        # from models/recipes
+python -m playroom.data WORK        # from models/recipes
 """
 
 from __future__ import annotations
@@ -52,7 +53,7 @@ def _render_pairs(path: Path, count: int) -> None:
         scene = draw_scene(rng)
         render = studio.render(scene)
         seen = [int((render.segments == k + 1).sum()) for k in range(len(scene.solids))]
-        inner = [0.03 < b[0] and b[2] < 0.97 for b in render.boxes]
+        inner = [b[0] > 0.03 and b[2] < 0.97 for b in render.boxes]
         chosen = [k for k, (n, well) in enumerate(zip(seen, inner, strict=True)) if well and n > 90]
         if not chosen:
             continue

@@ -278,9 +278,9 @@ class Flow(nn.Module):
             clip, t5 = self.tokenizers
             self.known[text] = tuple(  # type: ignore[assignment]
                 torch.tensor(
-                    tokenizer(
-                        text, padding="max_length", max_length=length, truncation=True
-                    )["input_ids"]
+                    tokenizer(text, padding="max_length", max_length=length, truncation=True)[
+                        "input_ids"
+                    ]
                 )
                 for tokenizer, length in ((clip, CLIP_TOKENS), (t5, networks.TOKENS))
             )
@@ -511,8 +511,9 @@ def main() -> None:
     if args.name.startswith("flux"):
         flow(args.work, args.name, minutes, steps, batch)
         return
-    train = {"vae": vae, "decoder": decoder, "rooms": rooms, "segmenter": segmenter, "judge": judge}[args.name]
-    train(args.work, minutes, steps, batch)
+    others = {"vae": vae, "decoder": decoder, "rooms": rooms, "segmenter": segmenter}
+    others["judge"] = judge
+    others[args.name](args.work, minutes, steps, batch)
 
 
 if __name__ == "__main__":
