@@ -1,6 +1,6 @@
 """Rendered scenes, kept in files of arrays; held-out ones have seeds of their own.
 
-    python -m playroom.data WORK        # from models/recipes
+python -m playroom.data WORK        # from models/recipes
 """
 
 from __future__ import annotations

@@ -212,9 +212,9 @@ class Flow(nn.Module):
             clip, t5 = self.tokenizers
             self.known[text] = tuple(  # type: ignore[assignment]
                 torch.tensor(
-                    tokenizer(
-                        text, padding="max_length", max_length=length, truncation=True
-                    )["input_ids"]
+                    tokenizer(text, padding="max_length", max_length=length, truncation=True)[
+                        "input_ids"
+                    ]
                 )
                 for tokenizer, length in ((clip, 77), (t5, networks.TOKENS))
             )
