@@ -139,7 +139,7 @@ class Sight:
         ours = self.seen(probe[None], (size[0], size[1])) if resized.dim() == 4 else None
         if ours is None or ours.shape != own.shape or (ours - own).abs().mean() > TOLERANCE:
             kind = type(self.processor).__name__
-            reason = f"what its image processor {kind} does has no gradient here"
+            reason = f"{kind} does more than resize pictures, cut out the middle and normalise"
             raise unfit(self.judge, self.folder, reason)
         return size[0], size[1]
 

@@ -169,7 +169,7 @@ def seen(
         return own.to(judge.dtype)
     pixels = judge.sight(x).to(judge.dtype)
     if pixels.shape != own.shape:
-        reason = "what its processor does with pictures has no gradient here"
+        reason = "its processor makes more of a picture than one that has a gradient"
         raise unfit(NAME, judge.sight.folder, reason)
     return pixels
 
