@@ -42,8 +42,8 @@ def export(work: Path, folder: Path) -> None:
         model.half().save_pretrained(_fresh(folder / "segmenter"))
     if (work / "judge.pt").exists():
         judging = Judging()
-        model = train.averaged(work, "judge", judging.model)
-        model.half().save_pretrained(_fresh(folder / "judge"))
+        train.averaged(work, "judge", judging.module)
+        judging.model.half().save_pretrained(_fresh(folder / "judge"))
         judging.processor.save_pretrained(folder / "judge")
     held_out(work, folder / "held_out")
 

@@ -109,10 +109,16 @@ def build_judge() -> tuple[nn.Module, Any]:
 
 
 class Judging:
-    """Questions about scenes, half of them to be denied."""
+    """Questions about scenes, half of them to be denied.
+
+    While it is trained, what the language model is shown of a picture also has to tell what is in
+    each patch; without that the answers stay guesses for long.
+    """
 
     def __init__(self) -> None:
         self.model, self.processor = build_judge()
+        self.patches = nn.Linear(WIDTH, 1 + len(KINDS) * len(COLOURS))
+        self.module = nn.ModuleDict({"judge": self.model, "patches": self.patches})
         self.tokenizer = self.processor.tokenizer
         self.yes, self.no = (self.tokenizer.convert_tokens_to_ids(w) for w in ("Yes", "No"))
         self.image = "<image>" * (SIZE // PATCH) ** 2
@@ -128,13 +134,28 @@ class Judging:
         out = self.model(pixel_values=pictures, **self.asked(prompts), logits_to_keep=1)
         return out.logits[:, -1].float().log_softmax(-1)[:, self.yes]
 
-    def loss(self, pictures: Tensor, scenes: list[list[str]], rng: np.random.Generator) -> Tensor:
+    def loss(
+        self,
+        pictures: Tensor,
+        scenes: list[list[str]],
+        classes: Tensor,
+        rng: np.random.Generator,
+    ) -> Tensor:
+        """Of the answers, and of what is in each patch.
+
+        Args:
+            classes: of each pixel, (N, 64, 64).
+        """
         asked = [question(things, rng) for things in scenes]
         out = self.model(
             pixel_values=pictures, **self.asked([p for p, _ in asked]), logits_to_keep=1
         )
         answers = torch.tensor([self.yes if shown else self.no for _, shown in asked])
-        return F.cross_entropy(out.logits[:, -1].float(), answers)
+        found = self.patches(out.image_hidden_states.float().reshape(-1, WIDTH))
+        shares = F.one_hot(classes.long(), self.patches.out_features).float().permute(0, 3, 1, 2)
+        shares = F.avg_pool2d(shares, PATCH).flatten(2).transpose(1, 2).flatten(0, 1)
+        answered = F.cross_entropy(out.logits[:, -1].float(), answers)
+        return answered + F.cross_entropy(found, shares)
 
 
 def question(things: list[str], rng: np.random.Generator) -> tuple[str, bool]:

@@ -480,6 +480,7 @@ def degraded(x: Tensor, encoder: Any, g: torch.Generator) -> Tensor:
 def judge(work: Path, minutes: float, steps: int | None, batch: int) -> None:
     arrays, told = data.load(work, "scenes")
     images, encoder = pictures(arrays), trained_vae(work)
+    classes = torch.from_numpy(data.classes(told, arrays["segments"]))
     judging = Judging()
 
     def loss(g: torch.Generator) -> Tensor:
@@ -488,9 +489,9 @@ def judge(work: Path, minutes: float, steps: int | None, batch: int) -> None:
         x = degraded(unit(images[index]), encoder, g)
         order = torch.randperm(batch, generator=g)
         scenes = [data.texts(told[i]) for i in index[order].tolist()]
-        return judging.loss(x[order], scenes, rng)
+        return judging.loss(x[order], scenes, classes[index[order]], rng)
 
-    Training(work, "judge", judging.model, loss, rate=1e-3).run(minutes, steps)
+    Training(work, "judge", judging.module, loss, rate=2e-3).run(minutes, steps)
 
 
 def main() -> None:
