@@ -22,7 +22,7 @@ FOLDER = ROOT / "docs" / "tutorial"
 #: Words of a fence, its content.
 _BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.M | re.S)
 _NUMBER = re.compile(r"-?\d+(?:\.\d+)?(?:e[+-]?\d+)?")
-_TIME = re.compile(r"^time +[\d.]+ s\n", re.M)
+_TIME = re.compile(r"^(time  |peak memory|this takes).*\n", re.M)
 _HASH = re.compile(r"sha256:[0-9a-f]{64}")
 
 
