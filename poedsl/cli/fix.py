@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-import typer
-
 from poedsl.cli.fmt import write
+from poedsl.cli.shared import echo
 from poedsl.compiler.compile import Compiled
 from poedsl.grammar.diagnostics import Diagnostic, Fix
 from poedsl.grammar.fixes import apply_fix, safe_fixes
@@ -26,9 +25,9 @@ def run_fix(file: str, compiled: Compiled, compile_: Compile) -> Compiled:
     while (better := _better(compiled, compile_)) is not None:
         told, compiled = better
         for line in told:
-            typer.echo(line, err=True)
+            echo(line, err=True)
     if file == "-":
-        typer.echo(compiled.source.text, nl=False)
+        echo(compiled.source.text, end="")
     elif compiled.source.text != source.text:
         write(Path(file), compiled.source.text)
     return compiled

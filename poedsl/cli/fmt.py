@@ -10,9 +10,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-import typer
-
-from poedsl.cli.main import ERRORS, Form, read_source, show, usage
+from poedsl.cli.shared import ERRORS, Form, echo, read_source, show, usage
 from poedsl.grammar.diagnostics import PoeError
 from poedsl.grammar.format import FormatError, format_source
 from poedsl.grammar.source import Source
@@ -26,17 +24,17 @@ def run_fmt(file: str, check: bool, diff: bool) -> None:
     formatted = _formatted(source)
     changes = formatted != source.text
     if diff:
-        typer.echo("".join(_changes(source, formatted)), nl=False)
+        echo("".join(_changes(source, formatted)), end="")
     if check and changes:
-        typer.echo(f"{source.name}: would be formatted", err=True)
-        raise typer.Exit(ERRORS)
+        echo(f"{source.name}: would be formatted", err=True)
+        raise SystemExit(ERRORS)
     if check or diff:
         return
     if file == "-":
-        typer.echo(formatted, nl=False)
+        echo(formatted, end="")
     elif changes:
         write(Path(file), formatted)
-        typer.echo(f"{file}: formatted", err=True)
+        echo(f"{file}: formatted", err=True)
 
 
 def _formatted(source: Source) -> str:
@@ -45,8 +43,8 @@ def _formatted(source: Source) -> str:
     except PoeError as error:
         show(error.diagnostics, source, Form.text, err=True)
     except FormatError as error:
-        typer.echo(f"poe: {source.name}: {error}; it is left as it is", err=True)
-    raise typer.Exit(ERRORS)
+        echo(f"poe: {source.name}: {error}; it is left as it is", err=True)
+    raise SystemExit(ERRORS)
 
 
 def _changes(source: Source, formatted: str) -> Iterator[str]:

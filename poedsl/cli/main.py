@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
-import io
-import json
 import sys
 from collections.abc import Callable
 from dataclasses import replace
-from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
-from poedsl.grammar.diagnostics import Diagnostic, PoeError, to_json
+from poedsl.cli.entry import entry
+from poedsl.cli.shared import ERRORS, FAILED, INTERRUPTED, Form, read_source, show, usage
+from poedsl.grammar.diagnostics import PoeError
 from poedsl.grammar.source import Source
 
 if TYPE_CHECKING:
     from poedsl.compiler.emit import View
+
+__all__ = ["app", "entry"]
 
 app = typer.Typer(
     name="poe",
@@ -31,14 +32,6 @@ T = TypeVar("T")
 
 #: Stages whose predicted endpoints a report shows.
 SHOWN_ALONG = 8
-#: Exit codes.
-ERRORS, USAGE, FAILED, INTERNAL, INTERRUPTED = 1, 2, 3, 70, 130
-
-
-class Form(StrEnum):
-    text = "text"
-    json = "json"
-
 
 ProgramFile = Annotated[str, typer.Argument(help="A .poe file; - is standard input.")]
 PlanFile = Annotated[
@@ -85,26 +78,9 @@ def check(
     diagnostics: Diagnostics = Form.text,
 ) -> None:
     """Report everything that is wrong with a program, and list its inputs."""
-    from poedsl import texts
-    from poedsl.compiler.compile import compile_source
+    from poedsl.cli.check import run_check
 
-    source, base = read_source(file)
-    if file.endswith(".json"):
-        usage(f"{file} is not a program; `poe plan` and `poe run` take plans")
-    compiled = compile_source(source, strict=strict, base=base)
-    piped = fix and file == "-"
-    if fix:
-        from poedsl.cli.fix import run_fix
-
-        compiled = run_fix(file, compiled, lambda s: compile_source(s, strict=strict, base=base))
-    show(compiled.diagnostics, compiled.source, diagnostics, err=piped)
-    if not compiled.ok:
-        raise typer.Exit(ERRORS)
-    if diagnostics is Form.text and not piped:
-        assert compiled.plan is not None
-        for line in texts.declarations(compiled.plan.variables, compiled.plan.inputs):
-            typer.echo(line)
-        typer.echo(f"{source.name}: ok")
+    raise typer.Exit(run_check(file, strict, fix, diagnostics))
 
 
 @app.command()
@@ -303,20 +279,6 @@ def repl(
 # What the commands share.
 
 
-def read_source(file: str) -> tuple[Source, Path]:
-    """A program's text and the folder it stands in; ends the command where it cannot be read."""
-    try:
-        if file == "-":
-            if isinstance(sys.stdin, io.TextIOWrapper):
-                sys.stdin.reconfigure(encoding="utf-8", errors="strict")
-            return Source(sys.stdin.read(), "<stdin>"), Path()
-        return Source(Path(file).read_text(encoding="utf-8"), file), Path(file).parent
-    except UnicodeDecodeError:
-        usage(f"{'standard input' if file == '-' else file} is not a text in UTF-8")
-    except OSError as error:
-        usage(f"{file} cannot be read: {error.strerror}")
-
-
 def is_plan(file: str, source: Source) -> bool:
     """Whether a file holds a plan's JSON, and not a program."""
     return file.endswith(".json") or source.text.lstrip().startswith("{")
@@ -370,54 +332,3 @@ def guarded(work: Callable[[], T], form: Form, code: int = ERRORS) -> T:
     except PoeError as error:
         show(error.diagnostics, error.source, form, err=True)
         raise typer.Exit(code) from error
-
-
-def show(
-    diagnostics: tuple[Diagnostic, ...], source: Source, form: Form, *, err: bool = False
-) -> None:
-    if form is Form.json:
-        if diagnostics or not err:
-            typer.echo(json.dumps(to_json(diagnostics, source), indent=1), err=err)
-    elif diagnostics:
-        from poedsl.grammar.render import render_text
-
-        stream = sys.stderr
-        color = stream.isatty() and "NO_COLOR" not in __import__("os").environ
-        typer.echo(render_text(diagnostics, source, color=color), err=True)
-
-
-def usage(message: str) -> NoReturn:
-    typer.echo(f"poe: {message}", err=True)
-    raise typer.Exit(USAGE)
-
-
-def entry() -> None:
-    """The command, with a last resort: what is not expected is an error of ours, told in two
-    lines.
-    """
-    try:
-        app()
-    except (KeyboardInterrupt, BrokenPipeError):
-        sys.exit(INTERRUPTED)
-    except Exception as error:
-        sys.exit(last_resort(error))
-
-
-def last_resort(error: Exception) -> int:
-    """Tell of an error that was not expected; the exit code that goes with it."""
-    import os
-
-    from poedsl import __version__
-
-    if isinstance(error, MemoryError) or "alloc" in str(error):
-        print(f"poe: this takes more memory than there is: {error}", file=sys.stderr)
-        return FAILED
-    if os.environ.get("POE_TRACEBACK"):
-        raise error
-    print(
-        f"poe: internal error: {type(error).__name__}: {error}\n"
-        f"this is a fault of poe {__version__}, not of your program; "
-        "POE_TRACEBACK=1 shows where, for a report",
-        file=sys.stderr,
-    )
-    return INTERNAL

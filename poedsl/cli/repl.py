@@ -10,7 +10,7 @@ from importlib.util import find_spec
 
 import typer
 
-from poedsl.cli.main import Form, last_resort, show
+from poedsl.cli.shared import Form, last_resort, show
 from poedsl.session import Diagnostics, Incomplete, Reply, Session
 
 LEAVING = frozenset({"exit", "quit", "%exit", "%quit"})

@@ -11,9 +11,8 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
-from lark import Token
-
 from poedsl.grammar import foreign, tree
+from poedsl.grammar.lalr import Token
 from poedsl.grammar.source import Span
 
 Children = list[Any]
@@ -35,9 +34,7 @@ def _bare(part: Any) -> Any:
 
 
 def _span(first: Part, last: Part) -> Span:
-    start = first.start_pos if isinstance(first, Token) else first.span.start
-    end = last.end_pos if isinstance(last, Token) else last.span.end
-    return Span(start or 0, end or 0)
+    return Span(first.span.start, last.span.end)
 
 
 _ESCAPE = re.compile(r"\\(.)")
@@ -53,14 +50,14 @@ class Builder:
 
     @staticmethod
     def NAME(token: Token) -> tree.Name:
-        span = _span(token, token)
+        span = token.span
         if token.value in foreign.FOREIGN_CONSTANTS:
             raise foreign.Slip(foreign.foreign_constant(token.value, span))
         return tree.Name(name=token.value, span=span)
 
     @staticmethod
     def NUMBER(token: Token) -> tree.Number:
-        text, span = token.value, _span(token, token)
+        text, span = token.value, token.span
         if len(text) > MOST_DIGITS:
             raise foreign.Slip(foreign.long_number(span))
         value = int(text) if text.isdigit() else float(text)
@@ -68,7 +65,7 @@ class Builder:
 
     @staticmethod
     def STRING(token: Token) -> tree.String:
-        span = _span(token, token)
+        span = token.span
         inner = token.value[1:-1]
 
         def character(match: re.Match[str]) -> str:
@@ -82,15 +79,15 @@ class Builder:
 
     @staticmethod
     def TRUE(token: Token) -> tree.Boolean:
-        return tree.Boolean(value=True, span=_span(token, token))
+        return tree.Boolean(value=True, span=token.span)
 
     @staticmethod
     def FALSE(token: Token) -> tree.Boolean:
-        return tree.Boolean(value=False, span=_span(token, token))
+        return tree.Boolean(value=False, span=token.span)
 
     @staticmethod
     def NONE(token: Token) -> tree.Nothing:
-        return tree.Nothing(span=_span(token, token))
+        return tree.Nothing(span=token.span)
 
     # Expressions.
 
@@ -105,7 +102,7 @@ class Builder:
             op=sign.value,
             left=_bare(left),
             right=_bare(right),
-            op_span=_span(sign, sign),
+            op_span=sign.span,
             span=Span(left.span.start, right.span.end),
         )
 

@@ -4,14 +4,9 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
-from functools import cache
 from typing import Any
 
-from lark import Lark
-from lark.exceptions import UnexpectedInput, UnexpectedToken
-from lark.utils import TextSlice
-
-from poedsl.grammar import messages, tree
+from poedsl.grammar import lalr, messages, tree
 from poedsl.grammar.blocks import Reading, join
 from poedsl.grammar.build import Builder, Group
 from poedsl.grammar.diagnostics import Diagnostic, Edit
@@ -52,10 +47,9 @@ def parse_expression(source: Source) -> tuple[tree.Expr | None, tuple[Diagnostic
 
 def is_prefix(text: str, span: Span) -> bool:
     """Whether a statement can begin with the words of a span."""
-    parser = _lark().parse_interactive(TextSlice(text, span.start, span.end), start="statement")
     try:
-        parser.exhaust_lexer()
-    except (UnexpectedInput, Slip):
+        lalr.read(text, span, "statement", Builder)
+    except (lalr.Refused, Slip):
         return False
     return True
 
@@ -66,22 +60,8 @@ _PHYSICAL = re.compile(r"\n([ \t]*)(?=[^ \t\r\n#)\]])")
 _DECLARATION = re.compile(r"[A-Za-z_]\w*[ \t]*:(?![^\n#]*,[ \t\r]*(?:[#\n]|\Z))")
 
 
-@cache
-def _lark() -> Lark:
-    return Lark.open(
-        "poe.lark",
-        rel_to=__file__,
-        parser="lalr",
-        lexer="contextual",
-        start=["statement", "expr"],
-        transformer=Builder,
-        keep_all_tokens=True,
-        maybe_placeholders=False,
-    )
-
-
 def _parse(text: str, span: Span, start: str) -> Any:
-    node = _lark().parse(TextSlice(text, span.start, span.end), start=start)
+    node = lalr.parse(text, span, start, Builder)
     return node.inner if isinstance(node, Group) else node
 
 
@@ -91,22 +71,15 @@ def _read(text: str, line: Line, start: str) -> Reading:
     except Slip as slip:
         diagnostic: Diagnostic | None = slip.diagnostic
         at = slip.diagnostic.span.start
-    except UnexpectedInput as error:
+    except lalr.Refused as error:
         diagnostic = None
-        at = _place(error, line)
+        at = error.at
     limit = _limit(text, line, at)
     if limit is not None:
         shorter = read_line(text, line.span.start, limit)
         if shorter is not None:
             return _read(text, replace(shorter, indent=line.indent), start)
     return Reading(line, diagnostic=diagnostic or _explain(text, line, at, start))
-
-
-def _place(error: UnexpectedInput, line: Line) -> int:
-    """The offset of the word or character that the parser refused."""
-    if isinstance(error, UnexpectedToken) and error.token.type == "$END":
-        return line.span.end
-    return line.span.end if error.pos_in_stream is None else error.pos_in_stream
 
 
 def _limit(text: str, line: Line, at: int) -> int | None:
@@ -180,7 +153,7 @@ def _close_text(text: str, line: Line, span: Span, start: str) -> int:
 def _parses(text: str, start: str) -> bool:
     try:
         _parse(text, Span(0, len(text)), start)
-    except (UnexpectedInput, Slip):
+    except (lalr.Refused, Slip):
         return False
     return True
 
@@ -189,9 +162,7 @@ def _failure(text: str, line: Line, at: int, start: str) -> Failure:
     end = line.span.end
     cut = (*words(text, line.span), Word("end", "", Span(end, end)))
     index = next(i for i, w in enumerate(cut) if w.span.end > at or w.kind == "end")
-    parser = _lark().parse_interactive(TextSlice(text, line.span.start, at), start=start)
-    parser.exhaust_lexer()
-    return Failure(text, cut, index, frozenset(parser.accepts()))  # type: ignore[no-untyped-call]
+    return Failure(text, cut, index, lalr.accepted(text, Span(line.span.start, at), start, Builder))
 
 
 def _mend_continued(readings: list[Reading], text: str) -> list[Reading]:
@@ -226,7 +197,7 @@ def _continued(first: Reading, rest: list[Reading], text: str) -> Reading | None
     span = first.line.span.to(last.span)
     try:
         node = _parse(text, span, "statement")
-    except (UnexpectedInput, Slip):
+    except (lalr.Refused, Slip):
         return None
     line = replace(first.line, span=span, after=last.after)
     end = first.line.span.end

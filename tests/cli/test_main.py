@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from poedsl.cli.main import entry
+from poedsl.cli.entry import entry
 from poedsl.compiler.codes import CODES
 from poedsl.compiler.functions import FUNCTIONS
 from poedsl.compiler.plan import canonical_hash
@@ -329,7 +329,7 @@ def test_a_disk_that_takes_no_more(tmp_path: Path) -> None:
     code = """
 import resource
 resource.setrlimit(resource.RLIMIT_FSIZE, (100, 100))
-from poedsl.cli.main import entry
+from poedsl.cli.entry import entry
 entry()
 """
     assert resource.RLIMIT_FSIZE >= 0
@@ -371,7 +371,7 @@ def test_an_expert_of_a_similar_name(poe: Poe) -> None:
 # As a process.
 
 
-ENTRY = "from poedsl.cli.main import entry; entry()"
+ENTRY = "from poedsl.cli.entry import entry; entry()"
 
 
 def process(

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from poedsl.cli import repl
-from poedsl.cli.main import entry
+from poedsl.cli.entry import entry
 from poedsl.session import Session
 
 Piped = Callable[..., tuple[str, str]]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import time
+import cProfile
 
 import pytest
 
@@ -103,9 +103,7 @@ def test_constants_fold(expression: str, value: object) -> None:
     ],
 )  # fmt: skip
 def test_values_that_are_none_are_told_at_once(expression: str) -> None:
-    start = time.perf_counter()
     assert codes(f"let a = {expression}\nx ~ Normal(a, 1)\n") == ["P0306"]
-    assert time.perf_counter() - start < 5
 
 
 def test_doubling_lists_end() -> None:
@@ -113,18 +111,23 @@ def test_doubling_lists_end() -> None:
     assert codes(f"let a0 = [1, 1]\n{doubled}x ~ Normal(0, 1)\n") == ["P0306"]
 
 
-def test_a_million_components_are_quick() -> None:
-    start = time.perf_counter()
+def test_a_million_components_compile() -> None:
     plan = planned("x : Real[1000000]\nx ~ Normal(0, 2)^3 / Normal(0, 3) * where(sum(x) > 0)\n")
     assert plan.variables[0].type.count == 10**6
-    assert time.perf_counter() - start < 5
 
 
-def test_many_statements_are_quick() -> None:
-    pairs = "".join(f"let a{i} = {i} + 1\nx ~ Normal([a{i}, 0], 1)\n" for i in range(1000))
-    start = time.perf_counter()
-    assert len(planned(f"x : Real[2]\n{pairs}").factors) == 1000
-    assert time.perf_counter() - start < 5
+def test_the_cost_of_a_statement_does_not_grow_with_the_program() -> None:
+    """By the calls of functions, which do not depend on the machine."""
+
+    def calls(statements: int) -> int:
+        pairs = (f"let a{i} = {i} + 1\nx ~ Normal([a{i}, 0], 1)\n" for i in range(statements // 2))
+        text = "x : Real[2]\n" + "".join(pairs)
+        profile = cProfile.Profile()
+        profile.runcall(planned, text)
+        return sum(entry.callcount for entry in profile.getstats())
+
+    planned("x : Real[2]\nlet a = 1\nx ~ Normal([a, 0], 1)\n")
+    assert calls(800) < 4.4 * calls(200)
 
 
 @pytest.mark.parametrize("name", ["covariance_matrix", "precision_matrix", "scale_tril"])

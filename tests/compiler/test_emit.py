@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from poedsl.cli.main import entry
+from poedsl.cli.entry import entry
 from poedsl.compiler.compile import Compiled, compile_source
 from poedsl.compiler.emit import STAGES, View, emit, emit_plan, read_view
 from poedsl.compiler.plan import FactorSpec, from_json

@@ -6,10 +6,12 @@ import re
 from collections.abc import Iterator
 from functools import cache
 
+from poedsl.grammar import lalr
+from poedsl.grammar.build import Builder
 from poedsl.grammar.diagnostics import Diagnostic
 from poedsl.grammar.lines import CLOSERS
-from poedsl.grammar.parser import _lark, parse, parse_expression
-from poedsl.grammar.source import Source
+from poedsl.grammar.parser import parse, parse_expression
+from poedsl.grammar.source import Source, Span
 from poedsl.grammar.words import KEYWORDS
 
 #: A word for each terminal.
@@ -31,12 +33,11 @@ def states(start: str) -> dict[str, frozenset[str]]:
     while level:
         following = []
         for text in level:
-            parser = _lark().parse_interactive(text, start=start)
-            parser.exhaust_lexer()
-            state = parser.parser_state.position
+            whole = Span(0, len(text))
+            state = lalr.read(text, whole, start, Builder)[0][-1]
             if state not in found:
                 found[state] = text
-                accepted[text] = frozenset(parser.accepts())
+                accepted[text] = lalr.accepted(text, whole, start, Builder)
                 words = sorted(WORDS[t] for t in accepted[text] - {"$END"})
                 following += [f"{text} {word}".strip() for word in words]
         level = following

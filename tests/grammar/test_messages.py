@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from poedsl.grammar import lalr
 from poedsl.grammar.codes import SYNTAX
 from poedsl.grammar.diagnostics import Fix
-from poedsl.grammar.parser import _lark, parse
+from poedsl.grammar.parser import parse
 from poedsl.grammar.source import Source
 from poedsl.grammar.words import KEYWORDS, PAIRS
 from tests.grammar.samples import complaints, program
@@ -215,7 +216,7 @@ def test_pages_are_plain() -> None:
 
 
 def test_reserved_words_are_those_of_the_grammar() -> None:
-    terminals = {t.name.lower() for t in _lark().terminals}
+    terminals = {name.lower() for name in lalr.tables().names}
     assert terminals >= KEYWORDS
     assert {t for t in terminals if t.upper() not in WORDS} == {"blank"}
     for word in KEYWORDS:

@@ -1,0 +1,15 @@
+"""The tables in the package are those of the grammar."""
+
+from __future__ import annotations
+
+from poedsl.grammar.build import Builder
+from poedsl.grammar.lalr import tables
+from poedsl.grammar.tables import FILE, built
+
+
+def test_the_tables_are_those_of_the_grammar() -> None:
+    assert FILE.read_text(encoding="utf-8") == built(), "run python -m poedsl.grammar.tables"
+
+
+def test_every_rule_has_a_callback() -> None:
+    assert all(hasattr(Builder, rule.callback) for rule in tables().rules if rule.callback)
