@@ -366,13 +366,13 @@ class _Checker(Products):
 
     def close_sizes(self, statements: tuple[tree.Statement, ...]) -> None:
         """Sizes left open take those of what they are given to, aligned with or compared with."""
-        for name, wanted, place in self.demands(statements):
+        hidden = bound_inside(statements)
+        for name, wanted, place in self.demands(statements, hidden):
             both = unify(self.environment[name].type, wanted)
             if both not in (None, self.inputs[name].type):
                 self.environment[name] = Typed(Ref(name), both)
                 self.inputs[name] = replace(self.inputs[name], type=both)
                 self.places[name] = place
-        hidden = bound_inside(statements)
         both_ways = (*self.alignments(statements), *self.comparisons(statements))
         pairs = [(variable, name) for variable, name in both_ways if name not in hidden]
         changed = True
@@ -395,14 +395,19 @@ class _Checker(Products):
             if isinstance(self.environment.get(let.name.name, POISONED).term, Ref):
                 self.let(let)
 
-    def demands(self, statements: tuple[tree.Statement, ...]) -> Iterator[tuple[str, Type, Span]]:
-        """Inputs that experts, rewards and sources take, each as what and where."""
-        hidden = bound_inside(statements)
+    def demands(
+        self, statements: tuple[tree.Statement, ...], hidden: set[str]
+    ) -> Iterator[tuple[str, Type, Span]]:
+        """Inputs that experts, rewards and sources take, each as what and where.
+
+        Args:
+            hidden: names that stand for something else somewhere.
+        """
         found: list[tuple[tree.Name, Type]] = []
         pending: list[tree.Node] = [*reversed(statements)]
         while pending:
             node = pending.pop()
-            pending += reversed([*parts(node)])
+            pending += reversed(parts(node))
             match node:
                 case tree.Call(function=function) if function.name in self.signatures:
                     signature = self.signatures[function.name]
@@ -441,7 +446,7 @@ class _Checker(Products):
 
     def comparisons(self, statements: tuple[tree.Statement, ...]) -> Iterator[tuple[str, str]]:
         """Variables and inputs of one kind that a sum or a difference puts side by side."""
-        pending: list[object] = [f.product for f in factors_in(statements)]
+        pending: list[tree.Node] = [f.product for f in factors_in(statements)]
         while pending:
             node = pending.pop()
             match node:
@@ -451,10 +456,8 @@ class _Checker(Products):
                     known = variable in self.variables and name in self.inputs
                     if known and len(kinds) == 1 and kinds <= {"Image", "Video"}:
                         yield variable, name
-                case tuple():
-                    pending += node
-                case tree.Node():
-                    pending += [getattr(node, f) for f in node.__dataclass_fields__ if f != "span"]
+                case _:
+                    pending += parts(node)
 
     def unsampled(self, incomplete: set[str]) -> set[str]:
         """The variables whose type cannot be sampled."""

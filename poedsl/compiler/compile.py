@@ -89,7 +89,7 @@ def _compile(
     signatures = {k: s for k, s in {**SIGNATURES, **own}.items() if k not in unread & defined}
     expanded, more = expand(program, signatures)
     found += more
-    for statement in every(expanded.program.statements):
+    for statement in every(expanded.program.statements) if expanded.passed else ():
         if too_deep(statement, MOST_LEVELS):
             found = in_order((*found, nested(statement.span)))
             return Compiled(source, program, diagnostics=found)

@@ -410,6 +410,8 @@ def substitute(expr: tree.Expr, values: Mapping[str, tree.Expr | str]) -> tree.E
     Args:
         values: what stands for a name: an expression, or another name at the same place.
     """
+    if not values:
+        return expr
     match expr:
         case tree.Name(name=name):
             value = values.get(name, name)

@@ -4,21 +4,31 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable, Iterator
+from dataclasses import fields
 
 from poedsl.grammar import tree
 from poedsl.grammar.diagnostics import Edit, Fix
 from poedsl.grammar.source import Span
 from poedsl.grammar.types import Sizes, Type, open_type
 
+#: The fields of every kind of node that hold nodes.
+_FIELDS = {
+    kind: tuple(f.name for f in fields(kind) if f.type not in tree.PLAIN)
+    for kind in vars(tree).values()
+    if isinstance(kind, type) and issubclass(kind, tree.Node)
+}
 
-def parts(node: tree.Node) -> Iterator[tree.Node]:
+
+def parts(node: tree.Node) -> list[tree.Node]:
     """The direct parts of a part of a program."""
-    for field in node.__dataclass_fields__:
-        match getattr(node, field):
-            case tree.Node() as part:
-                yield part
-            case tuple() as items:
-                yield from items
+    out: list[tree.Node] = []
+    for name in _FIELDS[type(node)]:
+        value = getattr(node, name)
+        if type(value) is tuple:
+            out += value
+        elif value is not None:
+            out.append(value)
+    return out
 
 
 def spoken(node: tree.Node) -> set[str]:
@@ -66,7 +76,7 @@ def too_deep(node: tree.Node, most: int) -> tree.Node | None:
             first, rest = spine(part)
             inner: list[tree.Node] = [first, *(node.right for node in rest)]
         else:
-            inner = list(parts(part))
+            inner = parts(part)
         deeper = level + (not isinstance(part, tree.Argument | tree.Program))
         pending += [(p, deeper) for p in reversed(inner)]
     return None
@@ -77,7 +87,7 @@ def weight(node: tree.Node) -> int:
     known: dict[int, int] = {}
     pending = [node]
     while pending:
-        inner = tuple(parts(pending[-1]))
+        inner = parts(pending[-1])
         unknown = [part for part in inner if id(part) not in known]
         if unknown:
             pending += unknown

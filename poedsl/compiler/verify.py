@@ -13,6 +13,7 @@ from typing import NoReturn
 from poedsl.compiler.check import FROM_FILES, SAMPLED, agreed
 from poedsl.compiler.check_options import OptionChecker
 from poedsl.compiler.check_products import Part, Products
+from poedsl.compiler.function_types import MOST_SIZES
 from poedsl.compiler.integrable import integrable
 from poedsl.compiler.lower import Lowered, Lowerer
 from poedsl.compiler.options import OPTIONS
@@ -25,7 +26,7 @@ from poedsl.compiler.typed import Typed, describe, fits
 from poedsl.experts.signatures import SIGNATURES, Signature
 from poedsl.grammar.diagnostics import Diagnostic
 from poedsl.grammar.source import NOWHERE, Source
-from poedsl.grammar.types import Type, unify
+from poedsl.grammar.types import RANKS, Type, unify
 
 #: What runs without leave: the implementations that come with the package.
 TRUSTED = frozenset({s.implementation for s in SIGNATURES.values()})
@@ -44,6 +45,13 @@ def verify(plan: PlanSpec) -> str:
         return str(fault)
     except RecursionError:
         return "it is nested too deeply"
+
+
+def has_rank(type_: Type) -> bool:
+    """Whether a type has as many sizes as it takes; a film's depths and masks have one more."""
+    rank, sizes = RANKS.get(type_.name, 0), len(type_.sizes)
+    films = type_.name in ("Depth", "Mask") and sizes == 3
+    return sizes == rank or films or (rank is None and sizes <= MOST_SIZES)
 
 
 def wrong(place: str, what: str) -> NoReturn:
@@ -88,6 +96,7 @@ class _Verifier:
             **{f"variables[{i}]": n.name for i, n in enumerate(plan.variables)},
         }
         _once(listed, "something")
+        self.types()
         _once({f"factors[{i}]": f.name for i, f in enumerate(plan.factors)}, "a factor")
         for name, _ in plan.bindings:
             if name not in {i.name for i in plan.inputs}:
@@ -110,6 +119,21 @@ class _Verifier:
             self.factor(factor, f"factors[{i}]")
         self.options()
         self.together()
+
+    def types(self) -> None:
+        """Every type has as many sizes as it takes."""
+        plan = self.plan
+        listed: list[tuple[str, Type | None]] = []
+        for what in ("inputs", "lets", "variables"):
+            listed += [(f"{what}[{i}].type", n.type) for i, n in enumerate(getattr(plan, what))]
+        for i, use in enumerate(plan.uses):
+            place = f"uses[{i}].signature"
+            listed.append((f"{place}.domain", use.signature.domain))
+            own = enumerate(use.signature.parameters)
+            listed += [(f"{place}.parameters[{k}].type", p.type) for k, p in own]
+        for place, type_ in listed:
+            if type_ is not None and not has_rank(type_):
+                wrong(place, f"{type_.name} does not take {len(type_.sizes)} sizes")
 
     def know(self, name: str, typed: Typed) -> None:
         self.checker.environment[name] = typed

@@ -6,6 +6,9 @@ from dataclasses import dataclass, field
 
 from poedsl.grammar.source import NOWHERE, Span
 
+#: The types of fields that hold no nodes.
+PLAIN = ("str", "str | None", "bool", "float | int", "Span")
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Node:

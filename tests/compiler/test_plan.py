@@ -18,7 +18,7 @@ from jsonschema import Draft202012Validator
 
 from poedsl.compiler.plan import Array, InputSpec, PlanSpec, from_json
 from poedsl.compiler.plantext import parse_plan, print_plan
-from poedsl.compiler.terms import Apply, Const, Ref, Term
+from poedsl.compiler.terms import Apply, Const, Ref, Term, applied
 from poedsl.compiler.terms import from_json as term_from_json
 from poedsl.compiler.terms import to_json as term_to_json
 from poedsl.grammar.types import RANKS, RECORDS, Type
@@ -163,7 +163,7 @@ def _compound(terms: st.SearchStrategy[Term]) -> st.SearchStrategy[Term]:
     pairs = st.tuples(terms, terms)
     keywords = st.dictionaries(st.sampled_from(["loc", "scale", "label"]), terms, max_size=3)
     return st.one_of(
-        st.builds(Apply, operators, pairs),
+        st.builds(lambda op, sides: applied(op, *sides), operators, pairs),
         st.builds(lambda t: Apply("neg", (t,)), speaking),
         st.builds(lambda t: Apply("not", (t,)), terms),
         st.builds(lambda t, u: Apply("list", (t, u)), speaking, terms),
