@@ -88,11 +88,22 @@ class Code:
 
 @dataclass(slots=True)
 class Registry:
-    """What was decorated in this process, by name and by the file and name it stands in."""
+    """What was decorated in this process, by name and by the file and name it stands in.
+
+    Attributes:
+        broken: what could not be, of files that were run on behalf of a program: that matters where
+            it is used, and to nothing else of its file.
+    """
 
     named: dict[str, Code] = field(default_factory=dict)
     placed: dict[tuple[str, str], Code] = field(default_factory=dict)
+    broken: dict[tuple[str, str], Unusable] = field(default_factory=dict)
     _stamp: Stamp | None = None
+
+    @property
+    def borrowing(self) -> bool:
+        """Whether a file is run on behalf of a program."""
+        return self._stamp is not None
 
     def signatures(self) -> dict[str, Signature]:
         """Those that programs know without ``use``."""
@@ -103,6 +114,16 @@ class Registry:
         if self._stamp is None:
             self.named[code.signature.name] = code
         self.placed[code.file, code.target.__name__] = replace(code, stamp=self._stamp)
+
+    def refuse(self, target: Callable[..., Any], file: str, error: Unusable) -> None:
+        """Keep what is wrong for who uses it, or tell who decorates.
+
+        Raises:
+            PoeError: it is decorated by this process itself.
+        """
+        if self._stamp is None:
+            raise refused(error) from None
+        self.broken[file, target.__name__] = error
 
     def at(self, place: Place, base: Path) -> Code | None:
         """What was decorated at a place, if anything was.
@@ -117,6 +138,7 @@ class Registry:
     @contextmanager
     def apart(self, stamp: Stamp) -> Iterator[None]:
         """While the file of that stamp is run: what it decorates is known by its place only."""
+        self.broken.clear()
         before, self._stamp = self._stamp, stamp
         try:
             yield
@@ -196,7 +218,8 @@ def source(target: Any = None, /, **options: Any) -> Any:
 
 
 def _decorate(kind: Kind, target: Any, options: Mapping[str, Any]) -> Any:
-    if unknown := sorted(options.keys() - set(OPTIONS[kind])):
+    unknown = sorted(options.keys() - set(OPTIONS[kind]))
+    if unknown and not REGISTRY.borrowing:
         raise TypeError(f"poedsl.{kind} has no option {unknown[0]!r}")
 
     def register(target: Any) -> Any:
@@ -206,10 +229,13 @@ def _decorate(kind: Kind, target: Any, options: Mapping[str, Any]) -> Any:
         definition = _definition(kind, target, options, shown(Path(file)), line)
         place = _place(target, file)
         try:
+            if unknown:
+                raise Unusable("P0208", f"poedsl.{kind} has no option {unknown[0]!r}")
             signature = signature_of(definition, str(place))
         except Unusable as error:
-            raise refused(error) from None
-        REGISTRY.add(Code(signature, target, file, line))
+            REGISTRY.refuse(target, file, error)
+        else:
+            REGISTRY.add(Code(signature, target, file, line))
         return target
 
     return register if target is None else register(target)
@@ -333,6 +359,8 @@ def _borrowed(known: Code | None, place: Place, base: Path, allowed: bool) -> Co
         if known is None or known.stamp != stamp:
             with REGISTRY.apart(stamp):
                 _run(place, file)
+            if error := REGISTRY.broken.get((str(file), place.name)):
+                raise error
             known = REGISTRY.placed.get((str(file), place.name))
     if known is None or known.stamp != stamp:
         decorators = ", ".join(f"`@poedsl.{kind}`" for kind in OPTIONS)

@@ -184,6 +184,37 @@ def test_a_file_is_run_once_for_each_time_it_is_written(tmp_path: Path) -> None:
     assert load("code.py:f", tmp_path).build({}, None, CPU)(torch.ones(1)).tolist() == [2]
 
 
+BROKEN = """import poedsl
+
+
+@poedsl.reward
+def good(x: poedsl.Real) -> float:
+    return -x * x
+
+
+@poedsl.reward
+def untyped(x, a):
+    return x
+
+
+@poedsl.reward(colour="red")
+def coloured(x: poedsl.Real) -> float:
+    return x
+"""
+
+
+def test_what_a_file_has_wrong_elsewhere_does_not_matter(tmp_path: Path) -> None:
+    (tmp_path / "own.py").write_text(BROKEN)
+    program = 'use good from "own.py:good"\nx ~ Normal(0, 1) * exp(good())\n'
+    (tmp_path / "a.poe").write_text(program)
+    plan = poedsl.compile(tmp_path / "a.poe", allow_code=True)
+    assert plan.run(particles=4, steps=2).particles["x"].isfinite().all()
+    for name in ("untyped", "coloured"):
+        good = plan.spec.uses[0].signature
+        with pytest.raises(poedsl.PoeError, match="untyped|colour"):
+            load_user(good, f"own.py:{name}", tmp_path, True)
+
+
 def test_what_has_changed_since_it_was_compiled(tmp_path: Path) -> None:
     path = file(tmp_path, "@poedsl.reward\ndef f(x: Real, a: float = 1): return x\n")
     before = read("code.py:f", tmp_path)
