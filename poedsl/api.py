@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from poedsl import expected
 from poedsl.compiler import plan as plans
 from poedsl.compiler.check_options import check_option
 from poedsl.compiler.compile import Compiled, compile_source
@@ -104,11 +105,13 @@ class Plan:
         Raises:
             PoeError: an input is not bound, an option does not fit, a model or device is missing,
                 or the program names Python and that is not allowed.
+            TypeError, ValueError: the seed or the microbatch is no whole number, or too small.
         """
         from poedsl.runtime.profiles import read_profile
         from poedsl.runtime.run import run
 
-        chosen = read_profile(profile, self.base)
+        seed, microbatch = _numbers(seed, microbatch)
+        chosen = read_profile(expected.text("profile", profile), self.base)
         plan = (self.with_options(**options) if options else self).bound()
         leave = self.allow_code if allow_code is None else allow_code
         if not progress:
@@ -130,12 +133,13 @@ class Plan:
         """Run the plan, yielding every stage when it is done; the same particles as `run`.
 
         Raises:
-            PoeError: as `run`.
+            PoeError, TypeError, ValueError: as `run`.
         """
         from poedsl.runtime.profiles import read_profile
         from poedsl.runtime.run import Run
 
-        chosen = read_profile(profile, self.base)
+        seed, microbatch = _numbers(seed, microbatch)
+        chosen = read_profile(expected.text("profile", profile), self.base)
         plan = (self.with_options(**options) if options else self).bound()
         leave = self.allow_code if allow_code is None else allow_code
         job = Run(plan.spec, seed, device, microbatch, self.base, leave, chosen)
@@ -163,6 +167,7 @@ def compile(program: str | Path, *, strict: bool = False, allow_code: bool = Fal
     Raises:
         PoeError: with all diagnostics, where there are errors.
         OSError: the file cannot be read.
+        TypeError, ValueError: what is given is neither a text nor a path, or the file is no text.
     """
     source, base = _source(program)
     compiled = compile_source(source, strict=strict, base=base, known=registered())
@@ -193,7 +198,9 @@ def load(json_text: str) -> Plan:
         PoeError: it is not a plan of this version, or was changed.
     """
     if not isinstance(json_text, str):
-        raise TypeError(f"a plan is loaded from its JSON as text, and this is {kind(json_text)}")
+        raise TypeError(
+            f"a plan is loaded from its JSON as a text, and this is {expected.kind(json_text)}"
+        )
     try:
         spec = plans.from_json(json_text)
     except ValueError as error:
@@ -205,22 +212,18 @@ def load(json_text: str) -> Plan:
     return Plan(rebound(spec))
 
 
-def kind(value: object) -> str:
-    """The type of a Python value, for messages."""
-    return "None" if value is None else f"of type {type(value).__name__}"
-
-
 def read_options(options: dict[str, Any]) -> dict[str, Term]:
     """Options of ``sample`` from text as in a program, or from plain values.
 
     Raises:
         PoeError: with every option that does not fit.
+        TypeError: a value is neither a number nor a text.
     """
     given: dict[str, Term] = {}
     problems: list[Diagnostic] = []
     text = ""
     for name, value in options.items():
-        text = value if isinstance(value, str) else _written(value)
+        text = value if isinstance(value, str) else _written(name, value)
         expr, found = parse_expression(Source(text, f"--sample {name}"))
         if expr is not None and not found:
             term, found = check_option(name, expr)
@@ -240,14 +243,34 @@ def read_options(options: dict[str, Any]) -> dict[str, Term]:
     return given
 
 
-def _written(value: Any) -> str:
+def _written(name: str, value: Any) -> str:
+    """A value as it stands in a program."""
+    if hasattr(value, "item"):  # of NumPy or torch
+        value = value.item()
     if value is None or isinstance(value, bool):
         return {None: "none", True: "true", False: "false"}[value]
+    if not isinstance(value, (int, float)):
+        raise TypeError(
+            f"`{name}` is given as a number, or as a text as in a program, and this is "
+            f"{expected.kind(value)}"
+        )
     return str(value)
 
 
+def _numbers(seed: int, microbatch: int | None) -> tuple[int, int | None]:
+    own = None if microbatch is None else expected.whole("microbatch", microbatch, 1)
+    return expected.whole("seed", seed), own
+
+
 def _source(program: str | Path) -> tuple[Source, Path]:
+    if not isinstance(program, (str, Path)):
+        raise TypeError(
+            f"a program is its text or the path of its file, and this is {expected.kind(program)}"
+        )
     if isinstance(program, Path) or ("\n" not in program and program.strip().endswith(".poe")):
         path = Path(program)
-        return Source(path.read_text(encoding="utf-8"), str(program)), path.parent
+        try:
+            return Source(path.read_text(encoding="utf-8"), str(program)), path.parent
+        except UnicodeDecodeError:
+            raise ValueError(f"{program} is not a text in UTF-8") from None
     return Source(program), Path()

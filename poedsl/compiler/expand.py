@@ -161,7 +161,7 @@ class _Expander:
             )
             more: list[tree.Argument] = []
             for parameter in signature.parameters:
-                if not parameter.required or parameter.name in given:
+                if not parameter.ambient or parameter.name in given:
                     continue
                 if parameter.name not in own:
                     self.lacking(node, parameter.name, definition)

@@ -225,7 +225,7 @@ class Calls:
                 value = self.argument(argument.value, parameter, target)
                 if value is not None:
                     arguments.append(replace(argument, name=parameter.name, value=value))
-            elif parameter.required and signature.family != "density":
+            elif parameter.ambient and signature.family != "density":
                 arguments += self.ambient(call, signature, parameter)
         self.complete(call, signature, given)
         if signature.family == "reward":
@@ -283,10 +283,11 @@ class Calls:
     def complete(
         self, call: tree.Call, signature: Signature, given: dict[str, tree.Argument]
     ) -> None:
-        """Densities take nothing from the surroundings, and one of each group of alternatives."""
+        """What no input stands for is given, and one of each group of alternatives."""
         note = (f"{signature}",)
         for parameter in signature.parameters:
-            if parameter.required and signature.family == "density" and parameter.name not in given:
+            taken = parameter.ambient and signature.family != "density"
+            if parameter.required and not taken and parameter.name not in given:
                 self.error(
                     "P0301", f"`{signature.name}` needs `{parameter.name}`", call.span, notes=note
                 )

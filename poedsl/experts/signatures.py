@@ -78,6 +78,11 @@ class Parameter:
     def required(self) -> bool:
         return isinstance(self.default, Required) and not self.alternative
 
+    @property
+    def ambient(self) -> bool:
+        """Whether a call may leave it to the program's input of its name: numbers are given."""
+        return self.required and self.type is not None
+
     def __str__(self) -> str:
         kind = "numbers" if self.type is None else str(self.type)
         default = "" if isinstance(self.default, Required) else f" = {_show(self.default)}"

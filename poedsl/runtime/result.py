@@ -12,6 +12,7 @@ import torch
 from jaxtyping import Float, Int, Shaped
 from torch import Tensor
 
+from poedsl import expected
 from poedsl.compiler.plan import PlanSpec
 from poedsl.compiler.terms import Apply
 from poedsl.grammar.diagnostics import Diagnostic, PoeError
@@ -112,8 +113,9 @@ class Result:
 
         Raises:
             PoeError: the run failed, so that there is nothing to draw from.
+            TypeError, ValueError: a number is not whole, or below zero.
         """
-        index = self._drawn(n, seed)
+        index = self._drawn(expected.whole("n", n, 0), expected.whole("seed", seed))
         return {name: x[index.to(x.device)] for name, x in self.particles.items()}
 
     def _drawn(self, n: int, seed: int) -> Int[Tensor, " n"]:

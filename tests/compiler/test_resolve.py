@@ -174,3 +174,8 @@ def test_the_fixes_of_strict_declare_all_inputs(text: str) -> None:
         text = apply_fix(text, found[0].fixes[0])
         assert text.count("input") < 9
     assert "input prompt : Text" in text
+
+
+def test_numbers_of_a_model_are_not_taken_from_the_surroundings() -> None:
+    assert set(codes("y : Tokens[3]\ny ~ Markov()\n")) == {"P0301"}
+    assert set(codes("expert e() = Markov()\ny : Tokens[3]\ny ~ e()\n")) == {"P0301"}
