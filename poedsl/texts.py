@@ -29,13 +29,50 @@ def declarations(variables: Iterable[VariableSpec], inputs: Iterable[InputSpec])
         yield f"input {i.name} : {i.type}{default}  ({i.origin} at {i.place})"
 
 
+#: What factors are beside experts.
+_CONSTRUCTS = {
+    "mixture": """\
+mixture(weight: density, ...) -> numbers
+
+a weighted sum of densities, itself a density; all weights are given and sum to one, or none is and
+they are equal; `for` makes a component of each element of a vector
+
+    x ~ mixture(0.3: Normal(-1, 1), 0.7: Normal(1, 1))
+    x ~ mixture(Normal(m, 1) for m in [0, 2, 4])
+
+a component is one normalised density, or a mixture""",
+    "where": """\
+where(condition)
+
+a factor that is 1 where the condition holds and 0 elsewhere
+
+    x ~ Normal(0, 1) * where(x > 0 and x < 2)
+
+conditions of a vector are joined: `where(x[0] > 0 and x[1] > 0)`, `where(all(x > 0))`""",
+    "exp": """\
+exp(reward)
+
+a factor that favours what has a high reward: an expression of the variable, a judge, or both
+
+    x ~ Normal(0, 1) * exp(-(x - 1)^2)
+    x ~ flux(prompt) * exp(2 * vqascore(prompt))
+
+in expressions it is the exponential function, exp(x): exp(-1)""",
+}
+
+
 def experts() -> str:
     """A line for each expert, reward, source and function."""
     rows: list[tuple[str, str, str]] = [
         (s.name, s.family, s.summary + ("" if s.implementation else "  (signature only)"))
         for s in SIGNATURES.values()
     ]
-    rows += [(f.name, "function", f.summary) for f in FUNCTIONS.values()]
+    rows += [
+        ("mixture", "factor", "a weighted sum of densities"),
+        ("where", "factor", "1 where a condition holds, 0 elsewhere"),
+        ("exp", "factor", "the exponential of a reward"),
+    ]
+    rows += [(f.name, "function", f.summary) for f in FUNCTIONS.values() if f.name != "exp"]
     width = max(len(name) for name, _, _ in rows)
     return "\n".join(f"{name:<{width}}  {family:<8} {summary}" for name, family, summary in rows)
 
@@ -46,11 +83,13 @@ def expert(name: str) -> str:
     Raises:
         LookupError: there is none of that name.
     """
+    if name in _CONSTRUCTS:
+        return _CONSTRUCTS[name]
     if name in FUNCTIONS:
         f = FUNCTIONS[name]
         return f"{f}\n\n{f.summary}\n\n    {f.example}"
     if name not in SIGNATURES:
-        found = near(name, (*SIGNATURES, *FUNCTIONS))
+        found = near(name, (*SIGNATURES, *FUNCTIONS, *_CONSTRUCTS))
         hint = f"; there is one with a similar name: {found}" if found else ""
         raise LookupError(f"there is no expert, reward or function named {name}{hint}")
     s = SIGNATURES[name]

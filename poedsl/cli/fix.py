@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from poedsl.cli.fmt import write
 from poedsl.cli.shared import echo
 from poedsl.compiler.compile import Compiled
-from poedsl.grammar.diagnostics import Diagnostic, Fix
+from poedsl.grammar.diagnostics import Diagnostic, Edit, Fix
 from poedsl.grammar.fixes import apply_fix, safe_fixes
 from poedsl.grammar.source import Source
 
@@ -26,6 +26,8 @@ def run_fix(file: str, compiled: Compiled, compile_: Compile) -> Compiled:
         told, compiled = better
         for line in told:
             echo(line, err=True)
+    for line in _left(compiled):
+        echo(line, err=True)
     if file == "-":
         echo(compiled.source.text, end="")
     elif compiled.source.text != source.text:
@@ -65,6 +67,26 @@ def _until_fewer(compiled: Compiled, fixes: Fixes, compile_: Compile) -> Better 
 def _line(diagnostic: Diagnostic, fix: Fix, source: Source) -> str:
     line, column = source.location(diagnostic.span.start)
     return f"{source.name}:{line}:{column}: fixed {diagnostic.message}: {fix.text}"
+
+
+def _left(compiled: Compiled) -> Iterator[str]:
+    """The fixes that are not applied, and how they are by hand."""
+    source = compiled.source
+    for diagnostic in compiled.diagnostics:
+        for fix in (f for f in diagnostic.fixes if f.edits):
+            line, column = source.location(diagnostic.span.start)
+            why = "it leaves other errors" if fix.applicability == "safe" else "may be incorrect"
+            by_hand = ", and ".join(_by_hand(edit, source) for edit in fix.edits)
+            yield f"{source.name}:{line}:{column}: not applied: {why}: {fix.text}; {by_hand}"
+
+
+def _by_hand(edit: Edit, source: Source) -> str:
+    """What a person would do, in a line."""
+    line, column = source.location(edit.span.start)
+    old, new = source.text[edit.span.start : edit.span.end], edit.text.rstrip("\n ")
+    if not old:
+        return f"write `{new}` at {line}:{column}"
+    return f"remove `{old}`" if not new else f"write `{new}` for `{old}`"
 
 
 def _errors(compiled: Compiled) -> int:

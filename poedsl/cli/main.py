@@ -109,8 +109,8 @@ def plan(
         str,
         typer.Option(
             "--emit",
-            help="text, json, dot or svg; or what a pass made of the program: tree, expanded, "
-            "resolved, checked or lowered, and tree.json and so on.",
+            help="The plan as text, json, dot or svg; or what a pass made of the program: tree, "
+            "expanded, resolved, checked, lowered or plan, and tree.json and so on.",
             metavar="VIEW",
         ),
     ] = "text",
@@ -126,7 +126,8 @@ def plan(
     if view.stage != "plan":
         show_stage(file, view, set_, sample, strict, diagnostics)
     else:
-        made = open_plan(file, set_, sample, strict, diagnostics)
+        made, source = open_plan(file, set_, sample, strict, diagnostics)
+        show_lints(made, source, diagnostics)
         typer.echo(emit_plan(made.spec, view.form), nl=False)
 
 
@@ -175,16 +176,29 @@ def run(
     diagnostics: Diagnostics = Form.text,
 ) -> None:
     """Run a program or a plan: print what came out, and keep it with --out."""
-    made = guarded(lambda: open_plan(file, set_, sample, strict, diagnostics).bound(), diagnostics)
-    made = replace(made, allow_code=allow_code)
+    made, source = open_plan(file, set_, sample, strict, diagnostics)
+    made = replace(guarded(made.bound, diagnostics), allow_code=allow_code)
+
+    def told() -> None:
+        show_lints(made, source, diagnostics)
+
     sys.exit(
-        guarded(lambda: _run(made, seed, device, microbatch, profile, out), diagnostics, FAILED)
+        guarded(
+            lambda: _run(made, seed, device, microbatch, profile, out, told), diagnostics, FAILED
+        )
     )
 
 
 def _run(
-    made: Any, seed: int, device: str, microbatch: int | None, profile: str, out: Path | None
+    made: Any,
+    seed: int,
+    device: str,
+    microbatch: int | None,
+    profile: str,
+    out: Path | None,
+    told: Callable[[], None],
 ) -> int:
+    """Run a plan, and show it; warnings of the compilation are told when nothing is missing."""
     from poedsl.compiler.plantext import costs
     from poedsl.runtime.output import OutputFolder
     from poedsl.runtime.profiles import read_profile
@@ -198,6 +212,7 @@ def _run(
     along = 0 if out is None else SHOWN_ALONG
     place, leave = made.base, made.allow_code
     job = Run(made.spec, seed, device, microbatch, place, leave, chosen, along)
+    told()
     done = 0
     try:
         if any(costs(made.spec)):
@@ -284,8 +299,16 @@ def is_plan(file: str, source: Source) -> bool:
     return file.endswith(".json") or source.text.lstrip().startswith("{")
 
 
-def open_plan(file: str, bindings: list[str], sample: list[str], strict: bool, form: Form) -> Any:
-    """The plan of a program or of a plan's JSON, with what the command line gives."""
+def show_lints(made: Any, source: Source, form: Form) -> None:
+    """The warnings of a program that has no errors."""
+    lints = tuple(d for d in made.diagnostics if d.severity == "warning")
+    show(lints, source, form, err=True)
+
+
+def open_plan(
+    file: str, bindings: list[str], sample: list[str], strict: bool, form: Form
+) -> tuple[Any, Source]:
+    """The plan of a program or of a plan's JSON, with what the command line gives, and its text."""
     from poedsl.api import Plan, load, read_options
     from poedsl.compiler.compile import compile_source
 
@@ -298,12 +321,12 @@ def open_plan(file: str, bindings: list[str], sample: list[str], strict: bool, f
             made = guarded(lambda: made.with_options(**shown), form)
     else:
         compiled = compile_source(source, strict=strict, options=options, base=base)
-        notable = tuple(d for d in compiled.diagnostics if d.severity != "note")
-        show(notable, source, form, err=True)
         if compiled.plan is None:
+            errors = tuple(d for d in compiled.diagnostics if d.is_error)
+            show(errors, source, form, err=True)
             raise typer.Exit(ERRORS)
         made = Plan(compiled.plan, base, compiled.diagnostics)
-    return guarded(lambda: made.bind(**values(made, bindings)), form)
+    return guarded(lambda: made.bind(**values(made, bindings)), form), source
 
 
 def values(made: Any, bindings: list[str]) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from poedsl.compiler.plan import PlanSpec, UseSpec
 from poedsl.compiler.planner import plan
 from poedsl.compiler.resolve import Resolved, resolve
 from poedsl.compiler.supports import contradictions
+from poedsl.compiler.tails import tails
 from poedsl.compiler.terms import MOST_LEVELS, Apply, Term, walk
 from poedsl.compiler.uses import read_use
 from poedsl.experts.signatures import SIGNATURES, Signature
@@ -106,6 +107,7 @@ def _compile(
     refuted = integrable(lowered) | contradictions(lowered, signatures)
     found += tuple(refuted.values())
     lowered = replace(lowered, incomplete=lowered.incomplete | refuted.keys())
+    found += tuple(tails(lowered))
     given = {**lowered.options, **{k: (v, NOWHERE) for k, v in options.items()}}
     lowered = replace(lowered, options=given)
     made, more = plan(lowered, source.name, brought(lowered, uses, known))

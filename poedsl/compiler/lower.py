@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Set
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import reduce
 
 from poedsl.compiler.check import MOST_NODES, Checked, CheckedFactor
+from poedsl.compiler.conditions import oddity
 from poedsl.compiler.functions import operate
 from poedsl.compiler.plan import GENERATIVE, FactorSpec, InputSpec, Kind, LetSpec, VariableSpec
 from poedsl.compiler.regions import overlap
@@ -104,7 +105,7 @@ class Lowerer:
             generative = generative or factor.kind in GENERATIVE
             self.factors.append(factor)
             self.spans[factor.name] = leaf.span
-            self.diagnostics += lints(factor, leaf, self.variables.keys())
+            self.diagnostics += lints(factor, leaf, self.variables)
         if statement.given is not None and not generative:
             message = "`given` conditions an expert that generates, and this statement has none"
             self.diagnostics.append(Diagnostic("P0412", message, statement.given))
@@ -278,7 +279,9 @@ def unique(name: str, taken: dict[str, int]) -> str:
     return own
 
 
-def lints(factor: FactorSpec, leaf: Apply, variables: Set[str]) -> list[Diagnostic]:
+def lints(
+    factor: FactorSpec, leaf: Apply, variables: Mapping[str, VariableSpec]
+) -> list[Diagnostic]:
     negative = _number(factor.exponent) < 0
     if factor.kind == "where" and negative:
         return [
@@ -289,7 +292,9 @@ def lints(factor: FactorSpec, leaf: Apply, variables: Set[str]) -> list[Diagnost
     if factor.mask and factor.kind not in GENERATIVE:
         message = "a mask as exponent goes with an expert that generates, and this is none"
         return [Diagnostic("P0409", message, leaf.span)]
-    if factor.kind in ("reward", "where") and not names(leaf) & variables:
+    if factor.kind == "where" and (odd := oddity(factor.term, variables)):
+        return [Diagnostic("P0807", odd, leaf.span, "warning")]
+    if factor.kind in ("reward", "where") and not names(leaf) & variables.keys():
         what = "reward" if factor.kind == "reward" else "condition"
         return [
             Diagnostic(

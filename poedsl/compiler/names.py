@@ -148,6 +148,26 @@ def near(name: str, known: Iterable[str]) -> str | None:
     return found[0] if found else None
 
 
+def is_slip(a: str, b: str) -> bool:
+    """Whether two words differ by one letter, left out, added, changed, or two of them swapped.
+
+    Digits tell names apart on purpose.
+    """
+    short, long = sorted((a, b), key=len)
+    if len(short) < 4 or len(long) - len(short) > 1 or a == b:
+        return False
+    start = next((i for i, (p, q) in enumerate(zip(a, b, strict=False)) if p != q), len(short))
+    rest, other = short[start:], long[start:]
+    if not (other[:1] + rest[:1]).replace("_", "a").isalpha():
+        return False
+    swapped = rest[1:2] + rest[:1] + rest[2:]
+    return (
+        other[1:] in (rest, rest[1:])
+        if len(short) < len(long)
+        else (other[1:] == rest[1:] or other == swapped)
+    )
+
+
 def near_fix(name: str, span: Span, known: Iterable[str], what: str) -> tuple[Fix, ...]:
     found = near(name, known)
     if found is None:

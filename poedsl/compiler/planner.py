@@ -647,7 +647,7 @@ def _exponents(
         elif abs(total - 1) < 1e-9:
             continue
         text.append(message.replace("`", "") + (" and are scaled to one" if scaled else ""))
-        if not scaled:
+        if not scaled and any(f.kind == "flow" for f in anchors):
             notes.append(Diagnostic("P0802", message, spans.get(anchors[-1].name, NOWHERE), "note"))
     return replace(spec, notes=(*text, *_approximate(spec))), notes
 

@@ -14,6 +14,7 @@ from typing import Any
 from poedsl.compiler.functions import FUNCTIONS
 from poedsl.compiler.names import (
     count,
+    is_slip,
     near,
     near_fix,
     sizes_of,
@@ -31,6 +32,38 @@ from poedsl.grammar.types import Type, unify
 
 #: Words with a meaning of their own in call position, beside functions, experts and rewards.
 CONSTRUCTS = ("exp", "where", "mixture")
+#: What parameters are called elsewhere.
+PARAMETERS = {
+    **dict.fromkeys(("mu", "mean", "location", "center"), ("loc",)),
+    **dict.fromkeys(("sigma", "std", "sd", "stddev", "b", "s"), ("scale",)),
+    **dict.fromkeys(("cov", "covariance", "Sigma"), ("covariance_matrix",)),
+    **dict.fromkeys(("precision", "tau"), ("precision_matrix",)),
+    **dict.fromkeys(("nu", "dof"), ("df",)),
+    **dict.fromkeys(("alpha", "a", "shape"), ("concentration", "concentration1")),
+    **dict.fromkeys(("beta", "lam", "lambda_"), ("rate", "concentration0")),
+    **dict.fromkeys(("min", "lower"), ("low",)),
+    **dict.fromkeys(("max", "upper"), ("high",)),
+}
+#: What functions and densities are called elsewhere.
+CALLED = {
+    **dict.fromkeys(("Gaussian", "gaussian", "N", "norm_pdf"), "Normal"),
+    **dict.fromkeys(("MvNormal", "MultiNormal", "multi_normal"), "MultivariateNormal"),
+    **dict.fromkeys(("clip", "bound"), "clamp"),
+    **dict.fromkeys(("minimum", "fmin"), "min"),
+    **dict.fromkeys(("maximum", "fmax"), "max"),
+    **dict.fromkeys(("cat", "concatenate", "stack", "append"), "concat"),
+    **dict.fromkeys(("matmul", "inner", "dot_product"), "dot"),
+    **{"arange": "range", "absolute": "abs", "fabs": "abs", "ln": "log", "inv_logit": "sigmoid"},
+    **{"expit": "sigmoid", "crop_box": "crop", "StudentsT": "StudentT", "Mixture": "mixture"},
+}
+#: How what other languages call a function is written.
+WRITTEN = {
+    "len": "a vector has the length that its type says; `length(y)` is that of a text",
+    **dict.fromkeys(("array", "tensor", "vector"), "a list is a vector: `[1, 2]`"),
+    **dict.fromkeys(("pow", "power", "square"), "powers are written `x^2`"),
+    **dict.fromkeys(("factor", "observe"), "what raises or lowers the target is `exp(...)`"),
+    **dict.fromkeys(("ones", "zeros", "full"), "a number stands for as many as are needed"),
+}
 #: After this many errors no names are searched for similar ones.
 MOST_SEARCHES = 50
 #: The argument by which a reward says what it judges.
@@ -200,12 +233,14 @@ class Calls:
             )
             return
         known = (*FUNCTIONS, *self.signatures, *CONSTRUCTS, *self.defined)
+        ours = CALLED.get(function.name, "")
+        named = Fix(f"here it is called `{ours}`", (Edit(function.span, ours),))
         self.error(
             "P0202",
             f"there is no expert, reward or function named `{function.name}`",
             function.span,
-            fixes=self.similar(function.name, function.span, known, "one"),
-            notes=("`poe experts` lists what there is",),
+            fixes=(named,) if ours else self.similar(function.name, function.span, known, "one"),
+            notes=(WRITTEN.get(function.name, "`poe experts` lists what there is"),),
         )
 
     # Calls of experts and rewards: positions become names, what is left out is looked up.
@@ -260,11 +295,15 @@ class Calls:
                 continue
             name = argument.name or names[position]
             if name not in names + extra:
+                ours = next((n for n in PARAMETERS.get(name, ()) if n in names), "")
+                called = Fix(f"here it is called `{ours}`", (Edit(argument.name_span, ours),))
                 self.error(
                     "P0301",
                     f"`{signature.name}` has no parameter `{name}`",
                     argument.name_span,
-                    fixes=self.similar(name, argument.name_span, names, "a parameter"),
+                    fixes=(called,)
+                    if ours
+                    else self.similar(name, argument.name_span, names, "a parameter"),
                     notes=note,
                 )
                 fits = False
@@ -359,6 +398,26 @@ class Calls:
         value: tree.Expr = target if target is not None else tree.Nothing()
         return tree.Argument(value=value, name=SUBJECT)
 
+    def alike(self, name: tree.Name, type_: Type) -> None:
+        """Warn of a free name that is another one but for a slip."""
+        for other, known in self.inferred.items():
+            if known.type.name == type_.name and is_slip(name.name, other):
+                message = f"`{name.name}` and `{other}` are two inputs of nearly the same name"
+                fixes = (Fix(f"if they are one, write `{other}`", (Edit(name.span, other),)),)
+                label = Label(self.origins[other][1], f"`{other}` is here")
+                self.diagnostics.append(
+                    Diagnostic(
+                        "P0808",
+                        message,
+                        name.span,
+                        "warning",
+                        labels=(label,),
+                        notes=("what is meant to be two is declared by `input`",),
+                        fixes=fixes,
+                    )
+                )
+                return
+
     def infer(self, name: tree.Name, type_: Type, origin: Origin) -> bool:
         """Makes a free name an input; whether it has that type wherever it is used."""
         known = self.inferred.get(name.name)
@@ -381,6 +440,7 @@ class Calls:
             edits = (Edit(Span(self.first, self.first), f"{declared}\n{self.indent}"),)
             fixes = (Fix(f"declare it above: `{declared}`", edits),)
             self.error("P0205", f"`{name.name}` is not declared", name.span, fixes=fixes)
+        self.alike(name, type_)
         self.origins[name.name] = (origin, name.span)
         self.inferred[name.name] = tree.Input(name=name, type=type_expr(type_), span=name.span)
         self.taken[name.name] = name.span

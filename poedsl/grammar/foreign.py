@@ -193,6 +193,8 @@ def foreign_sign(f: Failure) -> Diagnostic | None:
     word = f.word
     if word.text == "//":
         return _slashes(f)
+    if word.text in _JOINTS and _between_factors(f):
+        return _joint(f)
     fixes: tuple[Fix, ...] = ()
     if word.text in _SIGNS:
         what, ours = _SIGNS[word.text]
@@ -207,6 +209,34 @@ def foreign_sign(f: Failure) -> Diagnostic | None:
         notes=() if fixes else (_OPERATORS_NOTE,),
         fixes=fixes,
     )
+
+
+#: Signs of logic, which between factors are meant for something else.
+_JOINTS = ("&&", "&", "||", "|")
+
+
+def _between_factors(f: Failure) -> bool:
+    """Whether a sign joins factors: it is after `~` and in no brackets of a call."""
+    before = f.words[: f.index]
+    if all(w.text != "~" for w in before):
+        return False
+    calls: list[bool] = []
+    for w, left in zip(before[1:], before, strict=False):
+        if w.text in ("(", "["):
+            calls.append(w.text == "[" or left.kind == "name")
+        elif w.text in (")", "]") and calls:
+            calls.pop()
+    return not any(calls)
+
+
+def _joint(f: Failure) -> Diagnostic:
+    """``A && B`` is a product of factors, ``A || B`` a mixture."""
+    message, span = f"`{f.word.text}` does not join factors", f.word.span
+    if f.word.text[0] == "|":
+        note = "one or the other is a mixture: `mixture(0.5: A, 0.5: B)`"
+        return Diagnostic("P0109", message, span, notes=(note,))
+    fix = Fix("factors are joined by `*`", (Edit(span, _spaced(f, "*")),), "safe")
+    return Diagnostic("P0109", message, span, fixes=(fix,))
 
 
 def _sure(f: Failure, same: bool) -> Applicability:

@@ -19,6 +19,8 @@ from poedsl.grammar.words import CONSTANTS, KEYWORDS, STATEMENTS, Failure, Word
 # Signs in each other's place: `=`, `~`, `:`.
 
 _GIVES = frozenset(("=", ":=", "<-", "=="))
+#: Under these names other languages keep their functions.
+MODULES = frozenset(("np", "numpy", "torch", "T", "tt", "pt", "math", "jnp", "jax", "tf", "dist"))
 _FACTORS = frozenset(("exp", "where", "mixture"))
 
 
@@ -313,6 +315,19 @@ def _expression_alone(f: Failure) -> Diagnostic:
 # Expressions side by side, commas and `for` where they join nothing.
 
 
+def _called(f: Failure) -> Diagnostic:
+    """``np.sqrt(2)``, ``x.mean()``."""
+    message, owner, dot = "only a name can be called", f.at(-3), f.at(-2)
+    if owner.text in MODULES:
+        fix = Fix(
+            "functions stand without the module that they have elsewhere",
+            (Edit(Span(owner.span.start, dot.span.end), ""),),
+        )
+        return Diagnostic("P0101", message, f.before.span, fixes=(fix,))
+    note = "what follows `.` is a part of a value and takes no arguments"
+    return Diagnostic("P0101", message, f.before.span, notes=(note,))
+
+
 def side_by_side(f: Failure) -> Diagnostic | None:
     """``f(a b)``, ``A B``, ``2(x + 1)``, ``f(2 a)``."""
     word = f.word
@@ -320,8 +335,7 @@ def side_by_side(f: Failure) -> Diagnostic | None:
     if not f.wants_operator or not starts:
         return None
     if word.text == "(" and f.at(-2).text == ".":
-        note = "what follows `.` is a part of a value and takes no arguments"
-        return Diagnostic("P0101", "only a name can be called", f.before.span, notes=(note,))
+        return _called(f)
     at = f.before.span.end
     named = word.kind == "name" and f.after.text == "="
     comma = Fix(

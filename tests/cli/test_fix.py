@@ -76,3 +76,19 @@ def test_nothing_to_fix(file: Path) -> None:
     assert done.exit_code == 0
     assert "fixed" not in done.output
     assert file.stat().st_mtime_ns == before
+
+
+def test_what_is_not_applied_is_told_with_the_way_by_hand(file: Path) -> None:
+    file.write_text(
+        "x : Real\nx ~ Normal(0 1)\nx ~ Nomral(0, 1)\nx ~ Normal(0, 1) && Normal(1, 1)\n"
+    )
+    done = poe("check", "--fix", str(file))
+    assert done.exit_code == 1
+    assert [line for line in done.stderr.splitlines() if line.startswith(str(file))] == [
+        f"{file}:4:18: fixed `&&` does not join factors: factors are joined by `*`",
+        f"{file}:2:14: not applied: may be incorrect: arguments and items are separated by `,`; "
+        "write `,` at 2:13",
+        f"{file}:3:5: not applied: may be incorrect: there is one with a similar name: `Normal`; "
+        "write `Normal` for `Nomral`",
+    ]
+    assert "Normal(0, 1) * Normal(1, 1)" in file.read_text()

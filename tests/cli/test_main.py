@@ -354,7 +354,26 @@ def test_explain(poe: Poe, code: str) -> None:
 def test_experts(poe: Poe) -> None:
     done = poe("experts")
     assert done.code == 0
-    assert [line.split()[0] for line in done.out.splitlines()] == [*SIGNATURES, *FUNCTIONS]
+    factors = ["mixture", "where", "exp"]
+    names = [*SIGNATURES, *factors, *(name for name in FUNCTIONS if name != "exp")]
+    assert [line.split()[0] for line in done.out.splitlines()] == names
+
+
+@pytest.mark.parametrize("name", ["mixture", "where", "exp"])
+def test_a_factor_that_is_no_expert(poe: Poe, name: str) -> None:
+    done = poe("experts", name)
+    assert done.code == 0
+    assert done.out.startswith(f"{name}(")
+    for line in done.out.splitlines():
+        if line.startswith("    x ~"):
+            assert poe("check", "-", stdin=line).code == 0
+
+
+def test_warnings_come_after_what_is_missing(poe: Poe) -> None:
+    file = write("input s : Real\ninput u : Real = 1\nx ~ Normal(s, 1)\n")
+    assert "P0801" not in poe("run", file, *QUICK).err
+    assert "P0801" in poe("run", file, "--set", "s=1", *QUICK).err
+    assert "P0801" not in poe("run", "-", stdin="input u : Real\nx ~ Nomral(0, 1)\n").err
 
 
 @pytest.mark.parametrize("name", SIGNATURES)

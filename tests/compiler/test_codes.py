@@ -36,7 +36,7 @@ def test_pages_are_short_and_fit_a_terminal(code: str) -> None:
 NEEDED = {"P0203": "x ~ Normal(c, 1)\n", "P0204": "x ~ Normal(a, 1)\n"}
 EXAMPLES = ["P0201", "P0202", "P0205", "P0301", "P0303", "P0304", "P0307", "P0309", "P0310"]
 EXAMPLES += ["P0401", "P0402", "P0403", "P0404", "P0405", "P0408", "P0409", "P0410", "P0411"]
-EXAMPLES += ["P0414"]
+EXAMPLES += ["P0414", "P0807", "P0808", "P0809"]
 
 
 def examples(code: str, mark: str) -> list[str]:

@@ -211,7 +211,7 @@ def test_what_a_file_has_wrong_elsewhere_does_not_matter(tmp_path: Path) -> None
     assert plan.run(particles=4, steps=2).particles["x"].isfinite().all()
     for name in ("untyped", "coloured"):
         good = plan.spec.uses[0].signature
-        with pytest.raises(poedsl.PoeError, match="untyped|colour"):
+        with pytest.raises(poedsl.PoeError, match=r"untyped|colour"):
             load_user(good, f"own.py:{name}", tmp_path, True)
 
 
