@@ -6,6 +6,7 @@ import math
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -142,8 +143,7 @@ class Annealer:
         increment = increment + (guide - p.carried)
         moved_on = replace(p, x=moved.x, at=new, carried=guide)
         if self.target.judges and self.weighs(stage):
-            end = moved.x if new is None else self.target.endpoint(moved.x, new, stage)
-            reward = self.target.judge(end, final=False).double()
+            reward = self.target.judged(moved.x, new, stage).double()
             gain, counted, peak = potentials.count(
                 o.potential, reward, p.counted, p.peak, o.weighing
             )
@@ -257,7 +257,10 @@ class Annealer:
         rise = kernels.between_densities if o.line is None else kernels.along_line(scores, o.line)
         rates: list[Float[Tensor, "S 1"]] = []
         normals, uniforms = self.noise.proposals(width, stage.t, o.kernel_steps)
-        point = Point(self.particles.x, self.at)
+        judge, reward = kernels.unjudged, None
+        if self.judged(stage):
+            judge, reward = partial(self.rewarded, stage), self.particles.counted
+        point = Point(self.particles.x, self.at, reward)
         for noise, uniform in zip(normals, uniforms, strict=True):
             size = (
                 self.sizes if len(self.sizes) == 1 else self.sizes.repeat_interleave(per_swarm, 0)
@@ -265,7 +268,7 @@ class Annealer:
             if o.kernel not in kernels.ACCEPTANCE:
                 point = self.unadjusted(point, evaluate, noise, size * stage.sigma**2 / w)
                 continue
-            point, chance = self.adjusted(point, evaluate, noise, uniform, size, rise)
+            point, chance = self.adjusted(point, evaluate, noise, uniform, size, rise, judge)
             rates.append(chance.view(-1, per_swarm).mean(-1, keepdim=True))
             if o.adapt:
                 self.sizes = kernels.adapted(self.sizes, rates[-1], kernels.ACCEPTANCE[o.kernel])
@@ -274,6 +277,9 @@ class Annealer:
             guide = self.evaluated().guide
             assert guide is not None
             self.particles = replace(self.particles, carried=guide.double())
+        if point.reward is not None:
+            counted = point.reward
+            self.particles = replace(self.particles, reward=counted, counted=counted)
         return float(torch.cat(rates).mean()) if rates else None
 
     def unadjusted(
@@ -291,12 +297,13 @@ class Annealer:
         uniform: Tensor,
         size: Tensor,
         rise: kernels.Rise,
+        judge: kernels.Judge,
     ) -> tuple[Point, Float[Tensor, " L"]]:
         o = self.options
         if o.kernel == "hmc":
-            return kernels.hmc(point, evaluate, noise, uniform, size, o.leaps, rise)
+            return kernels.hmc(point, evaluate, noise, uniform, size, o.leaps, rise, judge)
         step = kernels.walk if o.kernel == "walk" else kernels.mala
-        return step(point, evaluate, noise, uniform, size, rise)
+        return step(point, evaluate, noise, uniform, size, rise, judge)
 
     def settle(self) -> None:
         """The last reward correction: black-box rewards and conditions at the particles."""
@@ -374,6 +381,19 @@ class Annealer:
         """
         rule = self.options.resample
         return rule is None or not rule.stages or stage.t in rule.stages
+
+    def judged(self, stage: Stage) -> bool:
+        """Whether kernels accept by the black-box rewards, which then are part of their target:
+        where adjusted ones run and rewards weigh by what they are at a stage alone.
+        """
+        o = self.options
+        counts = any(t.kind != "where" for t in self.target.judges)
+        adjusted = o.kernel in kernels.ACCEPTANCE and o.potential == "difference"
+        return counts and adjusted and self.weighs(stage)
+
+    def rewarded(self, stage: Stage, point: Point) -> Point:
+        """A point with its black-box rewards."""
+        return replace(point, reward=self.target.judged(point.x, point.at, stage).double())
 
     def judgeable(self, stage: Stage) -> bool:
         """Whether the experts can be evaluated at a stage: learned flows cannot at its end."""

@@ -107,10 +107,16 @@ class Evaluation(Gathered):
 
 @dataclass(frozen=True, slots=True)
 class Point(Gathered):
-    """Where the particles are, and the experts there; None where they are not evaluated yet."""
+    """Where the particles are.
+
+    Attributes:
+        at: the experts there; None where they are not evaluated yet.
+        reward: the black-box rewards there, where a kernel accepts by them.
+    """
 
     x: Float[Tensor, "L D"]
     at: Evaluation | None = None
+    reward: Float[Tensor, " L"] | None = None
 
 
 @dataclass(frozen=True, slots=True)

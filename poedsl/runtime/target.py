@@ -343,6 +343,12 @@ class Target:
         """The black-box rewards at an endpoint; conditions among them only when it is final."""
         return self._tilted(endpoint, [t for t in self.judges if final or t.kind != "where"])
 
+    def judged(
+        self, x: Float[Tensor, "L D"], at: Evaluation | None, stage: Stage
+    ) -> Float[Tensor, " L"]:
+        """The black-box rewards as they count at a stage: at the predicted endpoint."""
+        return self.judge(x if at is None else self.endpoint(x, at, stage), final=False)
+
     def exact(self, x: Float[Tensor, "L D"]) -> Float[Tensor, " L"]:
         """The differentiable tilts at the end of the path."""
         return self._tilted(x, list(self.guides))

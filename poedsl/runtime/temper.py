@@ -68,6 +68,12 @@ class TemperedTarget(Target):
         endpoint = point.detach() if self.tilts else None
         return Evaluation(score, None, total.detach(), endpoint, untempered=product.detach())
 
+    def judged(
+        self, x: Float[Tensor, "L D"], at: Evaluation | None, stage: Stage
+    ) -> Float[Tensor, " L"]:
+        """The black-box rewards to the power of the stage."""
+        return stage.beta * self.judge(x, final=False)
+
     def ahead(
         self,
         x: Float[Tensor, "L D"],
