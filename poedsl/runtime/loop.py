@@ -130,20 +130,30 @@ class Annealer:
     def move(self, stage: Stage, step: Interval) -> None:
         """X <- move(x); log w += correction; log w += potential."""
         old = self.evaluated()
-        o, p = self.options, self.particles
+        p = self.particles
         control = self.control(p.x, old)
         moved = self.moved(p.x, old, stage, step, control)
         new = self.look(moved.x, stage) if self.judgeable(stage) else None
         increment = self.correction(p.x, old, moved, new, step, control).double()
-        guide = p.carried
+        self.arrive(moved.x, new, increment, stage)
+
+    def arrive(
+        self,
+        x: Float[Tensor, "L D"],
+        at: Evaluation | None,
+        increment: Float[Tensor, " L"],
+        stage: Stage,
+    ) -> None:
+        """Where a move led, and the experts there; log w += its increment, and the potentials."""
+        o, p, guide = self.options, self.particles, self.particles.carried
         if self.target.guides:
-            counted = self.target.exact(moved.x) if new is None else new.guide
+            counted = self.target.exact(x) if at is None else at.guide
             assert counted is not None
             guide = counted.double()
         increment = increment + (guide - p.carried)
-        moved_on = replace(p, x=moved.x, at=new, carried=guide)
+        moved_on = replace(p, x=x, at=at, carried=guide)
         if self.target.judges and self.weighs(stage):
-            reward = self.target.judged(moved.x, new, stage).double()
+            reward = self.target.judged(x, at, stage).double()
             gain, counted, peak = potentials.count(
                 o.potential, reward, p.counted, p.peak, o.weighing
             )
@@ -243,7 +253,7 @@ class Annealer:
 
     def kernel(self, stage: Stage) -> float | None:
         """K times x <- kernel_t(x); the mean acceptance, where there is one."""
-        o, width, w = self.options, self.target.space.size, self.path.exponents
+        o, width, w = self.options, self.particles.x.shape[-1], self.path.exponents
         if not self.kernel_steps(stage):
             return None
         per_swarm = self.noise.size

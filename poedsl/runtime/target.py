@@ -309,13 +309,11 @@ class Target:
         value = value.detach()
         if stage.sigma == 0:
             return value, slope
-        known = torch.isfinite(value)
-        value = torch.where(known, value, 0.0).clamp(-LIMIT, LIMIT)
-        slope = torch.where(known[:, None], slope.nan_to_num(), 0.0).clamp(-LIMIT, LIMIT)
+        slope = torch.where(value.isfinite()[:, None], slope.nan_to_num(), 0.0)
+        slope = slope.clamp(-LIMIT, LIMIT)
         blur = 0.5 * (self.shares(stage)[""] * slope.square()).sum(-1)
-        size = value.abs() + blur.clamp(min=1e-12)
-        rate = value.abs() * (value.abs() + 2 * blur) / size.square()
-        return value * value.abs() / size, rate[:, None] * slope
+        value, rate = softened(value, blur)
+        return value, rate[:, None] * slope
 
     def _relaxed_condition(
         self, tilt: Tilt, env: Environment, point: Tensor, stage: Stage
@@ -411,6 +409,17 @@ class Target:
 
     def _count(self, name: str, particles: int) -> None:
         self.calls[name] = self.calls.get(name, 0) + particles
+
+
+def softened(
+    value: Float[Tensor, " L"], blur: Float[Tensor, " L"]
+) -> tuple[Float[Tensor, " L"], Float[Tensor, " L"]]:
+    """Rewards r as r |r| / (|r| + blur), zero where they are not finite, and d of that / dr."""
+    known = torch.isfinite(value)
+    value = torch.where(known, value, 0.0).clamp(-LIMIT, LIMIT)
+    size = value.abs() + blur.clamp(min=1e-12)
+    rate = value.abs() * (value.abs() + 2 * blur) / size.square()
+    return value * value.abs() / size, torch.where(known, rate, 0.0)
 
 
 def _added(
