@@ -103,11 +103,12 @@ class Annealer:
         o, noise, w = self.options, self.noise, self.path.exponents
         count, width = noise.size * noise.swarms, self.target.space.size
         device = noise.device
-        x = noise.normal(width, stage.t, "start") / w.sqrt()
+        known = self.target.first(noise, stage)
+        x = noise.normal(width, stage.t, "start") / w.sqrt() if known is None else known
         at = self.evaluate(x, stage)
         log_start = self.path.log_normaliser(width)
         log_weights = torch.full((count,), log_start, dtype=torch.float64, device=device)
-        if o.correct != "none" and at.log_density is not None:
+        if known is None and o.correct != "none" and at.log_density is not None:
             log_normal = 0.5 * (w.double().expand(width) / (2 * math.pi)).log().sum()
             square = (w * x.square()).sum(-1).double()
             log_weights = at.log_density.double() + 0.5 * square - log_normal

@@ -17,6 +17,7 @@ from poedsl.experts.densities import Gaussians
 from poedsl.experts.profiles import DEFAULT, Profile
 from poedsl.experts.protocol import Scheduled
 from poedsl.experts.signatures import Signature
+from poedsl.runtime.bases import base
 from poedsl.runtime.coverage import Seat, covered, exponents, normalised
 from poedsl.runtime.densities import Densities
 from poedsl.runtime.evaluate import Environment, evaluate, tensor
@@ -115,6 +116,8 @@ class _Builder:
         target = kind(
             self.space, anchors, tilts, self.environment, path.exponents, warnings=warnings
         )
+        if isinstance(target, TemperedTarget) and options.base is not None:
+            target.base = base(options.base, self.plan, self.models, self.environment, self.space)
         return target, path
 
     def sequences(self, sites: list[FactorSpec]) -> tuple[SequenceTarget, FlowPath]:

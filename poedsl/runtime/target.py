@@ -16,6 +16,7 @@ from poedsl.experts.protocol import Generative, Noised
 from poedsl.runtime.control import Basis, diverged
 from poedsl.runtime.evaluate import Environment, evaluate, margins
 from poedsl.runtime.given import Guide, guided
+from poedsl.runtime.noise import Noise
 from poedsl.runtime.path import Stage
 from poedsl.runtime.sites import base_name
 from poedsl.runtime.space import Space
@@ -142,6 +143,10 @@ class Target:
     @property
     def judges(self) -> tuple[Tilt, ...]:
         return tuple(t for t in self.tilts if not t.guiding)
+
+    def first(self, noise: Noise, stage: Stage) -> Float[Tensor, "L D"] | None:
+        """Draws of the first stage, exactly as it is; None where it is N(0, I / W)."""
+        return None
 
     def evaluate(
         self, x: Float[Tensor, "L D"], stage: Stage, signs: Float[Tensor, "L D"] | None = None
