@@ -191,6 +191,10 @@ class OptionChecker:
         mixed = len({w is None for w in weights}) > 1
         if not parts or mixed or len(sizes) < len(parts) or any(p is None for p in parts):
             return None
+        if any(weights) and abs(sum(sizes) - 1) > 1e-6:
+            message = f"the weights of this mixture sum to {sum(sizes):g}, not to 1"
+            self.values.error("P0405", message, call.span)
+            return None
         shares = (Const(size / sum(sizes)) for size in sizes)
         pairs = zip(shares, parts, strict=True)
         return Apply("mixture", tuple(t for pair in pairs for t in pair if t is not None))

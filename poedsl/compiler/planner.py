@@ -88,6 +88,7 @@ class _Facts:
         grows: what experts that extend a variable know: ``symbols``, ``densities`` of prefixes,
             ``scores`` of sections, or to ``draw``; empty where the path is another.
         tempers: why the path from noise cannot be taken, and tempering can; empty elsewhere.
+        power: the mixture whose power above one the whole program is; None elsewhere.
     """
 
     closed: bool
@@ -99,6 +100,7 @@ class _Facts:
     length: int
     grows: str
     tempers: str
+    power: Term | None
 
     @classmethod
     def of(cls, spec: PlanSpec, given: Mapping[str, Term]) -> _Facts:
@@ -117,6 +119,7 @@ class _Facts:
             length=max(lengths, default=1),
             grows=_grows(spec) if set(routes.values()) == {"prefix"} else "",
             tempers=_tempers(spec, of),
+            power=_power(spec),
         )
 
     @property
@@ -157,6 +160,17 @@ def _tempers(spec: PlanSpec, anchors: dict[str, list[FactorSpec]]) -> str:
         if gap and around:
             return f"no expert has noised marginals of {name}[{gap}]"
     return ""
+
+
+def _power(spec: PlanSpec) -> Term | None:
+    """The mixture that the program raises to a power above one, and nothing else."""
+    if len(spec.factors) != 1 or len(spec.variables) != 1:
+        return None
+    (factor,) = spec.factors
+    plain = factor.kind == "gaussian" and factor.part is None and not factor.loops
+    exponent = factor.exponent.value if isinstance(factor.exponent, Const) else None
+    raised = plain and not factor.mask and isinstance(exponent, int | float) and exponent > 1
+    return factor.term if raised and _function(factor.term) == "mixture" else None
 
 
 def _has_density(factor: FactorSpec) -> bool:
@@ -281,6 +295,12 @@ def _path(facts: _Facts, known: dict[str, Term]) -> Choice:
         return Apply("prefix"), "every expert extends a prefix"
     if facts.tempers:
         return Apply("temper"), facts.tempers
+    if facts.power is not None:
+        temper = OPTIONS["path"].form("temper")
+        assert temper is not None
+        return filled(
+            temper, {"base": facts.power}
+        ), "a power of one mixture, which is drawn from exactly"
     if len(set(facts.routes.values())) > 1:
         each = tuple((name, Apply(route)) for name, route in facts.routes.items())
         return Apply("each", (), each), "each variable by what its experts can do"

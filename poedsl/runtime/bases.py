@@ -12,8 +12,9 @@ from torch import Tensor
 
 from poedsl.compiler.plan import FactorSpec, PlanSpec
 from poedsl.compiler.supports import ends
-from poedsl.compiler.terms import Apply, Term
+from poedsl.compiler.terms import Apply, Term, walk
 from poedsl.experts.densities import broadcast, distribution
+from poedsl.experts.signatures import SIGNATURES
 from poedsl.runtime.charts import Chart, Interval
 from poedsl.runtime.densities import Densities, Density
 from poedsl.runtime.evaluate import Environment, evaluate
@@ -68,10 +69,26 @@ def base(term: Apply, plan: PlanSpec, models: Models, env: Environment, space: S
     for name, shape in space.shapes.items():
         own = FactorSpec("base", "density", (name,), term, place="temper(base = ...)")
         parts = Densities(own, env, models, frozenset(space.shapes))
-        densities[name] = parts.density(term, shape)
+        densities[name] = density(parts, term, shape)
         quantiles[name] = inverted(parts, term, shape)
         alike(own, plan, env, space, name)
     return Base(space, densities, quantiles, env)
+
+
+def density(densities: Densities, term: Term, shape: tuple[int, ...]) -> Density:
+    """The log density; of Gaussians and their mixtures in one piece."""
+    calls = {t.function for t in walk(term) if isinstance(t, Apply)}
+    closed = {"Normal", "MultivariateNormal", "mixture"}
+    if not calls & SIGNATURES.keys() <= closed:
+        return densities.density(term, shape)
+    gaussians = densities.gaussians(term, shape).to(densities.environment.device)
+
+    def log_density(x: Float[Tensor, "L *shape"], env: Environment) -> Float[Tensor, " L"]:
+        own = gaussians.noised(x.reshape(len(x), -1), 1.0, 0.0).log_density
+        assert own is not None
+        return own
+
+    return log_density
 
 
 def inverted(densities: Densities, term: Term, shape: tuple[int, ...]) -> Quantiles:

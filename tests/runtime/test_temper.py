@@ -123,7 +123,11 @@ WELLS = "mixture(0.3: Normal(-3, 0.5), 0.7: Normal(4, 1))"
     [
         ("x ~ Normal(1, 2) * Normal(0, 1)", "Normal(2, 3)", -0.1 - math.log(10 * math.pi) / 2),
         (f"x ~ {WELLS}", "Normal(0, 5)", 0.0),
-        (f"x ~ {WELLS}", "mixture(1: Normal(-3, 1), 2: mixture(Cauchy(4, 1), Laplace(0, 1)))", 0),
+        (
+            f"x ~ {WELLS}",
+            "mixture(0.4: Normal(-3, 1), 0.6: mixture(Cauchy(4, 1), Laplace(0, 1)))",
+            0,
+        ),
         ("x ~ Gamma(3, 2)", "Exponential(1)", 0.0),
         ("x ~ Normal(0, 1) * Uniform(-1, 1)", "Uniform(-1, 1)", math.log(0.6826894921 / 2)),
         ("x : Real[2]\nx ~ StudentT(5)", "MultivariateNormal([1, 0], [[2, 1], [1, 2]])", 0.0),
@@ -176,9 +180,48 @@ def test_a_base_is_part_of_the_plan() -> None:
         ("x ~ Normal(0, 1)", "Normal(0, -1)", "is above 0"),
         ("x ~ Normal(0, 1)", "Normal(0)", "a density of numbers"),
         ("x ~ Normal(0, 1)", "3", "a density of numbers"),
+        ("x ~ Normal(0, 1)", "mixture(1: Normal(0, 1), 1: Normal(1, 1))", "sum to 2, not to 1"),
     ],
 )
 def test_bases_that_cannot_be(text: str, base: str, told: str) -> None:
     with pytest.raises(poedsl.PoeError) as caught:
         poedsl.compile(text).run(particles=4, path=f"temper(base = {base})")
     assert told in str(caught.value)
+
+
+def test_a_product_that_is_no_density_on_the_way_from_noise() -> None:
+    """Exponents -1.9, 2.2 and 0.4: the flow path is refused, and tempering needs no middle."""
+    powers = ((-1.9, 1.24), (2.2, 3.48), (0.4, 0.46))
+    text = " * ".join(f"Normal(0, {scale})^{power}" for power, scale in powers)
+    with pytest.raises(poedsl.PoeError, match="P0407"):
+        poedsl.compile(f"x ~ {text}").run(particles=8)
+    precision = sum(w / s**2 for w, s in powers)
+    log_z = -sum(w * (math.log(s) + math.log(2 * math.pi) / 2) for w, s in powers)
+    log_z += 0.5 * math.log(2 * math.pi / precision)
+    result = poedsl.compile(f"x ~ {text}").run(seed=0, particles=4000, path="temper()")
+    assert result.log_evidence == pytest.approx(log_z, abs=0.02)
+    assert moments(result)[1] == pytest.approx(1 / precision, rel=0.08)
+
+
+def test_a_power_of_one_mixture_starts_from_the_mixture() -> None:
+    """Modes of one width, cubed: each has its weight cubed."""
+    plan = poedsl.compile("x ~ mixture(1/3: Normal(-30, 1), 2/3: Normal(30, 1))^3")
+    assert "temper(ess = none, base = mixture(" in print_plan(plan.spec)
+    result = plan.run(seed=0, particles=4000)
+    log_z = math.log(1 / 27 + 8 / 27) - math.log(2 * math.pi) - math.log(3) / 2
+    assert result.log_evidence == pytest.approx(log_z, abs=0.03)
+    above = float(result.log_weights.exp() @ (result.particles["x"] > 0).double())
+    assert above == pytest.approx(8 / 9, abs=0.02)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "x ~ mixture(Normal(-3, 1), Normal(3, 1))",
+        "x ~ mixture(Normal(-3, 1), Normal(3, 1))^0.5",
+        "x ~ mixture(Normal(-3, 1), Normal(3, 1))^2 * Normal(0, 5)",
+        "x ~ Normal(0, 1)^2",
+    ],
+)
+def test_other_products_take_the_path_from_noise(text: str) -> None:
+    assert "option path = flow()" in print_plan(poedsl.compile(text).spec)
