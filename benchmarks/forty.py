@@ -29,8 +29,8 @@ MEANS = ((torch.rand(MODES, 2, generator=torch.Generator().manual_seed(0)) - 0.5
 PEERS = {"FKC, as published": 6.26}
 PLANS: dict[str, dict[str, object]] = {
     "as compiled": {},
-    "200 steps": {"steps": 200},
-    "tempering": {"path": "temper()"},
+    "from noise": {"path": "flow()"},
+    "tempering from N(0, I)": {"path": "temper()"},
 }
 
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from poedsl.compiler import terms
+from poedsl.compiler.check_calls import applied
 from poedsl.compiler.check_values import Values
 from poedsl.compiler.names import near_fix, spoken
 from poedsl.compiler.options import KINDS, OPTIONS, Argument, Form, Option, filled
 from poedsl.compiler.terms import Apply, Const, Ref, Term, Value
+from poedsl.experts.signatures import SIGNATURES
 from poedsl.grammar import tree
 from poedsl.grammar.diagnostics import Diagnostic, Label
 from poedsl.grammar.source import Source, Span
@@ -139,9 +142,62 @@ class OptionChecker:
     def form_argument(self, argument: Argument, value: tree.Expr) -> Term | None:
         if argument.kind == "rule":
             return self.rule(value)
+        if argument.kind == "density":
+            return self.density(argument.name, value)
         if argument.kind == "image":
             return self.image(argument.name, value)
         return self.constant(argument.name, argument.kind, value)
+
+    def density(self, name: str, value: tree.Expr) -> Term | None:
+        """A density of constants and inputs, every parameter written out; or none."""
+        if isinstance(value, tree.Nothing):
+            return Const(None)
+        before = len(self.values.diagnostics)
+        term = self.called(value)
+        if term is None and len(self.values.diagnostics) == before:
+            self.values.error("P0502", f"`{name}` is {KINDS['density']}", value.span)
+        return term
+
+    def called(self, value: tree.Expr) -> Term | None:
+        """A call of a density or a mixture; None where it is none, or is not right."""
+        if not isinstance(value, tree.Call):
+            return None
+        if value.function.name == "mixture":
+            return self.mixture(value)
+        signature = SIGNATURES.get(value.function.name)
+        if signature is None or signature.family != "density":
+            return None
+        names = [p.name for p in signature.parameters]
+        if len(value.arguments) > len(names) or any(a.weight for a in value.arguments):
+            return None
+        pairs = zip(value.arguments, names, strict=False)
+        named = tuple(replace(a, name=a.name or own) for a, own in pairs)
+        if {a.name for a in named} - {*names} or len({a.name for a in named}) < len(named):
+            return None
+        call = replace(value, arguments=named)
+        given = self.values.parameters(call, signature)
+        if given is None or any(
+            terms.names(t.term) & self.values.variables for t in given.values()
+        ):
+            return None
+        return applied(call, signature, given)
+
+    def mixture(self, call: tree.Call) -> Term | None:
+        """Weights and densities in turn; without weights all parts are alike."""
+        parts = [self.called(a.value) for a in call.arguments]
+        weights = [a.weight for a in call.arguments]
+        values = [1.0 if w is None else self.values.value(w).value for w in weights]
+        sizes = [float(v) for v in values if isinstance(v, int | float) and v > 0]
+        mixed = len({w is None for w in weights}) > 1
+        if not parts or mixed or len(sizes) < len(parts) or any(p is None for p in parts):
+            return None
+        if any(weights) and abs(sum(sizes) - 1) > 1e-6:
+            message = f"the weights of this mixture sum to {sum(sizes):g}, not to 1"
+            self.values.error("P0405", message, call.span)
+            return None
+        shares = (Const(size / sum(sizes)) for size in sizes)
+        pairs = zip(shares, parts, strict=True)
+        return Apply("mixture", tuple(t for pair in pairs for t in pair if t is not None))
 
     def image(self, name: str, value: tree.Expr) -> Term | None:
         typed = self.values.value(value)

@@ -56,6 +56,7 @@ KINDS = {
     "limit": "a number above 0, or none",
     "share": "a number between 0 and 1, or none",
     "truth": "true or false",
+    "density": "a density of numbers such as `Normal(0, 5)`, a mixture of such, or none",
     "image": "the name of an input with the variable's type",
     "rule": "`always`, `ess < c` with c between 0 and 1, or `at(stage, ...)`",
 }
@@ -81,9 +82,9 @@ OPTIONS: dict[str, Option] = {
                 Form("prefix", summary="a token or a section a stage"),
                 Form(
                     "temper",
-                    (Argument("ess", "share", None),),
-                    "powers of the densities, from a Gaussian; with `ess`, as far apart as "
-                    "keeps that share of the particles, in at most `steps` stages",
+                    (Argument("ess", "share", None), Argument("base", "density", None)),
+                    "powers of the densities, from a Gaussian or `base`; with `ess`, as far apart "
+                    "as keeps that share of the particles, in at most `steps` stages",
                 ),
             ),
         ),

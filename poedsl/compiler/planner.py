@@ -86,8 +86,11 @@ class _Facts:
             where there is none.
         field: what makes the scores a field without a density; empty where nothing does.
         routes: the path that each variable's experts can take.
-        length: of the longest sequence, where its size is known.
+        length: of the longest sequence, in symbols or sections, where its size is known.
+        grows: what experts that extend a variable know: ``symbols``, ``densities`` of prefixes,
+            ``scores`` of sections, or to ``draw``; empty where the path is another.
         tempers: why the path from noise cannot be taken, and tempering can; empty elsewhere.
+        power: the mixture whose power above one the whole program is; None elsewhere.
     """
 
     closed: bool
@@ -97,27 +100,33 @@ class _Facts:
     given: bool
     routes: dict[str, str]
     length: int
+    grows: str
     tempers: str
+    power: Term | None
 
     @classmethod
     def of(cls, spec: PlanSpec, given: Mapping[str, Term]) -> _Facts:
         anchors = [f for f in spec.factors if f.kind in GENERATIVE]
         of = _anchors(spec)
-        lengths = [v.type.sizes[0] or 1 for v in spec.variables if v.type.name == "Tokens"]
+        routes = {v.name: _route(v, of[v.name], spec) for v in spec.variables}
+        grown = [v.type for v in spec.variables if routes[v.name] == "prefix" and v.type.sizes]
+        lengths = [t.sizes[0] or 1 for t in grown if t.name != "Category"]
         return cls(
             closed=all(f.kind == "gaussian" for f in anchors),
             judged=next(_judged(spec), ""),
             pictures=any(v.type.name in PICTURES for v in spec.variables),
             field=next(_field(spec, given), ""),
             given=any(f.given for f in spec.factors),
-            routes={v.name: _route(v, of[v.name], spec) for v in spec.variables},
+            routes=routes,
             length=max(lengths, default=1),
+            grows=_grows(spec) if set(routes.values()) == {"prefix"} else "",
             tempers=_tempers(spec, of),
+            power=_power(spec),
         )
 
     @property
     def sequential(self) -> bool:
-        return set(self.routes.values()) == {"prefix"}
+        return bool(self.grows)
 
 
 def _judged(spec: PlanSpec) -> Iterator[str]:
@@ -153,6 +162,17 @@ def _tempers(spec: PlanSpec, anchors: dict[str, list[FactorSpec]]) -> str:
         if gap and around:
             return f"no expert has noised marginals of {name}[{gap}]"
     return ""
+
+
+def _power(spec: PlanSpec) -> Term | None:
+    """The mixture that the program raises to a power above one, and nothing else."""
+    if len(spec.factors) != 1 or len(spec.variables) != 1:
+        return None
+    (factor,) = spec.factors
+    plain = factor.kind == "gaussian" and factor.part is None and not factor.loops
+    exponent = factor.exponent.value if isinstance(factor.exponent, Const) else None
+    raised = plain and not factor.mask and isinstance(exponent, int | float) and exponent > 1
+    return factor.term if raised and _function(factor.term) == "mixture" else None
 
 
 def _has_density(factor: FactorSpec) -> bool:
@@ -209,7 +229,24 @@ def _route(variable: VariableSpec, anchors: list[FactorSpec], spec: PlanSpec) ->
     able = [_capabilities(f, spec) for f in anchors]
     if anchors and all("extend" in a for a in able):
         return "prefix"
+    if any("extend" in a for a in able) and not all("score" in a for a in able):
+        return "prefix"
     return "flow" if anchors else "temper"
+
+
+def _grows(spec: PlanSpec) -> str:
+    """What experts that extend a variable know, as `_Facts` says."""
+    if any(v.type.name in ("Tokens", "Category") for v in spec.variables):
+        return "symbols"
+    able = [_capabilities(f, spec) for f in _extending(spec)]
+    if all("log_prob" in a for a in able):
+        return "densities"
+    return "scores" if all("score" in a for a in able) else "draws"
+
+
+def _extending(spec: PlanSpec) -> list[FactorSpec]:
+    """The experts that extend a variable by sections; the first one proposes."""
+    return [f for f in spec.factors if f.kind == "flow" and "extend" in _capabilities(f, spec)]
 
 
 def _capabilities(factor: FactorSpec, spec: PlanSpec) -> frozenset[str]:
@@ -241,7 +278,8 @@ def _steps(facts: _Facts, known: dict[str, Term]) -> Choice:
     if facts.sequential:
         if facts.pictures:
             return Const(SECTIONS), "sections, each a stage"
-        return Const(facts.length), "a token a stage"
+        each = "a token a stage" if facts.grows == "symbols" else "a section a stage"
+        return Const(facts.length), each
     if facts.field:
         return Const(50), "fine enough for learned flows"
     if _function(known["path"]) == "temper":
@@ -259,6 +297,12 @@ def _path(facts: _Facts, known: dict[str, Term]) -> Choice:
         return PREFIX, "every expert extends a prefix"
     if facts.tempers:
         return TEMPER, facts.tempers
+    if facts.power is not None:
+        temper = OPTIONS["path"].form("temper")
+        assert temper is not None
+        return filled(
+            temper, {"base": facts.power}
+        ), "a power of one mixture, which is drawn from exactly"
     if len(set(facts.routes.values())) > 1:
         each = tuple((name, Apply(route)) for name, route in facts.routes.items())
         return Apply("each", (), each), "each variable by what its experts can do"
@@ -279,8 +323,14 @@ def _move(facts: _Facts, known: dict[str, Term]) -> Choice:
 
 
 def _kernel(facts: _Facts, known: dict[str, Term]) -> Choice:
-    if facts.sequential and not facts.pictures:
+    if facts.grows == "symbols":
         return Apply("none"), "tokens are drawn from the product of the conditionals"
+    if facts.grows == "draws":
+        return Apply("none"), "an expert has no density of prefixes, to revisit them by"
+    if facts.grows == "densities":
+        mala = OPTIONS["kernel"].form("mala")
+        assert mala is not None
+        return filled(mala, {"steps": Const(3)}), "densities of prefixes are known"
     if facts.closed and not facts.field:
         mala = OPTIONS["kernel"].form("mala")
         assert mala is not None
@@ -294,8 +344,10 @@ def _correct(facts: _Facts, known: dict[str, Term]) -> Choice:
     move = known["move"]
     if facts.field:
         return Apply("none"), "a field of scores has no density to weigh by"
-    if facts.sequential and not facts.pictures:
+    if facts.grows == "symbols":
         return Apply("ais"), "the normaliser of each proposal is its weight"
+    if facts.grows in ("densities", "draws"):
+        return Apply("ais"), "the conditionals of those that do not propose are the weight"
     if facts.closed and _reversible(move):
         return Apply("ais"), "densities are known: exact ratios, and an unbiased evidence"
     if _function(move) == "none":
@@ -546,7 +598,10 @@ def _off_path(spec: PlanSpec, options: dict[str, Term]) -> Iterator[Refusal]:
     if path not in ("flow", "prefix", "temper"):
         return
     needs = {"flow": "score", "prefix": "extend", "temper": "log_prob"}[path]
+    grown = _extending(spec) if path == "prefix" else []
     for factor in spec.factors:
+        if factor.kind == "gaussian" and grown:
+            continue
         if factor.kind in GENERATIVE and needs not in _capabilities(factor, spec):
             offers = ", ".join(sorted(_capabilities(factor, spec)))
             note = f"`{factor.name}` at {factor.place} offers {offers}"
@@ -557,11 +612,44 @@ def _off_path(spec: PlanSpec, options: dict[str, Term]) -> Iterator[Refusal]:
             note = f"`{factor.name}` at {factor.place} is over such vectors alone"
             yield "path", "`path = flow()` does not keep to shares that sum to one", (note,)
             return
+    yield from _sections(spec, grown, options)
     if path != "flow" and _function(options["move"]) != "none":
         yield "move", f"`path = {path}()` moves by its kernel alone: `move = none()`", ()
     sequences = any(f.kind == "tokens" for f in spec.factors)
     if _function(options["kernel"]) == "gibbs" and not sequences:
         yield "kernel", "`kernel = gibbs()` revisits tokens, and there are none", ()
+
+
+def _sections(
+    spec: PlanSpec, grown: list[FactorSpec], options: dict[str, Term]
+) -> Iterator[Refusal]:
+    """What experts that grow a variable by sections cannot do."""
+    if not grown:
+        return
+    if len(spec.variables) > 1:
+        note = "these are " + " and ".join(f"`{v.name}`" for v in spec.variables)
+        yield "path", "`path = prefix()` over sections grows one variable alone", (note,)
+        return
+    if not spec.variables[0].type.sizes:
+        yield "path", "`path = prefix()` grows a variable along its first size, and it has none", ()
+        return
+    for factor in grown:
+        what = {"a part": factor.part, "each of a loop": factor.loops, "parents": factor.given}
+        if found := next((k for k, v in what.items() if v), "a mask" if factor.mask else ""):
+            note = f"`{factor.name}` at {factor.place} has {found}"
+            yield "path", "an expert of sections sees the whole, to a power of one number", (note,)
+            return
+    kernel = _function(options["kernel"])
+    for number, factor in enumerate(grown):
+        if "log_prob" in (able := _capabilities(factor, spec)):
+            continue
+        note = f"`{factor.name}` at {factor.place} has no `log_prob(self, prefix)`"
+        if number or factor.exponent != Const(1):
+            message = "sections are proposed by the first expert to the power one, and the others' "
+            yield "path", message + "densities weigh", (note,)
+            return
+        if kernel != "none" and "score" not in able:
+            yield "kernel", f"`kernel = {kernel}()` revisits prefixes by their density", (note,)
 
 
 def _without_density(spec: PlanSpec, options: dict[str, Term]) -> Iterator[Refusal]:
@@ -571,7 +659,8 @@ def _without_density(spec: PlanSpec, options: dict[str, Term]) -> Iterator[Refus
         notes = (field, "a field of scores that is no density's takes no weights and no Metropolis")
         refused = {**DENSITY, "correct": ("ais", "fkc")}
     else:
-        scored = next((f for f in spec.factors if f.kind == "flow"), None)
+        flows = (f for f in spec.factors if f.kind == "flow")
+        scored = next((f for f in flows if "score" in _capabilities(f, spec)), None)
         if scored is None:
             return
         notes = (f"`{scored.name}` at {scored.place} gives a score but no density",)

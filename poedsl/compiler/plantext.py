@@ -73,7 +73,8 @@ def _lines(plan: PlanSpec) -> Iterator[str]:
 def costs(plan: PlanSpec) -> Iterator[str]:
     """What the models of a plan cost, as far as their signatures say.
 
-    Kernels follow rewards with a gradient; others are judged once a stage.
+    Kernels follow rewards with a gradient. Others are judged once a stage, and once a step of a
+    kernel that accepts by them.
     """
     form = plan.option("path")
     path = form.function if isinstance(form, Apply) else ""
@@ -89,12 +90,23 @@ def costs(plan: PlanSpec) -> Iterator[str]:
         rewards = [c for c, s in called if s.family == "reward"]
         followed = all("gradient" in plan.capabilities(c) for c in rewards)
         at_each_step = followed and path != "prefix"
-        stages = plan.nfe + 1 if f.kind in GENERATIVE or at_each_step else plan.stages
+        stages = plan.nfe + 1 if f.kind in GENERATIVE or at_each_step else judgements(plan)
         each = " for each part" if f.loops else ""
         seconds = cost * stages * count / 1000
         yield (
             f"{f.name}: {stages} evaluations of {count} particles{each}, about {spoken(seconds)}"
         )
+
+
+def judgements(plan: PlanSpec) -> int:
+    """How often a particle's black-box rewards are judged."""
+    kernel, potential = plan.option("kernel"), plan.option("potential")
+    adjusted = isinstance(kernel, Apply) and kernel.function in ("mala", "hmc", "walk")
+    if isinstance(kernel, Apply) and adjusted and potential == Apply("difference"):
+        steps = dict(kernel.kwargs).get("steps")
+        if isinstance(steps, Const) and isinstance(steps.value, int):
+            return plan.stages * (1 + steps.value)
+    return plan.stages
 
 
 def spoken(seconds: float) -> str:

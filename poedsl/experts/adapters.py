@@ -140,6 +140,43 @@ class UserSequence:
         return value
 
 
+class UserSections:
+    """A class of a user's with ``extend(self, prefix, noise)``, as a `Sectional`.
+
+    Its method sees the sections so far, (L, k, *rest), and standard normals (L, *rest), and returns
+    the next section (L, *rest); ``log_prob(self, prefix)``, where it has one, log p of what it
+    sees, (L,). Values are as the variable has them.
+
+    Args:
+        arguments: of ``__init__``, by name.
+
+    Raises:
+        PoeError: its ``__init__`` or a method fails.
+    """
+
+    def __init__(self, code: Code, arguments: Mapping[str, Any], device: torch.device) -> None:
+        self.code = code
+        self.made = _made(code, arguments, device)
+        self.has_density = "log_prob" in code.signature.capabilities
+
+    def extend(
+        self, prefix: Float[Tensor, "L k *rest"], noise: Float[Tensor, "L *rest"]
+    ) -> Float[Tensor, "L *rest"]:
+        value = _tensor(_called(self.code, self.made.extend, prefix, noise), noise, self.code)
+        if value.shape != noise.shape:
+            raise _unfit(
+                self.code,
+                f"returned shape {list(value.shape)} from `extend` for {len(noise)} prefixes; it "
+                f"returns the next section of each, {list(noise.shape)}",
+            )
+        return value
+
+    def log_prob(self, prefix: Float[Tensor, "L k *rest"]) -> Float[Tensor, " L"]:
+        value = _numbers(_called(self.code, self.made.log_prob, prefix), prefix, self.code)
+        _differentiable(value, prefix, "log_prob", self.code)
+        return value
+
+
 def judge(code: Code, arguments: Mapping[str, Any], device: torch.device) -> Reward:
     """A reward, or log p of a density, of particles (L, *shape): one number each, (L,).
 

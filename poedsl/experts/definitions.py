@@ -36,7 +36,7 @@ OPTIONS: dict[Kind, tuple[str, ...]] = {
 }
 
 #: What an expert can be told by, and how many arguments that takes: the first one decides.
-METHODS = {"extend": (1,), "velocity": (2,), "score": (3,), "log_prob": (1, 3)}
+METHODS = {"extend": (1, 2), "velocity": (2,), "score": (3,), "log_prob": (1, 3)}
 _ROLES: dict[str, Role] = {"Real": "number", "Int": "number", "Bool": "number", "Text": "prompt"}
 
 
@@ -147,7 +147,8 @@ def _ability(d: Definition) -> tuple[Family, frozenset[Capability], Function | N
         raise d.refused(
             "P0207",
             f"the class `{d.name}` has no method `velocity(self, x, s)`, `score(self, x, alpha, "
-            "sigma)`, `log_prob(self, x)` or `extend(self, prefix)` of its own",
+            "sigma)`, `log_prob(self, x)`, `extend(self, prefix)` or `extend(self, prefix, "
+            "noise)` of its own",
         )
     judging = d.methods[chosen]
     if len(judging.arguments) not in METHODS[chosen]:
@@ -156,12 +157,26 @@ def _ability(d: Definition) -> tuple[Family, frozenset[Capability], Function | N
         raise d.refused("P0207", message, judging.line)
     if chosen == "log_prob" and len(judging.arguments) == 1:
         return "density", density, judging
-    if chosen == "extend":
+    if chosen == "extend" and len(judging.arguments) == 1:
         return "tokens", frozenset({"log_prob", "extend", "sample"}), judging
+    if chosen == "extend":
+        return "flow", _growing(d), judging
     flow: frozenset[Capability] = frozenset({"score", "gradient"})
     log_prob = d.methods.get("log_prob")
     noised = chosen != "velocity" and log_prob is not None and len(log_prob.arguments) == 3
     return "flow", flow | {"noised"} if noised else flow, judging
+
+
+def _growing(d: Definition) -> frozenset[Capability]:
+    """What an expert of sections can do: ``log_prob`` is of a prefix."""
+    assert d.methods is not None
+    log_prob = d.methods.get("log_prob")
+    if log_prob is None:
+        return frozenset({"extend", "sample"})
+    if len(log_prob.arguments) != 1:
+        message = f"`log_prob` of `{d.name}` takes the prefix alone after `self`, as it extends one"
+        raise d.refused("P0207", message, log_prob.line)
+    return frozenset({"extend", "sample", "log_prob", "gradient"})
 
 
 def _domain(d: Definition, judging: Function) -> Type | None:
@@ -176,7 +191,8 @@ def _domain(d: Definition, judging: Function) -> Type | None:
         except TypeError as error:
             subject = Argument("domain", Unread(str(error)))
     domain = _type(d, subject, judging)
-    over = SYMBOLS if d.methods is not None and "extend" in d.methods else CONTINUOUS
+    symbols = d.methods is not None and "extend" in d.methods and len(judging.arguments) == 1
+    over = SYMBOLS if symbols else CONTINUOUS
     if d.kind == "expert" and domain is not None and domain.name not in over:
         listed = ", ".join(sorted(over))
         raise d.refused("P0208", f"`{d.name}` is over {domain}; such experts are over {listed}")

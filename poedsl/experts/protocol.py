@@ -73,6 +73,27 @@ class Reward(Protocol):
     def __call__(self, x: Float[Tensor, L * shape]) -> Float[Tensor, " L"]: ...
 
 
+@runtime_checkable
+class Sectional(Protocol):
+    """An expert that draws a variable section by section, along its first size.
+
+    Attributes:
+        has_density: whether it knows the density of a prefix.
+    """
+
+    has_density: bool
+
+    def extend(
+        self, prefix: Float[Tensor, "L k *rest"], noise: Float[Tensor, "L *rest"]
+    ) -> Float[Tensor, "L *rest"]:
+        """The next section: a draw given the prefix, as a function of standard normals."""
+        ...
+
+    def log_prob(self, prefix: Float[Tensor, "L k *rest"]) -> Float[Tensor, " L"]:
+        """Log p of the first k sections; differentiable in ``prefix``."""
+        ...
+
+
 #: What a sequence expert remembers of what it has read: tensors with a row for each particle.
 State = tuple[Tensor, ...]
 

@@ -64,9 +64,9 @@ class Code:
         shape: tuple[int, ...] | None,
         device: torch.device,
     ) -> Any:
-        """What a run evaluates: a `Generative` for experts with a score, a `Sequential` for those
-        that extend a prefix, a `Reward` for judges and for densities (log p of each particle), and
-        what it returned for a source.
+        """What a run evaluates: a `Generative` for experts with a score, a `Sequential` or a
+        `Sectional` for those that extend a prefix, a `Reward` for judges and for densities (log p
+        of each particle), and what it returned for a source.
 
         Args:
             arguments: by name; numbers, texts, tensors without a row for particles.
@@ -79,6 +79,8 @@ class Code:
 
         if self.signature.family == "source":
             return adapters.returned(self, arguments, device)
+        if "extend" in self.signature.capabilities and self.signature.family == "flow":
+            return adapters.UserSections(self, arguments, device)
         if self.signature.family == "flow":
             return adapters.UserFlow(self, arguments, shape or (), device)
         if self.signature.family == "tokens":
@@ -164,7 +166,8 @@ def expert(target: Any = None, /, **options: Any) -> Any:
     The parameters after ``x``, or those of ``__init__``, are the expert's in the language. A class
     has one of the methods ``velocity(self, x, s)``, ``score(self, x, alpha, sigma)``,
     ``log_prob(self, x)`` or ``log_prob(self, x, alpha, sigma)``, and ``extend(self, prefix)`` for
-    sequences; see docs/experts.md.
+    sequences of symbols, or ``extend(self, prefix, noise)`` for sections of numbers; see
+    docs/experts.md.
 
     Args:
         domain: what it is over; without it the annotation of ``x``. cost: milliseconds of one

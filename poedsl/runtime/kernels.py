@@ -21,12 +21,26 @@ Evaluate = Callable[[Float[Tensor, "L D"]], Evaluation]
 Scores = Callable[[Float[Tensor, "L D"]], Float[Tensor, "L D"]]
 #: The increase of the log target from each particle of some points to that of others.
 Rise = Callable[[Point, Point], Float[Tensor, " L"]]
+#: A point with its black-box rewards.
+Judge = Callable[[Point], Point]
+
+
+def unjudged(point: Point) -> Point:
+    """The point as it is, where no black-box rewards count."""
+    return point
 
 
 def between_densities(here: Point, there: Point) -> Float[Tensor, " L"]:
     """The exact increase, where every expert has a density."""
     assert here.at is not None and there.at is not None
-    return there.at.log_target - here.at.log_target
+    return _rewarded(there.at.log_target - here.at.log_target, here, there)
+
+
+def _rewarded(rise: Float[Tensor, " L"], here: Point, there: Point) -> Float[Tensor, " L"]:
+    """An increase, and that of the black-box rewards."""
+    if here.reward is None or there.reward is None:
+        return rise
+    return rise + (there.reward - here.reward).to(rise)
 
 
 def along_line(scores: Scores, inner: int) -> Rise:
@@ -47,7 +61,9 @@ def along_line(scores: Scores, inner: int) -> Rise:
         for node, weight in zip(nodes, weights[1:], strict=True):
             mean = mean + weight * scores(here.x + node * way)
         total = (mean * way).sum(-1)
-        return total if a.guide is None or b.guide is None else total + (b.guide - a.guide)
+        if a.guide is not None and b.guide is not None:
+            total = total + (b.guide - a.guide)
+        return _rewarded(total, here, there)
 
     return rise
 
@@ -86,6 +102,7 @@ def mala(
     uniform: Float[Tensor, " L"],
     size: Float[Tensor, "#L 1"],
     rise: Rise = between_densities,
+    judge: Judge = unjudged,
 ) -> tuple[Point, Float[Tensor, " L"]]:
     """One Metropolis-adjusted Langevin step, exactly invariant (Roberts and Tweedie 1996).
 
@@ -99,7 +116,7 @@ def mala(
     proposed = evaluate(x)
     turn = (at.drift + proposed.drift).mul_(root)
     back = torch.add(noise, turn, alpha=0.25).mul_(turn).sum(-1)
-    end = Point(x, proposed)
+    end = judge(Point(x, proposed))
     acceptance = _chance(rise(point, end).sub_(back, alpha=0.5))
     return end.where(uniform < acceptance, point), acceptance
 
@@ -111,6 +128,7 @@ def walk(
     uniform: Float[Tensor, " L"],
     size: Float[Tensor, "#L 1"],
     rise: Rise = between_densities,
+    judge: Judge = unjudged,
 ) -> tuple[Point, Float[Tensor, " L"]]:
     """One random-walk Metropolis step of variance ``size``, exactly invariant (Metropolis 1953).
 
@@ -118,7 +136,7 @@ def walk(
         The points, and each particle's probability of acceptance.
     """
     x = torch.addcmul(point.x, size.sqrt(), noise)
-    end = Point(x, evaluate(x))
+    end = judge(Point(x, evaluate(x)))
     acceptance = _chance(rise(point, end))
     return end.where(uniform < acceptance, point), acceptance
 
@@ -131,6 +149,7 @@ def hmc(
     size: Float[Tensor, "#L 1"],
     leaps: int,
     rise: Rise = between_densities,
+    judge: Judge = unjudged,
 ) -> tuple[Point, Float[Tensor, " L"]]:
     """One step of Hamiltonian Monte Carlo, exactly invariant (Neal 2011).
 
@@ -144,7 +163,7 @@ def hmc(
     assert at is not None
     x, proposed, momentum = leapfrog(point.x, at, evaluate, noise, size, leaps)
     kinetic = (noise.square() - momentum.square()).sum(-1)
-    end = Point(x, proposed)
+    end = judge(Point(x, proposed))
     acceptance = _chance(rise(point, end) + 0.5 * kinetic)
     return end.where(uniform < acceptance, point), acceptance
 

@@ -6,6 +6,7 @@ import math
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -102,11 +103,12 @@ class Annealer:
         o, noise, w = self.options, self.noise, self.path.exponents
         count, width = noise.size * noise.swarms, self.target.space.size
         device = noise.device
-        x = noise.normal(width, stage.t, "start") / w.sqrt()
+        known = self.target.first(noise, stage)
+        x = noise.normal(width, stage.t, "start") / w.sqrt() if known is None else known
         at = self.evaluate(x, stage)
         log_start = self.path.log_normaliser(width)
         log_weights = torch.full((count,), log_start, dtype=torch.float64, device=device)
-        if o.correct != "none" and at.log_density is not None:
+        if known is None and o.correct != "none" and at.log_density is not None:
             log_normal = 0.5 * (w.double().expand(width) / (2 * math.pi)).log().sum()
             square = (w * x.square()).sum(-1).double()
             log_weights = at.log_density.double() + 0.5 * square - log_normal
@@ -129,21 +131,30 @@ class Annealer:
     def move(self, stage: Stage, step: Interval) -> None:
         """X <- move(x); log w += correction; log w += potential."""
         old = self.evaluated()
-        o, p = self.options, self.particles
+        p = self.particles
         control = self.control(p.x, old)
         moved = self.moved(p.x, old, stage, step, control)
         new = self.look(moved.x, stage) if self.judgeable(stage) else None
         increment = self.correction(p.x, old, moved, new, step, control).double()
-        guide = p.carried
+        self.arrive(moved.x, new, increment, stage)
+
+    def arrive(
+        self,
+        x: Float[Tensor, "L D"],
+        at: Evaluation | None,
+        increment: Float[Tensor, " L"],
+        stage: Stage,
+    ) -> None:
+        """Where a move led, and the experts there; log w += its increment, and the potentials."""
+        o, p, guide = self.options, self.particles, self.particles.carried
         if self.target.guides:
-            counted = self.target.exact(moved.x) if new is None else new.guide
+            counted = self.target.exact(x) if at is None else at.guide
             assert counted is not None
             guide = counted.double()
         increment = increment + (guide - p.carried)
-        moved_on = replace(p, x=moved.x, at=new, carried=guide)
+        moved_on = replace(p, x=x, at=at, carried=guide)
         if self.target.judges and self.weighs(stage):
-            end = moved.x if new is None else self.target.endpoint(moved.x, new, stage)
-            reward = self.target.judge(end, final=False).double()
+            reward = self.target.judged(x, at, stage).double()
             gain, counted, peak = potentials.count(
                 o.potential, reward, p.counted, p.peak, o.weighing
             )
@@ -243,7 +254,7 @@ class Annealer:
 
     def kernel(self, stage: Stage) -> float | None:
         """K times x <- kernel_t(x); the mean acceptance, where there is one."""
-        o, width, w = self.options, self.target.space.size, self.path.exponents
+        o, width, w = self.options, self.particles.x.shape[-1], self.path.exponents
         if not self.kernel_steps(stage):
             return None
         per_swarm = self.noise.size
@@ -257,7 +268,10 @@ class Annealer:
         rise = kernels.between_densities if o.line is None else kernels.along_line(scores, o.line)
         rates: list[Float[Tensor, "S 1"]] = []
         normals, uniforms = self.noise.proposals(width, stage.t, o.kernel_steps)
-        point = Point(self.particles.x, self.at)
+        judge, reward = kernels.unjudged, None
+        if self.judged(stage):
+            judge, reward = partial(self.rewarded, stage), self.particles.counted
+        point = Point(self.particles.x, self.at, reward)
         for noise, uniform in zip(normals, uniforms, strict=True):
             size = (
                 self.sizes if len(self.sizes) == 1 else self.sizes.repeat_interleave(per_swarm, 0)
@@ -265,7 +279,7 @@ class Annealer:
             if o.kernel not in kernels.ACCEPTANCE:
                 point = self.unadjusted(point, evaluate, noise, size * stage.sigma**2 / w)
                 continue
-            point, chance = self.adjusted(point, evaluate, noise, uniform, size, rise)
+            point, chance = self.adjusted(point, evaluate, noise, uniform, size, rise, judge)
             rates.append(chance.view(-1, per_swarm).mean(-1, keepdim=True))
             if o.adapt:
                 self.sizes = kernels.adapted(self.sizes, rates[-1], kernels.ACCEPTANCE[o.kernel])
@@ -274,6 +288,9 @@ class Annealer:
             guide = self.evaluated().guide
             assert guide is not None
             self.particles = replace(self.particles, carried=guide.double())
+        if point.reward is not None:
+            counted = point.reward
+            self.particles = replace(self.particles, reward=counted, counted=counted)
         return float(torch.cat(rates).mean()) if rates else None
 
     def unadjusted(
@@ -291,12 +308,13 @@ class Annealer:
         uniform: Tensor,
         size: Tensor,
         rise: kernels.Rise,
+        judge: kernels.Judge,
     ) -> tuple[Point, Float[Tensor, " L"]]:
         o = self.options
         if o.kernel == "hmc":
-            return kernels.hmc(point, evaluate, noise, uniform, size, o.leaps, rise)
+            return kernels.hmc(point, evaluate, noise, uniform, size, o.leaps, rise, judge)
         step = kernels.walk if o.kernel == "walk" else kernels.mala
-        return step(point, evaluate, noise, uniform, size, rise)
+        return step(point, evaluate, noise, uniform, size, rise, judge)
 
     def settle(self) -> None:
         """The last reward correction: black-box rewards and conditions at the particles."""
@@ -374,6 +392,19 @@ class Annealer:
         """
         rule = self.options.resample
         return rule is None or not rule.stages or stage.t in rule.stages
+
+    def judged(self, stage: Stage) -> bool:
+        """Whether kernels accept by the black-box rewards, which then are part of their target:
+        where adjusted ones run and rewards weigh by what they are at a stage alone.
+        """
+        o = self.options
+        counts = any(t.kind != "where" for t in self.target.judges)
+        adjusted = o.kernel in kernels.ACCEPTANCE and o.potential == "difference"
+        return counts and adjusted and self.weighs(stage)
+
+    def rewarded(self, stage: Stage, point: Point) -> Point:
+        """A point with its black-box rewards."""
+        return replace(point, reward=self.target.judged(point.x, point.at, stage).double())
 
     def judgeable(self, stage: Stage) -> bool:
         """Whether the experts can be evaluated at a stage: learned flows cannot at its end."""

@@ -22,13 +22,14 @@ class Rule:
 class Options:
     """Particles are those of one swarm; ``eta`` is the square root of the share of the path's own
     noise in a move; ``line`` counts the inner nodes of a line integral of the scores; ``share`` is
-    the effective sample size that places the stages of tempering.
+    the effective sample size that places the stages of tempering, ``base`` what they start from.
     """
 
     particles: int
     swarms: int
     steps: int
     share: float | None
+    base: Apply | None
     move: Literal["none", "ode", "sde"]
     eta: float
     control: bool
@@ -61,6 +62,7 @@ class Options:
             swarms=swarms,
             steps=_constant(plan.option("steps")),
             share=_form(plan.option("path")).get("ess"),
+            base=_form(plan.option("path")).get("base"),
             move=move["form"],
             eta=float(move.get("noise", 1.0)),
             control=move.get("control", False),

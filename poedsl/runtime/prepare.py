@@ -17,6 +17,7 @@ from poedsl.experts.densities import Gaussians
 from poedsl.experts.profiles import DEFAULT, Profile
 from poedsl.experts.protocol import Scheduled
 from poedsl.experts.signatures import Signature
+from poedsl.runtime.bases import base
 from poedsl.runtime.coverage import Seat, covered, exponents, normalised
 from poedsl.runtime.densities import Densities
 from poedsl.runtime.evaluate import Environment, evaluate, tensor
@@ -30,6 +31,7 @@ from poedsl.runtime.precision import DATA, on_the_way
 from poedsl.runtime.prefix import SequenceTarget, Symbols, prefix_path
 from poedsl.runtime.readers import Readers
 from poedsl.runtime.refused import refused, site
+from poedsl.runtime.sections import Extender, Sections, SectionTarget, section_path
 from poedsl.runtime.sizes import fits, shapes
 from poedsl.runtime.space import PICTURE_CENTRE, PICTURE_SCALE, Known, Space
 from poedsl.runtime.supports import Drawn, centred, charts
@@ -64,8 +66,10 @@ def prepare(
     values = Values.of(plan, models, device)
     sites = [s for f in plan.factors for s in values.sites(f)]
     sizes = shapes(plan, sites, values.environment, models.native)
-    if _path(plan) == "prefix":
+    if _path(plan) == "prefix" and any(f.kind == "tokens" for f in plan.factors):
         return _Builder(plan, models, values, Symbols.of(sizes, device)).sequences(sites)
+    if _path(plan) == "prefix":
+        return _Builder(plan, models, values, Sections.of(sizes, device)).sections(sites)
     space = Space.of(sizes, device, codecs(sites, sizes, models))
     return _Builder(plan, models, values, space).build(sites)
 
@@ -112,6 +116,8 @@ class _Builder:
         target = kind(
             self.space, anchors, tilts, self.environment, path.exponents, warnings=warnings
         )
+        if isinstance(target, TemperedTarget) and options.base is not None:
+            target.base = base(options.base, self.plan, self.models, self.environment, self.space)
         return target, path
 
     def sequences(self, sites: list[FactorSpec]) -> tuple[SequenceTarget, FlowPath]:
@@ -125,6 +131,35 @@ class _Builder:
         return SequenceTarget(
             self.space, (), tilts, self.environment, path.exponents, readers=experts
         ), path
+
+    def sections(self, sites: list[FactorSpec]) -> tuple[SectionTarget, FlowPath]:
+        """The target and the path of a variable that grows along its first size.
+
+        Gaussians count as rewards; conditions only at the end.
+        """
+        grown = [f for f in sites if f.kind == "flow"]
+        others = [replace(f, kind="density") if f.kind == "gaussian" else f for f in sites]
+        tilts = self.tilts([f for f in others if f.kind != "flow"])
+        tilts = tuple(replace(t, guiding=t.guiding and t.kind != "where") for t in tilts)
+        extenders = tuple(map(self.extender, grown))
+        (shape,) = self.space.shapes.values()
+        path = section_path(min(Options.of(self.plan).steps, shape[0]), shape[0], self.device)
+        target = SectionTarget(
+            self.space, (), tilts, self.environment, path.exponents, extenders=extenders
+        )
+        return target, path
+
+    def extender(self, factor: FactorSpec) -> Extender:
+        """An expert of sections.
+
+        Raises:
+            PoeError: it needs a density that it has not.
+        """
+        seat = self.seat(factor)
+        assert isinstance(factor.term, Apply) and isinstance(seat.exponent, float)
+        self.over(factor, factor.term, seat.part.seen)
+        expert = self.models.model(factor.term, self.environment, factor, seat.part.shape)
+        return Extender(factor.name, factor.place, expert, seat.exponent)
 
     def tilts(self, sites: list[FactorSpec]) -> tuple[Tilt, ...]:
         """What is no expert that generates, each tried once."""

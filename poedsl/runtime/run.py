@@ -27,6 +27,7 @@ from poedsl.runtime.prefix import PrefixAnnealer, SequenceTarget
 from poedsl.runtime.prepare import prepare
 from poedsl.runtime.records import Outcome, StageRecord
 from poedsl.runtime.result import Result, Trail
+from poedsl.runtime.sections import SectionAnnealer, SectionTarget
 from poedsl.runtime.space import Space
 from poedsl.runtime.target import Target, Tilt
 
@@ -50,7 +51,7 @@ class StageView:
     total: int
     space: Space
     x: Shaped[Tensor, "L D"]
-    endpoint: Shaped[Tensor, "L D"]
+    endpoint: Shaped[Tensor, "L whole"]
     log_weights: Float[Tensor, " L"]
 
     @cached_property
@@ -101,6 +102,8 @@ class Run:
         noise = Noise(self.seed, self.options.swarms, self.options.particles, self.device)
         if isinstance(self.target, SequenceTarget):
             return PrefixAnnealer(self.target, self.path, self.options, noise)
+        if isinstance(self.target, SectionTarget):
+            return SectionAnnealer(self.target, self.path, self.options, noise)
         return Annealer(self.target, self.path, self.options, noise)
 
     def stages(self) -> Iterator[StageRecord]:

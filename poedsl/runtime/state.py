@@ -73,22 +73,24 @@ class Evaluation(Gathered):
         score: S = sum_i w_i s_i.
         squares: sum_i w_i |s_i|^2, where the correction needs it.
         log_density: sum_i w_i log p_i,t, where every expert has a density.
-        endpoint: the predicted endpoint, where rewards need it.
+        endpoint: the predicted endpoint, where rewards need it; of prefixes wider than they are.
         guide: log q_t, the differentiable rewards and relaxed conditions at the predicted endpoint.
         guide_score: the gradient of it that moves and kernels follow.
         fields: the b_k that a control drift is made of, where one is asked for.
         gains: what the log-weight rate gains by each, div b_k + b_k . S.
         untempered: of the tempering path, log of the product without its conditions.
+        excess: of prefixes, log of the product over the density that proposes.
         each: every expert's own score, zero outside its part, where that is asked for.
     """
 
     score: Float[Tensor, "L D"]
     squares: Float[Tensor, " L"] | None = None
     log_density: Float[Tensor, " L"] | None = None
-    endpoint: Float[Tensor, "L D"] | None = None
+    endpoint: Float[Tensor, "L whole"] | None = None
     guide: Float[Tensor, " L"] | None = None
     guide_score: Float[Tensor, "L D"] | None = None
     untempered: Float[Tensor, " L"] | None = None
+    excess: Float[Tensor, " L"] | None = None
     each: Float[Tensor, "L E D"] | None = None
     fields: Float[Tensor, "L K D"] | None = None
     gains: Float[Tensor, "L K"] | None = None
@@ -107,10 +109,16 @@ class Evaluation(Gathered):
 
 @dataclass(frozen=True, slots=True)
 class Point(Gathered):
-    """Where the particles are, and the experts there; None where they are not evaluated yet."""
+    """Where the particles are.
+
+    Attributes:
+        at: the experts there; None where they are not evaluated yet.
+        reward: the black-box rewards there, where a kernel accepts by them.
+    """
 
     x: Float[Tensor, "L D"]
     at: Evaluation | None = None
+    reward: Float[Tensor, " L"] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,4 +146,4 @@ class Particles(Gathered):
     peak: Float[Tensor, " L"]
     ancestors: Int[Tensor, " L"]
     at: Gathered | None = None
-    trail: tuple[Float[Tensor, "L D"], ...] = ()
+    trail: tuple[Float[Tensor, "L whole"], ...] = ()

@@ -16,6 +16,7 @@ from poedsl.experts.protocol import Generative, Noised
 from poedsl.runtime.control import Basis, diverged
 from poedsl.runtime.evaluate import Environment, evaluate, margins
 from poedsl.runtime.given import Guide, guided
+from poedsl.runtime.noise import Noise
 from poedsl.runtime.path import Stage
 from poedsl.runtime.sites import base_name
 from poedsl.runtime.space import Space
@@ -142,6 +143,10 @@ class Target:
     @property
     def judges(self) -> tuple[Tilt, ...]:
         return tuple(t for t in self.tilts if not t.guiding)
+
+    def first(self, noise: Noise, stage: Stage) -> Float[Tensor, "L D"] | None:
+        """Draws of the first stage, exactly as it is; None where it is N(0, I / W)."""
+        return None
 
     def evaluate(
         self, x: Float[Tensor, "L D"], stage: Stage, signs: Float[Tensor, "L D"] | None = None
@@ -309,13 +314,11 @@ class Target:
         value = value.detach()
         if stage.sigma == 0:
             return value, slope
-        known = torch.isfinite(value)
-        value = torch.where(known, value, 0.0).clamp(-LIMIT, LIMIT)
-        slope = torch.where(known[:, None], slope.nan_to_num(), 0.0).clamp(-LIMIT, LIMIT)
+        slope = torch.where(value.isfinite()[:, None], slope.nan_to_num(), 0.0)
+        slope = slope.clamp(-LIMIT, LIMIT)
         blur = 0.5 * (self.shares(stage)[""] * slope.square()).sum(-1)
-        size = value.abs() + blur.clamp(min=1e-12)
-        rate = value.abs() * (value.abs() + 2 * blur) / size.square()
-        return value * value.abs() / size, rate[:, None] * slope
+        value, rate = softened(value, blur)
+        return value, rate[:, None] * slope
 
     def _relaxed_condition(
         self, tilt: Tilt, env: Environment, point: Tensor, stage: Stage
@@ -342,6 +345,12 @@ class Target:
     def judge(self, endpoint: Shaped[Tensor, "L D"], *, final: bool) -> Float[Tensor, " L"]:
         """The black-box rewards at an endpoint; conditions among them only when it is final."""
         return self._tilted(endpoint, [t for t in self.judges if final or t.kind != "where"])
+
+    def judged(
+        self, x: Float[Tensor, "L D"], at: Evaluation | None, stage: Stage
+    ) -> Float[Tensor, " L"]:
+        """The black-box rewards as they count at a stage: at the predicted endpoint."""
+        return self.judge(x if at is None else self.endpoint(x, at, stage), final=False)
 
     def exact(self, x: Float[Tensor, "L D"]) -> Float[Tensor, " L"]:
         """The differentiable tilts at the end of the path."""
@@ -405,6 +414,17 @@ class Target:
 
     def _count(self, name: str, particles: int) -> None:
         self.calls[name] = self.calls.get(name, 0) + particles
+
+
+def softened(
+    value: Float[Tensor, " L"], blur: Float[Tensor, " L"]
+) -> tuple[Float[Tensor, " L"], Float[Tensor, " L"]]:
+    """Rewards r as r |r| / (|r| + blur), zero where they are not finite, and d of that / dr."""
+    known = torch.isfinite(value)
+    value = torch.where(known, value, 0.0).clamp(-LIMIT, LIMIT)
+    size = value.abs() + blur.clamp(min=1e-12)
+    rate = value.abs() * (value.abs() + 2 * blur) / size.square()
+    return value * value.abs() / size, torch.where(known, rate, 0.0)
 
 
 def _added(

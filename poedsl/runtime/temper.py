@@ -1,8 +1,8 @@
 """The tempering path: p_b = p_0^(1 - b) target^b, from a Gaussian to any density (Neal 2001).
 
 It asks for densities alone: no expert needs noised marginals, and exponents need not sum to
-anything. p_0 is N(0, I) in the coordinates of the run; the base's normaliser is known, so that the
-weights give the evidence of the target.
+anything. p_0 is N(0, I) in the coordinates of the run, or the base that the program names; its
+normaliser is known, so that the weights give the evidence of the target.
 """
 
 from __future__ import annotations
@@ -14,7 +14,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from poedsl.runtime.bases import Base
 from poedsl.runtime.evaluate import margins
+from poedsl.runtime.noise import Noise
 from poedsl.runtime.path import FlowPath, Stage
 from poedsl.runtime.state import Evaluation
 from poedsl.runtime.target import Target, Tilt
@@ -34,7 +36,13 @@ def tempered(t: int, b: float) -> Stage:
 
 @dataclass(slots=True)
 class TemperedTarget(Target):
-    """The product of a plan, raised to the power of a stage's ``beta`` beside its base."""
+    """The product of a plan, raised to the power of a stage's ``beta`` beside its base.
+
+    Attributes:
+        base: what the program names; None for N(0, I).
+    """
+
+    base: Base | None = None
 
     @property
     def has_density(self) -> bool:
@@ -59,7 +67,7 @@ class TemperedTarget(Target):
         b = stage.beta
         with torch.enable_grad():
             point = x.detach().requires_grad_()
-            total = (1 - b) * log_base(point)
+            total = (1 - b) * self.log_base(point) if b < 1 else torch.zeros_like(point[:, 0])
             product = self.log_untempered(point)
             if b > 0:
                 total = total + b * (product + self.conditions(point, b))
@@ -67,6 +75,12 @@ class TemperedTarget(Target):
         score = score.nan_to_num(nan=0.0, posinf=0.0, neginf=0.0)
         endpoint = point.detach() if self.tilts else None
         return Evaluation(score, None, total.detach(), endpoint, untempered=product.detach())
+
+    def judged(
+        self, x: Float[Tensor, "L D"], at: Evaluation | None, stage: Stage
+    ) -> Float[Tensor, " L"]:
+        """The black-box rewards to the power of the stage."""
+        return stage.beta * self.judge(x, final=False)
 
     def ahead(
         self,
@@ -80,7 +94,7 @@ class TemperedTarget(Target):
         is a share of the population (Zhou, Johansen and Aston 2016).
         """
         assert at.untempered is not None
-        product, base, b = at.untempered, log_base(x), stage.beta
+        product, base, b = at.untempered, self.log_base(x), stage.beta
         before = b * (product + self.conditions(x, b)) + (1 - b) * base
 
         def kept(further: float) -> float:
@@ -97,6 +111,16 @@ class TemperedTarget(Target):
             middle = (low + high) / 2
             low, high = (middle, high) if kept(middle) >= share else (low, middle)
         return tempered(stage.t - 1, high)
+
+    def first(self, noise: Noise, stage: Stage) -> Float[Tensor, "L D"] | None:
+        if self.base is None:
+            return None
+        width = self.space.size + len(self.space.shapes)
+        return self.base.draws(noise.uniform(width, stage.t, "start"))
+
+    def log_base(self, x: Float[Tensor, "L D"]) -> Float[Tensor, " L"]:
+        """Log p_0, normalised."""
+        return log_base(x) if self.base is None else self.base.log_density(x)
 
     def log_untempered(self, x: Float[Tensor, "L D"]) -> Float[Tensor, " L"]:
         """Log of the product in the run's coordinates, without its conditions."""

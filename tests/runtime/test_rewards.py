@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import math
+from dataclasses import replace
+
 import pytest
 import torch
 
@@ -41,3 +44,58 @@ def test_differences_end_at_the_reward(kernel: str, resample: str, black: bool) 
 def test_the_whole_reward_at_every_stage_does_not() -> None:
     mean, error = mean_and_error(True, potential="full()", kernel="none", resample="none")
     assert mean > 0.5 + 10 * error
+
+
+# N(0, 1) exp(-2 (x - 1)^2) by a judge: N(4/5, 1/5), with evidence exp(-2/5) / sqrt(5).
+
+
+@poedsl.reward
+def near_one(x: poedsl.Real) -> torch.Tensor:
+    """Without its gradient."""
+    return -2 * (x - 1).square()
+
+
+JUDGED = poedsl.compile("x ~ Normal(0, 1) * exp(near_one())")
+FIXED = ["mala(adapt = false)", "hmc(adapt = false)", "walk(adapt = false)"]
+
+
+@pytest.mark.parametrize("path", ["flow()", "temper()"])
+@pytest.mark.parametrize("kernel", FIXED)
+def test_the_evidence_is_unbiased_where_kernels_accept_by_a_judge(kernel: str, path: str) -> None:
+    """Two thousand swarms of eight."""
+    options = {"kernel": kernel, "path": path, "move": "none", "particles": 16_000}
+    job = Run(JUDGED.with_options(swarms=2000, steps=4, **options).bound().spec, 0)
+    for _ in job.stages():
+        pass
+    each = job.annealer.swarm_evidence()
+    ratios = each.add(0.4 + math.log(5) / 2).exp()
+    error = float(ratios.std()) / len(ratios) ** 0.5
+    assert error < 0.05
+    assert abs(float(ratios.mean()) - 1) < 3 * error
+
+
+@pytest.mark.parametrize("kernel", FIXED)
+def test_kernels_that_accept_by_a_judge_leave_its_target_alone(kernel: str) -> None:
+    """One stage with exact draws as they come: 40 steps move them, and not their distribution."""
+    options = {"kernel": kernel.replace("(", "(steps = 40, "), "particles": 4000, "steps": 4}
+    job = Run(JUDGED.with_options(**options).bound().spec, 0)
+    a, stage = job.annealer, job.path.stages[-1]
+    a.stage = stage
+    a.start(stage)
+    exact = 0.8 + 0.2**0.5 * torch.randn(4000, 1, generator=torch.Generator().manual_seed(0))
+    reward = job.target.judge(exact, final=False).double()
+    at = a.evaluate(exact, stage)
+    a.particles = replace(a.particles, x=exact, at=at, reward=reward, counted=reward)
+    a.kernel(stage)
+    x = a.particles.x
+    assert float((x - exact).abs().mean()) > 0.2
+    assert float(x.mean()) == pytest.approx(0.8, abs=0.03)
+    assert float(x.var()) == pytest.approx(0.2, rel=0.1)
+    assert torch.equal(a.particles.counted, job.target.judge(x, final=False).double())
+
+
+def test_a_judge_is_called_once_a_step_where_kernels_accept_by_it() -> None:
+    """Four stages of a move and two steps, and the last correction."""
+    for kernel, calls in (("mala(steps = 2)", 13), ("hmc(steps = 2)", 13), ("langevin", 5)):
+        result = JUDGED.run(seed=0, particles=10, steps=4, kernel=kernel)
+        assert result.calls["near_one"] == 10 * calls

@@ -8,7 +8,10 @@ import pytest
 import torch
 
 import poedsl
+from poedsl.compiler.plan import from_json
+from poedsl.compiler.plantext import parse_plan, print_plan
 from poedsl.runtime.result import Result
+from poedsl.runtime.run import Run
 
 
 def moments(result: Result, name: str = "x") -> tuple[float, float]:
@@ -57,9 +60,12 @@ def test_the_evidence_is_unbiased() -> None:
     student = torch.distributions.StudentT(4.0, 2.0, 0.5).log_prob(grid)
     normal = torch.distributions.Normal(0.0, 1.0).log_prob(grid)
     truth = float(torch.logsumexp(student + normal, 0)) + math.log(18 / 20_000)
-    runs = [plan.run(seed=s, particles=8, steps=6, path="temper()") for s in range(300)]
-    ratios = torch.tensor([r.log_evidence - truth for r in runs]).exp()
-    error = float(ratios.std()) / len(runs) ** 0.5
+    options = {"particles": 8000, "swarms": 1000, "steps": 6, "path": "temper()"}
+    job = Run(plan.with_options(**options).bound().spec, 0)
+    for _ in job.stages():
+        pass
+    ratios = (job.annealer.swarm_evidence() - truth).exp()
+    error = float(ratios.std()) / 1000**0.5
     assert abs(float(ratios.mean()) - 1) < 3 * error
 
 
@@ -105,3 +111,117 @@ def test_stages_that_do_not_suffice_are_told() -> None:
     assert len(result.stages) == 4
     assert any("had no stages left at b = " in w for w in result.warnings)
     assert result.stages[-1].beta == 1
+
+
+# What the path starts from.
+
+WELLS = "mixture(0.3: Normal(-3, 0.5), 0.7: Normal(4, 1))"
+
+
+@pytest.mark.parametrize(
+    ("text", "base", "log_z"),
+    [
+        ("x ~ Normal(1, 2) * Normal(0, 1)", "Normal(2, 3)", -0.1 - math.log(10 * math.pi) / 2),
+        (f"x ~ {WELLS}", "Normal(0, 5)", 0.0),
+        (
+            f"x ~ {WELLS}",
+            "mixture(0.4: Normal(-3, 1), 0.6: mixture(Cauchy(4, 1), Laplace(0, 1)))",
+            0,
+        ),
+        ("x ~ Gamma(3, 2)", "Exponential(1)", 0.0),
+        ("x ~ Normal(0, 1) * Uniform(-1, 1)", "Uniform(-1, 1)", math.log(0.6826894921 / 2)),
+        ("x : Real[2]\nx ~ StudentT(5)", "MultivariateNormal([1, 0], [[2, 1], [1, 2]])", 0.0),
+        ("x : Real[2]\ny : Real\nx ~ Normal(1, 1)\ny ~ Laplace(0, 1)", "Normal(0, 2)", 0.0),
+    ],
+)
+def test_the_evidence_from_a_base_is_unbiased(text: str, base: str, log_z: float) -> None:
+    """A thousand swarms of sixteen, in twelve steps."""
+    options = {"path": f"temper(base = {base})", "kernel": "mala(adapt = false)"}
+    plan = poedsl.compile(text).with_options(**options)
+    job = Run(plan.with_options(particles=16_000, swarms=1000, steps=12).bound().spec, 0)
+    for _ in job.stages():
+        pass
+    ratios = (job.annealer.swarm_evidence() - log_z).exp()
+    error = float(ratios.std()) / 1000**0.5
+    assert error < 0.05
+    assert abs(float(ratios.mean()) - 1) < 3 * error + 1e-4
+
+
+def test_a_base_that_is_the_target_has_even_weights() -> None:
+    plan = poedsl.compile(f"x ~ {WELLS}").with_options(path=f"temper(base = {WELLS})")
+    result = plan.run(seed=0, particles=2000)
+    assert result.log_evidence == pytest.approx(0, abs=1e-5)
+    assert result.stages[-1].ess == pytest.approx(2000)
+    assert float((result.particles["x"] > 0).float().mean()) == pytest.approx(0.7, abs=0.03)
+
+
+def test_the_base_and_the_share_go_together() -> None:
+    plan = poedsl.compile(f"x ~ {WELLS}")
+    result = plan.run(seed=0, particles=4000, path="temper(ess = 0.8, base = Normal(0, 6))")
+    assert result.log_evidence == pytest.approx(0, abs=0.05)
+    assert len(result.stages) < 30
+
+
+def test_a_base_is_part_of_the_plan() -> None:
+    plan = poedsl.compile(f"x ~ {WELLS}\nsample x by anneal(path = temper(base = {WELLS}))").spec
+    assert parse_plan(print_plan(plan)) == plan
+    assert from_json(plan.to_json()) == plan
+    assert "base = mixture(0.3: Normal(loc = -3, scale = 0.5)" in print_plan(plan)
+
+
+@pytest.mark.parametrize(
+    ("text", "base", "told"),
+    [
+        ("x ~ Normal(0, 1)", "StudentT(3)", "cannot be drawn from by inversion"),
+        ("x ~ Normal(0, 1)", "Uniform(0, 1)", "positive from 0 to 1, and `x` is over -inf to inf"),
+        ("x ~ Gamma(2, 1)", "Normal(0, 1)", "positive from -inf to inf, and `x` is over 0 to inf"),
+        ("x ~ Normal(0, 1)", "Normal([1, 2], 1)", "does not fit"),
+        ("x ~ Normal(0, 1)", "Normal(x, 1)", "a density of numbers"),
+        ("x ~ Normal(0, 1)", "Normal(0, -1)", "is above 0"),
+        ("x ~ Normal(0, 1)", "Normal(0)", "a density of numbers"),
+        ("x ~ Normal(0, 1)", "3", "a density of numbers"),
+        ("x ~ Normal(0, 1)", "mixture(1: Normal(0, 1), 1: Normal(1, 1))", "sum to 2, not to 1"),
+    ],
+)
+def test_bases_that_cannot_be(text: str, base: str, told: str) -> None:
+    with pytest.raises(poedsl.PoeError) as caught:
+        poedsl.compile(text).run(particles=4, path=f"temper(base = {base})")
+    assert told in str(caught.value)
+
+
+def test_a_product_that_is_no_density_on_the_way_from_noise() -> None:
+    """Exponents -1.9, 2.2 and 0.4: the flow path is refused, and tempering needs no middle."""
+    powers = ((-1.9, 1.24), (2.2, 3.48), (0.4, 0.46))
+    text = " * ".join(f"Normal(0, {scale})^{power}" for power, scale in powers)
+    with pytest.raises(poedsl.PoeError, match="P0407"):
+        poedsl.compile(f"x ~ {text}").run(particles=8)
+    precision = sum(w / s**2 for w, s in powers)
+    log_z = -sum(w * (math.log(s) + math.log(2 * math.pi) / 2) for w, s in powers)
+    log_z += 0.5 * math.log(2 * math.pi / precision)
+    result = poedsl.compile(f"x ~ {text}").run(seed=0, particles=4000, path="temper()")
+    assert result.log_evidence == pytest.approx(log_z, abs=0.02)
+    assert moments(result)[1] == pytest.approx(1 / precision, rel=0.08)
+
+
+def test_a_power_of_one_mixture_starts_from_the_mixture() -> None:
+    """Modes of one width, cubed: each has its weight cubed."""
+    plan = poedsl.compile("x ~ mixture(1/3: Normal(-30, 1), 2/3: Normal(30, 1))^3")
+    assert "temper(ess = none, base = mixture(" in print_plan(plan.spec)
+    result = plan.run(seed=0, particles=4000)
+    log_z = math.log(1 / 27 + 8 / 27) - math.log(2 * math.pi) - math.log(3) / 2
+    assert result.log_evidence == pytest.approx(log_z, abs=0.03)
+    above = float(result.log_weights.exp() @ (result.particles["x"] > 0).double())
+    assert above == pytest.approx(8 / 9, abs=0.02)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "x ~ mixture(Normal(-3, 1), Normal(3, 1))",
+        "x ~ mixture(Normal(-3, 1), Normal(3, 1))^0.5",
+        "x ~ mixture(Normal(-3, 1), Normal(3, 1))^2 * Normal(0, 5)",
+        "x ~ Normal(0, 1)^2",
+    ],
+)
+def test_other_products_take_the_path_from_noise(text: str) -> None:
+    assert "option path = flow()" in print_plan(poedsl.compile(text).spec)

@@ -165,7 +165,7 @@ def question(things: list[str], rng: np.random.Generator) -> tuple[str, bool]:
     if not things or rng.random() < 0.04:
         empty = rng.random() < 0.5
         return ("an empty room" if empty else thing(rng)), empty and not things
-    count = int(rng.integers(1, len(things) + 1))
+    count = 1 if rng.random() < 0.6 else int(rng.integers(1, len(things) + 1))
     chosen = [things[k] for k in sorted(rng.choice(len(things), count, replace=False))]
     if rng.random() < 0.5:
         return caption(chosen), True
