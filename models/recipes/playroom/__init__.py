@@ -1,0 +1,1 @@
+"""The playroom: scenes, networks, training, export and report; see models/playroom."""

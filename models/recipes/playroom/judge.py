@@ -111,8 +111,9 @@ def build_judge() -> tuple[nn.Module, Any]:
 class Judging:
     """Questions about scenes, half of them to be denied.
 
-    While it is trained, what the language model is shown of a picture also has to tell what is in
-    each patch; without that the answers stay guesses for long.
+    What its language model is shown of a picture is first taught to tell what is in each patch
+    (`sight`), and goes on being asked for it beside the answers and captions (`loss`): from answers
+    alone it stays at guessing for long.
     """
 
     def __init__(self) -> None:
@@ -121,18 +122,41 @@ class Judging:
         self.module = nn.ModuleDict({"judge": self.model, "patches": self.patches})
         self.tokenizer = self.processor.tokenizer
         self.yes, self.no = (self.tokenizer.convert_tokens_to_ids(w) for w in ("Yes", "No"))
-        self.image = "<image>" * (SIZE // PATCH) ** 2
+        self.known: dict[str, list[int]] = {}
+        self.start = self.tokens("user:") + self.tokens("<image>") * (SIZE // PATCH) ** 2
 
-    def asked(self, prompts: list[str]) -> dict[str, Tensor]:
-        texts = [f"user: {self.image}{QUESTION.format(p)} assistant:" for p in prompts]
-        self.tokenizer.padding_side = "left"
-        found = self.tokenizer(texts, return_tensors="pt", padding=True)
-        return {"input_ids": found.input_ids, "attention_mask": found.attention_mask}
+    def tokens(self, text: str) -> list[int]:
+        if text not in self.known:
+            self.known[text] = self.tokenizer(text)["input_ids"]
+        return self.known[text]
+
+    def asked(self, prompt: str) -> list[int]:
+        return [*self.start, *self.tokens(f"{QUESTION.format(prompt)} assistant:")]
 
     def chances(self, pictures: Tensor, prompts: list[str]) -> Tensor:
         """Log probability of Yes, (N,); pictures (N, 3, 64, 64) in [-1, 1]."""
-        out = self.model(pixel_values=pictures, **self.asked(prompts), logits_to_keep=1)
+        rows = [torch.tensor(self.asked(p)) for p in prompts]
+        ids = nn.utils.rnn.pad_sequence(rows, batch_first=True, padding_side="left")
+        out = self.model(
+            pixel_values=pictures, input_ids=ids, attention_mask=(ids != 0).long(), logits_to_keep=1
+        )
         return out.logits[:, -1].float().log_softmax(-1)[:, self.yes]
+
+    def sight(self, pictures: Tensor, classes: Tensor) -> Tensor:
+        """How badly patches tell what is in them.
+
+        Args:
+            pictures: (N, 3, 64, 64) in [-1, 1].
+            classes: of each pixel, (N, 64, 64); 0 is the room.
+        """
+        found = self.model.get_image_features(pixel_values=pictures, return_dict=True)
+        return self.unlike(torch.stack(list(found.pooler_output)), classes)
+
+    def unlike(self, features: Tensor, classes: Tensor) -> Tensor:
+        shown = self.patches(features.float().reshape(-1, WIDTH))
+        shares = F.one_hot(classes.long(), self.patches.out_features).float().permute(0, 3, 1, 2)
+        shares = F.avg_pool2d(shares, PATCH).flatten(2).transpose(1, 2).flatten(0, 1)
+        return F.cross_entropy(shown, shares)
 
     def loss(
         self,
@@ -141,21 +165,27 @@ class Judging:
         classes: Tensor,
         rng: np.random.Generator,
     ) -> Tensor:
-        """Of the answers, and of what is in each patch.
-
-        Args:
-            classes: of each pixel, (N, 64, 64).
-        """
-        asked = [question(things, rng) for things in scenes]
-        out = self.model(
-            pixel_values=pictures, **self.asked([p for p, _ in asked]), logits_to_keep=1
+        """Of answers, of captions, and of what is in each patch."""
+        read, said = zip(*(self.spoken(things, rng) for things in scenes), strict=True)
+        rows = [torch.tensor([*a, *b]) for a, b in zip(read, said, strict=True)]
+        ids = nn.utils.rnn.pad_sequence(rows, batch_first=True)
+        mask = ids != 0
+        start = torch.tensor([len(a) for a in read])
+        told = ((torch.arange(ids.shape[1]) >= start[:, None]) & mask)[:, 1:].float()
+        out = self.model(pixel_values=pictures, input_ids=ids, attention_mask=mask.long())
+        logs = F.cross_entropy(
+            out.logits[:, :-1].float().flatten(0, 1), ids[:, 1:].flatten(), reduction="none"
         )
-        answers = torch.tensor([self.yes if shown else self.no for _, shown in asked])
-        found = self.patches(out.image_hidden_states.float().reshape(-1, WIDTH))
-        shares = F.one_hot(classes.long(), self.patches.out_features).float().permute(0, 3, 1, 2)
-        shares = F.avg_pool2d(shares, PATCH).flatten(2).transpose(1, 2).flatten(0, 1)
-        answered = F.cross_entropy(out.logits[:, -1].float(), answers)
-        return answered + F.cross_entropy(found, shares)
+        each = (logs.view(told.shape) * told).sum(1) / told.sum(1)
+        return each.mean() + self.unlike(out.image_hidden_states, classes)
+
+    def spoken(self, things: list[str], rng: np.random.Generator) -> tuple[list[int], list[int]]:
+        """What the model reads, and what it is to say: a caption, or an answer."""
+        if rng.random() < 0.35:
+            said = self.tokens(f"{caption(things)}</s>")
+            return [*self.start, *self.tokens("assistant:")], said
+        asked, shown = question(things, rng)
+        return self.asked(asked), [self.yes if shown else self.no]
 
 
 def question(things: list[str], rng: np.random.Generator) -> tuple[str, bool]:

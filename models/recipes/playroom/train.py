@@ -2,8 +2,8 @@
 
     python -m playroom.train WORK NAME [--minutes M] [--quick]      # from models/recipes
 
-NAME is vae, latents, flux, flux-depth, flux-fill, decoder, rooms, segmenter or judge, in this order
-(the last four need no flux). Losses go to ``WORK/NAME.log``, weights and the optimiser's state to
+NAME is vae, latents, flux, flux-depth, flux-fill, decoder, rooms, segmenter, sight or judge, in
+this order (the last five need no flux). Losses go to ``WORK/NAME.log``, weights and the optimiser's state to
 ``WORK/NAME.pt``. The first three quarters of the time are at the full rate, which then falls to
 zero. On a CPU that has them, products are taken in bfloat16.
 """
@@ -35,7 +35,8 @@ MINUTES = {
     "flux-depth": 16,
     "flux-fill": 16,
     "rooms": 10,
-    "segmenter": 6,
+    "segmenter": 12,
+    "sight": 6,
     "judge": 16,
 }
 #: Share of captions and conditions that are left out in training.
@@ -447,18 +448,13 @@ def rooms(work: Path, minutes: float, steps: int | None, batch: int) -> None:
 
 
 def segmenter(work: Path, minutes: float, steps: int | None, batch: int) -> None:
-    arrays, told = data.load(work, "scenes")
-    images = pictures(arrays)
-    classes = torch.from_numpy(data.classes(told, arrays["segments"]))
-    model = networks.build_segmenter()
-    encoder = trained_vae(work)
+    model, drawn = networks.build_segmenter(), shown(work, batch)
 
     def loss(g: torch.Generator) -> Tensor:
-        index = torch.randint(len(images), (batch,), generator=g)
-        x = degraded(unit(images[index]), encoder, g)
+        x, _, classes = drawn(g)
         logits = model(x).logits
         logits = F.interpolate(logits.float(), size=(SIZE, SIZE), mode="bilinear")
-        return F.cross_entropy(logits, classes[index].long())
+        return F.cross_entropy(logits, classes.long())
 
     Training(work, "segmenter", model, loss, rate=2e-3).run(minutes, steps)
 
@@ -477,21 +473,44 @@ def degraded(x: Tensor, encoder: Any, g: torch.Generator) -> Tensor:
     return torch.cat([decoded, x[half:]])
 
 
-def judge(work: Path, minutes: float, steps: int | None, batch: int) -> None:
-    arrays, told = data.load(work, "scenes")
-    images, encoder = pictures(arrays), trained_vae(work)
-    classes = torch.from_numpy(data.classes(told, arrays["segments"]))
-    judging = Judging()
+def sight(work: Path, minutes: float, steps: int | None, batch: int) -> None:
+    """What a judge sees of pictures, before it is asked about them."""
+    judging, drawn = Judging(), shown(work, batch)
 
     def loss(g: torch.Generator) -> Tensor:
-        rng = numbers(g)
+        x, _, classes = drawn(g)
+        return judging.sight(x, classes)
+
+    Training(work, "sight", judging.module, loss, rate=2e-3).run(minutes, steps)
+
+
+def judge(work: Path, minutes: float, steps: int | None, batch: int) -> None:
+    judging, drawn = Judging(), shown(work, batch)
+    if not (work / "judge.pt").exists():
+        averaged(work, "sight", judging.module).train().requires_grad_(True)
+
+    def loss(g: torch.Generator) -> Tensor:
+        x, scenes, classes = drawn(g)
+        return judging.loss(x, scenes, classes, numbers(g))
+
+    Training(work, "judge", judging.module, loss, rate=1e-3).run(minutes, steps)
+
+
+def shown(
+    work: Path, batch: int
+) -> Callable[[torch.Generator], tuple[Tensor, list[list[str]], Tensor]]:
+    """Draws pictures, the things on them, and the class of each pixel."""
+    arrays, told = data.load(work, "scenes")
+    images, encoder = pictures(arrays), trained_vae(work)
+    names = [data.texts(t) for t in told]
+    classes = torch.from_numpy(data.classes(told, arrays["segments"]))
+
+    def drawn(g: torch.Generator) -> tuple[Tensor, list[list[str]], Tensor]:
         index = torch.randint(len(images), (batch,), generator=g)
         x = degraded(unit(images[index]), encoder, g)
-        order = torch.randperm(batch, generator=g)
-        scenes = [data.texts(told[i]) for i in index[order].tolist()]
-        return judging.loss(x[order], scenes, classes[index[order]], rng)
+        return x, [names[i] for i in index.tolist()], classes[index]
 
-    Training(work, "judge", judging.module, loss, rate=2e-3).run(minutes, steps)
+    return drawn
 
 
 def main() -> None:
@@ -513,7 +532,7 @@ def main() -> None:
         flow(args.work, args.name, minutes, steps, batch)
         return
     others = {"vae": vae, "decoder": decoder, "rooms": rooms, "segmenter": segmenter}
-    others["judge"] = judge
+    others |= {"sight": sight, "judge": judge}
     others[args.name](args.work, minutes, steps, batch)
 
 
