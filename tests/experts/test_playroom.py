@@ -13,7 +13,17 @@ import poedsl
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 RECIPES = ROOT / "models" / "recipes"
-NAMES = ("vae", "flux", "flux-depth", "flux-fill", "decoder", "rooms", "segmenter", "judge")
+NAMES = (
+    "vae",
+    "flux",
+    "flux-depth",
+    "flux-fill",
+    "decoder",
+    "rooms",
+    "segmenter",
+    "sight",
+    "judge",
+)
 
 
 @pytest.fixture(scope="module")
