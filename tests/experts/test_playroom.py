@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +29,8 @@ NAMES = (
 
 @pytest.fixture(scope="module")
 def work(tmp_path_factory: pytest.TempPathFactory) -> Any:
-    pytest.importorskip("mujoco")
+    if find_spec("mujoco") is None:
+        pytest.skip("MuJoCo is not installed")
     sys.path.insert(0, str(RECIPES))
     try:
         from playroom import data
