@@ -23,6 +23,7 @@ from poedsl.grammar.parser import parse_expression
 from poedsl.grammar.source import Source
 
 if TYPE_CHECKING:
+    from poedsl.runtime.pyro_model import PyroModel
     from poedsl.runtime.result import Result
     from poedsl.runtime.run import StageView
 
@@ -145,6 +146,28 @@ class Plan:
         job = Run(plan.spec, seed, device, microbatch, self.base, leave, chosen)
         for record in job.stages():
             yield job.view(record)
+
+    def to_pyro(
+        self, device: str = "cpu", allow_code: bool | None = None, profile: str = "default"
+    ) -> PyroModel:
+        """The plan as a model of Pyro's: a site for each variable, a factor for each factor.
+
+        Its log density is that of the product, so that `pyro.poutine` traces, blocks, scales and
+        conditions factors by name, and Pyro's own inference runs.
+
+        Args:
+            device, allow_code, profile: as of `run`.
+
+        Raises:
+            PoeError: a factor has no density, an input is not bound, or as `run`.
+        """
+        from poedsl.runtime.profiles import read_profile
+        from poedsl.runtime.pyro_model import pyro_model
+        from poedsl.runtime.run import find_device
+
+        chosen = read_profile(expected.text("profile", profile), self.base)
+        leave = self.allow_code if allow_code is None else allow_code
+        return pyro_model(self.bound().spec, find_device(device), self.base, leave, chosen)
 
     def to_json(self) -> str:
         """The plan as JSON, with its schema's name and a hash of its content; `load` reads it."""
