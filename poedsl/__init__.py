@@ -14,7 +14,7 @@ from poedsl.grammar.diagnostics import PoeError
 if TYPE_CHECKING:
     from poedsl.api import Plan, compile, load
     from poedsl.experts.annotations import Annotation, Record
-    from poedsl.experts.user import expert, reward, source
+    from poedsl.experts.user import expert, model, reward, source
     from poedsl.runtime.result import Result
 
     Real = Int = Bool = Text = Image = Depth = Mask = Video = Annotation("", ())
@@ -25,7 +25,7 @@ __version__ = "0.1.0"
 _TYPES = ["Real", "Int", "Bool", "Text", "Image", "Depth", "Mask", "Video"]
 _TYPES += ["Tokens", "Category", "Region", "Layout", "File"]
 __all__ = ["Plan", "PoeError", "Record", "Result", "__version__", "compile", "expert", "load"]
-__all__ += ["reward", "source", *_TYPES]
+__all__ += ["model", "reward", "source", *_TYPES]
 
 
 def __dir__() -> list[str]:
@@ -42,7 +42,7 @@ def __getattr__(name: str) -> Any:
         from poedsl.runtime.result import Result
 
         return Result
-    if name in ("expert", "reward", "source"):
+    if name in ("expert", "model", "reward", "source"):
         import poedsl.experts.user
 
         return getattr(poedsl.experts.user, name)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -168,6 +168,24 @@ class Plan:
         chosen = read_profile(expected.text("profile", profile), self.base)
         leave = self.allow_code if allow_code is None else allow_code
         return pyro_model(self.bound().spec, find_device(device), self.base, leave, chosen)
+
+    @classmethod
+    def from_pyro(cls, model: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Plan:
+        """The plan of one factor: a model of Pyro's over its latent sites, as `poedsl.model` has
+        it. ``result.sites`` holds them by name.
+
+        Args:
+            args, kwargs: of the model: numbers, lists, arrays, tensors, texts; they are the plan's
+                inputs.
+
+        Raises:
+            PoeError: an argument does not fit.
+            TypeError: it is no function, or the arguments are not the model's.
+        """
+        from poedsl.embedding import program_of
+
+        text, values = program_of(model, args, kwargs)
+        return compile(text).bind(**values)
 
     def to_json(self) -> str:
         """The plan as JSON, with its schema's name and a hash of its content; `load` reads it."""
