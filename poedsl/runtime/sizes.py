@@ -19,7 +19,7 @@ def shapes(
     sites: Sequence[FactorSpec],
     env: Environment,
     native: Callable[[Apply], tuple[int, int] | None],
-    length: Callable[[FactorSpec], int | None],
+    length: Callable[[FactorSpec], int | None] = lambda factor: None,
 ) -> dict[str, tuple[int, ...]]:
     """The shape of every variable; open heights and widths are those of its experts' conditions,
     or else of the pictures that its first model was trained on; the open size of a vector is that
