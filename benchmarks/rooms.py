@@ -3,9 +3,10 @@
     python benchmarks/rooms.py [--seeds 2] [--particles 1 4 16] [--out FILE.json]
 
 Products of the class-conditional flow over rooms, without correction (`ode`) and with it (`fkc`,
-one draw from each swarm of K). `wanted` is the share of draws that hold what the product asks for, as
-the same network tells when it is used as a classifier: which class predicts the noise in a picture
-best, over noise levels (Li et al., Your Diffusion Model is Secretly a Zero-Shot Classifier, 2023).
+one draw from each swarm of K). `wanted` is the share of draws that hold what the product asks for,
+as the same network tells when it is used as a classifier: which class predicts the noise in a
+picture best, over noise levels (Li et al., Your Diffusion Model is Secretly a Zero-Shot Classifier,
+2023).
 No expert of the first two products has seen a couch and a painting in one room. `warned` says
 whether the composition report doubted the product.
 """
@@ -13,11 +14,10 @@ whether the composition report doubted the product.
 from __future__ import annotations
 
 import argparse
-import json
-from pathlib import Path
 from typing import Any
 
 import torch
+from figures import add_out, write
 from torch import Tensor
 
 import poedsl
@@ -87,7 +87,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--seeds", type=int, default=2)
     parser.add_argument("--particles", type=int, nargs="+", default=[1, 4, 16])
-    parser.add_argument("--out", type=Path, help="a file for the numbers as JSON")
+    add_out(parser, "rooms")
     args = parser.parse_args()
     torch.set_num_threads(1)
     classify = Classifier()
@@ -107,8 +107,7 @@ def main() -> None:
         runs = len(columns) * args.seeds
         print(f"{name:<32}" + "".join(f"{s:>10.2f}" for s in shares) + f"{warned:>7}/{runs}")
         told[name] = {"wanted": dict(zip(names, shares, strict=True)), "warned": warned}
-    if args.out is not None:
-        args.out.write_text(json.dumps(told, indent=1) + "\n", encoding="utf-8")
+    write(args, rows=told)
 
 
 if __name__ == "__main__":

@@ -13,11 +13,10 @@ it. Means over scenes and particles, with standard errors over scenes.
 from __future__ import annotations
 
 import argparse
-import json
-from pathlib import Path
 from typing import Any
 
 import torch
+from figures import add_out, write
 from playroom import Critics, Scene, drawn, scenes, spread
 
 FILL = "x ~ flux_fill(mask, image, prompt)"
@@ -59,7 +58,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--scenes", type=int, default=30)
     parser.add_argument("--particles", type=int, default=4)
-    parser.add_argument("--out", type=Path, help="a file for the numbers as JSON")
+    add_out(parser, "table1")
     args = parser.parse_args()
     torch.set_num_threads(1)
     critics = Critics()
@@ -74,8 +73,7 @@ def main() -> None:
         columns = [list(c) for c in zip(*found, strict=True)]
         print(f"{name:<16}" + "".join(f"{spread(c):>18}" for c in columns))
         told[name] = dict(zip(COLUMNS, columns, strict=True))
-    if args.out is not None:
-        args.out.write_text(json.dumps(told, indent=1) + "\n", encoding="utf-8")
+    write(args, rows=told)
 
 
 if __name__ == "__main__":

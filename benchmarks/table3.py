@@ -13,10 +13,9 @@ segmenter, which the run never sees, finds there. `text alone` has no boxes.
 from __future__ import annotations
 
 import argparse
-import json
-from pathlib import Path
 
 import torch
+from figures import add_out, write
 from playroom import PROGRAMS, Critics, Scene, drawn, scenes, spread
 
 LAYOUT = (PROGRAMS / "layout.poe").read_text(encoding="utf-8")
@@ -44,7 +43,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--scenes", type=int, default=50)
     parser.add_argument("--particles", type=int, nargs="+", default=[1, 4, 8, 16, 32])
-    parser.add_argument("--out", type=Path, help="a file for the numbers as JSON")
+    add_out(parser, "table3")
     args = parser.parse_args()
     torch.set_num_threads(1)
     critics = Critics()
@@ -68,8 +67,7 @@ def main() -> None:
         columns = [list(c) for c in zip(*found, strict=True)]
         print(f"{name:<26}" + "".join(f"{spread(c):>18}" for c in columns))
         told[name] = dict(zip(COLUMNS, columns, strict=True))
-    if args.out is not None:
-        args.out.write_text(json.dumps(told, indent=1) + "\n", encoding="utf-8")
+    write(args, rows=told)
 
 
 if __name__ == "__main__":

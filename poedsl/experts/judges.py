@@ -179,7 +179,7 @@ def loading(judge: str, folder: str, *notes: str) -> Iterator[None]:
         PoeError: a library is missing, or the files are not those of such a model.
     """
     try:
-        with quiet_loading(), _without_reports():
+        with quiet_loading():
             yield
     except PoeError:
         raise
@@ -188,19 +188,6 @@ def loading(judge: str, folder: str, *notes: str) -> Iterator[None]:
             raise missing_extra(judge, "diffusers", error) from error
         told = " ".join(str(error).split()) or repr(error)
         raise unfit(judge, folder, told.partition(". ")[0], *notes) from error
-
-
-@contextmanager
-def _without_reports() -> Iterator[None]:
-    """Without transformers' tables of weights that a folder holds and nobody wants."""
-    from transformers.utils import logging
-
-    shown = logging.get_verbosity()
-    logging.set_verbosity_error()
-    try:
-        yield
-    finally:
-        logging.set_verbosity(shown)
 
 
 def model_type(judge: str, folder: str, *notes: str) -> str:

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
+from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 from poedsl.grammar.diagnostics import Diagnostic, PoeError
 
@@ -32,14 +35,25 @@ def local_folder(name: str) -> Path | None:
 
 @contextmanager
 def quiet_loading() -> Iterator[None]:
-    """Without transformers' bars, which do not know whether anybody watches."""
-    from transformers.utils import logging
+    """Without the bars of transformers and diffusers, which do not know whether anybody watches,
+    and what they say of weights that nobody wants.
+    """
+    with ExitStack() as stack:
+        for library in ("transformers", "diffusers"):
+            if find_spec(library) is not None:
+                stack.enter_context(_quiet(import_module(f"{library}.utils.logging")))
+        yield
 
-    shown = logging.is_progress_bar_enabled()
+
+@contextmanager
+def _quiet(logging: Any) -> Iterator[None]:
+    shown, level = logging.is_progress_bar_enabled(), logging.get_verbosity()
     logging.disable_progress_bar()
+    logging.set_verbosity_error()
     try:
         yield
     finally:
+        logging.set_verbosity(level)
         if shown:
             logging.enable_progress_bar()
 

@@ -477,7 +477,10 @@ def test_no_frames_are_refused(place: Path) -> None:
 
 def test_kernels_follow_a_judge_that_is_asked_for_a_gradient() -> None:
     plans = {
-        asked: planned(f'x : Image[3, 8, 8]\nx ~ Normal(0, 1) * exp(clipscore("a"{asked}))')
+        asked: planned(
+            f'x : Image[3, 8, 8]\nx ~ Normal(0, 1) * exp(clipscore("a"{asked}))\n'
+            "sample x by anneal(kernel = langevin(steps = 3))"
+        )
         for asked in ("", ", gradient = false", ", gradient = true")
     }
     able, judged = {}, {}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +14,23 @@ import poedsl
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 RECIPES = ROOT / "models" / "recipes"
-NAMES = ("vae", "flux", "flux-depth", "flux-fill", "decoder", "rooms", "segmenter", "judge")
+NAMES = (
+    "vae",
+    "flux",
+    "flux-depth",
+    "flux-fill",
+    "decoder",
+    "rooms",
+    "segmenter",
+    "sight",
+    "judge",
+)
 
 
 @pytest.fixture(scope="module")
 def work(tmp_path_factory: pytest.TempPathFactory) -> Any:
-    pytest.importorskip("mujoco")
+    if find_spec("mujoco") is None:
+        pytest.skip("MuJoCo is not installed")
     sys.path.insert(0, str(RECIPES))
     try:
         from playroom import data

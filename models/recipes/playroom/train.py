@@ -3,9 +3,9 @@
     python -m playroom.train WORK NAME [--minutes M] [--quick]      # from models/recipes
 
 NAME is vae, latents, flux, flux-depth, flux-fill, decoder, rooms, segmenter, sight or judge, in
-this order (the last five need no flux). Losses go to ``WORK/NAME.log``, weights and the optimiser's state to
-``WORK/NAME.pt``. The first three quarters of the time are at the full rate, which then falls to
-zero. On a CPU that has them, products are taken in bfloat16.
+this order (the last five need no flux). Losses go to ``WORK/NAME.log``, weights and the optimiser's
+state to ``WORK/NAME.pt``. The first three quarters of the time are at the full rate, which then
+falls to zero. On a CPU that has them, products are taken in bfloat16.
 """
 
 from __future__ import annotations
