@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from poedsl.api import Plan, compile, load
     from poedsl.experts.annotations import Annotation, Record
     from poedsl.experts.user import expert, model, reward, source
+    from poedsl.pipeline import PoePipeline
     from poedsl.runtime.result import Result
 
     Real = Int = Bool = Text = Image = Depth = Mask = Video = Annotation("", ())
@@ -24,8 +25,8 @@ __version__ = "0.1.0"
 #: Types of the language, as annotations of Python.
 _TYPES = ["Real", "Int", "Bool", "Text", "Image", "Depth", "Mask", "Video"]
 _TYPES += ["Tokens", "Category", "Region", "Layout", "File"]
-__all__ = ["Plan", "PoeError", "Record", "Result", "__version__", "compile", "expert", "load"]
-__all__ += ["model", "reward", "source", *_TYPES]
+__all__ = ["Plan", "PoeError", "PoePipeline", "Record", "Result", "__version__", "compile"]
+__all__ += ["expert", "load", "model", "reward", "source", *_TYPES]
 
 
 def __dir__() -> list[str]:
@@ -38,6 +39,10 @@ def __getattr__(name: str) -> Any:
         import poedsl.api
 
         return getattr(poedsl.api, name)
+    if name == "PoePipeline":
+        from poedsl.pipeline import PoePipeline
+
+        return PoePipeline
     if name == "Result":
         from poedsl.runtime.result import Result
 
