@@ -37,12 +37,15 @@ class Plan:
         base: the folder that file names in the program, and its ``use``, are relative to.
         diagnostics: warnings and notes of the compilation.
         allow_code: whether Python that the program names may run.
+        model: the function that the plan was made of, which counts for it whatever else has its
+            name by now.
     """
 
     spec: PlanSpec
     base: Path = field(default=Path(), compare=False)
     diagnostics: tuple[Diagnostic, ...] = field(default=(), compare=False)
     allow_code: bool = field(default=False, compare=False)
+    model: Callable[..., Any] | None = field(default=None, compare=False)
 
     def __str__(self) -> str:
         return print_plan(self.spec)
@@ -79,6 +82,10 @@ class Plan:
         """
         from poedsl.runtime.inputs import bind_defaults
 
+        if self.model is not None:
+            from poedsl.experts.user import model
+
+            model(self.model)
         return self._with(bind_defaults(self.spec, self.base))
 
     def run(
@@ -185,7 +192,7 @@ class Plan:
         from poedsl.embedding import program_of
 
         text, values = program_of(model, args, kwargs)
-        return compile(text).bind(**values)
+        return replace(compile(text).bind(**values), model=model)
 
     def to_json(self) -> str:
         """The plan as JSON, with its schema's name and a hash of its content; `load` reads it."""

@@ -403,7 +403,10 @@ def _borrowed(known: Code | None, place: Place, base: Path, allowed: bool) -> Co
 
 def samples(target: object) -> bool:
     """Whether it is a function that calls `pyro.sample`, as the compiler sees from its syntax."""
-    return inspect.isfunction(target) and SAMPLE.rpartition(".")[2] in target.__code__.co_names
+    codes = [inspect.unwrap(target).__code__] if inspect.isfunction(target) else []
+    for code in codes:
+        codes += [inner for inner in code.co_consts if inspect.iscode(inner)]
+    return any(SAMPLE.rpartition(".")[2] in code.co_names for code in codes)
 
 
 def _run(place: Place, file: Path) -> types.ModuleType:

@@ -59,6 +59,13 @@ def decorated():
     return inner()
 
 
+def nested():
+    def inside():
+        return pyro.sample("a", dist.Normal(0.0, 1.0))
+
+    inside()
+
+
 def coin():
     k = pyro.sample("k", dist.Bernoulli(0.5))
     pyro.sample("a", dist.Normal(k, 1.0))

@@ -89,7 +89,7 @@ def test_signatures_are_read_without_running_and_are_those_that_run() -> None:
         "scale: numbers = 5.0",
     ]
     assert found.summary == "Effects of coaching in eight schools (Rubin 1981)."
-    for name in ("supports", "decorated", "eight_schools"):
+    for name in ("supports", "decorated", "nested", "eight_schools"):
         assert load_user(read(name), f"{FILE.name}:{name}", FILE.parent, allowed=True)
 
 
@@ -101,7 +101,7 @@ def test_eight_schools_times_a_second_density(tmp_path: Path) -> None:
         "x ~ schools(y, sigma = s)\nx[0] ~ Normal(8, 2)\n",
     )
     plan = plan.bind(y=Y, s=SIGMA)
-    result = plan.run(seed=0, particles=2000, steps=24)
+    result = plan.run(seed=0, particles=1000, steps=20)
     evidence, mu, log_tau = quadrature(lambda mu, _: dist.Normal(8.0, 2.0).log_prob(mu))
     assert result.log_evidence == pytest.approx(evidence, abs=0.1)
     weights, x = result.log_weights.exp(), result.particles["x"].double()
@@ -224,6 +224,25 @@ def test_plans_from_models() -> None:
     pyro.set_rng_seed(0)
     trace = poutine.trace(plan.to_pyro()).get_trace()
     assert list(trace.observation_nodes) == ["line_sites.base", "line"]
+
+
+def test_a_plan_keeps_its_model_whatever_has_its_name_later() -> None:
+    def shifted(by: float) -> Any:
+        def site() -> None:
+            pyro.sample("a", dist.Normal(by, 0.1))
+
+        return site
+
+    plans = [poedsl.Plan.from_pyro(shifted(by)) for by in (-3.0, 3.0)]
+    means = [float(p.run(particles=64, steps=6).particles["x"].mean()) for p in plans]
+    assert means == pytest.approx([-3, 3], abs=0.5)
+
+
+def test_a_class_is_no_model() -> None:
+    with pytest.raises(poedsl.PoeError, match="a model is a function, and `Net` is a class"):
+
+        @poedsl.model
+        class Net: ...
 
 
 def test_what_is_no_model_is_told() -> None:
