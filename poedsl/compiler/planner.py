@@ -84,6 +84,7 @@ class _Facts:
         closed: whether all experts have noised marginals in closed form.
         judged: what kind of variable has a reward of its own and is looked at one by one; empty
             where there is none.
+        latent: whether a variable is sampled in the latent space of its experts.
         field: what makes the scores a field without a density; empty where nothing does.
         routes: the path that each variable's experts can take.
         length: of the longest sequence, in symbols or sections, where its size is known.
@@ -96,6 +97,7 @@ class _Facts:
     closed: bool
     judged: str
     pictures: bool
+    latent: bool
     field: str
     given: bool
     routes: dict[str, str]
@@ -115,6 +117,7 @@ class _Facts:
             closed=all(f.kind == "gaussian" for f in anchors),
             judged=next(_judged(spec), ""),
             pictures=any(v.type.name in PICTURES for v in spec.variables),
+            latent=any(v.space for v in spec.variables),
             field=next(_field(spec, given), ""),
             given=any(f.given for f in spec.factors),
             routes=routes,
@@ -355,6 +358,8 @@ def _correct(facts: _Facts, known: dict[str, Term]) -> Choice:
         return Apply("ais"), "densities are known: exact ratios, and an unbiased evidence"
     if _function(move) == "none":
         return Apply("none"), "nothing moves and no density is known"
+    if facts.latent and not _controlled(move):
+        return Apply("none"), "path weights in so many components would leave one particle"
     fkc = OPTIONS["correct"].form("fkc")
     assert fkc is not None
     return filled(fkc, {}), "the product of noised marginals is not the noised product"

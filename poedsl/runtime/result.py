@@ -137,7 +137,7 @@ class Result:
             for name, values in self.log_values.items()
             if self.plan.factor(base_name(name)).kind == "reward"
         ]
-        known = self.log_values.keys() == self.exponents.keys()
+        known = self.log_values and self.log_values.keys() == self.exponents.keys()
         if rewards:
             score = torch.stack(rewards).sum(0)
         elif known:

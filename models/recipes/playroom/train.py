@@ -32,13 +32,15 @@ MINUTES = {
     "vae": 12,
     "decoder": 10,
     "flux": 30,
-    "flux-depth": 16,
-    "flux-fill": 16,
+    "flux-depth": 30,
+    "flux-fill": 24,
     "rooms": 10,
-    "segmenter": 12,
+    "segmenter": 30,
     "sight": 6,
-    "judge": 16,
+    "judge": 38,
 }
+#: Networks that look at pictures as they are take fewer at a time.
+SMALL = ("vae", "decoder", "segmenter")
 #: Share of captions and conditions that are left out in training.
 DROPPED = 0.1
 #: A caption takes no more of CLIP's tokens.
@@ -527,7 +529,7 @@ def main() -> None:
         latents(args.work)
         return
     minutes = args.minutes or MINUTES[args.name]
-    steps, batch = (2, 8) if args.quick else (None, 32 if args.name in ("vae", "decoder") else 96)
+    steps, batch = (2, 8) if args.quick else (None, 32 if args.name in SMALL else 96)
     if args.name.startswith("flux"):
         flow(args.work, args.name, minutes, steps, batch)
         return
