@@ -14,7 +14,8 @@ from poedsl.grammar.diagnostics import PoeError
 if TYPE_CHECKING:
     from poedsl.api import Plan, compile, load
     from poedsl.experts.annotations import Annotation, Record
-    from poedsl.experts.user import expert, reward, source
+    from poedsl.experts.user import expert, model, reward, source
+    from poedsl.pipeline import PoePipeline
     from poedsl.runtime.result import Result
 
     Real = Int = Bool = Text = Image = Depth = Mask = Video = Annotation("", ())
@@ -24,8 +25,8 @@ __version__ = "0.1.0"
 #: Types of the language, as annotations of Python.
 _TYPES = ["Real", "Int", "Bool", "Text", "Image", "Depth", "Mask", "Video"]
 _TYPES += ["Tokens", "Category", "Region", "Layout", "File"]
-__all__ = ["Plan", "PoeError", "Record", "Result", "__version__", "compile", "expert", "load"]
-__all__ += ["reward", "source", *_TYPES]
+__all__ = ["Plan", "PoeError", "PoePipeline", "Record", "Result", "__version__", "compile"]
+__all__ += ["expert", "load", "model", "reward", "source", *_TYPES]
 
 
 def __dir__() -> list[str]:
@@ -38,11 +39,15 @@ def __getattr__(name: str) -> Any:
         import poedsl.api
 
         return getattr(poedsl.api, name)
+    if name == "PoePipeline":
+        from poedsl.pipeline import PoePipeline
+
+        return PoePipeline
     if name == "Result":
         from poedsl.runtime.result import Result
 
         return Result
-    if name in ("expert", "reward", "source"):
+    if name in ("expert", "model", "reward", "source"):
         import poedsl.experts.user
 
         return getattr(poedsl.experts.user, name)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,6 +23,7 @@ from poedsl.grammar.parser import parse_expression
 from poedsl.grammar.source import Source
 
 if TYPE_CHECKING:
+    from poedsl.runtime.pyro_model import PyroModel
     from poedsl.runtime.result import Result
     from poedsl.runtime.run import StageView
 
@@ -36,12 +37,15 @@ class Plan:
         base: the folder that file names in the program, and its ``use``, are relative to.
         diagnostics: warnings and notes of the compilation.
         allow_code: whether Python that the program names may run.
+        model: the function that the plan was made of, which counts for it whatever else has its
+            name by now.
     """
 
     spec: PlanSpec
     base: Path = field(default=Path(), compare=False)
     diagnostics: tuple[Diagnostic, ...] = field(default=(), compare=False)
     allow_code: bool = field(default=False, compare=False)
+    model: Callable[..., Any] | None = field(default=None, compare=False)
 
     def __str__(self) -> str:
         return print_plan(self.spec)
@@ -78,6 +82,10 @@ class Plan:
         """
         from poedsl.runtime.inputs import bind_defaults
 
+        if self.model is not None:
+            from poedsl.experts.user import model
+
+            model(self.model)
         return self._with(bind_defaults(self.spec, self.base))
 
     def run(
@@ -145,6 +153,46 @@ class Plan:
         job = Run(plan.spec, seed, device, microbatch, self.base, leave, chosen)
         for record in job.stages():
             yield job.view(record)
+
+    def to_pyro(
+        self, device: str = "cpu", allow_code: bool | None = None, profile: str = "default"
+    ) -> PyroModel:
+        """The plan as a model of Pyro's: a site for each variable, a factor for each factor.
+
+        Its log density is that of the product, so that `pyro.poutine` traces, blocks, scales and
+        conditions factors by name, and Pyro's own inference runs.
+
+        Args:
+            device, allow_code, profile: as of `run`.
+
+        Raises:
+            PoeError: a factor has no density, an input is not bound, or as `run`.
+        """
+        from poedsl.runtime.profiles import read_profile
+        from poedsl.runtime.pyro_model import pyro_model
+        from poedsl.runtime.run import find_device
+
+        chosen = read_profile(expected.text("profile", profile), self.base)
+        leave = self.allow_code if allow_code is None else allow_code
+        return pyro_model(self.bound().spec, find_device(device), self.base, leave, chosen)
+
+    @classmethod
+    def from_pyro(cls, model: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Plan:
+        """The plan of one factor: a model of Pyro's over its latent sites, as `poedsl.model` has
+        it. ``result.sites`` holds them by name.
+
+        Args:
+            args, kwargs: of the model: numbers, lists, arrays, tensors, texts; they are the plan's
+                inputs.
+
+        Raises:
+            PoeError: an argument does not fit.
+            TypeError: it is no function, or the arguments are not the model's.
+        """
+        from poedsl.embedding import program_of
+
+        text, values = program_of(model, args, kwargs)
+        return replace(compile(text).bind(**values), model=model)
 
     def to_json(self) -> str:
         """The plan as JSON, with its schema's name and a hash of its content; `load` reads it."""

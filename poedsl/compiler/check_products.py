@@ -463,7 +463,7 @@ class Products(Values):
                 fit = unify(Type("", sizes), square) is not None
                 problem = f"and the vectors of {what} have {domain.sizes[-1]} components"
             else:
-                fit = broadcast(sizes, domain.sizes) == domain.sizes
+                fit = signature.is_code or broadcast(sizes, domain.sizes) == domain.sizes
                 problem = f"which does not broadcast to {sized(domain)}"
             if not fit:
                 self.error(
@@ -498,9 +498,10 @@ class Products(Values):
             for _, component in self.components(part):
                 yield from self.densities(component)
         signature = self.signature_of(part)
-        if signature is not None and signature.family == "density" and isinstance(part, tree.Call):
+        known = signature is not None and signature.family == "density"
+        if signature is not None and known and isinstance(part, tree.Call):
             sizes: Sizes = ()
-            for argument in part.arguments:
+            for argument in () if signature.is_code else part.arguments:
                 parameter = signature.parameter(argument.name or "")
                 given = self.value(argument.value).type.sizes
                 own = given[:-1] if parameter and parameter.role == "matrix" else given

@@ -615,6 +615,7 @@ Files are read and not run when a program is compiled; one with an error of synt
         """\
 A Python function or class is made an expert, a reward or a source by a decorator. The class of an
 expert has one of the methods `velocity`, `score` and `log_prob`, that of a reward `__call__`.
+A function that calls `pyro.sample` is a model of Pyro's without one.
 
     def redness(x: poedsl.Image):              # wrong
         return x[:, 0].mean((1, 2))
@@ -660,7 +661,8 @@ says which file. Code that a Python process has decorated itself needs no leave 
         """\
 A function or class that a program uses raised an exception, or did not return what it should: a
 reward or a log density returns one number a particle, shape [L] for particles [L, ...]; a score or
-a velocity one number a component, shape [L, ...]. The message names the line.
+a velocity one number a component, shape [L, ...]. The message names the line. A model of Pyro's has
+continuous sites, the same ones whatever their values.
 
     @poedsl.reward
     def redness(x: poedsl.Image):

@@ -164,6 +164,9 @@ def _tempers(spec: PlanSpec, anchors: dict[str, list[FactorSpec]]) -> str:
         gap = _gap(variables[name], own)
         if gap and around:
             return f"no expert has noised marginals of {name}[{gap}]"
+        unknown = None in variables[name].type.sizes and all(f.part is not None for f in own)
+        if unknown and around:
+            return f"no expert has noised marginals of the whole of {name}"
     return ""
 
 

@@ -16,6 +16,7 @@ from poedsl.compiler.names import near
 from poedsl.experts.annotations import Annotation, Record, annotation_of, brief, dotted
 from poedsl.experts.definitions import (
     OPTIONS,
+    SAMPLE,
     Argument,
     Definition,
     Function,
@@ -114,7 +115,7 @@ class Module:
 
     def decorated(self) -> list[str]:
         """The names that a program can use."""
-        return [s.name for s in self.definitions() if self.decorator(s) is not None]
+        return [s.name for s in self.definitions() if self.decorator(s) or self.samples(s)]
 
     def decorator(self, statement: ast.FunctionDef | ast.ClassDef) -> tuple[Kind, ast.expr] | None:
         """Which of the decorators stands above a definition, and its syntax."""
@@ -133,16 +134,23 @@ class Module:
         """
         found = [s for s in self.definitions() if s.name == name]
         decorator = self.decorator(found[-1]) if found else None
-        if decorator is None:
+        if decorator is None and not (found and self.samples(found[-1])):
             return None
         try:
-            return self._definition(found[-1], *decorator)
+            return self._definition(found[-1], *(decorator or ("model", None)))
         except (RecursionError, ValueError) as error:
             at = f"{shown(self.file)}:{found[-1].lineno}"
             raise Unusable("P0206", f"{at} cannot be read: {error}") from None
 
+    def samples(self, statement: ast.FunctionDef | ast.ClassDef) -> bool:
+        """Whether it is a function that calls `pyro.sample`: a model, decorated or not."""
+        return isinstance(statement, ast.FunctionDef) and any(
+            isinstance(node, ast.Call) and dotted(node.func, self.origin) == SAMPLE
+            for node in ast.walk(statement)
+        )
+
     def _definition(
-        self, statement: ast.FunctionDef | ast.ClassDef, kind: Kind, decorator: ast.expr
+        self, statement: ast.FunctionDef | ast.ClassDef, kind: Kind, decorator: ast.expr | None
     ) -> Definition:
         file = shown(self.file)
         methods: dict[str, Function] | None = None
@@ -176,11 +184,13 @@ class Module:
         return bool(names & {"staticmethod", "classmethod", "property"})
 
     def options(
-        self, statement: ast.FunctionDef | ast.ClassDef, kind: Kind, decorator: ast.expr
+        self, statement: ast.FunctionDef | ast.ClassDef, kind: Kind, decorator: ast.expr | None
     ) -> dict[str, object]:
         """The options of the decorator; the domain may be a type."""
         out: dict[str, object] = {}
-        for keyword in decorator.keywords if isinstance(decorator, ast.Call) else ():
+        if not isinstance(decorator, ast.Call):
+            return out
+        for keyword in decorator.keywords:
             name, node = keyword.arg or "**", keyword.value
             at = f"at {shown(self.file)}:{decorator.lineno}"
             if name not in OPTIONS[kind]:

@@ -72,15 +72,15 @@ class UserFlow:
         self, x: Float[Tensor, "L D"], alpha: float, sigma: float
     ) -> Float[Tensor, " L"]:
         points = x.reshape(-1, *self.shape)
-        value = _called(self.code, self.made.log_prob, points, alpha, sigma)
+        value = called(self.code, self.made.log_prob, points, alpha, sigma)
         return _numbers(value, points, self.code, "log_prob")
 
     def called(self, method: str, x: Float[Tensor, "L D"], *at: float) -> Float[Tensor, "L D"]:
         """A method that answers with a number for each component."""
         points = x.reshape(-1, *self.shape)
-        value = _tensor(_called(self.code, getattr(self.made, method), points, *at), x, self.code)
+        value = _tensor(called(self.code, getattr(self.made, method), points, *at), x, self.code)
         if value.shape != points.shape:
-            raise _unfit(
+            raise unfit(
                 self.code,
                 f"returned shape {list(value.shape)} from `{method}` for {len(x)} particles; it "
                 f"returns one number a component, {list(points.shape)}",
@@ -123,16 +123,16 @@ class UserSequence:
 
     def extended(self, prefix: Int[Tensor, "L k"]) -> Float[Tensor, "L V"]:
         like = torch.zeros((), device=self.device)
-        value = _tensor(_called(self.code, self.made.extend, prefix), like, self.code)
+        value = _tensor(called(self.code, self.made.extend, prefix), like, self.code)
         if value.dim() != 2 or len(value) != len(prefix):
-            raise _unfit(
+            raise unfit(
                 self.code,
                 f"returned shape {list(value.shape)} from `extend` for {len(prefix)} prefixes; it "
                 f"returns log-probabilities of the next symbol, [{len(prefix)}, V]",
             )
         total = value.logsumexp(-1)
         if not bool((total.abs() < 1e-3).all()):
-            raise _unfit(
+            raise unfit(
                 self.code,
                 "returned numbers from `extend` that are no logs of probabilities: they sum to "
                 f"{float(total.exp().max()):.3g}, not to 1; `torch.log_softmax` makes them so",
@@ -162,9 +162,9 @@ class UserSections:
     def extend(
         self, prefix: Float[Tensor, "L k *rest"], noise: Float[Tensor, "L *rest"]
     ) -> Float[Tensor, "L *rest"]:
-        value = _tensor(_called(self.code, self.made.extend, prefix, noise), noise, self.code)
+        value = _tensor(called(self.code, self.made.extend, prefix, noise), noise, self.code)
         if value.shape != noise.shape:
-            raise _unfit(
+            raise unfit(
                 self.code,
                 f"returned shape {list(value.shape)} from `extend` for {len(noise)} prefixes; it "
                 f"returns the next section of each, {list(noise.shape)}",
@@ -172,7 +172,7 @@ class UserSections:
         return value
 
     def log_prob(self, prefix: Float[Tensor, "L k *rest"]) -> Float[Tensor, " L"]:
-        value = _numbers(_called(self.code, self.made.log_prob, prefix), prefix, self.code)
+        value = _numbers(called(self.code, self.made.log_prob, prefix), prefix, self.code)
         _differentiable(value, prefix, "log_prob", self.code)
         return value
 
@@ -195,7 +195,7 @@ def judge(code: Code, arguments: Mapping[str, Any], device: torch.device) -> Rew
 
     def judged(x: Shaped[Tensor, "L ..."]) -> Float[Tensor, " L"]:
         x = x.long() if symbols else x
-        value = _numbers(_called(code, target, x, **given), x, code)
+        value = _numbers(called(code, target, x, **given), x, code)
         if "gradient" in code.signature.capabilities:
             _differentiable(value, x, "", code)
         return value
@@ -210,15 +210,15 @@ def returned(code: Code, arguments: Mapping[str, Any], device: torch.device) -> 
         PoeError: it fails, or returns anything else.
     """
     if isinstance(code.target, type):
-        value = _called(code, _made(code, arguments, device))
+        value = called(code, _made(code, arguments, device))
     else:
-        value = _called(code, code.target, **_arguments(code, arguments))
+        value = called(code, code.target, **_arguments(code, arguments))
     fields = {r.name: r for r in code.signature.returns}
     if "" in fields:
         return _field(code, fields[""], value, arguments, device)
     if not isinstance(value, Mapping) or fields.keys() - value.keys():
         what = f"keys {', '.join(map(str, value))}" if isinstance(value, Mapping) else _kind(value)
-        raise _unfit(code, f"returned {what}; it returns a dictionary with {', '.join(fields)}")
+        raise unfit(code, f"returned {what}; it returns a dictionary with {', '.join(fields)}")
     return {n: _field(code, r, value[n], arguments, device) for n, r in fields.items()}
 
 
@@ -237,7 +237,7 @@ def _field(
     if numbers.dim() != len(wanted) or any(w is not None and n != w for n, w in pairs):
         name = f" as `{returns.name}`" if returns.name else ""
         sizes = ", ".join("_" if s is None else str(s) for s in wanted)
-        raise _unfit(
+        raise unfit(
             code,
             f"returned shape {list(numbers.shape)}{name}; it returns {returns.type}, [{sizes}]",
         )
@@ -271,11 +271,11 @@ def _arguments(code: Code, arguments: Mapping[str, Any]) -> dict[str, Any]:
 
 def _made(code: Code, arguments: Mapping[str, Any], device: torch.device) -> Any:
     """The object of a class, on the device where it is a torch module."""
-    made = _called(code, code.target, **_arguments(code, arguments))
+    made = called(code, code.target, **_arguments(code, arguments))
     return made.to(device) if isinstance(made, torch.nn.Module) else made
 
 
-def _called(code: Code, target: Any, *args: Any, **kwargs: Any) -> Any:
+def called(code: Code, target: Any, *args: Any, **kwargs: Any) -> Any:
     with failures(f"`{code.target.__name__}`", code.file):
         return target(*args, **kwargs)
 
@@ -286,7 +286,7 @@ def _tensor(value: Any, like: Tensor, code: Code) -> Tensor:
     try:
         return torch.as_tensor(value).to(device=like.device, dtype=kind)
     except (TypeError, ValueError, RuntimeError) as error:
-        raise _unfit(code, f"returned {_kind(value)}, which is no tensor of numbers") from error
+        raise unfit(code, f"returned {_kind(value)}, which is no tensor of numbers") from error
 
 
 def _kind(value: object) -> str:
@@ -297,7 +297,7 @@ def _numbers(value: Any, x: Tensor, code: Code, method: str = "") -> Float[Tenso
     numbers = _tensor(value, x, code)
     if numbers.shape != (len(x),):
         by = f" from `{method}`" if method else ""
-        raise _unfit(
+        raise unfit(
             code,
             f"returned shape {list(numbers.shape)}{by} for {len(x)} particles; it returns one "
             f"number a particle, [{len(x)}]",
@@ -309,13 +309,13 @@ def _differentiable(value: Tensor, x: Tensor, method: str, code: Code) -> None:
     """Whether a gradient with respect to particles can be taken, where one will be."""
     if x.requires_grad and torch.is_grad_enabled() and not value.requires_grad:
         by = f" from `{method}`" if method else ""
-        raise _unfit(
+        raise unfit(
             code,
             f"returned numbers{by} without a gradient; it computes them from the particles by "
             "torch, without `detach` or `no_grad`",
         )
 
 
-def _unfit(code: Code, message: str) -> PoeError:
+def unfit(code: Code, message: str) -> PoeError:
     name = f"{code.target.__name__} at {shown(Path(code.file))}:{code.line}"
     return PoeError((Diagnostic("P0708", f"{name} {message}"),))

@@ -26,14 +26,18 @@ from poedsl.experts.signatures import (
 )
 from poedsl.grammar.types import BOOL, CONTINUOUS, INT, REAL, SYMBOLS, TEXT, Type
 
-Kind = Literal["expert", "reward", "source"]
+Kind = Literal["expert", "reward", "source", "model"]
 
 #: The decorators, and the options that each takes.
 OPTIONS: dict[Kind, tuple[str, ...]] = {
     "expert": ("domain", "cost", "citation"),
     "reward": ("gradient", "domain", "cost", "citation"),
     "source": ("cost", "citation"),
+    "model": ("cost", "citation"),
 }
+
+#: What a function calls that is a model of Pyro's, decorated or not.
+SAMPLE = "pyro.sample"
 
 #: What an expert can be told by, and how many arguments that takes: the first one decides.
 METHODS = {"extend": (1, 2), "velocity": (2,), "score": (3,), "log_prob": (1, 3)}
@@ -109,6 +113,8 @@ def signature_of(definition: Definition, place: str) -> Signature:
     family, able, judging = _ability(d)
     takes = d.makes.arguments[1:] if judging is d.makes else d.makes.arguments
     domain = None if judging is None else _domain(d, judging)
+    if d.kind == "model":
+        domain = Type("Real", (None,))
     if d.makes.open:
         message = f"`{d.name}` takes `{d.makes.open}`; the language gives every argument by name"
         raise d.refused("P0208", message)
@@ -130,6 +136,10 @@ def _ability(d: Definition) -> tuple[Family, frozenset[Capability], Function | N
     """The family, what it can do, and the function that is called with particles."""
     if d.kind == "source":
         return "source", frozenset(), None
+    if d.kind == "model":
+        if d.methods is not None:
+            raise d.refused("P0207", f"a model is a function, and `{d.name}` is a class")
+        return "density", frozenset({"log_prob", "gradient"}), None
     if d.kind == "reward":
         judging = d.makes if d.methods is None else d.methods.get("__call__")
         if judging is None:
@@ -224,7 +234,8 @@ def _parameter(d: Definition, argument: Argument) -> Parameter:
         raise d.refused("P0208", message)
     if argument.name == "subject" and d.kind == "reward":
         raise d.refused("P0208", f"{what} has the name of what a reward judges in the language")
-    type_ = _type(d, argument, d.makes)
+    read = isinstance(argument.annotation, Annotation)
+    type_ = _type(d, argument, d.makes) if read or d.kind != "model" else None
     role = "number" if type_ is None else _ROLES.get(type_.name, "condition")
     return Parameter(argument.name, type_, role, _default(d, argument, type_))
 

@@ -94,6 +94,19 @@ class Sectional(Protocol):
         ...
 
 
+@runtime_checkable
+class Sited(Protocol):
+    """A density over the sites of a model, side by side: log p of points (L, size), (L,)."""
+
+    size: int
+
+    def __call__(self, x: Float[Tensor, "L D"]) -> Float[Tensor, " L"]: ...
+
+    def sites(self, x: Float[Tensor, "L D"]) -> dict[str, Tensor]:
+        """Each site by its name, (L, ...), in its own units."""
+        ...
+
+
 #: What a sequence expert remembers of what it has read: tensors with a row for each particle.
 State = tuple[Tensor, ...]
 

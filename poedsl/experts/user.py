@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, overload
 from poedsl.experts.annotations import Annotation, annotation
 from poedsl.experts.definitions import (
     OPTIONS,
+    SAMPLE,
     Argument,
     Definition,
     Function,
@@ -47,6 +48,7 @@ class Code:
     Attributes:
         target: the function or class as it was decorated. file, line: where it is.
         stamp: of its file, where it was run on behalf of a program; else None.
+        kind: as what it was decorated.
     """
 
     signature: Signature
@@ -54,6 +56,7 @@ class Code:
     file: str
     line: int
     stamp: Stamp | None = None
+    kind: Kind = "expert"
 
     def __str__(self) -> str:
         return f"`{self.target.__name__}` at {shown(Path(self.file))}:{self.line}"
@@ -77,6 +80,10 @@ class Code:
         """
         from poedsl.experts import adapters
 
+        if self.kind == "model":
+            from poedsl.experts.pyro_expert import PyroExpert
+
+            return PyroExpert(self, arguments, device)
         if self.signature.family == "source":
             return adapters.returned(self, arguments, device)
         if "extend" in self.signature.capabilities and self.signature.family == "flow":
@@ -220,6 +227,26 @@ def source(target: Any = None, /, **options: Any) -> Any:
     return _decorate("source", target, options)
 
 
+@overload
+def model(target: T, /) -> T: ...
+@overload
+def model(*, cost: float = 0.0, citation: str = "") -> Callable[[T], T]: ...
+def model(target: Any = None, /, **options: Any) -> Any:
+    """Make an expert of a model of Pyro's, a function that calls `pyro.sample`.
+
+    It is over its latent sites, side by side in the order in which they are sampled, each in the
+    coordinates of Pyro's bijection from the real line. Its parameters are numbers of any shape
+    where they have no annotation.
+
+    Args:
+        cost, citation: as for `expert`.
+
+    Raises:
+        PoeError: a default is no plain number.
+    """
+    return _decorate("model", target, options)
+
+
 def _decorate(kind: Kind, target: Any, options: Mapping[str, Any]) -> Any:
     unknown = sorted(options.keys() - set(OPTIONS[kind]))
     if unknown and not REGISTRY.borrowing:
@@ -238,7 +265,7 @@ def _decorate(kind: Kind, target: Any, options: Mapping[str, Any]) -> Any:
         except Unusable as error:
             REGISTRY.refuse(target, file, error)
         else:
-            REGISTRY.add(Code(signature, target, file, line))
+            REGISTRY.add(Code(signature, target, file, line, kind=kind))
         return target
 
     return register if target is None else register(target)
@@ -361,7 +388,9 @@ def _borrowed(known: Code | None, place: Place, base: Path, allowed: bool) -> Co
         stamp = (stat.st_mtime_ns, stat.st_size)
         if known is None or known.stamp != stamp:
             with REGISTRY.apart(stamp):
-                _run(place, file)
+                found = getattr(_run(place, file), place.name, None)
+                if (str(file), place.name) not in REGISTRY.placed and samples(found):
+                    _decorate("model", found, {})
             if error := REGISTRY.broken.get((str(file), place.name)):
                 raise error
             known = REGISTRY.placed.get((str(file), place.name))
@@ -372,18 +401,26 @@ def _borrowed(known: Code | None, place: Place, base: Path, allowed: bool) -> Co
     return known
 
 
-def _run(place: Place, file: Path) -> None:
+def samples(target: object) -> bool:
+    """Whether it is a function that calls `pyro.sample`, as the compiler sees from its syntax."""
+    codes = [inspect.unwrap(target).__code__] if inspect.isfunction(target) else []
+    for code in codes:
+        codes += [inner for inner in code.co_consts if inspect.iscode(inner)]
+    return any(SAMPLE.rpartition(".")[2] in code.co_names for code in codes)
+
+
+def _run(place: Place, file: Path) -> types.ModuleType:
     """A module of a package is imported; a file becomes a module of its own name."""
     if not place.is_file:
         module = sys.modules.get(place.where)
-        _ = importlib.import_module(place.where) if module is None else importlib.reload(module)
-        return
+        return importlib.import_module(place.where) if module is None else importlib.reload(module)
     digest = hashlib.sha256(str(file).encode()).hexdigest()[:8]
     name = f"_poedsl_{file.stem}_{digest}"
     module = types.ModuleType(name)
     module.__file__ = str(file)
     sys.modules[name] = module
     exec(compile(file.read_bytes(), str(file), "exec"), vars(module))
+    return module
 
 
 def _alike(a: Signature, b: Signature) -> bool:

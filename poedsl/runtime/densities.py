@@ -21,6 +21,7 @@ from poedsl.experts.densities import (
     pyro_density,
     pyro_draws,
 )
+from poedsl.experts.protocol import Sited
 from poedsl.experts.signatures import Signature
 from poedsl.runtime.evaluate import Environment, evaluate
 from poedsl.runtime.models import Models
@@ -104,6 +105,12 @@ class Densities:
                 factor=self.factor,
             )
         log_density = self.models.model(term, self.environment, self.factor, shape)
+        if isinstance(log_density, Sited) and (log_density.size,) != shape:
+            message = (
+                f"`{term.function}` has {log_density.size} components, and what it sees here is "
+                f"{list(shape)}"
+            )
+            raise refused("P0304", message, factor=self.factor)
         return lambda x, env: log_density(x)
 
     def signature(self, term: Apply) -> Signature:

@@ -20,6 +20,7 @@ from poedsl.experts.hub import find_model
 from poedsl.experts.latents import Codec, has_codec, native_size
 from poedsl.experts.models import missing_extra, model_folder
 from poedsl.experts.profiles import DEFAULT, Profile
+from poedsl.experts.protocol import Sited
 from poedsl.experts.signatures import Parameter, Required, Signature
 from poedsl.experts.user import Code, load_user
 from poedsl.grammar.diagnostics import Diagnostic, PoeError
@@ -186,6 +187,14 @@ class Models:
         """Height and width of the pictures that a model was trained on, where its folder says."""
         folder = self.folder(call)
         return native_size(folder) if folder else None
+
+    def length(self, factor: FactorSpec, env: Environment) -> int | None:
+        """How many components a density of the program's own is over, where it says."""
+        call = factor.term
+        if not isinstance(call, Apply) or not self.plan.signature(call.function).is_code:
+            return None
+        made = self.model(call, env, factor)
+        return made.size if isinstance(made, Sited) else None
 
     def chosen(self, signature: Signature, model: Term | str | None) -> str:
         """Whose weights an expert has: what the program says, the profile, or its own."""

@@ -59,14 +59,14 @@ def _pictures(result: Result, name: str, folder: Path) -> list[str]:
     size = max(1, round(SHOWN / max(particles.shape[-2:])))
 
     def tile(picture: Float[Tensor, "C H W"]) -> Any:
-        return _tile(picture).resize(_times(particles, size), Image.Resampling.NEAREST)
+        return pil_image(picture).resize(_times(particles, size), Image.Resampling.NEAREST)
 
     tiles = [tile(particles[i]) for i in order]
     columns = math.ceil(math.sqrt(len(tiles)))
     rows = [tiles[k : k + columns] for k in range(0, len(tiles), columns)]
     _grid(rows, framed=keeps_best(result.plan)).save(folder / f"{name}.png")
     for rank, index in enumerate(order[:64]):
-        _tile(particles[index]).save(folder / f"{name}-{rank:03d}.png")
+        pil_image(particles[index]).save(folder / f"{name}-{rank:03d}.png")
     if result.trail is None:
         return [f"{name}.png"]
     lines = [result.trail.of(i)[name].clamp(0, 1).cpu() for i in order[:FOLLOWED]]
@@ -95,7 +95,8 @@ def _times(particles: Tensor, size: int) -> tuple[int, int]:
     return width * size, height * size
 
 
-def _tile(picture: Float[Tensor, "C H W"]) -> Any:
+def pil_image(picture: Float[Tensor, "C H W"]) -> Any:
+    """A picture in [0, 1] as a PIL image."""
     from PIL import Image
 
     pixels = (picture * 255).round().byte().numpy()

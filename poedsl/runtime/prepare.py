@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -11,11 +11,11 @@ from torch import Tensor
 from torch.nn.functional import adaptive_avg_pool2d
 
 from poedsl.compiler.plan import GENERATIVE, FactorSpec, PlanSpec
-from poedsl.compiler.terms import Apply, Const, Ref, names, walk
+from poedsl.compiler.terms import Apply, Const, Ref, Term, names, walk
 from poedsl.experts.components import free_encoders
 from poedsl.experts.densities import Gaussians
 from poedsl.experts.profiles import DEFAULT, Profile
-from poedsl.experts.protocol import Scheduled
+from poedsl.experts.protocol import Scheduled, Sited
 from poedsl.experts.signatures import Signature
 from poedsl.runtime.bases import base
 from poedsl.runtime.coverage import Seat, covered, exponents, normalised
@@ -65,7 +65,8 @@ def prepare(
     runnable(models)
     values = Values.of(plan, models, device)
     sites = [s for f in plan.factors for s in values.sites(f)]
-    sizes = shapes(plan, sites, values.environment, models.native)
+    env = values.environment
+    sizes = shapes(plan, sites, env, models.native, lambda f: models.length(f, env))
     if _path(plan) == "prefix" and any(f.kind == "tokens" for f in plan.factors):
         return _Builder(plan, models, values, Symbols.of(sizes, device)).sequences(sites)
     if _path(plan) == "prefix":
@@ -309,7 +310,7 @@ class _Builder:
             message = "a mask as exponent goes with an expert that generates, and this is none"
             raise refused("P0409", message, factor=factor)
         exponent = float(self.values.known(factor.exponent, "the exponent", factor))
-        density = None
+        density = places = None
         if factor.kind == "density":
             subject = factor.part or Ref(factor.variables[0])
             shape = locate(factor, self.space, self.environment).seen
@@ -317,6 +318,8 @@ class _Builder:
 
             def density(env: Environment) -> Tensor:
                 return log_density(evaluate(subject, env), env)
+
+            places = self.places(factor, subject, shape)
 
         for call in self.judges(factor):
             judge = self.models.model(call, self.environment, factor)
@@ -329,7 +332,22 @@ class _Builder:
             factor.term,
             self.guiding(factor),
             density,
+            places,
         )
+
+    def places(
+        self, factor: FactorSpec, subject: Term, shape: tuple[int, ...]
+    ) -> Callable[[Environment], dict[str, Tensor]] | None:
+        """The sites of a density that is a model by itself."""
+        call = factor.term
+        if not isinstance(call, Apply) or call.function == "mixture":
+            return None
+        if not self.plan.signature(call.function).is_code:
+            return None
+        model = self.models.model(call, self.environment, factor, shape)
+        if not isinstance(model, Sited):
+            return None
+        return lambda env: model.sites(evaluate(subject, env))
 
     def judges(self, factor: FactorSpec) -> list[Apply]:
         """The calls of rewards in a factor."""

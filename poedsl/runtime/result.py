@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -71,6 +71,8 @@ class Result:
             expert has no density.
         trail: predicted endpoints on the way, where they were to be kept.
         peak_memory: in bytes, of the device's tensors or of the whole process.
+        sites: for each factor that is a model of Pyro's, its latent and deterministic sites by
+            name, (L, ...), in their own units.
     """
 
     plan: PlanSpec
@@ -91,6 +93,7 @@ class Result:
     log_product: Callable[[Tensor], Tensor] | None = None
     trail: Trail | None = None
     peak_memory: int | None = None
+    sites: dict[str, dict[str, Shaped[Tensor, L * shape]]] = field(default_factory=dict)
 
     def __repr__(self) -> str:
         from poedsl.runtime.report import summary

@@ -19,12 +19,15 @@ def shapes(
     sites: Sequence[FactorSpec],
     env: Environment,
     native: Callable[[Apply], tuple[int, int] | None],
+    length: Callable[[FactorSpec], int | None] = lambda factor: None,
 ) -> dict[str, tuple[int, ...]]:
     """The shape of every variable; open heights and widths are those of its experts' conditions,
-    or else of the pictures that its first model was trained on.
+    or else of the pictures that its first model was trained on; the open size of a vector is that
+    of the first density that knows.
 
     Args:
         native: height and width of the pictures that a model was trained on.
+        length: how many components a density is over.
 
     Raises:
         PoeError: a size stays open, or a condition has another one.
@@ -38,6 +41,10 @@ def shapes(
                     sizes = _taken(variable, sizes, parameter, found, factor)
         if None in sizes:
             sizes = _trained(variable, sizes, sites, native)
+        if sizes == (None,):
+            whole = (f for f in sites if f.variables[0] == variable.name and f.part is None)
+            known = (n for f in whole if f.kind == "density" and (n := length(f)) is not None)
+            sizes = (next(known, None),)
         if None in sizes:
             raise refused(
                 "P0309",

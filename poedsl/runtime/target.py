@@ -60,6 +60,7 @@ class Tilt:
         guiding: differentiable, so that kernels and moves may follow it.
         term: the reward, or the condition.
         density: of densities, their log value.
+        sites: of models, the values of their sites by name.
     """
 
     name: str
@@ -69,6 +70,7 @@ class Tilt:
     term: Term
     guiding: bool
     density: Callable[[Environment], Tensor] | None = None
+    sites: Callable[[Environment], dict[str, Tensor]] | None = None
 
     def log_value(self, env: Environment) -> Float[Tensor, " L"]:
         """Exactly, at the end of the path; -inf where a condition does not hold."""
@@ -392,6 +394,14 @@ class Target:
                 if tilt.exponent:
                     out[tilt.name] = (tilt.log_value(env) / tilt.exponent).expand(len(y))
         return out
+
+    def sites(self, x: Shaped[Tensor, "L D"]) -> dict[str, dict[str, Tensor]]:
+        """The values of the sites of each factor that is a model, (L, ...)."""
+        models = {t.name: t.sites for t in self.tilts if t.sites is not None}
+        if not models:
+            return {}
+        env = self.environment.with_values(self.space.values(x))
+        return {name: sites(env) for name, sites in models.items()}
 
     def log_product(self, x: Shaped[Tensor, "L D"]) -> Float[Tensor, " L"]:
         """Log of the target at points in the variables' own units, where factors have a density."""

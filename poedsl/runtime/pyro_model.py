@@ -1,0 +1,251 @@
+"""A plan as a model of Pyro's: a site for each variable, and a `pyro.factor` for each factor."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import pyro
+import torch
+from jaxtyping import Float
+from pyro.distributions import TorchDistribution
+from torch import Size, Tensor
+from torch.distributions import biject_to, constraints, transform_to
+from torch.distributions.transforms import Transform
+
+from poedsl.compiler.plan import FactorSpec, PlanSpec
+from poedsl.compiler.terms import Apply
+from poedsl.experts.profiles import DEFAULT, Profile
+from poedsl.runtime.bases import Base
+from poedsl.runtime.charts import Chart, Interval, Simplex
+from poedsl.runtime.prepare import prepare
+from poedsl.runtime.refused import refused
+from poedsl.runtime.space import Space
+from poedsl.runtime.temper import TemperedTarget, log_base
+
+LOG_2_PI = math.log(2 * math.pi)
+
+
+def pyro_model(
+    plan: PlanSpec,
+    device: torch.device,
+    base: Path = Path(),
+    allow_code: bool = False,
+    profile: Profile = DEFAULT,
+) -> PyroModel:
+    """The product of a plan whose inputs are all bound.
+
+    Raises:
+        PoeError: a factor has no density, or as `prepare`.
+    """
+    for factor in plan.factors:
+        if reason := _without_density(factor, plan):
+            message = f"a model of Pyro's needs densities: {reason}"
+            raise refused("P0503", message, factor=factor)
+    path = plan.option("path")
+    if not isinstance(path, Apply) or path.function != "temper":
+        plan = plan.with_options({"path": Apply("temper")})
+    target, _ = prepare(plan, device, base, allow_code, profile)
+    assert isinstance(target, TemperedTarget)
+    space = target.space
+    starts = {n: Start(Coordinates(space, n), target.base) for n in space.shapes}
+    return PyroModel(target, starts)
+
+
+def _without_density(factor: FactorSpec, plan: PlanSpec) -> str:
+    """What keeps a factor from having one over numbers; empty where nothing does."""
+    if factor.kind == "tokens":
+        return "this is one over symbols"
+    if factor.mask:
+        return "a mask as exponent leaves none"
+    if factor.given:
+        return "what is given parents has none"
+    if factor.kind != "flow":
+        return ""
+    assert isinstance(factor.term, Apply)
+    scored = "noised" not in plan.capabilities(factor.term)
+    return f"`{factor.term.function}` has scores alone" if scored else ""
+
+
+@dataclass(frozen=True)
+class PyroModel:
+    """A model to hand to Pyro's handlers and inference. Its sites:
+
+    - each variable ``x``, in its own units and shape. It is drawn from the base that tempering
+      starts from, whose support is the variable's;
+    - ``x.base``, minus the log density of that draw: the base proposes, and does not count;
+    - each factor under its name: its log value, its exponent counted; -inf where a condition does
+      not hold.
+
+    The log density of a trace is that of the product. Under plates, or where data has rows,
+    variables have rows in front, and so do the factors.
+    """
+
+    target: TemperedTarget
+    starts: Mapping[str, Start]
+
+    def __call__(self) -> dict[str, Tensor]:
+        """Sample every variable, count every factor."""
+        values: dict[str, Tensor] = {}
+        for name, start in self.starts.items():
+            values[name] = pyro.sample(name, start)
+            drawn = start.log_prob(values[name])
+            pyro.factor(f"{name}.base", torch.where(drawn == -math.inf, 0.0, -drawn))
+        for name, log_value in self.log_factors(values):
+            pyro.factor(name, log_value)
+        return values
+
+    def log_factors(self, values: Mapping[str, Tensor]) -> Iterator[tuple[str, Tensor]]:
+        """Each factor's name and log value, a number for each row of the variables."""
+        space = self.target.space
+        dims = {n: values[n].dim() - len(s) for n, s in space.shapes.items()}
+        leading = (values[n].shape[:k] for n, k in dims.items())
+        batch = torch.broadcast_shapes(*leading)  # type: ignore[no-untyped-call]
+        rows = {n: values[n].expand((*batch, *s)).reshape(-1, *s) for n, s in space.shapes.items()}
+        whole = torch.cat([x.reshape(len(x), -1) for x in rows.values()], 1)
+        y = (whole - space.loc) / space.scale
+        for anchor in self.target.anchors:
+            log_density = anchor.expert.noised(y[:, anchor.part], 1.0, 0.0).log_density
+            assert log_density is not None
+            own = log_density - space.scale[anchor.part].log().sum()
+            yield anchor.name, (anchor.exponent * own).reshape(batch)
+        env = self.target.environment.with_values(rows)
+        plain = env.with_values({n: x.detach() for n, x in rows.items()})
+        for tilt in self.target.tilts:
+            with torch.set_grad_enabled(tilt.guiding and torch.is_grad_enabled()):
+                value = tilt.log_value(env if tilt.guiding else plain)
+            yield tilt.name, value.expand(len(whole)).reshape(batch)
+
+
+class Start(TorchDistribution):  # type: ignore[misc]
+    """Where tempering starts a variable: N(0, I) in the run's coordinates, or the named base."""
+
+    arg_constraints: Mapping[str, Any] = {}
+    has_rsample = True
+
+    def __init__(self, at: Coordinates, base: Base | None, batch: Sequence[int] = ()) -> None:
+        self.at, self.base = at, base
+        super().__init__(Size(batch), Size(at.shape), validate_args=False)
+
+    @property
+    def support(self) -> constraints.Constraint:
+        return self.at.codomain
+
+    def expand(self, batch_shape: Sequence[int], _instance: None = None) -> Start:
+        return Start(self.at, self.base, batch_shape)
+
+    def rsample(self, sample_shape: Sequence[int] = ()) -> Tensor:
+        batch, device = Size((*sample_shape, *self.batch_shape)), self.at.space.loc.device
+        if self.base is None:
+            drawn: Tensor = self.at(torch.randn(*batch, self.at.free, device=device))
+            return drawn
+        uniform = torch.rand(batch.numel(), *self.at.shape, dtype=torch.float64, device=device)
+        pick = torch.rand(batch.numel(), dtype=torch.float64, device=device)
+        quantiles = self.base.quantiles[self.at.variable]
+        return quantiles(uniform.clamp(min=1e-12), pick).float().reshape(batch + self.event_shape)
+
+    def log_prob(self, x: Tensor) -> Tensor:
+        """Log density of points (*batch, *shape); -inf outside of the support."""
+        z = self.at.inv(x)
+        if self.base is None:
+            log_density = log_base(z.reshape(-1, self.at.free)).reshape(z.shape[:-1])
+            log_density = log_density - self.at.log_abs_det_jacobian(z, x)
+        else:
+            density, env = self.base.densities[self.at.variable], self.base.environment
+            log_density = density(x.reshape(-1, *self.at.shape), env).reshape(z.shape[:-1])
+        return torch.where(torch.isfinite(z).all(-1), log_density, -math.inf)
+
+
+class Coordinates(Transform):
+    """From a run's unconstrained coordinates (..., n) to a variable in its own units and shape.
+
+    Of vectors that sum to one n counts a component less.
+    """
+
+    bijective = True
+    domain = constraints.real_vector
+
+    def __init__(self, space: Space, variable: str) -> None:
+        super().__init__()
+        part = space.slice(variable)
+        cuts = (_cut(chart, part) for chart in space.charts)
+        self.variable, self.shape = variable, space.shapes[variable]
+        self.space = Space(
+            {variable: self.shape},
+            space.loc[part],
+            space.scale[part],
+            tuple(c for c in cuts if c is not None),
+        )
+        self.moves = torch.ones(self.space.size, dtype=torch.bool, device=space.loc.device)
+        for chart in self.space.charts:
+            if isinstance(chart, Simplex):
+                self.moves[chart.index[:, -1]] = False
+        self.free = int(self.moves.sum())
+        self.codomain = Domain(self)
+
+    def _call(self, z: Tensor) -> Tensor:
+        y, _ = self.space.supported(self._rows(z))
+        return self.space.shaped(y)[self.variable].reshape((*z.shape[:-1], *self.shape))
+
+    def _inverse(self, x: Tensor) -> Tensor:
+        batch = x.shape[: x.dim() - len(self.shape)]
+        z = (x.reshape(-1, self.space.size) - self.space.loc) / self.space.scale
+        free = z.clone()
+        for chart in self.space.charts:
+            free[:, chart.index] = (chart.inverse(z[:, chart.index]) - chart.loc) / chart.scale
+        return free[:, self.moves].reshape(*batch, self.free)
+
+    def log_abs_det_jacobian(self, x: Tensor, y: Tensor) -> Tensor:
+        """Of y = self(x)."""
+        _, log_det = self.space.supported(self._rows(x))
+        idle = 0.5 * LOG_2_PI * (self.space.size - self.free)
+        return (log_det + idle + self.space.scale.log().sum()).reshape(x.shape[:-1])
+
+    def forward_shape(self, shape: tuple[int, ...]) -> Size:
+        return Size((*shape[:-1], *self.shape))
+
+    def inverse_shape(self, shape: tuple[int, ...]) -> Size:
+        return Size((*shape[: len(shape) - len(self.shape)], self.free))
+
+    def _rows(self, z: Float[Tensor, "*batch n"]) -> Float[Tensor, "L D"]:
+        """With a zero for the coordinate of each vector that has nothing to say."""
+        flat = z.reshape(-1, self.free)
+        rows = torch.zeros(len(flat), self.space.size, device=z.device, dtype=z.dtype)
+        rows[:, self.moves] = flat
+        return rows
+
+
+class Domain(constraints.Constraint):
+    """Where a variable can be, by the coordinates that cover it."""
+
+    is_discrete = False
+
+    def __init__(self, coordinates: Coordinates) -> None:
+        self.coordinates = coordinates
+        self.event_dim = len(coordinates.shape)
+        super().__init__()
+
+    def check(self, value: Tensor) -> Tensor:
+        return torch.isfinite(self.coordinates.inv(value)).all(-1)
+
+
+for registry in (biject_to, transform_to):
+    registry.register(Domain, lambda domain: domain.coordinates)  # type: ignore[no-untyped-call]
+
+
+def _cut(chart: Chart, part: slice) -> Chart | None:
+    """A chart of the components of one variable, counted from its first."""
+    first = chart.index if isinstance(chart, Interval) else chart.index[:, 0]
+    kept = (first >= part.start) & (first < part.stop)
+    if not bool(kept.any()):
+        return None
+    index = chart.index[kept] - part.start
+    own: Chart
+    if isinstance(chart, Interval):
+        own = Interval.between(index, chart.low[kept], chart.high[kept])
+    else:
+        own = Simplex.over(index)
+    return replace(own, loc=chart.loc[kept], scale=chart.scale[kept])

@@ -1,0 +1,254 @@
+"""Models of Pyro's as experts: densities over their latent sites, against Pyro and quadrature."""
+
+from __future__ import annotations
+
+import math
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pyro
+import pyro.distributions as dist
+import pytest
+import torch
+from pyro import poutine
+from torch.distributions import biject_to
+
+import poedsl
+from poedsl.compiler.uses import read_use
+from poedsl.experts import user
+from poedsl.experts.pyro_expert import PyroExpert
+from poedsl.experts.signatures import Signature
+from poedsl.experts.user import Registry, load_user
+from poedsl.grammar import tree
+from poedsl.grammar.types import Type
+from tests.experts.pyro_models import SIGMA, Y
+
+FILE = Path(__file__).with_name("pyro_models.py")
+CPU = torch.device("cpu")
+
+
+@pytest.fixture(autouse=True)
+def registry(monkeypatch: pytest.MonkeyPatch) -> Iterator[Registry]:
+    own = Registry()
+    monkeypatch.setattr(user, "REGISTRY", own)
+    monkeypatch.setattr("poedsl.embedding.REGISTRY", own)
+    modules = set(sys.modules)
+    yield own
+    for name in set(sys.modules) - modules:
+        if name.startswith("_poedsl_"):
+            del sys.modules[name]
+
+
+def read(name: str) -> Signature:
+    place = tree.String(value=f"{FILE.name}:{name}")
+    found = read_use(tree.Use(name=tree.Name(name="mine"), place=place), FILE.parent)
+    assert isinstance(found, Signature), found
+    return found
+
+
+def made(name: str, **arguments: Any) -> PyroExpert:
+    place = f"{FILE.name}:{name}"
+    code = load_user(read(name), place, FILE.parent, allowed=True)
+    expert = code.build(arguments, None, CPU)
+    assert isinstance(expert, PyroExpert)
+    return expert
+
+
+def program(tmp_path: Path, text: str) -> poedsl.Plan:
+    (tmp_path / FILE.name).write_text(FILE.read_text())
+    (tmp_path / "program.poe").write_text(text)
+    return poedsl.compile(tmp_path / "program.poe", allow_code=True)
+
+
+def quadrature(extra: Any) -> tuple[float, float, float]:
+    """Of eight schools times exp(extra(mu, log tau)): log Z, and the means of mu and log tau."""
+    mu = torch.linspace(-40, 50, 1201).double()[:, None]
+    log_tau = torch.linspace(-12, 6, 1201).double()[None]
+    tau = log_tau.exp()
+    logs = dist.Normal(0, 5).log_prob(mu) + dist.HalfCauchy(5.0).log_prob(tau) + log_tau
+    for y, sigma in zip(Y.double(), SIGMA.double(), strict=True):
+        logs = logs + dist.Normal(mu, (sigma**2 + tau**2).sqrt()).log_prob(y)
+    logs = logs + extra(mu, log_tau)
+    cell = math.log(90 / 1200 * 18 / 1200)
+    shares = (logs - logs.logsumexp((0, 1))).exp()
+    return (
+        float(logs.logsumexp((0, 1))) + cell,
+        float((shares * mu).sum()),
+        float((shares * log_tau).sum()),
+    )
+
+
+def test_signatures_are_read_without_running_and_are_those_that_run() -> None:
+    found = read("eight_schools")
+    assert (found.family, found.domain) == ("density", Type("Real", (None,)))
+    assert [str(p) for p in found.parameters] == [
+        "y: numbers",
+        "sigma: numbers",
+        "scale: numbers = 5.0",
+    ]
+    assert found.summary == "Effects of coaching in eight schools (Rubin 1981)."
+    for name in ("supports", "decorated", "nested", "eight_schools"):
+        assert load_user(read(name), f"{FILE.name}:{name}", FILE.parent, allowed=True)
+
+
+def test_eight_schools_times_a_second_density(tmp_path: Path) -> None:
+    plan = program(
+        tmp_path,
+        'use schools from "pyro_models.py:eight_schools"\n'
+        "input y : Real[8]\ninput s : Real[8]\n"
+        "x ~ schools(y, sigma = s)\nx[0] ~ Normal(8, 2)\n",
+    )
+    plan = plan.bind(y=Y, s=SIGMA)
+    result = plan.run(seed=0, particles=1000, steps=20)
+    evidence, mu, log_tau = quadrature(lambda mu, _: dist.Normal(8.0, 2.0).log_prob(mu))
+    assert result.log_evidence == pytest.approx(evidence, abs=0.1)
+    weights, x = result.log_weights.exp(), result.particles["x"].double()
+    assert float(weights @ x[:, 0]) == pytest.approx(mu, abs=0.25)
+    assert float(weights @ x[:, 1]) == pytest.approx(log_tau, abs=0.2)
+    sites = result.sites["schools"]
+    assert {n: tuple(v.shape[1:]) for n, v in sites.items()} == {
+        "mu": (),
+        "tau": (),
+        "z": (8,),
+        "theta": (8,),
+    }
+    assert torch.allclose(sites["tau"].double(), x[:, 1].exp(), rtol=1e-4)
+    theta = sites["mu"][:, None] + sites["tau"][:, None] * sites["z"]
+    assert torch.allclose(sites["theta"], theta)
+
+
+def test_the_density_is_pyros_with_the_jacobian() -> None:
+    expert = made("supports")
+    assert expert.batched
+    assert expert.size == 1 + 1 + 2 + 3 + 6
+    x = torch.randn(5, expert.size, generator=torch.Generator().manual_seed(0))
+    x.requires_grad_()
+    log_density = expert(x)
+    sites = expert.sites(x)
+    sys.path.insert(0, str(FILE.parent))
+    from tests.experts.pyro_models import supports
+
+    for i in range(5):
+        data = {name: value[i] for name, value in sites.items()}
+        trace = poutine.trace(poutine.condition(supports, data=data)).get_trace()
+        total = trace.log_prob_sum()
+        for name, slot in expert.slots.items():
+            bijection = biject_to(trace.nodes[name]["fn"].support)
+            free = x[i, slot.part].reshape(slot.shape)
+            torch.testing.assert_close(bijection(free), data[name])
+            total = total + bijection.log_abs_det_jacobian(free, data[name]).sum()
+        torch.testing.assert_close(log_density[i], total)
+    (slope,) = torch.autograd.grad(log_density.sum(), x)
+    step = 1e-2 * torch.eye(expert.size)
+    ahead, behind = (expert(x[0].detach() + s * step) for s in (1, -1))
+    torch.testing.assert_close((ahead - behind) / 2e-2, slope[0], rtol=2e-2, atol=2e-2)
+
+
+def test_what_cannot_run_batched_runs_one_by_one() -> None:
+    expert = made("branches")
+    assert not expert.batched
+    x = torch.tensor([[1.0, 2.0], [-1.0, 0.5]], requires_grad=True)
+    expected = dist.Normal(0.0, 1.0).log_prob(x[:, 0])
+    expected = expected + dist.Normal(x[:, 0] * torch.tensor([2.0, 1.0]), 1.0).log_prob(x[:, 1])
+    torch.testing.assert_close(expert(x), expected)
+    assert torch.autograd.grad(expert(x).sum(), x)[0].shape == (2, 2)
+    assert expert.sites(x)["b"].shape == (2,)
+
+
+def test_sites_do_not_reach_handlers_around(registry: Registry) -> None:
+    expert = made("decorated")
+    with pyro.plate("many", 4), poutine.trace() as trace:
+        assert expert(torch.zeros(3, 1)).shape == (3,)
+    assert not trace.trace.nodes
+
+
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [
+        ("coin", "samples `k`, which is discrete"),
+        ("observed", "has no latent site"),
+        ("partly", "sees a part of its data at the plate `data`"),
+        ("fails", "`fails` failed at .*: ValueError: no data"),
+    ],
+)
+def test_models_that_are_no_densities(name: str, told: str) -> None:
+    with pytest.raises(poedsl.PoeError, match=told) as caught:
+        made(name)
+    assert caught.value.diagnostics[0].code == "P0708"
+
+
+def test_a_site_that_is_there_only_sometimes() -> None:
+    expert = made("wanders")
+    with pytest.raises(poedsl.PoeError, match="does not always sample `c`"):
+        expert(torch.tensor([[-2.0]]))
+
+
+def test_a_plain_function_is_no_model() -> None:
+    place = tree.String(value=f"{FILE.name}:plain")
+    found = read_use(tree.Use(name=tree.Name(name="mine"), place=place), FILE.parent)
+    assert not isinstance(found, Signature) and found.code == "P0207"
+
+
+def test_a_variable_of_another_size_is_told(tmp_path: Path) -> None:
+    text = 'use m from "pyro_models.py:decorated"\nx : Real[3]\nx ~ m()\n'
+    with pytest.raises(poedsl.PoeError, match="`m` has 1 components, and what it sees here is"):
+        program(tmp_path, text).run(particles=4, steps=2)
+
+
+def test_code_runs_with_leave_only(tmp_path: Path) -> None:
+    plan = program(tmp_path, 'use m from "pyro_models.py:decorated"\nx ~ m()\n')
+    with pytest.raises(poedsl.PoeError, match="this would run Python code"):
+        plan.run(allow_code=False, particles=4, steps=2)
+
+
+def test_plans_from_models() -> None:
+    def line(x, y, scale: float = 1.0, more=None):  # type: ignore[no-untyped-def]
+        """A line through the origin."""
+        slope = pyro.sample("slope", dist.Normal(0.0, scale))
+        with pyro.plate("data", len(x)):
+            pyro.sample("y", dist.Normal(slope * x, 1.0), obs=y)
+
+    x, y = torch.tensor([1.0, 2.0, 3.0]), torch.tensor([1.0, 1.0, 2.0])
+    plan = poedsl.Plan.from_pyro(line, x, y=y, scale=2)
+    result = plan.run(seed=0)
+    precision = 1 / 4 + float(x.square().sum())
+    slope = result.sites["line"]["slope"].double()
+    assert float(result.log_weights.exp() @ slope) == pytest.approx(9 / precision, abs=0.03)
+    covariance = torch.eye(3) + 4 * torch.outer(x, x)
+    exact = dist.MultivariateNormal(torch.zeros(3), covariance).log_prob(y)
+    assert result.log_evidence == pytest.approx(float(exact), abs=0.05)
+    again = poedsl.load(plan.to_json())
+    assert again.spec.hash == plan.spec.hash
+    pyro.set_rng_seed(0)
+    trace = poutine.trace(plan.to_pyro()).get_trace()
+    assert list(trace.observation_nodes) == ["line_sites.base", "line"]
+
+
+def test_a_plan_keeps_its_model_whatever_has_its_name_later() -> None:
+    def shifted(by: float) -> Any:
+        def site() -> None:
+            pyro.sample("a", dist.Normal(by, 0.1))
+
+        return site
+
+    plans = [poedsl.Plan.from_pyro(shifted(by)) for by in (-3.0, 3.0)]
+    means = [float(p.run(particles=64, steps=6).particles["x"].mean()) for p in plans]
+    assert means == pytest.approx([-3, 3], abs=0.5)
+
+
+def test_a_class_is_no_model() -> None:
+    with pytest.raises(poedsl.PoeError, match="a model is a function, and `Net` is a class"):
+
+        @poedsl.model
+        class Net: ...
+
+
+def test_what_is_no_model_is_told() -> None:
+    with pytest.raises(TypeError, match="a model is a function with a name"):
+        poedsl.Plan.from_pyro(lambda: None)
+    with pytest.raises(TypeError, match="missing a required argument"):
+        poedsl.Plan.from_pyro(made("eight_schools", y=Y, sigma=SIGMA).code.target, Y)
+    with pytest.raises(TypeError, match="`sigma` is given as numbers, and this is"):
+        poedsl.Plan.from_pyro(made("eight_schools", y=Y, sigma=SIGMA).code.target, Y, object())
