@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from poedsl.experts.models import local_folder
+from poedsl.experts.profiles import BUILT_IN
 from poedsl.grammar.diagnostics import Diagnostic, PoeError
 
 
@@ -29,6 +30,12 @@ KNOWN = {
     "black-forest-labs/FLUX.1-Depth-dev": HubModel(34.0, _FLUX_DEV, gated=True),
     "black-forest-labs/FLUX.1-Fill-dev": HubModel(34.0, _FLUX_DEV, gated=True),
     "black-forest-labs/FLUX.1-schnell": HubModel(34.0, "Apache-2.0", gated=True),
+    "zhiqiulin/clip-flant5-xxl": HubModel(23.0, "Apache-2.0"),
+    "openai/clip-vit-large-patch14": HubModel(1.7, "MIT"),
+    "THUDM/ImageReward": HubModel(1.8, "Apache-2.0"),
+    "IDEA-Research/grounding-dino-base": HubModel(0.9, "Apache-2.0"),
+    "depth-anything/Depth-Anything-V2-Large-hf": HubModel(1.3, "CC-BY-NC-4.0"),
+    "Qwen/Qwen2.5-7B-Instruct": HubModel(15.2, "Apache-2.0"),
 }
 
 
@@ -45,7 +52,7 @@ def find_model(expert: str, model: str, base: Path = Path()) -> Path:
     folder = beside or local_folder(model) or _cached(model)
     if folder is not None:
         return folder
-    raise PoeError((Diagnostic("P0701", _missing(expert, model), notes=_how(model)),))
+    raise PoeError((Diagnostic("P0701", _missing(expert, model), notes=_how(expert, model)),))
 
 
 def _cached(model: str) -> Path | None:
@@ -66,14 +73,16 @@ def _missing(expert: str, model: str) -> str:
     return f"the weights of `{expert}` are not here: {model}"
 
 
-def _how(model: str) -> tuple[str, ...]:
+def _how(expert: str, model: str) -> tuple[str, ...]:
     notes = []
     known = KNOWN.get(model)
     if known is not None:
-        notes.append(f"they take about {known.size:.0f} GB; licence: {known.licence}")
+        notes.append(f"they take about {known.size:.2g} GB; licence: {known.licence}")
     if known is not None and known.gated:
         notes.append(f"accept their terms at https://huggingface.co/{model}, then `hf auth login`")
     if model.count("/") == 1:
         notes.append(f"`hf download {model}` fetches them")
-    small = "`--profile small` runs the small models that come with the package"
-    return (*notes, f'other weights: `model = "FOLDER"`, or a profile in poe.toml; {small}')
+    other = 'other weights: `model = "FOLDER"`, or a profile in poe.toml'
+    if expert in BUILT_IN["small"].models:
+        other += "; `--profile small` runs the small model that comes with the package"
+    return (*notes, other)
