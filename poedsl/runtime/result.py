@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,6 +15,7 @@ from torch import Tensor
 from poedsl import expected
 from poedsl.compiler.plan import PlanSpec
 from poedsl.compiler.terms import Apply
+from poedsl.experts.vocabulary import Words
 from poedsl.grammar.diagnostics import Diagnostic, PoeError
 from poedsl.runtime.composition import Composition
 from poedsl.runtime.noise import Noise
@@ -71,6 +72,7 @@ class Result:
             expert has no density.
         trail: predicted endpoints on the way, where they were to be kept.
         peak_memory: in bytes, of the device's tensors or of the whole process.
+        words: what the symbols of each variable say, where they say anything.
     """
 
     plan: PlanSpec
@@ -91,6 +93,7 @@ class Result:
     log_product: Callable[[Tensor], Tensor] | None = None
     trail: Trail | None = None
     peak_memory: int | None = None
+    words: dict[str, Words] = field(default_factory=dict)
 
     def __repr__(self) -> str:
         from poedsl.runtime.report import summary
@@ -107,6 +110,18 @@ class Result:
     def nfe(self) -> int:
         """Evaluations of all experts, each over all particles (Zhang et al., E.1)."""
         return sum(s.nfe for s in self.stages)
+
+    def texts(self, name: str) -> list[str]:
+        """What each particle of a variable of tokens says, up to its end.
+
+        Raises:
+            PoeError: the variable has no text.
+        """
+        if name not in self.words:
+            listed = ", ".join(f"`{n}`" for n in self.words) or "none"
+            message = f"`{name}` is no variable with a text"
+            raise PoeError((Diagnostic("P0605", message, notes=(f"those with one: {listed}",)),))
+        return self.words[name].texts(self.particles[name])
 
     def sample(self, n: int, seed: int = 0) -> dict[str, Float[Tensor, n * shape]]:
         """Unweighted draws, with replacement: copies of a particle are as even as can be.

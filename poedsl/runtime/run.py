@@ -180,6 +180,7 @@ class Run:
             log_product=self.target.log_product if self.target.has_density else None,
             trail=trail,
             peak_memory=peak_memory(self.device),
+            words=dict(self.target.environment.words),
         )
 
 
