@@ -622,6 +622,8 @@ _SOURCES = (
         ),
         cost=5_000.0,
         citation="Zhang et al., Product of Experts for Visual Generation, F.5 (ICLR 2026)",
+        implementation="poedsl.experts.layouts:layout_of",
+        requires="diffusers",
         returns=(Returned("", "Layout"),),
     ),
 )

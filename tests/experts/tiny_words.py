@@ -41,6 +41,7 @@ def causal(
     spread: float = 0.5,
     layers: int = 2,
     width: int = 16,
+    positions: int = 2048,
 ) -> str:
     """Save a random model over such tokens; the folder.
 
@@ -59,7 +60,7 @@ def causal(
         "num_key_value_heads": 2,
         "bos_token_id": own.bos_token_id,
         "eos_token_id": own.eos_token_id,
-        "max_position_embeddings": 2048,
+        "max_position_embeddings": positions,
         "initializer_range": spread,
     }
     model: Any
@@ -71,7 +72,7 @@ def causal(
         model = GPT2LMHeadModel(
             GPT2Config(
                 vocab_size=len(own),
-                n_positions=64,
+                n_positions=positions,
                 n_embd=width,
                 n_layer=layers,
                 n_head=width // 4,

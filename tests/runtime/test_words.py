@@ -31,7 +31,7 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     folder = tmp_path_factory.mktemp("models")
     return {
         "one": causal(folder / "one", TWENTY, seed=1, layers=1, width=8),
-        "two": causal(folder / "two", TWENTY, seed=2, kind="gpt2", layers=1, width=8),
+        "two": causal(folder / "two", TWENTY, seed=2, kind="gpt2", layers=1, width=8, positions=64),
         "ends": causal(folder / "ends", "abcd", seed=3, end="<end>"),
         "ends too": causal(folder / "ends too", "abcd", seed=4, end="<end>", kind="gpt2"),
         "sliding": causal(folder / "sliding", "abcd", seed=5, end="<end>", kind="mistral"),
