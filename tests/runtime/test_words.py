@@ -82,7 +82,9 @@ def sequences(folder: str, prompt: str, length: int) -> Tensor:
 def agrees(
     plan: poedsl.Plan, logs: Tensor, symbols: int, length: int, seeds: int = 8, **options: Any
 ) -> None:
-    """Whether marginals and evidence are those of an enumeration, within three standard errors."""
+    """Whether marginals and evidence are those of an enumeration, within three standard errors; of
+    many marginals one in fifty may be off by up to four.
+    """
     chances = logs.softmax(0).view(*[symbols] * length)
     exact = torch.stack(
         [chances.sum([k for k in range(length) if k != place]) for place in range(length)]
@@ -100,7 +102,8 @@ def agrees(
     error = (shares * (found - mean)).square().sum(0).mean().sqrt()
     variance = (exact * (1 - exact)).clamp(min=0)
     spread = (variance / variance.mean()).sqrt().clamp(min=1)
-    assert ((mean - exact).abs() < 3 * error * spread).all()
+    errors = (mean - exact).abs() / (error * spread)
+    assert float((errors > 3).double().mean()) <= 0.02 and float(errors.max()) < 4
     truth = float(logs.logsumexp(0))
     for r in runs:
         assert r.log_evidence is not None and r.log_evidence_se is not None
