@@ -510,6 +510,17 @@ from `poe.toml`, beside the program or in a folder above it:
 `default` and `small` are there without a file.
 """,
     ),
+    "P0711": (
+        "language models with different tokenizers",
+        """\
+A product of language models is one over their tokens: the same numbers must stand for the same
+pieces of text, and the same one must end it. Models of one family mostly share a tokenizer. The
+message names the first token that differs.
+
+    y ~ lm("gpt2") * lm("Qwen/Qwen2.5-0.5B")                    # wrong
+    y ~ lm("Qwen/Qwen2.5-1.5B") * lm("Qwen/Qwen2.5-0.5B")       # right
+""",
+    ),
     "P0801": (
         "an unused input",
         """\

@@ -170,6 +170,8 @@ def _equal(a: Sizes, b: Sizes) -> bool:
 
 
 def length(x: Given) -> Type | Const:
+    if x.type.name == "Tokens":
+        return INT
     return Const(x.type.sizes[0]) if x.type.sizes and x.type.sizes[0] is not None else INT
 
 

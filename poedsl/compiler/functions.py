@@ -355,7 +355,7 @@ _VECTORS = (
         "length",
         (Parameter("x", "sequence"),),
         types.length,
-        "the first size of a tensor, or how many characters a text has",
+        "the first size of a tensor, or how many characters a text, or that of tokens, has",
         'length("a horse")',
         lambda x: len(x),
     ),

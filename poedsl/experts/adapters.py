@@ -15,7 +15,7 @@ from poedsl.experts.protocol import Noised, Reward, State
 from poedsl.experts.signatures import Returned
 from poedsl.experts.user import Code, failures
 from poedsl.grammar.diagnostics import Diagnostic, PoeError
-from poedsl.grammar.types import SYMBOLS
+from poedsl.grammar.types import SYMBOLS, TEXT
 
 
 class UserFlow:
@@ -192,6 +192,14 @@ def judge(code: Code, arguments: Mapping[str, Any], device: torch.device) -> Rew
 
     domain = code.signature.domain
     symbols = domain is not None and domain.name in SYMBOLS
+
+    def read(texts: list[str]) -> Float[Tensor, " L"]:
+        like = torch.zeros(len(texts), device=device)
+        return _numbers(_called(code, target, texts, **given), like, code)
+
+    if domain == TEXT:
+        read.reads = True  # type: ignore[attr-defined]
+        return read  # type: ignore[return-value]
 
     def judged(x: Shaped[Tensor, "L ..."]) -> Float[Tensor, " L"]:
         x = x.long() if symbols else x

@@ -552,6 +552,7 @@ _SEQUENCES = (
         domain=Type("Tokens", (None,)),
         capabilities=_TOKENS,
         cost=20.0,
+        implementation="poedsl.experts.causal:LanguageModel",
         requires="diffusers",
     ),
     Signature(
@@ -578,6 +579,18 @@ _SEQUENCES = (
         domain=Type("Tokens", (None,)),
         capabilities=_TOKENS,
         implementation="poedsl.experts.sequences:Categorical",
+    ),
+    Signature(
+        "Automaton",
+        "tokens",
+        "sequences that match a regular expression as a whole, all equally probable",
+        (
+            Parameter("pattern", TEXT, "prompt", REQUIRED, "as Python's"),
+            Parameter("symbols", TEXT, "label", REQUIRED, "the characters that symbols stand for"),
+        ),
+        domain=Type("Tokens", (None,)),
+        capabilities=_TOKENS,
+        implementation="poedsl.experts.vocabulary:Pattern",
     ),
 )
 
@@ -609,6 +622,8 @@ _SOURCES = (
         ),
         cost=5_000.0,
         citation="Zhang et al., Product of Experts for Visual Generation, F.5 (ICLR 2026)",
+        implementation="poedsl.experts.layouts:layout_of",
+        requires="diffusers",
         returns=(Returned("", "Layout"),),
     ),
 )

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import reduce
 from typing import Any
 
 import torch
 import torch.nn.functional as F
-from jaxtyping import Float
+from jaxtyping import Float, Shaped
 from torch import Tensor
 
 from poedsl.compiler.functions import FUNCTIONS, flatten
 from poedsl.compiler.terms import CHAINS, Apply, Const, Ref, Term
 from poedsl.experts.protocol import Reward
+from poedsl.experts.vocabulary import Words
 
 #: Left, top, right and bottom, in fractions of width and height.
 Box = tuple[float, float, float, float]
@@ -82,14 +84,16 @@ class Environment:
             fractions each; records of these by attribute, for what sources return and for parts of
             layouts.
         rewards: a judge for each call of a reward, by the call itself.
+        words: what the symbols of a variable say, where they say anything.
     """
 
     values: dict[str, Any]
     rewards: dict[Term, Reward]
     device: torch.device
+    words: dict[str, Words] = field(default_factory=dict)
 
     def with_values(self, values: Mapping[str, Any]) -> Environment:
-        return Environment({**self.values, **values}, self.rewards, self.device)
+        return replace(self, values={**self.values, **values})
 
 
 def evaluate(term: Term, env: Environment) -> Float[Tensor, L * shape]:
@@ -100,11 +104,16 @@ def evaluate(term: Term, env: Environment) -> Float[Tensor, L * shape]:
             return value.float() if value.dtype == torch.long else value
         case Apply() if term in env.rewards:
             subject = dict(term.kwargs)["subject"]
-            return env.rewards[term](evaluate(subject, env))
+            judge: Callable[[Any], Tensor] = env.rewards[term]
+            reads = getattr(judge, "reads", False)
+            return judge(spoken(subject, env) if reads else evaluate(subject, env))
         case Apply("index" | "crop", (inner, *items)):
             return part(evaluate(inner, env), items, env)
-        case Apply("contains" | "matches" | "length" as function, args):
-            return read(function, [known(a, env) for a in args], env)
+        case Apply("contains" | "matches" | "length" as function, (subject, *args)):
+            of = [known(a, env) for a in args]
+            if variable(subject) not in env.words:
+                return read(function, [known(subject, env), *of], env)
+            return read_each(function, spoken(subject, env), of, env)
         case Apply(function, args):
             return _apply(function, [evaluate(a, env) for a in args])
 
@@ -299,10 +308,45 @@ def read(function: str, values: list[Any], env: Environment) -> Float[Tensor, L 
     """A function of texts; of numbers there is their length alone."""
     if isinstance(values[0], Tensor) and function == "length":
         return tensor(values[0].shape[1], env.device)
+    return read_each(function, values[:1], values[1:], env)
+
+
+def read_each(
+    function: str, texts: list[Any], others: list[Any], env: Environment
+) -> Shaped[Tensor, " _"]:
+    """A function of each of some texts."""
     evaluated = FUNCTIONS[function].evaluate
-    if evaluated is None or not all(isinstance(v, str) for v in values):
+    if evaluated is None or not all(isinstance(v, str) for v in (*texts, *others)):
         raise ValueError(f"`{function}` reads text, and this run holds none there")
-    return tensor(evaluated(*values), env.device)
+    try:
+        found = [evaluated(text, *others) for text in texts]
+    except re.error as error:
+        raise ValueError(f"{others[0]!r} is no regular expression: {error}") from error
+    kind = torch.float32 if function == "length" else torch.bool
+    return torch.tensor(found, dtype=kind, device=env.device)
+
+
+def variable(term: Term) -> str:
+    """The name of what a term is the whole or a part of; empty where it is neither."""
+    match term:
+        case Ref(name):
+            return name
+        case Apply("index", (inner, *_)):
+            return variable(inner)
+        case _:
+            return ""
+
+
+def spoken(term: Term, env: Environment) -> list[str]:
+    """What each particle's symbols say.
+
+    Raises:
+        ValueError: they say nothing.
+    """
+    words = env.words.get(variable(term))
+    if words is None:
+        raise ValueError("no expert says what these symbols are as text")
+    return words.texts(evaluate(term, env).long())
 
 
 _OTHERS: dict[str, Callable[..., Tensor]] = {

@@ -218,10 +218,7 @@ class Models:
     def source(self, call: Apply, env: Environment) -> Any:
         """What a source returns."""
         signature = self.plan.signature(call.function)
-        arguments = self.arguments(call, signature, env)
-        if signature.is_code:
-            return self.user(signature).build(arguments, None, self.device)
-        return self.implementation(signature)(**arguments)
+        return self.build(signature, self.arguments(call, signature, env), None)
 
     def implementation(self, signature: Signature) -> Any:
         module, _, name = signature.implementation.partition(":")

@@ -169,7 +169,12 @@ def _symbols(result: Result, name: str, folder: Path) -> str:
     distinct, which = torch.unique(rows, dim=0, return_inverse=True)
     shares = torch.zeros(len(distinct), dtype=torch.float64).scatter_add_(0, which, weights)
     order = shares.argsort(descending=True, stable=True).tolist()
-    lines = (f"{shares[i]:.6f}  {' '.join(map(str, distinct[i].tolist()))}" for i in order)
+    words = result.words.get(name)
+    told = [
+        " ".join(map(str, row)) if words is None else repr(words.text(row))
+        for row in distinct.tolist()
+    ]
+    lines = (f"{shares[i]:.6f}  {told[i]}" for i in order)
     (folder / f"{name}.txt").write_text("\n".join(lines) + "\n", encoding="utf-8")
     return f"{name}.png"
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import torch
 from jaxtyping import Bool, Float, Int, Shaped
@@ -19,9 +19,17 @@ from poedsl.experts.protocol import Sequential, State
 from poedsl.runtime import potentials
 from poedsl.runtime.loop import Annealer
 from poedsl.runtime.path import FlowPath, Interval, Stage
+from poedsl.runtime.rules import Rule
 from poedsl.runtime.space import Space
 from poedsl.runtime.state import Gathered, Particles
 from poedsl.runtime.target import Target
+
+#: The share below which a condition counts as a bottleneck.
+TIGHT = 0.05
+#: The most conditionals that are held at once where whole sequences are judged.
+ROWS = 2**27
+#: Sequences from which rules guess what comes, and the share of all symbols alike in that guess.
+PILOTS, EVEN = 64, 0.02
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,11 +50,17 @@ class Reading(Gathered):
 
     Attributes:
         states: what each has read.
-        following: sum_i w_i log p_i(next symbol | prefix), for each symbol.
+        following: sum_i w_i log p_i(next symbol | prefix), for each symbol that the rules allow.
+        kept: log of the share of that product which each rule allows.
     """
 
     states: tuple[State, ...]
     following: Float[Tensor, "L V"]
+    kept: Float[Tensor, "L R"]
+
+    def part(self, start: int, stop: int) -> Reading:
+        """Of some of the particles."""
+        return self._each(lambda rows: rows[start:stop])
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,9 +80,15 @@ class Symbols(Space):
 
 @dataclass(slots=True)
 class SequenceTarget(Target):
-    """The product of a plan over sequences."""
+    """The product of a plan over sequences.
+
+    Attributes:
+        rules: conditions on text, each as an expert that says yes or no; at the end they weigh with
+            the other conditions.
+    """
 
     readers: tuple[Reader, ...] = ()
+    rules: tuple[Rule, ...] = ()
 
     @property
     def vocabulary(self) -> int:
@@ -82,7 +102,8 @@ class SequenceTarget(Target):
     def begin(self, count: int) -> Reading:
         """Of empty prefixes."""
         empty = torch.zeros(count, 0, dtype=torch.long, device=self.space.loc.device)
-        return self._read((((),) * len(self.readers)), 0, empty, first=True)[0]
+        states = ((),) * (len(self.readers) + len(self.rules))
+        return self._read(states, 0, empty, first=True)[0]
 
     def read(
         self, reading: Reading, place: int, symbols: Int[Tensor, "L m"]
@@ -92,7 +113,13 @@ class SequenceTarget(Target):
         Returns:
             The experts' states after the last one, and the logs of the products of conditionals.
         """
-        return self._read(reading.states, place, symbols)
+        count, size = len(symbols), self.microbatch or len(symbols)
+        if size >= count:
+            return self._read(reading.states, place, symbols)
+        cuts = [(at, at + size) for at in range(0, count, size)]
+        parts = [self._read(reading.part(*c).states, place, symbols[slice(*c)]) for c in cuts]
+        readings = [p[0] for p in parts]
+        return readings[0].joined(readings[1:]), torch.cat([p[1] for p in parts])
 
     def _read(
         self,
@@ -106,7 +133,10 @@ class SequenceTarget(Target):
         stop = place + read + 1
         total = torch.zeros(count, stop - ahead, self.vocabulary, device=symbols.device)
         after: list[State] = []
-        for reader, old in zip(self.readers, states, strict=True):
+        kept: list[Tensor] = []
+        seen: tuple[Reader | Rule, ...] = (*self.readers, *self.rules)
+        for reader, old in zip(seen, states, strict=True):
+            free = total[:, -1].clone() if isinstance(reader, Rule) else None
             state = old
             if ahead <= reader.start < stop:
                 state, own = reader.expert.begin(count)
@@ -117,11 +147,16 @@ class SequenceTarget(Target):
                 self._add(total[:, low + 1 - ahead : high + 1 - ahead], reader, own)
                 self._count(reader.name, count * (high - low))
             after.append(state)
-        return Reading(tuple(after), total[:, -1]), total
+            if free is not None:
+                allowed = torch.where(total[:, -1] > -math.inf, free, -math.inf)
+                share = allowed.logsumexp(-1) - free.logsumexp(-1)
+                kept.append(torch.where(share.isnan(), 0.0, share))
+        shares = torch.stack(kept, 1) if kept else total.new_zeros(count, 0)
+        return Reading(tuple(after), total[:, -1], shares), total
 
-    def _add(self, total: Tensor, reader: Reader, own: Tensor) -> None:
-        size = reader.expert.vocabulary
-        total[..., :size] += torch.where(own == -math.inf, -math.inf, reader.exponent * own)
+    def _add(self, total: Tensor, reader: Reader | Rule, own: Tensor) -> None:
+        size, exponent = reader.expert.vocabulary, reader.exponent
+        total[..., :size] += torch.where(own == -math.inf, -math.inf, exponent * own)
         total[..., size:] = -math.inf
 
     def log_values(self, x: Shaped[Tensor, "L n"]) -> dict[str, Float[Tensor, " L"]]:
@@ -130,14 +165,17 @@ class SequenceTarget(Target):
 
     def _log_values(self, x: Shaped[Tensor, "L n"]) -> dict[str, Float[Tensor, " L"]]:
         symbols = x.long()
-        out: dict[str, Tensor] = {}
-        for reader in self.readers:
-            own = symbols[:, reader.start : reader.stop]
-            state, first = reader.expert.begin(len(x))
-            _, later = reader.expert.read(state, own[:, :-1])
-            logs = torch.cat([first[:, None], later], 1)
-            out[reader.name] = logs.gather(2, own[..., None]).sum((1, 2))
+        most = max(1, ROWS // (symbols.shape[1] * self.vocabulary))
+        chunks = torch.split(symbols, min(most, self.microbatch or len(symbols)))
+        out = {r.name: torch.cat([self._log_value(r, c) for c in chunks]) for r in self.readers}
         return {**out, **Target._log_values(self, symbols)} if self.tilts else out
+
+    def _log_value(self, reader: Reader, symbols: Int[Tensor, "L n"]) -> Float[Tensor, " L"]:
+        own = symbols[:, reader.start : reader.stop]
+        state, first = reader.expert.begin(len(own))
+        _, later = reader.expert.read(state, own[:, :-1])
+        logs = torch.cat([first[:, None], later], 1)
+        return logs.gather(2, own[..., None]).sum((1, 2))
 
     def faults(self, x: Shaped[Tensor, "L n"], stage: Stage) -> Iterator[tuple[str, str, int]]:
         """Each factor's name, place and number of sequences at which it is not a number."""
@@ -159,9 +197,15 @@ def prefix_path(steps: int, length: int, device: torch.device) -> FlowPath:
 
 @dataclass(slots=True)
 class PrefixAnnealer(Annealer):
-    """The loop over prefixes: what it does at the start, in a move and in a kernel step."""
+    """The loop over prefixes: what it does at the start, in a move and in a kernel step.
+
+    Attributes:
+        tight: of each rule, the least share that it allowed of what the experts proposed, and the
+            stage at which it did.
+    """
 
     target: SequenceTarget
+    tight: dict[str, tuple[float, int]] = field(default_factory=dict)
 
     def length(self, stage: Stage) -> int:
         """How many symbols there are at a stage."""
@@ -184,6 +228,7 @@ class PrefixAnnealer(Annealer):
         x, gain = p.x.clone(), torch.zeros_like(p.log_weights)
         uniforms = self.noise.uniform(self.length(stage) - first, stage.t, "move")
         for place, uniform in enumerate(uniforms.unbind(1), first):
+            self.watch(reading, p.log_weights + gain, stage)
             x[:, place], normaliser = drawn(reading.following, uniform)
             gain = gain + normaliser
             reading, _ = self.target.read(reading, place, x[:, place : place + 1])
@@ -191,6 +236,49 @@ class PrefixAnnealer(Annealer):
             gain = torch.where(gain == -math.inf, gain, 0.0)
         self.particles = replace(p, x=x, at=reading, log_weights=p.log_weights + gain)
         self.stage = stage
+
+    def watch(self, reading: Reading, log_weights: Float[Tensor, " L"], stage: Stage) -> None:
+        """Note how much each rule allows, and what allows nothing at all."""
+        alive = log_weights > -math.inf
+        if not bool(alive.any()):
+            return
+        shares = log_weights.softmax(0) @ reading.kept.double().exp()
+        for rule, share in zip(self.target.rules, shares.tolist(), strict=True):
+            if share < self.tight.get(rule.name, (1.0, 0))[0]:
+                self.tight[rule.name] = share, stage.t
+        if bool((reading.following[alive] > -math.inf).any()):
+            return
+        closed = (reading.kept[alive] == -math.inf).all(0).tolist()
+        names = [r.name for r, shut in zip(self.target.rules, closed, strict=True) if shut]
+        self.warnings.append(
+            f"no particle can go on at stage {stage.t}: {names[0]} allows no symbol"
+            if names
+            else f"no particle can go on at stage {stage.t}: the experts have no symbol in common"
+        )
+
+    def settle(self) -> None:
+        """The last reward correction, with a word on what few particles outlive."""
+        p = self.particles
+        weights = p.log_weights.softmax(0).nan_to_num()
+        env = self.target.environment.with_values(self.target.space.values(p.x))
+        for name, (share, t) in self.tight.items():
+            if 0 < share < TIGHT:
+                self.warnings.append(
+                    f"{name} is a bottleneck: at stage {t} it allows {share:.2g} of what the "
+                    "experts propose; `kernel = gibbs()` revisits what was written before"
+                )
+        for tilt in self.target.judges:
+            if tilt.kind != "where":
+                continue
+            holds = tilt.log_value(env).expand(len(p.x)) == 0
+            share, count = float(weights @ holds.double()), int((holds & (weights > 0)).sum())
+            if share < TIGHT:
+                self.warnings.append(
+                    f"`{tilt.name}` at {tilt.place} is a bottleneck: it holds for {count} of "
+                    f"{len(p.x)} particles at the end; conditions on text alone (`contains`, "
+                    "`matches`, `length`) are kept on the way"
+                )
+        super(PrefixAnnealer, self).settle()
 
     def kernel(self, stage: Stage) -> float | None:
         """K times y <- y with a block drawn anew."""
@@ -221,6 +309,22 @@ class PrefixAnnealer(Annealer):
     def evaluations(self, stage: Stage) -> int:
         """One of all experts for the section, and one for each Gibbs step."""
         return 1 + (self.options.kernel_steps if self.options.kernel == "gibbs" else 0)
+
+
+def foreseen(target: SequenceTarget) -> Float[Tensor, "n V"]:
+    """Log of the probability of each symbol at each place: the mean of the products of conditionals
+    over a few sequences that are drawn from them, with a share of all symbols alike.
+    """
+    drawing = torch.Generator().manual_seed(0)
+    uniforms = torch.rand(PILOTS, target.space.size, generator=drawing)
+    reading, rows = target.begin(PILOTS), []
+    with torch.no_grad():
+        for place, uniform in enumerate(uniforms.to(target.space.loc.device).unbind(1)):
+            rows.append(reading.following.softmax(-1).nan_to_num(nan=0.0).mean(0))
+            symbols, _ = drawn(reading.following, uniform)
+            reading, _ = target.read(reading, place, symbols[:, None])
+    target.calls.clear()
+    return torch.stack(rows).mul(1 - EVEN).add(EVEN / target.vocabulary).log()
 
 
 def drawn(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
 
 import torch
@@ -28,9 +29,10 @@ from poedsl.runtime.options import Options
 from poedsl.runtime.parts import locate
 from poedsl.runtime.path import FlowPath
 from poedsl.runtime.precision import DATA, on_the_way
-from poedsl.runtime.prefix import SequenceTarget, Symbols, prefix_path
+from poedsl.runtime.prefix import SequenceTarget, Symbols, foreseen, prefix_path
 from poedsl.runtime.readers import Readers
 from poedsl.runtime.refused import refused, site
+from poedsl.runtime.rules import text_rules
 from poedsl.runtime.sections import Extender, Sections, SectionTarget, section_path
 from poedsl.runtime.sizes import fits, shapes
 from poedsl.runtime.space import PICTURE_CENTRE, PICTURE_SCALE, Known, Space
@@ -126,12 +128,17 @@ class _Builder:
         assert isinstance(self.space, Symbols)
         readers = Readers(self.plan, self.models, self.values, self.space)
         experts = readers.of([f for f in sites if f.kind in GENERATIVE])
+        self.environment.words.update(readers.words)
         tilts = tuple(replace(t, guiding=False) for t in self.tilts(sites))
         steps = min(Options.of(self.plan).steps, self.space.size)
         path = prefix_path(steps, self.space.size, self.device)
-        return SequenceTarget(
+        target = SequenceTarget(
             self.space, (), tilts, self.environment, path.exponents, readers=experts
-        ), path
+        )
+        target.rules, target.warnings = text_rules(
+            sites, self.space, self.environment, cache(lambda: foreseen(target))
+        )
+        return target, path
 
     def sections(self, sites: list[FactorSpec]) -> tuple[SectionTarget, FlowPath]:
         """The target and the path of a variable that grows along its first size.
@@ -372,7 +379,7 @@ class _Builder:
         """Evaluate a tilt once, judges left out, so that what does not fit is told by its place."""
         env = self.environment
         silent = {call: lambda x: torch.zeros(len(x), device=x.device) for call in env.rewards}
-        at = Environment(env.values, silent, env.device)
+        at = replace(env, rewards=silent)
         origin = torch.zeros(1, self.space.size, device=self.device)
         try:
             tilt.log_value(at.with_values(self.space.values(origin)))

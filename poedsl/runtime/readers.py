@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from poedsl.compiler.plan import FactorSpec, PlanSpec
 from poedsl.compiler.terms import Apply
 from poedsl.experts.protocol import Sequential
+from poedsl.experts.vocabulary import Words
 from poedsl.runtime.models import Models
 from poedsl.runtime.parts import locate
 from poedsl.runtime.prefix import Reader, Symbols
@@ -18,21 +19,32 @@ from poedsl.runtime.values import Values
 
 @dataclass(slots=True)
 class Readers:
-    """Builds them, and checks that they fit each other and their variables."""
+    """Builds them, and checks that they fit each other and their variables.
+
+    Attributes:
+        words: what the symbols of each variable say, where an expert knows.
+    """
 
     plan: PlanSpec
     models: Models
     values: Values
     space: Symbols
+    words: dict[str, Words] = field(default_factory=dict)
 
     def of(self, factors: Sequence[FactorSpec]) -> tuple[Reader, ...]:
         """A reader for each factor.
 
         Raises:
             PoeError: an expert sees places that do not stand together, two are over different
-                symbols, or none sees a place.
+                symbols, have other words for them, or none sees a place.
         """
         readers = tuple(map(self.reader, factors))
+        told: dict[str, Reader] = {}
+        for reader, factor in zip(readers, factors, strict=True):
+            words = getattr(reader.expert, "words", None)
+            if words is not None:
+                self.same_words(told.setdefault(factor.variables[0], reader), reader, factor)
+                self.words[factor.variables[0]] = words
         for variable in self.plan.variables:
             whole = self.space.slice(variable.name)
             for place in range(whole.start, whole.stop):
@@ -63,6 +75,8 @@ class Readers:
         exponent = float(self.values.known(factor.exponent, "the exponent", factor))
         assert isinstance(factor.term, Apply)
         expert: Any = self.models.model(factor.term, self.values.environment, factor)
+        if hasattr(expert, "over"):
+            expert = expert.over(part.index.stop - part.index.start)
         self.category(expert, factor)
         return Reader(
             factor.name, factor.place, expert, exponent, part.index.start, part.index.stop
@@ -87,6 +101,27 @@ class Readers:
                 "P0304",
                 f"`{one.name}` at {one.place} is over {sizes[0]} symbols and `{other.name}` over "
                 f"{sizes[1]}: they have no product at `{shown}`",
-                "language models go together where they share a tokenizer",
                 factor=factor,
             )
+
+    def same_words(self, one: Reader, other: Reader, factor: FactorSpec) -> None:
+        """Whether two experts of a variable mean the same by its symbols."""
+        mine, yours = one.expert.words, other.expert.words  # type: ignore[attr-defined]
+        if mine == yours:
+            return
+        pairs = zip(mine.pieces, yours.pieces, strict=False)
+        found = next(((n, a, b) for n, (a, b) in enumerate(pairs) if a != b), None)
+        if found is not None:
+            number, *pieces = found
+            a, b = (repr(p.decode("utf-8", "replace")) for p in pieces)
+            told = f"symbol {number} is {a} for one and {b} for the other"
+        elif len(mine) != len(yours):
+            told = f"one has {len(mine)} tokens and the other {len(yours)}"
+        else:
+            told = "their texts end with different tokens"
+        raise refused(
+            "P0711",
+            f"`{one.name}` at {one.place} and `{other.name}` have different tokenizers: {told}",
+            "language models go together where they share one",
+            factor=factor,
+        )

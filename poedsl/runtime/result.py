@@ -15,6 +15,7 @@ from torch import Tensor
 from poedsl import expected
 from poedsl.compiler.plan import PlanSpec
 from poedsl.compiler.terms import Apply
+from poedsl.experts.vocabulary import Words
 from poedsl.grammar.diagnostics import Diagnostic, PoeError
 from poedsl.runtime.composition import Composition
 from poedsl.runtime.noise import Noise
@@ -73,6 +74,7 @@ class Result:
         peak_memory: in bytes, of the device's tensors or of the whole process.
         sites: for each factor that is a model of Pyro's, its latent and deterministic sites by
             name, (L, ...), in their own units.
+        words: what the symbols of each variable say, where they say anything.
     """
 
     plan: PlanSpec
@@ -94,6 +96,7 @@ class Result:
     trail: Trail | None = None
     peak_memory: int | None = None
     sites: dict[str, dict[str, Shaped[Tensor, L * shape]]] = field(default_factory=dict)
+    words: dict[str, Words] = field(default_factory=dict)
 
     def __repr__(self) -> str:
         from poedsl.runtime.report import summary
@@ -110,6 +113,18 @@ class Result:
     def nfe(self) -> int:
         """Evaluations of all experts, each over all particles (Zhang et al., E.1)."""
         return sum(s.nfe for s in self.stages)
+
+    def texts(self, name: str) -> list[str]:
+        """What each particle of a variable of tokens says, up to its end.
+
+        Raises:
+            PoeError: the variable has no text.
+        """
+        if name not in self.words:
+            listed = ", ".join(f"`{n}`" for n in self.words) or "none"
+            message = f"`{name}` is no variable with a text"
+            raise PoeError((Diagnostic("P0605", message, notes=(f"those with one: {listed}",)),))
+        return self.words[name].texts(self.particles[name])
 
     def sample(self, n: int, seed: int = 0) -> dict[str, Float[Tensor, n * shape]]:
         """Unweighted draws, with replacement: copies of a particle are as even as can be.

@@ -181,6 +181,7 @@ class Run:
             trail=trail,
             peak_memory=peak_memory(self.device),
             sites=self.target.sites(p.x),
+            words=dict(self.target.environment.words),
         )
 
 

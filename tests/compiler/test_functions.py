@@ -82,7 +82,6 @@ def test_examples_compile(function: Function) -> None:
         ("std([1, 3])", 1),
         ("length([[1, 2]])", 1),
         ("length(c)", 4),
-        ("length(words)", 9),
         ('length("a horse")', 7),
         ("concat([1], [2, 3])", (1, 2, 3)),
         ("range(stop = 4, start = 1)", (1, 2, 3)),
