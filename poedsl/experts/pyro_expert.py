@@ -13,6 +13,7 @@ import torch
 from jaxtyping import Float
 from pyro import poutine
 from pyro.poutine.messenger import Messenger
+from pyro.poutine.runtime import _DIM_ALLOCATOR
 from pyro.poutine.util import site_is_subsample
 from torch import Tensor
 from torch.distributions import biject_to
@@ -168,6 +169,12 @@ def _changing(name: str) -> str:
 
 @contextmanager
 def _alone() -> Iterator[None]:
-    """Handlers and plates around do not see the sites inside, and values are not checked."""
-    with poutine.block(), pyro.validation_enabled(False):
-        yield
+    """Handlers around do not see the sites inside, plates around take no dimension from those
+    inside, and values are not checked.
+    """
+    around, _DIM_ALLOCATOR._stack = _DIM_ALLOCATOR._stack, []
+    try:
+        with poutine.block(), pyro.validation_enabled(False):
+            yield
+    finally:
+        _DIM_ALLOCATOR._stack = around

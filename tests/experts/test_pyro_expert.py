@@ -157,11 +157,15 @@ def test_what_cannot_run_batched_runs_one_by_one() -> None:
     assert expert.sites(x)["b"].shape == (2,)
 
 
-def test_sites_do_not_reach_handlers_around(registry: Registry) -> None:
-    expert = made("decorated")
-    with pyro.plate("many", 4), poutine.trace() as trace:
-        assert expert(torch.zeros(3, 1)).shape == (3,)
-    assert not trace.trace.nodes
+@pytest.mark.parametrize("name", ["supports", "eight_schools"])
+def test_sites_do_not_reach_handlers_around(name: str) -> None:
+    expert = made(name, **({"y": Y, "sigma": SIGMA} if name == "eight_schools" else {}))
+    x = torch.randn(3, expert.size, generator=torch.Generator().manual_seed(0))
+    alone = expert(x)
+    with pyro.plate("schools", 4), poutine.trace() as trace, poutine.scale(scale=2.0):
+        assert torch.equal(expert(x), alone)
+        assert pyro.sample("after", dist.Normal(0.0, 1.0)).shape == (4,)
+    assert list(trace.trace.nodes) == ["after"]
 
 
 @pytest.mark.parametrize(
