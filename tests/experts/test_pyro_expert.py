@@ -242,6 +242,19 @@ def test_a_plan_keeps_its_model_whatever_has_its_name_later() -> None:
     assert means == pytest.approx([-3, 3], abs=0.5)
 
 
+def test_a_gaussian_over_the_whole_is_tempered_with_the_model() -> None:
+    @poedsl.model
+    def narrow() -> None:
+        with pyro.plate("sites", 2):
+            pyro.sample("a", dist.Normal(3.0, 0.1))
+
+    plan = poedsl.compile("x ~ narrow() * Normal(-3, 1)")
+    assert "temper" in str(plan.spec.option("path"))
+    result = plan.run(seed=0)
+    exact = 2 * float(dist.Normal(-3.0, 1.01**0.5).log_prob(torch.tensor(3.0)))
+    assert result.log_evidence == pytest.approx(exact, abs=0.3)
+
+
 def test_a_class_is_no_model() -> None:
     with pytest.raises(poedsl.PoeError, match="a model is a function, and `Net` is a class"):
 
