@@ -102,7 +102,7 @@ class PyroExpert:
 
     def _slots(self) -> Iterator[tuple[str, Slot]]:
         """A place for each latent site, as one run of the model has them."""
-        with _alone(), torch.random.fork_rng(devices=[]):
+        with _alone(checked=True), torch.random.fork_rng(devices=[]):
             torch.manual_seed(0)
             trace = called(self.code, poutine.trace(self.model).get_trace)
         start = 0
@@ -168,13 +168,16 @@ def _changing(name: str) -> str:
 
 
 @contextmanager
-def _alone() -> Iterator[None]:
-    """Handlers around do not see the sites inside, plates around take no dimension from those
-    inside, and values are not checked.
+def _alone(*, checked: bool = False) -> Iterator[None]:
+    """Handlers around do not see the sites inside, and plates around take no dimension from those
+    inside.
+
+    Args:
+        checked: whether Pyro checks parameters and values, which it cannot on many points at once.
     """
     around, _DIM_ALLOCATOR._stack = _DIM_ALLOCATOR._stack, []
     try:
-        with poutine.block(), pyro.validation_enabled(False):
+        with poutine.block(), pyro.validation_enabled(checked):
             yield
     finally:
         _DIM_ALLOCATOR._stack = around

@@ -174,6 +174,7 @@ def test_sites_do_not_reach_handlers_around(name: str) -> None:
         ("coin", "samples `k`, which is discrete"),
         ("observed", "has no latent site"),
         ("partly", "sees a part of its data at the plate `data`"),
+        ("backwards", "ValueError: Expected parameter scale"),
         ("fails", "`fails` failed at .*: ValueError: no data"),
     ],
 )
