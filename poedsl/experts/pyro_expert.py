@@ -72,7 +72,7 @@ class PyroExpert:
         """A function of points at each row."""
         with _alone():
             if self.batched:
-                return torch.func.vmap(function)(x)
+                return called(self.code, torch.func.vmap(function), x)
             rows = [called(self.code, function, row) for row in x]
         if isinstance(rows[0], Mapping):
             return {name: torch.stack([row[name] for row in rows]) for name in rows[0]}
