@@ -13,6 +13,7 @@ it. Means over scenes and particles, with standard errors over scenes.
 from __future__ import annotations
 
 import argparse
+import sys
 from typing import Any
 
 import torch
@@ -66,7 +67,7 @@ def main() -> None:
     for number, scene in enumerate(scenes(args.scenes)):
         for name, program in PROGRAMS.items():
             rows[name].append(measured(program, scene, number, args.particles, critics))
-        print(f"scene {number + 1} of {args.scenes}", end="\r", flush=True)
+        print(f"scene {number + 1} of {args.scenes}", file=sys.stderr, flush=True)
     print(f"{'':<16}" + "".join(f"{c:>18}" for c in COLUMNS))
     told: dict[str, Any] = {}
     for name, found in rows.items():

@@ -61,6 +61,7 @@ _SMALL = Profile(
         "vqascore": "playroom/judge",
     },
     dtype="float32",
+    checkpointing=False,
 )
 #: Those that are there without a file.
 BUILT_IN = {p.name: p for p in (DEFAULT, _SMALL)}

@@ -31,11 +31,11 @@ from playroom.scenes import CONTENTS, SIZE
 MINUTES = {
     "vae": 12,
     "decoder": 10,
-    "flux": 30,
+    "flux": 48,
     "flux-depth": 30,
     "flux-fill": 24,
     "rooms": 10,
-    "segmenter": 30,
+    "segmenter": 34,
     "sight": 6,
     "judge": 38,
 }

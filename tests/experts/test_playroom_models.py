@@ -1,0 +1,102 @@
+"""The playroom's models as they come with the package: judges tell renders apart, programs run."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from torch import Tensor
+from torch.nn.functional import interpolate
+
+import poedsl
+from poedsl.experts.judges_vqa import vqa_score
+from poedsl.experts.models import model_folder
+from poedsl.experts.profiles import BUILT_IN
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+PLAYROOM = ROOT / "models" / "playroom"
+INPUTS = ROOT / "programs" / "playroom" / "inputs"
+SCENES = json.loads((PLAYROOM / "held_out" / "scenes.json").read_text())
+CPU = torch.device("cpu")
+
+
+def strip(name: str) -> Tensor:
+    pixels = torch.from_numpy(np.array(Image.open(PLAYROOM / "held_out" / f"{name}.png")))
+    return pixels.reshape(len(SCENES), 64, 64, *pixels.shape[2:])
+
+
+def pictures(name: str) -> Tensor:
+    return strip(name).permute(0, 3, 1, 2).float() / 255
+
+
+def test_weights_are_small_and_safe() -> None:
+    files = [p for p in PLAYROOM.rglob("*") if p.is_file()]
+    assert sum(p.stat().st_size for p in files) < 25e6
+    assert {p.suffix for p in files} <= {".safetensors", ".json", ".png", ".md", ".jinja"}
+
+
+def test_the_judge_tells_a_room_with_a_solid_from_the_same_without() -> None:
+    shown, gone = pictures("image"), pictures("without")
+    chosen = [k for k, s in enumerate(SCENES) if s["parts"][s["chosen"]]["text"] not in _others(s)]
+    better = 0
+    for k in chosen[:24]:
+        scene = SCENES[k]
+        text = scene["parts"][scene["chosen"]]["text"]
+        score = vqa_score(text, str(model_folder("playroom/judge")), CPU, BUILT_IN["small"])
+        there, away = score(torch.stack([shown[k], gone[k]])).tolist()
+        assert 0 <= away <= 1 and 0 <= there <= 1
+        better += there > 0.5 > away
+    assert better >= 17
+
+
+def _others(scene: dict[str, Any]) -> list[str]:
+    return [p["text"] for k, p in enumerate(scene["parts"]) if k != scene["chosen"]]
+
+
+def test_the_segmenter_names_the_solids_of_held_out_renders() -> None:
+    from transformers import SegformerForSemanticSegmentation
+
+    model = SegformerForSemanticSegmentation.from_pretrained(
+        PLAYROOM / "segmenter", dtype=torch.float32
+    )
+    with torch.no_grad():
+        logits = model(2 * pictures("image") - 1).logits
+    found = interpolate(logits, size=(64, 64), mode="bilinear").argmax(1)
+    segments, right = strip("segments"), []
+    for k, scene in enumerate(SCENES):
+        for number, part in enumerate(scene["parts"], 1):
+            name = " ".join(part["text"].split()[1:])
+            named = found[k][segments[k] == number] == model.config.label2id[name]
+            right.append(float(named.float().mean()))
+    assert np.mean(right) > 0.9
+
+
+def test_the_one_liner_keeps_what_is_around_and_fills_what_is_not() -> None:
+    image, mask = INPUTS / "without.png", INPUTS / "mask.png"
+    plan = poedsl.compile(ROOT / "programs" / "front.poe").bind(
+        depth=INPUTS / "depth.png", mask=mask, image=image, prompt="a red sphere"
+    )
+    result = plan.run(seed=0, profile="small", particles=2, steps=12)
+    best = result.best()["x"]
+    given = torch.from_numpy(np.array(Image.open(image))).permute(2, 0, 1).float() / 255
+    hole = torch.from_numpy(np.array(Image.open(mask)) > 0)
+    apart = (best - given).abs().mean(0)
+    assert float(apart[~hole].mean()) < 0.03 < float(apart[hole].mean())
+    red, green, blue = best[:, hole].mean(1).tolist()
+    assert red > 1.3 * max(green, blue)
+
+
+@pytest.mark.parametrize("name", ["insert_object", "layout", "rooms"])
+def test_programs_of_the_playroom_run(name: str) -> None:
+    plan = poedsl.compile(ROOT / "programs" / "playroom" / f"{name}.poe")
+    options: dict[str, Any] = {"particles": 2, "steps": 3}
+    if name == "layout":
+        options["resample"] = "tophalf()"
+    result = plan.run(seed=0, profile="small", **options)
+    assert result.outcome.ok
+    assert result.particles["x"].shape == (2, 3, 64, 64)
