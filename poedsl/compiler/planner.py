@@ -18,7 +18,7 @@ from poedsl.compiler.plan import (
 from poedsl.compiler.plantext import print_term
 from poedsl.compiler.regions import crossing, extent, unseen
 from poedsl.compiler.supports import ends
-from poedsl.compiler.terms import Apply, Const, Term
+from poedsl.compiler.terms import Apply, Const, Term, walk
 from poedsl.grammar.diagnostics import Diagnostic, Edit, Fix
 from poedsl.grammar.source import NOWHERE, Span
 
@@ -158,16 +158,22 @@ def _tempers(spec: PlanSpec, anchors: dict[str, list[FactorSpec]]) -> str:
             return f"`{name}` has a constrained support"
         if not own:
             return f"no expert of {name} has noised marginals in closed form"
+        if any(_own_code(f, spec) for f in around):
+            return f"a density of the program's own may lie far from the others over {name}"
         total = None if any(f.part is not None for f in own) else _sum(own)
         if total is not None and total <= 0:
             return f"the exponents over {name} sum to {total:g}, and noise has no such power"
         gap = _gap(variables[name], own)
         if gap and around:
             return f"no expert has noised marginals of {name}[{gap}]"
-        unknown = None in variables[name].type.sizes and all(f.part is not None for f in own)
-        if unknown and around:
-            return f"no expert has noised marginals of the whole of {name}"
     return ""
+
+
+def _own_code(factor: FactorSpec, spec: PlanSpec) -> bool:
+    """Whether a density, or a part of a mixture, is Python that the program brings."""
+    calls = (t for t in walk(factor.term) if isinstance(t, Apply))
+    known = (spec.known(call.function) for call in calls)
+    return any(signature is not None and signature.is_code for signature in known)
 
 
 def _power(spec: PlanSpec) -> Term | None:

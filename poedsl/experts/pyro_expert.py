@@ -13,6 +13,7 @@ import torch
 from jaxtyping import Float
 from pyro import poutine
 from pyro.poutine.messenger import Messenger
+from pyro.poutine.runtime import _DIM_ALLOCATOR
 from pyro.poutine.util import site_is_subsample
 from torch import Tensor
 from torch.distributions import biject_to
@@ -71,7 +72,7 @@ class PyroExpert:
         """A function of points at each row."""
         with _alone():
             if self.batched:
-                return torch.func.vmap(function)(x)
+                return called(self.code, torch.func.vmap(function), x)
             rows = [called(self.code, function, row) for row in x]
         if isinstance(rows[0], Mapping):
             return {name: torch.stack([row[name] for row in rows]) for name in rows[0]}
@@ -101,7 +102,7 @@ class PyroExpert:
 
     def _slots(self) -> Iterator[tuple[str, Slot]]:
         """A place for each latent site, as one run of the model has them."""
-        with _alone(), torch.random.fork_rng(devices=[]):
+        with _alone(checked=True), torch.random.fork_rng(devices=[]):
             torch.manual_seed(0)
             trace = called(self.code, poutine.trace(self.model).get_trace)
         start = 0
@@ -167,7 +168,16 @@ def _changing(name: str) -> str:
 
 
 @contextmanager
-def _alone() -> Iterator[None]:
-    """Handlers and plates around do not see the sites inside, and values are not checked."""
-    with poutine.block(), pyro.validation_enabled(False):
-        yield
+def _alone(*, checked: bool = False) -> Iterator[None]:
+    """Handlers around do not see the sites inside, and plates around take no dimension from those
+    inside.
+
+    Args:
+        checked: whether Pyro checks parameters and values, which it cannot on many points at once.
+    """
+    around, _DIM_ALLOCATOR._stack = _DIM_ALLOCATOR._stack, []
+    try:
+        with poutine.block(), pyro.validation_enabled(checked):
+            yield
+    finally:
+        _DIM_ALLOCATOR._stack = around

@@ -86,5 +86,9 @@ def fails():
     raise ValueError("no data")
 
 
+def backwards():
+    pyro.sample("a", dist.Normal(0.0, -1.0))
+
+
 def plain(y):
     return y

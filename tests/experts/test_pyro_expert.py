@@ -157,11 +157,15 @@ def test_what_cannot_run_batched_runs_one_by_one() -> None:
     assert expert.sites(x)["b"].shape == (2,)
 
 
-def test_sites_do_not_reach_handlers_around(registry: Registry) -> None:
-    expert = made("decorated")
-    with pyro.plate("many", 4), poutine.trace() as trace:
-        assert expert(torch.zeros(3, 1)).shape == (3,)
-    assert not trace.trace.nodes
+@pytest.mark.parametrize("name", ["supports", "eight_schools"])
+def test_sites_do_not_reach_handlers_around(name: str) -> None:
+    expert = made(name, **({"y": Y, "sigma": SIGMA} if name == "eight_schools" else {}))
+    x = torch.randn(3, expert.size, generator=torch.Generator().manual_seed(0))
+    alone = expert(x)
+    with pyro.plate("schools", 4), poutine.trace() as trace, poutine.scale(scale=2.0):
+        assert torch.equal(expert(x), alone)
+        assert pyro.sample("after", dist.Normal(0.0, 1.0)).shape == (4,)
+    assert list(trace.trace.nodes) == ["after"]
 
 
 @pytest.mark.parametrize(
@@ -170,6 +174,7 @@ def test_sites_do_not_reach_handlers_around(registry: Registry) -> None:
         ("coin", "samples `k`, which is discrete"),
         ("observed", "has no latent site"),
         ("partly", "sees a part of its data at the plate `data`"),
+        ("backwards", "ValueError: Expected parameter scale"),
         ("fails", "`fails` failed at .*: ValueError: no data"),
     ],
 )
@@ -236,6 +241,19 @@ def test_a_plan_keeps_its_model_whatever_has_its_name_later() -> None:
     plans = [poedsl.Plan.from_pyro(shifted(by)) for by in (-3.0, 3.0)]
     means = [float(p.run(particles=64, steps=6).particles["x"].mean()) for p in plans]
     assert means == pytest.approx([-3, 3], abs=0.5)
+
+
+def test_a_gaussian_over_the_whole_is_tempered_with_the_model() -> None:
+    @poedsl.model
+    def narrow() -> None:
+        with pyro.plate("sites", 2):
+            pyro.sample("a", dist.Normal(3.0, 0.1))
+
+    plan = poedsl.compile("x ~ narrow() * Normal(-3, 1)")
+    assert "temper" in str(plan.spec.option("path"))
+    result = plan.run(seed=0)
+    exact = 2 * float(dist.Normal(-3.0, 1.01**0.5).log_prob(torch.tensor(3.0)))
+    assert result.log_evidence == pytest.approx(exact, abs=0.3)
 
 
 def test_a_class_is_no_model() -> None:
