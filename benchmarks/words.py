@@ -28,7 +28,7 @@ OUT = Path(__file__).parent / "results" / "words.json"
 DOCS = Path(__file__).parents[1] / "docs"
 PROMPT, LENGTH = "The variables of a program are", 14
 PATTERNS = {
-    "one word": " [a-z]{1,8}",
+    "two words": " [a-z]{2,5} [a-z]{2,5}",
     "two words, the second known": " [a-z]{2,7} rest",
 }
 
@@ -162,7 +162,7 @@ def main() -> None:
     if args.side:
         print(json.dumps(theirs(*json.loads(args.side))))
         return
-    seeds, reference = list(range(2 if args.quick else 5)), 500 if args.quick else 2000
+    seeds, reference = list(range(3 if args.quick else 5)), 500 if args.quick else 2000
     rows = []
     with tempfile.TemporaryDirectory() as folder:
         saved(Path(folder))
