@@ -195,7 +195,7 @@ def judge(code: Code, arguments: Mapping[str, Any], device: torch.device) -> Rew
 
     def read(texts: list[str]) -> Float[Tensor, " L"]:
         like = torch.zeros(len(texts), device=device)
-        return _numbers(_called(code, target, texts, **given), like, code)
+        return _numbers(called(code, target, texts, **given), like, code)
 
     if domain == TEXT:
         read.reads = True  # type: ignore[attr-defined]
