@@ -51,9 +51,10 @@ class _Row:
         text = "".join(self.text).rstrip()
         if not color:
             return text
-        out = []
-        for style, run in groupby(zip(text, self.styles, strict=False), key=lambda x: x[1]):
-            part = "".join(c for c, _ in run)
+        out, start = [], 0
+        for style, run in groupby(self.styles[: len(text)]):
+            stop = start + len(list(run))
+            part, start = text[start:stop], stop
             out.append(f"\x1b[{_STYLES[style]}m{part}\x1b[0m" if style else part)
         return "".join(out)
 
@@ -266,7 +267,7 @@ def _width(character: str) -> int:
 
 def _clean(text: str) -> str:
     """The text without characters that a terminal would act on or hide."""
-    return "".join(map(_visible, text))
+    return text if text.isprintable() else "".join(map(_visible, text))
 
 
 def _visible(c: str) -> str:

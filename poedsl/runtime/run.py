@@ -7,7 +7,6 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
-from itertools import islice
 from pathlib import Path
 
 import torch
@@ -33,6 +32,8 @@ from poedsl.runtime.target import Target, Tilt
 
 #: As many swarms have a spread to go by.
 SWARMS = 4
+#: Records of stages by which a run is estimated.
+TRIED = 3
 
 
 @dataclass(frozen=True)
@@ -92,13 +93,14 @@ class Run:
         self.target.microbatch = microbatch or profile.microbatch or None
         self.target.squares = self.options.correct == "fkc"
         self.device = place
-        self.annealer = self.fresh()
+        self.annealer = self._loop()
         if along and not isinstance(self.target, SequenceTarget):
             self.annealer.shown = frozenset(evenly(len(self.path.stages) - 1, along))
         self.records: list[StageRecord] = []
+        self.steps, self.tried = self.annealer.run(), 0
 
-    def fresh(self) -> Annealer:
-        """The loop before its first stage."""
+    def _loop(self) -> Annealer:
+        """Before its first stage."""
         noise = Noise(self.seed, self.options.swarms, self.options.particles, self.device)
         if isinstance(self.target, SequenceTarget):
             return PrefixAnnealer(self.target, self.path, self.options, noise)
@@ -108,33 +110,33 @@ class Run:
 
     def stages(self) -> Iterator[StageRecord]:
         """Run, a record at a time."""
-        for record in self._stages(self.annealer):
-            self.records.append(record)
+        yield from self.records[: self.tried]
+        while (record := self._next()) is not None:
             yield record
 
-    def _stages(self, annealer: Annealer) -> Iterator[StageRecord]:
-        steps = annealer.run()
-        while True:
-            with torch.no_grad() if self.target.differentiates else torch.inference_mode():
-                record = next(steps, None)
-            if record is None:
-                return
-            yield record
+    def _next(self) -> StageRecord | None:
+        with torch.no_grad() if self.target.differentiates else torch.inference_mode():
+            record = next(self.steps, None)
+        if record is not None:
+            self.records.append(record)
+        return record
 
     def estimate(self) -> Cost:
-        """What the run will take, by its start and first stage, which are run and thrown away.
+        """What the run will take, by its start and first two stages, which `stages` yields too.
 
-        Every stage is taken to cost what the first does.
+        Every other stage is taken to cost what the last of these does: a kernel's last evaluation
+        serves the next stage, so that the first one is cheaper.
         """
-        trial = self.fresh()
-        records = list(islice(self._stages(trial), 2))
+        while len(self.records) < TRIED and self._next() is not None:
+            pass
+        self.tried = len(self.records)
+        p, stages = self.annealer.particles, self.path.stages
         clock = time.perf_counter()
-        self.target.space.values(trial.particles.x)
+        self.target.space.values(p.x)
         shown = time.perf_counter() - clock
-        self.target.calls.clear()
-        first, later = records[0], records[-1]
-        seconds = first.seconds + (len(self.path.stages) - 1) * later.seconds + shown
-        nfe = first.nfe + sum(trial.evaluations(s) for s in self.path.stages[1:])
+        seconds = sum(r.seconds for r in self.records) + shown
+        seconds += (len(stages) - self.tried) * self.records[-1].seconds
+        nfe = self.records[0].nfe + sum(self.annealer.evaluations(s) for s in stages[1:])
         return Cost(nfe, seconds, peak_memory(self.device))
 
     def view(self, record: StageRecord) -> StageView:

@@ -46,14 +46,15 @@ def test_endpoints_follow_each_particles_own_line() -> None:
 
 
 def test_a_trail_changes_nothing(tmp_path: Path) -> None:
-    results = []
+    results, stages = [], []
     for along in (0, 3):
         made = job(along)
         cost = made.estimate() if along else None
-        list(made.stages())
+        stages.append([r.t for r in made.stages()])
         results.append(made.result())
         assert cost is None or cost.nfe == results[-1].nfe
     plain, shown = results
+    assert stages[0] == stages[1]
     assert torch.equal(plain.particles["x"], shown.particles["x"])
     assert plain.calls == shown.calls
     assert plain.trail is None
