@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from functools import cache
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -51,6 +52,7 @@ def conditionals(folder: str, prompt: str, prefixes: Tensor) -> Tensor:
     return logits.log_softmax(-1)
 
 
+@cache
 def sequences(folder: str, prompt: str, length: int) -> Tensor:
     """The log-probability of every sequence, in their order: the last symbol changes fastest."""
     tokenizer, network = (
