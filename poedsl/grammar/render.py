@@ -31,28 +31,29 @@ _STYLES = {
 
 @dataclass(slots=True)
 class _Row:
-    """A row of output: characters, and the style of each."""
+    """A row of output: characters, and stretches of them with a style, the last one on top."""
 
-    text: list[str] = field(default_factory=list)
-    styles: list[str] = field(default_factory=list)
+    text: str = ""
+    styles: list[tuple[int, int, str]] = field(default_factory=list)
 
     def put(self, column: int, text: str, style: str = "") -> _Row:
-        missing = column + len(text) - len(self.text)
-        self.text += " " * missing
-        self.styles += [""] * missing
-        self.text[column : column + len(text)] = text
-        self.styles[column : column + len(text)] = [style] * len(text)
+        stop = column + len(text)
+        self.text = f"{self.text[:column]:<{column}}{text}{self.text[stop:]}"
+        self.styles.append((column, stop, style))
         return self
 
     def add(self, text: str, style: str = "") -> _Row:
         return self.put(len(self.text), text, style)
 
     def join(self, color: bool) -> str:
-        text = "".join(self.text).rstrip()
+        text = self.text.rstrip()
         if not color:
             return text
+        styles = [""] * len(self.text)
+        for first, last, style in self.styles:
+            styles[first:last] = [style] * (last - first)
         out, start = [], 0
-        for style, run in groupby(self.styles[: len(text)]):
+        for style, run in groupby(styles[: len(text)]):
             stop = start + len(list(run))
             part, start = text[start:stop], stop
             out.append(f"\x1b[{_STYLES[style]}m{part}\x1b[0m" if style else part)
