@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from poedsl import expected
-from poedsl.experts.user import REGISTRY, model
+from poedsl.experts import user
 from poedsl.grammar.types import Type
 
 
@@ -27,8 +27,8 @@ def program_of(
         )
     given = inspect.signature(function).bind(*args, **kwargs).arguments
     values = {name: value for name, value in given.items() if value is not None}
-    model(function)
-    signature = REGISTRY.named[function.__name__].signature
+    user.model(function)
+    signature = user.REGISTRY.named[function.__name__].signature
     lines = []
     for name, value in values.items():
         parameter = signature.parameter(name)

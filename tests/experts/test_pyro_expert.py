@@ -33,7 +33,6 @@ CPU = torch.device("cpu")
 def registry(monkeypatch: pytest.MonkeyPatch) -> Iterator[Registry]:
     own = Registry()
     monkeypatch.setattr(user, "REGISTRY", own)
-    monkeypatch.setattr("poedsl.embedding.REGISTRY", own)
     modules = set(sys.modules)
     yield own
     for name in set(sys.modules) - modules:
