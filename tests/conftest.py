@@ -15,14 +15,6 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--update-goldens", action="store_true", help="write what goldens are compared with"
     )
-    parser.addoption("--slow", action="store_true", help="run tests that take minutes too")
-
-
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    if not config.getoption("--slow"):
-        for item in items:
-            if "slow" in item.keywords:
-                item.add_marker(pytest.mark.skip(reason="takes minutes: --slow runs it"))
 
 
 @pytest.fixture

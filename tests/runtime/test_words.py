@@ -167,7 +167,7 @@ def test_an_automaton_alone_is_even_over_what_it_accepts() -> None:
 
 
 @pytest.mark.parametrize("kernel", ["none", "gibbs(steps = 1, block = 2)"])
-@pytest.mark.parametrize("length", [3, pytest.param(6, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("length", [3, 6])
 def test_two_transformers(models: dict[str, str], length: int, kernel: str) -> None:
     plan = poedsl.compile(
         f'y : Tokens[{length}]\ny ~ lm("{models["one"]}", "ab") * lm("{models["two"]}", "c")^0.7'
