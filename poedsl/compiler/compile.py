@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import re
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -61,11 +63,26 @@ def compile_source(
         known: signatures beside those of the language, by name.
     """
     try:
-        return _compile(source, strict, options or {}, base, known or {})
+        with without_collection():
+            return _compile(source, strict, options or {}, base, known or {})
     except RecursionError:
         whole = Span(0, len(source.text))
         too_deep = Diagnostic("P0506", "an expression is nested too deeply", whole)
         return Compiled(source, tree.Program(statements=()), diagnostics=(too_deep,))
+
+
+@contextmanager
+def without_collection() -> Iterator[None]:
+    """No search for cyclic garbage meanwhile, which would go through all trees again and again:
+    they have no cycles.
+    """
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
 
 
 def _compile(

@@ -18,6 +18,8 @@ WIDTH = 120
 TAB = 4
 #: A span over more lines than this shows its first two and its last.
 MOST_LINES = 4
+#: Of more diagnostics than this the first are shown, and the count of all.
+MOST_SHOWN = 1000
 
 _STYLES = {
     "error": "1;31",
@@ -74,7 +76,10 @@ class _Mark:
 def render_text(diagnostics: Iterable[Diagnostic], source: Source, *, color: bool = False) -> str:
     """The diagnostics in the order given, with a count at the end; nothing for none."""
     diagnostics = tuple(diagnostics)
-    parts = ["\n".join(row.join(color) for row in _rows(d, source)) for d in diagnostics]
+    shown, left = diagnostics[:MOST_SHOWN], len(diagnostics) - MOST_SHOWN
+    parts = ["\n".join(row.join(color) for row in _rows(d, source)) for d in shown]
+    if left > 0:
+        parts.append(f"... and {left} more; as JSON, all are told")
     count = summary(diagnostics)
     return "\n\n".join([*parts, count] if count else parts)
 

@@ -72,6 +72,7 @@ class Annealer:
         yield self.record(self.stage, clock, before, ess, False, None, 1)
         for stage, step in self.schedule():
             clock = time.perf_counter()
+            self.remember()
             self.move(stage, step)
             if not self.bury(stage):
                 return
@@ -90,7 +91,8 @@ class Annealer:
                 sizes = self.effective_sizes()
                 ess = min(ess, self.ess(sizes))
                 resampled = self.resample(stage, sizes, "settle") or resampled
-            self.remember(stage)
+            if stage.t == 1:
+                self.remember()
             evidence = self.log_evidence()
             gain, before = evidence - before, evidence
             evaluations = self.evaluations(stage)
@@ -324,13 +326,15 @@ class Annealer:
             p, log_weights=p.log_weights + reward - p.counted, reward=reward, counted=reward
         )
 
-    def remember(self, stage: Stage) -> None:
-        """Keep the predicted endpoint at a stage that is to be shown."""
-        if stage.t not in self.shown:
+    def remember(self) -> None:
+        """Keep the predicted endpoint at a stage that is to be shown, before the move that needs
+        the experts there too.
+        """
+        if self.stage.t not in self.shown:
             return
         end = self.particles.x
-        if stage.sigma > 0:
-            end = self.target.endpoint(end, self.evaluated(), stage).detach()
+        if self.stage.sigma > 0:
+            end = self.target.endpoint(end, self.evaluated(), self.stage).detach()
         self.particles = replace(self.particles, trail=(*self.particles.trail, end))
 
     # What the steps above lean on.
