@@ -273,8 +273,9 @@ def test_conditions_on_text(models: dict[str, str], condition: str) -> None:
     assert torch.allclose(total, logs, atol=1e-4)
 
 
-def test_gibbs_keeps_to_conditions(models: dict[str, str]) -> None:
-    condition = 'contains(y, "ab")'
+@pytest.mark.parametrize("condition", [c for c in CONDITIONS if " or " not in c])
+def test_gibbs_keeps_to_conditions(models: dict[str, str], condition: str) -> None:
+    """Conditions with `or` leave weights with tails too heavy for standard errors of eight runs."""
     _, logs = conditioned(models["ends"], condition)
     plan = poedsl.compile(f'y : Tokens[4]\ny ~ lm("{models["ends"]}", "ab") * where({condition})')
     agrees(plan, logs, 5, 4, particles=2000, kernel="gibbs(steps = 1, block = 2)")
