@@ -171,16 +171,6 @@ def pyro_density(
     return lambda x: log_prob(density, support, wide, x)
 
 
-def pyro_draws(
-    name: str, arguments: dict[str, Float[Tensor, "*_"]], shape: tuple[int, ...], count: int
-) -> Float[Tensor, "count *shape"]:
-    """Draws of a density of Pyro's, the same at every call."""
-    with torch.random.fork_rng(devices=[]):
-        torch.default_generator.manual_seed(0)
-        draws: Tensor = distribution(name, broadcast(arguments, shape)).sample((count,))
-    return draws
-
-
 def distribution(name: str, arguments: dict[str, Tensor]) -> Any:
     """A distribution of Pyro's by name."""
     import pyro.distributions

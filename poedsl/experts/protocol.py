@@ -106,6 +106,10 @@ class Sited(Protocol):
         """Each site by its name, (L, ...), in its own units."""
         ...
 
+    def draws(self, count: int) -> Float[Tensor, "{count} D"]:
+        """Points as the model draws them by torch's own generator, whatever it observes."""
+        ...
+
 
 #: What a sequence expert remembers of what it has read: tensors with a row for each particle.
 State = tuple[Tensor, ...]

@@ -68,6 +68,16 @@ class PyroExpert:
             values: dict[str, Tensor] = self._each(self._values, x)
         return values
 
+    def draws(self, count: int) -> Float[Tensor, "{count} D"]:
+        """Points as the model draws them by torch's own generator, whatever it observes."""
+        with _alone():
+            return torch.stack([called(self.code, self._drawn) for _ in range(count)])
+
+    def _drawn(self) -> Float[Tensor, " D"]:
+        nodes = poutine.trace(self.model).get_trace().nodes
+        free = [biject_to(nodes[n]["fn"].support).inv(nodes[n]["value"]) for n in self.slots]
+        return torch.cat([f.flatten().float() for f in free])
+
     def _each(self, function: Callable[[Tensor], Any], x: Float[Tensor, "L D"]) -> Any:
         """A function of points at each row."""
         with _alone():

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import torch
@@ -19,7 +19,6 @@ from poedsl.experts.densities import (
     gaussian,
     log_prob,
     pyro_density,
-    pyro_draws,
 )
 from poedsl.experts.protocol import Sited
 from poedsl.experts.signatures import Signature
@@ -76,24 +75,49 @@ class Densities:
         return lambda x, env: log_density(x)
 
     def draws(
-        self, term: Term, shape: tuple[int, ...], count: int
+        self, term: Term, shape: tuple[int, ...], count: int, values: Mapping[str, Tensor]
     ) -> Float[Tensor, "count *shape"] | None:
-        """Draws of a density or a mixture; None where a variable or the program's code has a say.
+        """Draws of a density or a mixture, by torch's own generator, each given a row of values.
 
-        The parts of a mixture come one after another, each with its share.
+        They are nan where a parameter is out of its range, or its row not known.
+
+        Returns:
+            None where no row is known, or what the program brings along cannot be drawn from.
         """
         assert isinstance(term, Apply)
-        if names(term) & self.variables:
-            return None
         if term.function == "mixture":
-            shares = [round(count * self.number(w)) for w in term.args[::2]]
-            pairs = zip(term.args[1::2], shares, strict=True)
-            parts = [self.draws(p, shape, share) for p, share in pairs]
-            return None if any(p is None for p in parts) else torch.cat(parts)  # type: ignore[arg-type]
+            drawn = [self.draws(p, shape, count, values) for p in term.args[1::2]]
+            parts = [d for d in drawn if d is not None]
+            if len(parts) < len(drawn):
+                return None
+            shares = torch.tensor([self.number(w) for w in term.args[::2]])
+            chosen = torch.multinomial(shares, count, replacement=True)
+            return torch.stack(parts)[chosen, torch.arange(count)]
         if self.signature(term).is_code:
+            if names(term) & self.variables:
+                return None
+            model = self.models.model(term, self.environment, self.factor, shape)
+            if not isinstance(model, Sited) or (model.size,) != shape:
+                return None
+            return model.draws(count).to(self.environment.device)
+        self.constants(term, shape)
+        env, wanted = self.environment.with_values(values), (count, *shape)
+        arguments: dict[str, Tensor] = {}
+        known = torch.ones(wanted, dtype=torch.bool)
+        for name, value in parameters(term, env, wanted).items():
+            arguments[name] = value.cpu()
+            if name in MATRICES and not bool(value.isfinite().all()):
+                return None
+            if name not in MATRICES:
+                inside = arguments[name].isfinite()
+                if self.role(term, name) == "positive":
+                    inside = inside & (arguments[name] > 0)
+                arguments[name] = arguments[name].where(inside, 1.0).expand(wanted)
+                known = known & inside
+        if not bool(known.any(0).all()):
             return None
-        arguments = {k: v.cpu() for k, v in self.constants(term, shape).items()}
-        return pyro_draws(term.function, arguments, shape, count).to(self.environment.device)
+        points: Tensor = distribution(term.function, arguments).sample()
+        return points.where(known, math.nan).to(self.environment.device)
 
     def own(self, term: Apply, shape: tuple[int, ...]) -> Density:
         """A density that the program brings along."""
@@ -116,19 +140,22 @@ class Densities:
     def signature(self, term: Apply) -> Signature:
         return self.models.plan.signature(term.function)
 
+    def role(self, term: Apply, name: str) -> str:
+        parameter = self.signature(term).parameter(name)
+        assert parameter is not None
+        return parameter.role
+
     def constants(self, term: Apply, shape: tuple[int, ...]) -> dict[str, Tensor]:
         """The parameters that no variable has a say in, inside their ranges, and of a size that
         fits what the density is over.
         """
-        signature = self.signature(term)
         values: dict[str, Tensor] = {}
         for name, inner in term.kwargs:
             if names(inner) & self.variables:
                 continue
             value = values[name] = evaluate(inner, self.environment)[0]
-            parameter = signature.parameter(name)
-            assert parameter is not None
-            matrix, own = parameter.role == "matrix", tuple(value.shape)
+            role, own = self.role(term, name), tuple(value.shape)
+            matrix = role == "matrix"
             wanted = (*shape[-1:], *shape[-1:]) if matrix else shape
             if own != wanted if matrix else not fits(own, wanted):
                 message = (
@@ -136,7 +163,7 @@ class Densities:
                     f"not fit {list(wanted)}"
                 )
                 raise refused("P0603", message, factor=self.factor)
-            if reason := out_of_range(name, parameter.role, value):
+            if reason := out_of_range(name, role, value):
                 message = f"`{name}` of `{term.function}` {reason}"
                 raise refused("P0307", message, factor=self.factor)
         return values
@@ -159,17 +186,23 @@ def conditional(term: Apply, signature: Signature) -> Density:
     """A density of Pyro's whose parameters are evaluated for each particle."""
 
     def log_density(x: Float[Tensor, "L *shape"], env: Environment) -> Float[Tensor, " L"]:
-        arguments = {}
-        for name, inner in term.kwargs:
-            value = evaluate(inner, env)
-            matrix = name in MATRICES
-            ones = (1,) * (x.dim() + matrix - value.dim())
-            value = value.view(len(value), *ones, *value.shape[1:])
-            arguments[name] = value if matrix else value.expand(len(value), *x.shape[1:])
+        arguments = parameters(term, env, tuple(x.shape))
         density = distribution(term.function, arguments)
         return log_prob(density, signature.support, arguments, x)
 
     return log_density
+
+
+def parameters(term: Apply, env: Environment, wanted: tuple[int, ...]) -> dict[str, Tensor]:
+    """The parameters of a density at points of a shape, a row for each point."""
+    arguments = {}
+    for name, inner in term.kwargs:
+        value = evaluate(inner, env)
+        matrix = name in MATRICES
+        ones = (1,) * (len(wanted) + matrix - value.dim())
+        value = value.view(len(value), *ones, *value.shape[1:])
+        arguments[name] = value if matrix else value.expand(len(value), *wanted[1:])
+    return arguments
 
 
 def fits(given: tuple[int, ...], wanted: tuple[int, ...]) -> bool:

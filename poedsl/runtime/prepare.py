@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
@@ -18,6 +18,7 @@ from poedsl.experts.densities import Gaussians
 from poedsl.experts.profiles import DEFAULT, Profile
 from poedsl.experts.protocol import Scheduled, Sited
 from poedsl.experts.signatures import Signature
+from poedsl.runtime.ancestral import Drawn, ancestral
 from poedsl.runtime.bases import base
 from poedsl.runtime.coverage import Seat, covered, exponents, normalised
 from poedsl.runtime.densities import Densities
@@ -36,13 +37,10 @@ from poedsl.runtime.rules import text_rules
 from poedsl.runtime.sections import Extender, Sections, SectionTarget, section_path
 from poedsl.runtime.sizes import fits, shapes
 from poedsl.runtime.space import PICTURE_CENTRE, PICTURE_SCALE, Known, Space
-from poedsl.runtime.supports import Drawn, centred, charts
+from poedsl.runtime.supports import centred, charts
 from poedsl.runtime.target import Anchor, Target, Tilt
 from poedsl.runtime.temper import TemperedTarget, temper_path
 from poedsl.runtime.values import Values
-
-#: Draws of a density from which its centre in unconstrained coordinates is told.
-DRAWS = 256
 
 
 def prepare(
@@ -101,12 +99,14 @@ class _Builder:
         if self.plan.option("normalize") == Const(True):
             seats = normalised(seats, covered(seats, self.space))
         self.without_density(seats)
+        drawn: dict[str, Drawn] = {}
         if self.tempered:
             found = charts(self.plan, sites, self.space, self.environment)
-            placed = centred(found, list(self.drawn(sites)), self.space) if found else ()
+            drawn = ancestral(sites, self.space, self.densities, self.weight)
+            placed = centred(found, list(drawn.values()), self.space)
             self.space = replace(self.space, charts=placed)
         gaussians = {s.factor.name: self.gaussians(s) for s in seats if s.factor.kind == "gaussian"}
-        self.space = self.standard(seats, gaussians)
+        self.space = self.standard(seats, gaussians, drawn)
         guides = self.guides(seats)
         anchors = tuple(
             self.anchor(s, gaussians.get(s.factor.name), guides.get(s.factor.name)) for s in seats
@@ -242,13 +242,17 @@ class _Builder:
                     f"the exponent of {site(mask.factor)} varies over its components",
                 )
 
-    def standard(self, seats: Sequence[Seat], gaussians: dict[str, Gaussians]) -> Space:
-        """Where something is learned or constrained, as it is; elsewhere as the Gaussians are."""
+    def standard(
+        self, seats: Sequence[Seat], gaussians: dict[str, Gaussians], drawn: dict[str, Drawn]
+    ) -> Space:
+        """Where something is learned or constrained, as it is; elsewhere as the Gaussians and the
+        draws of other densities are.
+        """
         fixed = torch.zeros(self.space.size, dtype=torch.bool, device=self.device)
         for chart in self.space.charts:
             fixed[chart.index] = True
         pictures = {v.name for v in self.plan.variables if v.type.name in ("Image", "Video")}
-        known = []
+        known = [d.known() for name, d in drawn.items() if name not in gaussians]
         for seat in seats:
             index = seat.part.index
             if seat.factor.name in gaussians:
@@ -262,16 +266,9 @@ class _Builder:
                 self.space.loc[index], self.space.scale[index] = PICTURE_CENTRE, PICTURE_SCALE
         return self.space.standardised(known, fixed)
 
-    def drawn(self, sites: Sequence[FactorSpec]) -> Iterator[Drawn]:
-        """Draws of every density that can be drawn from by itself."""
-        for factor in sites:
-            if factor.kind not in ("gaussian", "density"):
-                continue
-            part = locate(factor, self.space, self.environment)
-            points = self.densities(factor).draws(factor.term, part.shape, DRAWS)
-            weight = abs(float(self.values.known(factor.exponent, "the exponent", factor)))
-            if points is not None:
-                yield Drawn(part.index, weight, points.reshape(len(points), -1))
+    def weight(self, factor: FactorSpec) -> float:
+        """The size of an exponent."""
+        return abs(float(self.values.known(factor.exponent, "the exponent", factor)))
 
     # Factors.
 

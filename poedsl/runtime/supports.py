@@ -4,21 +4,22 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import reduce
 
 import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Float
 from torch import Tensor
 
 from poedsl.compiler.plan import FactorSpec, PlanSpec
 from poedsl.compiler.supports import ends
 from poedsl.compiler.terms import Term, names
+from poedsl.runtime.ancestral import Drawn
 from poedsl.runtime.charts import Chart, Interval, Simplex
 from poedsl.runtime.evaluate import Environment, aligned, evaluate
 from poedsl.runtime.parts import locate
 from poedsl.runtime.refused import refused, site
-from poedsl.runtime.space import Known, Space
+from poedsl.runtime.space import Space
 
 
 def charts(
@@ -58,37 +59,15 @@ def charts(
     return tuple(_charts(low, high, simplexes))
 
 
-@dataclass(frozen=True, slots=True)
-class Drawn:
-    """Draws of one factor, on the components that it sees, and the size of its exponent."""
-
-    index: slice | Int[Tensor, " d"]
-    weight: float
-    points: Float[Tensor, "n d"]
-
-
 def centred(found: Sequence[Chart], drawn: Sequence[Drawn], space: Space) -> tuple[Chart, ...]:
     """The charts, centred and scaled as their factors' draws are in unconstrained coordinates."""
-    known = [_known(chart, one, space.size) for chart in found for one in drawn]
+    known = [one.within(chart, space.size) for chart in found for one in drawn]
     free = torch.zeros(space.size, dtype=torch.bool, device=space.loc.device)
     centre = Space.of(space.shapes, space.loc.device).standardised(known, fixed=free)
     return tuple(
         replace(chart, loc=centre.loc[chart.index], scale=centre.scale[chart.index])
         for chart in found
     )
-
-
-def _known(chart: Chart, drawn: Drawn, size: int) -> Known:
-    """Moments of the draws inside of a chart; of weight zero where there are few of them."""
-    points = torch.full((len(drawn.points), size), math.nan, device=drawn.points.device)
-    points[:, drawn.index] = drawn.points
-    free = chart.inverse(points[:, chart.index]).flatten(1)
-    inside = free.isfinite()
-    count = inside.sum(0).clamp(min=1)
-    mean = free.where(inside, 0.0).sum(0) / count
-    variance = (free - mean).square().where(inside, 0.0).sum(0) / count
-    enough = (count > len(free) / 10) & (variance > 0)
-    return Known(chart.index.flatten(), drawn.weight * enough, mean, variance.where(enough, 1.0))
 
 
 def _charts(

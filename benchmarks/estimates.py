@@ -1,0 +1,66 @@
+"""What a run is said to take before it begins, and what it takes.
+
+    python benchmarks/estimates.py [--out FILE.json]
+
+Each program is run as `poe run --out` runs it, with the pictures along the way: the seconds that
+`Run.estimate` tells after three stages, and those of the whole run.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+import torch
+from figures import add_out, write
+
+import poedsl
+from poedsl.cli.main import SHOWN_ALONG
+from poedsl.runtime.profiles import read_profile
+from poedsl.runtime.run import Run
+
+PROGRAMS = Path(__file__).resolve().parent.parent / "programs"
+PLAYROOM = PROGRAMS / "playroom"
+FRONT = {
+    "prompt": "a red sphere",
+    "depth": PLAYROOM / "inputs" / "depth.png",
+    "mask": PLAYROOM / "inputs" / "mask.png",
+    "image": PLAYROOM / "inputs" / "without.png",
+}
+#: Program, and what is given to it.
+RUNS: dict[str, dict[str, Any]] = {
+    "digits.poe": {},
+    "checkerboard.poe": {},
+    "front.poe": FRONT,
+    "playroom/insert_object.poe": {},
+    "playroom/layout.poe": {},
+    "playroom/rooms.poe": {},
+}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    add_out(parser, "estimates")
+    args = parser.parse_args()
+    torch.set_num_threads(1)
+    rows: dict[str, dict[str, float]] = {}
+    print(f"{'program':<28}{'told, s':>9}{'taken, s':>10}{'ratio':>7}{'NFE told':>10}{'taken':>7}")
+    for name, values in RUNS.items():
+        plan = poedsl.compile(PROGRAMS / name).bind(**values).bound()
+        profile = read_profile("small", plan.base)
+        job = Run(plan.spec, 0, "cpu", None, plan.base, False, profile, SHOWN_ALONG)
+        cost = job.estimate()
+        records = list(job.stages())
+        seconds, nfe = sum(r.seconds for r in records), sum(r.nfe for r in records)
+        ratio = cost.seconds / seconds
+        rows[name] = {"told": cost.seconds, "taken": seconds, "ratio": ratio, "nfe": nfe}
+        print(
+            f"{name:<28}{cost.seconds:>9.1f}{seconds:>10.1f}{ratio:>7.2f}{cost.nfe:>10}{nfe:>7}",
+            flush=True,
+        )
+    write(args, rows=rows)
+
+
+if __name__ == "__main__":
+    main()
