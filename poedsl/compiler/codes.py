@@ -589,12 +589,14 @@ one, spell them alike; if they are two, declare them.
     "P0809": (
         "a product that does not fall off",
         """\
-Far out along some axis the product grows, or falls off more slowly than 1 / |x|, so that it has no
-integral and is no density. Of Gaussians alone this is an error, P0404; of other densities and of
-rewards it is said where constants show it.
+Far out along some axis the product grows, or falls off more slowly than 1 / |x|, or towards an end
+of its support it rises as fast as 1 / distance, so that it has no integral and is no density. Of
+Gaussians alone this is an error, P0404; of other densities and of rewards it is said where
+constants show it.
 
     x ~ Normal(0, 1) * exp(x^2)                   # wrong: exp(x^2 / 2)
     x ~ Laplace(0, 1) / Laplace(0, 0.5)           # wrong: exp(|x|)
+    x ~ Gamma(1, 1) / Gamma(3, 1)                 # wrong: 1 / x^2, from 0 on
 
     x ~ Normal(0, 1) * exp(x^2 / 4)               # right
     x ~ Laplace(0, 0.5) / Laplace(0, 1)           # right

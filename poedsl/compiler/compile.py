@@ -124,7 +124,7 @@ def _compile(
     refuted = integrable(lowered) | contradictions(lowered, signatures)
     found += tuple(refuted.values())
     lowered = replace(lowered, incomplete=lowered.incomplete | refuted.keys())
-    found += tuple(tails(lowered))
+    found += tuple(tails(lowered, signatures))
     given = {**lowered.options, **{k: (v, NOWHERE) for k, v in options.items()}}
     lowered = replace(lowered, options=given)
     made, more = plan(lowered, source.name, brought(lowered, uses, known))

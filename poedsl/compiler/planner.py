@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 
+from poedsl.compiler.functions import BOOLEAN
 from poedsl.compiler.lower import Lowered
 from poedsl.compiler.options import OPTIONS, RESAMPLE_BELOW, filled
 from poedsl.compiler.plan import (
@@ -18,7 +19,7 @@ from poedsl.compiler.plan import (
 from poedsl.compiler.plantext import print_term
 from poedsl.compiler.regions import crossing, extent, unseen
 from poedsl.compiler.supports import ends
-from poedsl.compiler.terms import Apply, Const, Term, walk
+from poedsl.compiler.terms import Apply, Const, Ref, Term, names, walk
 from poedsl.grammar.diagnostics import Diagnostic, Edit, Fix
 from poedsl.grammar.source import NOWHERE, Span
 
@@ -28,6 +29,13 @@ SECTIONS = 4
 NONE = Const(None)
 #: Forms as the compiler chooses them, without arguments: runs take those that are left out.
 FLOW, PREFIX, TEMPER, ODE = (Apply(form) for form in ("flow", "prefix", "temper", "ode"))
+#: Functions whose values jump, and those that come and go.
+STEPS = BOOLEAN | {"sign", "floor", "round"}
+SWINGS = frozenset({"sin", "cos", "tan", "floor", "round"})
+#: Functions that leave the degree of a polynomial as it is.
+KEEP_DEGREE = frozenset(
+    {"+", "-", "/", "neg", "list", "index", "crop", "sum", "mean", "norm", "abs", "min", "max"}
+)
 
 
 def plan(
@@ -166,7 +174,36 @@ def _tempers(spec: PlanSpec, anchors: dict[str, list[FactorSpec]]) -> str:
         gap = _gap(variables[name], own)
         if gap and around:
             return f"no expert has noised marginals of {name}[{gap}]"
+    for factor in spec.factors:
+        if _hidden(factor, variables.keys()):
+            return f"`{factor.name}` at {factor.place} is not what it seems where noise is left"
     return ""
+
+
+def _hidden(factor: FactorSpec, variables: Collection[str]) -> bool:
+    """Whether the predicted endpoint says little of what a factor will be: a reward has steps, or
+    is of more than second degree and may have tops apart; a condition swings to and fro.
+    """
+    sudden = {"reward": STEPS, "where": SWINGS}.get(factor.kind, frozenset())
+    calls = (t for t in walk(factor.term) if isinstance(t, Apply) and t.function in sudden)
+    if any(names(call) & set(variables) for call in calls):
+        return True
+    return factor.kind == "reward" and _degree(factor.term, variables) > 2
+
+
+def _degree(term: Term, variables: Collection[str]) -> float:
+    """Of a polynomial in the variables; what is none counts as its parts do, or not at all."""
+    match term:
+        case Ref(name):
+            return float(name in variables)
+        case Apply("*" | "dot", args):
+            return sum(_degree(a, variables) for a in args)
+        case Apply("^", (inner, Const(int() | float() as power))):
+            return power * _degree(inner, variables)
+        case Apply(function, args) if function in KEEP_DEGREE:
+            return max((_degree(a, variables) for a in args), default=0.0)
+        case _:
+            return 0.0
 
 
 def _own_code(factor: FactorSpec, spec: PlanSpec) -> bool:

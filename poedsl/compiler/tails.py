@@ -1,7 +1,8 @@
-"""Products that do not fall off: their logarithm along each axis, far out, from constants alone.
+"""Products that cannot be integrated: their logarithm along each axis, from constants alone.
 
-A density falls off faster than 1 / |x| along almost every line; where the logarithm of a product
-falls more slowly than -log |x|, the product cannot be integrated.
+A density falls off faster than 1 / |x| along almost every line, and towards an end of its support
+it rises more slowly than 1 / distance; where the logarithm of a product falls more slowly than
+-log |x| far out, or rises as fast as -log distance at an end, the product cannot be integrated.
 """
 
 from __future__ import annotations
@@ -12,60 +13,102 @@ from collections.abc import Callable, Mapping
 from poedsl.compiler.functions import FUNCTIONS, elementwise, flatten, operate
 from poedsl.compiler.lower import Lowered
 from poedsl.compiler.plan import FactorSpec, VariableSpec
+from poedsl.compiler.supports import ends
 from poedsl.compiler.terms import BINARY, CHAINS, UNARY, Apply, Const, Ref, Term, Value
+from poedsl.experts.signatures import Signature
 from poedsl.grammar.diagnostics import Diagnostic
 
 #: Above this many components the tails are left to the run.
 MOST = 8
-#: Where the slope is taken, and what it may be above -1 by rounding.
+#: Where the slope is taken, far out and beside an end; what it may be above -1 by rounding.
 NEAR, FAR, ROUNDING = 1e5, 1e7, 1e-3
+CLOSER, CLOSE = 1e-7, 1e-5
 
 
 class _Unknown(Exception):
     """What only a run can say."""
 
 
-def tails(lowered: Lowered) -> list[Diagnostic]:
-    """Warnings of products that do not fall off."""
+def tails(lowered: Lowered, signatures: Mapping[str, Signature]) -> list[Diagnostic]:
+    """Warnings of products that do not fall off, or that rise too fast at an end."""
     of = lowered.by_variable()
+    found = ((v, _escapes(v, of[v.name], signatures)) for v in lowered.complete if of[v.name])
     return [
         Diagnostic(
             "P0809",
-            f"the product over `{v.name}` does not fall off far out: it cannot be integrated",
+            f"the product over `{v.name}` {how}: it cannot be integrated",
             lowered.spans[of[v.name][-1].name],
             "warning",
             notes=("nothing binds it there: a narrower density, or a condition, would",),
         )
-        for v in lowered.complete
-        if of[v.name] and _escapes(v, of[v.name])
+        for v, how in found
+        if how
     ]
 
 
-def _escapes(variable: VariableSpec, factors: list[FactorSpec]) -> bool:
-    """Whether the product falls off too slowly along some axis."""
+def _escapes(
+    variable: VariableSpec, factors: list[FactorSpec], signatures: Mapping[str, Signature]
+) -> str:
+    """Why the product cannot be integrated along some axis; empty where it can, or is not known."""
     sizes = variable.type.sizes
     known = {"gaussian", "density", "reward"}
     if variable.type.name != "Real" or len(sizes) > 1 or (variable.type.count or MOST + 1) > MOST:
-        return False
+        return ""
     if any(f.kind not in known or f.part or f.loops or len(f.variables) > 1 for f in factors):
-        return False
+        return ""
     count = variable.type.count or 1
 
-    def logarithm(axis: int, distance: float) -> float:
-        point = [0.3 + 0.1 * i for i in range(count)]
-        point[axis] = distance
+    def logarithm(axis: int, place: float) -> float:
+        point = [_between(low, high, 0.3 + 0.05 * i) for i in range(count)]
+        point[axis] = place
         at = {variable.name: tuple(point) if sizes else point[0]}
         return math.fsum(_exponent(f) * _log_factor(f, at) for f in factors)
 
     try:
-        slopes = [
-            (logarithm(i, side * FAR) - logarithm(i, side * NEAR)) / math.log(FAR / NEAR)
-            for i in range(count)
-            for side in (-1, 1)
-        ]
+        low, high = _support(factors, signatures)
+        for axis in range(count):
+            for side, end in ((-1, low), (1, high)):
+                if math.isinf(end):
+                    rise = logarithm(axis, side * FAR) - logarithm(axis, side * NEAR)
+                    if rise / math.log(FAR / NEAR) > -1 - ROUNDING:
+                        return "does not fall off far out"
+                else:
+                    fall = logarithm(axis, end - side * CLOSE)
+                    fall -= logarithm(axis, end - side * CLOSER)
+                    if fall / math.log(CLOSE / CLOSER) < -1 + ROUNDING:
+                        return f"rises too fast towards {end:g}"
     except (_Unknown, ArithmeticError, ValueError, TypeError, AssertionError):
-        return False
-    return any(slope > -1 - ROUNDING for slope in slopes)
+        pass
+    return ""
+
+
+def _support(factors: list[FactorSpec], signatures: Mapping[str, Signature]) -> tuple[float, float]:
+    """What all densities leave of the line, where it is the same for every component."""
+    lows, highs = [-math.inf], [math.inf]
+    for factor in factors:
+        if factor.kind != "density":
+            continue
+        own = ends(factor.term, signatures.__getitem__)
+        if own.simplex:
+            raise _Unknown
+        lows += [min(_number(t) for t in own.low)] if own.low else []
+        highs += [max(_number(t) for t in own.high)] if own.high else []
+    return max(lows), min(highs)
+
+
+def _number(term: Term) -> float:
+    if isinstance(term, Const) and isinstance(term.value, (int, float)):
+        return float(term.value)
+    raise _Unknown
+
+
+def _between(low: float, high: float, share: float) -> float:
+    """A point inside of a support."""
+    if math.isinf(low) and math.isinf(high):
+        return share
+    if math.isinf(high):
+        return low + share
+    return high - share if math.isinf(low) else low + share * (high - low)
 
 
 def _exponent(factor: FactorSpec) -> float:
@@ -88,6 +131,15 @@ _DENSITIES: dict[str, Callable[..., float]] = {
     "Laplace": lambda x, loc, scale: -abs(x - loc) / scale,
     "Cauchy": lambda x, loc, scale: -math.log1p(((x - loc) / scale) ** 2),
     "StudentT": lambda x, df, loc, scale: -(df + 1) / 2 * math.log1p(((x - loc) / scale) ** 2 / df),
+    "LogNormal": lambda x, loc, scale: -math.log(x) - 0.5 * ((math.log(x) - loc) / scale) ** 2,
+    "Exponential": lambda x, rate: -rate * x,
+    "Gamma": lambda x, concentration, rate: (concentration - 1) * math.log(x) - rate * x,
+    "InverseGamma": lambda x, concentration, rate: -(concentration + 1) * math.log(x) - rate / x,
+    "HalfNormal": lambda x, scale: -0.5 * (x / scale) ** 2,
+    "HalfCauchy": lambda x, scale: -math.log1p((x / scale) ** 2),
+    "Pareto": lambda x, scale, alpha: -(alpha + 1) * math.log(x),
+    "Beta": lambda x, one, zero: (one - 1) * math.log(x) + (zero - 1) * math.log1p(-x),
+    "Uniform": lambda x, low, high: 0.0,
 }
 
 

@@ -157,6 +157,7 @@ class Annealer:
         moved_on = replace(p, x=x, at=at, carried=guide)
         if self.target.judges and self.weighs(stage):
             reward = self.target.judged(x, at, stage).double()
+            self.note_walls(reward, stage)
             gain, counted, peak = potentials.count(
                 o.potential, reward, p.counted, p.peak, o.weighing
             )
@@ -454,6 +455,19 @@ class Annealer:
                 f"kept are those that the kernel of stage {self.stage.t} was given"
             )
         return alive
+
+    def note_walls(self, reward: Float[Tensor, " L"], stage: Stage) -> None:
+        """Warn once of rewards that are minus infinity at predicted endpoints."""
+        walls = int((reward == -math.inf).sum())
+        known = any("minus infinity" in w for w in self.warnings)
+        if not walls or known or stage.t == 1 or isinstance(self.target, TemperedTarget):
+            return
+        named = ", ".join(f"`{t.name}` at {t.place}" for t in self.target.judges)
+        self.warnings.append(
+            f"a reward ({named}) is minus infinity where {walls} of {len(reward)} particles were "
+            f"expected to end at stage {stage.t}; that kills them, though they might end "
+            "elsewhere, and the evidence is too low: `where` or `path = temper()` does without"
+        )
 
     def blame(self, lost: Bool[Tensor, " L"], stage: Stage) -> None:
         """Warn once of each factor that is not finite, at the first stage where it is not."""

@@ -34,6 +34,8 @@ from poedsl.runtime.target import Target, Tilt
 SWARMS = 4
 #: Records of stages by which a run is estimated.
 TRIED = 3
+#: Particles of the start that make an evidence doubtful where they alone have descendants.
+FEW = 10
 
 
 @dataclass(frozen=True)
@@ -163,6 +165,8 @@ class Run:
         shown = tuple(sorted(a.shown, reverse=True))[: len(p.trail)]
         trail = Trail(self.target.space, shown, torch.stack(p.trail)) if p.trail else None
         doubts = () if composition is None else composition.warnings
+        if evidence is not None and a.founders < FEW <= len(p.x) / FEW:
+            doubts = (*doubts, _inbred(a.founders, len(p.x)))
         return Result(
             plan=self.plan,
             seed=self.seed,
@@ -213,6 +217,14 @@ def run(
         if observe is not None:
             observe(record, len(job.path.stages))
     return job.result()
+
+
+def _inbred(founders: int, count: int) -> str:
+    return (
+        f"the {count} particles descend from {founders} of those at the start, so that the "
+        "evidence may be far off, whatever its error: more `steps`, or `path = temper()` where it "
+        "can be had"
+    )
 
 
 def evenly(last: int, count: int) -> list[int]:

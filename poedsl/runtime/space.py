@@ -111,7 +111,7 @@ class Space:
 
     def standardised(self, known: Sequence[Known], fixed: Bool[Tensor, " D"]) -> Space:
         """Centred and scaled as the Gaussians are: their precision-weighted mean, and the
-        geometric mean of their spreads about it.
+        geometric mean of their spreads about it, at most a hundred times that of their product.
 
         Args:
             known: what the Gaussians say of the components that they see.
@@ -127,5 +127,7 @@ class Space:
         for k in known:
             spread = k.variance + (k.mean - loc[k.index]).square()
             logs[k.index] += k.weight * spread.log()
-        scale = torch.where(free, (0.5 * logs / total.where(free, 1.0)).exp(), self.scale)
+        spread = (0.5 * logs / total.where(free, 1.0)).exp()
+        spread = torch.minimum(spread, 100 * precision.where(free, 1.0).rsqrt())
+        scale = torch.where(free, spread, self.scale)
         return replace(self, loc=loc, scale=scale)

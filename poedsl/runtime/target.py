@@ -13,8 +13,9 @@ from torch import Tensor
 from poedsl.compiler.terms import Term
 from poedsl.experts.densities import Gaussians
 from poedsl.experts.protocol import Generative, Noised
+from poedsl.runtime.conditions import log_chance
 from poedsl.runtime.control import Basis, diverged
-from poedsl.runtime.evaluate import Environment, evaluate, margins
+from poedsl.runtime.evaluate import Environment, evaluate
 from poedsl.runtime.given import Guide, guided
 from poedsl.runtime.noise import Noise
 from poedsl.runtime.path import Stage
@@ -297,11 +298,10 @@ class Target:
     ) -> tuple[Float[Tensor, " L"], Float[Tensor, "L D"]]:
         """A tilt as far as the endpoint is known, whose variance is that of `shares`.
 
-        An inequality with margin m counts as log Phi(m / |spread grad m|), the chance that it will
-        hold. A reward r counts as r |r| / (|r| + |spread grad r|^2 / 2), which below zero is what
-        averaging over the spread makes of a quadratic one. Both are exact at the end of the path.
-        The gradient takes the spread of r for constant. A reward that has no finite value at the
-        endpoint does not count yet.
+        A condition counts as the log of the chance that it will hold. A reward r counts as r |r| /
+        (|r| + |spread grad r|^2 / 2), which below zero is what averaging over the spread makes of a
+        quadratic one. Both are exact at the end of the path. The gradient takes the spread of r for
+        constant. A reward that has no finite value at the endpoint does not count yet.
 
         Args:
             env: with the variables' values at ``point``, which is followed.
@@ -327,22 +327,12 @@ class Target:
     ) -> tuple[Tensor, Tensor]:
         if stage.sigma == 0:
             return tilt.log_value(env).detach(), torch.zeros_like(point)
-        found = margins(tilt.term, env)
-        assert found is not None
         spread = self.shares(stage)[""].sqrt()
-        logs = torch.zeros(len(point), device=point.device)
-        for margin in found:
-            for one in margin.reshape(len(margin), -1).unbind(1):
-                if not one.requires_grad:
-                    logs = logs + torch.where(one > 0, 0.0, -math.inf)
-                    continue
-                (slope,) = torch.autograd.grad(one.sum(), point, retain_graph=True)
-                width = (spread * slope).norm(dim=-1).clamp(min=1e-12)
-                logs = logs + torch.special.log_ndtr(one / width)
+        logs = log_chance(tilt.term, self.environment, self.space, point, spread)
         if not logs.requires_grad:
             return logs, torch.zeros_like(point)
-        (gradient,) = torch.autograd.grad(logs.sum(), point, retain_graph=True)
-        return logs.detach(), gradient
+        (gradient,) = torch.autograd.grad(logs.sum(), point)
+        return logs.detach(), gradient.nan_to_num()
 
     def judge(self, endpoint: Shaped[Tensor, "L D"], *, final: bool) -> Float[Tensor, " L"]:
         """The black-box rewards at an endpoint; conditions among them only when it is final."""

@@ -15,7 +15,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from poedsl.runtime.bases import Base
-from poedsl.runtime.evaluate import margins
+from poedsl.runtime.conditions import log_chance
 from poedsl.runtime.noise import Noise
 from poedsl.runtime.path import FlowPath, Stage
 from poedsl.runtime.state import Evaluation
@@ -145,23 +145,13 @@ class TemperedTarget(Target):
         for tilt in self.tilts:
             if tilt.guiding and tilt.kind == "where":
                 self._count(tilt.name, len(x))
-                env = self.environment.with_values(self.space.values(x))
-                total = total + (tilt.log_value(env) if b == 1 else self._soft(tilt, x, 1 - b))
+                if b == 1:
+                    env = self.environment.with_values(self.space.values(x))
+                    total = total + tilt.log_value(env)
+                else:
+                    spread = x.new_full((1,), 1 - b)
+                    total = total + log_chance(tilt.term, self.environment, self.space, x, spread)
         return total
-
-    def _soft(self, tilt: Tilt, x: Float[Tensor, "L D"], spread: float) -> Float[Tensor, " L"]:
-        """Log of the chance that a condition holds within ``spread`` of a point."""
-        total = torch.zeros(len(x), device=x.device)
-        with torch.enable_grad():
-            point = x if x.requires_grad else x.detach().requires_grad_()
-            found = margins(tilt.term, self.environment.with_values(self.space.values(point)))
-            assert found is not None
-            for margin in found:
-                for one in margin.reshape(len(margin), -1).unbind(1):
-                    (slope,) = torch.autograd.grad(one.sum(), point, retain_graph=True)
-                    width = spread * slope.norm(dim=-1).clamp(min=1e-12)
-                    total = total + torch.special.log_ndtr(one / width)
-        return total if x.requires_grad else total.detach()
 
 
 def log_base(x: Float[Tensor, "L D"]) -> Float[Tensor, " L"]:

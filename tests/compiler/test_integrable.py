@@ -71,3 +71,26 @@ def test_linear_algebra(n: int, seed: int) -> None:
     np.testing.assert_allclose(lower, np.linalg.cholesky(definite), atol=1e-9)
     np.testing.assert_allclose(linear.inverse(definite), np.linalg.inv(definite), rtol=1e-6)
     assert linear.cholesky((-np.array(definite)).tolist()) is None
+
+
+@pytest.mark.parametrize(
+    ("product", "told"),
+    [
+        ("Exponential(1) / Exponential(2)", "does not fall off far out"),
+        ("Exponential(1) * exp(x)", "does not fall off far out"),
+        ("Exponential(1) * exp(0.9 * x)", ""),
+        ("Gamma(1, 1) / Gamma(3, 1)", "rises too fast towards 0"),
+        ("Gamma(3, 1) / Gamma(1, 0.5)", ""),
+        ("Beta(0.5, 0.5)^3", "rises too fast towards 0"),
+        ("Beta(1, 0.5)^3", "rises too fast towards 1"),
+        ("Beta(0.5, 0.5)^1.9", ""),
+        ("Gamma(0.01, 1)", ""),
+        ("Pareto(1, 1) / Pareto(1, 2)", "does not fall off far out"),
+        ("LogNormal(0, 1)^2 / LogNormal(0, 1)", ""),
+        ("mixture(InverseGamma(1, 1), HalfCauchy(1))", ""),
+    ],
+)
+def test_densities_with_ends(product: str, told: str) -> None:
+    found = [d.message for d in compiled(f"x ~ {product}").diagnostics if d.code == "P0809"]
+    assert bool(found) == bool(told)
+    assert all(told in message for message in found)

@@ -1,0 +1,98 @@
+"""Conditions with several pieces and rewards that jump, against quadrature."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor
+
+import poedsl
+from poedsl.compiler.terms import Apply
+
+
+def log_integral(log_factor: Callable[[Tensor], Tensor]) -> float:
+    """Of N(0, 1) times a factor, by cells a ten-thousandth wide."""
+    x = torch.arange(-9, 9, 1e-4, dtype=torch.float64) + 5e-5
+    normal = -0.5 * x.square() - 0.5 * math.log(2 * math.pi)
+    return float(torch.logsumexp(normal + log_factor(x), 0)) + math.log(1e-4)
+
+
+def inside(condition: Callable[[Tensor], Tensor]) -> Callable[[Tensor], Tensor]:
+    return lambda x: torch.where(condition(x), 0.0, -math.inf)
+
+
+def log_evidence(program: str, seeds: int = 4, **options: str) -> float:
+    plan = poedsl.compile(program)
+    found = [plan.run(seed=s, **options).log_evidence for s in range(seeds)]
+    return sum(f for f in found if f is not None) / seeds
+
+
+@pytest.mark.parametrize("path", ["flow()", "temper()"])
+@pytest.mark.parametrize(
+    ("condition", "holds"),
+    [
+        ("x > 1.5", lambda x: x > 1.5),
+        ("abs(x) > 1", lambda x: x.abs() > 1),
+        ("x * x > 1", lambda x: x * x > 1),
+        ("(x - 1) * (x + 1) * x > 0", lambda x: (x - 1) * (x + 1) * x > 0),
+        ("sin(3 * x) > 0 and x^2 < 4", lambda x: ((3 * x).sin() > 0) & (x * x < 4)),
+    ],
+)
+def test_conditions_in_pieces(condition: str, holds: Callable[[Tensor], Tensor], path: str) -> None:
+    found = log_evidence(f"x ~ Normal(0, 1) * where({condition})", path=path)
+    assert found == pytest.approx(log_integral(inside(holds)), abs=0.08)
+
+
+@pytest.mark.parametrize(
+    ("factor", "log_factor"),
+    [
+        ("exp(-10000 * sum(x < 0))", lambda x: torch.where(x < 0, -1e4, 0.0)),
+        ("exp(5 * sum(x > 0))", lambda x: torch.where(x > 0, 5.0, 0.0)),
+        ("exp(-2 * (x^2 - 4)^2)", lambda x: -2 * (x * x - 4).square()),
+        ("exp(-3 * abs(round(x)))", lambda x: -3 * x.round().abs()),
+        ("where(sin(10 * x) > 0)", inside(lambda x: (10 * x).sin() > 0)),
+    ],
+)
+def test_what_noise_hides_is_tempered(factor: str, log_factor: Callable[[Tensor], Tensor]) -> None:
+    program = f"x ~ Normal(0, 1) * {factor}"
+    path = poedsl.compile(program).spec.option("path")
+    assert isinstance(path, Apply) and path.function == "temper"
+    assert log_evidence(program) == pytest.approx(log_integral(log_factor), abs=0.1)
+
+
+def test_conditions_on_the_plane() -> None:
+    """A ring: its middle has no slope to go by."""
+    program = "x : Real[2]\nx ~ Normal(0, 1) * where(sum(x^2) > 3 and sum(x^2) < 6)"
+    assert log_evidence(program) == pytest.approx(math.log(math.exp(-1.5) - math.exp(-3)), abs=0.08)
+
+
+def test_walls_that_a_judge_builds_are_told(tmp_path: Path) -> None:
+    (tmp_path / "own.py").write_text(
+        """
+import math
+import poedsl, torch
+
+@poedsl.reward
+def right(x: poedsl.Real[2]):
+    return torch.where(x[:, 0] > 0, 0.0, -math.inf)
+"""
+    )
+    (tmp_path / "own.poe").write_text(
+        'use right from "own.py:right"\nx : Real[2]\nx ~ Normal(0, 1) * exp(right())\n'
+    )
+    plan = poedsl.compile(tmp_path / "own.poe", allow_code=True)
+    assert any("is minus infinity where" in w for w in plan.run(seed=0).warnings)
+    tempered = plan.run(seed=0, path="temper()")
+    assert tempered.log_evidence == pytest.approx(math.log(0.5), abs=0.1)
+    assert not any("infinity" in w for w in tempered.warnings)
+
+
+def test_widths_far_apart() -> None:
+    """Of which the product has but a millionth of a millionth."""
+    runs = [poedsl.compile("x ~ Normal(0, 1e6) * Normal(0, 1e-6)").run(seed=s) for s in range(4)]
+    for run in runs:
+        assert run.log_evidence == pytest.approx(-0.5 * math.log(2 * math.pi * 1e12), abs=0.6)
