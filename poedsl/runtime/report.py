@@ -46,9 +46,12 @@ def _evidence(result: Result) -> str:
     if result.log_evidence is None:
         return f"none: {result.evidence_reason}"
     value = f"{round(result.log_evidence, 4) + 0.0:.4f}"
-    error = "" if result.log_evidence_se is None else f" +- {result.log_evidence_se:.4f}"
-    about = " (approximate)" if result.evidence_reason.startswith("approximate") else ""
-    return value + error + about
+    if result.evidence_reason.startswith("approximate"):
+        told = "" if result.log_evidence_se is None else f" +- {result.log_evidence_se:.4f}"
+        return f"{value}{told} (approximate)"
+    if result.log_evidence_se is None:
+        return f"{value} (its error is not known: `swarms = 4` tells one)"
+    return f"{value} +- {result.log_evidence_se:.4f}"
 
 
 def bottlenecks(result: Result) -> Iterator[str]:
