@@ -30,7 +30,7 @@ NONE = Const(None)
 #: Forms as the compiler chooses them, without arguments: runs take those that are left out.
 FLOW, PREFIX, TEMPER, ODE = (Apply(form) for form in ("flow", "prefix", "temper", "ode"))
 #: Functions whose values jump, and those that come and go.
-STEPS = BOOLEAN | {"sign", "floor", "round"}
+STEPS = BOOLEAN | {"sign"}
 SWINGS = frozenset({"sin", "cos", "tan", "floor", "round"})
 #: Functions that leave the degree of a polynomial as it is.
 KEEP_DEGREE = frozenset(
@@ -181,10 +181,10 @@ def _tempers(spec: PlanSpec, anchors: dict[str, list[FactorSpec]]) -> str:
 
 
 def _hidden(factor: FactorSpec, variables: Collection[str]) -> bool:
-    """Whether the predicted endpoint says little of what a factor will be: a reward has steps, or
-    is of more than second degree and may have tops apart; a condition swings to and fro.
+    """Whether the predicted endpoint says little of what a factor will be: it swings to and fro, or
+    a reward has steps, or is of more than second degree and may have tops apart.
     """
-    sudden = {"reward": STEPS, "where": SWINGS}.get(factor.kind, frozenset())
+    sudden = {"reward": STEPS | SWINGS, "where": SWINGS}.get(factor.kind, frozenset())
     calls = (t for t in walk(factor.term) if isinstance(t, Apply) and t.function in sudden)
     if any(names(call) & set(variables) for call in calls):
         return True
