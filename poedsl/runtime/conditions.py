@@ -3,59 +3,70 @@
 from __future__ import annotations
 
 import math
+from functools import cache
+from itertools import combinations, product
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 
-from poedsl.compiler.terms import Term, names
+from poedsl.compiler.terms import Term
 from poedsl.runtime.evaluate import Environment, margins
 from poedsl.runtime.space import Space
 
 #: With more components than this a condition counts as a plane.
-MOST = 8
+MOST = 4
+
+
+def deciding(term: Term, env: Environment, space: Space) -> Int[Tensor, " d"]:
+    """The components that have a say in a condition, by its slopes at a few points; of very many
+    the first.
+    """
+    generator = torch.Generator().manual_seed(0)
+    points = torch.randn(8, space.size, generator=generator).to(space.loc.device)
+    with torch.enable_grad():
+        points.requires_grad_()
+        has_say = torch.zeros(space.size, dtype=torch.bool, device=points.device)
+        for margin in _margins(term, env, space, points).unbind(1):
+            (slope,) = torch.autograd.grad(margin.sum(), points, retain_graph=True)
+            has_say |= slope.ne(0).any(0)
+            if int(has_say.sum()) > MOST:
+                break
+    return has_say.nonzero().flatten()
 
 
 def log_chance(
     term: Term,
     env: Environment,
     space: Space,
+    places: Int[Tensor, " d"],
     point: Float[Tensor, "L D"],
     spread: Float[Tensor, " #D"],
 ) -> Float[Tensor, " L"]:
     """Log of the chance that a conjunction of inequalities holds at N(point, spread^2).
 
     Each margin m, positive where its inequality holds, counts as Phi(E m / sd m) by itself. Mean
-    and variance are sums over the components of what three Gauss-Hermite nodes on each tell, exact
-    for planes and for squares along the axes; of many components the slope at the point alone.
+    and variance are by a cubature of fifth degree over the components that have a say: exact where
+    m is quadratic. Of many components m is taken for a plane, its slope being that at the point.
 
     Args:
+        places: what `deciding` says.
         point: in the run's coordinates; the result is differentiable in it.
     """
-    parts = [space.slice(name) for name in space.shapes if name in names(term)]
-    places = [i for part in parts for i in range(part.start, part.stop)]
     if len(places) > MOST:
-        return _by_slopes(term, env, space, point, spread)
-    at = torch.tensor(places, device=point.device)
-    nodes = point.new_zeros(2 * len(at) + 1, space.size)
-    reach = math.sqrt(3) * spread.expand(space.size)[at]
-    rows = torch.arange(len(at), device=point.device)
-    nodes[1 + rows, at], nodes[1 + len(at) + rows, at] = reach, -reach
-    points = (point[:, None] + nodes).flatten(0, 1)
-    total = point.new_zeros(len(point))
-    for margin in margins(term, env.with_values(space.values(points))) or []:
-        found = margin.expand(len(points), *margin.shape[1:]).reshape(len(point), len(nodes), -1)
-        middle, above, below = torch.split(found, [1, len(at), len(at)], 1)
-        mean = (4 * middle + above + below) / 6
-        variance = (
-            4 * (middle - mean).square() + (above - mean).square() + (below - mean).square()
-        ).sum(1) / 6
-        expected = middle[:, 0] + (mean - middle).sum(1)
-        total = total + torch.special.log_ndtr(expected / (variance + 1e-24).sqrt()).sum(-1)
-    return total
+        return _of_planes(term, env, space, point, spread)
+    nodes, weights = _cubature(len(places))
+    steps = point.new_zeros(len(nodes), space.size)
+    steps[:, places] = nodes.to(point) * spread.expand(space.size)[places]
+    near = _margins(term, env, space, (point[:, None] + steps).flatten(0, 1))
+    near = near.view(len(point), len(nodes), -1)
+    share = weights.to(point)[:, None]
+    mean = (share * near).sum(1)
+    variance = (share * (near - mean[:, None]).square()).sum(1)
+    return _log_share(mean, (variance + 1e-24).sqrt()).sum(-1)
 
 
-def _by_slopes(
+def _of_planes(
     term: Term,
     env: Environment,
     space: Space,
@@ -64,10 +75,37 @@ def _by_slopes(
 ) -> Float[Tensor, " L"]:
     total = point.new_zeros(len(point))
     with torch.enable_grad():
-        followed = point if point.requires_grad else point.detach().requires_grad_()
-        for margin in margins(term, env.with_values(space.values(followed))) or []:
-            for one in margin.reshape(len(margin), -1).unbind(1):
-                (slope,) = torch.autograd.grad(one.sum(), followed, retain_graph=True)
-                width = (spread * slope).norm(dim=-1).clamp(min=1e-12)
-                total = total + torch.special.log_ndtr(one / width)
+        at = point if point.requires_grad else point.detach().requires_grad_()
+        for margin in _margins(term, env, space, at).unbind(1):
+            (slope,) = torch.autograd.grad(margin.sum(), at, retain_graph=True)
+            total = total + _log_share(margin, (spread * slope).norm(dim=-1))
     return total if point.requires_grad else total.detach()
+
+
+def _margins(
+    term: Term, env: Environment, space: Space, points: Float[Tensor, "L D"]
+) -> Float[Tensor, "L m"]:
+    """All margins of a condition, side by side."""
+    found = margins(term, env.with_values(space.values(points)))
+    assert found is not None
+    rows = [m.expand(len(points), *m.shape[1:]).reshape(len(points), -1) for m in found]
+    return torch.cat(rows, 1) + 0 * points.sum(1, keepdim=True)
+
+
+def _log_share(mean: Float[Tensor, "*n"], width: Float[Tensor, "*n"]) -> Float[Tensor, "*n"]:
+    chance: Tensor = torch.special.log_ndtr(mean / width.clamp(min=1e-12))
+    return chance
+
+
+@cache
+def _cubature(size: int) -> tuple[Float[Tensor, "n d"], Float[Tensor, " n"]]:
+    """Nodes and weights for N(0, I), exact to the fifth degree (McNamee and Stenger 1967)."""
+    reach = math.sqrt(3)
+    nodes, weights = [torch.zeros(size)], [1 + (size**2 - 7 * size) / 18]
+    for places in [*combinations(range(size), 1), *combinations(range(size), 2)]:
+        for signs in product((-reach, reach), repeat=len(places)):
+            node = torch.zeros(size)
+            node[torch.tensor(places)] = torch.tensor(signs)
+            nodes.append(node)
+            weights.append((4 - size) / 18 if len(places) == 1 else 1 / 36)
+    return torch.stack(nodes), torch.tensor(weights)

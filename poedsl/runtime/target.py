@@ -13,7 +13,7 @@ from torch import Tensor
 from poedsl.compiler.terms import Term
 from poedsl.experts.densities import Gaussians
 from poedsl.experts.protocol import Generative, Noised
-from poedsl.runtime.conditions import log_chance
+from poedsl.runtime.conditions import deciding, log_chance
 from poedsl.runtime.control import Basis, diverged
 from poedsl.runtime.evaluate import Environment, evaluate
 from poedsl.runtime.given import Guide, guided
@@ -108,6 +108,7 @@ class Target:
     warnings: tuple[str, ...] = ()
     calls: dict[str, int] = field(default_factory=dict)
     _shares: dict[int, dict[str, Tensor]] = field(default_factory=dict)
+    _deciding: dict[str, Tensor] = field(default_factory=dict)
 
     @property
     def has_density(self) -> bool:
@@ -328,11 +329,20 @@ class Target:
         if stage.sigma == 0:
             return tilt.log_value(env).detach(), torch.zeros_like(point)
         spread = self.shares(stage)[""].sqrt()
-        logs = log_chance(tilt.term, self.environment, self.space, point, spread)
+        logs = self.log_chance(tilt, point, spread)
         if not logs.requires_grad:
             return logs, torch.zeros_like(point)
         (gradient,) = torch.autograd.grad(logs.sum(), point)
         return logs.detach(), gradient.nan_to_num()
+
+    def log_chance(
+        self, tilt: Tilt, point: Float[Tensor, "L D"], spread: Float[Tensor, " #D"]
+    ) -> Float[Tensor, " L"]:
+        """Log of the chance that a condition holds within a spread of a point."""
+        term, env, space = tilt.term, self.environment, self.space
+        if tilt.name not in self._deciding:
+            self._deciding[tilt.name] = deciding(term, env, space)
+        return log_chance(term, env, space, self._deciding[tilt.name], point, spread)
 
     def judge(self, endpoint: Shaped[Tensor, "L D"], *, final: bool) -> Float[Tensor, " L"]:
         """The black-box rewards at an endpoint; conditions among them only when it is final."""

@@ -15,7 +15,6 @@ from jaxtyping import Float
 from torch import Tensor
 
 from poedsl.runtime.bases import Base
-from poedsl.runtime.conditions import log_chance
 from poedsl.runtime.noise import Noise
 from poedsl.runtime.path import FlowPath, Stage
 from poedsl.runtime.state import Evaluation
@@ -150,7 +149,7 @@ class TemperedTarget(Target):
                     total = total + tilt.log_value(env)
                 else:
                     spread = x.new_full((1,), 1 - b)
-                    total = total + log_chance(tilt.term, self.environment, self.space, x, spread)
+                    total = total + self.log_chance(tilt, x, spread)
         return total
 
 

@@ -65,6 +65,16 @@ def test_what_noise_hides_is_tempered(factor: str, log_factor: Callable[[Tensor]
     assert log_evidence(program) == pytest.approx(log_integral(log_factor), abs=0.1)
 
 
+def test_conditions_without_a_slope() -> None:
+    """A saddle, of two components among eight."""
+    program = "x : Real[8]\nx ~ Normal(0, 1) * where(x[0] * x[1] > 0.5)"
+    y = torch.arange(1e-4, 9, 1e-4, dtype=torch.float64)
+    density = torch.exp(-0.5 * y.square()) / math.sqrt(2 * math.pi)
+    beyond = torch.special.ndtr(-0.5 / y)
+    truth = math.log(2 * float((density * beyond).sum()) * 1e-4)
+    assert log_evidence(program) == pytest.approx(truth, abs=0.05)
+
+
 def test_conditions_on_the_plane() -> None:
     """A ring: its middle has no slope to go by."""
     program = "x : Real[2]\nx ~ Normal(0, 1) * where(sum(x^2) > 3 and sum(x^2) < 6)"
