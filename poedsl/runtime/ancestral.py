@@ -77,7 +77,7 @@ def ancestral(
                 flat = points.reshape(DRAWS, -1)
                 y[:, part.index] = torch.where(y[:, part.index].isnan(), flat, y[:, part.index])
                 found[factor.name] = Drawn(part.index, weight(factor), flat)
-            waiting = later
+            waiting = later[::-1]
     return found
 
 
