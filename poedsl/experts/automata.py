@@ -144,7 +144,7 @@ class _Nodes:
         match kind:
             case "SUBPATTERN":
                 _, added, removed, inner = value
-                if (added | removed) & ~int(state.flags):
+                if added & ~int(state.flags) or removed & int(state.flags):
                     return self.flagged(inner, added, removed, start)
                 return self.sequence(inner, start)
             case "BRANCH":
@@ -167,7 +167,9 @@ class _Nodes:
     def flagged(self, inner: Any, added: int, removed: int, start: int) -> int:
         """A part under flags of its own."""
         flags = inner.state.flags
-        inner.state.flags = (flags | added) & ~removed
+        inner.state.flags = re._compiler._combine_flags(  # type: ignore[attr-defined]
+            flags, added, removed
+        )
         try:
             return self.sequence(inner, start)
         finally:
@@ -305,7 +307,7 @@ def _every() -> str:
 def _characters(item: tuple[Any, Any], state: Any) -> tuple[tuple[int, int], ...]:
     """First and last of every range of characters that a part of a pattern takes."""
     if str(item[0]) == "LITERAL" and not state.flags & re.IGNORECASE:
-        return ((item[1], item[1]),)
+        return tuple(_without_surrogates(item[1], item[1]))
     return _tried(repr(item), item, state)
 
 

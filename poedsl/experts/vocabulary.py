@@ -153,7 +153,8 @@ class Pattern:
     """
 
     def __init__(self, pattern: str, symbols: str, *, device: torch.device) -> None:
-        if not symbols or len(set(symbols)) < len(symbols):
+        whole = symbols.encode("utf-8", "ignore").decode() == symbols
+        if not symbols or not whole or len(set(symbols)) < len(symbols):
             raise _unfit(f"`symbols` of `Automaton` are different characters, and not {symbols!r}")
         self.pattern, self.device = pattern, device
         self.words = Words(tuple(c.encode() for c in symbols))

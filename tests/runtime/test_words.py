@@ -376,3 +376,11 @@ def test_what_does_not_fit_a_model(models: dict[str, str], tmp_path: Path) -> No
     assert "no text" in refused(f'y : Tokens[3]\ny ~ {CHAIN} * where(contains(y, "a"))').replace(
         "run holds none there", "no text"
     )
+
+
+def test_surrogates_are_no_characters() -> None:
+    start = 'y : Tokens[2]\ny ~ Automaton("[ab]*", "ab")'
+    for condition in ('matches(y, "\\\\ud800")', 'contains(y, "a\ud800")'):
+        result = poedsl.compile(f"{start} * where(not {condition})").run(seed=0, particles=50)
+        assert result.log_evidence == pytest.approx(0, abs=1e-6)
+    assert "different characters" in refused('y : Tokens[2]\ny ~ Automaton("a*", "a\ud800")')
