@@ -273,6 +273,35 @@ def test_conditions_on_text(models: dict[str, str], condition: str) -> None:
     assert torch.allclose(total, logs, atol=1e-4)
 
 
+BYTES = (b"a", b"\x80", b"\xc3", b"\xe2")
+ON_BYTES = {
+    "length(y) >= 3": lambda t: len(t) >= 3,
+    'not matches(y, "^.{2}$")': lambda t: re.search("^.{2}$", t) is None,
+    'matches(y, "[^a]a$")': lambda t: re.search("[^a]a$", t) is not None,
+    'contains(y, "\ufffd\ufffd")': lambda t: "\ufffd\ufffd" in t,
+    'matches(y, "\u00c0")': lambda t: "\u00c0" in t,
+}
+
+
+@pytest.mark.parametrize("condition", ON_BYTES)
+def test_rules_on_the_way_mean_the_text_at_the_end(tmp_path: Path, condition: str) -> None:
+    folder = causal(tmp_path, ["a", "<0x80>", "<0xC3>", "<0xE2>"], seed=1)
+    plan = poedsl.compile(f'y : Tokens[4]\ny ~ lm("{folder}", "a") * where({condition})')
+    every = torch.tensor(list(product(range(4), repeat=4)))
+    logs = conditionals(folder, "a", every)[:, :-1].gather(2, every[..., None]).sum((1, 2)).double()
+    texts = [b"".join(BYTES[s] for s in w).decode("utf-8", "replace") for w in every.tolist()]
+    holds = torch.tensor([ON_BYTES[condition](t) for t in texts])
+    target, _ = prepare(plan.spec, CPU)
+    assert isinstance(target, SequenceTarget) and len(target.rules) == 1
+    reading, total = target.begin(len(every)), torch.zeros(len(every)).double()
+    for place in range(4):
+        total = total + reading.following.gather(1, every[:, place, None])[:, 0]
+        reading, _ = target.read(reading, place, every[:, place, None])
+    assert torch.allclose(total, torch.where(holds, logs, -math.inf), atol=1e-4)
+    (at_the_end,) = (v for n, v in target.log_values(every).items() if n.startswith("where"))
+    assert torch.equal(at_the_end > -math.inf, holds)
+
+
 @pytest.mark.parametrize("condition", [c for c in CONDITIONS if " or " not in c])
 def test_gibbs_keeps_to_conditions(models: dict[str, str], condition: str) -> None:
     """Conditions with `or` leave weights with tails too heavy for standard errors of eight runs."""
