@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import re
 from functools import cache
@@ -413,3 +414,39 @@ def test_surrogates_are_no_characters() -> None:
         result = poedsl.compile(f"{start} * where(not {condition})").run(seed=0, particles=50)
         assert result.log_evidence == pytest.approx(0, abs=1e-6)
     assert "different characters" in refused('y : Tokens[2]\ny ~ Automaton("a*", "a\ud800")')
+
+
+def test_numbers_without_a_token_have_probability_zero(tmp_path: Path) -> None:
+    folder = causal(tmp_path, "abcde", seed=1, spread=0.2)
+    file = tmp_path / "tokenizer.json"
+    told = json.loads(file.read_text())
+    del told["model"]["vocab"]["c"]
+    file.write_text(json.dumps(told))
+    result = poedsl.compile(f'y : Tokens[2]\ny ~ lm("{folder}", "ab")').run(seed=0, particles=1000)
+    assert result.particles["y"].unique().tolist() == [0, 1, 3, 4]
+    assert result.log_evidence == pytest.approx(0, abs=1e-5)
+    network = AutoModelForCausalLM.from_pretrained(folder)
+    with torch.no_grad():
+        first = network(torch.tensor([[0, 1]])).logits[0, -1, [0, 1, 3, 4]].softmax(0)
+    counts = torch.bincount(result.particles["y"][:, 0], minlength=5)[[0, 1, 3, 4]] / 1000
+    assert torch.allclose(counts, first, atol=0.06)
+
+
+def test_an_end_that_the_tokenizer_adds_is_not_the_prompts(tmp_path: Path) -> None:
+    folder = causal(tmp_path, "abc", seed=1, end="<end>")
+    file = tmp_path / "tokenizer.json"
+    told = json.loads(file.read_text())
+    end = {"SpecialToken": {"id": "<end>", "type_id": 0}}
+    told["post_processor"] = {
+        "type": "TemplateProcessing",
+        "single": [end, {"Sequence": {"id": "A", "type_id": 0}}, end],
+        "pair": [],
+        "special_tokens": {"<end>": {"id": "<end>", "ids": [3], "tokens": ["<end>"]}},
+    }
+    file.write_text(json.dumps(told))
+    for prompt, tokens in (("ab", [3, 0, 1]), ("", [3]), ("a<end>", [3, 0, 3])):
+        target, _ = prepare(
+            poedsl.compile(f'y : Tokens[2]\ny ~ lm("{folder}", "{prompt}")').spec, CPU
+        )
+        assert isinstance(target, SequenceTarget)
+        assert target.readers[0].expert.prompt.tolist() == [tokens]  # type: ignore[attr-defined]
