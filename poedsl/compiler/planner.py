@@ -483,9 +483,9 @@ def _controlled(move: Term) -> bool:
 def _untempered(
     variable: VariableSpec, factors: list[FactorSpec], lowered: Lowered
 ) -> list[Diagnostic]:
-    """A variable that is tempered needs a density of its own."""
+    """A variable that is tempered needs a density of its own; symbols are refused as such."""
     own = [f for f in factors if f.variables[0] == variable.name]
-    if any(f.kind in ("gaussian", "density") for f in own):
+    if any(f.kind in ("gaussian", "density", "tokens") for f in own):
         return []
     span = lowered.spans[own[0].name] if own else lowered.places[variable.name]
     return [_unanchored(variable.name, own, span)]
@@ -635,6 +635,8 @@ def _by_line(spec: PlanSpec, options: dict[str, Term], span: Span) -> tuple[Fix,
     form = OPTIONS["kernel"].form(_function(kernel))
     if next(_field(spec, options), "") or form is None or form.name not in DENSITY["kernel"]:
         return ()
+    if any(f.kind == "tokens" for f in spec.factors):
+        return ()
     assert isinstance(kernel, Apply)
     usual = {a.name: Const(a.default) for a in form.arguments}
     given = tuple((k, v) for k, v in kernel.kwargs if v != usual[k])
@@ -647,6 +649,11 @@ def _off_path(spec: PlanSpec, options: dict[str, Term]) -> Iterator[Refusal]:
     """What the experts cannot do on the path that was asked for."""
     path = _function(options["path"])
     if path not in ("flow", "prefix", "temper"):
+        return
+    symbols = next((f for f in spec.factors if f.kind == "tokens"), None)
+    if symbols is not None and path != "prefix":
+        note = f"`{symbols.name}` at {symbols.place} is an expert of symbols"
+        yield "path", f"symbols grow by `path = prefix()` alone, not by {path}()", (note,)
         return
     needs = {"flow": "score", "prefix": "extend", "temper": "log_prob"}[path]
     grown = _extending(spec) if path == "prefix" else []
@@ -666,9 +673,12 @@ def _off_path(spec: PlanSpec, options: dict[str, Term]) -> Iterator[Refusal]:
     yield from _sections(spec, grown, options)
     if path != "flow" and _function(options["move"]) != "none":
         yield "move", f"`path = {path}()` moves by its kernel alone: `move = none()`", ()
-    sequences = any(f.kind == "tokens" for f in spec.factors)
-    if _function(options["kernel"]) == "gibbs" and not sequences:
+    kernel = _function(options["kernel"])
+    if kernel == "gibbs" and symbols is None:
         yield "kernel", "`kernel = gibbs()` revisits tokens, and there are none", ()
+    if kernel not in ("gibbs", "none") and symbols is not None:
+        notes = ("`gibbs()` draws blocks of them anew",)
+        yield "kernel", f"`kernel = {kernel}()` moves numbers, and these are symbols", notes
 
 
 def _sections(

@@ -1,5 +1,7 @@
 """Finite automata over the bytes of a text: regular expressions, and what is said of them.
 
+They are told characters in UTF-8; `Automaton.decoded` makes one for any bytes.
+
 A pattern is read by Python's own parser, so that it means what it means there; a class of
 characters is told by trying it on every character. Subset construction (Rabin and Scott, 1959)
 makes it deterministic, partition refinement (Moore, 1956) small.
@@ -20,6 +22,33 @@ from torch import Tensor
 #: The most states that an automaton may have.
 LIMIT = 4000
 _SURROGATES = range(0xD800, 0xE000)
+
+
+def _utf8() -> Int[Tensor, "8 256"]:
+    """What is to come of a character after each byte, 0 for nothing; -1 where it is none.
+
+    The bytes to come: 1, 2 and 5 are any one, two and three; 3, 4, 6 and 7 what may follow E0, ED,
+    F0 and F4 (The Unicode Standard, table 3-7).
+    """
+    ranges = (
+        "00-7F:0 C2-DF:1 E0-E0:3 E1-EC:2 ED-ED:4 EE-EF:2 F0-F0:6 F1-F3:5 F4-F4:7",
+        "80-BF:0",
+        "80-BF:1",
+        "A0-BF:1",
+        "80-9F:1",
+        "80-BF:2",
+        "90-BF:2",
+        "80-8F:2",
+    )
+    table = torch.full((8, 256), -1)
+    for state, listed in enumerate(ranges):
+        for part in listed.split():
+            low, high = (int(part[k : k + 2], 16) for k in (0, 3))
+            table[state, low : high + 1] = int(part[6:])
+    return table
+
+
+_UTF8 = _utf8()
 
 
 class Irregular(ValueError):
@@ -59,6 +88,43 @@ class Automaton:
         """Texts that one of them accepts."""
         return self.negated().both(other.negated()).negated()
 
+    def decoded(self) -> Automaton:
+        """Bytes of which the text accepts that they make, one U+FFFD for each part that makes no
+        character, as Python decodes them.
+
+        Of a character that has begun, a state holds those before it and after it so far.
+
+        Raises:
+            Irregular: that takes too many states.
+        """
+        size, byte = len(self), torch.arange(256)
+        odd = self.follows[self.follows[self.follows[:, 0xEF], 0xBF], 0xBD]
+
+        def after(states: Int[Tensor, " n"]) -> Int[Tensor, "n 256"]:
+            rest, begun = states // 8, (states % 8)[:, None].expand(-1, 256)
+            before, now = (s[:, None].expand(-1, 256) for s in (rest // size, rest % size))
+            cut = (_UTF8[begun, byte] < 0) & (begun > 0)
+            before, begun = torch.where(cut, odd[before], before), torch.where(cut, 0, begun)
+            now, begun = torch.where(cut, before, now), _UTF8[begun, byte]
+            now = torch.where(begun < 0, odd[before], self.follows[now, byte])
+            before, begun = torch.where(begun <= 0, now, before), begun.clamp(min=0)
+            return (before * size + now) * 8 + begun
+
+        known = front = torch.zeros(1, dtype=torch.long)
+        rows = []
+        while len(front):
+            rows.append(after(front))
+            new = torch.unique(rows[-1])
+            front = new[~torch.isin(new, known)]
+            known = torch.cat([known, front])
+            if len(known) > 8 * LIMIT:
+                raise Irregular("with bytes that make no character it has too many states")
+        order = known.argsort()
+        follows = order[torch.searchsorted(known[order], torch.cat(rows))]
+        before = known // 8 // size
+        accepts = self.accepts[torch.where(known % 8 > 0, odd[before], before)]
+        return Automaton(follows, accepts).minimal()
+
     def minimal(self) -> Automaton:
         """The smallest that accepts the same."""
         here = torch.zeros(len(self), dtype=torch.bool)
@@ -69,9 +135,11 @@ class Automaton:
             front = after[~here[after]]
         place = here.cumsum(0) - 1
         follows, accepts = place[self.follows[here]], self.accepts[here]
-        classes = accepts.long()
+        different = torch.unique(follows, dim=1)
+        away = torch.stack([_distance(different, goal) for goal in (accepts, ~accepts)], 1)
+        classes = torch.unique(away, dim=0, return_inverse=True)[1]
         while True:
-            rows = torch.cat([classes[:, None], classes[follows]], 1)
+            rows = torch.cat([classes[:, None], classes[different]], 1)
             finer = torch.unique(rows, dim=0, return_inverse=True)[1]
             if finer.max() == classes.max():
                 break
@@ -81,6 +149,14 @@ class Automaton:
         first = torch.empty(count, dtype=torch.long)
         first[order.flip(0)] = torch.arange(len(order)).flip(0)
         return Automaton(order[follows[first]], accepts[first])
+
+
+def _distance(follows: Int[Tensor, "S B"], goal: Bool[Tensor, " S"]) -> Int[Tensor, " S"]:
+    """Bytes to the nearest goal; as many as there are states where none is reached."""
+    away = torch.where(goal, 0, len(goal))
+    while bool(((nearer := away[follows].amin(1) + 1) < away).any()):
+        away = torch.minimum(away, nearer)
+    return away
 
 
 @lru_cache(maxsize=256)
@@ -100,7 +176,7 @@ def matching(pattern: str) -> Automaton:
 
 
 def shorter(count: int) -> Automaton:
-    """Texts of fewer characters than that."""
+    """Texts of fewer characters than that: a character begins with no continuation byte."""
     states = max(count, 0) + 1
     begins = torch.ones(256, dtype=torch.long)
     begins[0x80:0xC0] = 0
@@ -144,7 +220,7 @@ class _Nodes:
         match kind:
             case "SUBPATTERN":
                 _, added, removed, inner = value
-                if (added | removed) & ~int(state.flags):
+                if added & ~int(state.flags) or removed & int(state.flags):
                     return self.flagged(inner, added, removed, start)
                 return self.sequence(inner, start)
             case "BRANCH":
@@ -167,7 +243,9 @@ class _Nodes:
     def flagged(self, inner: Any, added: int, removed: int, start: int) -> int:
         """A part under flags of its own."""
         flags = inner.state.flags
-        inner.state.flags = (flags | added) & ~removed
+        inner.state.flags = re._compiler._combine_flags(  # type: ignore[attr-defined]
+            flags, added, removed
+        )
         try:
             return self.sequence(inner, start)
         finally:
@@ -305,7 +383,7 @@ def _every() -> str:
 def _characters(item: tuple[Any, Any], state: Any) -> tuple[tuple[int, int], ...]:
     """First and last of every range of characters that a part of a pattern takes."""
     if str(item[0]) == "LITERAL" and not state.flags & re.IGNORECASE:
-        return ((item[1], item[1]),)
+        return tuple(_without_surrogates(item[1], item[1]))
     return _tried(repr(item), item, state)
 
 

@@ -47,7 +47,10 @@ class LanguageModel:
             own = words(folder)
             self.prompt = self._encoded(prompt)
             self.keys, logits = self._forward((), self.prompt)
+            known = list(processor("AutoTokenizer", folder).get_vocab().values())
         self.vocabulary = min(len(own), logits.shape[-1])
+        self.missing = torch.ones(len(own), dtype=torch.bool, device=device)
+        self.missing[known] = False
         self.words = Words(own.pieces[: self.vocabulary], own.end)
         self.first = self._conditionals(logits[:, -1])
 
@@ -86,8 +89,13 @@ class LanguageModel:
         return (over[:, -1], *after), torch.where(over[..., None], silence, logs)
 
     def _encoded(self, prompt: str) -> Int[Tensor, "1 P"]:
+        """Without the end that some tokenizers add to what they are given."""
         tokenizer = processor("AutoTokenizer", self.folder)
         found = tokenizer(prompt)["input_ids"] if prompt else []
+        if found and found[-1] == tokenizer.eos_token_id:
+            plain = tokenizer(prompt, add_special_tokens=False)["input_ids"]
+            added = found[-len(plain) - 1 : -1] == plain
+            found = found[:-1] if added else found
         if not found:
             first = tokenizer.bos_token_id
             first = tokenizer.eos_token_id if first is None else first
@@ -113,7 +121,8 @@ class LanguageModel:
         return tuple(t for layer in layers for t in (layer.keys, layer.values)), out.logits
 
     def _conditionals(self, logits: Float[Tensor, "*n N"]) -> Float[Tensor, "*n V"]:
-        return logits[..., : self.vocabulary].float().log_softmax(-1)
+        own = logits[..., : self.vocabulary].float()
+        return own.masked_fill(self.missing[: self.vocabulary], -math.inf).log_softmax(-1)
 
 
 @lru_cache(maxsize=8)

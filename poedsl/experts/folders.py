@@ -195,7 +195,7 @@ def _with_model(signature: Signature, place: str) -> Signature:
 def _hub_models() -> Iterator[tuple[str, Signature]]:
     for signature in SIGNATURES.values():
         model = signature.parameter("model")
-        if model is not None and not isinstance(model.default, Required):
+        if model is not None and model.default and not isinstance(model.default, Required):
             yield str(model.default), signature
 
 

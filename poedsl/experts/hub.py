@@ -48,10 +48,10 @@ def find_model(expert: str, model: str, base: Path = Path()) -> Path:
     Raises:
         PoeError: its weights are not on this machine; the note says how they get there.
     """
-    beside = local_folder(str(base / model)) if model else None
-    folder = beside or local_folder(model) or _cached(model)
-    if folder is not None:
-        return folder
+    if model:
+        folder = local_folder(str(base / model)) or local_folder(model) or _cached(model)
+        if folder is not None:
+            return folder
     raise PoeError((Diagnostic("P0701", _missing(expert, model), notes=_how(expert, model)),))
 
 
@@ -74,6 +74,9 @@ def _missing(expert: str, model: str) -> str:
 
 
 def _how(expert: str, model: str) -> tuple[str, ...]:
+    if not model:
+        table = f'`{expert} = "FOLDER"` under [profile.NAME.models] in poe.toml'
+        return (f'`model = "FOLDER"` names one, a folder or an id of the hub, or {table}',)
     notes = []
     known = KNOWN.get(model)
     if known is not None:

@@ -546,7 +546,7 @@ _SEQUENCES = (
         "tokens",
         "a causal language model, continuing a prompt",
         (
-            Parameter("model", TEXT, "label", REQUIRED, "hub id or folder of the weights"),
+            _model(""),
             Parameter("prompt", TEXT, "prompt", "", "what comes before the sequence"),
         ),
         domain=Type("Tokens", (None,)),

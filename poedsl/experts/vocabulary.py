@@ -40,6 +40,11 @@ class Words:
     def __len__(self) -> int:
         return len(self.pieces)
 
+    @property
+    def whole(self) -> bool:
+        """Whether every symbol is characters by itself."""
+        return all(p.decode("utf-8", "ignore").encode() == p for p in self.pieces)
+
     def text(self, symbols: Iterable[int]) -> str:
         """Up to the end; bytes that make no character are shown as U+FFFD."""
         out = []
@@ -82,7 +87,7 @@ class Words:
 
 
 class Acceptor:
-    """Sequences of symbols whose text an automaton accepts, as a `Sequential`.
+    """Sequences of symbols whose `Words.text` an automaton accepts, as a `Sequential`.
 
     No prefix is a dead end: a symbol is possible where what is left of the sequence suffices to
     reach an accepted text. How probable it is looks ahead: by the chance h that the text will be
@@ -105,6 +110,7 @@ class Acceptor:
         self, automaton: Automaton, words: Words, guess: Float[Tensor, "n V"], *, normalised: bool
     ) -> None:
         self.words, self.vocabulary, self.normalised = words, len(words), normalised
+        automaton = automaton if words.whole else automaton.decoded()
         self.table = words.follows(automaton, guess.device)
         ended = torch.tensor([True, False])
         accepts = torch.cat([automaton.accepts, ended]).to(guess.device)
@@ -153,7 +159,8 @@ class Pattern:
     """
 
     def __init__(self, pattern: str, symbols: str, *, device: torch.device) -> None:
-        if not symbols or len(set(symbols)) < len(symbols):
+        whole = symbols.encode("utf-8", "ignore").decode() == symbols
+        if not symbols or not whole or len(set(symbols)) < len(symbols):
             raise _unfit(f"`symbols` of `Automaton` are different characters, and not {symbols!r}")
         self.pattern, self.device = pattern, device
         self.words = Words(tuple(c.encode() for c in symbols))

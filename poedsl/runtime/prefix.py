@@ -52,11 +52,14 @@ class Reading(Gathered):
         states: what each has read.
         following: sum_i w_i log p_i(next symbol | prefix), for each symbol that the rules allow.
         kept: log of the share of that product which each rule allows.
+        endless: whether each expert that divides has probability zero for a symbol that all else
+            allows; it is no longer among those that follow.
     """
 
     states: tuple[State, ...]
     following: Float[Tensor, "L V"]
     kept: Float[Tensor, "L R"]
+    endless: Bool[Tensor, "L D"]
 
     def part(self, start: int, stop: int) -> Reading:
         """Of some of the particles."""
@@ -93,6 +96,10 @@ class SequenceTarget(Target):
     @property
     def vocabulary(self) -> int:
         return max(r.expert.vocabulary for r in self.readers)
+
+    @property
+    def divisors(self) -> tuple[Reader, ...]:
+        return tuple(r for r in self.readers if r.exponent < 0)
 
     @property
     def factor_exponents(self) -> dict[str, float]:
@@ -134,9 +141,10 @@ class SequenceTarget(Target):
         total = torch.zeros(count, stop - ahead, self.vocabulary, device=symbols.device)
         after: list[State] = []
         kept: list[Tensor] = []
+        endless: list[Tensor] = []
         seen: tuple[Reader | Rule, ...] = (*self.readers, *self.rules)
         for reader, old in zip(seen, states, strict=True):
-            free = total[:, -1].clone() if isinstance(reader, Rule) else None
+            free = _bounded(total[:, -1]) if isinstance(reader, Rule) else None
             state = old
             if ahead <= reader.start < stop:
                 state, own = reader.expert.begin(count)
@@ -151,13 +159,22 @@ class SequenceTarget(Target):
                 allowed = torch.where(total[:, -1] > -math.inf, free, -math.inf)
                 share = allowed.logsumexp(-1) - free.logsumexp(-1)
                 kept.append(torch.where(share.isnan(), 0.0, share))
+            if reader.exponent < 0:
+                endless.append(total[:, -1] == math.inf)
+        still = [(e & (total[:, -1] == math.inf)).any(-1) for e in endless]
+        total = _bounded(total)
         shares = torch.stack(kept, 1) if kept else total.new_zeros(count, 0)
-        return Reading(tuple(after), total[:, -1], shares), total
+        lost = torch.stack(still, 1) if still else total.new_zeros(count, 0, dtype=torch.bool)
+        return Reading(tuple(after), total[:, -1], shares, lost), total
 
     def _add(self, total: Tensor, reader: Reader | Rule, own: Tensor) -> None:
+        """Zero times anything is zero, and nothing else to the power 0 has a say."""
         size, exponent = reader.expert.vocabulary, reader.exponent
-        total[..., :size] += torch.where(own == -math.inf, -math.inf, exponent * own)
         total[..., size:] = -math.inf
+        if exponent:
+            product, power = total[..., :size], exponent * own
+            none = (product == -math.inf) | (power == -math.inf)
+            product.copy_(torch.where(none, -math.inf, product + power))
 
     def log_values(self, x: Shaped[Tensor, "L n"]) -> dict[str, Float[Tensor, " L"]]:
         """Each factor's own log value."""
@@ -173,8 +190,9 @@ class SequenceTarget(Target):
     def _log_value(self, reader: Reader, symbols: Int[Tensor, "L n"]) -> Float[Tensor, " L"]:
         own = symbols[:, reader.start : reader.stop]
         state, first = reader.expert.begin(len(own))
-        _, later = reader.expert.read(state, own[:, :-1])
-        logs = torch.cat([first[:, None], later], 1)
+        logs = first[:, None]
+        if own.shape[1] > 1:
+            logs = torch.cat([logs, reader.expert.read(state, own[:, :-1])[1]], 1)
         return logs.gather(2, own[..., None]).sum((1, 2))
 
     def faults(self, x: Shaped[Tensor, "L n"], stage: Stage) -> Iterator[tuple[str, str, int]]:
@@ -202,10 +220,12 @@ class PrefixAnnealer(Annealer):
     Attributes:
         tight: of each rule, the least share that it allowed of what the experts proposed, and the
             stage at which it did.
+        endless: experts by which the sum over all sequences is divided by zero.
     """
 
     target: SequenceTarget
     tight: dict[str, tuple[float, int]] = field(default_factory=dict)
+    endless: list[str] = field(default_factory=list)
 
     def length(self, stage: Stage) -> int:
         """How many symbols there are at a stage."""
@@ -246,6 +266,15 @@ class PrefixAnnealer(Annealer):
         for rule, share in zip(self.target.rules, shares.tolist(), strict=True):
             if share < self.tight.get(rule.name, (1.0, 0))[0]:
                 self.tight[rule.name] = share, stage.t
+        lost = reading.endless[alive].any(0).tolist()
+        for reader in (r for r, e in zip(self.target.divisors, lost, strict=True) if e):
+            name = f"`{reader.name}` at {reader.place}"
+            if name not in self.endless:
+                self.endless.append(name)
+                self.warnings.append(
+                    f"{name} divides by zero at stage {stage.t}: a symbol that all else allows has "
+                    "no chance there, and sequences with it are left out"
+                )
         if bool((reading.following[alive] > -math.inf).any()):
             return
         closed = (reading.kept[alive] == -math.inf).all(0).tolist()
@@ -380,6 +409,11 @@ def gibbs(
     chance = (gain - old).clamp(max=0.0).exp().nan_to_num(nan=0.0)
     kept = accepted(chance, uniform[:, -1])
     return torch.where(kept[:, None], y, x), reading.where(kept, own), chance
+
+
+def _bounded(logs: Float[Tensor, "*n V"]) -> Float[Tensor, "*n V"]:
+    """Without what was divided by zero."""
+    return torch.where(logs == math.inf, -math.inf, logs)
 
 
 def accepted(chance: Float[Tensor, " L"], uniform: Float[Tensor, " L"]) -> Bool[Tensor, " L"]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -73,6 +74,8 @@ class Readers:
             message = "a mask as exponent leaves no conditionals: an expert of sequences takes none"
             raise refused("P0409", message, factor=factor)
         exponent = float(self.values.known(factor.exponent, "the exponent", factor))
+        if not math.isfinite(exponent):
+            raise refused("P0307", "the exponent is not finite", factor=factor)
         assert isinstance(factor.term, Apply)
         expert: Any = self.models.model(factor.term, self.values.environment, factor)
         if hasattr(expert, "over"):

@@ -285,6 +285,8 @@ def _evidence(
         return None, None, "resample = tophalf() is biased"
     if a.options.potential == "full" and target.judges:
         return None, None, "potential = full() counts rewards more than once"
+    if isinstance(a, PrefixAnnealer) and a.endless:
+        return None, None, f"{a.endless[0]} divides by zero: the sum over sequences has no bound"
     per_component = (path.exponents.double() - 1) * target.space.scale.double().log()
     shift = float(per_component.sum())
     each = a.swarm_evidence() - shift

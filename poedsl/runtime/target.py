@@ -407,7 +407,8 @@ class Target:
         """Log of the target at points in the variables' own units, where factors have a density."""
         values = self._log_values((x - self.space.loc) / self.space.scale)
         powers = self.factor_exponents
-        return torch.stack([powers[name] * value for name, value in values.items()]).sum(0)
+        own = [powers[name] * value for name, value in values.items() if powers[name]]
+        return torch.stack([x.new_zeros(len(x), dtype=torch.float32), *own]).sum(0)
 
     def faults(self, x: Float[Tensor, "L D"], stage: Stage) -> Iterator[tuple[str, str, int]]:
         """Each factor's name, place and number of points at which it is not finite."""

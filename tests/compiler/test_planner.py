@@ -163,6 +163,29 @@ def test_options_of_all_values_are_told(name: str, value: str) -> None:
     assert found or value == "none"
 
 
+SYMBOLS = "y : Tokens[3]\ny ~ Markov([0.5, 0.5], [[0.5, 0.5], [0.5, 0.5]])"
+
+
+@pytest.mark.parametrize("path", ["flow()", "temper()", "temper(base = Normal(0, 1))"])
+def test_symbols_grow_by_prefixes_alone(path: str) -> None:
+    (found,) = refuse(rechoose(planned(SYMBOLS), option("path", path)), {})
+    assert found.code == "P0503" and "by `path = prefix()` alone" in found.message
+    for more in ("", "\nx : Real\nx ~ Normal(0, 1)"):
+        names = "x, y" if more else "y"
+        assert codes(f"{SYMBOLS}{more}\nsample {names} by anneal(path = {path})\n") == ["P0503"]
+
+
+@pytest.mark.parametrize("kernel", ["hmc()", "mala()", "langevin()", "walk()", "uhmc()"])
+def test_kernels_that_move_numbers_do_not_move_symbols(kernel: str) -> None:
+    (found,) = refuse(rechoose(planned(SYMBOLS), option("kernel", kernel)), {})
+    assert found.code == "P0503" and "these are symbols" in found.message
+    text = f"{SYMBOLS}\nsample y by anneal(kernel = {kernel})\n"
+    (written,) = compile_source(Source(text)).diagnostics
+    assert written.code == "P0503" and not written.fixes
+    for other in ("none()", "gibbs()"):
+        assert refuse(rechoose(planned(SYMBOLS), option("kernel", other)), {}) == []
+
+
 def test_one_sample_statement_for_all_variables() -> None:
     two = "x ~ Normal(0, 1)\ny ~ Normal(0, 1)\n"
     assert codes(f"{two}sample x, y by anneal(steps = 3)\n") == []

@@ -22,11 +22,11 @@ JSON_SYMBOLS = '0123456789.abcdefghijklmnopqrstuvwxyz "[]{}:,-'
 
 
 def tokenizer(symbols: str | list[str], end: str | None = None) -> PreTrainedTokenizerFast:
-    """A token for each of ``symbols``; ``end`` ends a text, and comes last."""
+    """A token for each of ``symbols``, or byte ``<0x80>``; ``end`` ends a text, and comes last."""
     tokens = [*symbols, *([end] if end else [])]
     made = Tokenizer(models.WordLevel({t: n for n, t in enumerate(tokens)}, unk_token=tokens[0]))
     made.pre_tokenizer = pre_tokenizers.Split(Regex(r"<end>|[\s\S]"), "isolated")
-    made.decoder = decoders.Fuse()
+    made.decoder = decoders.Sequence([decoders.ByteFallback(), decoders.Fuse()])
     more = {"eos_token": end, "bos_token": end} if end else {}
     return PreTrainedTokenizerFast(tokenizer_object=made, **more)
 

@@ -107,6 +107,52 @@ def test_conditions_that_nothing_meets_end_the_run_with_an_outcome() -> None:
     assert result.log_evidence is None
 
 
+EVEN = "Markov([0.5, 0.5], [[0.5, 0.5], [0.5, 0.5]])"
+FIRST = "Markov([1, 0], [[0.5, 0.5], [0.5, 0.5]])"
+
+
+def test_to_the_power_zero_nothing_has_a_say() -> None:
+    text = f"input w : Real\ny : Tokens[2]\ny ~ {EVEN} * Markov([1, 0], [[0, 1], [1, 0]])"
+    for plan in (poedsl.compile(f"{text}^w").bind(w=0.0), poedsl.compile(f"{text}^0").bind(w=1.0)):
+        result = plan.run(seed=0, particles=1000)
+        assert result.log_evidence == pytest.approx(0, abs=1e-6)
+        assert len(result.particles["y"].unique(dim=0)) == 4
+        assert result.log_product is not None
+        assert torch.allclose(result.log_product(torch.eye(2)), torch.tensor(0.25).log())
+
+
+def test_division_by_zero_is_named_and_has_no_evidence() -> None:
+    for text in (f"{EVEN} / {FIRST}", f"{FIRST}^-1 * {EVEN}"):
+        result = poedsl.compile(f"y : Tokens[2]\ny ~ {text}").run(seed=0, particles=100)
+        assert result.log_evidence is None and "by zero" in (result.evidence_reason or "")
+        assert sum("`Markov" in w and "divides by zero" in w for w in result.warnings) == 1
+        assert bool((result.particles["y"][:, 0] == 0).all())
+
+
+@pytest.mark.parametrize(
+    ("text", "truth"),
+    [
+        (f"{FIRST} / {FIRST}", 2),
+        (f'Automaton("[ab]*", "ab") / {FIRST} * where(not matches(y, "^b"))', 1),
+    ],
+)
+def test_division_by_zero_where_all_else_is_zero(text: str, truth: float) -> None:
+    result = poedsl.compile(f"y : Tokens[2]\ny ~ {text}").run(seed=0, particles=100)
+    assert result.log_evidence == pytest.approx(math.log(truth), abs=1e-6)
+    assert not any("by zero" in w for w in result.warnings)
+
+
+@pytest.mark.parametrize("own", ["", " * where(y[0] == 1)"])
+def test_one_symbol(own: str) -> None:
+    program = f'y : Tokens[1]\ny ~ Automaton("a|b", "ab") * {EVEN}{own}'
+    result = poedsl.compile(program).run(seed=0, particles=1000)
+    truth = 0.25 if own else 0.5
+    assert result.log_evidence == pytest.approx(math.log(truth), abs=0.15)
+    region = poedsl.compile(f'y : Tokens[3]\ny ~ {EVEN}\ny[0:1] ~ Automaton("a", "ab")')
+    result = region.run(seed=0, particles=100)
+    assert result.log_evidence == pytest.approx(math.log(0.5), abs=1e-6)
+
+
 @pytest.mark.parametrize(
     ("text", "told"),
     [

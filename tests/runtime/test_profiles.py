@@ -9,9 +9,11 @@ import torch
 
 import poedsl
 from poedsl.experts.profiles import Profile
+from poedsl.runtime.prefix import SequenceTarget
 from poedsl.runtime.profiles import read_profile
 from poedsl.runtime.run import Run
 from tests.experts import tiny
+from tests.experts.tiny_words import causal
 
 
 def write(place: Path, text: str) -> Path:
@@ -73,6 +75,26 @@ def test_a_profiles_weights_are_taken_unless_the_program_names_its_own(tmp_path:
 
     assert used('x ~ flux("a")') == folders[1]
     assert used(f'x ~ flux("a", model = "{folders[0]}")') == folders[0]
+
+
+def test_a_profile_names_the_language_model(tmp_path: Path) -> None:
+    folders = [causal(tmp_path / name, "abc") for name in ("one", "two")]
+    write(tmp_path, '[profile.mine.models]\nlm = "one"\n')
+    profile = read_profile("mine", tmp_path)
+    start = "y : Tokens[2]\ny ~ lm"
+
+    def used(call: str, profile: Profile) -> str:
+        target = Run(poedsl.compile(f"{start}({call})").spec, profile=profile).target
+        assert isinstance(target, SequenceTarget)
+        found: str = target.readers[0].expert.folder  # type: ignore[attr-defined]
+        return found
+
+    assert used('prompt = "a"', profile) == folders[0]
+    assert used(f'"{folders[1]}", "a"', profile) == folders[1]
+    with pytest.raises(poedsl.PoeError) as caught:
+        used('prompt = "a"', Profile())
+    (found,) = caught.value.diagnostics
+    assert found.code == "P0701" and any("[profile.NAME.models]" in n for n in found.notes)
 
 
 def test_weights_in_eight_bits_are_near(tmp_path: Path) -> None:

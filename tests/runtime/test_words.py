@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import re
 from functools import cache
@@ -273,6 +274,35 @@ def test_conditions_on_text(models: dict[str, str], condition: str) -> None:
     assert torch.allclose(total, logs, atol=1e-4)
 
 
+BYTES = (b"a", b"\x80", b"\xc3", b"\xe2")
+ON_BYTES = {
+    "length(y) >= 3": lambda t: len(t) >= 3,
+    'not matches(y, "^.{2}$")': lambda t: re.search("^.{2}$", t) is None,
+    'matches(y, "[^a]a$")': lambda t: re.search("[^a]a$", t) is not None,
+    'contains(y, "\ufffd\ufffd")': lambda t: "\ufffd\ufffd" in t,
+    'matches(y, "\u00c0")': lambda t: "\u00c0" in t,
+}
+
+
+@pytest.mark.parametrize("condition", ON_BYTES)
+def test_rules_on_the_way_mean_the_text_at_the_end(tmp_path: Path, condition: str) -> None:
+    folder = causal(tmp_path, ["a", "<0x80>", "<0xC3>", "<0xE2>"], seed=1)
+    plan = poedsl.compile(f'y : Tokens[4]\ny ~ lm("{folder}", "a") * where({condition})')
+    every = torch.tensor(list(product(range(4), repeat=4)))
+    logs = conditionals(folder, "a", every)[:, :-1].gather(2, every[..., None]).sum((1, 2)).double()
+    texts = [b"".join(BYTES[s] for s in w).decode("utf-8", "replace") for w in every.tolist()]
+    holds = torch.tensor([ON_BYTES[condition](t) for t in texts])
+    target, _ = prepare(plan.spec, CPU)
+    assert isinstance(target, SequenceTarget) and len(target.rules) == 1
+    reading, total = target.begin(len(every)), torch.zeros(len(every)).double()
+    for place in range(4):
+        total = total + reading.following.gather(1, every[:, place, None])[:, 0]
+        reading, _ = target.read(reading, place, every[:, place, None])
+    assert torch.allclose(total, torch.where(holds, logs, -math.inf), atol=1e-4)
+    (at_the_end,) = (v for n, v in target.log_values(every).items() if n.startswith("where"))
+    assert torch.equal(at_the_end > -math.inf, holds)
+
+
 @pytest.mark.parametrize("condition", [c for c in CONDITIONS if " or " not in c])
 def test_gibbs_keeps_to_conditions(models: dict[str, str], condition: str) -> None:
     """Conditions with `or` leave weights with tails too heavy for standard errors of eight runs."""
@@ -376,3 +406,47 @@ def test_what_does_not_fit_a_model(models: dict[str, str], tmp_path: Path) -> No
     assert "no text" in refused(f'y : Tokens[3]\ny ~ {CHAIN} * where(contains(y, "a"))').replace(
         "run holds none there", "no text"
     )
+
+
+def test_surrogates_are_no_characters() -> None:
+    start = 'y : Tokens[2]\ny ~ Automaton("[ab]*", "ab")'
+    for condition in ('matches(y, "\\\\ud800")', 'contains(y, "a\ud800")'):
+        result = poedsl.compile(f"{start} * where(not {condition})").run(seed=0, particles=50)
+        assert result.log_evidence == pytest.approx(0, abs=1e-6)
+    assert "different characters" in refused('y : Tokens[2]\ny ~ Automaton("a*", "a\ud800")')
+
+
+def test_numbers_without_a_token_have_probability_zero(tmp_path: Path) -> None:
+    folder = causal(tmp_path, "abcde", seed=1, spread=0.2)
+    file = tmp_path / "tokenizer.json"
+    told = json.loads(file.read_text())
+    del told["model"]["vocab"]["c"]
+    file.write_text(json.dumps(told))
+    result = poedsl.compile(f'y : Tokens[2]\ny ~ lm("{folder}", "ab")').run(seed=0, particles=1000)
+    assert result.particles["y"].unique().tolist() == [0, 1, 3, 4]
+    assert result.log_evidence == pytest.approx(0, abs=1e-5)
+    network = AutoModelForCausalLM.from_pretrained(folder)
+    with torch.no_grad():
+        first = network(torch.tensor([[0, 1]])).logits[0, -1, [0, 1, 3, 4]].softmax(0)
+    counts = torch.bincount(result.particles["y"][:, 0], minlength=5)[[0, 1, 3, 4]] / 1000
+    assert torch.allclose(counts, first, atol=0.06)
+
+
+def test_an_end_that_the_tokenizer_adds_is_not_the_prompts(tmp_path: Path) -> None:
+    folder = causal(tmp_path, "abc", seed=1, end="<end>")
+    file = tmp_path / "tokenizer.json"
+    told = json.loads(file.read_text())
+    end = {"SpecialToken": {"id": "<end>", "type_id": 0}}
+    told["post_processor"] = {
+        "type": "TemplateProcessing",
+        "single": [end, {"Sequence": {"id": "A", "type_id": 0}}, end],
+        "pair": [],
+        "special_tokens": {"<end>": {"id": "<end>", "ids": [3], "tokens": ["<end>"]}},
+    }
+    file.write_text(json.dumps(told))
+    for prompt, tokens in (("ab", [3, 0, 1]), ("", [3]), ("a<end>", [3, 0, 3])):
+        target, _ = prepare(
+            poedsl.compile(f'y : Tokens[2]\ny ~ lm("{folder}", "{prompt}")').spec, CPU
+        )
+        assert isinstance(target, SequenceTarget)
+        assert target.readers[0].expert.prompt.tolist() == [tokens]  # type: ignore[attr-defined]
