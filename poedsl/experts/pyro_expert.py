@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import pyro
@@ -38,7 +39,7 @@ class PyroExpert:
     all points is that of the model over its sites.
 
     Args:
-        arguments: of the model, by name.
+        arguments: of the model, by name, beside those that the code has.
 
     Attributes:
         slots: of the latent sites. size: how many numbers a point has.
@@ -50,7 +51,9 @@ class PyroExpert:
 
     def __init__(self, code: Code, arguments: Mapping[str, Any], device: torch.device) -> None:
         self.code = code
-        self.model = lambda: code.target(**arguments)
+        args = [_on(device, value) for value in code.args]
+        kwargs = {name: _on(device, value) for name, value in code.kwargs.items()}
+        self.model = partial(code.target, *args, **kwargs, **arguments)
         self.slots = dict(self._slots())
         self.size = sum(s.part.stop - s.part.start for s in self.slots.values())
         if not self.size:
@@ -171,6 +174,10 @@ class _Placed(Messenger):  # type: ignore[misc]
         msg["value"], msg["done"] = bijection(free), True
         log_det = bijection.log_abs_det_jacobian(free, msg["value"])
         self.log_det = self.log_det + log_det.sum()
+
+
+def _on(device: torch.device, value: Any) -> Any:
+    return value.to(device) if isinstance(value, Tensor) else value
 
 
 def _changing(name: str) -> str:

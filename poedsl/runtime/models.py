@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -123,6 +123,7 @@ class Models:
         base: the folder that files and `use` statements are relative to.
         allow_code: whether Python that the program names may run.
         profile: which weights experts have, and how they run.
+        code: the Python that the program was compiled with, by name.
     """
 
     plan: PlanSpec
@@ -130,6 +131,7 @@ class Models:
     base: Path
     allow_code: bool
     profile: Profile = DEFAULT
+    code: Mapping[str, Code] = field(default_factory=dict)
     made: dict[tuple[Term, tuple[int, ...] | None], Any] = field(default_factory=dict)
 
     def model(
@@ -212,6 +214,8 @@ class Models:
         Raises:
             PoeError: there is no leave to run it, or it is not there.
         """
+        if signature.name in self.code:
+            return self.code[signature.name]
         place = next(u.place for u in self.plan.uses if u.name == signature.name)
         return load_user(signature, place, self.base, self.allow_code)
 

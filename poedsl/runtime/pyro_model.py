@@ -19,6 +19,7 @@ from torch.distributions.transforms import Transform
 from poedsl.compiler.plan import FactorSpec, PlanSpec
 from poedsl.compiler.terms import Apply
 from poedsl.experts.profiles import DEFAULT, Profile
+from poedsl.experts.user import Code
 from poedsl.runtime.bases import Base
 from poedsl.runtime.charts import Chart, Interval, Simplex
 from poedsl.runtime.prepare import prepare
@@ -35,6 +36,7 @@ def pyro_model(
     base: Path = Path(),
     allow_code: bool = False,
     profile: Profile = DEFAULT,
+    code: Mapping[str, Code] | None = None,
 ) -> PyroModel:
     """The product of a plan whose inputs are all bound.
 
@@ -48,7 +50,7 @@ def pyro_model(
     path = plan.option("path")
     if not isinstance(path, Apply) or path.function != "temper":
         plan = plan.with_options({"path": Apply("temper")})
-    target, _ = prepare(plan, device, base, allow_code, profile)
+    target, _ = prepare(plan, device, base, allow_code, profile, code)
     assert isinstance(target, TemperedTarget)
     space = target.space
     starts = {n: Start(Coordinates(space, n), target.base) for n in space.shapes}

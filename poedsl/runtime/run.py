@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -15,6 +15,7 @@ from torch import Tensor
 
 from poedsl.compiler.plan import PlanSpec
 from poedsl.experts.profiles import DEFAULT, Profile
+from poedsl.experts.user import Code
 from poedsl.grammar.diagnostics import Diagnostic, PoeError
 from poedsl.runtime import errors
 from poedsl.runtime.cost import Cost, peak_memory
@@ -83,10 +84,11 @@ class Run:
         allow_code: bool = False,
         profile: Profile = DEFAULT,
         along: int = 0,
+        code: Mapping[str, Code] | None = None,
     ) -> None:
         self.plan, self.seed = plan, int(seed)
         place = find_device(device)
-        self.target, self.path = prepare(plan, place, base, allow_code, profile)
+        self.target, self.path = prepare(plan, place, base, allow_code, profile, code)
         self.options = Options.of(plan)
         if self.options.potential != "difference":
             self.target.tilts = tuple(map(judging, self.target.tilts))
@@ -197,6 +199,7 @@ def run(
     allow_code: bool = False,
     profile: Profile = DEFAULT,
     along: int = 0,
+    code: Mapping[str, Code] | None = None,
 ) -> Result:
     """Run a bound plan to its end.
 
@@ -205,10 +208,11 @@ def run(
         allow_code: whether Python that the program names may run.
         profile: which weights experts have, and how their networks run.
         along: stages, evenly spaced, whose predicted endpoints the result keeps.
+        code: the Python that the program was compiled with, by name.
         observe: is called with each stage's record and the number of stages; it cannot change the
             run.
     """
-    job = Run(plan, seed, device, microbatch, base, allow_code, profile, along)
+    job = Run(plan, seed, device, microbatch, base, allow_code, profile, along, code)
     for record in job.stages():
         if observe is not None:
             observe(record, len(job.path.stages))
