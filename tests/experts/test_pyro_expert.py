@@ -293,6 +293,41 @@ def test_arguments_come_as_they_are() -> None:
     assert seen["mask"].dtype == torch.bool
 
 
+def angle() -> None:
+    pyro.sample("a", dist.VonMises(0.0, 1.0).expand([2]).to_event(1))
+
+
+def partly_seen() -> None:
+    with pyro.plate("data", 3):
+        seen = torch.tensor([True, False, True])
+        pyro.sample("a", dist.Normal(0.0, 1.0), obs=torch.zeros(3), obs_mask=seen)
+
+
+def under_a_mask() -> None:
+    with poutine.mask(mask=False):
+        pyro.sample("a", dist.Normal(0.0, 1.0))
+
+
+def masked() -> None:
+    pyro.sample(
+        "a", dist.Normal(0.0, 1.0).expand([2]).mask(torch.tensor([True, False])).to_event(1)
+    )
+
+
+@pytest.mark.parametrize(
+    ("model", "told"),
+    [
+        (angle, "samples `a`, an angle"),
+        (partly_seen, "samples `a_unobserved` under a mask"),
+        (under_a_mask, "samples `a` under a mask"),
+        (masked, "samples `a` under a mask"),
+    ],
+)
+def test_sites_without_a_density_on_the_line_are_told(model: Any, told: str) -> None:
+    with pytest.raises(poedsl.PoeError, match=told):
+        poedsl.Plan.from_pyro(model).run(particles=4, steps=2)
+
+
 @pytest.mark.parametrize("name", ["Normal", "sample", "exp", "x"])
 def test_names_of_the_language_are_no_matter(name: str) -> None:
     def model() -> None:
