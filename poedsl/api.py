@@ -99,7 +99,7 @@ class Plan:
 
         Args:
             seed: of all random numbers; the same seed gives the same particles.
-            device: ``cpu``, ``cuda``, ``cuda:1``, ``mps``.
+            device: ``cpu``, ``cuda``, ``cuda:1``.
             microbatch: particles evaluated at once; None for all.
             progress: show a line of progress on standard error, where that is a terminal.
             allow_code: whether Python that the program names may run; None: as compiled.

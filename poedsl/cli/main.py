@@ -161,7 +161,7 @@ def run(
     set_: Set = [],  # noqa: B006
     sample: SampleOption = [],  # noqa: B006
     seed: Annotated[int, typer.Option(help="Seed of all random numbers.")] = 0,
-    device: Annotated[str, typer.Option(help="cpu, cuda, cuda:1 or mps.")] = "cpu",
+    device: Annotated[str, typer.Option(help="cpu, cuda or cuda:1.")] = "cpu",
     microbatch: Annotated[
         int | None, typer.Option(min=1, help="Particles evaluated at once; all by default.")
     ] = None,

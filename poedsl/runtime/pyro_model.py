@@ -79,8 +79,8 @@ class PyroModel:
     - each variable ``x``, in its own units and shape. It is drawn from the base that tempering
       starts from, whose support is the variable's;
     - ``x.base``, minus the log density of that draw: the base proposes, and does not count;
-    - each factor under its name: its log value, its exponent counted; -inf where a condition does
-      not hold.
+    - each factor under its name, with ``.factor`` after it where a variable has that name: its log
+      value, its exponent counted; -inf where a condition does not hold.
 
     The log density of a trace is that of the product. Under plates, or where data has rows,
     variables have rows in front, and so do the factors.
@@ -97,7 +97,7 @@ class PyroModel:
             drawn = start.log_prob(values[name])
             pyro.factor(f"{name}.base", torch.where(drawn == -math.inf, 0.0, -drawn))
         for name, log_value in self.log_factors(values):
-            pyro.factor(name, log_value)
+            pyro.factor(f"{name}.factor" if name in self.starts else name, log_value)
         return values
 
     def log_factors(self, values: Mapping[str, Tensor]) -> Iterator[tuple[str, Tensor]]:

@@ -234,31 +234,25 @@ def find_device(name: str) -> torch.device:
     """The device of a name.
 
     Raises:
-        PoeError: there is no such device on this machine.
+        PoeError: there is no such device on this machine, or it has no double precision.
     """
-    here = ["cpu"]
-    here += [f"cuda:{i}" for i in range(torch.cuda.device_count())]
-    name = str(name)
+    here = {"cpu:0": torch.device("cpu")}
+    kind = torch.accelerator.current_accelerator()
+    if kind is not None and kind.type != "mps":
+        indices = range(torch.accelerator.device_count())
+        here |= {f"{kind.type}:{i}": torch.device(kind.type, i) for i in indices}
     try:
-        device = torch.device(name)
+        device = torch.device(str(name))
     except RuntimeError:
         device = None
-    full = (
-        f"{device.type}:{device.index or 0}"
-        if device is not None and device.type == "cuda"
-        else name
-    )
-    if device is None or full not in here:
-        raise PoeError(
-            (
-                Diagnostic(
-                    "P0702",
-                    f"there is no device `{name}` on this machine",
-                    notes=("its devices: " + ", ".join(here),),
-                ),
-            )
-        )
-    return device
+    full = "" if device is None else f"{device.type}:{device.index or 0}"
+    if full in here:
+        return here[full]
+    notes = ["its devices: " + ", ".join(map(str, here.values()))]
+    if device is not None and device.type == "mps":
+        notes.insert(0, "log weights are in double precision, which `mps` does not have")
+    message = f"there is no device `{name}` on this machine"
+    raise PoeError((Diagnostic("P0702", message, notes=tuple(notes)),))
 
 
 def _evidence(
