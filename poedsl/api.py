@@ -213,8 +213,7 @@ def compile(program: str | Path, *, strict: bool = False, allow_code: bool = Fal
         allow_code: whether runs of the plan may run Python that the program names.
 
     Raises:
-        PoeError: with all diagnostics, where there are errors.
-        OSError: the file cannot be read.
+        PoeError: with all diagnostics, where there are errors, or the file cannot be read.
         TypeError, ValueError: what is given is neither a text nor a path, or the file is no text.
     """
     source, base = _source(program)
@@ -327,6 +326,9 @@ def _source(program: str | Path) -> tuple[Source, Path]:
         path = Path(program)
         try:
             return Source(path.read_text(encoding="utf-8"), str(program)), path.parent
+        except OSError as error:
+            message = f"{program} cannot be read: {error.strerror}"
+            raise PoeError((Diagnostic("P0604", message),)) from error
         except UnicodeDecodeError:
             raise ValueError(f"{program} is not a text in UTF-8") from None
     return Source(program), Path()

@@ -14,7 +14,7 @@ from torch import Tensor
 from poedsl.compiler.options import OPTIONS
 from poedsl.compiler.plan import FactorSpec, PlanSpec
 from poedsl.compiler.plantext import print_term
-from poedsl.compiler.terms import Apply, Const, Term, walk
+from poedsl.compiler.terms import Apply, Const, Term
 from poedsl.experts.folders import model_place
 from poedsl.experts.hub import find_model
 from poedsl.experts.latents import Codec, has_codec, native_size
@@ -45,7 +45,7 @@ def runnable(models: Models) -> None:
 def _absent(models: Models) -> Iterator[Diagnostic]:
     """What has no weights on this machine."""
     seen: set[tuple[str, str]] = set()
-    for call, where in _calls(models.plan):
+    for call, where in models.plan.calls():
         signature = models.plan.known(call.function)
         if signature is None or signature.parameter("model") is None:
             continue
@@ -63,7 +63,7 @@ def _absent(models: Models) -> Iterator[Diagnostic]:
 
 def _missing(plan: PlanSpec) -> Iterator[Diagnostic]:
     seen: set[tuple[str, str]] = set()
-    for call, where in _calls(plan):
+    for call, where in plan.calls():
         signature = plan.known(call.function)
         if signature is None or signature.implementation or signature.family == "density":
             continue
@@ -88,20 +88,6 @@ def _fetched(model: str) -> str:
     if "/" in model and not Path(model).exists():
         return f"its model is {model}: `hf download {model}` fetches the weights"
     return f"its model is {model}"
-
-
-def _calls(plan: PlanSpec) -> Iterator[tuple[Apply, str]]:
-    """Every call in a plan's terms, and where it stands."""
-    for constant in plan.lets:
-        for term in walk(constant.term):
-            if isinstance(term, Apply):
-                yield term, f"the constant `{constant.name}`"
-    for factor in plan.factors:
-        parts = (*(over for _, over in factor.loops), factor.part, factor.term, factor.exponent)
-        for part in parts:
-            for term in walk(part) if part is not None else ():
-                if isinstance(term, Apply):
-                    yield term, f"the factor `{factor.name}` at {factor.place}"
 
 
 def _unavailable(plan: PlanSpec) -> Iterator[Diagnostic]:
