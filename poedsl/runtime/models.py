@@ -26,7 +26,7 @@ from poedsl.experts.user import Code, load_user
 from poedsl.grammar.diagnostics import Diagnostic, PoeError
 from poedsl.grammar.types import BOOL, INT, REAL, Type
 from poedsl.runtime.evaluate import Environment, known, region, tensor
-from poedsl.runtime.refused import refused
+from poedsl.runtime.refused import naming, refused
 
 
 def runnable(models: Models) -> None:
@@ -136,7 +136,8 @@ class Models:
         if (call, shape) not in self.made:
             signature = self.plan.signature(call.function)
             arguments = self.arguments(call, signature, env, factor)
-            self.made[call, shape] = self.build(signature, arguments, shape)
+            with naming(factor):
+                self.made[call, shape] = self.build(signature, arguments, shape)
         return self.made[call, shape]
 
     def build(
