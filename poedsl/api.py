@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,6 +23,7 @@ from poedsl.grammar.parser import parse_expression
 from poedsl.grammar.source import Source
 
 if TYPE_CHECKING:
+    from poedsl.experts.user import Code
     from poedsl.runtime.pyro_model import PyroModel
     from poedsl.runtime.result import Result
     from poedsl.runtime.run import StageView
@@ -37,15 +38,15 @@ class Plan:
         base: the folder that file names in the program, and its ``use``, are relative to.
         diagnostics: warnings and notes of the compilation.
         allow_code: whether Python that the program names may run.
-        model: the function that the plan was made of, which counts for it whatever else has its
-            name by now.
+        code: what was decorated in this process, or given as a model, that the plan was compiled
+            with: it counts for the plan whatever else has its name by now.
     """
 
     spec: PlanSpec
     base: Path = field(default=Path(), compare=False)
     diagnostics: tuple[Diagnostic, ...] = field(default=(), compare=False)
     allow_code: bool = field(default=False, compare=False)
-    model: Callable[..., Any] | None = field(default=None, compare=False)
+    code: Mapping[str, Code] = field(default_factory=dict, compare=False)
 
     def __str__(self) -> str:
         return print_plan(self.spec)
@@ -82,10 +83,6 @@ class Plan:
         """
         from poedsl.runtime.inputs import bind_defaults
 
-        if self.model is not None:
-            from poedsl.experts.user import model
-
-            model(self.model)
         return self._with(bind_defaults(self.spec, self.base))
 
     def run(
@@ -102,7 +99,7 @@ class Plan:
 
         Args:
             seed: of all random numbers; the same seed gives the same particles.
-            device: ``cpu``, ``cuda``, ``cuda:1``, ``mps``.
+            device: ``cpu``, ``cuda``, ``cuda:1``.
             microbatch: particles evaluated at once; None for all.
             progress: show a line of progress on standard error, where that is a terminal.
             allow_code: whether Python that the program names may run; None: as compiled.
@@ -122,12 +119,13 @@ class Plan:
         chosen = read_profile(expected.text("profile", profile), self.base)
         plan = (self.with_options(**options) if options else self).bound()
         leave = self.allow_code if allow_code is None else allow_code
+        more = (self.base, leave, chosen, 0, self.code)
         if not progress:
-            return run(plan.spec, seed, device, microbatch, None, self.base, leave, chosen)
+            return run(plan.spec, seed, device, microbatch, None, *more)
         from poedsl.runtime.progress import Progress
 
         with Progress() as shown:
-            return run(plan.spec, seed, device, microbatch, shown, self.base, leave, chosen)
+            return run(plan.spec, seed, device, microbatch, shown, *more)
 
     def stream(
         self,
@@ -150,7 +148,7 @@ class Plan:
         chosen = read_profile(expected.text("profile", profile), self.base)
         plan = (self.with_options(**options) if options else self).bound()
         leave = self.allow_code if allow_code is None else allow_code
-        job = Run(plan.spec, seed, device, microbatch, self.base, leave, chosen)
+        job = Run(plan.spec, seed, device, microbatch, self.base, leave, chosen, 0, self.code)
         for record in job.stages():
             yield job.view(record)
 
@@ -174,7 +172,8 @@ class Plan:
 
         chosen = read_profile(expected.text("profile", profile), self.base)
         leave = self.allow_code if allow_code is None else allow_code
-        return pyro_model(self.bound().spec, find_device(device), self.base, leave, chosen)
+        place, spec = find_device(device), self.bound().spec
+        return pyro_model(spec, place, self.base, leave, chosen, self.code)
 
     @classmethod
     def from_pyro(cls, model: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Plan:
@@ -182,17 +181,18 @@ class Plan:
         it. ``result.sites`` holds them by name.
 
         Args:
-            args, kwargs: of the model: numbers, lists, arrays, tensors, texts; they are the plan's
-                inputs.
+            args, kwargs: of the model. Lists and arrays of numbers come as tensors, on the device
+                of the run, all else as it is. The plan keeps them; its JSON does not.
 
         Raises:
-            PoeError: an argument does not fit.
             TypeError: it is no function, or the arguments are not the model's.
         """
         from poedsl.embedding import program_of
 
-        text, values = program_of(model, args, kwargs)
-        return replace(compile(text).bind(**values), model=model)
+        text, code = program_of(model, args, kwargs)
+        name = code.signature.name
+        compiled = compile_source(Source(text), known={name: code.signature})
+        return replace(plan_of(compiled, Path()), code={name: code})
 
     def to_json(self) -> str:
         """The plan as JSON, with its schema's name and a hash of its content; `load` reads it."""
@@ -213,8 +213,7 @@ def compile(program: str | Path, *, strict: bool = False, allow_code: bool = Fal
         allow_code: whether runs of the plan may run Python that the program names.
 
     Raises:
-        PoeError: with all diagnostics, where there are errors.
-        OSError: the file cannot be read.
+        PoeError: with all diagnostics, where there are errors, or the file cannot be read.
         TypeError, ValueError: what is given is neither a text nor a path, or the file is no text.
     """
     source, base = _source(program)
@@ -236,7 +235,15 @@ def plan_of(compiled: Compiled, base: Path) -> Plan:
     """
     if compiled.plan is None:
         raise PoeError(compiled.diagnostics, compiled.source)
-    return Plan(compiled.plan, base, compiled.diagnostics)
+    return Plan(compiled.plan, base, compiled.diagnostics, code=_code(compiled.plan))
+
+
+def _code(spec: PlanSpec) -> dict[str, Code]:
+    """What was decorated in this process of all that a plan calls."""
+    user = sys.modules.get("poedsl.experts.user")
+    named: Mapping[str, Code] = {} if user is None else user.REGISTRY.named
+    called = {u.name: u.signature for u in spec.uses}
+    return {n: c for n, c in named.items() if called.get(n) == c.signature}
 
 
 def load(json_text: str) -> Plan:
@@ -319,6 +326,9 @@ def _source(program: str | Path) -> tuple[Source, Path]:
         path = Path(program)
         try:
             return Source(path.read_text(encoding="utf-8"), str(program)), path.parent
+        except OSError as error:
+            message = f"{program} cannot be read: {error.strerror}"
+            raise PoeError((Diagnostic("P0604", message),)) from error
         except UnicodeDecodeError:
             raise ValueError(f"{program} is not a text in UTF-8") from None
     return Source(program), Path()

@@ -7,47 +7,43 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from poedsl import expected
-from poedsl.experts import user
-from poedsl.grammar.types import Type
+from poedsl.compiler.functions import FUNCTIONS
+from poedsl.experts.signatures import SIGNATURES
+from poedsl.experts.user import Code, called_with
+from poedsl.grammar.words import KEYWORDS
 
 
 def program_of(
     function: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any]
-) -> tuple[str, dict[str, Any]]:
-    """A program of one factor, a model of Pyro's that is made known, and values for its inputs.
+) -> tuple[str, Code]:
+    """A program of one factor, and the model of Pyro's that it calls, with its arguments.
 
     Raises:
-        PoeError: the model cannot be an expert. TypeError: it is no function, or the arguments are
-            not the model's.
+        TypeError: it is no function, or the arguments are not the model's.
     """
     if not inspect.isfunction(function) or not function.__name__.isidentifier():
         raise TypeError(
             "a model is a function with a name that calls `pyro.sample`, and this is "
             f"{expected.kind(function)}"
         )
-    given = inspect.signature(function).bind(*args, **kwargs).arguments
-    values = {name: value for name, value in given.items() if value is not None}
-    user.model(function)
-    signature = user.REGISTRY.named[function.__name__].signature
-    lines = []
-    for name, value in values.items():
-        parameter = signature.parameter(name)
-        assert parameter is not None
-        lines.append(f"input {name} : {parameter.type or _numbers(name, value)}")
-    variable = "x" if "x" not in values else f"{function.__name__}_sites"
-    call = f"{function.__name__}({', '.join(f'{name} = {name}' for name in values)})"
-    return "\n".join([*lines, f"{variable} ~ {call}", ""]), values
+    given = inspect.signature(function).bind(*args, **kwargs)
+    name = function.__name__
+    if name in (*KEYWORDS, *SIGNATURES, *FUNCTIONS):
+        name = f"{name}_model"
+    values = tuple(map(_kept, given.args)), {n: _kept(v) for n, v in given.kwargs.items()}
+    return f"{'x' if name != 'x' else 'y'} ~ {name}()\n", called_with(function, name, *values)
 
 
-def _numbers(name: str, value: Any) -> Type:
-    """The type of numbers without an annotation."""
+def _kept(value: Any) -> Any:
+    """Lists and arrays of numbers as tensors, in single precision where they have fractions."""
+    import numpy as np
     import torch
 
+    array = hasattr(value, "__array__") and not isinstance(value, np.generic)
+    if not array and not isinstance(value, list):
+        return value
     try:
-        sizes = tuple(torch.as_tensor(value).shape)
+        tensor = torch.as_tensor(value).detach().clone()
     except (TypeError, ValueError, RuntimeError):
-        raise TypeError(
-            f"`{name}` is given as numbers, and this is {expected.kind(value)}; what is no number "
-            "belongs inside of the model"
-        ) from None
-    return Type("Real", sizes)
+        return value
+    return tensor.float() if tensor.is_floating_point() else tensor

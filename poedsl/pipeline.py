@@ -13,7 +13,7 @@ import poedsl
 from poedsl import expected
 from poedsl.api import Plan, compile, load
 from poedsl.compiler.plan import PlanSpec
-from poedsl.compiler.terms import Apply, Const, walk
+from poedsl.compiler.terms import Const
 from poedsl.experts.places import Place
 from poedsl.experts.profiles import Profile
 
@@ -107,8 +107,13 @@ class PoePipeline:
 
         Raises:
             PoeError: an input does not fit or has no value, or as `Plan.run`.
-            TypeError: both a generator and a seed are given.
+            TypeError: both a generator and a seed are given, or several generators.
         """
+        if isinstance(generator, (list, tuple)):
+            raise TypeError(
+                "`generator` is one generator: it draws the seed of the run, and all particles "
+                "are of that"
+            )
         if generator is not None and seed is not None:
             raise TypeError("either a generator or a seed is given")
         given: dict[str, Any] = {"particles": num_particles, "steps": num_inference_steps}
@@ -125,8 +130,9 @@ class PoePipeline:
     def save_pretrained(self, folder: str | Path) -> None:
         """Write the plan, the profile, and what the program names beside it to a folder.
 
-        Defaults that are files are read into the plan. Weights of the hub, and what comes with the
-        package, are not copied.
+        Defaults that are files are read into the plan. Weights of the hub, what comes with the
+        package, and what is named by an absolute path or lies outside of the folder of the profile
+        are not copied.
 
         Raises:
             PoeError: a default cannot be read.
@@ -136,6 +142,8 @@ class PoePipeline:
         from poedsl.runtime.profiles import read_profile
 
         out, plan = Path(folder), _with_defaults(self.plan)
+        profile = read_profile(expected.text("profile", self.profile), plan.base)
+        models = _models(profile, plan)
         copied = sorted(set(_beside(plan.spec, plan.base)))
         for name in copied:
             if ".." in PurePosixPath(name).parts:
@@ -143,6 +151,8 @@ class PoePipeline:
         out.mkdir(parents=True, exist_ok=True)
         for name in copied:
             _copy(plan.base / name, out / name)
+        for expert, own in models.items():
+            _copy(Path(profile.models[expert]), out / own)
         (out / PLAN).write_text(plan.to_json(), encoding="utf-8")
         index = {
             "_class_name": type(self).__name__,
@@ -151,7 +161,7 @@ class PoePipeline:
             "profile": self.profile,
         }
         (out / INDEX).write_text(json.dumps(index, indent=2) + "\n", encoding="utf-8")
-        profile = read_profile(expected.text("profile", self.profile), plan.base)
+        profile = replace(profile, models={**profile.models, **models})
         (out / PROFILES).write_text(_toml(profile), encoding="utf-8")
 
     @classmethod
@@ -164,17 +174,17 @@ class PoePipeline:
             allow_code: whether runs may run Python that the folder holds.
 
         Raises:
-            PoeError: its plan is none. ValueError: it holds no pipeline. OSError: it cannot be
-                read.
+            PoeError: its plan is none. ValueError: it holds no pipeline. OSError: it is not there,
+                or cannot be read.
         """
         place = Path(folder)
         try:
-            index = json.loads((place / INDEX).read_text(encoding="utf-8"))
+            index = json.loads(_saved(place, INDEX))
         except ValueError as error:
             raise ValueError(f"{place / INDEX} is no JSON: {error}") from error
         if not isinstance(index, dict) or index.get("_class_name") != cls.__name__:
             raise ValueError(f"{place / INDEX} is not that of a {cls.__name__}")
-        plan = load((place / PLAN).read_text(encoding="utf-8"))
+        plan = load(_saved(place, PLAN))
         plan = replace(plan, base=place, allow_code=allow_code)
         return cls(plan, str(device), str(index.get("profile", "default")))
 
@@ -223,22 +233,42 @@ def _beside(plan: PlanSpec, base: Path) -> Iterator[str]:
     """The files and folders that a plan names relative to its program."""
     named = [place.where if (place := Place.read(u.place)) else u.place for u in plan.uses]
     named += [str(v) for n, v in plan.bindings if _type(plan, n) == "File"]
-    terms = [c.term for c in plan.lets] + [f.term for f in plan.factors]
-    for term in (t for whole in terms for t in walk(whole)):
-        signature = plan.known(term.function) if isinstance(term, Apply) else None
-        if signature is not None and isinstance(term, Apply):
-            for name, value in term.kwargs:
-                parameter = signature.parameter(name)
-                kind = parameter.type.name if parameter and parameter.type else ""
-                if isinstance(value, Const) and (kind == "File" or name == "model"):
-                    named.append(str(value.value))
+    for call, _ in plan.calls():
+        signature = plan.known(call.function)
+        for name, value in call.kwargs:
+            parameter = signature.parameter(name) if signature is not None else None
+            kind = parameter.type.name if parameter and parameter.type else ""
+            if isinstance(value, Const) and (kind == "File" or name == "model"):
+                named.append(str(value.value))
     for name in named:
         if name and not Path(name).is_absolute() and (base / name).exists():
             yield name
 
 
+def _models(profile: Profile, plan: Plan) -> dict[str, str]:
+    """The folders that a profile has for what a plan calls, relative to the profile's file."""
+    from poedsl.runtime.profiles import find_file
+
+    file, called = find_file(plan.base), {call.function for call, _ in plan.spec.calls()}
+    models = {expert: Path(m) for expert, m in profile.models.items() if expert in called}
+    return {
+        expert: folder.relative_to(file.parent).as_posix()
+        for expert, folder in models.items()
+        if file and folder.is_dir() and folder.is_relative_to(file.parent)
+    }
+
+
 def _type(plan: PlanSpec, name: str) -> str:
     return next(i.type.name for i in plan.inputs if i.name == name)
+
+
+def _saved(folder: Path, name: str) -> str:
+    """The text of a file of a saved pipeline."""
+    if not folder.is_dir():
+        raise FileNotFoundError(f"there is no folder {folder}")
+    if not (folder / name).is_file():
+        raise FileNotFoundError(f"the folder {folder} holds no pipeline: it has no {name}")
+    return (folder / name).read_text(encoding="utf-8")
 
 
 def _copy(source: Path, target: Path) -> None:

@@ -19,7 +19,7 @@ from textwrap import dedent
 from typing import TYPE_CHECKING, Any
 
 from poedsl import texts
-from poedsl.api import Plan, read_options
+from poedsl.api import Plan, plan_of, read_options
 from poedsl.compiler.names import spoken
 from poedsl.compiler.plan import InputSpec, PlanSpec, VariableSpec
 from poedsl.compiler.plantext import print_term
@@ -156,7 +156,7 @@ class Session:
         compiled = self.draft.compiled
         if compiled.plan is None:
             raise PoeError(self.draft.notable, self.draft.source)
-        plan = Plan(compiled.plan, self.draft.base, compiled.diagnostics, self.allow_code)
+        plan = replace(plan_of(compiled, self.draft.base), allow_code=self.allow_code)
         known = {i.name for i in self.inputs}
         return plan.bind(**{n: v for n, v in self.bindings.items() if n in known})
 

@@ -15,6 +15,7 @@ from poedsl.compiler.plan import InputSpec, VariableSpec
 from poedsl.compiler.plantext import print_term
 from poedsl.compiler.terms import Const, from_tree
 from poedsl.experts.signatures import SIGNATURES
+from poedsl.grammar.diagnostics import Diagnostic, PoeError
 from poedsl.grammar.parser import parse_expression
 from poedsl.grammar.source import Source
 from poedsl.grammar.types import NUMERIC
@@ -122,7 +123,13 @@ def explanation(code: str | None) -> str:
 
 
 def read_value(text: str, type_name: str) -> Any:
-    """A value for an input as a person writes it: a path after ``@``, text for text, else JSON."""
+    """A value for an input as a person writes it: a path after ``@``, text for text, else JSON.
+
+    Raises:
+        PoeError: there is nothing after ``@``.
+    """
+    if text == "@":
+        raise PoeError((Diagnostic("P0604", "there is no file name after `@`"),))
     if text.startswith("@"):
         return Path(text[1:])
     if type_name == "Text":

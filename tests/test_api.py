@@ -56,3 +56,12 @@ def test_a_file_that_is_no_text(tmp_path: Path) -> None:
     file.write_bytes(b"\xff\xfe\x00")
     with pytest.raises(ValueError, match="is not a text in UTF-8"):
         poedsl.compile(file)
+
+
+@pytest.mark.parametrize("program", ["nope.poe", Path("nope.poe"), Path()])
+def test_programs_that_cannot_be_read(program: str | Path) -> None:
+    with pytest.raises(
+        poedsl.PoeError, match=f"{program} cannot be read: (No such|Is a)"
+    ) as caught:
+        poedsl.compile(program)
+    assert caught.value.diagnostics[0].code == "P0604"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import numpy as np
@@ -84,6 +85,31 @@ def test_what_a_program_names_goes_along(tmp_path: Path) -> None:
     assert len(allowed(seed=0).images) == 4
 
 
+def test_models_of_loops_and_of_the_profile_go_along(tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    for name in ("layouts", "other", "unused"):
+        (home / name).mkdir(parents=True)
+        (home / name / "config.json").write_text("{}")
+    (home / "poe.toml").write_text(
+        f'[profile.mine.models]\nlm = "other"\nroom = "unused"\nflux = "{tmp_path.as_posix()}"\n'
+    )
+    (home / "a.poe").write_text(
+        'x : Image[1, 4, 6]\nx ~ Normal(0, 1)\ny : Tokens[3]\ny ~ lm(prompt = "a")\n'
+        'for part in layout_of("two dogs", model = "layouts"):\n'
+        "    x[part.box] ~ exp(-sum(x[part.box]))\n"
+    )
+    pipe = PoePipeline.from_program(home / "a.poe", profile="mine")
+    pipe.save_pretrained(tmp_path / "out")
+    (home / "other").rename(home / "gone")
+    folders = sorted(p.name for p in (tmp_path / "out").iterdir() if p.is_dir())
+    assert folders == ["layouts", "other"]
+    told = tomllib.loads((tmp_path / "out" / "poe.toml").read_text())["profile"]["mine"]["models"]
+    assert told["lm"] == "other" and told["flux"] == tmp_path.as_posix()
+    again = PoePipeline.from_pretrained(tmp_path / "out")
+    again.save_pretrained(tmp_path / "twice")
+    assert (tmp_path / "twice" / "other" / "config.json").is_file()
+
+
 def test_what_is_outside_of_the_folder_is_told(tmp_path: Path) -> None:
     (tmp_path / "a").mkdir()
     (tmp_path / "judges.py").write_text(JUDGE)
@@ -108,6 +134,8 @@ def test_seeds_and_generators() -> None:
     assert pipe().result.seed == first
     with pytest.raises(TypeError, match="either a generator or a seed"):
         pipe(seed=1, generator=generator)
+    with pytest.raises(TypeError, match="`generator` is one generator"):
+        pipe(generator=[generator, generator])  # type: ignore[arg-type]
 
 
 def test_inputs_and_options() -> None:
@@ -134,6 +162,15 @@ def test_films_are_lists_of_frames_and_points_are_none() -> None:
 def test_folders_that_hold_no_pipeline(tmp_path: Path, index: str) -> None:
     (tmp_path / "model_index.json").write_text(index)
     with pytest.raises(ValueError, match=r"model_index\.json is"):
+        PoePipeline.from_pretrained(tmp_path)
+
+
+def test_folders_that_lack_something(tmp_path: Path) -> None:
+    for told, place in (("there is no folder", tmp_path / "no"), ("has no model_index", tmp_path)):
+        with pytest.raises(FileNotFoundError, match=told):
+            PoePipeline.from_pretrained(place)
+    (tmp_path / "model_index.json").write_text('{"_class_name": "PoePipeline"}')
+    with pytest.raises(FileNotFoundError, match=r"it has no plan\.json"):
         PoePipeline.from_pretrained(tmp_path)
 
 

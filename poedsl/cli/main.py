@@ -161,7 +161,7 @@ def run(
     set_: Set = [],  # noqa: B006
     sample: SampleOption = [],  # noqa: B006
     seed: Annotated[int, typer.Option(help="Seed of all random numbers.")] = 0,
-    device: Annotated[str, typer.Option(help="cpu, cuda, cuda:1 or mps.")] = "cpu",
+    device: Annotated[str, typer.Option(help="cpu, cuda or cuda:1.")] = "cpu",
     microbatch: Annotated[
         int | None, typer.Option(min=1, help="Particles evaluated at once; all by default.")
     ] = None,
@@ -169,13 +169,17 @@ def run(
         str, typer.Option(help="Which weights experts have: small, or one of poe.toml.")
     ] = "default",
     out: Annotated[
-        Path | None, typer.Option(help="Folder for the particles, pictures and report.")
+        str | None,
+        typer.Option(help="Folder for the particles, pictures and report.", metavar="PATH"),
     ] = None,
     strict: Strict = False,
     allow_code: AllowCode = False,
     diagnostics: Diagnostics = Form.text,
 ) -> None:
     """Run a program or a plan: print what came out, and keep it with --out."""
+    if out is not None and not out.strip():
+        usage("--out takes a folder, and this is empty")
+    folder = None if out is None else Path(out)
     made, source = open_plan(file, set_, sample, strict, diagnostics)
     made = replace(guarded(made.bound, diagnostics), allow_code=allow_code)
 
@@ -184,7 +188,7 @@ def run(
 
     sys.exit(
         guarded(
-            lambda: _run(made, seed, device, microbatch, profile, out, told), diagnostics, FAILED
+            lambda: _run(made, seed, device, microbatch, profile, folder, told), diagnostics, FAILED
         )
     )
 

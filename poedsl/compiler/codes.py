@@ -462,7 +462,8 @@ package.
     "P0702": (
         "a device that does not exist",
         """\
-Devices are cpu, cuda:0, cuda:1, ... and mps, as far as the machine has them.
+Devices are cpu, cuda:0, cuda:1, ... as far as the machine has them. Apple's mps is none: runs keep
+log weights in double precision, which it does not have.
 """,
     ),
     "P0703": (

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
@@ -166,6 +167,19 @@ class PlanSpec:
         if any(given.get(p.name) == Const(True) for p in asked):
             return signature.capabilities | {"gradient"}
         return signature.capabilities
+
+    def calls(self) -> Iterator[tuple[Apply, str]]:
+        """Every call in the terms of constants and factors, and where it stands."""
+        for constant in self.lets:
+            for term in terms.walk(constant.term):
+                if isinstance(term, Apply):
+                    yield term, f"the constant `{constant.name}`"
+        for factor in self.factors:
+            parts = (*(over for _, over in factor.loops), factor.part, factor.term, factor.exponent)
+            for part in parts:
+                for term in terms.walk(part) if part is not None else ():
+                    if isinstance(term, Apply):
+                        yield term, f"the factor `{factor.name}` at {factor.place}"
 
     def with_options(self, given: dict[str, Term]) -> PlanSpec:
         """The plan with some options given anew (their reason becomes empty)."""

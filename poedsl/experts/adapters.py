@@ -320,7 +320,8 @@ def _differentiable(value: Tensor, x: Tensor, method: str, code: Code) -> None:
         raise unfit(
             code,
             f"returned numbers{by} without a gradient; it computes them from the particles by "
-            "torch, without `detach` or `no_grad`",
+            "torch, without `detach` or `no_grad`; to what is the same everywhere it adds "
+            "`0 * x.sum(-1)`",
         )
 
 

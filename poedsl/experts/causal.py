@@ -12,6 +12,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from poedsl.experts.caches import cached_by_folder
 from poedsl.experts.judges import loading, network, processor, unfit
 from poedsl.experts.profiles import Profile
 from poedsl.experts.protocol import State
@@ -125,7 +126,7 @@ class LanguageModel:
         return own.masked_fill(self.missing[: self.vocabulary], -math.inf).log_softmax(-1)
 
 
-@lru_cache(maxsize=8)
+@cached_by_folder(maxsize=8)
 def words(folder: str) -> Words:
     """What the tokens of a folder's tokenizer add to a text."""
     tokenizer = processor("AutoTokenizer", folder)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +12,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from poedsl.experts.caches import cached_by_folder
 from poedsl.experts.models import missing_extra, quiet_loading
 from poedsl.experts.profiles import Profile
 from poedsl.grammar.diagnostics import Diagnostic, PoeError
@@ -66,7 +66,7 @@ def _kind(dtype: torch.dtype) -> dict[str, torch.dtype]:
     return {"dtype" if (major, minor) >= (0, 40) else "torch_dtype": dtype}
 
 
-@lru_cache(maxsize=16)
+@cached_by_folder(maxsize=16)
 def transformer(folder: str, device: torch.device, profile: Profile) -> Any:
     """The transformer of a FLUX folder, frozen, as a profile wants it."""
     dtype = profile.torch_dtype(device)
@@ -107,7 +107,7 @@ def _int8(model: Any) -> None:
     quantize_(model, Int8WeightOnlyConfig())
 
 
-@lru_cache(maxsize=4)
+@cached_by_folder(maxsize=4)
 def autoencoder(folder: str, device: torch.device, dtype: torch.dtype) -> Any:
     """The autoencoder of a folder, frozen."""
     with loading(folder, "its autoencoder"):
@@ -119,7 +119,7 @@ def autoencoder(folder: str, device: torch.device, dtype: torch.dtype) -> Any:
     return model.to(device).eval().requires_grad_(False)
 
 
-@lru_cache(maxsize=8)
+@cached_by_folder(maxsize=8)
 def unet(folder: str, device: torch.device) -> Any:
     """The ``UNet2DModel`` of a folder, frozen."""
     with loading(folder, "its unet"):
@@ -135,7 +135,7 @@ def unet(folder: str, device: torch.device) -> Any:
     return model.to(device).eval().requires_grad_(False)
 
 
-@lru_cache(maxsize=2)
+@cached_by_folder(maxsize=2)
 def _encoders(folder: str, device: torch.device, dtype: torch.dtype) -> Any:
     """The pipeline of a FLUX folder with its text encoders alone."""
     with loading(folder, "its text encoders"):
@@ -152,7 +152,7 @@ def _encoders(folder: str, device: torch.device, dtype: torch.dtype) -> Any:
     return made.to(device)
 
 
-@lru_cache(maxsize=PROMPTS)
+@cached_by_folder(maxsize=PROMPTS)
 def prompt(
     folder: str, text: str, device: torch.device, dtype: torch.dtype
 ) -> tuple[Float[Tensor, "1 S d"], Float[Tensor, "1 p"]]:

@@ -51,7 +51,7 @@ def find_model(expert: str, model: str, base: Path = Path()) -> Path:
     if model:
         folder = local_folder(str(base / model)) or local_folder(model) or _cached(model)
         if folder is not None:
-            return folder
+            return folder.resolve()
     raise PoeError((Diagnostic("P0701", _missing(expert, model), notes=_how(expert, model)),))
 
 

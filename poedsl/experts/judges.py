@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +18,7 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
+from poedsl.experts.caches import cached_by_folder
 from poedsl.experts.models import missing_extra, quiet_loading
 from poedsl.experts.profiles import Profile
 from poedsl.grammar.diagnostics import Diagnostic, PoeError
@@ -221,7 +221,7 @@ def expect(judge: str, folder: str, kinds: tuple[str, ...], *notes: str) -> str:
 LOCAL: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False}
 
 
-@lru_cache(maxsize=8)
+@cached_by_folder(maxsize=8)
 def network(kind: str, folder: str, device: torch.device, dtype: torch.dtype) -> Any:
     """A network of transformers; loaded once for all judges that use it.
 
@@ -259,7 +259,7 @@ def loaded(kind: str, folder: str, device: torch.device, dtype: torch.dtype, **o
     return model.to(device).eval().requires_grad_(False)
 
 
-@lru_cache(maxsize=16)
+@cached_by_folder(maxsize=16)
 def processor(kind: str, folder: str) -> Any:
     """A processor or tokenizer of transformers.
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
 from typing import Any
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from poedsl.experts.caches import cached_by_folder
 from poedsl.experts.judges import LOCAL, Head, Judge, Sight, expect, loading, processor, tensors
 from poedsl.experts.profiles import Profile
 
@@ -81,7 +81,7 @@ def _filled(
     return part.to(device, dtype).eval().requires_grad_(False)
 
 
-@lru_cache(maxsize=2)
+@cached_by_folder(maxsize=2)
 def preference(folder: str, device: torch.device, dtype: torch.dtype) -> Preference:
     return Preference(folder, device, dtype)
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import inspect
 import json
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +16,7 @@ import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from poedsl.experts.caches import cached_by_folder
 from poedsl.experts.judges import (
     Judge,
     Sight,
@@ -225,7 +225,7 @@ class ClipFlanT5:
         return logits
 
 
-@lru_cache(maxsize=2)
+@cached_by_folder(maxsize=2)
 def clip_flant5(folder: str, device: torch.device, dtype: torch.dtype) -> ClipFlanT5:
     return ClipFlanT5(folder, device, dtype)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-from functools import lru_cache
 from pathlib import Path
 
 import torch
@@ -11,6 +10,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from poedsl.experts import components
+from poedsl.experts.caches import cached_by_folder
 from poedsl.experts.profiles import Profile
 
 #: Parts of latents begin and end at multiples of this, as patches of transformers do.
@@ -67,7 +67,7 @@ class Codec:
         return (pictures.to(latents.dtype) / 2 + 0.5).clamp(0, 1)
 
 
-@lru_cache(maxsize=64)
+@cached_by_folder(maxsize=64)
 def fingerprint(folder: str) -> str:
     """What tells one autoencoder from another, wherever it stands."""
     digest = hashlib.sha256()

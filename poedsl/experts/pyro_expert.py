@@ -6,12 +6,14 @@ import math
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import pyro
 import torch
 from jaxtyping import Float
 from pyro import poutine
+from pyro.distributions import SineBivariateVonMises, SineSkewed
 from pyro.poutine.messenger import Messenger
 from pyro.poutine.runtime import _DIM_ALLOCATOR
 from pyro.poutine.util import site_is_subsample
@@ -20,6 +22,9 @@ from torch.distributions import biject_to
 
 from poedsl.experts.adapters import called, unfit
 from poedsl.experts.user import Code
+
+#: Whose support torch gives as the real line, and who have a density on the circle alone.
+CIRCULAR = (torch.distributions.VonMises, SineBivariateVonMises, SineSkewed)
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,19 +43,22 @@ class PyroExpert:
     all points is that of the model over its sites.
 
     Args:
-        arguments: of the model, by name.
+        arguments: of the model, by name, beside those that the code has.
 
     Attributes:
         slots: of the latent sites. size: how many numbers a point has.
         batched: whether torch can run the model on many points at once; else one by one.
 
     Raises:
-        PoeError: the model fails, or has a site that is not continuous, or none.
+        PoeError: the model fails, or has a site that is not continuous, or has no density on the
+            real line, or none.
     """
 
     def __init__(self, code: Code, arguments: Mapping[str, Any], device: torch.device) -> None:
         self.code = code
-        self.model = lambda: code.target(**arguments)
+        args = [_on(device, value) for value in code.args]
+        kwargs = {name: _on(device, value) for name, value in code.kwargs.items()}
+        self.model = partial(code.target, *args, **kwargs, **arguments)
         self.slots = dict(self._slots())
         self.size = sum(s.part.stop - s.part.start for s in self.slots.values())
         if not self.size:
@@ -136,6 +144,14 @@ class PyroExpert:
                 f"samples `{name}`, which is discrete; such models have continuous sites, and sum "
                 "over others themselves",
             )
+        layers = list(_layers(node["fn"]))
+        if any(isinstance(layer, CIRCULAR) for layer in layers):
+            reason = f"samples `{name}`, an angle; that has no density on the real line"
+            raise unfit(self.code, reason)
+        masks = [node["mask"], *(getattr(layer, "_mask", None) for layer in layers)]
+        if not all(mask is None or bool(torch.as_tensor(mask).all()) for mask in masks):
+            reason = f"samples `{name}` under a mask, which leaves a part of it without a density"
+            raise unfit(self.code, reason)
         try:
             return tuple(biject_to(support).inverse_shape(node["value"].shape))
         except NotImplementedError:
@@ -171,6 +187,17 @@ class _Placed(Messenger):  # type: ignore[misc]
         msg["value"], msg["done"] = bijection(free), True
         log_det = bijection.log_abs_det_jacobian(free, msg["value"])
         self.log_det = self.log_det + log_det.sum()
+
+
+def _layers(distribution: Any) -> Iterator[Any]:
+    """A distribution, and what it expands, masks, transforms or takes as one event."""
+    while distribution is not None:
+        yield distribution
+        distribution = getattr(distribution, "base_dist", None)
+
+
+def _on(device: torch.device, value: Any) -> Any:
+    return value.to(device) if isinstance(value, Tensor) else value
 
 
 def _changing(name: str) -> str:

@@ -61,6 +61,16 @@ class Categorical:
         self.rows = (table if table.dim() == 2 else table[None]).to(device)
         self.vocabulary = self.rows.shape[-1]
 
+    def over(self, length: int) -> Categorical:
+        """Itself, on sequences of a length.
+
+        Raises:
+            PoeError: it has fewer rows than they have places.
+        """
+        if 1 < len(self.rows) < length:
+            raise _unfit(f"`probs` has {len(self.rows)} rows, and the sequence {length} symbols")
+        return self
+
     def begin(self, count: int) -> tuple[State, Float[Tensor, "{count} V"]]:
         read = torch.zeros(count, 1, dtype=torch.long, device=self.rows.device)
         return (read,), self.rows[:1].expand(count, -1)
@@ -72,8 +82,6 @@ class Categorical:
         places = read + torch.arange(1, symbols.shape[1] + 1, device=symbols.device)
         if len(self.rows) == 1:
             places = torch.zeros_like(places)
-        elif int(places.max()) >= len(self.rows):
-            raise _unfit(f"`probs` has {len(self.rows)} rows, and the sequence is longer")
         return (read + symbols.shape[1],), self.rows[places]
 
 

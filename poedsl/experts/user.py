@@ -49,6 +49,7 @@ class Code:
         target: the function or class as it was decorated. file, line: where it is.
         stamp: of its file, where it was run on behalf of a program; else None.
         kind: as what it was decorated.
+        args, kwargs: what a model is called with, beside what a program says.
     """
 
     signature: Signature
@@ -57,6 +58,8 @@ class Code:
     line: int
     stamp: Stamp | None = None
     kind: Kind = "expert"
+    args: tuple[Any, ...] = ()
+    kwargs: Mapping[str, Any] = field(default_factory=dict)
 
     def __str__(self) -> str:
         return f"`{self.target.__name__}` at {shown(Path(self.file))}:{self.line}"
@@ -269,6 +272,21 @@ def _decorate(kind: Kind, target: Any, options: Mapping[str, Any]) -> Any:
         return target
 
     return register if target is None else register(target)
+
+
+def called_with(
+    target: Callable[..., Any], name: str, args: tuple[Any, ...], kwargs: Mapping[str, Any]
+) -> Code:
+    """A model of Pyro's with all of its arguments, under a name of its own; it is not registered.
+
+    Raises:
+        Unusable: the name is one of the language.
+    """
+    file, line = _where(target)
+    doc = target.__doc__ or ""
+    definition = Definition("model", name, doc, Function(line=line), file=shown(Path(file)))
+    signature = signature_of(definition, str(_place(target, file)))
+    return Code(signature, target, file, line, kind="model", args=args, kwargs=kwargs)
 
 
 def refused(error: Unusable) -> PoeError:

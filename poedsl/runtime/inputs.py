@@ -21,6 +21,9 @@ from poedsl.runtime.layouts import Box, Layout, read_box, read_layout
 
 #: Types whose values are pictures or one number for each of their pixels.
 PIXELS = ("Image", "Video", "Depth", "Mask")
+#: How far they may be outside of [0, 1].
+ROUNDING = 1e-3
+_LEVELS = "its values are in [0, 1]: divide levels in 0 to 255 by 255, or give them as uint8"
 
 
 def bind(plan: PlanSpec, values: Mapping[str, Any], base: Path | None = None) -> PlanSpec:
@@ -113,8 +116,8 @@ class _Unfit(Exception):
         self.diagnostic = Diagnostic(code, message, notes=notes)
 
 
-def _wrong(spec: InputSpec, reason: str) -> _Unfit:
-    return _Unfit("P0602", f"`{spec.name}` is {spec.type}{reason}", how(spec))
+def _wrong(spec: InputSpec, reason: str, *notes: str) -> _Unfit:
+    return _Unfit("P0602", f"`{spec.name}` is {spec.type}{reason}", *notes, how(spec))
 
 
 def _unknown(name: str, known: Mapping[str, InputSpec]) -> Diagnostic:
@@ -163,6 +166,8 @@ def convert(spec: InputSpec, value: Any, base: Path | None) -> Any:
 
 def read(spec: InputSpec, path: Path) -> Any:
     """The content of a file, by its ending."""
+    if path.is_dir() and spec.type.name not in ("Video", "Depth", "Mask"):
+        raise _Unfit("P0604", f"the file for `{spec.name}` is a folder: {path}", how(spec))
     try:
         return files.read(path, spec.type.name, _channels(spec.type))
     except FileNotFoundError as error:
@@ -217,6 +222,10 @@ def _array(spec: InputSpec, value: Any) -> Array:
         raise _wrong(spec, ", and this has values that are neither true nor false")
     array = _vector(spec.type, array)
     _fit(spec, Type(spec.type.name, tuple(array.shape)))
+    if spec.type.name in PIXELS and array.size:
+        low, high = float(array.min()), float(array.max())
+        if low < -ROUNDING or high > 1 + ROUNDING:
+            raise _wrong(spec, f", and this has values from {low:.4g} to {high:.4g}", _LEVELS)
     return Array("<f4", tuple(array.shape), array.tobytes())
 
 

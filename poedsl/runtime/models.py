@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ from torch import Tensor
 from poedsl.compiler.options import OPTIONS
 from poedsl.compiler.plan import FactorSpec, PlanSpec
 from poedsl.compiler.plantext import print_term
-from poedsl.compiler.terms import Apply, Const, Term, walk
+from poedsl.compiler.terms import Apply, Const, Term
 from poedsl.experts.folders import model_place
 from poedsl.experts.hub import find_model
 from poedsl.experts.latents import Codec, has_codec, native_size
@@ -26,7 +26,7 @@ from poedsl.experts.user import Code, load_user
 from poedsl.grammar.diagnostics import Diagnostic, PoeError
 from poedsl.grammar.types import BOOL, INT, REAL, Type
 from poedsl.runtime.evaluate import Environment, known, region, tensor
-from poedsl.runtime.refused import refused
+from poedsl.runtime.refused import naming, refused
 
 
 def runnable(models: Models) -> None:
@@ -45,7 +45,7 @@ def runnable(models: Models) -> None:
 def _absent(models: Models) -> Iterator[Diagnostic]:
     """What has no weights on this machine."""
     seen: set[tuple[str, str]] = set()
-    for call, where in _calls(models.plan):
+    for call, where in models.plan.calls():
         signature = models.plan.known(call.function)
         if signature is None or signature.parameter("model") is None:
             continue
@@ -63,7 +63,7 @@ def _absent(models: Models) -> Iterator[Diagnostic]:
 
 def _missing(plan: PlanSpec) -> Iterator[Diagnostic]:
     seen: set[tuple[str, str]] = set()
-    for call, where in _calls(plan):
+    for call, where in plan.calls():
         signature = plan.known(call.function)
         if signature is None or signature.implementation or signature.family == "density":
             continue
@@ -90,20 +90,6 @@ def _fetched(model: str) -> str:
     return f"its model is {model}"
 
 
-def _calls(plan: PlanSpec) -> Iterator[tuple[Apply, str]]:
-    """Every call in a plan's terms, and where it stands."""
-    for constant in plan.lets:
-        for term in walk(constant.term):
-            if isinstance(term, Apply):
-                yield term, f"the constant `{constant.name}`"
-    for factor in plan.factors:
-        parts = (*(over for _, over in factor.loops), factor.part, factor.term, factor.exponent)
-        for part in parts:
-            for term in walk(part) if part is not None else ():
-                if isinstance(term, Apply):
-                    yield term, f"the factor `{factor.name}` at {factor.place}"
-
-
 def _unavailable(plan: PlanSpec) -> Iterator[Diagnostic]:
     for chosen in plan.options:
         option = OPTIONS[chosen.name]
@@ -123,6 +109,7 @@ class Models:
         base: the folder that files and `use` statements are relative to.
         allow_code: whether Python that the program names may run.
         profile: which weights experts have, and how they run.
+        code: the Python that the program was compiled with, by name.
     """
 
     plan: PlanSpec
@@ -130,6 +117,7 @@ class Models:
     base: Path
     allow_code: bool
     profile: Profile = DEFAULT
+    code: Mapping[str, Code] = field(default_factory=dict)
     made: dict[tuple[Term, tuple[int, ...] | None], Any] = field(default_factory=dict)
 
     def model(
@@ -148,7 +136,8 @@ class Models:
         if (call, shape) not in self.made:
             signature = self.plan.signature(call.function)
             arguments = self.arguments(call, signature, env, factor)
-            self.made[call, shape] = self.build(signature, arguments, shape)
+            with naming(factor):
+                self.made[call, shape] = self.build(signature, arguments, shape)
         return self.made[call, shape]
 
     def build(
@@ -212,6 +201,8 @@ class Models:
         Raises:
             PoeError: there is no leave to run it, or it is not there.
         """
+        if signature.name in self.code:
+            return self.code[signature.name]
         place = next(u.place for u in self.plan.uses if u.name == signature.name)
         return load_user(signature, place, self.base, self.allow_code)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
@@ -18,6 +18,7 @@ from poedsl.experts.densities import Gaussians
 from poedsl.experts.profiles import DEFAULT, Profile
 from poedsl.experts.protocol import Scheduled, Sited
 from poedsl.experts.signatures import Signature
+from poedsl.experts.user import Code
 from poedsl.runtime.ancestral import Drawn, ancestral
 from poedsl.runtime.bases import base
 from poedsl.runtime.coverage import Seat, covered, exponents, normalised
@@ -49,6 +50,7 @@ def prepare(
     base: Path = Path(),
     allow_code: bool = False,
     profile: Profile = DEFAULT,
+    code: Mapping[str, Code] | None = None,
 ) -> tuple[Target, FlowPath]:
     """The target and the path of a plan whose inputs are all bound.
 
@@ -56,12 +58,13 @@ def prepare(
         base: the folder that files and ``use`` statements are relative to.
         allow_code: whether Python that the program names may run.
         profile: which weights experts have, and how their networks run.
+        code: the Python that the program was compiled with, by name.
 
     Raises:
         PoeError: an expert or option is one that this release cannot run, a library is missing, a
             value does not fit, or the product has no density on the way.
     """
-    models = Models(plan, device, base, allow_code, profile)
+    models = Models(plan, device, base, allow_code, profile, code or {})
     runnable(models)
     values = Values.of(plan, models, device)
     sites = [s for f in plan.factors for s in values.sites(f)]

@@ -19,6 +19,7 @@ from torch.distributions.transforms import Transform
 from poedsl.compiler.plan import FactorSpec, PlanSpec
 from poedsl.compiler.terms import Apply
 from poedsl.experts.profiles import DEFAULT, Profile
+from poedsl.experts.user import Code
 from poedsl.runtime.bases import Base
 from poedsl.runtime.charts import Chart, Interval, Simplex
 from poedsl.runtime.prepare import prepare
@@ -35,6 +36,7 @@ def pyro_model(
     base: Path = Path(),
     allow_code: bool = False,
     profile: Profile = DEFAULT,
+    code: Mapping[str, Code] | None = None,
 ) -> PyroModel:
     """The product of a plan whose inputs are all bound.
 
@@ -48,7 +50,7 @@ def pyro_model(
     path = plan.option("path")
     if not isinstance(path, Apply) or path.function != "temper":
         plan = plan.with_options({"path": Apply("temper")})
-    target, _ = prepare(plan, device, base, allow_code, profile)
+    target, _ = prepare(plan, device, base, allow_code, profile, code)
     assert isinstance(target, TemperedTarget)
     space = target.space
     starts = {n: Start(Coordinates(space, n), target.base) for n in space.shapes}
@@ -77,8 +79,8 @@ class PyroModel:
     - each variable ``x``, in its own units and shape. It is drawn from the base that tempering
       starts from, whose support is the variable's;
     - ``x.base``, minus the log density of that draw: the base proposes, and does not count;
-    - each factor under its name: its log value, its exponent counted; -inf where a condition does
-      not hold.
+    - each factor under its name, with ``.factor`` after it where a variable has that name: its log
+      value, its exponent counted; -inf where a condition does not hold.
 
     The log density of a trace is that of the product. Under plates, or where data has rows,
     variables have rows in front, and so do the factors.
@@ -95,7 +97,7 @@ class PyroModel:
             drawn = start.log_prob(values[name])
             pyro.factor(f"{name}.base", torch.where(drawn == -math.inf, 0.0, -drawn))
         for name, log_value in self.log_factors(values):
-            pyro.factor(name, log_value)
+            pyro.factor(f"{name}.factor" if name in self.starts else name, log_value)
         return values
 
     def log_factors(self, values: Mapping[str, Tensor]) -> Iterator[tuple[str, Tensor]]:

@@ -14,7 +14,7 @@ from poedsl.experts.vocabulary import Words
 from poedsl.runtime.models import Models
 from poedsl.runtime.parts import locate
 from poedsl.runtime.prefix import Reader, Symbols
-from poedsl.runtime.refused import refused, site
+from poedsl.runtime.refused import naming, refused, site
 from poedsl.runtime.values import Values
 
 
@@ -79,7 +79,8 @@ class Readers:
         assert isinstance(factor.term, Apply)
         expert: Any = self.models.model(factor.term, self.values.environment, factor)
         if hasattr(expert, "over"):
-            expert = expert.over(part.index.stop - part.index.start)
+            with naming(factor):
+                expert = expert.over(part.index.stop - part.index.start)
         self.category(expert, factor)
         return Reader(
             factor.name, factor.place, expert, exponent, part.index.start, part.index.stop

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -15,6 +15,7 @@ from torch import Tensor
 
 from poedsl.compiler.plan import PlanSpec
 from poedsl.experts.profiles import DEFAULT, Profile
+from poedsl.experts.user import Code
 from poedsl.grammar.diagnostics import Diagnostic, PoeError
 from poedsl.runtime import errors
 from poedsl.runtime.cost import Cost, peak_memory
@@ -85,10 +86,11 @@ class Run:
         allow_code: bool = False,
         profile: Profile = DEFAULT,
         along: int = 0,
+        code: Mapping[str, Code] | None = None,
     ) -> None:
         self.plan, self.seed = plan, int(seed)
         place = find_device(device)
-        self.target, self.path = prepare(plan, place, base, allow_code, profile)
+        self.target, self.path = prepare(plan, place, base, allow_code, profile, code)
         self.options = Options.of(plan)
         if self.options.potential != "difference":
             self.target.tilts = tuple(map(judging, self.target.tilts))
@@ -201,6 +203,7 @@ def run(
     allow_code: bool = False,
     profile: Profile = DEFAULT,
     along: int = 0,
+    code: Mapping[str, Code] | None = None,
 ) -> Result:
     """Run a bound plan to its end.
 
@@ -209,10 +212,11 @@ def run(
         allow_code: whether Python that the program names may run.
         profile: which weights experts have, and how their networks run.
         along: stages, evenly spaced, whose predicted endpoints the result keeps.
+        code: the Python that the program was compiled with, by name.
         observe: is called with each stage's record and the number of stages; it cannot change the
             run.
     """
-    job = Run(plan, seed, device, microbatch, base, allow_code, profile, along)
+    job = Run(plan, seed, device, microbatch, base, allow_code, profile, along, code)
     for record in job.stages():
         if observe is not None:
             observe(record, len(job.path.stages))
@@ -242,31 +246,25 @@ def find_device(name: str) -> torch.device:
     """The device of a name.
 
     Raises:
-        PoeError: there is no such device on this machine.
+        PoeError: there is no such device on this machine, or it has no double precision.
     """
-    here = ["cpu"]
-    here += [f"cuda:{i}" for i in range(torch.cuda.device_count())]
-    name = str(name)
+    here = {"cpu:0": torch.device("cpu")}
+    kind = torch.accelerator.current_accelerator()
+    if kind is not None and kind.type != "mps":
+        indices = range(torch.accelerator.device_count())
+        here |= {f"{kind.type}:{i}": torch.device(kind.type, i) for i in indices}
     try:
-        device = torch.device(name)
+        device = torch.device(str(name))
     except RuntimeError:
         device = None
-    full = (
-        f"{device.type}:{device.index or 0}"
-        if device is not None and device.type == "cuda"
-        else name
-    )
-    if device is None or full not in here:
-        raise PoeError(
-            (
-                Diagnostic(
-                    "P0702",
-                    f"there is no device `{name}` on this machine",
-                    notes=("its devices: " + ", ".join(here),),
-                ),
-            )
-        )
-    return device
+    full = "" if device is None else f"{device.type}:{device.index or 0}"
+    if full in here:
+        return here[full]
+    notes = ["its devices: " + ", ".join(map(str, here.values()))]
+    if device is not None and device.type == "mps":
+        notes.insert(0, "log weights are in double precision, which `mps` does not have")
+    message = f"there is no device `{name}` on this machine"
+    raise PoeError((Diagnostic("P0702", message, notes=tuple(notes)),))
 
 
 def _evidence(

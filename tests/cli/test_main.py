@@ -220,6 +220,8 @@ def test_unknown_inputs_with_a_near_name(poe: Poe) -> None:
         ("seen=@missing.png", "P0604"),
         ("seen=@broken.png", "P0604"),
         ("seen=@.", "P0604"),
+        ("s=@.", "P0604"),
+        ("seen=@", "P0604"),
         ("seen=@program.poe", "P0602"),
         ("seen=[[[1, 2], [3]]]", "P0602"),
         ("seen=[[[1, 2]]]", "P0603"),
@@ -258,6 +260,14 @@ def test_unfit_options(poe: Poe, option: str, code: str, kind: str) -> None:
     assert done.code == 1
     assert f"error[{code}" in done.err
     assert "similar name: `particles`" in done.err or "particels" not in option
+
+
+def test_files_without_a_name(poe: Poe) -> None:
+    done = poe("run", "-", "--set", "s=@", stdin=INPUTS)
+    assert done.code == 1 and "there is no file name after `@`" in done.err
+    done = poe("run", "-", *QUICK, "--out", "", stdin="x ~ Normal(0, 1)")
+    assert done.code == 2 and "--out takes a folder" in done.err
+    assert not Path("plan.json").exists()
 
 
 def test_devices_that_do_not_exist(poe: Poe) -> None:

@@ -227,7 +227,7 @@ def test_plans_from_models() -> None:
     assert again.spec.hash == plan.spec.hash
     pyro.set_rng_seed(0)
     trace = poutine.trace(plan.to_pyro()).get_trace()
-    assert list(trace.observation_nodes) == ["line_sites.base", "line"]
+    assert list(trace.observation_nodes) == ["x.base", "line"]
 
 
 def test_a_plan_keeps_its_model_whatever_has_its_name_later() -> None:
@@ -240,6 +240,115 @@ def test_a_plan_keeps_its_model_whatever_has_its_name_later() -> None:
     plans = [poedsl.Plan.from_pyro(shifted(by)) for by in (-3.0, 3.0)]
     means = [float(p.run(particles=64, steps=6).particles["x"].mean()) for p in plans]
     assert means == pytest.approx([-3, 3], abs=0.5)
+
+
+def test_a_plan_runs_what_it_was_compiled_with() -> None:
+    def line() -> None:
+        pyro.sample("a", dist.Normal(0.0, 1.0))
+
+    poedsl.model(line)
+    older, plan = poedsl.compile("x ~ line()"), poedsl.Plan.from_pyro(line)
+
+    def line() -> None:  # type: ignore[no-redef]
+        pyro.sample("a", dist.Normal(0.0, 1.0))
+        pyro.factor("f", torch.tensor(5.0))
+
+    poedsl.Plan.from_pyro(line)
+    assert older.run(seed=0, particles=50).log_evidence == pytest.approx(0.0, abs=0.1)
+    poedsl.model(line)
+    for kept in (plan, older):
+        assert kept.run(seed=0, particles=50).log_evidence == pytest.approx(0.0, abs=0.1)
+    newer = poedsl.compile("x ~ line()").run(seed=0, particles=50)
+    assert newer.log_evidence == pytest.approx(5.0, abs=0.1)
+
+
+def test_a_model_of_a_plan_is_not_known_by_its_name() -> None:
+    def digits() -> None:
+        pyro.sample("a", dist.Normal(0.0, 1.0))
+
+    before = poedsl.compile("x : Image[1, 8, 8]\nx ~ digits()").spec
+    poedsl.Plan.from_pyro(digits)
+    assert poedsl.compile("x : Image[1, 8, 8]\nx ~ digits()").spec == before
+
+
+def test_arguments_come_as_they_are() -> None:
+    seen: dict[str, Any] = {}
+
+    def model(numbers: Any, /, *rest: Any, given: Any = 3.0, **more: Any) -> None:
+        seen.update(numbers=numbers, rest=rest, given=given, **more)
+        pyro.sample("a", dist.Normal(0.0, 1.0))
+
+    group, mine = torch.tensor([0, 1, 1]), object()
+    plan = poedsl.Plan.from_pyro(
+        model, [1.0, 2.0], 3, "text", given=None, sample=True, digits=group, x=[], size=(2, 3),
+        mask=[True, False], wide=torch.zeros(2, dtype=torch.float64), mine=mine,
+    )  # fmt: skip
+    group += 1
+    assert plan.run(particles=4, steps=2).outcome.ok
+    assert seen["rest"] == (3, "text") and type(seen["rest"][0]) is int
+    assert seen["given"] is None and seen["sample"] is True and seen["mine"] is mine
+    assert torch.equal(seen["digits"], torch.tensor([0, 1, 1]))
+    assert seen["size"] == (2, 3) and seen["x"].shape == (0,)
+    assert seen["numbers"].dtype == seen["wide"].dtype == torch.float32
+    assert seen["mask"].dtype == torch.bool
+
+
+def angle() -> None:
+    pyro.sample("a", dist.VonMises(0.0, 1.0).expand([2]).to_event(1))
+
+
+def partly_seen() -> None:
+    with pyro.plate("data", 3):
+        seen = torch.tensor([True, False, True])
+        pyro.sample("a", dist.Normal(0.0, 1.0), obs=torch.zeros(3), obs_mask=seen)
+
+
+def under_a_mask() -> None:
+    with poutine.mask(mask=False):
+        pyro.sample("a", dist.Normal(0.0, 1.0))
+
+
+def masked() -> None:
+    pyro.sample(
+        "a", dist.Normal(0.0, 1.0).expand([2]).mask(torch.tensor([True, False])).to_event(1)
+    )
+
+
+@pytest.mark.parametrize(
+    ("model", "told"),
+    [
+        (angle, "samples `a`, an angle"),
+        (partly_seen, "samples `a_unobserved` under a mask"),
+        (under_a_mask, "samples `a` under a mask"),
+        (masked, "samples `a` under a mask"),
+    ],
+)
+def test_sites_without_a_density_on_the_line_are_told(model: Any, told: str) -> None:
+    with pytest.raises(poedsl.PoeError, match=told):
+        poedsl.Plan.from_pyro(model).run(particles=4, steps=2)
+
+
+@pytest.mark.parametrize("name", ["Normal", "sample", "exp", "x"])
+def test_names_of_the_language_are_no_matter(name: str) -> None:
+    def model() -> None:
+        pyro.sample("a", dist.Normal(3.0, 0.1))
+
+    model.__name__ = name
+    result = poedsl.Plan.from_pyro(model).run(particles=32, steps=6)
+    (sites,) = result.sites.values()
+    assert float(sites["a"].mean()) == pytest.approx(3.0, abs=0.2)
+
+
+def test_groups_counts_and_masks() -> None:
+    def model(group, y, n, seen):  # type: ignore[no-untyped-def]
+        mu = pyro.sample("mu", dist.Normal(torch.zeros(n), 1.0).to_event(1))
+        with pyro.plate("data", len(y)):
+            pyro.sample("y", dist.Normal(mu[group], 1.0).mask(seen), obs=y)
+
+    data = ([0, 1, 1], [0.5, 1.0, 2.0], 2, [True, True, False])
+    result = poedsl.Plan.from_pyro(model, *data).run(seed=0)
+    exact = dist.Normal(0.0, 2**0.5).log_prob(torch.tensor([0.5, 1.0])).sum()
+    assert result.log_evidence == pytest.approx(float(exact), abs=0.05)
 
 
 def test_a_gaussian_over_the_whole_is_tempered_with_the_model() -> None:
@@ -267,5 +376,3 @@ def test_what_is_no_model_is_told() -> None:
         poedsl.Plan.from_pyro(lambda: None)
     with pytest.raises(TypeError, match="missing a required argument"):
         poedsl.Plan.from_pyro(made("eight_schools", y=Y, sigma=SIGMA).code.target, Y)
-    with pytest.raises(TypeError, match="`sigma` is given as numbers, and this is"):
-        poedsl.Plan.from_pyro(made("eight_schools", y=Y, sigma=SIGMA).code.target, Y, object())

@@ -280,6 +280,7 @@ def test_densities_are_judges() -> None:
         ("'a'", "returned a value of type str, which"),
         ("[1, 'a', 2]", "returned a value of type list, which"),
         ("x.detach()", "returned numbers without a gradient"),
+        ("torch.zeros(len(x))", "to what is the same everywhere it adds `0 * x.sum(-1)`"),
         ("x / 0 + nothing", "`f` failed at {place}: NameError: name 'nothing' is not defined"),
         ("torch.linalg.cholesky(-torch.eye(2))", "`f` failed at {place}: "),
     ],

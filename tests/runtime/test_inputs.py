@@ -81,6 +81,7 @@ def test_constants(type_: Type, value: Any, kept: Any) -> None:
         (Type("Mask", (1, 2)), np.array([[0, 255]], dtype=np.uint8), [[0, 1]]),
         (Type("Mask", (1, 2)), np.array([[0, 1]], dtype=np.uint8), [[0, 1]]),
         (open_type("Depth"), [[0.25, 0.5]], [[0.25, 0.5]]),
+        (Type("Mask", (1, 2)), np.array([[-0.0005, 1.0005]]), np.float32([[-0.0005, 1.0005]])),
         (Type("Depth", (2, 1, 1)), [[[0.25]], [[0.5]]], [[[0.25]], [[0.5]]]),
     ],
 )
@@ -106,6 +107,11 @@ def test_arrays(type_: Type, value: Any, kept: list[Any]) -> None:
         (Type("Region"), [0, 0, 2, 1], "P0602", "0 <= left < right <= 1", "0.5"),
         (Type("Image", (3, 4, 5)), np.ones((4, 5, 3)), "P0603", "[4, 5, 3]", "4 rows and 5"),
         (Type("Video", (9, 3, 4, 5)), np.ones((4, 5)), "P0603", "[4, 5]", "9 frames"),
+        (Type("Image", (1, 1, 1)), np.full((1, 1, 1), 255.0), "P0602", "to 255", "by 255"),
+        (Type("Image", (1, 1, 1)), np.full((1, 1, 1), 255), "P0602", "to 255", "by 255"),
+        (Type("Video", (1, 1, 1, 1)), torch.full((1, 1, 1, 1), -1.0), "P0602", "from -1", "[0, 1]"),
+        (Type("Depth", (1, 2)), [[0.5, 3]], "P0602", "from 0.5 to 3", "[0, 1]"),
+        (Type("Mask", (1, 2)), [[0, 2]], "P0602", "from 0 to 2", "[0, 1]"),
         (Type("Layout"), [{"box": [0, 0, 1, 1]}], "P0602", "part 0 has no `text`", "horse"),
         (Type("Layout"), [*LAYOUT, {"box": [0, 0, 0, 1], "text": ""}], "P0602", "part 2", ""),
         (Type("Layout"), [{"box": [0, 0, 1, True], "text": ""}], "P0602", "part 0", ""),
@@ -170,7 +176,9 @@ def test_a_film_from_a_folder_of_frames(tmp_path: Path) -> None:
     np.testing.assert_allclose(film[:, 0, 0, 0], 20 * np.arange(11) / 255, atol=1e-6)
     depth = bound(Type("Depth", (11, 2, 4)), tmp_path)
     assert depth.shape == (11, 2, 4)
-    assert refused(Type("Image", (3, 2, 4)), tmp_path).code == "P0603"
+    for type_ in (Type("Image", (3, 2, 4)), Type("Real"), Type("Text")):
+        found = refused(type_, tmp_path)
+        assert found.code == "P0604" and "is a folder" in found.message
     assert refused(Type("Video", (9, 3, 2, 4)), tmp_path).code == "P0603"
 
 

@@ -159,6 +159,7 @@ def test_one_symbol(own: str) -> None:
         ("y : Tokens[3]\ny ~ Categorical([0.2, 0.2])", "sum to one"),
         ("y : Tokens[3]\ny ~ Categorical([[0.5, 0.5], [0.5, 0.5]])", "2 rows"),
         ("y : Tokens[3]\ny ~ Markov([0.5, 0.5], [[1, 0]])", "over 2 symbols"),
+        ('y : Tokens[3]\ny ~ Automaton("ab", "ab")', "no sequence of 3 symbols"),
         ("y : Tokens[3]\ny[0:2] ~ Categorical([0.5, 0.5])", "`y[2]`"),
         (f"y : Tokens[3]\ny ~ {ONE} * Categorical([0.5, 0.5])", "over 3 symbols"),
         ("z : Category[4]\nz ~ Categorical([0.5, 0.5])", "Category[4]"),
@@ -168,6 +169,9 @@ def test_what_does_not_fit_is_told(text: str, told: str) -> None:
     with pytest.raises(poedsl.PoeError) as caught:
         poedsl.compile(text).run(particles=4)
     assert told in str(caught.value)
+    (found,) = caught.value.diagnostics
+    if found.code == "P0307":
+        assert found.notes[0].startswith("the factor `") and found.notes[0].endswith("<string>:2:5")
 
 
 def test_an_expert_of_ones_own(tmp_path: Path) -> None:

@@ -58,6 +58,12 @@ def test_the_log_density_of_a_trace_is_that_of_the_product() -> None:
     torch.testing.assert_close(trace.log_prob_sum(), expected)
 
 
+def test_a_factor_with_the_name_of_a_variable() -> None:
+    trace = traced(poedsl.compile("Normal : Real\nNormal ~ Normal(0, 1)").to_pyro())
+    assert list(trace.stochastic_nodes) == ["Normal"]
+    assert list(trace.observation_nodes) == ["Normal.base", "Normal.factor"]
+
+
 def test_nuts_finds_the_moments_of_the_runtime() -> None:
     chain = MCMC(NUTS(GAUSSIANS.to_pyro()), 120, 50, disable_progbar=True)
     chain.run()

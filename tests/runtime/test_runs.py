@@ -9,6 +9,7 @@ import pytest
 import torch
 
 import poedsl
+from poedsl.runtime.run import find_device
 from tests.runtime.helpers import moments
 
 CROSSING = """
@@ -252,3 +253,18 @@ def test_a_reward_without_a_value_does_not_count_on_the_way(reward: str) -> None
     assert result.log_evidence == pytest.approx(-0.5 * math.log(2 * math.pi), abs=0.15)
     assert float(moments(result)[0]) == pytest.approx(math.sqrt(math.pi / 2), abs=0.06)
     assert not result.warnings
+
+
+def test_devices_are_those_that_torch_has(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert find_device("cpu:0") == find_device("cpu") == torch.device("cpu")
+    kind = "cuda"
+    monkeypatch.setattr(torch.accelerator, "current_accelerator", lambda: torch.device(kind))
+    monkeypatch.setattr(torch.accelerator, "device_count", lambda: 2)
+    assert find_device("cuda:1") == torch.device("cuda", 1)
+    with pytest.raises(poedsl.PoeError) as caught:
+        find_device("cuda:2")
+    assert caught.value.diagnostics[0].notes == ("its devices: cpu, cuda:0, cuda:1",)
+    kind = "mps"
+    with pytest.raises(poedsl.PoeError) as caught:
+        find_device("mps")
+    assert "double precision" in caught.value.diagnostics[0].notes[0]
