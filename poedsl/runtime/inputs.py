@@ -21,7 +21,7 @@ from poedsl.runtime.layouts import Box, Layout, read_box, read_layout
 
 #: Types whose values are pictures or one number for each of their pixels.
 PIXELS = ("Image", "Video", "Depth", "Mask")
-#: How far they may be outside of [0, 1].
+#: How far they may be outside of [0, 1], but for masks, which are exponents.
 ROUNDING = 1e-3
 _LEVELS = "its values are in [0, 1]: divide levels in 0 to 255 by 255, or give them as uint8"
 
@@ -222,7 +222,7 @@ def _array(spec: InputSpec, value: Any) -> Array:
         raise _wrong(spec, ", and this has values that are neither true nor false")
     array = _vector(spec.type, array)
     _fit(spec, Type(spec.type.name, tuple(array.shape)))
-    if spec.type.name in PIXELS and array.size:
+    if spec.type.name in ("Image", "Video", "Depth") and array.size:
         low, high = float(array.min()), float(array.max())
         if low < -ROUNDING or high > 1 + ROUNDING:
             raise _wrong(spec, f", and this has values from {low:.4g} to {high:.4g}", _LEVELS)

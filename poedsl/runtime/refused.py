@@ -18,13 +18,18 @@ def refused(code: str, message: str, *notes: str, factor: FactorSpec | None = No
 
 @contextmanager
 def naming(factor: FactorSpec) -> Iterator[None]:
-    """What is raised inside names the factor and its place, unless it does so by itself."""
-    place = f"the factor {site(factor)}"
+    """What an expert refuses of its arguments names the factor and its place."""
     try:
         yield
     except PoeError as error:
-        notes = ((d, d.notes if place in d.notes else (place, *d.notes)) for d in error.diagnostics)
-        raise PoeError(tuple(replace(d, notes=n) for d, n in notes), error.source) from error
+        place = f"the factor {site(factor)}"
+        raise PoeError(
+            tuple(
+                replace(d, notes=(place, *d.notes)) if d.code == "P0307" else d
+                for d in error.diagnostics
+            ),
+            error.source,
+        ) from error
 
 
 def site(factor: FactorSpec) -> str:

@@ -81,7 +81,7 @@ def test_constants(type_: Type, value: Any, kept: Any) -> None:
         (Type("Mask", (1, 2)), np.array([[0, 255]], dtype=np.uint8), [[0, 1]]),
         (Type("Mask", (1, 2)), np.array([[0, 1]], dtype=np.uint8), [[0, 1]]),
         (open_type("Depth"), [[0.25, 0.5]], [[0.25, 0.5]]),
-        (Type("Mask", (1, 2)), np.array([[-0.0005, 1.0005]]), np.float32([[-0.0005, 1.0005]])),
+        (Type("Depth", (1, 2)), np.array([[-0.0005, 1.0005]]), np.float32([[-0.0005, 1.0005]])),
         (Type("Depth", (2, 1, 1)), [[[0.25]], [[0.5]]], [[[0.25]], [[0.5]]]),
     ],
 )
@@ -111,7 +111,6 @@ def test_arrays(type_: Type, value: Any, kept: list[Any]) -> None:
         (Type("Image", (1, 1, 1)), np.full((1, 1, 1), 255), "P0602", "to 255", "by 255"),
         (Type("Video", (1, 1, 1, 1)), torch.full((1, 1, 1, 1), -1.0), "P0602", "from -1", "[0, 1]"),
         (Type("Depth", (1, 2)), [[0.5, 3]], "P0602", "from 0.5 to 3", "[0, 1]"),
-        (Type("Mask", (1, 2)), [[0, 2]], "P0602", "from 0 to 2", "[0, 1]"),
         (Type("Layout"), [{"box": [0, 0, 1, 1]}], "P0602", "part 0 has no `text`", "horse"),
         (Type("Layout"), [*LAYOUT, {"box": [0, 0, 0, 1], "text": ""}], "P0602", "part 2", ""),
         (Type("Layout"), [{"box": [0, 0, 1, True], "text": ""}], "P0602", "part 0", ""),
