@@ -400,6 +400,8 @@ def test_what_does_not_fit_a_model(models: dict[str, str], tmp_path: Path) -> No
     assert "no token that begins a text" in refused(f'y : Tokens[3]\ny ~ lm("{models["one"]}")')
     long = refused(f'y : Tokens[64]\ny ~ lm("{models["two"]}", "abc")')
     assert "reads up to 64 tokens" in long
+    long = refused(f'y : Tokens[3]\ny ~ lm("{models["two"]}", "{64 * "a"}")')
+    assert "P0307" in long and "reads up to 64 tokens" in long
     assert "P0206" in refused(f'y : Tokens[3]\ny ~ lm("{tmp_path}", "a")')
     for pattern, told in (("a", "no sequence of 3"), ("(", "cannot be"), ("(a)\\\\1", "beyond")):
         assert told in refused(f'y : Tokens[3]\ny ~ Automaton("{pattern}", "ab")')
