@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import re
+import sys
 from functools import lru_cache
 from typing import Any
 
@@ -35,7 +36,8 @@ class LanguageModel:
         folder: with the model and its tokenizer.
 
     Raises:
-        PoeError: the folder holds no such model, or one that keeps more than keys and values.
+        PoeError: the folder holds no such model, one that keeps more than keys and values, or one
+            that cannot read as much as the prompt.
     """
 
     def __init__(
@@ -47,6 +49,7 @@ class LanguageModel:
             self.network = network("AutoModelForCausalLM", folder, device, dtype)
             own = words(folder)
             self.prompt = self._encoded(prompt)
+            self.over(1)
             self.keys, logits = self._forward((), self.prompt)
             known = list(processor("AutoTokenizer", folder).get_vocab().values())
         self.vocabulary = min(len(own), logits.shape[-1])
@@ -55,18 +58,23 @@ class LanguageModel:
         self.words = Words(own.pieces[: self.vocabulary], own.end)
         self.first = self._conditionals(logits[:, -1])
 
+    @property
+    def room(self) -> int:
+        """How many tokens it can read after the prompt."""
+        most = getattr(self.network.config, "max_position_embeddings", None)
+        return most - self.prompt.shape[1] if isinstance(most, int) else sys.maxsize
+
     def over(self, length: int) -> LanguageModel:
         """On sequences of so many tokens.
 
         Raises:
             PoeError: they are too many for the model.
         """
-        most = getattr(self.network.config, "max_position_embeddings", None)
-        total = self.prompt.shape[1] + length
-        if isinstance(most, int) and total > most:
+        prompt = self.prompt.shape[1]
+        if length > self.room:
             message = (
-                f"the model in {self.folder} reads up to {most} tokens, and the prompt and "
-                f"{length} more are {total}"
+                f"the model in {self.folder} reads up to {prompt + self.room} tokens, and the "
+                f"prompt and {length} more are {prompt + length}"
             )
             raise PoeError((Diagnostic("P0307", message),))
         return self

@@ -22,6 +22,8 @@ from poedsl.experts.vocabulary import Words
 #: The most parts of a layout, the most bytes of a part's text, and the least width and height of a
 #: box, in hundredths.
 PARTS, LONGEST, LEAST = 8, 80, 10
+#: The most tokens of a part beside its text.
+AROUND = 64
 _ASK = """\
 Lay out a picture of: {prompt}
 Answer with a JSON list of its main parts. Each has a box, its left, top, right and bottom side in \
@@ -36,14 +38,16 @@ def layout_of(
     prompt: str, *, folder: str, profile: Profile, device: torch.device
 ) -> list[dict[str, Any]]:
     """Parts of a picture, each a ``box`` and a ``text``: the likeliest token at every step among
-    those after which the answer can still become a layout.
+    those after which the answer can still become a layout; as many as the model can read.
 
     Raises:
-        PoeError: the folder holds no causal model, or its tokens cannot write a layout.
+        PoeError: the folder holds no causal model, it cannot read as much as a layout of one part
+            takes, or its tokens cannot write one.
     """
     asked = _asked(prompt, folder)
     model = LanguageModel(asked, folder=folder, profile=profile, device=device)
-    pen = Pen(model, *model.begin(1))
+    most = AROUND + LONGEST
+    pen = Pen(model.over(most), *model.begin(1))
     while True:
         pen.put('{"box": [' if pen.text else '[{"box": [')
         left, top = (pen.side(0, 100 - LEAST) for _ in range(2))
@@ -52,7 +56,7 @@ def layout_of(
         pen.put(', "text": "')
         pen.words()
         pen.put("}")
-        if pen.text.count('"box": [') == PARTS:
+        if pen.text.count('"box": [') == PARTS or pen.tokens + most > model.room:
             pen.put("]")
         elif pen.spell(_NEXT, b",]") == ",":
             pen.put(" ")
@@ -79,12 +83,14 @@ class Pen:
 
     Attributes:
         following: log-probabilities of the next token.
+        tokens: how many are written.
     """
 
     model: LanguageModel
     state: State
     following: Float[Tensor, "1 V"]
     text: str = ""
+    tokens: int = 0
 
     def put(self, text: str) -> None:
         """Write a text as it is."""
@@ -136,6 +142,7 @@ class Pen:
             symbols = torch.tensor([tokens], device=self.following.device)
             self.state, logs = self.model.read(self.state, symbols)
             self.following = logs[:, -1]
+            self.tokens += len(tokens)
 
 
 def _alive(table: Int[Tensor, "S V"], accepts: Bool[Tensor, " _"]) -> Bool[Tensor, " S"]:

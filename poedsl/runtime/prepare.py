@@ -51,6 +51,7 @@ def prepare(
     allow_code: bool = False,
     profile: Profile = DEFAULT,
     code: Mapping[str, Code] | None = None,
+    microbatch: int | None = None,
 ) -> tuple[Target, FlowPath]:
     """The target and the path of a plan whose inputs are all bound.
 
@@ -59,6 +60,7 @@ def prepare(
         allow_code: whether Python that the program names may run.
         profile: which weights experts have, and how their networks run.
         code: the Python that the program was compiled with, by name.
+        microbatch: particles that experts see at once while rules are made.
 
     Raises:
         PoeError: an expert or option is one that this release cannot run, a library is missing, a
@@ -71,7 +73,9 @@ def prepare(
     env = values.environment
     sizes = shapes(plan, sites, env, models.native, lambda f: models.length(f, env))
     if _path(plan) == "prefix" and any(f.kind == "tokens" for f in plan.factors):
-        return _Builder(plan, models, values, Symbols.of(sizes, device)).sequences(sites)
+        return _Builder(plan, models, values, Symbols.of(sizes, device)).sequences(
+            sites, microbatch
+        )
     if _path(plan) == "prefix":
         return _Builder(plan, models, values, Sections.of(sizes, device)).sections(sites)
     space = Space.of(sizes, device, codecs(sites, sizes, models))
@@ -126,7 +130,9 @@ class _Builder:
             target.base = base(options.base, self.plan, self.models, self.environment, self.space)
         return target, path
 
-    def sequences(self, sites: list[FactorSpec]) -> tuple[SequenceTarget, FlowPath]:
+    def sequences(
+        self, sites: list[FactorSpec], microbatch: int | None
+    ) -> tuple[SequenceTarget, FlowPath]:
         """The target and the path of variables that are sequences of symbols."""
         assert isinstance(self.space, Symbols)
         readers = Readers(self.plan, self.models, self.values, self.space)
@@ -136,7 +142,7 @@ class _Builder:
         steps = min(Options.of(self.plan).steps, self.space.size)
         path = prefix_path(steps, self.space.size, self.device)
         target = SequenceTarget(
-            self.space, (), tilts, self.environment, path.exponents, readers=experts
+            self.space, (), tilts, self.environment, path.exponents, microbatch, readers=experts
         )
         target.rules, target.warnings = text_rules(
             sites, self.space, self.environment, cache(lambda: foreseen(target))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any
 
@@ -120,11 +120,7 @@ class Result:
         Raises:
             PoeError: the variable has no text.
         """
-        if name not in self.words:
-            listed = ", ".join(f"`{n}`" for n in self.words) or "none"
-            message = f"`{name}` is no variable with a text"
-            raise PoeError((Diagnostic("P0605", message, notes=(f"those with one: {listed}",)),))
-        return self.words[name].texts(self.particles[name])
+        return worded(self.words, name).texts(self.particles[name])
 
     def sample(self, n: int, seed: int = 0) -> dict[str, Float[Tensor, n * shape]]:
         """Unweighted draws, with replacement: copies of a particle are as even as can be.
@@ -227,3 +223,16 @@ def keeps_best(plan: PlanSpec) -> bool:
     """Whether the best particle is what a person is shown first."""
     keep = plan.option("keep")
     return isinstance(keep, Apply) and keep.function == "best"
+
+
+def worded(words: Mapping[str, Words], name: str) -> Words:
+    """What the symbols of a variable say.
+
+    Raises:
+        PoeError: the variable has no text.
+    """
+    if name not in words:
+        listed = ", ".join(f"`{n}`" for n in words) or "none"
+        message = f"`{name}` is no variable with a text"
+        raise PoeError((Diagnostic("P0605", message, notes=(f"those with one: {listed}",)),))
+    return words[name]

@@ -16,6 +16,7 @@ from torch import Tensor
 from poedsl.compiler.plan import PlanSpec
 from poedsl.experts.profiles import DEFAULT, Profile
 from poedsl.experts.user import Code
+from poedsl.experts.vocabulary import Words
 from poedsl.grammar.diagnostics import Diagnostic, PoeError
 from poedsl.runtime import errors
 from poedsl.runtime.cost import Cost, peak_memory
@@ -26,7 +27,7 @@ from poedsl.runtime.path import FlowPath
 from poedsl.runtime.prefix import PrefixAnnealer, SequenceTarget
 from poedsl.runtime.prepare import prepare
 from poedsl.runtime.records import Outcome, StageRecord
-from poedsl.runtime.result import Result, Trail
+from poedsl.runtime.result import Result, Trail, worded
 from poedsl.runtime.sections import SectionAnnealer, SectionTarget
 from poedsl.runtime.space import Space
 from poedsl.runtime.target import Target, Tilt
@@ -49,6 +50,9 @@ class StageView:
         x, endpoint: the particles and the predicted ends of their paths, (L, D), as the path holds
             them.
         log_weights: (L,), not normalised.
+        length: how many components are there, all variables side by side; those of a prefix that
+            are yet to come are shown as zeros.
+        words: what symbols say, for each variable that has a text.
     """
 
     record: StageRecord
@@ -57,6 +61,17 @@ class StageView:
     x: Shaped[Tensor, "L D"]
     endpoint: Shaped[Tensor, "L whole"]
     log_weights: Float[Tensor, " L"]
+    length: int
+    words: Mapping[str, Words]
+
+    def texts(self, name: str) -> list[str]:
+        """What each particle of a variable of tokens says so far, up to its end.
+
+        Raises:
+            PoeError: the variable has no text.
+        """
+        words, own = worded(self.words, name), self.space.slice(name)
+        return words.texts(self.x[:, own.start : min(own.stop, self.length)])
 
     @cached_property
     def particles(self) -> dict[str, Shaped[Tensor, L * shape]]:
@@ -90,11 +105,12 @@ class Run:
     ) -> None:
         self.plan, self.seed = plan, int(seed)
         place = find_device(device)
-        self.target, self.path = prepare(plan, place, base, allow_code, profile, code)
+        microbatch = microbatch or profile.microbatch or None
+        self.target, self.path = prepare(plan, place, base, allow_code, profile, code, microbatch)
         self.options = Options.of(plan)
         if self.options.potential != "difference":
             self.target.tilts = tuple(map(judging, self.target.tilts))
-        self.target.microbatch = microbatch or profile.microbatch or None
+        self.target.microbatch = microbatch
         self.target.squares = self.options.correct == "fkc"
         self.device = place
         self.annealer = self._loop()
@@ -144,8 +160,9 @@ class Run:
         return Cost(nfe, seconds, peak_memory(self.device))
 
     def view(self, record: StageRecord) -> StageView:
-        p, space = self.annealer.particles, self.target.space
-        at, stage = self.annealer.at, self.annealer.stage
+        a, space = self.annealer, self.target.space
+        p, at, stage = a.particles, a.at, a.stage
+        length = a.length(stage) if isinstance(a, PrefixAnnealer) else p.x.shape[1]
         endpoint = p.x if at is None else self.target.endpoint(p.x, at, stage)
         return StageView(
             record,
@@ -153,7 +170,9 @@ class Run:
             space,
             p.x,
             endpoint,
-            self.annealer.total_log_weights(),
+            a.total_log_weights(),
+            length,
+            self.target.environment.words,
         )
 
     def result(self) -> Result:

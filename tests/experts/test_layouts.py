@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -75,3 +76,29 @@ def test_tokens_that_cannot_write_one_are_told(tmp_path: Path) -> None:
     folder = causal(tmp_path, "abc{}[]", end="<end>")
     with pytest.raises(poedsl.PoeError, match="cannot write a layout"):
         layout_of("a dog", folder=folder, profile=DEFAULT, device=CPU)
+
+
+@pytest.mark.parametrize("kind", ["llama", "gpt2"])
+def test_as_many_parts_as_the_model_can_read(tmp_path: Path, kind: str) -> None:
+    """A token is a character; a part may take 64 and its text."""
+
+    def made(positions: int) -> list[dict[str, Any]]:
+        folder = causal(
+            tmp_path / str(positions),
+            JSON_SYMBOLS,
+            kind=kind,
+            seed=5,
+            spread=1.0,
+            positions=positions,
+        )
+        return layout_of("two dogs", folder=folder, profile=DEFAULT, device=CPU)
+
+    asked = len(layouts._ASK.format(prompt="two dogs"))
+    for positions in (asked - 1, asked + 75):
+        with pytest.raises(poedsl.PoeError, match=f"P0307.*up to {positions} tokens"):
+            made(positions)
+    one = made(asked + 76)
+    assert len(read_layout(one)) == 1
+    if kind == "llama":
+        assert one == made(2048)[:1]
+        assert [len(made(asked + n)) for n in (140, 2000)] == [2, PARTS]

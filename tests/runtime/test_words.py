@@ -17,6 +17,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 from transformers.cache_utils import DynamicCache
 
 import poedsl
+from poedsl.experts.causal import LanguageModel
 from poedsl.runtime.noise import Noise
 from poedsl.runtime.options import Options
 from poedsl.runtime.prefix import PrefixAnnealer, SequenceTarget
@@ -400,6 +401,8 @@ def test_what_does_not_fit_a_model(models: dict[str, str], tmp_path: Path) -> No
     assert "no token that begins a text" in refused(f'y : Tokens[3]\ny ~ lm("{models["one"]}")')
     long = refused(f'y : Tokens[64]\ny ~ lm("{models["two"]}", "abc")')
     assert "reads up to 64 tokens" in long
+    long = refused(f'y : Tokens[3]\ny ~ lm("{models["two"]}", "{64 * "a"}")')
+    assert "P0307" in long and "reads up to 64 tokens" in long
     assert "P0206" in refused(f'y : Tokens[3]\ny ~ lm("{tmp_path}", "a")')
     for pattern, told in (("a", "no sequence of 3"), ("(", "cannot be"), ("(a)\\\\1", "beyond")):
         assert told in refused(f'y : Tokens[3]\ny ~ Automaton("{pattern}", "ab")')
@@ -450,3 +453,33 @@ def test_an_end_that_the_tokenizer_adds_is_not_the_prompts(tmp_path: Path) -> No
         )
         assert isinstance(target, SequenceTarget)
         assert target.readers[0].expert.prompt.tolist() == [tokens]  # type: ignore[attr-defined]
+
+
+def test_a_stage_shows_what_is_written(models: dict[str, str]) -> None:
+    plan = poedsl.compile(
+        f'y : Tokens[2]\nz : Tokens[2]\ny ~ lm("{models["one"]}", "ab")\n'
+        f'z ~ lm("{models["one"]}", "ba") * where(contains(z, "a"))'
+    ).with_options(particles=20, steps=4)
+    seen = list(plan.stream(seed=0))
+    assert [s.length for s in seen] == [0, 1, 2, 3, 4]
+    assert [{len(t) for t in s.texts("y")} for s in seen] == [{0}, {1}, {2}, {2}, {2}]
+    assert [{len(t) for t in s.texts("z")} for s in seen] == [{0}, {0}, {0}, {1}, {2}]
+    assert seen[-1].texts("z") == plan.run(seed=0).texts("z")
+    with pytest.raises(poedsl.PoeError, match="P0605"):
+        seen[0].texts("x")
+
+
+def test_rules_keep_to_the_microbatch(
+    models: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen = []
+    forward = LanguageModel._forward
+
+    def watched(self: LanguageModel, keys: Any, symbols: Tensor) -> Any:
+        seen.append(len(symbols))
+        return forward(self, keys, symbols)
+
+    monkeypatch.setattr(LanguageModel, "_forward", watched)
+    text = f'y : Tokens[3]\ny ~ lm("{models["one"]}", "ab") * where(contains(y, "a"))'
+    poedsl.compile(text).run(seed=0, particles=8, microbatch=4)
+    assert max(seen) == 4
