@@ -243,9 +243,9 @@ class _Nodes:
     def flagged(self, inner: Any, added: int, removed: int, start: int) -> int:
         """A part under flags of its own."""
         flags = inner.state.flags
-        inner.state.flags = re._compiler._combine_flags(  # type: ignore[attr-defined]
-            flags, added, removed
-        )
+        kinds = int(re.ASCII | re.UNICODE)
+        kept = flags & ~kinds if added & kinds else flags
+        inner.state.flags = (kept | added) & ~removed
         try:
             return self.sequence(inner, start)
         finally:
