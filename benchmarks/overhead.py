@@ -1,11 +1,11 @@
 """The engine's own cost: a run's time over that of the bare expert calls it makes, same batches,
 same count.
 
-    python benchmarks/overhead.py [--repeats 5]
+    python benchmarks/overhead.py [--repeats 15]
 
 Prints one row for a two-dimensional toy, where everything around the experts shows, and one for a
-network of about ten milliseconds a call. Both times of a ratio are the least of several, taken in
-turn in one process.
+network of about ten milliseconds a call. Runs and bare calls take turns in one process; told are
+the medians of both and of the ratios of each turn.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import argparse
 import json
 import time
 from dataclasses import dataclass, replace
+from statistics import median
 
 import torch
 from torch import Tensor
@@ -90,20 +91,20 @@ def measure(program: str, particles: int, repeats: int) -> dict[str, float]:
     plan = poedsl.compile(program).with_options(particles=particles)
     calls = calls_of(plan)
     pairs = [(seconds_of_run(plan), seconds_of_calls(calls)) for _ in range(repeats)]
-    run, bare = (min(times) for times in zip(*pairs, strict=True))
+    run, bare = (median(times) for times in zip(*pairs, strict=True))
     return {
         "particles": particles,
         "calls": len(calls),
         "call_ms": 1000 * bare / len(calls),
         "run_s": run,
         "bare_s": bare,
-        "ratio": run / bare,
+        "ratio": median(r / b for r, b in pairs),
     }
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--repeats", type=int, default=15)
     parser.add_argument("--json", action="store_true", help="print JSON")
     args = parser.parse_args()
     torch.set_num_threads(1)

@@ -91,7 +91,7 @@ def langevin(
     The experts at the new point are left to whoever needs them next.
     """
     at = point.at if point.at is not None else evaluate(point.x)
-    x = point.x + 0.5 * size * at.drift + size.sqrt() * noise
+    x = torch.addcmul(point.x, size, at.drift, value=0.5).addcmul_(size.sqrt(), noise)
     return Point(x)
 
 

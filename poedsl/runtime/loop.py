@@ -148,13 +148,13 @@ class Annealer:
         stage: Stage,
     ) -> None:
         """Where a move led, and the experts there; log w += its increment, and the potentials."""
-        o, p, guide = self.options, self.particles, self.particles.carried
+        o, p = self.options, self.particles
+        guide, reward, counted, peak = p.carried, p.reward, p.counted, p.peak
         if self.target.guides:
-            counted = self.target.exact(x) if at is None else at.guide
-            assert counted is not None
-            guide = counted.double()
-        increment = increment + (guide - p.carried)
-        moved_on = replace(p, x=x, at=at, carried=guide)
+            own = self.target.exact(x) if at is None else at.guide
+            assert own is not None
+            guide = own.double()
+            increment = increment + (guide - p.carried)
         if self.target.judges and self.weighs(stage):
             reward = self.target.judged(x, at, stage).double()
             self.note_walls(reward, stage)
@@ -162,8 +162,16 @@ class Annealer:
                 o.potential, reward, p.counted, p.peak, o.weighing
             )
             increment = increment + gain
-            moved_on = replace(moved_on, reward=reward, counted=counted, peak=peak)
-        self.particles = replace(moved_on, log_weights=p.log_weights + increment)
+        self.particles = replace(
+            p,
+            x=x,
+            at=at,
+            log_weights=p.log_weights + increment,
+            carried=guide,
+            reward=reward,
+            counted=counted,
+            peak=peak,
+        )
         self.stage = stage
 
     def control(self, x: Float[Tensor, "L D"], at: Evaluation) -> Control | None:
@@ -188,7 +196,7 @@ class Annealer:
             return moves.ode(x, at, step, w, control)
         still = not self.judgeable(stage)
         noise = None if still else self.noise.normal(x.shape[-1], stage.t, "move")
-        return moves.sde(x, at, step, w, noise, control)
+        return moves.sde(x, at, step, noise, control)
 
     def correction(
         self,
@@ -203,27 +211,30 @@ class Annealer:
         if self.options.correct == "ais":
             assert new is not None
             return moves.ais_ratio(x, old, moved.x, new, moved.noise, step)
-        twist = x.new_zeros(len(x)) if moved.twist is None else moved.twist
         if self.options.correct == "none":
-            return twist
+            return x.new_zeros(len(x)) if moved.twist is None else moved.twist
         rate = moves.fkc_rate(x, old, self.path.exponents, control)
         if new is not None:
-            rate = 0.5 * (rate + moves.fkc_rate(moved.x, new, self.path.exponents, control))
-        return twist + moves.clipped(step.log_alpha * rate, self.options.clip, self.noise.swarms)
+            after = moves.fkc_rate(moved.x, new, self.path.exponents, control)
+            rate = rate.add_(after).mul_(0.5)
+        gain = moves.clipped(step.log_alpha * rate, self.options.clip, self.noise.swarms)
+        return gain if moved.twist is None else gain + moved.twist
 
-    def resample(self, stage: Stage, sizes: Float[Tensor, " S"], purpose: str = "resample") -> bool:
+    def resample(self, stage: Stage, sizes: list[float], purpose: str = "resample") -> bool:
         """If the rule says so: everything a particle carries, in one gather; bank the evidence.
 
         Once more after the last correction only where that changed the weights.
         """
         p, swarms = self.particles, self.noise.swarms
         log_weights = p.log_weights.view(swarms, -1)
-        due = self.due(stage, log_weights, sizes)
+        swarms_due = self.due(stage, log_weights, sizes)
         if purpose == "settle":
-            due = due & (log_weights.amax(-1) > log_weights.amin(-1))
-        if not bool(due.any()):
+            uneven = (log_weights.amax(-1) > log_weights.amin(-1)).tolist()
+            swarms_due = [d and u for d, u in zip(swarms_due, uneven, strict=True)]
+        if not any(swarms_due):
             self.genealogy.append(p.ancestors)
             return False
+        due = torch.tensor(swarms_due, device=p.x.device)
         scheme = SCHEMES[self.options.scheme]
         count = 1 if scheme is systematic else self.noise.size
         chosen = scheme(log_weights, self.noise.shared(stage.t, purpose, count))
@@ -241,19 +252,17 @@ class Annealer:
         return True
 
     def due(
-        self, stage: Stage, log_weights: Float[Tensor, "S n"], sizes: Float[Tensor, " S"]
-    ) -> Bool[Tensor, " S"]:
+        self, stage: Stage, log_weights: Float[Tensor, "S n"], sizes: list[float]
+    ) -> list[bool]:
         """Which swarms resample now; at the end also those with particles of weight zero."""
         rule = self.options.resample
-        alive = sizes > 0
         if rule is None:
-            return torch.zeros_like(alive)
-        due = sizes < rule.below * log_weights.shape[-1]
+            return [False] * len(sizes)
+        below = rule.below * log_weights.shape[-1]
         if rule.always or stage.t in rule.stages:
-            due = torch.ones_like(due)
-        if stage.t == 1:
-            due = due | torch.isinf(log_weights).any(-1)
-        return due & alive
+            below = math.inf
+        holed = torch.isinf(log_weights).any(-1).tolist() if stage.t == 1 else [False] * len(sizes)
+        return [size > 0 and (size < below or h) for size, h in zip(sizes, holed, strict=True)]
 
     def kernel(self, stage: Stage) -> float | None:
         """K times x <- kernel_t(x); the mean acceptance, where there is one."""
@@ -270,18 +279,20 @@ class Annealer:
 
         rise = kernels.between_densities if o.line is None else kernels.along_line(scores, o.line)
         rates: list[Float[Tensor, "S 1"]] = []
-        normals, uniforms = self.noise.proposals(width, stage.t, o.kernel_steps)
+        adjusted = o.kernel in kernels.ACCEPTANCE
+        normals, uniforms = self.noise.proposals(width, stage.t, o.kernel_steps, accepting=adjusted)
         judge, reward = kernels.unjudged, None
         if self.judged(stage):
             judge, reward = partial(self.rewarded, stage), self.particles.counted
         point = Point(self.particles.x, self.at, reward)
-        for noise, uniform in zip(normals, uniforms, strict=True):
+        for step, noise in enumerate(normals):
             size = (
                 self.sizes if len(self.sizes) == 1 else self.sizes.repeat_interleave(per_swarm, 0)
             )
-            if o.kernel not in kernels.ACCEPTANCE:
+            if uniforms is None:
                 point = self.unadjusted(point, evaluate, noise, size * stage.sigma**2 / w)
                 continue
+            uniform = uniforms[step]
             point, chance = self.adjusted(point, evaluate, noise, uniform, size, rise, judge)
             rates.append(chance.view(-1, per_swarm).mean(-1, keepdim=True))
             if o.adapt:
@@ -413,7 +424,7 @@ class Annealer:
 
     def judgeable(self, stage: Stage) -> bool:
         """Whether the experts can be evaluated at a stage: learned flows cannot at its end."""
-        return self.target.terminal or stage.sigma > 0
+        return stage.sigma > 0 or self.target.terminal
 
     def kernel_steps(self, stage: Stage) -> int:
         """Kernel steps at a stage; unadjusted ones shrink to nothing at the end."""
@@ -477,16 +488,16 @@ class Annealer:
         if not any(w.startswith(f"{guilty} is") for w in self.warnings):
             self.warnings.append(f"{guilty} is {count}")
 
-    def effective_sizes(self) -> Float[Tensor, " S"]:
+    def effective_sizes(self) -> list[float]:
         """Effective sample size of each swarm, its level brought up to date."""
         log_weights = self.particles.log_weights.view(self.noise.swarms, -1)
         sizes, self.levels = spread(log_weights)
-        return sizes
+        each: list[float] = sizes.tolist()
+        return each
 
-    def ess(self, sizes: Float[Tensor, " S"]) -> float:
+    def ess(self, sizes: list[float]) -> float:
         """Effective sample size of the whole population, from those of its swarms."""
-        whole = sizes if len(sizes) == 1 else effective_size(self.total_log_weights())
-        return float(whole)
+        return sizes[0] if len(sizes) == 1 else float(effective_size(self.total_log_weights()))
 
     def total_log_weights(self) -> Float[Tensor, " L"]:
         """Weights comparable between swarms: what each banked, and what it has gathered since."""
@@ -499,7 +510,8 @@ class Annealer:
     def log_evidence(self) -> float:
         """Log of the mean of the swarms' evidence, in the coordinates of the path."""
         each = self.swarm_evidence()
-        return float(torch.logsumexp(each, 0)) - math.log(len(each))
+        whole = each if len(each) == 1 else torch.logsumexp(each, 0)
+        return float(whole) - math.log(len(each))
 
     def record(
         self,

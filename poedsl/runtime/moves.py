@@ -45,22 +45,20 @@ def sde(
     x: Float[Tensor, "L D"],
     at: Evaluation,
     step: Interval,
-    exponents: Float[Tensor, " #D"],
     noise: Float[Tensor, "L D"] | None,
     control: Control | None = None,
 ) -> Moved:
     """With noise, drawn along the rewards' gradient where there is one; without, only the mean."""
-    mean = step.decay * x + step.pull * (at.score + exponents * x)
+    mean = torch.addcmul(step.keep * x, step.pull, at.score)
     if control is not None:
         mean = mean + step.push * control.drift(at)
     if noise is None:
         return Moved(mean)
-    scale = step.variance.sqrt()
     if at.guide_score is None:
-        return Moved(mean + scale * noise, noise)
-    drawn = noise + step.guide / scale * at.guide_score
+        return Moved(mean.addcmul_(step.spread, noise), noise)
+    drawn = torch.addcmul(noise, step.guide / step.spread, at.guide_score)
     twist = 0.5 * (noise.square() - drawn.square()).sum(-1)
-    return Moved(mean + scale * drawn, noise, twist)
+    return Moved(mean.addcmul_(step.spread, drawn), noise, twist)
 
 
 def fkc_rate(
@@ -76,7 +74,8 @@ def fkc_rate(
     alpha'/alpha. What a drift of one's own gains comes on top.
     """
     assert at.squares is not None
-    rate = ((at.score + (exponents - 1) * x) * at.score).sum(-1) - at.squares
+    controlled = torch.addcmul(at.score, exponents - 1, x)
+    rate = controlled.mul_(at.score).sum(-1) - at.squares
     return rate if control is None else rate + control.gain(at)
 
 
@@ -99,8 +98,8 @@ def ais_ratio(
     ratio = torch.where(old.log_density == -math.inf, -math.inf, ratio)
     if noise is None:
         return ratio
-    back = (before - step.decay * after).square() / step.variance
-    return ratio + 0.5 * (noise.square() - back).sum(-1)
+    back = torch.addcmul(before, step.decay, after, value=-1).div_(step.spread)
+    return ratio.add_((noise - back).mul_(noise + back).sum(-1), alpha=0.5)
 
 
 def clipped(increment: Float[Tensor, " L"], limit: float | None, swarms: int) -> Tensor:

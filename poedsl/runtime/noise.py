@@ -73,13 +73,16 @@ class Noise:
         return torch.where(negative, -1.0, 1.0).to(self.device)
 
     def proposals(
-        self, width: int, stage: int, steps: int
-    ) -> tuple[Float[Tensor, "{steps} L {width}"], Float[Tensor, "{steps} L"]]:
-        """What the kernel steps of a stage draw: standard normals, and uniforms to accept by."""
+        self, width: int, stage: int, steps: int, *, accepting: bool = True
+    ) -> tuple[Float[Tensor, "{steps} L {width}"], Float[Tensor, "{steps} L"] | None]:
+        """What the kernel steps of a stage draw: standard normals, and uniforms to accept by,
+        where those are wanted.
+        """
         drawn = self._symmetric(steps * (width + 1), stage, "kernel").view(-1, steps, width + 1)
-        normal = _normal(drawn[..., :width].transpose(0, 1).contiguous())
-        uniform = drawn[..., width].T.mul(0.5).add_(0.5)
-        return normal.to(self.device), uniform.to(self.device)
+        normal = _normal(drawn[..., :width].transpose(0, 1).contiguous()).to(self.device)
+        if not accepting:
+            return normal, None
+        return normal, drawn[..., width].T.mul(0.5).add_(0.5).to(self.device)
 
     def uniform(self, width: int, stage: int, purpose: str) -> Float[Tensor, "L {width}"]:
         """Uniforms in (0, 1), one row a slot."""

@@ -44,21 +44,23 @@ class Interval:
         log_alpha: the increase of log alpha.
         ode_shrink: of the deterministic move, coefficient of the point.
         ode_score: of the deterministic move, coefficient of the score.
-        decay: of the noisy move, coefficient of the point; also what noising shrinks it by.
-        pull: of the noisy move, coefficient of S + W x, which is zero on pure noise.
+        decay: what noising shrinks a point by.
+        keep: of the noisy move, coefficient of the point.
+        pull: of the noisy move, coefficient of S.
         guide: of the noisy move, coefficient of the rewards' gradient.
         push: of the noisy move, coefficient of a drift that is zero on pure noise.
-        variance: of the noise that the noisy move, or noising, adds.
+        spread: of the noise that the noisy move, or noising, adds.
     """
 
     log_alpha: float
     ode_shrink: float
     ode_score: float
     decay: Float[Tensor, " #D"]
+    keep: Float[Tensor, " #D"]
     pull: Float[Tensor, " #D"]
     guide: Float[Tensor, " #D"]
     push: Float[Tensor, " #D"]
-    variance: Float[Tensor, " #D"]
+    spread: Float[Tensor, " #D"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,8 +126,9 @@ def _interval(
         ode_shrink=1 / ratio,
         ode_score=noisier.sigma**2 / ratio - noisier.sigma * cleaner.sigma,
         decay=decay.to(exponents),
+        keep=(decay + (1 + share) * push * w).to(exponents),
         pull=((1 + share) * push).to(exponents),
         guide=(2 * share * push).to(exponents),
         push=push.to(exponents),
-        variance=((1 - decay**2) / w).to(exponents),
+        spread=((1 - decay**2) / w).sqrt().to(exponents),
     )

@@ -21,12 +21,12 @@ def effective_size(log_weights: Float[Tensor, "*S n"]) -> Float[Tensor, "*S"]:
 
 def spread(log_weights: Float[Tensor, "*S n"]) -> tuple[Float[Tensor, "*S"], Float[Tensor, "*S"]]:
     """ESS of each population, and the log of its mean weight."""
-    highest = log_weights.amax(-1, keepdim=True).double()
+    highest = log_weights.double().amax(-1, keepdim=True)
     shares = (log_weights - highest).exp_()
     total = shares.sum(-1)
-    size = (total.square() / shares.square_().sum(-1)).nan_to_num(nan=0.0)
-    level = total.log() + highest[..., 0] - math.log(log_weights.shape[-1])
-    return size, level.nan_to_num(nan=-math.inf)
+    size = total.square().div_(shares.square_().sum(-1)).nan_to_num_(nan=0.0)
+    level = total.div_(log_weights.shape[-1]).log_().add_(highest[..., 0])
+    return size, level.nan_to_num_(nan=-math.inf)
 
 
 def systematic(

@@ -24,9 +24,15 @@ class Gathered:
 
     def where(self: Rows, keep: Bool[Tensor, " L"], other: Rows) -> Rows:
         """Rows of this where ``keep``, of the other elsewhere."""
-        count = len(keep)
+        count = keep.shape[0]
         index = torch.arange(count, device=keep.device).add_(~keep, alpha=count)
-        return self._each(lambda *rows: torch.cat(rows).index_select(0, index), other)
+
+        def chosen(own: Tensor, rest: Tensor) -> Tensor:
+            if own.dim() == 1:
+                return torch.where(keep, own, rest)
+            return torch.cat((own, rest)).index_select(0, index)
+
+        return self._each(chosen, other)
 
     def zeros(self: Rows) -> Rows:
         """Zeros throughout."""
@@ -43,10 +49,8 @@ class Gathered:
     def _each(self: Rows, act: Callable[..., Tensor], *others: Rows) -> Rows:
         """What ``act`` makes of every field that is there."""
         values = _values(type(self))  # type: ignore[arg-type]
-        made: list[Any] = []
-        for own, *rest in zip(values(self), *map(values, others), strict=True):
-            made.append(_acted(act, own, *rest))
-        return type(self)(*made)
+        rows = zip(values(self), *map(values, others), strict=True)
+        return type(self)(*[_acted(act, *row) for row in rows])
 
 
 def _acted(act: Callable[..., Tensor], own: Any, *rest: Any) -> Any:

@@ -112,7 +112,7 @@ class Target:
 
     @property
     def has_density(self) -> bool:
-        return not self.field and all(a.expert.has_density for a in self.anchors)
+        return all([a.expert.has_density and not a.field for a in self.anchors])
 
     @property
     def field(self) -> str:
@@ -160,7 +160,7 @@ class Target:
         Args:
             signs: random ones, where the evaluation is to serve control drifts.
         """
-        if self.microbatch is None or self.microbatch >= len(x):
+        if self.microbatch is None or self.microbatch >= x.shape[0]:
             return self._evaluate(x, stage, signs)
         chunks = torch.split(x, self.microbatch)
         rows = [None] * len(chunks) if signs is None else torch.split(signs, self.microbatch)
@@ -190,7 +190,7 @@ class Target:
     ) -> Evaluation:
         whole = slice(0, self.space.size)
         score: Tensor | None = None
-        products: Tensor | None = None
+        squares: Tensor | None = None
         log_density: Tensor | None = None
         told: Tensor | None = None
         has_density = self.has_density
@@ -215,16 +215,17 @@ class Target:
                 scores[anchor.name] = noised.score.detach()
             if self.apart:
                 each[anchor.name] = _added(None, 1.0, noised.score, x, part)
-            score = _added(score, w, noised.score, x, part)
+            pulled = noised.score if isinstance(w, float) and w == 1 else w * noised.score
+            score = _added(score, 1.0, pulled, x, part)
             if self.squares:
-                products = _added(products, w, noised.score.square(), x, part)
+                square = (pulled * noised.score).sum(-1)
+                squares = square if squares is None else squares + square
             if self.tilts and stage.sigma > 0:
                 share = self.shares(stage)[anchor.name]
                 told = _added(told, share, noised.score, x, part)
             if has_density and noised.log_density is not None:
                 log_density = _added(log_density, w, noised.log_density, x, None)
         assert score is not None
-        squares = None if products is None else products.sum(-1)
         endpoint = None
         if self.tilts:
             endpoint = (
@@ -241,7 +242,7 @@ class Target:
         self, anchor: Anchor, x: Float[Tensor, "L D"], scores: dict[str, Tensor], stage: Stage
     ) -> Noised:
         """An expert by itself, or drawn to its parents, whose scores are there."""
-        calls = len(x) * anchor.expert.calls_per_evaluation
+        calls = x.shape[0] * anchor.expert.calls_per_evaluation
         guide = anchor.guide
         if guide is None:
             self._count(anchor.name, calls)

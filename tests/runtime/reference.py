@@ -97,6 +97,7 @@ class Sampler:
             if self.kernel == "none" or (self.kernel == "langevin" and t == 1):
                 continue
             normals, uniforms = noise.proposals(self.width, t, self.kernel_steps)
+            assert uniforms is not None
             for k in range(self.kernel_steps):
                 for i in range(self.count):
                     row = normals[k, rows][i].double().numpy()

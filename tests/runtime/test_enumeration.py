@@ -138,9 +138,9 @@ class Everything:
         middles, volumes = cells(self.options.scheme, log_weights)
         once = torch.zeros_like(volumes)
         once[:, 0] = 1
-        self.branch(torch.where(due[:, None], volumes, once))
+        self.branch(torch.where(torch.tensor(due)[:, None], volumes, once))
         a.noise = self.noise(middles.flatten(0, 1)[self.kept])
-        assert a.resample(stage, a.effective_sizes()) == bool(due.any())
+        assert a.resample(stage, a.effective_sizes()) == any(due)
         self.merge()
 
     def merge(self) -> None:

@@ -14,7 +14,13 @@ def test_more_particles_leave_the_first_ones_alone() -> None:
     few, many = Noise(3, 1, 4, CPU), Noise(3, 1, 9, CPU)
     assert torch.equal(few.normal(5, 2, "move"), many.normal(5, 2, "move")[:4])
     for a, b in zip(few.proposals(5, 2, 3), many.proposals(5, 2, 3), strict=True):
-        assert torch.equal(a, b[:, :4])
+        assert a is not None and b is not None and torch.equal(a, b[:, :4])
+
+
+def test_normals_are_the_same_without_uniforms() -> None:
+    noise = Noise(3, 1, 4, CPU)
+    normal, uniform = noise.proposals(5, 2, 3, accepting=False)
+    assert uniform is None and torch.equal(normal, noise.proposals(5, 2, 3)[0])
 
 
 def test_swarms_do_not_share_noise() -> None:
@@ -38,6 +44,7 @@ def test_every_place_has_its_own() -> None:
 def test_normals_are_normal_and_uniforms_uniform() -> None:
     noise = Noise(0, 1, 20000, CPU)
     normal, uniform = noise.proposals(2, 1, 2)
+    assert uniform is not None
     assert stats.kstest(normal.flatten().numpy(), "norm").pvalue > 1e-3
     assert stats.kstest(uniform.flatten().numpy(), "uniform").pvalue > 1e-3
     assert abs(float(torch.corrcoef(normal[:, :, 0])[0, 1])) < 0.03

@@ -53,6 +53,13 @@ def test_effective_sizes() -> None:
     assert float(effective_size(torch.tensor([1000.0, 1000.0]))) == pytest.approx(2)
 
 
+@pytest.mark.parametrize("count", [2, 3, 5, 16, 1000])
+@pytest.mark.parametrize("level", [0.0, -1234.5, 1e12])
+def test_of_equal_weights_all_count(count: int, level: float) -> None:
+    weights = torch.full((count,), level, dtype=torch.float64)
+    assert float(effective_size(weights)) == count
+
+
 @pytest.mark.parametrize("scheme", ["multinomial", "systematic", "stratified", "residual"])
 def test_schemes_copy_by_weight_on_average(scheme: str) -> None:
     shares = torch.tensor([0.5, 0.25, 0.15, 0.1, 0.0], dtype=torch.float64)

@@ -55,8 +55,8 @@ def test_a_move_preserves_the_gaussian_it_should(w: float, eta: float, steps: in
     path = FlowPath.build(steps, torch.tensor([w]), eta)
     at, one = Evaluation(torch.tensor([[-w]])), torch.ones(1, 1)
     for step in path.intervals:
-        shrunk = float(moves.sde(one, at, step, path.exponents, None).x)
-        assert shrunk**2 / w + float(step.variance) == pytest.approx(1 / w, abs=1e-5)
+        shrunk = float(moves.sde(one, at, step, None).x)
+        assert shrunk**2 / w + float(step.spread) ** 2 == pytest.approx(1 / w, abs=1e-5)
         ode = float(moves.ode(one, at, step, path.exponents).x)
         assert ode == pytest.approx(1, abs=3 / steps**2)
 
