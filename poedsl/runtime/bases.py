@@ -19,6 +19,7 @@ from poedsl.runtime.charts import Chart, Interval
 from poedsl.runtime.densities import Densities, Density
 from poedsl.runtime.evaluate import Environment, evaluate
 from poedsl.runtime.models import Models
+from poedsl.runtime.noise import Noise
 from poedsl.runtime.refused import refused
 from poedsl.runtime.space import Space
 
@@ -35,18 +36,16 @@ class Base:
     quantiles: dict[str, Quantiles]
     environment: Environment
 
-    def draws(self, uniform: Float[Tensor, "L more"]) -> Float[Tensor, "L D"]:
+    def first(self, noise: Noise, stage: int) -> Float[Tensor, "L D"]:
         """Draws in the run's coordinates, from uniforms for each component and each variable."""
+        uniform = noise.uniform(self.space.size + len(self.space.shapes), stage, "start")
         space, picks = self.space, uniform[:, self.space.size :]
-        y = torch.zeros(len(uniform), space.size, device=uniform.device)
+        x = torch.zeros(len(uniform), space.size, device=uniform.device)
         for (name, shape), pick in zip(space.shapes.items(), picks.unbind(1), strict=True):
             part = space.slice(name)
             own = uniform[:, part].double().reshape(-1, *shape)
-            drawn = self.quantiles[name](own, pick.double()).float()
-            y[:, part] = (drawn.reshape(len(y), -1) - space.loc[part]) / space.scale[part]
-        for chart in space.charts:
-            y[:, chart.index] = (chart.inverse(y[:, chart.index]) - chart.loc) / chart.scale
-        return y
+            x[:, part] = self.quantiles[name](own, pick.double()).float().reshape(len(x), -1)
+        return space.placed(x)
 
     def log_density(self, z: Float[Tensor, "L D"]) -> Float[Tensor, " L"]:
         """Log p_0 in the run's coordinates."""

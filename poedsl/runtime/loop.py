@@ -107,6 +107,8 @@ class Annealer:
         device = noise.device
         known = self.target.first(noise, stage)
         x = noise.normal(width, stage.t, "start") / w.sqrt() if known is None else known
+        drawn = torch.isfinite(x).all(-1)
+        x = torch.where(drawn[:, None], x, 0.0)
         at = self.evaluate(x, stage)
         log_start = self.path.log_normaliser(width)
         log_weights = torch.full((count,), log_start, dtype=torch.float64, device=device)
@@ -114,6 +116,7 @@ class Annealer:
             log_normal = 0.5 * (w.double().expand(width) / (2 * math.pi)).log().sum()
             square = (w * x.square()).sum(-1).double()
             log_weights = at.log_density.double() + 0.5 * square - log_normal
+        log_weights = torch.where(drawn, log_weights, -math.inf)
         slots = torch.arange(count, device=device)
         zeros = torch.zeros(count, dtype=torch.float64, device=device)
         peak = potentials.start(o.potential, zeros)

@@ -20,7 +20,7 @@ from poedsl.experts.protocol import Scheduled, Sited
 from poedsl.experts.signatures import Signature
 from poedsl.experts.user import Code
 from poedsl.runtime.ancestral import Drawn, ancestral
-from poedsl.runtime.bases import base
+from poedsl.runtime.bases import Base, base
 from poedsl.runtime.coverage import Seat, covered, exponents, normalised
 from poedsl.runtime.densities import Densities
 from poedsl.runtime.evaluate import Environment, evaluate, tensor
@@ -32,6 +32,7 @@ from poedsl.runtime.parts import locate
 from poedsl.runtime.path import FlowPath
 from poedsl.runtime.precision import DATA, on_the_way
 from poedsl.runtime.prefix import SequenceTarget, Symbols, foreseen, prefix_path
+from poedsl.runtime.prior import Prior, prior
 from poedsl.runtime.readers import Readers
 from poedsl.runtime.refused import refused, site
 from poedsl.runtime.rules import text_rules
@@ -126,9 +127,23 @@ class _Builder:
         target = kind(
             self.space, anchors, tilts, self.environment, path.exponents, warnings=warnings
         )
-        if isinstance(target, TemperedTarget) and options.base is not None:
-            target.base = base(options.base, self.plan, self.models, self.environment, self.space)
+        if isinstance(target, TemperedTarget):
+            target.base = self.base(sites, options, target)
         return target, path
+
+    def base(
+        self, sites: list[FactorSpec], options: Options, target: TemperedTarget
+    ) -> Base | Prior | None:
+        """What a tempered path starts from: what the program says, what it draws its variables
+        from where that serves better than a Gaussian, or None, for N(0, I).
+        """
+        plan, space, env = self.plan, self.space, self.environment
+        if options.base is not None:
+            return base(options.base, plan, self.models, env, space)
+        own = prior(plan, sites, space, env, self.densities, self.exponent)
+        serves = own is not None and (own.funnel or own.near(target.log_untempered))
+        target.calls.clear()
+        return own if serves else None
 
     def sequences(
         self, sites: list[FactorSpec], microbatch: int | None
@@ -275,9 +290,12 @@ class _Builder:
                 self.space.loc[index], self.space.scale[index] = PICTURE_CENTRE, PICTURE_SCALE
         return self.space.standardised(known, fixed)
 
+    def exponent(self, factor: FactorSpec) -> float:
+        return float(self.values.known(factor.exponent, "the exponent", factor))
+
     def weight(self, factor: FactorSpec) -> float:
         """The size of an exponent."""
-        return abs(float(self.values.known(factor.exponent, "the exponent", factor)))
+        return abs(self.exponent(factor))
 
     # Factors.
 

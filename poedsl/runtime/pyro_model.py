@@ -53,7 +53,8 @@ def pyro_model(
     target, _ = prepare(plan, device, base, allow_code, profile, code)
     assert isinstance(target, TemperedTarget)
     space = target.space
-    starts = {n: Start(Coordinates(space, n), target.base) for n in space.shapes}
+    named = target.base if isinstance(target.base, Base) else None
+    starts = {n: Start(Coordinates(space, n), named) for n in space.shapes}
     return PyroModel(target, starts)
 
 

@@ -101,6 +101,13 @@ class Space:
             log_det = log_det + own
         return y, log_det
 
+    def placed(self, x: Float[Tensor, "L D"]) -> Float[Tensor, "L D"]:
+        """The coordinates of points that are given in the variables' own units."""
+        z = (x - self.loc) / self.scale
+        for chart in self.charts:
+            z[:, chart.index] = (chart.inverse(z[:, chart.index]) - chart.loc) / chart.scale
+        return z
+
     def shaped(self, y: Float[Tensor, "L D"]) -> dict[str, Float[Tensor, L * shape]]:
         """Each variable in its own units and shape, from what `supported` returns."""
         x = self.loc + self.scale * y

@@ -42,8 +42,8 @@ def charts(
             continue
         part, own = locate(factor, space, env), ends(factor.term, plan.signature)
         at = torch.arange(space.size, device=low.device)[part.index].view(part.shape)
-        begins = _end(own.low, -math.inf, torch.minimum, space, env).expand(part.shape)
-        stops = _end(own.high, math.inf, torch.maximum, space, env).expand(part.shape)
+        begins = end(own.low, -math.inf, torch.minimum, space, env).expand(part.shape)
+        stops = end(own.high, math.inf, torch.maximum, space, env).expand(part.shape)
         lowest[at] = torch.where(begins > low[at], number, lowest[at])
         highest[at] = torch.where(stops < high[at], number, highest[at])
         low[at], high[at] = low[at].maximum(begins), high[at].minimum(stops)
@@ -84,7 +84,7 @@ def _charts(
             yield Interval.between(kind.nonzero().flatten(), low[kind], high[kind])
 
 
-def _end(
+def end(
     terms: Sequence[Term],
     otherwise: float,
     pick: Callable[[Tensor, Tensor], Tensor],

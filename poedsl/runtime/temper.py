@@ -1,7 +1,8 @@
 """The tempering path: p_b = p_0^(1 - b) target^b, from a Gaussian to any density (Neal 2001).
 
 It asks for densities alone: no expert needs noised marginals, and exponents need not sum to
-anything. p_0 is N(0, I) in the coordinates of the run, or the base that the program names; its
+anything. p_0 is the base that the program names, or the densities that draw every variable given
+those before, where some are around others, or N(0, I) in the coordinates of the run. Its
 normaliser is known, so that the weights give the evidence of the target.
 """
 
@@ -17,6 +18,7 @@ from torch import Tensor
 from poedsl.runtime.bases import Base
 from poedsl.runtime.noise import Noise
 from poedsl.runtime.path import FlowPath, Stage
+from poedsl.runtime.prior import Prior
 from poedsl.runtime.state import Evaluation
 from poedsl.runtime.target import Target, Tilt
 
@@ -38,10 +40,10 @@ class TemperedTarget(Target):
     """The product of a plan, raised to the power of a stage's ``beta`` beside its base.
 
     Attributes:
-        base: what the program names; None for N(0, I).
+        base: what the program names, or what it draws its variables from; None for N(0, I).
     """
 
-    base: Base | None = None
+    base: Base | Prior | None = None
 
     @property
     def has_density(self) -> bool:
@@ -112,10 +114,7 @@ class TemperedTarget(Target):
         return tempered(stage.t - 1, high)
 
     def first(self, noise: Noise, stage: Stage) -> Float[Tensor, "L D"] | None:
-        if self.base is None:
-            return None
-        width = self.space.size + len(self.space.shapes)
-        return self.base.draws(noise.uniform(width, stage.t, "start"))
+        return None if self.base is None else self.base.first(noise, stage.t)
 
     def log_base(self, x: Float[Tensor, "L D"]) -> Float[Tensor, " L"]:
         """Log p_0, normalised."""
