@@ -30,7 +30,12 @@ def parser(description: str | None, name: str, seeds: int) -> argparse.ArgumentP
 
 
 def write(args: argparse.Namespace, **figures: Any) -> None:
-    """Write figures, with the arguments they were got by and the versions behind them."""
+    """Write figures, with the arguments they were got by and the versions behind them.
+
+    Those of a quick run are not put in the place of the full one's.
+    """
+    if getattr(args, "quick", False) and args.out.parent == FOLDER:
+        return
     found = {
         "arguments": {k: v for k, v in vars(args).items() if isinstance(v, int | float | str)},
         "versions": {"python": platform.python_version(), "torch": torch.__version__},

@@ -1,6 +1,6 @@
 """Composed mixtures and Gaussians, with exact and with learned scores (Soiffer et al., 5.1, 5.2).
 
-    python benchmarks/mixtures.py [--seeds 2] [--quick] [--out FILE]
+    python benchmarks/mixtures.py [--seeds 2] [--populations 100] [--quick] [--out FILE]
 
 P1 P2 / P0 in six settings. Exact scores, or small networks trained on N samples of each expert by
 denoising (their Appendix F, smaller, an expert each). Sampled as they do, in swarms of K particles
@@ -15,15 +15,14 @@ import functools
 import itertools
 import json
 import math
-import time
 from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from figures import add_out, write
 from gaussians import sliced_w2
 from torch import Tensor
 
@@ -299,17 +298,10 @@ def one_population(seeds: int) -> dict[str, Any]:
     return {"seeds": seeds, "settings": whole}
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--seeds", type=int, default=2)
-    parser.add_argument("--quick", action="store_true", help="small swarms, short training")
-    parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results/mixtures.json")
-    args = parser.parse_args()
-    torch.set_num_threads(1)
-    sizes, rounds = (SWARMS[:3], 1000) if args.quick else (SWARMS, ROUNDS)
+def trends(seeds: int, sizes: tuple[int, ...], rounds: int) -> list[dict[str, Any]]:
+    """Errors of swarms by their size, with exact scores and learned ones."""
     runs: dict[tuple[str, int | None], list[list[Any]]] = defaultdict(list)
-    start = time.perf_counter()
-    for seed in range(args.seeds):
+    for seed in range(seeds):
         learn(seed, rounds)
         for setting in SETTINGS:
             for samples in (None, *SIZES):
@@ -348,12 +340,24 @@ def main() -> None:
                 + f"{row['drift']:>9.2g}{row['disagreement']:>6.2f}{row['noise']:>8.3g}"
                 f"  {verdict:>7}  {row['trend']} / {row['paper']}"
             )
-    whole = one_population(3 if args.quick else 40)
-    seconds = time.perf_counter() - start
-    print(f"\n{seconds:.0f} s")
-    args.out.parent.mkdir(parents=True, exist_ok=True)
-    data = {"seeds": args.seeds, "seconds": seconds, "swarms": out, "one_population": whole}
-    args.out.write_text(json.dumps(data, indent=1) + "\n", encoding="utf-8")
+    return out
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--seeds", type=int, default=2, help="of swarms; 0: as --out has them")
+    parser.add_argument("--populations", type=int, default=100, help="seeds of single populations")
+    parser.add_argument("--quick", action="store_true", help="small swarms, short training")
+    add_out(parser, "mixtures")
+    args = parser.parse_args()
+    torch.set_num_threads(1)
+    sizes, rounds = (SWARMS[:3], 1000) if args.quick else (SWARMS, ROUNDS)
+    if args.seeds:
+        swarms = trends(args.seeds, sizes, rounds)
+    else:
+        swarms = json.loads(args.out.read_text(encoding="utf-8"))["swarms"]
+    whole = one_population(3 if args.quick else args.populations)
+    write(args, swarms=swarms, one_population=whole)
 
 
 if __name__ == "__main__":
