@@ -75,15 +75,18 @@ def scenes(count: int) -> list[Scene]:
 
 
 class Critics:
-    """The judge and the segmenter that come with the playroom."""
+    """The judge, the segmenter and the depth's estimator that come with the playroom."""
 
     def __init__(self) -> None:
-        from transformers import SegformerForSemanticSegmentation
+        from transformers import DPTForDepthEstimation, SegformerForSemanticSegmentation
 
         self.segmenter = SegformerForSemanticSegmentation.from_pretrained(
             model_folder("playroom/segmenter"), dtype=torch.float32
         ).eval()
         self.numbers = {name: k for k, name in self.segmenter.config.id2label.items()}
+        self.estimator = DPTForDepthEstimation.from_pretrained(
+            model_folder("playroom/depth"), dtype=torch.float32
+        ).eval()
         self.judges: dict[str, Any] = {}
 
     def score(self, pictures: Tensor, prompt: str) -> Tensor:
@@ -94,11 +97,25 @@ class Critics:
         found: Tensor = self.judges[prompt](pictures)
         return found
 
+    def score_of_boxes(self, picture: Tensor, parts: list[dict[str, Any]]) -> float:
+        """Mean over parts of the probability that a box of a picture (1, 3, 64, 64) shows its."""
+        each = []
+        for part in parts:
+            left, top, right, bottom = (round(SIZE * v) for v in part["box"])
+            each.append(float(self.score(picture[..., top:bottom, left:right], part["text"])))
+        return sum(each) / len(each)
+
     def classes(self, pictures: Tensor) -> Tensor:
         """What each pixel shows, (N, 64, 64)."""
         with torch.no_grad():
             logits = self.segmenter(2 * pictures - 1).logits
         return F.interpolate(logits, size=(SIZE, SIZE), mode="bilinear").argmax(1)
+
+    def depths(self, pictures: Tensor) -> Tensor:
+        """Relative inverse depth, (N, 64, 64)."""
+        with torch.no_grad():
+            found: Tensor = self.estimator(2 * pictures - 1).predicted_depth
+        return found
 
     def overlap(self, pictures: Tensor, parts: list[dict[str, Any]]) -> Tensor:
         """Mean over parts of the overlap of a box with that of the solid found there, (N,)."""

@@ -5,9 +5,10 @@
 
 A held-out room is given without one of its solids, and the solid by its mask, the depth of the
 scene and its name. `background` is the mean absolute difference from the given picture outside of
-the mask, `foreground` that from the render on the solid, `shape` the overlap of what the segmenter
-takes for a solid of that name with where it is, and `judge` the probability that the picture shows
-it. Means over scenes and particles, with standard errors over scenes.
+the mask, `foreground` that from the render on the solid, `depth` that of the estimated depth from
+the given one inside of the mask, `shape` the overlap of what the segmenter takes for a solid of
+that name with where it is, and `judge` the probability that the picture shows it. Means over scenes
+and particles, with standard errors over scenes. `the render` is what the critics say of the truth.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from typing import Any
 import torch
 from figures import add_out, write
 from playroom import Critics, Scene, drawn, scenes, spread
+from torch import Tensor
 
 FILL = "x ~ flux_fill(mask, image, prompt)"
 DEPTH = "x ~ flux_depth(depth, prompt)"
@@ -30,29 +32,36 @@ PROGRAMS = {
     "product, given": f"{MASKED}x ~ flux_depth(depth, prompt) ^ m given x",
     "plain product": f"{FILL} ^ 0.5\n{DEPTH} ^ 0.5",
 }
-COLUMNS = ("background", "foreground", "shape", "judge")
+COLUMNS = ("background", "foreground", "depth", "shape", "judge")
 
 
-def measured(
-    program: str, scene: Scene, seed: int, particles: int, critics: Critics
-) -> list[float]:
+def sampled(program: str, scene: Scene, seed: int, particles: int) -> Tensor:
+    """Pictures (N, 3, 64, 64) of a scene's solid in its room."""
     values = {
         "image": scene.without,
         "mask": scene.mask,
         "depth": scene.depth,
         "prompt": scene.text,
     }
-    result = drawn(program, seed, values, particles=particles)
-    found = result.particles["x"]
-    outside = 1 - scene.mask
-    background = ((found - scene.without).abs().mean(1) * outside).sum((1, 2)) / outside.sum()
-    foreground = ((found - scene.image).abs().mean(1) * scene.solid).sum((1, 2)) / scene.solid.sum()
+    return drawn(program, seed, values, particles=particles).particles["x"]
+
+
+def measured(found: Tensor, scene: Scene, critics: Critics) -> list[float]:
+    """What the columns say of pictures, on average."""
+    background = apart((found - scene.without).abs().mean(1), 1 - scene.mask)
+    foreground = apart((found - scene.image).abs().mean(1), scene.solid)
+    depth = apart((critics.depths(found) - scene.depth).abs(), scene.mask)
     _, colour, kind = scene.text.split()
     shown = critics.classes(found) == critics.numbers[f"{colour} {kind}"]
     solid = scene.solid.bool()
     shape = (shown & solid).sum((1, 2)) / (shown & (scene.mask > 0) | solid).sum((1, 2))
     judge = critics.score(found, scene.text)
-    return [float(v.mean()) for v in (background, foreground, shape, judge)]
+    return [float(v.mean()) for v in (background, foreground, depth, shape, judge)]
+
+
+def apart(difference: Tensor, where: Tensor) -> Tensor:
+    """The mean of a difference (N, 64, 64) over a part of the picture, (N,)."""
+    return (difference * where).sum((1, 2)) / where.sum()
 
 
 def main() -> None:
@@ -63,10 +72,12 @@ def main() -> None:
     args = parser.parse_args()
     torch.set_num_threads(1)
     critics = Critics()
-    rows: dict[str, list[list[float]]] = {name: [] for name in PROGRAMS}
+    rows: dict[str, list[list[float]]] = {name: [] for name in ("the render", *PROGRAMS)}
     for number, scene in enumerate(scenes(args.scenes)):
+        rows["the render"].append(measured(scene.image[None], scene, critics))
         for name, program in PROGRAMS.items():
-            rows[name].append(measured(program, scene, number, args.particles, critics))
+            found = sampled(program, scene, number, args.particles)
+            rows[name].append(measured(found, scene, critics))
         print(f"scene {number + 1} of {args.scenes}", file=sys.stderr, flush=True)
     print(f"{'':<16}" + "".join(f"{c:>18}" for c in COLUMNS))
     told: dict[str, Any] = {}

@@ -3,13 +3,14 @@ without (Zhang et al., Tables 3 and 5, in the playroom).
 
     python benchmarks/table3.py [--scenes 50] [--particles 4 8 16 32] [--out FILE.json]
 
-A text expert on the whole picture, a depth expert on each box, and the judge as reward, by
+A depth expert on the whole picture and on each box, and the judge of each as reward (F.5), by
 `programs/playroom/layout.poe` in 14 stages, resampled after every quarter; moves are stochastic,
-which keeps copies apart for half of what a kernel costs. What counts of a run is the particle that
-the judge likes best. Without resampling particles know nothing of each other: the first L of one
-run are best-of-L at equal compute. `judge` is the probability that the picture shows the whole
-prompt, and `mIoU` the overlap of boxes with those of the solids that a segmenter, which the run
-never sees, finds there. `text alone` has no boxes.
+which keeps copies apart for half of what a kernel costs. What counts of a run is the particle with
+the highest reward. Without resampling particles know nothing of each other: the first L of one run
+are best-of-L at equal compute. `judge` is the probability that the picture shows the whole prompt,
+`boxes` the mean of those that boxes show theirs, and `mIoU` the overlap of boxes with those of the
+solids that a segmenter, which the run never sees, finds there. `no boxes` has the expert and the
+judge of the whole alone, and `text alone` a text expert in its place.
 """
 
 from __future__ import annotations
@@ -26,12 +27,13 @@ import poedsl
 
 LAYOUT = (PROGRAMS / "layout.poe").read_text(encoding="utf-8")
 ALONE = (
-    "x : Image[3, 64, 64]\nx ~ flux(prompt) * exp(8 * vqascore(prompt))\n"
+    "x : Image[3, 64, 64]\nx ~ {expert} * exp(8 * vqascore(prompt))\n"
     "sample x by anneal(potential = full())\n"
 )
+EXPERTS = {"text alone": "flux(prompt)", "no boxes": "flux_depth(depth, prompt)"}
 MOVES = {"steps": 14, "move": "sde()", "kernel": "none"}
 QUARTERS = "tophalf(when = at(11, 7, 4, 1))"
-COLUMNS = ("judge", "mIoU")
+COLUMNS = ("judge", "boxes", "mIoU")
 
 
 def run(program: str, scene: Scene, seed: int, **options: object) -> poedsl.Result:
@@ -40,16 +42,18 @@ def run(program: str, scene: Scene, seed: int, **options: object) -> poedsl.Resu
 
 
 def best(result: poedsl.Result, count: int) -> Tensor:
-    """Of the first particles the one that the judge likes best, (1, 3, 64, 64)."""
+    """Of the first particles the one with the highest reward, (1, 3, 64, 64)."""
     return result.particles["x"][int(result.scores[:count].argmax())][None]
 
 
 def measured(scene: Scene, seed: int, counts: list[int]) -> dict[str, Tensor]:
     """A picture for each row of the table."""
-    most = max(counts)
-    free = run(LAYOUT, scene, seed, particles=most, resample="none")
-    alone = run(ALONE, scene, seed, particles=most, resample="none")
-    rows = {f"text alone, best of {most}": best(alone, most)}
+    free = run(LAYOUT, scene, seed, particles=max(counts), resample="none")
+    rows: dict[str, Tensor] = {}
+    for name, expert in EXPERTS.items():
+        program = ALONE.format(expert=expert)
+        alone = run(program, scene, seed, particles=min(counts), resample="none")
+        rows[f"{name}, best of {min(counts)}"] = best(alone, min(counts))
     for count in [1, *counts]:
         rows[f"best of {count}"] = best(free, count)
     for count in counts:
@@ -70,9 +74,13 @@ def main() -> None:
     rows: dict[str, list[list[float]]] = {}
     for number, scene in enumerate(scenes(args.scenes)):
         for name, picture in measured(scene, number, args.particles).items():
-            judge = float(critics.score(picture, scene.caption))
-            overlap = float(critics.overlap(picture, scene.parts))
-            rows.setdefault(name, []).append([judge, overlap])
+            rows.setdefault(name, []).append(
+                [
+                    float(critics.score(picture, scene.caption)),
+                    critics.score_of_boxes(picture, scene.parts),
+                    float(critics.overlap(picture, scene.parts)),
+                ]
+            )
         print(f"scene {number + 1} of {args.scenes}", file=sys.stderr, flush=True)
     print(f"{'':<26}" + "".join(f"{c:>18}" for c in COLUMNS))
     told = {}

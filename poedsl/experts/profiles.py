@@ -59,6 +59,7 @@ _SMALL = Profile(
         "flux_fill": "playroom/flux-fill",
         "room": "playroom/rooms",
         "vqascore": "playroom/judge",
+        "depth_agreement": "playroom/depth",
     },
     dtype="float32",
     checkpointing=False,

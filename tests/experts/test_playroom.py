@@ -22,6 +22,7 @@ NAMES = (
     "decoder",
     "rooms",
     "segmenter",
+    "depth",
     "sight",
     "judge",
 )
@@ -90,11 +91,13 @@ def test_everything_trains_goes_on_and_runs(
     after = torch.load(work / "flux.pt", weights_only=True)["step"]
     assert (before, after) == (2, 3)
     export.export(work, tmp_path / "out")
-    folders = {n: str(tmp_path / "out" / n) for n in ("flux", "flux-depth", "rooms", "judge")}
+    names = ("flux", "flux-depth", "rooms", "depth", "judge")
+    folders = {n: str(tmp_path / "out" / n) for n in names}
     program = (
         f'x ~ flux("a red box", model = "{folders["flux"]}") ^ 0.5 '
         f'* flux_depth(d, "a red box", model = "{folders["flux-depth"]}") ^ 0.5 '
-        f'* exp(vqascore("a red box", model = "{folders["judge"]}"))\n'
+        f'* exp(vqascore("a red box", model = "{folders["judge"]}")) '
+        f'* exp(depth_agreement(d, model = "{folders["depth"]}"))\n'
         "sample x by anneal(particles = 2, steps = 3)\n"
     )
     found = poedsl.compile(program).bind(d=torch.rand(64, 64)).run().particles["x"]

@@ -14,6 +14,7 @@ from torch import Tensor
 from torch.nn.functional import interpolate
 
 import poedsl
+from poedsl.experts.judges_scene import DepthAgreement
 from poedsl.experts.judges_vqa import vqa_score
 from poedsl.experts.models import model_folder
 from poedsl.experts.profiles import BUILT_IN
@@ -74,6 +75,38 @@ def test_the_segmenter_names_the_solids_of_held_out_renders() -> None:
             named = found[k][segments[k] == number] == model.config.label2id[name]
             right.append(float(named.float().mean()))
     assert np.mean(right) > 0.9
+
+
+def test_the_judge_names_what_is_in_a_box() -> None:
+    folder, other = str(model_folder("playroom/judge")), {"sphere": "box", "cone": "cylinder"}
+    other |= {v: k for k, v in other.items()}
+    right = []
+    for picture, scene in zip(pictures("image")[:24, None], SCENES, strict=False):
+        for part in scene["parts"]:
+            left, top, low, bottom = (round(64 * v) for v in part["box"])
+            *words, kind = part["text"].split()
+            texts = (part["text"], " ".join([*words, other[kind]]))
+            judges = [vqa_score(text, folder, CPU, BUILT_IN["small"]) for text in texts]
+            there, away = (float(j(picture[..., top:bottom, left:low])) for j in judges)
+            right.append(there > 0.5 > away)
+    assert np.mean(right) > 0.9
+
+
+def test_the_depth_of_held_out_renders_is_found() -> None:
+    depth = strip("depth").float() / 255
+    other = depth.roll(1, 0)
+    run = poedsl.compile(
+        "input depth : Depth\nx : Image[3, 64, 64]\nx ~ Normal(0.5, 0.1)\n"
+        "x ~ exp(depth_agreement(depth))\nsample x by anneal(particles = 2, steps = 2)"
+    )
+    assert run.bind(depth=depth[0]).run(seed=0, profile="small").outcome.ok
+    agreement = DepthAgreement(
+        depth[0], str(model_folder("playroom/depth")), CPU, BUILT_IN["small"]
+    )
+    with torch.no_grad():
+        found = agreement.estimated(pictures("image"))
+    near, far = ((found - d).abs().mean((1, 2)) for d in (depth, other))
+    assert float(near.mean()) < 0.02 and bool((near < far).all())
 
 
 def test_the_one_liner_keeps_what_is_around_and_fills_what_is_not() -> None:

@@ -40,6 +40,10 @@ def export(work: Path, folder: Path) -> None:
     if (work / "segmenter.pt").exists():
         model = train.averaged(work, "segmenter", networks.build_segmenter())
         model.half().save_pretrained(_fresh(folder / "segmenter"))
+    if (work / "depth.pt").exists():
+        depth = train.averaged(work, "depth", networks.build_depth())
+        depth.half().save_pretrained(_fresh(folder / "depth"))
+        networks.depth_pictures().save_pretrained(folder / "depth")
     if (work / "judge.pt").exists():
         judging = Judging()
         train.averaged(work, "judge", judging.module)

@@ -91,8 +91,8 @@ def build_judge() -> tuple[nn.Module, Any]:
         )
     )
     pictures = getattr(tf, "CLIPImageProcessorPil", tf.CLIPImageProcessor)(
-        size={"shortest_edge": SIZE},
-        crop_size={"height": SIZE, "width": SIZE},
+        size={"height": SIZE, "width": SIZE},
+        do_center_crop=False,
         image_mean=[0.5] * 3,
         image_std=[0.5] * 3,
     )

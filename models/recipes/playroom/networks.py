@@ -18,6 +18,8 @@ from transformers import (
     CLIPTextConfig,
     CLIPTextModel,
     CLIPTokenizer,
+    DPTConfig,
+    DPTForDepthEstimation,
     SegformerConfig,
     SegformerForSemanticSegmentation,
     T5Config,
@@ -185,6 +187,37 @@ def build_segmenter() -> SegformerForSemanticSegmentation:
             id2label=dict(enumerate(names)),
             label2id={n: i for i, n in enumerate(names)},
         )
+    )
+
+
+def build_depth() -> DPTForDepthEstimation:
+    """Relative inverse depth of a picture, of its size."""
+    return DPTForDepthEstimation(
+        DPTConfig(
+            image_size=SIZE,
+            patch_size=8,
+            hidden_size=48,
+            intermediate_size=96,
+            num_hidden_layers=4,
+            num_attention_heads=4,
+            backbone_out_indices=[0, 1, 2, 3],
+            neck_hidden_sizes=[16, 16, 24, 24],
+            reassemble_factors=[2, 1, 0.5, 0.25],
+            fusion_hidden_size=16,
+            readout_type="ignore",
+            hidden_dropout_prob=0.0,
+            use_batch_norm_in_fusion_residual=False,
+            is_hybrid=False,
+        )
+    )
+
+
+def depth_pictures() -> Any:
+    """How pictures are brought to the depth's network."""
+    import transformers as tf
+
+    return getattr(tf, "DPTImageProcessorPil", tf.DPTImageProcessor)(
+        size={"height": SIZE, "width": SIZE}, image_mean=[0.5] * 3, image_std=[0.5] * 3
     )
 
 

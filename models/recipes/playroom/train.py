@@ -2,10 +2,10 @@
 
     python -m playroom.train WORK NAME [--minutes M] [--quick]      # from models/recipes
 
-NAME is vae, latents, flux, flux-depth, flux-fill, decoder, rooms, segmenter, sight or judge, in
-this order (the last five need no flux). Losses go to ``WORK/NAME.log``, weights and the optimiser's
-state to ``WORK/NAME.pt``. The first three quarters of the time are at the full rate, which then
-falls to zero. On a CPU that has them, products are taken in bfloat16.
+NAME is vae, latents, flux, flux-depth, flux-fill, decoder, rooms, segmenter, depth, sight or judge,
+in this order (the last six need no flux). Losses go to ``WORK/NAME.log``, weights and the state of
+the optimiser to ``WORK/NAME.pt``. The first three quarters of the time are at the full rate, which
+then falls to zero. On a CPU that has them, products are taken in bfloat16.
 """
 
 from __future__ import annotations
@@ -27,22 +27,25 @@ from playroom import data, networks
 from playroom.judge import Judging
 from playroom.scenes import CONTENTS, SIZE
 
-#: Minutes on one core, by which the models that come with the package were trained.
+#: Minutes of one core's time, by which the models that come with the package were trained.
 MINUTES = {
     "vae": 12,
     "decoder": 10,
-    "flux": 48,
-    "flux-depth": 30,
+    "flux": 66,
+    "flux-depth": 42,
     "flux-fill": 24,
     "rooms": 10,
     "segmenter": 34,
+    "depth": 8,
     "sight": 6,
-    "judge": 38,
+    "judge": 57,
 }
 #: Networks that look at pictures as they are take fewer at a time.
-SMALL = ("vae", "decoder", "segmenter")
+SMALL = ("vae", "decoder", "segmenter", "depth")
 #: Share of captions and conditions that are left out in training.
 DROPPED = 0.1
+#: Share of the judge's pictures that are cut out of larger ones.
+CUT = 0.4
 #: A caption takes no more of CLIP's tokens.
 CLIP_TOKENS = 40
 
@@ -70,7 +73,7 @@ class Training:
             optimiser.load_state_dict(kept["optimiser"])
             average, step, spent = kept["average"], kept["step"], kept["spent"]
         log = (self.work / f"{self.name}.log").open("a")
-        total, seen, clock, saved = 0.0, 0, time.monotonic(), time.monotonic()
+        total, seen, clock, saved = 0.0, 0, time.process_time(), time.monotonic()
         generator = torch.Generator(device).manual_seed(1000 + step)
         while (spent < 60 * minutes) if steps is None else (step < steps):
             done = spent / (60 * minutes) if steps is None else step / steps
@@ -91,15 +94,15 @@ class Training:
                 else:
                     average[key].copy_(value)
             total, seen = total + float(loss.detach()), seen + 1
-            now = time.monotonic()
+            now = time.process_time()
             spent, clock = spent + now - clock, now
             if step % 100 == 0:
                 log.write(json.dumps({"step": step, "loss": total / seen, "spent": spent}) + "\n")
                 log.flush()
                 total, seen = 0.0, 0
-            if now - saved > 60:
+            if time.monotonic() - saved > 60:
                 self.save(path, optimiser, average, step, spent)
-                saved = now
+                saved = time.monotonic()
         self.save(path, optimiser, average, step, spent)
         self.module.load_state_dict(average)
 
@@ -461,6 +464,20 @@ def segmenter(work: Path, minutes: float, steps: int | None, batch: int) -> None
     Training(work, "segmenter", model, loss, rate=2e-3).run(minutes, steps)
 
 
+def depth(work: Path, minutes: float, steps: int | None, batch: int) -> None:
+    """Relative inverse depth of pictures, of those that models make too."""
+    arrays, _ = data.load(work, "scenes")
+    images, depths = pictures(arrays), torch.from_numpy(arrays["depth"])
+    encoder, model = trained_vae(work), networks.build_depth()
+
+    def loss(g: torch.Generator) -> Tensor:
+        index = torch.randint(len(images), (batch,), generator=g)
+        found = model(degraded(unit(images[index]), encoder, g)).predicted_depth
+        return (found.float() - depths[index].float() / 255).abs().mean()
+
+    Training(work, "depth", model, loss, rate=2e-3).run(minutes, steps)
+
+
 def degraded(x: Tensor, encoder: Any, g: torch.Generator) -> Tensor:
     """Half of the pictures as the autoencoder gives them back, some of them from noisy latents:
     what judges are shown along a run.
@@ -487,7 +504,7 @@ def sight(work: Path, minutes: float, steps: int | None, batch: int) -> None:
 
 
 def judge(work: Path, minutes: float, steps: int | None, batch: int) -> None:
-    judging, drawn = Judging(), shown(work, batch)
+    judging, drawn = Judging(), shown(work, batch, CUT)
     if not (work / "judge.pt").exists():
         averaged(work, "sight", judging.module).train().requires_grad_(True)
 
@@ -499,20 +516,57 @@ def judge(work: Path, minutes: float, steps: int | None, batch: int) -> None:
 
 
 def shown(
-    work: Path, batch: int
+    work: Path, batch: int, cut: float = 0.0
 ) -> Callable[[torch.Generator], tuple[Tensor, list[list[str]], Tensor]]:
-    """Draws pictures, the things on them, and the class of each pixel."""
+    """Draws pictures, the things on them, and the class of each pixel.
+
+    Args:
+        cut: the share that is cut out about a solid, as regions are.
+    """
     arrays, told = data.load(work, "scenes")
     images, encoder = pictures(arrays), trained_vae(work)
-    names = [data.texts(t) for t in told]
+    names, boxes = [data.texts(t) for t in told], [t["boxes"] for t in told]
     classes = torch.from_numpy(data.classes(told, arrays["segments"]))
 
     def drawn(g: torch.Generator) -> tuple[Tensor, list[list[str]], Tensor]:
+        rng = numbers(g)
         index = torch.randint(len(images), (batch,), generator=g)
         x = degraded(unit(images[index]), encoder, g)
-        return x, [names[i] for i in index.tolist()], classes[index]
+        things, marked = [names[i] for i in index.tolist()], classes[index]
+        for k, i in enumerate(index.tolist()):
+            if boxes[i] and rng.random() < cut:
+                frame = around(boxes[i], rng)
+                x[k] = enlarged(x[k], frame, mode="bicubic", antialias=True).clamp(-1, 1)
+                marked[k] = enlarged(marked[k], frame, mode="nearest-exact")
+                pairs = zip(names[i], boxes[i], strict=True)
+                things[k] = [n for n, b in pairs if inside(b, frame) > 0.5]
+        return x, things, marked
 
     return drawn
+
+
+def around(boxes: list[tuple[float, ...]], rng: np.random.Generator) -> tuple[float, ...]:
+    """A frame about one of the boxes: most are near its edges, some anywhere within a third of it.
+    It cuts no box in two; where that cannot be had it is the whole picture.
+    """
+    box = np.array(boxes[rng.integers(len(boxes))])
+    size = np.tile(box[2:] - box[:2], 2)
+    for _ in range(50):
+        reach = 0.08 if rng.random() < 0.7 else 0.35
+        moved = box + reach * size * rng.normal(size=4)
+        low = moved[:2].clip(0, 0.85)
+        frame = (*low.tolist(), *np.maximum(moved[2:], low + 0.12).clip(max=1).tolist())
+        shares = [inside(b, frame) for b in boxes]
+        if max(shares) > 0.5 and all(s > 0.5 or s < 0.2 for s in shares):
+            return frame
+    return 0.0, 0.0, 1.0, 1.0
+
+
+def enlarged(x: Tensor, frame: tuple[float, ...], **way: Any) -> Tensor:
+    """The part of a picture (..., 64, 64) in a frame, as large as the whole."""
+    left, top, right, bottom = (round(SIZE * v) for v in frame)
+    part = x[..., top:bottom, left:right].reshape(1, -1, bottom - top, right - left).float()
+    return F.interpolate(part, (SIZE, SIZE), **way).reshape(x.shape).to(x.dtype)
 
 
 def main() -> None:
@@ -534,7 +588,7 @@ def main() -> None:
         flow(args.work, args.name, minutes, steps, batch)
         return
     others = {"vae": vae, "decoder": decoder, "rooms": rooms, "segmenter": segmenter}
-    others |= {"sight": sight, "judge": judge}
+    others |= {"depth": depth, "sight": sight, "judge": judge}
     others[args.name](args.work, minutes, steps, batch)
 
 
