@@ -1,6 +1,6 @@
 """Composed mixtures and Gaussians, with exact and with learned scores (Soiffer et al., 5.1, 5.2).
 
-    python benchmarks/mixtures.py [--seeds 2] [--populations 100] [--quick] [--out FILE]
+    python benchmarks/mixtures.py [--seeds 2] [--populations 80] [--quick] [--out FILE]
 
 P1 P2 / P0 in six settings. Exact scores, or small networks trained on N samples of each expert by
 denoising (their Appendix F, smaller, an expert each). Sampled as they do, in swarms of K particles
@@ -346,7 +346,7 @@ def trends(seeds: int, sizes: tuple[int, ...], rounds: int) -> list[dict[str, An
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--seeds", type=int, default=2, help="of swarms; 0: as --out has them")
-    parser.add_argument("--populations", type=int, default=100, help="seeds of single populations")
+    parser.add_argument("--populations", type=int, default=80, help="seeds of single populations")
     parser.add_argument("--quick", action="store_true", help="small swarms, short training")
     add_out(parser, "mixtures")
     args = parser.parse_args()
