@@ -68,7 +68,9 @@ class Conjugate(Site):
     def drawn(self, values: Mapping[str, Tensor]) -> Float[Tensor, "256 *shape"] | None:
         mean, spread = self.both(self.densities.environment.with_values(values), BLOCK)
         known = mean.isfinite() & spread.isfinite()
-        return mean + spread * torch.randn(mean.shape) if bool(known.any(0).all()) else None
+        if not bool(known.any(0).all()):
+            return None
+        return mean + spread * torch.randn(mean.shape).to(mean)
 
     def log_density(self, env: Environment) -> Float[Tensor, " L"]:
         x = evaluate(self.subject, env)
@@ -126,7 +128,7 @@ class Prior:
         shapes = self.space.shapes
         points = site.drawn({n: x[:, self.space.slice(n)].view(-1, *s) for n, s in shapes.items()})
         if points is not None:
-            x[:, site.part.index] = points.reshape(BLOCK, -1).to(x.device)
+            x[:, site.part.index] = points.reshape(BLOCK, -1)
         return points is not None
 
     def log_density(self, z: Float[Tensor, "L D"]) -> Float[Tensor, " L"]:
@@ -213,10 +215,11 @@ def _reaches(
 ) -> bool:
     """Whether a density is positive where its components can be, and nowhere else."""
     own = ends(factor.term, plan.signature)
-    low, high = (v[part.index] for v in supports(space, space.charts))
+    device = space.loc.device
+    low, high = (v.to(device)[part.index] for v in supports(space, space.charts))
     begins = end(own.low, -math.inf, torch.minimum, space, env).expand(part.shape).flatten()
     stops = end(own.high, math.inf, torch.maximum, space, env).expand(part.shape).flatten()
-    return torch.equal(begins.cpu(), low) and torch.equal(stops.cpu(), high)
+    return torch.equal(begins, low) and torch.equal(stops, high)
 
 
 def _ordered(made: Prior) -> Prior | None:
