@@ -83,8 +83,9 @@ OPTIONS: dict[str, Option] = {
                 Form(
                     "temper",
                     (Argument("ess", "share", None), Argument("base", "density", None)),
-                    "powers of the densities, from a Gaussian or `base`; with `ess`, as far apart "
-                    "as keeps that share of the particles, in at most `steps` stages",
+                    "powers of the densities, from a Gaussian, ancestral draws or `base`; "
+                    "with `ess`, as far apart as keeps that share of the particles, in at "
+                    "most `steps` stages",
                 ),
             ),
         ),
