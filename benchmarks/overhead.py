@@ -51,6 +51,10 @@ class Recorded:
     def calls_per_evaluation(self) -> int:
         return self.expert.calls_per_evaluation
 
+    @property
+    def differentiates(self) -> bool:
+        return self.expert.differentiates
+
     def endpoint_precision(self, alpha: float, sigma: float) -> Tensor | float:
         return self.expert.endpoint_precision(alpha, sigma)
 

@@ -32,6 +32,7 @@ class UserFlow:
     """
 
     calls_per_evaluation = 1
+    differentiates = True
 
     def __init__(
         self,

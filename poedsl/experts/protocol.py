@@ -23,11 +23,13 @@ class Generative(Protocol):
         has_density: whether `noised` gives log densities; ``terminal`` then holds too.
         terminal: whether it can be evaluated at sigma = 0.
         calls_per_evaluation: network calls behind one evaluation (guidance counts two).
+        differentiates: whether an evaluation may take gradients of its own.
     """
 
     has_density: bool
     terminal: bool
     calls_per_evaluation: int
+    differentiates: bool
 
     def endpoint_precision(self, alpha: float, sigma: float) -> Float[Tensor, " D"] | float:
         """How sharply x_t tells each component of x_1 under this expert, at sigma > 0."""

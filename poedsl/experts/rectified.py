@@ -26,6 +26,7 @@ class RectifiedFlow(ABC):
     has_density = False
     terminal = False
     calls_per_evaluation = 1
+    differentiates = False
     spread = 1.0
 
     @abstractmethod

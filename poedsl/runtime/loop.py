@@ -140,7 +140,7 @@ class Annealer:
         control = self.control(p.x, old)
         moved = self.moved(p.x, old, stage, step, control)
         new = self.look(moved.x, stage) if self.judgeable(stage) else None
-        increment = self.correction(p.x, old, moved, new, step, control).double()
+        increment = self.correction(p.x, old, moved, new, step, control)
         self.arrive(moved.x, new, increment, stage)
 
     def arrive(
@@ -181,7 +181,7 @@ class Annealer:
         """The drift that evens out the weights of the coming move, where one is asked for."""
         if at.gains is None:
             return None
-        rate = moves.fkc_rate(x, at, self.path.exponents)
+        rate = moves.fkc_rate(x, at, self.path.excess)
         return fitted(rate, at.gains, self.particles.log_weights, self.noise.swarms)
 
     def moved(
@@ -192,11 +192,10 @@ class Annealer:
         step: Interval,
         control: Control | None,
     ) -> moves.Moved:
-        w = self.path.exponents
         if self.options.move == "none":
             return moves.Moved(x)
         if self.options.move == "ode":
-            return moves.ode(x, at, step, w, control)
+            return moves.ode(x, at, step, self.path.excess, control)
         still = not self.judgeable(stage)
         noise = None if still else self.noise.normal(x.shape[-1], stage.t, "move")
         return moves.sde(x, at, step, noise, control)
@@ -216,11 +215,11 @@ class Annealer:
             return moves.ais_ratio(x, old, moved.x, new, moved.noise, step)
         if self.options.correct == "none":
             return x.new_zeros(len(x)) if moved.twist is None else moved.twist
-        rate = moves.fkc_rate(x, old, self.path.exponents, control)
+        rate, length = moves.fkc_rate(x, old, self.path.excess, control), step.log_alpha
         if new is not None:
-            after = moves.fkc_rate(moved.x, new, self.path.exponents, control)
-            rate = rate.add_(after).mul_(0.5)
-        gain = moves.clipped(step.log_alpha * rate, self.options.clip, self.noise.swarms)
+            rate = rate.add_(moves.fkc_rate(moved.x, new, self.path.excess, control))
+            length = 0.5 * length
+        gain = moves.clipped(rate.mul_(length), self.options.clip, self.noise.swarms)
         return gain if moved.twist is None else gain + moved.twist
 
     def resample(self, stage: Stage, sizes: list[float], purpose: str = "resample") -> bool:

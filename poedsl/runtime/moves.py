@@ -33,11 +33,11 @@ def ode(
     x: Float[Tensor, "L D"],
     at: Evaluation,
     step: Interval,
-    exponents: Float[Tensor, " #D"],
+    excess: Float[Tensor, " #D"],
     control: Control | None = None,
 ) -> Moved:
     """The probability flow, with the control (W - 1) (alpha'/alpha) x (Zhang et al., C.1)."""
-    end = step.ode_shrink * x + step.ode_score * (at.score + (exponents - 1) * x)
+    end = step.ode_shrink * x + step.ode_score * (at.score + excess * x)
     return Moved(end if control is None else end + (step.ode_shrink - 1) * control.drift(at))
 
 
@@ -64,7 +64,7 @@ def sde(
 def fkc_rate(
     x: Float[Tensor, "L D"],
     at: Evaluation,
-    exponents: Float[Tensor, " #D"],
+    excess: Float[Tensor, " #D"],
     control: Control | None = None,
 ) -> Float[Tensor, " L"]:
     """The log-weight rate in units of log alpha: |S|^2 - sum_i w_i |s_i|^2 + (W - 1) x . S.
@@ -74,7 +74,7 @@ def fkc_rate(
     alpha'/alpha. What a drift of one's own gains comes on top.
     """
     assert at.squares is not None
-    controlled = torch.addcmul(at.score, exponents - 1, x)
+    controlled = torch.addcmul(at.score, excess, x)
     rate = controlled.mul_(at.score).sum(-1) - at.squares
     return rate if control is None else rate + control.gain(at)
 

@@ -101,7 +101,7 @@ class Noise:
     def _symmetric(self, width: int, stage: int, purpose: str) -> Float[Tensor, "L {width}"]:
         """Uniforms in (-1, 1), single precision, one row a slot."""
         bits = self._bits(self.size * width, stage, purpose)
-        return bits.float().mul_(UNIT).view(-1, width)
+        return torch.mul(bits, UNIT).view(-1, width)
 
     def _bits(self, count: int, stage: int, purpose: str) -> Int[Tensor, " bits"]:
         """Integers of 32 bits, ``count`` from each swarm."""

@@ -65,13 +65,14 @@ class Interval:
 
 @dataclass(frozen=True, slots=True)
 class FlowPath:
-    """Stages and the intervals between them; ``exponents`` is W, for each component or once for
-    all.
+    """Stages and the intervals between them; ``exponents`` is W and ``excess`` W - 1, for each
+    component or once for all.
     """
 
     stages: tuple[Stage, ...]
     intervals: tuple[Interval, ...]
     exponents: Float[Tensor, " #D"]
+    excess: Float[Tensor, " #D"]
 
     @classmethod
     def build(
@@ -98,7 +99,7 @@ class FlowPath:
         ]
         stages[-1] = Stage(1, 1.0, 0.0)
         intervals = (_interval(a, b, exponents, eta) for a, b in pairwise(stages))
-        return cls(tuple(stages), tuple(intervals), exponents)
+        return cls(tuple(stages), tuple(intervals), exponents, exponents - 1)
 
     def log_normaliser(self, size: int) -> float:
         """Log of the integral of N(0, I)^W over ``size`` components: (1/2) ((1 - W) log 2 pi - log

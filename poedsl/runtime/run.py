@@ -135,7 +135,8 @@ class Run:
             yield record
 
     def _next(self) -> StageRecord | None:
-        with torch.no_grad() if self.target.differentiates else torch.inference_mode():
+        differentiates = self.target.differentiates or self.options.control
+        with torch.no_grad() if differentiates else torch.inference_mode():
             record = next(self.steps, None)
         if record is not None:
             self.records.append(record)

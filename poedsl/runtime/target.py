@@ -11,7 +11,6 @@ from jaxtyping import Float, Int, Shaped
 from torch import Tensor
 
 from poedsl.compiler.terms import Term
-from poedsl.experts.densities import Gaussians
 from poedsl.experts.protocol import Generative, Noised
 from poedsl.runtime.conditions import deciding, log_chance
 from poedsl.runtime.control import Basis, diverged
@@ -126,9 +125,9 @@ class Target:
 
     @property
     def differentiates(self) -> bool:
-        """Whether an evaluation may take gradients: only Gaussians are sure not to."""
-        plain = (a.guide is None and isinstance(a.expert, Gaussians) for a in self.anchors)
-        return bool(self.guides) or not all(plain)
+        """Whether an evaluation may take gradients, as a reward of the user's own may too."""
+        alone = (a.guide is None and not a.expert.differentiates for a in self.anchors)
+        return bool(self.tilts) or not all(alone)
 
     @property
     def factor_exponents(self) -> dict[str, float]:

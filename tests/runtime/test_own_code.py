@@ -53,6 +53,14 @@ def tall(x: poedsl.Real[2], amount: float = 1.0):
     return amount * x.sum(-1)
 
 
+@poedsl.reward
+def steep(x: poedsl.Real[2]):
+    with torch.enable_grad():
+        point = x.detach().requires_grad_()
+        (slope,) = torch.autograd.grad((point**2).sum() / 4, point)
+    return slope.sum(-1)
+
+
 @poedsl.source
 def centre(n: int) -> poedsl.Record(at=poedsl.Real[2], text=poedsl.Text):
     return {"at": torch.tensor([1.0 * n, 2.0]), "text": "hello"}
@@ -77,6 +85,7 @@ def run(folder: Path, name: str, program: str, **options: Any) -> poedsl.Result:
         ("bell", "x ~ Normal(0, 2)\nx ~ bell(1, scale = 0.5)", [4 / 4.25], [1 / 4.25]),
         ("Flow", "x : Real[2]\nx ~ Flow(3)\nx ~ Normal(0, 1)", [0.6, 0.6], [0.8, 0.8]),
         ("tall", "x : Real[2]\nx ~ Normal(0, 1) * exp(tall(0.5))", [0.5, 0.5], [1, 1]),
+        ("steep", "x : Real[2]\nx ~ Normal(0, 1) * exp(steep())", [0.5, 0.5], [1, 1]),
         (
             "centre",
             "let c = centre(3)\nx : Real[2]\nx ~ Normal(c.at, 1)^(1 / length(c.text))",

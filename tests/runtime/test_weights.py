@@ -26,7 +26,7 @@ def rates(program: str) -> torch.Tensor:
     job.target.squares = True
     x = torch.randn(200, job.target.space.size)
     each = [
-        moves.fkc_rate(x, job.target.evaluate(x, stage), job.path.exponents)
+        moves.fkc_rate(x, job.target.evaluate(x, stage), job.path.excess)
         for stage in job.path.stages[:-1]
     ]
     return torch.stack(each)
@@ -57,7 +57,7 @@ def test_a_move_preserves_the_gaussian_it_should(w: float, eta: float, steps: in
     for step in path.intervals:
         shrunk = float(moves.sde(one, at, step, None).x)
         assert shrunk**2 / w + float(step.spread) ** 2 == pytest.approx(1 / w, abs=1e-5)
-        ode = float(moves.ode(one, at, step, path.exponents).x)
+        ode = float(moves.ode(one, at, step, path.excess).x)
         assert ode == pytest.approx(1, abs=3 / steps**2)
 
 
