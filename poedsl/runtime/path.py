@@ -12,6 +12,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import NamedTuple
 
 from jaxtyping import Float
 from torch import Tensor
@@ -24,16 +25,33 @@ LATEST = 0.999
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """One distribution of the path: number ``t`` from steps + 1 (noise) to 1 (data)."""
+    """One distribution of the path: number ``t`` from steps + 1 (noise) to 1 (data).
+
+    Attributes:
+        widening: its variance over that of the stage before, as far as that is known.
+    """
 
     t: int
     alpha: float
     sigma: float
+    widening: float = 1.0
 
     @property
     def beta(self) -> float:
         """Share of the signal in the variance, 0 at noise and 1 at data."""
         return self.alpha**2
+
+
+class Schedule(NamedTuple):
+    """Where stages stand.
+
+    Attributes:
+        angles: whose sines are alpha, increasing to a right one.
+        widening: the variance at each over that at the one before, as far as that is known.
+    """
+
+    angles: Sequence[float]
+    widening: Sequence[float]
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,24 +98,21 @@ class FlowPath:
         steps: int,
         exponents: Float[Tensor, " #D"],
         eta: float = 1.0,
-        times: Sequence[float] | None = None,
+        schedule: Schedule | None = None,
     ) -> FlowPath:
-        """Stages at rectified times, or else evenly spaced in the angle whose sine is alpha and
-        whose cosine is sigma.
+        """Stages at angles whose sines are alpha and whose cosines sigma.
 
         Args:
             eta: the noisy move has eta^2 of the path's own noise.
-            times: s = sigma / (alpha + sigma) from 1 to 0, ``steps`` + 1 of them.
+            schedule: of ``steps`` moves; evenly spaced angles where left out.
         """
-        if times is None:
+        if schedule is None:
             first = math.asin(ALPHA_MIN)
-            angles = [first + (math.pi / 2 - first) * k / steps for k in range(steps + 1)]
-        else:
-            angles = [math.atan2(1 - min(s, LATEST), min(s, LATEST)) for s in times]
-        stages = [
-            Stage(steps + 1 - k, math.sin(angle), math.cos(angle)) for k, angle in enumerate(angles)
-        ]
-        stages[-1] = Stage(1, 1.0, 0.0)
+            way = [first + (math.pi / 2 - first) * k / steps for k in range(steps + 1)]
+            schedule = Schedule(way, [1.0] * len(way))
+        numbered = zip(range(steps + 1, 1, -1), *schedule, strict=False)
+        stages = [Stage(t, math.sin(a), math.cos(a), wider) for t, a, wider in numbered]
+        stages.append(Stage(1, 1.0, 0.0, schedule.widening[-1]))
         intervals = (_interval(a, b, exponents, eta) for a, b in pairwise(stages))
         return cls(tuple(stages), tuple(intervals), exponents, exponents - 1)
 
@@ -107,6 +122,12 @@ class FlowPath:
         """
         w = self.exponents.double().expand(size)
         return float((0.5 * ((1 - w) * math.log(2 * math.pi) - w.log())).sum())
+
+
+def at_times(times: Sequence[float]) -> Schedule:
+    """Stages at rectified times s = sigma / (alpha + sigma), from 1 to 0."""
+    angles = [math.atan2(1 - min(s, LATEST), min(s, LATEST)) for s in times]
+    return Schedule(angles, [1.0] * len(angles))
 
 
 def _interval(

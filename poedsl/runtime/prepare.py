@@ -29,13 +29,14 @@ from poedsl.runtime.latents import codecs
 from poedsl.runtime.models import Models, runnable
 from poedsl.runtime.options import Options
 from poedsl.runtime.parts import locate
-from poedsl.runtime.path import FlowPath
+from poedsl.runtime.path import FlowPath, Schedule, at_times
 from poedsl.runtime.precision import DATA, on_the_way
 from poedsl.runtime.prefix import SequenceTarget, Symbols, foreseen, prefix_path
 from poedsl.runtime.prior import Prior, prior
 from poedsl.runtime.readers import Readers
 from poedsl.runtime.refused import refused, site
 from poedsl.runtime.rules import text_rules
+from poedsl.runtime.schedule import even
 from poedsl.runtime.sections import Extender, Sections, SectionTarget, section_path
 from poedsl.runtime.sizes import fits, shapes
 from poedsl.runtime.space import PICTURE_CENTRE, PICTURE_SCALE, Known, Space
@@ -209,21 +210,22 @@ class _Builder:
         if self.tempered:
             return temper_path(options.steps, self.device)
         total = exponents(seats, self.space.size, self.device)
-        even = float(total.min()) == float(total.max())
-        times = self.times(seats, anchors, options.steps)
-        return FlowPath.build(options.steps, total[:1] if even else total, options.eta, times)
+        alike = float(total.min()) == float(total.max())
+        schedule = self.schedule(seats, anchors, options.steps)
+        return FlowPath.build(options.steps, total[:1] if alike else total, options.eta, schedule)
 
-    def times(
+    def schedule(
         self, seats: Sequence[Seat], anchors: Sequence[Anchor], steps: int
-    ) -> list[float] | None:
-        """The schedule of the first model that has one, for the whole of its variable."""
+    ) -> Schedule | None:
+        """The schedule of the first model that has one, for the whole of its variable, or that of
+        Gaussians where there are no others.
+        """
         for seat, anchor in zip(seats, anchors, strict=True):
             if isinstance(anchor.expert, Scheduled):
                 snaps = any(isinstance(a.expert, Scheduled) and a.expert.snaps for a in anchors)
-                return anchor.expert.times(
-                    steps, self.space.shapes[seat.factor.variables[0]], snaps=snaps
-                )
-        return None
+                shape = self.space.shapes[seat.factor.variables[0]]
+                return at_times(anchor.expert.times(steps, shape, snaps=snaps))
+        return even(anchors, self.space.size, steps)
 
     # Exponents and coordinates.
 

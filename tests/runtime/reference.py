@@ -1,6 +1,6 @@
 """Algorithm 1 of Zhang et al. with weights, plain and slow: one particle after the other, in double
 precision, for products of Gaussians and mixtures of Gaussians. It shares nothing with the package
-but the random numbers and the coordinates.
+but the random numbers, the coordinates and where the stages stand.
 """
 
 from __future__ import annotations
@@ -14,7 +14,6 @@ import torch
 from poedsl.runtime.noise import Noise
 
 Vector = np.ndarray
-FIRST = math.asin(0.01)
 
 
 @dataclass
@@ -41,7 +40,7 @@ class Expert:
 class Sampler:
     experts: list[Expert]
     width: int
-    steps: int
+    angles: list[float]
     count: int
     move: str = "sde"
     correct: str = "ais"
@@ -50,8 +49,12 @@ class Sampler:
     size: float = 0.5
     below: float = 0.5
 
+    @property
+    def steps(self) -> int:
+        return len(self.angles) - 1
+
     def angle(self, t: int) -> float:
-        return FIRST + (math.pi / 2 - FIRST) * (self.steps + 1 - t) / self.steps
+        return self.angles[self.steps + 1 - t]
 
     def at(self, x: Vector, t: int) -> tuple[float, Vector, float]:
         """Log of the product, its score S, and sum_i w_i |s_i|^2."""

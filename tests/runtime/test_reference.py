@@ -87,11 +87,11 @@ def test_particle_by_particle(name: str, options: dict[str, str], swarms: int) -
         kernel=kernels[options["kernel"]],
         resample="systematic(when = ess < 0.7)",
     )
-    target, _ = prepare(plan.spec, torch.device("cpu"))
+    target, path = prepare(plan.spec, torch.device("cpu"))
     sampler = Sampler(
         in_coordinates(target.space, experts),
         2,
-        steps,
+        [math.atan2(stage.alpha, stage.sigma) for stage in path.stages],
         count,
         **options,
         kernel_steps=kernel_steps,

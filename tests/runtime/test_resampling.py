@@ -113,9 +113,9 @@ def test_rules_say_when() -> None:
     assert stages("always") == list(range(20, 0, -1))
     assert stages("at(9, 3)") == [9, 3]
     assert stages("ess < 0.000001") == []
-    some = stages("ess < 0.5")
+    some = stages("ess < 0.95")
     assert 0 < len(some) < 20
-    assert some == [s.t for s in run("ess < 0.5").stages if s.ess < 250]
+    assert some == [s.t for s in run("ess < 0.95").stages if s.ess < 475]
 
 
 def test_the_top_half_forfeits_the_evidence() -> None:
