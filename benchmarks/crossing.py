@@ -25,21 +25,21 @@ CENTRES = np.linspace(-3.5, 3.5, 8)
 NARROW, WIDE = 0.35**2, 2.2**2
 
 
-def exact_draws(rng: np.random.Generator, count: int = COUNT) -> np.ndarray:
+def exact_draws(rng: np.random.Generator, count: int = COUNT, narrow: float = NARROW) -> np.ndarray:
     """Draws of the product: for every pair of components one Gaussian, by their overlap."""
-    variance = 1 / (1 / NARROW + 1 / WIDE)
+    variance = 1 / (1 / narrow + 1 / WIDE)
     across, along = np.meshgrid(CENTRES, CENTRES)
-    means = np.stack([across.ravel(), along.ravel()], 1) * variance / NARROW
-    log_weights = -0.5 * (across.ravel() ** 2 + along.ravel() ** 2) / (NARROW + WIDE)
+    means = np.stack([across.ravel(), along.ravel()], 1) * variance / narrow
+    log_weights = -0.5 * (across.ravel() ** 2 + along.ravel() ** 2) / (narrow + WIDE)
     weights = np.exp(log_weights - log_weights.max())
     picked = rng.choice(64, count, p=weights / weights.sum())
     return means[picked] + rng.normal(size=(count, 2)) * variance**0.5
 
 
-def exact_log_evidence() -> float:
+def exact_log_evidence(narrow: float = NARROW) -> float:
     """Log of the integral of the product."""
-    spread = 2 * np.pi * (NARROW + WIDE)
-    overlap = np.exp(-0.5 * (CENTRES[:, None] ** 2 + CENTRES**2) / (NARROW + WIDE)) / spread
+    spread = 2 * np.pi * (narrow + WIDE)
+    overlap = np.exp(-0.5 * (CENTRES[:, None] ** 2 + CENTRES**2) / (narrow + WIDE)) / spread
     return float(np.log(overlap.mean()))
 
 

@@ -7,7 +7,8 @@ Metrics are against exact draws of the product, the same for every method, besid
 sets of exact draws. Experts come as densities, as their exact scores alone, and as learned flows:
 the last two run the same sampler in the same coordinates, so that what lies between them is the
 error of the learned scores. The paper's mixtures have other widths, which it does not print: its
-rows are here for their order.
+rows are here for their order. Of the two boards here one is that of `crossing`, whose parts
+overlap, and the other has narrow ones, with next to nothing between them.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from crossing import CENTRES, NARROW, WIDE, exact_draws, exact_log_evidence
+from crossing import CENTRES, WIDE, exact_draws, exact_log_evidence
 from figures import parser, write
 from learned_mixtures import learned_mixture, net
 from metrics import all_metrics, mean_row, print_table
@@ -28,20 +29,22 @@ import poedsl
 from poedsl.experts.densities import Gaussians
 
 COUNT = 2000
+#: Standard deviations of the boards' parts, which stand one apart.
+BOARDS = {"overlapping": 0.35, "sharp": 0.1}
 #: The same two experts as densities, as scores, and learned.
 EXPERTS = {
     "densities": (
-        "mixture(Normal([m, 0], [0.35, 2.2]) for m in linspace(-3.5, 3.5, 8))",
-        "mixture(Normal([0, m], [2.2, 0.35]) for m in linspace(-3.5, 3.5, 8))",
+        "mixture(Normal([m, 0], [{0}, 2.2]) for m in linspace(-3.5, 3.5, 8))",
+        "mixture(Normal([0, m], [2.2, {0}]) for m in linspace(-3.5, 3.5, 8))",
     ),
-    "exact scores": ("known_mixture(0)", "known_mixture(1)"),
-    "learned": ("learned_mixture(0)", "learned_mixture(1)"),
+    "exact scores": ("known_mixture(0, {0})", "known_mixture(1, {0})"),
+    "learned": ("learned_mixture(0, {0})", "learned_mixture(1, {0})"),
 }
 #: Zhang et al., Table 4: W1, W2, MMD, TV, NLL.
 PAPER = {
     "expert 1": (0.906, 1.033, 0.047, 0.709, 7.727),
     "expert 2": (0.883, 1.023, 0.045, 0.702, 8.197),
-    "no annealing, step 0.1": (3.765, 4.005, 5.075, 0.999, 21.129),
+    "no annealing": (3.765, 4.005, 5.075, 0.999, 21.129),
     "no MCMC": (0.728, 0.909, 0.027, 0.604, 5.008),
     "ours, as in the paper": (0.580, 0.777, 0.018, 0.583, 4.517),
 }
@@ -60,15 +63,18 @@ METHODS: dict[str, dict[str, Any]] = {
 }
 #: The compiler's own plan, with as many steps as make 200: K is 3 with densities, else 1.
 PLANNED = {"densities": {"steps": 50}, "exact scores": {"steps": 100}, "learned": {"steps": 100}}
-#: Variances of the Langevin steps without annealing; above 0.49 they are not stable.
-SIZES = (0.02, 0.1, 0.4)
+#: Variances of the Langevin steps without annealing: that of the last step of ours, and others,
+#: in units of the variance of the board's parts, of which the best is told; from 4 on none are
+#: stable.
+LAST = 0.5 * math.cos(math.pi / 2 * 24 / 25) ** 2
+SIZES = (0.2, 0.8, 1.6, 3.2)
 
 
 @functools.cache
-def mixture(axis: int) -> Gaussians:
+def mixture(axis: int, narrow: float) -> Gaussians:
     """An expert in closed form."""
     means, scale = torch.zeros(8, 2), torch.full((2,), WIDE**0.5)
-    means[:, axis], scale[axis] = torch.tensor(CENTRES), NARROW**0.5
+    means[:, axis], scale[axis] = torch.tensor(CENTRES), narrow
     return Gaussians.mixture([1 / 8] * 8, [Gaussians.diagonal(m, scale) for m in means])
 
 
@@ -76,27 +82,27 @@ def mixture(axis: int) -> Gaussians:
 class known_mixture:
     """The scores of a mixture along an axis, 0 or 1."""
 
-    def __init__(self, axis: int) -> None:
-        self.mixture = mixture(axis)
+    def __init__(self, axis: int, narrow: float) -> None:
+        self.mixture = mixture(int(axis), narrow)
 
     def score(self, x: poedsl.Real[2], alpha: float, sigma: float) -> Tensor:
         return self.mixture.noised(x, alpha, sigma).score
 
 
-def log_product(x: np.ndarray) -> np.ndarray:
+def log_product(narrow: float, x: np.ndarray) -> np.ndarray:
     """Log density of the product, normalised."""
     points = torch.tensor(x, dtype=torch.float32)
-    both = mixture(0).log_prob(points) + mixture(1).log_prob(points)
-    return both.double().numpy() - exact_log_evidence()
+    both = mixture(0, narrow).log_prob(points) + mixture(1, narrow).log_prob(points)
+    return both.double().numpy() - exact_log_evidence(narrow**2)
 
 
-def scores(kind: str, x: Tensor, alpha: float, sigma: float) -> Tensor:
+def scores(kind: str, narrow: float, x: Tensor, alpha: float, sigma: float) -> Tensor:
     """Of the product of noised experts."""
     if kind != "learned":
-        return sum((mixture(k).noised(x, alpha, sigma).score for k in (0, 1)), 0 * x)
+        return sum((mixture(k, narrow).noised(x, alpha, sigma).score for k in (0, 1)), 0 * x)
     s = torch.full((len(x),), sigma / (alpha + sigma))
     z, label = x / (alpha + sigma), torch.zeros(len(x), dtype=torch.long)
-    noise = sum((z + (1 - s[:, None]) * net(k)(z, s, label) for k in (0, 1)), 0 * x)
+    noise = sum((z + (1 - s[:, None]) * net(k, narrow)(z, s, label) for k in (0, 1)), 0 * x)
     return -noise / sigma
 
 
@@ -105,7 +111,7 @@ def sampled(plan: poedsl.Plan, options: dict[str, Any], seed: int) -> np.ndarray
     return result.sample(COUNT)["x"].double().numpy()
 
 
-def unannealed(kind: str, seed: int, size: float, steps: int = 200) -> np.ndarray:
+def unannealed(kind: str, narrow: float, seed: int, size: float, steps: int = 200) -> np.ndarray:
     """Langevin steps on the product at the data alone, from N(0, I); learned scores at their least
     noise.
     """
@@ -114,16 +120,16 @@ def unannealed(kind: str, seed: int, size: float, steps: int = 200) -> np.ndarra
     sigma = 0.05 if kind == "learned" else 0.0
     with torch.no_grad():
         for _ in range(steps):
-            drift = 0.5 * size * scores(kind, x, math.sqrt(1 - sigma**2), sigma)
+            drift = 0.5 * size * scores(kind, narrow, x, math.sqrt(1 - sigma**2), sigma)
             x = x + drift + math.sqrt(size) * torch.randn(x.shape, generator=generator)
     return x.double().numpy()
 
 
-def score_errors() -> list[dict[str, float]]:
+def score_errors(narrow: float) -> list[dict[str, float]]:
     """Root mean squares of the product's score, and of what the learned one is off, along a run
     with exact scores.
     """
-    plan = poedsl.compile(program("exact scores"))
+    plan = poedsl.compile(program("exact scores", narrow))
     out = []
     for view in plan.stream(seed=0, particles=COUNT, **METHODS["ours, K = 3"]):
         alpha, x = math.sqrt(view.record.beta), view.particles["x"]
@@ -131,34 +137,42 @@ def score_errors() -> list[dict[str, float]]:
         if view.record.t == 1 or (view.record.t - 2) % 7:
             continue
         with torch.no_grad():
-            true = scores("exact scores", x, alpha, sigma)
-            error = scores("learned", x, alpha, sigma) - true
+            true = scores("exact scores", narrow, x, alpha, sigma)
+            error = scores("learned", narrow, x, alpha, sigma) - true
         rms = [float(v.square().sum(1).mean().sqrt()) for v in (true, error)]
         out.append({"sigma": sigma, "score": rms[0], "error": rms[1]})
     return out
 
 
-def program(kind: str, expert: int | None = None) -> str:
+def program(kind: str, narrow: float, expert: int | None = None) -> str:
     """The product, or one of its experts."""
     factors = EXPERTS[kind] if expert is None else EXPERTS[kind][expert : expert + 1]
-    return f"x : Real[2]\nx ~ {' * '.join(factors)}"
+    return f"x : Real[2]\nx ~ {' * '.join(factors)}".replace("{0}", f"{narrow:g}")
 
 
-def table(kind: str, seeds: int) -> dict[str, dict[str, list[float]]]:
+def table(kind: str, narrow: float, seeds: int, entropy: float) -> dict[str, Any]:
     alone = {"expert 1": 0, "expert 2": 1}
-    rows = {}
-    exact = [exact_draws(np.random.default_rng(seed)) for seed in range(seeds)]
-    others = [exact_draws(np.random.default_rng(1000 + seed)) for seed in range(seeds)]
-    samples = {"exact draws": others}
-    for name, options in {**METHODS, "ours, as planned": PLANNED[kind]}.items():
-        plan = poedsl.compile(program(kind, alone.get(name)))
-        samples[name] = [sampled(plan, options, seed) for seed in range(seeds)]
-    for size in SIZES[1:2] if kind == "learned" else SIZES:
-        name = f"no annealing, step {size:g}"
-        samples[name] = [unannealed(kind, seed, size) for seed in range(seeds)]
-    for name, found in samples.items():
+    exact, others = (
+        [exact_draws(np.random.default_rng(first + k), narrow=narrow**2) for k in range(seeds)]
+        for first in (0, 1000)
+    )
+    truth = functools.partial(log_product, narrow)
+
+    def row(found: list[np.ndarray]) -> dict[str, list[float]]:
         pairs = zip(found, exact, strict=True)
-        rows[name] = mean_row([all_metrics(x, truth, log_product) for x, truth in pairs])
+        return mean_row([all_metrics(x, draws, truth, entropy) for x, draws in pairs])
+
+    rows = {"exact draws": row(others)}
+    for name, options in {**METHODS, "ours, as planned": PLANNED[kind]}.items():
+        plan = poedsl.compile(program(kind, narrow, alone.get(name)))
+        rows[name] = row([sampled(plan, options, seed) for seed in range(seeds)])
+
+    def still(size: float) -> dict[str, list[float]]:
+        return row([unannealed(kind, narrow, seed, size) for seed in range(seeds)])
+
+    rows["no annealing"] = still(LAST)
+    tuned = [still(size * narrow**2) for size in SIZES]
+    rows["no annealing, its best step"] = min(tuned, key=lambda r: r["W1"][0])
     return rows
 
 
@@ -172,26 +186,30 @@ def main() -> None:
     learned = min(args.learned_seeds, seeds)
     runs = {"densities": seeds, "exact scores": seeds}
     if learned:
-        for axis in (0, 1):
-            net(axis, args.train_steps)
         assert learned_mixture
         runs["learned"] = learned
-    entropy = -float(np.mean(log_product(exact_draws(np.random.default_rng(2), 1_000_000))))
-    print(f"{COUNT} particles, 200 evaluations; the product's own NLL is {entropy:.4f}")
-    tables = {}
-    for kind, count in runs.items():
-        tables[kind] = table(kind, count)
-        print(f"\n{kind}, {count} seeds")
-        print_table(tables[kind], PAPER)
-    errors = score_errors() if learned else []
-    if errors:
-        print("\nroot mean squares along a run with exact scores")
-        print(f"{'sigma':>8}{'score':>10}{'error':>10}{'ratio':>8}")
-    for row in errors:
-        ratio = row["error"] / row["score"]
-        print(f"{row['sigma']:>8.3f}{row['score']:>10.3f}{row['error']:>10.3f}{ratio:>8.3f}")
-    figures = {"seeds": runs, "entropy": entropy, "paper": PAPER, "tables": tables}
-    write(args, **figures, score_errors=errors)
+    print(f"{COUNT} particles, 200 evaluations")
+    boards: dict[str, Any] = {}
+    for board, narrow in BOARDS.items():
+        for axis in (0, 1) if learned else ():
+            net(axis, narrow, args.train_steps)
+        many = exact_draws(np.random.default_rng(2), 1_000_000, narrow**2)
+        entropy = -float(np.mean(log_product(narrow, many)))
+        print(f"\n{board}, parts {narrow:g} wide; the product's own NLL is {entropy:.4f}")
+        tables = {}
+        for kind, count in runs.items():
+            tables[kind] = table(kind, narrow, count, entropy)
+            print(f"\n{board}, {kind}, {count} seeds")
+            print_table(tables[kind], PAPER)
+        errors = score_errors(narrow) if learned else []
+        if errors:
+            print("\nroot mean squares along a run with exact scores")
+            print(f"{'sigma':>8}{'score':>10}{'error':>10}{'ratio':>8}")
+        for e in errors:
+            ratio = e["error"] / e["score"]
+            print(f"{e['sigma']:>8.3f}{e['score']:>10.3f}{e['error']:>10.3f}{ratio:>8.3f}")
+        boards[board] = {"entropy": entropy, "tables": tables, "score_errors": errors}
+    write(args, seeds=runs, paper=PAPER, boards=boards)
 
 
 if __name__ == "__main__":

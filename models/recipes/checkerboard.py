@@ -60,13 +60,13 @@ def picture(folder: Path) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--steps", type=int, default=20_000)
+    parser.add_argument("--steps", type=int, default=60_000)
     parser.add_argument("--out", type=Path, default=HERE)
     args = parser.parse_args()
     torch.set_num_threads(1)
-    turns = tuple(math.pi * f for f in (0.25, 0.5, 1.0, 2.0))
+    turns = tuple(math.pi * f for f in (0.25, 0.5, 1.0, 2.0, 4.0))
     config = PointConfig(
-        width=192, classes=SIDE, spread=round(math.sqrt(SIDE**2 / 12), 4), frequencies=turns
+        width=256, classes=SIDE, spread=round(math.sqrt(SIDE**2 / 12), 4), frequencies=turns
     )
     net = train(config, draw, args.steps)
     net.save(args.out)
