@@ -33,7 +33,7 @@ class ScoreOnly:
     has_density = False
     terminal = False
     calls_per_evaluation = 1
-    differentiates = False
+    inference_mode = True
 
     def endpoint_precision(self, alpha: float, sigma: float) -> Tensor | float:
         return self.expert.endpoint_precision(alpha, sigma)

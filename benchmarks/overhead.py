@@ -52,8 +52,8 @@ class Recorded:
         return self.expert.calls_per_evaluation
 
     @property
-    def differentiates(self) -> bool:
-        return self.expert.differentiates
+    def inference_mode(self) -> bool:
+        return self.expert.inference_mode
 
     def endpoint_precision(self, alpha: float, sigma: float) -> Tensor | float:
         return self.expert.endpoint_precision(alpha, sigma)

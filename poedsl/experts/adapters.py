@@ -32,7 +32,7 @@ class UserFlow:
     """
 
     calls_per_evaluation = 1
-    differentiates = True
+    inference_mode = False
 
     def __init__(
         self,

@@ -42,7 +42,7 @@ class Gaussians:
     has_density = True
     terminal = True
     calls_per_evaluation = 1
-    differentiates = False
+    inference_mode = True
 
     @classmethod
     def diagonal(cls, mean: Float[Tensor, " D"], scale: Float[Tensor, " D"]) -> Gaussians:

@@ -68,7 +68,7 @@ class VariancePreservingUNet:
     has_density = False
     terminal = False
     calls_per_evaluation = 1
-    differentiates = False
+    inference_mode = True
 
     def __init__(
         self,

@@ -55,6 +55,7 @@ class FluxFlow(RectifiedFlow):
         self.tokens, self.pooled = components.prompt(folder, prompt, self.device, dtype)
         self.dtype, self.guidance, self.folder = dtype, guidance, folder
         self.snaps = dtype == torch.bfloat16
+        self.inference_mode = profile.quantize == "none" and profile.offload == "none"
         _, h, w = shape
         self.places = places(h, w).to(self.device)
         self.text_places = torch.zeros(self.tokens.shape[1], 3, device=self.device)

@@ -23,13 +23,14 @@ class Generative(Protocol):
         has_density: whether `noised` gives log densities; ``terminal`` then holds too.
         terminal: whether it can be evaluated at sigma = 0.
         calls_per_evaluation: network calls behind one evaluation (guidance counts two).
-        differentiates: whether an evaluation may take gradients of its own.
+        inference_mode: whether evaluations may run in torch's inference mode, as they take no
+            gradients of their own and leave the model as it is.
     """
 
     has_density: bool
     terminal: bool
     calls_per_evaluation: int
-    differentiates: bool
+    inference_mode: bool
 
     def endpoint_precision(self, alpha: float, sigma: float) -> Float[Tensor, " D"] | float:
         """How sharply x_t tells each component of x_1 under this expert, at sigma > 0."""

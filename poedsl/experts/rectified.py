@@ -26,7 +26,7 @@ class RectifiedFlow(ABC):
     has_density = False
     terminal = False
     calls_per_evaluation = 1
-    differentiates = False
+    inference_mode = True
     spread = 1.0
 
     @abstractmethod

@@ -7,6 +7,7 @@ scores it is so up to the error of the quadrature.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from functools import cache
 
@@ -205,6 +206,13 @@ def _chance(log_ratio: Float[Tensor, " L"]) -> Float[Tensor, " L"]:
 
 #: Acceptance that step sizes adapt to (Roberts and Rosenthal 2001; Beskos et al. 2013).
 ACCEPTANCE = {"mala": 0.574, "hmc": 0.651, "walk": 0.3}
+
+
+def followed(narrowing: float, kernel: str, steps: int) -> float:
+    """What a step size is taken times where the target has become narrower: no less than so many
+    steps that are all accepted make up for.
+    """
+    return max(narrowing, math.exp(steps * (ACCEPTANCE[kernel] - 1)))
 
 
 def adapted(

@@ -282,8 +282,8 @@ class Annealer:
         rise = kernels.between_densities if o.line is None else kernels.along_line(scores, o.line)
         rates: list[Float[Tensor, "S 1"]] = []
         adjusted = o.kernel in kernels.ACCEPTANCE
-        if adjusted and o.adapt and stage.widening != 1:
-            self.sizes = self.sizes * stage.widening
+        if adjusted and o.adapt and stage.narrowing != 1:
+            self.sizes = self.sizes * kernels.followed(stage.narrowing, o.kernel, o.kernel_steps)
         normals, uniforms = self.noise.proposals(width, stage.t, o.kernel_steps, accepting=adjusted)
         judge, reward = kernels.unjudged, None
         if self.judged(stage):

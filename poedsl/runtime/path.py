@@ -28,13 +28,13 @@ class Stage:
     """One distribution of the path: number ``t`` from steps + 1 (noise) to 1 (data).
 
     Attributes:
-        widening: its variance over that of the stage before, as far as that is known.
+        narrowing: its variance over that of the stage before, as far as that is known.
     """
 
     t: int
     alpha: float
     sigma: float
-    widening: float = 1.0
+    narrowing: float = 1.0
 
     @property
     def beta(self) -> float:
@@ -47,11 +47,11 @@ class Schedule(NamedTuple):
 
     Attributes:
         angles: whose sines are alpha, increasing to a right one.
-        widening: the variance at each over that at the one before, as far as that is known.
+        narrowing: the variance at each over that at the one before, as far as that is known.
     """
 
     angles: Sequence[float]
-    widening: Sequence[float]
+    narrowing: Sequence[float]
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,9 +110,9 @@ class FlowPath:
             first = math.asin(ALPHA_MIN)
             way = [first + (math.pi / 2 - first) * k / steps for k in range(steps + 1)]
             schedule = Schedule(way, [1.0] * len(way))
-        numbered = zip(range(steps + 1, 1, -1), *schedule, strict=False)
-        stages = [Stage(t, math.sin(a), math.cos(a), wider) for t, a, wider in numbered]
-        stages.append(Stage(1, 1.0, 0.0, schedule.widening[-1]))
+        numbered = zip(range(steps + 1, 0, -1), *schedule, strict=True)
+        stages = [Stage(t, math.sin(a), math.cos(a), narrower) for t, a, narrower in numbered]
+        stages[-1] = Stage(1, 1.0, 0.0, stages[-1].narrowing)
         intervals = (_interval(a, b, exponents, eta) for a, b in pairwise(stages))
         return cls(tuple(stages), tuple(intervals), exponents, exponents - 1)
 

@@ -36,7 +36,7 @@ from poedsl.runtime.prior import Prior, prior
 from poedsl.runtime.readers import Readers
 from poedsl.runtime.refused import refused, site
 from poedsl.runtime.rules import text_rules
-from poedsl.runtime.schedule import even
+from poedsl.runtime.schedule import balanced
 from poedsl.runtime.sections import Extender, Sections, SectionTarget, section_path
 from poedsl.runtime.sizes import fits, shapes
 from poedsl.runtime.space import PICTURE_CENTRE, PICTURE_SCALE, Known, Space
@@ -225,7 +225,7 @@ class _Builder:
                 snaps = any(isinstance(a.expert, Scheduled) and a.expert.snaps for a in anchors)
                 shape = self.space.shapes[seat.factor.variables[0]]
                 return at_times(anchor.expert.times(steps, shape, snaps=snaps))
-        return even(anchors, self.space.size, steps)
+        return balanced(anchors, self.space.size, steps)
 
     # Exponents and coordinates.
 

@@ -135,8 +135,8 @@ class Run:
             yield record
 
     def _next(self) -> StageRecord | None:
-        differentiates = self.target.differentiates or self.options.control
-        with torch.no_grad() if differentiates else torch.inference_mode():
+        plain = self.target.inference_mode and not self.options.control
+        with torch.inference_mode() if plain else torch.no_grad():
             record = next(self.steps, None)
         if record is not None:
             self.records.append(record)
@@ -164,12 +164,13 @@ class Run:
         a, space = self.annealer, self.target.space
         p, at, stage = a.particles, a.at, a.stage
         length = a.length(stage) if isinstance(a, PrefixAnnealer) else p.x.shape[1]
-        endpoint = p.x if at is None else self.target.endpoint(p.x, at, stage)
+        x = p.x.clone() if p.x.is_inference() else p.x
+        endpoint = x if at is None else self.target.endpoint(x, at, stage)
         return StageView(
             record,
             len(self.path.stages),
             space,
-            p.x,
+            x,
             endpoint,
             a.total_log_weights(),
             length,

@@ -58,8 +58,8 @@ class SectionTarget(Target):
         return all(e.expert.has_density for e in self.extenders)
 
     @property
-    def differentiates(self) -> bool:
-        return True
+    def inference_mode(self) -> bool:
+        return False
 
     @property
     def factor_exponents(self) -> dict[str, float]:

@@ -124,10 +124,12 @@ class Target:
         return all(a.expert.terminal and a.guide is None for a in self.anchors)
 
     @property
-    def differentiates(self) -> bool:
-        """Whether an evaluation may take gradients, as a reward of the user's own may too."""
-        alone = (a.guide is None and not a.expert.differentiates for a in self.anchors)
-        return bool(self.tilts) or not all(alone)
+    def inference_mode(self) -> bool:
+        """Whether evaluations may run in torch's inference mode: generative experts alone may, for
+        rewards of the user's own may take gradients.
+        """
+        alone = bool(self.anchors) and not self.tilts
+        return alone and all(a.guide is None and a.expert.inference_mode for a in self.anchors)
 
     @property
     def factor_exponents(self) -> dict[str, float]:

@@ -59,8 +59,8 @@ class TemperedTarget(Target):
         return ()
 
     @property
-    def differentiates(self) -> bool:
-        return True
+    def inference_mode(self) -> bool:
+        return False
 
     def _evaluate(
         self, x: Float[Tensor, "L D"], stage: Stage, signs: Float[Tensor, "L D"] | None = None

@@ -26,7 +26,7 @@ class Broken:
     has_density = True
     terminal = True
     calls_per_evaluation = 1
-    differentiates = False
+    inference_mode = True
 
     def endpoint_precision(self, alpha: float, sigma: float) -> Tensor | float:
         return self.expert.endpoint_precision(alpha, sigma)

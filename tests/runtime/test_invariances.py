@@ -8,6 +8,7 @@ import pytest
 import torch
 
 import poedsl
+from poedsl.runtime.run import Run
 
 PROGRAM = "x : Real[2]\nx ~ Normal([0, 1], 1) * Normal(1, [0.5, 2]) * exp(-sum(abs(x)))"
 
@@ -64,3 +65,22 @@ def test_streams_leave_the_mode_of_gradients_alone(plan: poedsl.Plan) -> None:
         assert not a.particles["x"].is_inference() and not b.log_weights.is_inference()
     assert not torch.is_inference_mode_enabled() and torch.is_grad_enabled()
     assert not plain.run(seed=1).particles["x"].is_inference()
+
+
+@pytest.mark.parametrize(
+    ("program", "inference"),
+    [
+        ("x ~ digits()", True),
+        ("x ~ checkerboard(1)^2 / checkerboard()", True),
+        ("x ~ Normal(0, 1)", True),
+        ("x ~ checkerboard() * exp(-sum(x^2))", False),
+        ("x ~ StudentT(3)", False),
+    ],
+)
+def test_networks_alone_run_in_inference_mode(program: str, inference: bool) -> None:
+    """And nothing of it is left in what a caller gets."""
+    plan = poedsl.compile(program).with_options(particles=4, steps=3)
+    assert Run(plan.bound().spec, 0).target.inference_mode is inference
+    for view in plan.stream(seed=0):
+        tensors = [view.x, view.endpoint, view.log_weights, *view.particles.values()]
+        assert not any(t.is_inference() for t in tensors)
