@@ -39,7 +39,7 @@ LOOKS, PARTICLES = 6, 512
 #: from 100 samples), those out of it 1.46 and more.
 NOISE = 1.2
 #: Drift below which experts count as factorized: in the same settings factorized ones have up to
-#: 0.28, if exact or learned from 1,000 samples or more, and others 0.55 and more.
+#: 0.28, if exact or learned from 1,000 samples or more, and others 0.53 and more.
 DRIFT = 0.4
 
 
