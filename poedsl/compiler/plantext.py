@@ -113,8 +113,12 @@ def spoken(seconds: float) -> str:
     """A duration to one or two digits."""
     for unit, size in (("h", 3600), ("min", 60), ("s", 1)):
         if seconds >= size:
-            return f"{seconds / size:.2g} {unit}"
-    return f"{1000 * seconds:.2g} ms"
+            return f"{_rounded(seconds / size)} {unit}"
+    return f"{_rounded(1000 * seconds)} ms"
+
+
+def _rounded(number: float) -> str:
+    return f"{float(f'{number:.2g}'):g}"
 
 
 def _factor(f: FactorSpec) -> Iterator[str]:

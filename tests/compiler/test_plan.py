@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
 from poedsl.compiler.plan import Array, InputSpec, PlanSpec, from_json
-from poedsl.compiler.plantext import parse_plan, print_plan
+from poedsl.compiler.plantext import parse_plan, print_plan, spoken
 from poedsl.compiler.terms import Apply, Const, Ref, Term, applied
 from poedsl.compiler.terms import from_json as term_from_json
 from poedsl.compiler.terms import to_json as term_to_json
@@ -205,3 +205,11 @@ def test_plans_read_back(term: Term, exponent: Term, text: str, value: Any) -> N
         assert again == plan
         assert again.hash == plan.hash
     Draft202012Validator(SCHEMA).validate(json.loads(plan.to_json()))
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(0.002, "2 ms"), (0.874, "870 ms"), (1.24, "1.2 s"), (100, "1.7 min"), (9e5, "250 h")],
+)
+def test_durations_read_as_people_write_them(seconds: float, text: str) -> None:
+    assert spoken(seconds) == text
