@@ -58,10 +58,6 @@ class SectionTarget(Target):
         return all(e.expert.has_density for e in self.extenders)
 
     @property
-    def inference_mode(self) -> bool:
-        return False
-
-    @property
     def factor_exponents(self) -> dict[str, float]:
         own = {e.name: e.exponent for e in self.extenders}
         return own | {t.name: t.exponent for t in self.tilts}
