@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
+from math import prod
 
 from poedsl.compiler.functions import BOOLEAN
 from poedsl.compiler.lower import Lowered
@@ -26,6 +27,8 @@ from poedsl.grammar.source import NOWHERE, Span
 PICTURES = frozenset({"Image", "Video"})
 #: Sections of a video whose length is not known.
 SECTIONS = 4
+#: Of all experts, for each particle, where that is up to the compiler; and the fewest stages.
+EVALUATIONS, FEWEST = 192, 48
 NONE = Const(None)
 #: Forms as the compiler chooses them, without arguments: runs take those that are left out.
 FLOW, PREFIX, TEMPER, ODE = (Apply(form) for form in ("flow", "prefix", "temper", "ode"))
@@ -331,14 +334,25 @@ def _steps(facts: _Facts, known: dict[str, Term]) -> Choice:
         return Const(facts.length), each
     if facts.field:
         return Const(50), "fine enough for learned flows"
-    if _function(known["path"]) == "temper":
-        return Const(48), "with three kernel steps a stage, under 200 evaluations of the densities"
-    if facts.closed and _function(known["kernel"]) == "none":
+    tempers = _function(known["path"]) == "temper"
+    if facts.closed and not tempers and _function(known["kernel"]) == "none":
         reason = "without a kernel nothing mends a coarse step, and these experts are cheap"
         return Const(1000), reason
-    if facts.closed:
-        return Const(48), "with three kernel steps a stage, under 200 evaluations of the experts"
+    if facts.closed or tempers:
+        return _stages(known["kernel"], "densities" if tempers else "experts")
     return Const(50), "fine enough for the weights of a learned flow"
+
+
+def _stages(kernel: Term, what: str) -> Choice:
+    """As many stages as an evaluation at each of them and the kernel's own leave, but not few."""
+    options = dict(kernel.kwargs) if isinstance(kernel, Apply) else {}
+    counts = (options.get(name) for name in ("steps", "leaps"))
+    calls = prod(c.value for c in counts if isinstance(c, Const) and isinstance(c.value, int))
+    if calls > EVALUATIONS // FEWEST - 1:
+        return Const(FEWEST), f"fine enough for {what} and a kernel that evaluates them often"
+    each = ("one kernel step", "two kernel steps", "three kernel steps")[calls - 1]
+    reason = f"with {each} a stage, under 200 evaluations of the {what}"
+    return Const(EVALUATIONS // (calls + 1)), reason
 
 
 def _path(facts: _Facts, known: dict[str, Term]) -> Choice:
@@ -383,7 +397,8 @@ def _kernel(facts: _Facts, known: dict[str, Term]) -> Choice:
     if facts.closed and not facts.field:
         mala = OPTIONS["kernel"].form("mala")
         assert mala is not None
-        return filled(mala, {"steps": Const(3)}), "densities are known: exactly invariant"
+        often: dict[str, Term] = {"steps": Const(3)} if _function(known["path"]) == "temper" else {}
+        return filled(mala, often), "densities are known: exactly invariant"
     langevin = OPTIONS["kernel"].form("langevin")
     assert langevin is not None
     return filled(langevin, {}), "a learned flow gives a score, which is all this kernel needs"

@@ -179,8 +179,8 @@ def begins_statement(text: str, position: int) -> bool:
     if begin is None:
         return False
     depth = 0
-    for piece in begin.group(1) or "":
-        depth += (piece in CLOSERS) - (piece in _OPENERS)
+    for piece in _PIECE.finditer(begin.group(1) or ""):
+        depth += (piece.lastgroup == "opener") - (piece.lastgroup == "closer")
         if depth < 0:
             return False
     return depth == 0

@@ -13,6 +13,10 @@ from poedsl.runtime.control import Control
 from poedsl.runtime.path import Interval
 from poedsl.runtime.state import Evaluation
 
+#: How far rewards may pull the mean of a move, of its own spread; the root mean square over
+#: components. Where a step is longer than the gradient holds, its weight would have heavy tails.
+PULL = 0.3
+
 
 @dataclass(frozen=True, slots=True)
 class Moved:
@@ -48,7 +52,10 @@ def sde(
     noise: Float[Tensor, "L D"] | None,
     control: Control | None = None,
 ) -> Moved:
-    """With noise, drawn along the rewards' gradient where there is one; without, only the mean."""
+    """With noise, drawn along the rewards' gradient where there is one; without, only the mean.
+
+    The pull of the rewards is tamed: no longer than ``PULL``, in its own direction.
+    """
     mean = torch.addcmul(step.keep * x, step.pull, at.score)
     if control is not None:
         mean = mean + step.push * control.drift(at)
@@ -56,7 +63,9 @@ def sde(
         return Moved(mean)
     if at.guide_score is None:
         return Moved(mean.addcmul_(step.spread, noise), noise)
-    drawn = torch.addcmul(noise, step.guide / step.spread, at.guide_score)
+    pull = step.guide / step.spread * at.guide_score
+    length = pull.square().mean(-1, keepdim=True).sqrt()
+    drawn = noise + pull * (PULL / length.clamp(min=PULL))
     twist = 0.5 * (noise.square() - drawn.square()).sum(-1)
     return Moved(mean.addcmul_(step.spread, drawn), noise, twist)
 

@@ -20,7 +20,7 @@ from poedsl.grammar.diagnostics import Diagnostic, PoeError
 from poedsl.runtime.composition import Composition
 from poedsl.runtime.noise import Noise
 from poedsl.runtime.records import Outcome, StageRecord
-from poedsl.runtime.resampling import systematic
+from poedsl.runtime.resampling import along, systematic
 from poedsl.runtime.sites import base_name
 from poedsl.runtime.space import Space
 
@@ -123,7 +123,8 @@ class Result:
         return worded(self.words, name).texts(self.particles[name])
 
     def sample(self, n: int, seed: int = 0) -> dict[str, Float[Tensor, n * shape]]:
-        """Unweighted draws, with replacement: copies of a particle are as even as can be.
+        """Unweighted draws, with replacement: copies of a particle are as even as can be, and so
+        are those of particles that lie near each other.
 
         Raises:
             PoeError: the run failed, so that there is nothing to draw from.
@@ -137,7 +138,11 @@ class Result:
         if not self.outcome.ok:
             raise PoeError((Diagnostic("P0705", f"there are no draws: {self.outcome.value}"),))
         uniform = Noise(seed, 1, 1, torch.device("cpu")).shared(0, "sample")
-        index = systematic(self.log_weights.cpu()[None], uniform, n)[0]
+        values = [x.reshape(len(x), -1).to("cpu", torch.float64) for x in self.particles.values()]
+        log_weights = self.log_weights.cpu()
+        (living,) = torch.isfinite(log_weights).nonzero(as_tuple=True)
+        order = living[along(torch.cat(values, 1)[living])]
+        index = order[systematic(log_weights[order][None], uniform, n)[0]]
         return index[torch.randperm(n, generator=torch.Generator().manual_seed(seed))]
 
     @property

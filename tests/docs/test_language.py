@@ -235,7 +235,7 @@ def plan_of(text: str) -> PlanSpec:
 @pytest.mark.parametrize(
     ("text", "wanted"),
     [
-        ("x ~ Normal(0, 1)", "particles = 1000, steps = 48, kernel = mala(steps = 3), ais"),
+        ("x ~ Normal(0, 1)", "particles = 1000, steps = 96, kernel = mala(steps = 1), ais"),
         ("x ~ digits()", "particles = 16, steps = 50, kernel = langevin(steps = 1), fkc"),
         ("input m : Mask\nx ~ digits()^m", "particles = 16, steps = 50, langevin, none"),
     ],

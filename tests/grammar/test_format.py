@@ -191,6 +191,8 @@ sources = st.sampled_from(list(PROGRAMS.values())) | st.builds(print_program, tr
 def test_a_line_inside_brackets_may_look_like_a_loop() -> None:
     text = "x ~ f(g(a\nfor a in b), c = d(e + f:\n1))\n"
     assert print_program(program(text)) == "x ~ f(g(a for a in b), c = d(e + f: 1))\n"
+    text = 'for a in f([]\nfor a in "["):\n    use a from ""\n'
+    assert print_program(program(text)) == text.replace('\nfor a in "', ' for a in "')
 
 
 @given(sources, st.integers(0, 10**6))

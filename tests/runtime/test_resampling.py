@@ -8,7 +8,7 @@ import pytest
 import torch
 
 import poedsl
-from poedsl.runtime.resampling import SCHEMES, effective_size, systematic, tophalf
+from poedsl.runtime.resampling import SCHEMES, along, effective_size, systematic, tophalf
 from tests.runtime.helpers import moments
 
 
@@ -37,6 +37,36 @@ def test_weight_zero_is_never_drawn() -> None:
     for u in (1e-12, 0.5, 1 - 1e-12):
         chosen = systematic(log_weights, torch.tensor([[u]], dtype=torch.float64))
         assert set(chosen.flatten().tolist()) <= {1, 3}
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 8, 1000])
+@pytest.mark.parametrize("scale", [0.0, 1e-20, 1e12])
+def test_an_order_holds_every_point_once(count: int, scale: float) -> None:
+    points = scale * torch.randn(count, 3, generator=torch.Generator().manual_seed(0)).double()
+    assert along(points).sort().values.tolist() == list(range(count))
+
+
+def test_an_order_leads_from_neighbour_to_neighbour() -> None:
+    """In the unit square n points lie 1 / sqrt(n) apart; in any other units, as near."""
+    points = torch.rand(1000, 2, generator=torch.Generator().manual_seed(0)).double()
+    for shift, unit in ((0.0, 1.0), (1e6, 1e-3)):
+        order = along(shift + points * torch.tensor([1.0, unit]))
+        steps = points[order].diff(dim=0).norm(dim=1)
+        assert float(steps.mean()) < 2 / 1000**0.5
+
+
+def test_draws_along_an_order_leave_less_noise() -> None:
+    generator = torch.Generator().manual_seed(0)
+    x = torch.randn(500, 2, generator=generator).double()
+    log_weights = 0.3 * torch.randn(500, generator=generator).double()
+    uniforms = torch.rand(400, 1, 1, generator=generator).double()
+
+    def error(order: torch.Tensor) -> float:
+        exact = (torch.softmax(log_weights, 0)[:, None] * x).sum(0)
+        drawn = [order[systematic(log_weights[order][None], u)[0]] for u in uniforms]
+        return float(torch.stack([x[index].mean(0) - exact for index in drawn]).square().mean())
+
+    assert error(along(x)) < 0.5 * error(torch.arange(500))
 
 
 @pytest.mark.parametrize("scheme", SCHEMES)

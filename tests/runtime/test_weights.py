@@ -61,6 +61,25 @@ def test_a_move_preserves_the_gaussian_it_should(w: float, eta: float, steps: in
         assert ode == pytest.approx(1, abs=3 / steps**2)
 
 
+def test_what_rewards_pull_a_move_by_is_bounded_and_taken_off_its_weight() -> None:
+    step = FlowPath.build(10, torch.ones(1, dtype=torch.float64)).intervals[5]
+    generator = torch.Generator().manual_seed(0)
+    x, score, slope, noise = torch.randn(4, 50, 3, generator=generator, dtype=torch.float64)
+    slope *= torch.logspace(-3, 4, 50, dtype=torch.float64)[:, None]
+    plain = moves.sde(x, Evaluation(score), step, None).x
+    moved = moves.sde(x, Evaluation(score, guide_score=slope), step, noise)
+    mean = moved.x - step.spread * noise
+    pulled = (mean - plain) / step.spread
+    length = pulled.square().mean(-1).sqrt()
+    assert float(length[-1]) == pytest.approx(0.3) and float(length[0]) < 0.01
+    torch.testing.assert_close(
+        pulled / length[:, None], slope / slope.square().mean(-1).sqrt()[:, None]
+    )
+    without, pulling = (torch.distributions.Normal(m, step.spread) for m in (plain, mean))
+    ratio = (without.log_prob(moved.x) - pulling.log_prob(moved.x)).sum(-1)
+    torch.testing.assert_close(moved.twist, ratio)
+
+
 @pytest.mark.parametrize("base", [20.0, 1.1])
 def test_the_naive_plan_has_the_bias_it_should(base: float) -> None:
     """Soiffer et al., Theorem 2: the product of powers of the covariances."""
