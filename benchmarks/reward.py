@@ -22,7 +22,7 @@ from torch import Tensor
 
 import poedsl
 
-COUNT, DRAWS, STEPS = 2000, 500, 48
+COUNT, DRAWS, STEPS = 2000, 500, 96
 CENTRES, VARIANCE, RATES = (-4, 0, 4), 0.3, np.array([0.01, 1.0])
 #: All potentials but `difference` make a black box of a differentiable reward as well.
 CASES = [("differentiable", "difference")] + [
@@ -31,13 +31,13 @@ CASES = [("differentiable", "difference")] + [
 #: With `at` rewards weigh at two stages and at the end, as in Singhal et al. 2025.
 RESAMPLE = {
     "adaptive": "systematic(when = ess < 0.5)",
-    "at two": "systematic(when = at(33, 17))",
+    "at two": "systematic(when = at(65, 33))",
     "none": "none()",
 }
 PLANS = {
-    "sde, mala": {"move": "sde()", "kernel": "mala(steps = 3)"},
+    "sde, mala": {"move": "sde()", "kernel": "mala()"},
     "sde": {"move": "sde()", "kernel": "none"},
-    "mala": {"move": "none()", "kernel": "mala(steps = 3)"},
+    "mala": {"move": "none()", "kernel": "mala()"},
 }
 #: Where EMD was measured: floor, DAS as coded, DAS with its state gathered, annealed weights, MALA.
 PEERS = {"exact draws": 0.28, "DAS": 0.47, "DAS, gathered": 0.31, "annealed weights, MALA": 0.32}

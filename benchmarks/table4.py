@@ -61,16 +61,7 @@ METHODS: dict[str, dict[str, Any]] = {
         "correct": "fkc()",
         "kernel": "langevin(steps = 3)",
     },
-}
-#: The compiler's own plan, with as many steps as make 200: K is 3 with densities, which do with one
-#: as well, else 1.
-PLANNED: dict[str, dict[str, dict[str, Any]]] = {
-    "densities": {
-        "ours, as planned": {"steps": 50},
-        "ours, K = 1": {"steps": 100, "kernel": "mala(steps = 1)"},
-    },
-    "exact scores": {"ours, as planned": {"steps": 100}},
-    "learned": {"ours, as planned": {"steps": 100}},
+    "ours, as planned": {"steps": 100},
 }
 #: Variances of the Langevin steps without annealing, in units of the variance of the board's parts,
 #: of which the best is told that does not diverge.
@@ -178,7 +169,7 @@ def table(kind: str, narrow: float, seeds: int, entropy: float) -> dict[str, Any
         return mean_row([all_metrics(x, draws, truth, entropy) for x, draws in pairs])
 
     rows = {"exact draws": row(others)}
-    for name, options in {**METHODS, **PLANNED[kind]}.items():
+    for name, options in METHODS.items():
         plan = poedsl.compile(program(kind, narrow, alone.get(name)))
         rows[name] = row([sampled(plan, options, seed) for seed in range(seeds)])
 

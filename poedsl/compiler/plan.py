@@ -196,19 +196,8 @@ class PlanSpec:
 
     @property
     def nfe(self) -> int:
-        """Evaluations of all experts: (K + 1) moves, a leap of a kernel and a node of a line
-        integral counting as a step of it (Zhang et al., E.1).
-        """
-        kernel = self.option("kernel")
-        given = dict(kernel.kwargs) if isinstance(kernel, Apply) else {}
-
-        def count(name: str, otherwise: int) -> int:
-            part = given.get(name)
-            value = part.value if isinstance(part, Const) else None
-            return value if isinstance(value, int) else otherwise
-
-        each = count("leaps", 1) + count("line", 0)
-        return (count("steps", 0) * each + 1) * self.stages
+        """Evaluations of all experts: (K + 1)(T - 1) (Zhang et al., E.1)."""
+        return (kernel_evaluations(self.option("kernel")) + 1) * self.stages
 
     def to_json(self) -> str:
         return json.dumps({**self._data(), "hash": self.hash}, indent=1, allow_nan=False) + "\n"
@@ -266,6 +255,18 @@ class PlanSpec:
             ],
             "notes": list(self.notes),
         }
+
+
+def kernel_evaluations(kernel: Term) -> int:
+    """K, a leap and a node of a line integral counting as a step each."""
+    given = dict(kernel.kwargs) if isinstance(kernel, Apply) else {}
+
+    def count(name: str, otherwise: int) -> int:
+        part = given.get(name)
+        value = part.value if isinstance(part, Const) else None
+        return value if isinstance(value, int) else otherwise
+
+    return count("steps", 0) * (count("leaps", 1) + count("line", 0))
 
 
 def canonical_hash(data: dict[str, Any]) -> str:

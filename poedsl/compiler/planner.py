@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
-from math import prod
 
 from poedsl.compiler.functions import BOOLEAN
 from poedsl.compiler.lower import Lowered
@@ -16,6 +15,7 @@ from poedsl.compiler.plan import (
     PlanSpec,
     UseSpec,
     VariableSpec,
+    kernel_evaluations,
 )
 from poedsl.compiler.plantext import print_term
 from poedsl.compiler.regions import crossing, extent, unseen
@@ -27,8 +27,8 @@ from poedsl.grammar.source import NOWHERE, Span
 PICTURES = frozenset({"Image", "Video"})
 #: Sections of a video whose length is not known.
 SECTIONS = 4
-#: Of all experts, for each particle, where that is up to the compiler; and the fewest stages.
-EVALUATIONS, FEWEST = 192, 48
+#: How many of all experts a plan of densities has for each particle, and of stages at the least.
+EVALUATIONS, STAGES = 192, 48
 NONE = Const(None)
 #: Forms as the compiler chooses them, without arguments: runs take those that are left out.
 FLOW, PREFIX, TEMPER, ODE = (Apply(form) for form in ("flow", "prefix", "temper", "ode"))
@@ -339,19 +339,17 @@ def _steps(facts: _Facts, known: dict[str, Term]) -> Choice:
         reason = "without a kernel nothing mends a coarse step, and these experts are cheap"
         return Const(1000), reason
     if facts.closed or tempers:
-        return _stages(known["kernel"], "densities" if tempers else "experts")
+        return _stages(known["kernel"])
     return Const(50), "fine enough for the weights of a learned flow"
 
 
-def _stages(kernel: Term, what: str) -> Choice:
-    """As many stages as an evaluation at each of them and the kernel's own leave, but not few."""
-    options = dict(kernel.kwargs) if isinstance(kernel, Apply) else {}
-    counts = (options.get(name) for name in ("steps", "leaps"))
-    calls = prod(c.value for c in counts if isinstance(c, Const) and isinstance(c.value, int))
-    if calls > EVALUATIONS // FEWEST - 1:
-        return Const(FEWEST), f"fine enough for {what} and a kernel that evaluates them often"
-    each = ("one kernel step", "two kernel steps", "three kernel steps")[calls - 1]
-    reason = f"with {each} a stage, under 200 evaluations of the {what}"
+def _stages(kernel: Term) -> Choice:
+    """The more, the fewer evaluations a kernel takes at each."""
+    calls = kernel_evaluations(kernel)
+    if not 0 < calls < EVALUATIONS // STAGES:
+        return Const(STAGES), "fine enough for the weights of densities"
+    each = ("one kernel step", "two evaluations by the kernel", "three evaluations by the kernel")
+    reason = f"with {each[calls - 1]} a stage, under 200 evaluations of all experts"
     return Const(EVALUATIONS // (calls + 1)), reason
 
 
@@ -369,7 +367,7 @@ def _path(facts: _Facts, known: dict[str, Term]) -> Choice:
     if len(set(facts.routes.values())) > 1:
         each = tuple((name, Apply(route)) for name, route in facts.routes.items())
         return Apply("each", (), each), "each variable by what its experts can do"
-    what = "in closed form" if facts.closed else "learned"
+    what = "in closed form, which also space the stages" if facts.closed else "learned"
     return FLOW, f"every expert has noised marginals, {what}"
 
 
@@ -391,17 +389,25 @@ def _kernel(facts: _Facts, known: dict[str, Term]) -> Choice:
     if facts.grows == "draws":
         return Apply("none"), "an expert has no density of prefixes, to revisit them by"
     if facts.grows == "densities":
-        mala = OPTIONS["kernel"].form("mala")
-        assert mala is not None
-        return filled(mala, {"steps": Const(3)}), "densities of prefixes are known"
+        return _mala(known), "densities of prefixes are known"
     if facts.closed and not facts.field:
-        mala = OPTIONS["kernel"].form("mala")
-        assert mala is not None
-        often: dict[str, Term] = {"steps": Const(3)} if _function(known["path"]) == "temper" else {}
-        return filled(mala, often), "densities are known: exactly invariant"
+        return _mala(known), "densities are known: exactly invariant"
     langevin = OPTIONS["kernel"].form("langevin")
     assert langevin is not None
     return filled(langevin, {}), "a learned flow gives a score, which is all this kernel needs"
+
+
+def _mala(known: dict[str, Term]) -> Term:
+    """On the path from noise as many steps as fit beside the stages that are asked for, up to
+    three; these many on the others.
+    """
+    given = known.get("steps")
+    stages = given.value if isinstance(given, Const) and isinstance(given.value, int) else 0
+    fit = EVALUATIONS // stages - 1 if stages else 1
+    often = min(max(fit, 1), 3) if _function(known["path"]) == "flow" else 3
+    mala = OPTIONS["kernel"].form("mala")
+    assert mala is not None
+    return filled(mala, {"steps": Const(often)})
 
 
 def _correct(facts: _Facts, known: dict[str, Term]) -> Choice:

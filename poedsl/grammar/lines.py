@@ -180,7 +180,8 @@ def begins_statement(text: str, position: int) -> bool:
         return False
     depth = 0
     for piece in _PIECE.finditer(begin.group(1) or ""):
-        depth += (piece.lastgroup == "opener") - (piece.lastgroup == "closer")
-        if depth < 0:
-            return False
+        for c in piece.group() if piece.lastgroup != "text" else "":
+            depth += (c in CLOSERS) - (c in _OPENERS)
+            if depth < 0:
+                return False
     return depth == 0

@@ -13,9 +13,9 @@ from poedsl.runtime.control import Control
 from poedsl.runtime.path import Interval
 from poedsl.runtime.state import Evaluation
 
-#: How far rewards may pull the mean of a move, of its own spread; the root mean square over
-#: components. Where a step is longer than the gradient holds, its weight would have heavy tails.
-PULL = 0.3
+#: How far rewards may pull the mean of a move in each component, of its own spread. Where a step is
+#: longer than the gradient holds, its weight would have heavy tails.
+REACH = 0.3
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +54,7 @@ def sde(
 ) -> Moved:
     """With noise, drawn along the rewards' gradient where there is one; without, only the mean.
 
-    The pull of the rewards is tamed: no longer than ``PULL``, in its own direction.
+    The pull of the rewards is tamed: at most ``REACH`` in each component.
     """
     mean = torch.addcmul(step.keep * x, step.pull, at.score)
     if control is not None:
@@ -64,8 +64,7 @@ def sde(
     if at.guide_score is None:
         return Moved(mean.addcmul_(step.spread, noise), noise)
     pull = step.guide / step.spread * at.guide_score
-    length = pull.square().mean(-1, keepdim=True).sqrt()
-    drawn = noise + pull * (PULL / length.clamp(min=PULL))
+    drawn = noise + pull.clamp(-REACH, REACH).where(pull.isfinite(), math.nan)
     twist = 0.5 * (noise.square() - drawn.square()).sum(-1)
     return Moved(mean.addcmul_(step.spread, drawn), noise, twist)
 

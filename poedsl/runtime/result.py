@@ -27,6 +27,9 @@ from poedsl.runtime.space import Space
 if TYPE_CHECKING:
     import arviz
 
+#: Variables of up to so many components put particles in the order in which they are drawn.
+FEW = 8
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Trail:
@@ -123,8 +126,8 @@ class Result:
         return worded(self.words, name).texts(self.particles[name])
 
     def sample(self, n: int, seed: int = 0) -> dict[str, Float[Tensor, n * shape]]:
-        """Unweighted draws, with replacement: copies of a particle are as even as can be, and so
-        are those of particles that lie near each other.
+        """Unweighted draws, with replacement: copies are as even as can be, of each particle and,
+        where components are few, of each region.
 
         Raises:
             PoeError: the run failed, so that there is nothing to draw from.
@@ -138,10 +141,12 @@ class Result:
         if not self.outcome.ok:
             raise PoeError((Diagnostic("P0705", f"there are no draws: {self.outcome.value}"),))
         uniform = Noise(seed, 1, 1, torch.device("cpu")).shared(0, "sample")
-        values = [x.reshape(len(x), -1).to("cpu", torch.float64) for x in self.particles.values()]
         log_weights = self.log_weights.cpu()
-        (living,) = torch.isfinite(log_weights).nonzero(as_tuple=True)
-        order = living[along(torch.cat(values, 1)[living])]
+        (order,) = torch.isfinite(log_weights).nonzero(as_tuple=True)
+        few = [x for x in self.particles.values() if x[0].numel() <= FEW]
+        if few:
+            columns = [x.cpu()[order].reshape(len(order), -1).double() for x in few]
+            order = order[along(torch.cat(columns, 1))]
         index = order[systematic(log_weights[order][None], uniform, n)[0]]
         return index[torch.randperm(n, generator=torch.Generator().manual_seed(seed))]
 

@@ -52,6 +52,35 @@ def test_a_reward_of_another_variable_says_nothing_of_the_pictures() -> None:
     assert function(plan.option("keep")) == "weighted"
 
 
+@pytest.mark.parametrize("path", ["flow", "temper"])
+@pytest.mark.parametrize(
+    ("kernel", "steps"),
+    [
+        ("mala()", 96),
+        ("mala(steps = 2)", 64),
+        ("mala(steps = 3)", 48),
+        ("mala(steps = 9)", 48),
+        ("mala(line = 1)", 64),
+        ("walk()", 96),
+        ("hmc(leaps = 2)", 64),
+        ("hmc()", 48),
+    ],
+)
+def test_a_costly_kernel_has_fewer_stages(kernel: str, steps: int, path: str) -> None:
+    plan = planned(f"x ~ Normal(0, 1)\nsample x by anneal(kernel = {kernel}, path = {path}())\n")
+    assert plan.option("steps") == Const(steps)
+    assert plan.nfe == 192 or steps == 48
+
+
+@pytest.mark.parametrize(("steps", "often"), [(5, 3), (48, 3), (50, 2), (96, 1), (1000, 1)])
+def test_few_stages_have_more_kernel_steps(steps: int, often: int) -> None:
+    for path, wanted in (("flow", often), ("temper", 3)):
+        text = f"x ~ Normal(0, 1)\nsample x by anneal(steps = {steps}, path = {path}())\n"
+        kernel = planned(text).option("kernel")
+        assert isinstance(kernel, Apply)
+        assert dict(kernel.kwargs)["steps"] == Const(wanted)
+
+
 def test_given_options_have_no_reason_and_others_follow_them() -> None:
     plan = planned("x ~ Normal(0, 1)\nsample x by anneal(kernel = none())\n")
     reasons = {o.name: o.reason for o in plan.options}

@@ -75,6 +75,11 @@ def test_a_broken_statement_ends_where_the_next_begins(broken: str, following: s
     assert second.span.start == len(broken) + 1 + NEXT[following]
 
 
+def test_a_header_with_an_open_text_ends_the_brackets_before_it() -> None:
+    wrong = complaints('x ~ Normal(0, 1\nfor a in f("b):\n    y[a] ~ Normal(0, 1)\n')
+    assert [d.code for d in wrong] == ["P0104", "P0106"]
+
+
 @pytest.mark.parametrize("brackets", ["(" * 5000, "[" * 5000, "f(" * 5000, "([" * 2500])
 @pytest.mark.parametrize("rest", ["", "A", " A\ny ~ A"])
 def test_very_many_open_brackets_have_few_labels(brackets: str, rest: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import pytest
 import torch
@@ -10,6 +11,11 @@ import torch
 import poedsl
 from poedsl.runtime.resampling import SCHEMES, along, effective_size, systematic, tophalf
 from tests.runtime.helpers import moments
+
+
+def uniforms(count: int) -> torch.Tensor:
+    generator = torch.Generator().manual_seed(1)
+    return torch.rand(count, 1, 1, generator=generator, dtype=torch.float64)
 
 
 @pytest.mark.parametrize("seed", range(5))
@@ -55,15 +61,39 @@ def test_an_order_leads_from_neighbour_to_neighbour() -> None:
         assert float(steps.mean()) < 2 / 1000**0.5
 
 
+def test_an_order_is_by_ranks() -> None:
+    points = torch.randn(1000, 2, generator=torch.Generator().manual_seed(0)).double()
+    assert torch.equal(
+        along(points), along(torch.stack([points[:, 0].sinh(), 7 * points[:, 1]], 1))
+    )
+
+
+def test_draws_of_a_result_come_evenly_from_all_regions() -> None:
+    """Whatever wide variables stand beside; what has no weight is not drawn."""
+    text = "x : Real[2]\nx ~ Normal(0, 1)\ny : Real[100]\ny ~ Normal(0, 1)\nz ~ Normal(0, 1)"
+    result = poedsl.compile(text).run(particles=500, steps=2)
+    weights = 0.3 * torch.randn(500, generator=torch.Generator().manual_seed(0)).double()
+    weights[::5] = -math.inf
+    result = replace(result, log_weights=weights.log_softmax(0))
+    x = torch.cat([result.particles["x"], result.particles["z"][:, None]], 1).double()
+    exact = result.log_weights.exp() @ x
+    draws = [result.sample(500, seed=seed) for seed in range(200)]
+    means = [torch.cat([d["x"], d["z"][:, None]], 1).double().mean(0) for d in draws]
+    plain = [x[systematic(result.log_weights[None], u, 500)[0]].mean(0) for u in uniforms(200)]
+    error, without = (float((torch.stack(m) - exact).square().mean()) for m in (means, plain))
+    assert error < 0.5 * without
+    dead = set(map(tuple, result.particles["x"][::5].tolist()))
+    assert not dead & set(map(tuple, draws[0]["x"].tolist()))
+
+
 def test_draws_along_an_order_leave_less_noise() -> None:
     generator = torch.Generator().manual_seed(0)
     x = torch.randn(500, 2, generator=generator).double()
     log_weights = 0.3 * torch.randn(500, generator=generator).double()
-    uniforms = torch.rand(400, 1, 1, generator=generator).double()
 
     def error(order: torch.Tensor) -> float:
         exact = (torch.softmax(log_weights, 0)[:, None] * x).sum(0)
-        drawn = [order[systematic(log_weights[order][None], u)[0]] for u in uniforms]
+        drawn = [order[systematic(log_weights[order][None], u)[0]] for u in uniforms(400)]
         return float(torch.stack([x[index].mean(0) - exact for index in drawn]).square().mean())
 
     assert error(along(x)) < 0.5 * error(torch.arange(500))
