@@ -108,6 +108,11 @@ class Recorded:
     expert: Generative
     calls: list[tuple[Tensor, float, float, bool]] = field(default_factory=list)
 
+    def __post_init__(self) -> None:
+        for name in ("has_density", "terminal", "calls_per_evaluation", "inference_mode"):
+            setattr(self, name, getattr(self.expert, name))
+        self.endpoint_precision = self.expert.endpoint_precision
+
     def __getattr__(self, name: str) -> Any:
         return getattr(self.expert, name)
 

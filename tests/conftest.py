@@ -1,4 +1,6 @@
-"""What all tests share: one thread for torch, and goldens that a flag rewrites."""
+"""What all tests share: one thread for torch, the same random examples, and goldens that a flag
+rewrites.
+"""
 
 from __future__ import annotations
 
@@ -7,8 +9,12 @@ from pathlib import Path
 
 import pytest
 import torch
+from hypothesis import settings
 
 torch.set_num_threads(1)
+#: The same examples in every run; `tests/fuzz` looks for new ones.
+settings.register_profile("repeatable", derandomize=True)
+settings.load_profile("repeatable")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -188,7 +188,7 @@ def test_poe_plan_prints_views(
 
 
 def test_what_is_nested_too_deeply_to_show_is_an_error() -> None:
-    made = compiled(f"let a = {'[' * 300}1{']' * 300}\nx ~ Normal(0, 1)\n")
+    made = compiled(f"let a = {'[' * 500}1{']' * 500}\nx ~ Normal(0, 1)\n")
     with pytest.raises(PoeError) as error:
         emit(made, View("tree", "json"))
     assert [d.code for d in error.value.diagnostics] == ["P0506"]
