@@ -12,7 +12,7 @@ import torch
 from hypothesis import settings
 
 torch.set_num_threads(1)
-#: The same examples in every run; `tests/fuzz` looks for new ones.
+#: The same examples in every run; `pytest --hypothesis-profile=default` looks for new ones.
 settings.register_profile("repeatable", derandomize=True)
 settings.load_profile("repeatable")
 

@@ -12,7 +12,7 @@ from typing import Any, Literal
 from poedsl.compiler import schema, terms
 from poedsl.compiler.terms import Apply, Const, Term
 from poedsl.experts.signatures import SIGNATURES, Signature, signature_from_json, signature_to_json
-from poedsl.grammar.types import Type, type_from_json, type_to_json
+from poedsl.grammar.types import Type, type_from_json, type_to_json, whole
 
 SCHEMA = "poedsl-plan/1"
 
@@ -375,5 +375,7 @@ def _value_to_json(value: terms.Value | Array) -> Any:
 
 def _value_from_json(data: Any) -> terms.Value | Array:
     if isinstance(data, dict):
-        return Array(data["dtype"], tuple(data["shape"]), base64.b64decode(data["base64"]))
+        return Array(
+            data["dtype"], tuple(map(whole, data["shape"])), base64.b64decode(data["base64"])
+        )
     return terms.constant(data)

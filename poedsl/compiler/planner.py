@@ -344,7 +344,7 @@ def _steps(facts: _Facts, known: dict[str, Term]) -> Choice:
 
 
 def _stages(kernel: Term) -> Choice:
-    """The more, the fewer evaluations a kernel takes at each."""
+    """As many as leave room for the kernel in all evaluations, and no fewer than ``STAGES``."""
     calls = kernel_evaluations(kernel)
     if not 0 < calls < EVALUATIONS // STAGES:
         return Const(STAGES), "fine enough for the weights of densities"
@@ -398,8 +398,8 @@ def _kernel(facts: _Facts, known: dict[str, Term]) -> Choice:
 
 
 def _mala(known: dict[str, Term]) -> Term:
-    """On the path from noise as many steps as fit beside the stages that are asked for, up to
-    three; these many on the others.
+    """Three steps a stage; on the path from noise what the stages that are asked for leave room
+    for, from one to three, and one where they are not.
     """
     given = known.get("steps")
     stages = given.value if isinstance(given, Const) and isinstance(given.value, int) else 0

@@ -22,7 +22,7 @@ _TYPES: dict[str, Callable[[Any], bool]] = {
     "string": lambda v: isinstance(v, str),
     "boolean": lambda v: isinstance(v, bool),
     "null": lambda v: v is None,
-    "integer": lambda v: isinstance(v, int) and not isinstance(v, bool),
+    "integer": lambda v: isinstance(v, (int, float)) and not isinstance(v, bool) and v % 1 == 0,
     "number": lambda v: isinstance(v, (int, float)) and not isinstance(v, bool),
 }
 _NOUNS = {

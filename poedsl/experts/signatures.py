@@ -18,6 +18,7 @@ from poedsl.grammar.types import (
     open_type,
     type_from_json,
     type_to_json,
+    whole,
 )
 
 #: What a parameter is for. ``gradient``: a constant that, when true, gives the capability of that
@@ -765,15 +766,18 @@ def signature_from_json(data: dict[str, Any]) -> Signature:
     for key, values in given.items():
         if unknown := sorted(set(values) - set(known[key])):
             raise ValueError(f"{unknown[0]!r} is not one of {', '.join(known[key])}")
-    plain = {k: data[k] for k in ("name", "family", "summary", "event_rank", "cost", "citation")}
+    plain = {k: data[k] for k in ("name", "family", "summary", "cost", "citation")}
     more = {k: data[k] for k in ("implementation", "requires", "model", "space")}
     return Signature(
         **plain,
         **more,
+        event_rank=whole(data["event_rank"]),
         parameters=tuple(map(_parameter_from_json, data["parameters"])),
         domain=None if data["domain"] is None else type_from_json(data["domain"]),
         capabilities=frozenset(data["capabilities"]),
-        returns=tuple(Returned(r["name"], r["type"], tuple(r["sizes"])) for r in data["returns"]),
+        returns=tuple(
+            Returned(r["name"], r["type"], tuple(map(whole, r["sizes"]))) for r in data["returns"]
+        ),
     )
 
 
@@ -799,6 +803,6 @@ def _parameter_from_json(data: dict[str, Any]) -> Parameter:
         data.get("default", REQUIRED),
         data["summary"],
         data["alternative"],
-        data["classes"],
+        whole(data["classes"]),
         data["aligned"],
     )

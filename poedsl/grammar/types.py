@@ -110,4 +110,9 @@ def type_to_json(type_: Type) -> dict[str, Any]:
 
 def type_from_json(data: dict[str, Any]) -> Type:
     """The inverse of `type_to_json`; raises KeyError or TypeError on anything else."""
-    return Type(data["name"], tuple(data["sizes"]))
+    return Type(data["name"], tuple(map(whole, data["sizes"])))
+
+
+def whole(data: Any) -> Any:
+    """A whole number as such, which JSON may write with a point; anything else as it is."""
+    return int(data) if isinstance(data, float) else data

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import json
-import re
 from pathlib import Path
 from typing import Any
 
@@ -109,6 +108,14 @@ def test_a_plan_names_no_code_to_run_without_leave(tmp_path: Path) -> None:
         poedsl.load(text(data))
 
 
+def test_whole_numbers_may_be_written_with_a_point() -> None:
+    """As JSON Schema has it; they are read as whole ones."""
+    plan = poedsl.compile("input m : Real[4, 6]\nx ~ Normal(sum(m), 1)")
+    data = json.loads(plan.to_json())
+    data["inputs"][0]["type"]["sizes"] = [4.0, 6.0]
+    assert poedsl.load(json.dumps(data)).to_json() == plan.to_json()
+
+
 # Random changes.
 
 SMALL = st.sampled_from([None, True, -1, 0, 2, 0.5, "x", "", "\ud800", [], [1], {}, 10**400])
@@ -162,5 +169,4 @@ def test_the_schema_means_here_what_it_means_elsewhere(data: dict[str, Any]) -> 
     read = json.loads(json.dumps(data))
     other = Draft202012Validator(schema.plan_schema()).is_valid(read)
     found = schema.fault(read, schema.plan_schema())
-    stricter = re.search(r"surrogate|whole number.* not -?\d+\.0", str(found))
-    assert (found is None) == other or stricter
+    assert (found is None) == other or "surrogate" in str(found)
