@@ -19,7 +19,7 @@ from poedsl.runtime.noise import Noise
 from poedsl.runtime.options import Options
 from poedsl.runtime.path import FlowPath, Interval, Stage
 from poedsl.runtime.records import Outcome, StageRecord
-from poedsl.runtime.resampling import SCHEMES, effective_size, spread, systematic
+from poedsl.runtime.resampling import FEW, SCHEMES, along, effective_size, spread, systematic
 from poedsl.runtime.state import Evaluation, Particles, Point
 from poedsl.runtime.target import Target
 from poedsl.runtime.temper import TemperedTarget, tempered
@@ -39,6 +39,7 @@ class Annealer:
         stage: where the particles are.
         observer: gathers the composition report.
         good: particles, what was banked beside them, and their stage, when all was last well.
+        weighed: the particles as they were before `even` drew them, if it did.
         shown: numbers of the stages whose predicted endpoints are kept.
     """
 
@@ -56,6 +57,7 @@ class Annealer:
     stage: Stage = field(init=False)
     good: tuple[Particles, Float[Tensor, " S"], Stage] = field(init=False)
     genealogy: list[Int[Tensor, " L"]] = field(default_factory=list)
+    weighed: Particles | None = None
     outcome: Outcome = Outcome.COMPLETED
     warnings: list[str] = field(default_factory=list)
     shown: frozenset[int] = frozenset()
@@ -79,6 +81,8 @@ class Annealer:
             sizes = self.effective_sizes()
             ess = self.ess(sizes)
             resampled = self.resample(stage, sizes)
+            if stage.t == 1:
+                self.even(stage)
             self.good = self.particles, self.banked, stage
             acceptance = self.kernel(stage)
             if stage.t == 1 and not self.bury(stage):
@@ -241,9 +245,7 @@ class Annealer:
         count = 1 if scheme is systematic else self.noise.size
         chosen = scheme(log_weights, self.noise.shared(stage.t, purpose, count))
         same = torch.arange(self.noise.size, device=p.x.device).expand_as(chosen)
-        local = torch.where(due[:, None], chosen, same)
-        offset = self.noise.size * torch.arange(swarms, device=p.x.device)[:, None]
-        index = (local + offset).flatten()
+        index = self.slots(torch.where(due[:, None], chosen, same))
         self.banked = torch.where(due, self.banked + self.levels, self.banked)
         self.levels = torch.where(due, 0.0, self.levels)
         self.rounds = self.rounds + due
@@ -252,6 +254,39 @@ class Annealer:
         self.founders = int(torch.bincount(self.particles.ancestors).count_nonzero())
         self.genealogy.append(self.particles.ancestors)
         return True
+
+    def even(self, stage: Stage) -> None:
+        """Before a last kernel that moves copies apart, draw particles of one weight, the mean of
+        their swarm: the evidence stays, and draws of the result hold next to none twice.
+
+        Not where the rule names its stages, nor where black-box rewards have yet to be settled.
+        """
+        o, p = self.options, self.particles
+        if o.resample is None or not o.resample.below or self.target.judges:
+            return
+        log_weights = p.log_weights.view(self.noise.swarms, -1)
+        uneven = torch.isfinite(self.levels) & (log_weights.amax(-1) > log_weights.amin(-1))
+        moves_on = o.kernel in kernels.ACCEPTANCE and self.kernel_steps(stage) > 0
+        if not (moves_on and bool(uneven.any())):
+            return
+        same = torch.arange(self.noise.size, device=p.x.device).expand_as(log_weights)
+        order = same
+        if p.x.shape[-1] <= FEW:
+            order = along(p.x.view(*log_weights.shape, -1))
+        uniform = self.noise.shared(stage.t, "even")
+        chosen = order.gather(1, systematic(log_weights.gather(1, order), uniform))
+        index = self.slots(torch.where(uneven[:, None], chosen, same))
+        level = torch.where(uneven, self.levels, log_weights[:, 0])
+        level = level.repeat_interleave(self.noise.size)
+        self.weighed = p
+        self.particles = replace(p.gather(index), log_weights=level)
+        self.founders = int(torch.bincount(self.particles.ancestors).count_nonzero())
+        self.genealogy[-1] = self.particles.ancestors
+
+    def slots(self, local: Int[Tensor, "S n"]) -> Int[Tensor, " L"]:
+        """The slots of particles that are counted within their swarms."""
+        first = self.noise.size * torch.arange(self.noise.swarms, device=local.device)
+        return (local + first[:, None]).flatten()
 
     def due(
         self, stage: Stage, log_weights: Float[Tensor, "S n"], sizes: list[float]

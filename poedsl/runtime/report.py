@@ -19,7 +19,10 @@ def summary(result: Result) -> list[tuple[str, str]]:
     options = Options.of(result.plan)
     lines = [
         ("outcome", result.outcome.value),
-        ("particles", f"{len(result.log_weights)}, effective {result.ess:.0f}{_kin(result)}"),
+        (
+            "particles",
+            f"{len(result.log_weights)}, effective {_effective(result):.0f}{_kin(result)}",
+        ),
         ("log evidence", _evidence(result)),
         ("evaluations", f"{result.nfe} of all experts, over all particles"),
         ("time", f"{sum(s.seconds for s in result.stages):.2f} s"),
@@ -34,6 +37,11 @@ def summary(result: Result) -> list[tuple[str, str]]:
     if options.swarms > 1:
         lines.append(("swarms", str(options.swarms)))
     return lines
+
+
+def _effective(result: Result) -> float:
+    """The effective size, as it was before particles were last drawn anew."""
+    return min([result.ess, *(s.ess for s in result.stages[-1:])])
 
 
 def _kin(result: Result) -> str:

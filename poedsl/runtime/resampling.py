@@ -13,6 +13,9 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+#: Points of up to so many components are put in order by `along` where they are drawn.
+FEW = 8
+
 
 def effective_size(log_weights: Float[Tensor, "*S n"]) -> Float[Tensor, "*S"]:
     """ESS of each population: (sum w)^2 / sum w^2; 0 where all weights are zero."""
@@ -81,27 +84,33 @@ def tophalf(log_weights: Float[Tensor, "S n"], uniform: Float[Tensor, "S n"]) ->
     return order.gather(-1, slots).sort(-1).values
 
 
-def along(points: Float[Tensor, "n D"]) -> Int[Tensor, " n"]:
-    """An order in which neighbours mostly lie near each other: the leaves of a k-d tree.
+def along(points: Float[Tensor, "S n D"]) -> Int[Tensor, "S n"]:
+    """Orders in which neighbours mostly lie near each other: the leaves of k-d trees.
 
     Copies of particles that are drawn along it come evenly from all regions, which leaves less of
     the noise of drawing where components are few (Gerber et al. 2019, for a Hilbert curve). A cell
     is halved at the middle of its widest axis, by ranks, whatever the units; every other cell is
     turned round.
     """
-    count = len(points)
+    swarms, count, _ = points.shape
     levels = (count - 1).bit_length()
-    order = torch.arange(2**levels, device=points.device)
-    ranks = torch.stack([axis.unique(return_inverse=True)[1] for axis in points.T], 1)
-    places = (ranks / ranks.amax(0).clamp(min=1))[order % count]
+    size = 2**levels
+    values, slots = points.sort(1)
+    climbed = torch.zeros_like(slots)
+    climbed[:, 1:] = (values.diff(dim=1) != 0).cumsum(1)
+    ranks = torch.empty_like(slots).scatter_(1, slots, climbed)
+    places = ranks / ranks.amax(1, keepdim=True).clamp(min=1)
+    places = places[:, torch.arange(size, device=points.device) % count].flatten(0, 1)
+    order = torch.arange(swarms * size, device=points.device)
     for level in range(levels):
-        cells = order.reshape(2**level, -1)
+        cells = order.reshape(swarms * 2**level, -1)
         inside = places[cells]
         axis = (inside.amax(1) - inside.amin(1)).argmax(-1)
         key = inside.gather(2, axis[:, None, None].expand(-1, cells.shape[1], 1))[..., 0]
-        key[1::2].neg_()
+        key.view(swarms, 2**level, -1)[:, 1::2].neg_()
         order = cells.gather(1, key.argsort(dim=1, stable=True)).flatten()
-    return order[order < count]
+    order %= size
+    return order[order < count].view(swarms, count)
 
 
 def _found(

@@ -20,15 +20,12 @@ from poedsl.grammar.diagnostics import Diagnostic, PoeError
 from poedsl.runtime.composition import Composition
 from poedsl.runtime.noise import Noise
 from poedsl.runtime.records import Outcome, StageRecord
-from poedsl.runtime.resampling import along, systematic
+from poedsl.runtime.resampling import FEW, along, systematic
 from poedsl.runtime.sites import base_name
 from poedsl.runtime.space import Space
 
 if TYPE_CHECKING:
     import arviz
-
-#: Variables of up to so many components put particles in the order in which they are drawn.
-FEW = 8
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -146,7 +143,7 @@ class Result:
         few = [x for x in self.particles.values() if x[0].numel() <= FEW]
         if few:
             columns = [x.cpu()[order].reshape(len(order), -1).double() for x in few]
-            order = order[along(torch.cat(columns, 1))]
+            order = order[along(torch.cat(columns, 1)[None])[0]]
         index = order[systematic(log_weights[order][None], uniform, n)[0]]
         return index[torch.randperm(n, generator=torch.Generator().manual_seed(seed))]
 

@@ -1,6 +1,6 @@
 """Algorithm 1 of Zhang et al. with weights, plain and slow: one particle after the other, in double
 precision, for products of Gaussians and mixtures of Gaussians. It shares nothing with the package
-but the random numbers, the coordinates and where the stages stand.
+but the random numbers, the coordinates, where the stages stand and the order of the last draw.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import numpy as np
 import torch
 
 from poedsl.runtime.noise import Noise
+from poedsl.runtime.resampling import along
 
 Vector = np.ndarray
 
@@ -75,14 +76,11 @@ class Sampler:
         start = noise.normal(self.width, self.steps + 1, "start")[rows].double().numpy()
         x = [row / math.sqrt(total) for row in start]
         base = 0.5 * self.width * ((1 - total) * math.log(2 * math.pi) - math.log(total))
-        log_w = []
+        log_w, ancestors, banked = [], list(range(self.count)), 0.0
         for point in x:
-            normal = (
-                0.5 * self.width * math.log(total / (2 * math.pi)) - 0.5 * total * point @ point
-            )
-            exact = self.at(point, self.steps + 1)[0] - normal
+            normal = self.width * math.log(total / (2 * math.pi)) - total * point @ point
+            exact = self.at(point, self.steps + 1)[0] - 0.5 * normal
             log_w.append(base if self.correct == "none" else exact)
-        ancestors, banked = list(range(self.count)), 0.0
         for t in range(self.steps, 0, -1):
             drawn = noise.normal(self.width, t, "move")[rows].double().numpy()
             for i in range(self.count):
@@ -90,13 +88,15 @@ class Sampler:
                 log_w[i] += gain
             level = float(np.logaddexp.reduce(log_w)) - math.log(self.count)
             share = np.exp(np.array(log_w) - level) / self.count
-            if 1 / float(share @ share) < self.below * self.count:
-                uniform = float(noise.shared(t, "resample", 1)[swarm, 0])
-                ends, chosen = np.cumsum(share), []
-                for k in range(self.count):
-                    chosen.append(int(np.searchsorted(ends, (uniform + k) / self.count)))
+            due = 1 / float(share @ share) < self.below * self.count
+            last = t == 1 and self.kernel == "mala" and self.below > 0 and len(set(log_w)) > 1
+            if due or last:
+                uniform = float(noise.shared(t, "resample" if due else "even", 1)[swarm, 0])
+                slots, places = np.arange(self.count), torch.tensor(np.array(x))[None]
+                order = slots if due else along(places)[0].numpy()
+                chosen = order[np.searchsorted(share[order].cumsum(), (uniform + slots) / len(x))]
                 x, ancestors = [x[c] for c in chosen], [ancestors[c] for c in chosen]
-                banked, log_w = banked + level, [0.0] * self.count
+                banked, log_w = banked + level * due, [level * (not due)] * self.count
             if self.kernel == "none" or (self.kernel == "langevin" and t == 1):
                 continue
             normals, uniforms = noise.proposals(self.width, t, self.kernel_steps)

@@ -56,11 +56,11 @@ def test_so_does_the_genealogy_of_one_population(
     program: str, truth: float, options: dict[str, object]
 ) -> None:
     a, each = populations(program, resample="multinomial()", **options)
-    size = a.noise.size
+    size, p = a.noise.size, a.particles if a.weighed is None else a.weighed
     rows = zip(
         each[:, None],
-        a.particles.log_weights.view(-1, size),
-        a.particles.ancestors.view(-1, size),
+        p.log_weights.view(-1, size),
+        p.ancestors.view(-1, size),
         a.rounds[:, None],
         strict=True,
     )

@@ -49,23 +49,24 @@ def test_weight_zero_is_never_drawn() -> None:
 @pytest.mark.parametrize("scale", [0.0, 1e-20, 1e12])
 def test_an_order_holds_every_point_once(count: int, scale: float) -> None:
     points = scale * torch.randn(count, 3, generator=torch.Generator().manual_seed(0)).double()
-    assert along(points).sort().values.tolist() == list(range(count))
+    assert along(points[None]).sort().values.tolist() == [list(range(count))]
 
 
 def test_an_order_leads_from_neighbour_to_neighbour() -> None:
     """In the unit square n points lie 1 / sqrt(n) apart; in any other units, as near."""
     points = torch.rand(1000, 2, generator=torch.Generator().manual_seed(0)).double()
     for shift, unit in ((0.0, 1.0), (1e6, 1e-3)):
-        order = along(shift + points * torch.tensor([1.0, unit]))
+        (order,) = along((shift + points * torch.tensor([1.0, unit]))[None])
         steps = points[order].diff(dim=0).norm(dim=1)
         assert float(steps.mean()) < 2 / 1000**0.5
 
 
 def test_an_order_is_by_ranks() -> None:
-    points = torch.randn(1000, 2, generator=torch.Generator().manual_seed(0)).double()
-    assert torch.equal(
-        along(points), along(torch.stack([points[:, 0].sinh(), 7 * points[:, 1]], 1))
-    )
+    points = torch.randn(3, 1000, 2, generator=torch.Generator().manual_seed(0)).double()
+    others = torch.stack([points[..., 0].sinh(), 7 * points[..., 1]], -1)
+    assert torch.equal(along(points), along(others))
+    for each, order in zip(points, along(points), strict=True):
+        assert torch.equal(along(each[None])[0], order)
 
 
 def test_draws_of_a_result_come_evenly_from_all_regions() -> None:
@@ -96,7 +97,7 @@ def test_draws_along_an_order_leave_less_noise() -> None:
         drawn = [order[systematic(log_weights[order][None], u)[0]] for u in uniforms(400)]
         return float(torch.stack([x[index].mean(0) - exact for index in drawn]).square().mean())
 
-    assert error(along(x)) < 0.5 * error(torch.arange(500))
+    assert error(along(x[None])[0]) < 0.5 * error(torch.arange(500))
 
 
 @pytest.mark.parametrize("scheme", SCHEMES)
@@ -176,6 +177,49 @@ def test_rules_say_when() -> None:
     some = stages("ess < 0.95")
     assert 0 < len(some) < 20
     assert some == [s.t for s in run("ess < 0.95").stages if s.ess < 475]
+
+
+SHARP = """x : Real[2]
+x ~ (mixture(Normal([m, 0], [.1, 2]) for m in linspace(-3.5, 3.5, 8))
+  * mixture(Normal([0, m], [2, .1]) for m in linspace(-3.5, 3.5, 8)))"""
+
+
+@pytest.mark.parametrize("swarms", [1, 5])
+def test_a_last_kernel_is_given_particles_of_one_weight(swarms: int) -> None:
+    """The evidence is that of the weights before; next to no draw comes twice."""
+    plan = poedsl.compile(SHARP).with_options(particles=1000, swarms=swarms, steps=50)
+    even, apart = plan.run(), plan.run(resample="none()")
+    weights = even.log_weights.view(swarms, -1)
+    assert torch.equal(weights.amax(1), weights.amin(1))
+    assert even.stages[-1].ess < 900 < even.ess
+    assert f"effective {even.stages[-1].ess:.0f}" in repr(even)
+    assert len(even.sample(1000)["x"].unique(dim=0)) > 950 > 800
+    assert len(apart.sample(1000)["x"].unique(dim=0)) < 800
+
+
+@pytest.mark.parametrize(
+    "resample", ["systematic()", "multinomial()", "residual()", "stratified()"]
+)
+def test_drawing_evenly_changes_neither_evidence_nor_its_error(resample: str) -> None:
+    """Below next to nothing none else are resampled: the runs differ in the last draw alone."""
+    plan = poedsl.compile(SHARP).with_options(particles=1000, steps=50)
+    rule = resample.replace("()", "(when = ess < 0.000001)")
+    even, apart = plan.run(resample=rule), plan.run(resample="none()")
+    assert even.ess > 999 > apart.ess
+    assert even.log_evidence == pytest.approx(apart.log_evidence, abs=1e-9)
+    assert even.log_evidence_se == pytest.approx(apart.log_evidence_se, abs=1e-12)
+    assert even.ancestors[-1].unique().numel() == even.stages[-1].unique_ancestors < 1000
+
+
+def test_particles_are_not_drawn_evenly_where_nothing_moves_them_apart() -> None:
+    plan = poedsl.compile(SHARP).with_options(particles=500, steps=50)
+    for options in (
+        {"kernel": "none"},
+        {"kernel": "langevin(steps = 1)"},
+        {"resample": "none()"},
+        {"resample": "systematic(when = at(30, 20))"},
+    ):
+        assert plan.run(**options).ess < 499
 
 
 def test_the_top_half_forfeits_the_evidence() -> None:
