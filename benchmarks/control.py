@@ -147,7 +147,7 @@ def measure(
     results = [finished(plan, seed, known) for seed in range(seeds)]
     seconds = (time.perf_counter() - start) / seeds
     ends = torch.tensor([[s.weight_variance for s in r.stages] for r in results]).mean(0)
-    ess = sum(r.ess for r in results) / seeds / particles
+    ess = sum(r.stages[-1].ess for r in results) / seeds / particles
     log_z, mean, variance = None, None, None
     if case.factors:
         truth, centre, spread = case.exact()

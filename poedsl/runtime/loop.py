@@ -39,7 +39,7 @@ class Annealer:
         stage: where the particles are.
         observer: gathers the composition report.
         good: particles, what was banked beside them, and their stage, when all was last well.
-        weighed: the particles as they were before `even` drew them, if it did.
+        uneven: log weights and ancestors as they were before `even`, where it took place.
         shown: numbers of the stages whose predicted endpoints are kept.
     """
 
@@ -57,7 +57,7 @@ class Annealer:
     stage: Stage = field(init=False)
     good: tuple[Particles, Float[Tensor, " S"], Stage] = field(init=False)
     genealogy: list[Int[Tensor, " L"]] = field(default_factory=list)
-    weighed: Particles | None = None
+    uneven: tuple[Float[Tensor, " L"], Int[Tensor, " L"]] | None = None
     outcome: Outcome = Outcome.COMPLETED
     warnings: list[str] = field(default_factory=list)
     shown: frozenset[int] = frozenset()
@@ -81,8 +81,6 @@ class Annealer:
             sizes = self.effective_sizes()
             ess = self.ess(sizes)
             resampled = self.resample(stage, sizes)
-            if stage.t == 1:
-                self.even(stage)
             self.good = self.particles, self.banked, stage
             acceptance = self.kernel(stage)
             if stage.t == 1 and not self.bury(stage):
@@ -229,11 +227,15 @@ class Annealer:
     def resample(self, stage: Stage, sizes: list[float], purpose: str = "resample") -> bool:
         """If the rule says so: everything a particle carries, in one gather; bank the evidence.
 
-        Once more after the last correction only where that changed the weights.
+        Once more after the last correction only where that changed the weights. Before a last
+        kernel all particles are drawn evenly instead, whatever the rule says then.
         """
         p, swarms = self.particles, self.noise.swarms
         log_weights = p.log_weights.view(swarms, -1)
         swarms_due = self.due(stage, log_weights, sizes)
+        if self.evens(stage):
+            self.even(stage)
+            return any(swarms_due)
         if purpose == "settle":
             uneven = (log_weights.amax(-1) > log_weights.amin(-1)).tolist()
             swarms_due = [d and u for d, u in zip(swarms_due, uneven, strict=True)]
@@ -255,33 +257,34 @@ class Annealer:
         self.genealogy.append(self.particles.ancestors)
         return True
 
-    def even(self, stage: Stage) -> None:
-        """Before a last kernel that moves copies apart, draw particles of one weight, the mean of
-        their swarm: the evidence stays, and draws of the result hold next to none twice.
-
-        Not where the rule names its stages, nor where black-box rewards have yet to be settled.
+    def evens(self, stage: Stage) -> bool:
+        """Whether an unbiased rule that names no stages is followed by a last kernel, which takes
+        copies apart, and no black-box rewards have yet to be settled.
         """
-        o, p = self.options, self.particles
-        if o.resample is None or not o.resample.below or self.target.judges:
-            return
-        log_weights = p.log_weights.view(self.noise.swarms, -1)
-        uneven = torch.isfinite(self.levels) & (log_weights.amax(-1) > log_weights.amin(-1))
-        moves_on = o.kernel in kernels.ACCEPTANCE and self.kernel_steps(stage) > 0
-        if not (moves_on and bool(uneven.any())):
-            return
+        o = self.options
+        if o.resample is None or o.resample.stages or o.scheme == "tophalf" or self.target.judges:
+            return False
+        return stage.t == 1 and o.kernel in kernels.ACCEPTANCE and self.kernel_steps(stage) > 0
+
+    def even(self, stage: Stage) -> None:
+        """Draw particles of one weight, the mean of their swarm: the evidence is what it was.
+
+        Where components are few, copies come evenly from all regions.
+        """
+        p, swarms = self.particles, self.noise.swarms
+        log_weights = p.log_weights.view(swarms, -1)
         same = torch.arange(self.noise.size, device=p.x.device).expand_as(log_weights)
-        order = same
-        if p.x.shape[-1] <= FEW:
-            order = along(p.x.view(*log_weights.shape, -1))
+        order = along(p.x.view(swarms, self.noise.size, -1)) if p.x.shape[-1] <= FEW else same
         uniform = self.noise.shared(stage.t, "even")
-        chosen = order.gather(1, systematic(log_weights.gather(1, order), uniform))
-        index = self.slots(torch.where(uneven[:, None], chosen, same))
-        level = torch.where(uneven, self.levels, log_weights[:, 0])
-        level = level.repeat_interleave(self.noise.size)
-        self.weighed = p
-        self.particles = replace(p.gather(index), log_weights=level)
+        chosen = order.gather(1, systematic(log_weights.gather(1, order), uniform)).sort(1).values
+        alive = torch.isfinite(self.levels)[:, None]
+        index = self.slots(torch.where(alive, chosen, same))
+        self.uneven = self.families
+        self.particles = replace(
+            p.gather(index), log_weights=self.levels.repeat_interleave(self.noise.size)
+        )
         self.founders = int(torch.bincount(self.particles.ancestors).count_nonzero())
-        self.genealogy[-1] = self.particles.ancestors
+        self.genealogy.append(self.particles.ancestors)
 
     def slots(self, local: Int[Tensor, "S n"]) -> Int[Tensor, " L"]:
         """The slots of particles that are counted within their swarms."""
@@ -543,6 +546,11 @@ class Annealer:
         own = self.particles.log_weights.view(self.noise.swarms, -1)
         return (own + self.banked[:, None]).flatten()
 
+    @property
+    def families(self) -> tuple[Float[Tensor, " L"], Int[Tensor, " L"]]:
+        """Log weights since the last resampling that banked any, and the ancestors they are of."""
+        return self.uneven or (self.particles.log_weights, self.particles.ancestors)
+
     def swarm_evidence(self) -> Float[Tensor, " S"]:
         return self.banked + self.levels
 
@@ -563,9 +571,10 @@ class Annealer:
         evaluations: int,
     ) -> StageRecord:
         p = self.particles
-        variance = float(p.log_weights.var(correction=0))
+        log_weights, _ = self.families
+        variance = float(log_weights.var(correction=0))
         if not math.isfinite(variance):
-            finite = p.log_weights[torch.isfinite(p.log_weights)]
+            finite = log_weights[torch.isfinite(log_weights)]
             variance = float(finite.var(correction=0)) if len(finite) else 0.0
         rewards = None
         if self.target.tilts:

@@ -21,7 +21,7 @@ def summary(result: Result) -> list[tuple[str, str]]:
         ("outcome", result.outcome.value),
         (
             "particles",
-            f"{len(result.log_weights)}, effective {_effective(result):.0f}{_kin(result)}",
+            f"{len(result.log_weights)}, effective {result.ess:.0f}{_kin(result)}",
         ),
         ("log evidence", _evidence(result)),
         ("evaluations", f"{result.nfe} of all experts, over all particles"),
@@ -37,11 +37,6 @@ def summary(result: Result) -> list[tuple[str, str]]:
     if options.swarms > 1:
         lines.append(("swarms", str(options.swarms)))
     return lines
-
-
-def _effective(result: Result) -> float:
-    """The effective size, as it was before particles were last drawn anew."""
-    return min([result.ess, *(s.ess for s in result.stages[-1:])])
 
 
 def _kin(result: Result) -> str:

@@ -327,8 +327,7 @@ def _standard_error(a: Annealer, each: Float[Tensor, " S"]) -> tuple[float | Non
     if a.options.scheme != "multinomial" and bool(a.rounds.any()):
         how = "a standard error takes four swarms or more, or resample = multinomial()"
         return None, [how]
-    p = a.particles if a.weighed is None else a.weighed
-    error, why = errors.within(each, p.log_weights, p.ancestors, a.rounds)
+    error, why = errors.within(each, *a.families, a.rounds)
     remedy = "more particles, or four swarms or more"
     return error, [f"no standard error: {why}; {remedy}"] if why else []
 

@@ -88,15 +88,15 @@ class Sampler:
                 log_w[i] += gain
             level = float(np.logaddexp.reduce(log_w)) - math.log(self.count)
             share = np.exp(np.array(log_w) - level) / self.count
-            due = 1 / float(share @ share) < self.below * self.count
-            last = t == 1 and self.kernel == "mala" and self.below > 0 and len(set(log_w)) > 1
-            if due or last:
-                uniform = float(noise.shared(t, "resample" if due else "even", 1)[swarm, 0])
+            last = t == 1 and self.kernel == "mala"
+            if last or 1 / float(share @ share) < self.below * self.count:
+                uniform = float(noise.shared(t, "even" if last else "resample", 1)[swarm, 0])
                 slots, places = np.arange(self.count), torch.tensor(np.array(x))[None]
-                order = slots if due else along(places)[0].numpy()
-                chosen = order[np.searchsorted(share[order].cumsum(), (uniform + slots) / len(x))]
+                order = along(places)[0].numpy() if last else slots
+                ends = share[order].cumsum()
+                chosen = sorted(order[np.searchsorted(ends, (uniform + slots) / self.count)])
                 x, ancestors = [x[c] for c in chosen], [ancestors[c] for c in chosen]
-                banked, log_w = banked + level * due, [level * (not due)] * self.count
+                banked, log_w = banked + level, [0.0] * self.count
             if self.kernel == "none" or (self.kernel == "langevin" and t == 1):
                 continue
             normals, uniforms = noise.proposals(self.width, t, self.kernel_steps)

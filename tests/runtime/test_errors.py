@@ -56,14 +56,8 @@ def test_so_does_the_genealogy_of_one_population(
     program: str, truth: float, options: dict[str, object]
 ) -> None:
     a, each = populations(program, resample="multinomial()", **options)
-    size, p = a.noise.size, a.particles if a.weighed is None else a.weighed
-    rows = zip(
-        each[:, None],
-        p.log_weights.view(-1, size),
-        p.ancestors.view(-1, size),
-        a.rounds[:, None],
-        strict=True,
-    )
+    weights, ancestors = (v.view(-1, a.noise.size) for v in a.families)
+    rows = zip(each[:, None], weights, ancestors, a.rounds[:, None], strict=True)
     found = torch.tensor(
         [math.nan if e is None else e for e, _ in (errors.within(*row) for row in rows)]
     ).double()
@@ -85,8 +79,8 @@ def test_the_variance_of_the_genealogy_is_unbiased() -> None:
         resample="multinomial(when = always)",
         kernel="mala(adapt = false)",
     )
-    z, p = each.exp(), a.particles
-    shares = errors.family_shares(p.log_weights.view(-1, 10), p.ancestors.view(-1, 10))
+    z = each.exp()
+    shares = errors.family_shares(*(v.view(-1, 10) for v in a.families))
     guess = z.square() * errors.relative_variance(shares, a.rounds)
     gap = guess - (z - z.mean()).square()
     error = float(gap.std()) / len(z) ** 0.5
