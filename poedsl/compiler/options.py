@@ -208,6 +208,7 @@ OPTIONS: dict[str, Option] = {
 }
 
 RESAMPLE_BELOW = Apply("<", (Ref("ess"), Const(0.5)))
+RESAMPLE_SOON = Apply("<", (Ref("ess"), Const(0.9)))
 
 
 def filled(form: Form, given: dict[str, Term]) -> Term:

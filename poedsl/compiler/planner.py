@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from poedsl.compiler.functions import BOOLEAN
 from poedsl.compiler.lower import Lowered
-from poedsl.compiler.options import OPTIONS, RESAMPLE_BELOW, filled
+from poedsl.compiler.options import OPTIONS, RESAMPLE_BELOW, RESAMPLE_SOON, filled
 from poedsl.compiler.plan import (
     GENERATIVE,
     FactorSpec,
@@ -444,6 +444,9 @@ def _potential(facts: _Facts, known: dict[str, Term]) -> Choice:
 def _resample(facts: _Facts, known: dict[str, Term]) -> Choice:
     resample = OPTIONS["resample"].form("systematic")
     assert resample is not None
+    moves, weights = _function(known["move"]), _function(known["correct"])
+    if moves == "sde" and weights == "fkc" and not facts.pictures:
+        return filled(resample, {"when": RESAMPLE_SOON}), "soon: moves with noise take copies apart"
     return filled(resample, {"when": RESAMPLE_BELOW}), "only when the weights have become uneven"
 
 

@@ -81,6 +81,26 @@ def test_few_stages_have_more_kernel_steps(steps: int, often: int) -> None:
         assert dict(kernel.kwargs)["steps"] == Const(wanted)
 
 
+@pytest.mark.parametrize(
+    ("text", "given", "below"),
+    [
+        ("x ~ checkerboard(0)", "", 0.9),
+        ("x ~ Normal(0, 1)", "correct = fkc()", 0.9),
+        ("x ~ checkerboard(0)", "move = ode()", 0.5),
+        ("x ~ digits()", "", 0.5),
+        ("x ~ Normal(0, 1)", "", 0.5),
+    ],
+)
+def test_points_whose_weights_nothing_evens_out_are_resampled_soon(
+    text: str, given: str, below: float
+) -> None:
+    plan = planned(f"{text}\nsample x by anneal({given})\n" if given else text)
+    resample = plan.option("resample")
+    assert isinstance(resample, Apply)
+    when = dict(resample.kwargs)["when"]
+    assert isinstance(when, Apply) and when.args[1] == Const(below)
+
+
 def test_given_options_have_no_reason_and_others_follow_them() -> None:
     plan = planned("x ~ Normal(0, 1)\nsample x by anneal(kernel = none())\n")
     reasons = {o.name: o.reason for o in plan.options}
