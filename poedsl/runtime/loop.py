@@ -262,9 +262,10 @@ class Annealer:
         copies apart, and no black-box rewards have yet to be settled.
         """
         o = self.options
-        if o.resample is None or o.resample.stages or o.scheme == "tophalf" or self.target.judges:
+        if stage.t > 1 or o.kernel not in kernels.ACCEPTANCE or not self.kernel_steps(stage):
             return False
-        return stage.t == 1 and o.kernel in kernels.ACCEPTANCE and self.kernel_steps(stage) > 0
+        ruled = o.resample is not None and not o.resample.stages and o.scheme != "tophalf"
+        return ruled and not self.target.judges
 
     def even(self, stage: Stage) -> None:
         """Draw particles of one weight, the mean of their swarm: the evidence is what it was.

@@ -19,10 +19,7 @@ def summary(result: Result) -> list[tuple[str, str]]:
     options = Options.of(result.plan)
     lines = [
         ("outcome", result.outcome.value),
-        (
-            "particles",
-            f"{len(result.log_weights)}, effective {result.ess:.0f}{_kin(result)}",
-        ),
+        ("particles", f"{len(result.log_weights)}, effective {result.ess:.0f}{_kin(result)}"),
         ("log evidence", _evidence(result)),
         ("evaluations", f"{result.nfe} of all experts, over all particles"),
         ("time", f"{sum(s.seconds for s in result.stages):.2f} s"),
