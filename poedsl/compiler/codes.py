@@ -477,7 +477,20 @@ note says which.
         "results that cannot be written",
         """\
 The folder given with --out cannot be written: it is a file, the disk is full, or it is not
-permitted. What could be written is kept.
+permitted. An earlier result in the folder stays as it is; what could be written of the new one is
+in `.poedsl-unfinished` there.
+""",
+    ),
+    "P0712": (
+        "a folder with files of another origin",
+        """\
+`--out DIR` names a folder that holds files which no run of poedsl wrote, or in which a file or
+folder of a run was replaced by a symbolic link. Nothing in it is written or removed. A run lists
+its files in `.poedsl-run.json`, and a later run into the same folder replaces only those. Name a
+folder that does not exist yet, or an empty one.
+
+    poe run crossing.poe --out .             # wrong: the folder holds the program
+    poe run crossing.poe --out crossing      # right
 """,
     ),
     "P0705": (

@@ -13,6 +13,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from poedsl.experts.caches import cached_by_folder
+from poedsl.experts.judges import LOCAL, loaded
 from poedsl.experts.models import missing_extra, quiet_loading
 from poedsl.experts.profiles import Profile
 from poedsl.grammar.diagnostics import Diagnostic, PoeError
@@ -139,17 +140,27 @@ def unet(folder: str, device: torch.device) -> Any:
 def _encoders(folder: str, device: torch.device, dtype: torch.dtype) -> Any:
     """The pipeline of a FLUX folder with its text encoders alone."""
     with loading(folder, "its text encoders"):
-        from diffusers import FluxPipeline
+        import transformers
+        from diffusers import FlowMatchEulerDiscreteScheduler, FluxPipeline
 
-        made = FluxPipeline.from_pretrained(
-            folder,
-            transformer=None,
+        networks = {
+            name: loaded(kind, folder, device, dtype, subfolder=name)
+            for name, kind in (
+                ("text_encoder", "CLIPTextModel"),
+                ("text_encoder_2", "T5EncoderModel"),
+            )
+        }
+        tokenizers = {
+            name: getattr(transformers, kind).from_pretrained(folder, subfolder=name, **LOCAL)
+            for name, kind in (("tokenizer", "CLIPTokenizer"), ("tokenizer_2", "T5TokenizerFast"))
+        }
+        return FluxPipeline(
+            scheduler=FlowMatchEulerDiscreteScheduler(),
             vae=None,
-            use_safetensors=True,
-            local_files_only=True,
-            **_kind(dtype),
+            transformer=None,
+            **networks,
+            **tokenizers,
         )
-    return made.to(device)
 
 
 @cached_by_folder(maxsize=PROMPTS)

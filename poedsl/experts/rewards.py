@@ -6,7 +6,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from poedsl.experts.models import missing_extra, model_folder, quiet_loading
+from poedsl.experts.judges import loaded, loading
+from poedsl.experts.models import model_folder
 
 
 class ClassifierScore:
@@ -17,19 +18,13 @@ class ClassifierScore:
         label: the class whose log-probability is the score.
 
     Raises:
-        PoeError: the folder or the library is missing.
+        PoeError: the folder or the library is missing, or the folder holds no such classifier.
     """
 
     def __init__(self, folder: str, label: int, device: torch.device) -> None:
-        try:
-            from transformers import AutoModelForImageClassification
-        except ImportError as error:
-            raise missing_extra("digit_score", "diffusers", error) from error
-        with quiet_loading():
-            model = AutoModelForImageClassification.from_pretrained(
-                model_folder(folder), use_safetensors=True
-            )
-        self.model = model.to(device).eval().requires_grad_(False)
+        place = str(model_folder(folder))
+        with loading("digit_score", place):
+            self.model = loaded("AutoModelForImageClassification", place, device, torch.float32)
         self.label = label
 
     def __call__(self, x: Float[Tensor, "L C H W"]) -> Float[Tensor, " L"]:
