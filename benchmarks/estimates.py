@@ -17,7 +17,7 @@ from figures import add_out, write
 
 import poedsl
 from poedsl.cli.main import SHOWN_ALONG
-from poedsl.runtime.profiles import read_profile
+from poedsl.runtime.inputs.profile_files import read_profile
 from poedsl.runtime.run import Run
 
 PROGRAMS = Path(__file__).resolve().parent.parent / "programs"

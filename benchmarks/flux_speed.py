@@ -27,10 +27,10 @@ import torch
 from torch import Tensor
 
 import poedsl
-from poedsl.experts import components
-from poedsl.experts.profiles import Profile
+from poedsl.catalog.profiles import Profile
+from poedsl.experts.loading import diffusers_parts
 from poedsl.experts.protocol import Generative, Noised
-from poedsl.runtime.cost import in_words
+from poedsl.runtime.results.cost import in_words
 from poedsl.runtime.run import Run
 
 SIZES: dict[str, dict[str, Any]] = {
@@ -168,7 +168,7 @@ def random_transformer(size: dict[str, Any]) -> Callable[..., Any]:
 
     def transformer(folder: str, device: torch.device, profile: Profile) -> Any:
         if folder not in made:
-            channels = components.config(folder, "transformer")["in_channels"]
+            channels = diffusers_parts.config(folder, "transformer")["in_channels"]
             with torch.device("meta"), default_dtype(profile.torch_dtype(device)):
                 model = FluxTransformer2DModel(
                     in_channels=channels,

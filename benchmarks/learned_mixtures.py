@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 import poedsl
-from poedsl.experts.points import PointConfig, PointNet
+from poedsl.experts.flows.points import PointConfig, PointNet
 
 ROOT = Path(__file__).resolve().parent.parent
 FOLDER = ROOT / "runs" / "learned-mixtures"

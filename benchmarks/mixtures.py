@@ -27,7 +27,7 @@ from gaussians import sliced_w2
 from torch import Tensor
 
 import poedsl
-from poedsl.experts.densities import Gaussians
+from poedsl.experts.densities.gaussian_mixtures import Gaussians
 
 SIZES = (100, 1000, 10000)
 SWARMS = (1, 4, 16, 64, 256)

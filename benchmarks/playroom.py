@@ -14,9 +14,9 @@ from PIL import Image
 from torch import Tensor
 
 import poedsl
-from poedsl.experts.judges_vqa import vqa_score
-from poedsl.experts.models import model_folder
-from poedsl.experts.profiles import BUILT_IN
+from poedsl.catalog.model_folders import model_folder
+from poedsl.catalog.profiles import BUILT_IN
+from poedsl.experts.rewards.vqa_score import vqa_score
 
 CPU = torch.device("cpu")
 SIZE = 64

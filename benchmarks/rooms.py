@@ -21,10 +21,10 @@ from figures import add_out, write
 from torch import Tensor
 
 import poedsl
-from poedsl.experts.flows import VariancePreservingUNet
-from poedsl.experts.latents import Codec
-from poedsl.experts.models import model_folder
-from poedsl.experts.profiles import BUILT_IN
+from poedsl.catalog.model_folders import model_folder
+from poedsl.catalog.profiles import BUILT_IN
+from poedsl.experts.flows.latents import Codec
+from poedsl.experts.flows.unet import VariancePreservingUNet
 
 CONTENTS = ("empty", "couch", "painting", "both")
 SETTINGS = {

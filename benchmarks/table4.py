@@ -26,8 +26,8 @@ from metrics import all_metrics, mean_row, print_table
 from torch import Tensor
 
 import poedsl
-from poedsl.experts.densities import Gaussians
-from poedsl.runtime.prepare import prepare
+from poedsl.experts.densities.gaussian_mixtures import Gaussians
+from poedsl.runtime.build.prepare import prepare
 
 COUNT = 2000
 #: Standard deviations of the boards' parts, which stand one apart.

@@ -13,10 +13,10 @@ from poedsl.grammar.diagnostics import PoeError
 
 if TYPE_CHECKING:
     from poedsl.api import Plan, compile, load
-    from poedsl.experts.annotations import Annotation, Record
-    from poedsl.experts.user import expert, model, reward, source
-    from poedsl.pipeline import PoePipeline
-    from poedsl.runtime.result import Result
+    from poedsl.catalog.annotations import Annotation, Record
+    from poedsl.experts.user.decorators import expert, model, reward, source
+    from poedsl.interface.pipeline import PoePipeline
+    from poedsl.runtime.results.result import Result
 
     Real = Int = Bool = Text = Image = Depth = Mask = Video = Annotation("", ())
     Tokens = Category = Region = Layout = File = Annotation("", ())
@@ -40,19 +40,19 @@ def __getattr__(name: str) -> Any:
 
         return getattr(poedsl.api, name)
     if name == "PoePipeline":
-        from poedsl.pipeline import PoePipeline
+        from poedsl.interface.pipeline import PoePipeline
 
         return PoePipeline
     if name == "Result":
-        from poedsl.runtime.result import Result
+        from poedsl.runtime.results.result import Result
 
         return Result
     if name in ("expert", "model", "reward", "source"):
-        import poedsl.experts.user
+        import poedsl.experts.user.decorators
 
-        return getattr(poedsl.experts.user, name)
+        return getattr(poedsl.experts.user.decorators, name)
     if name == "Record" or name in _TYPES:
-        from poedsl.experts.annotations import ANNOTATIONS, Record
+        from poedsl.catalog.annotations import ANNOTATIONS, Record
 
         return Record if name == "Record" else ANNOTATIONS[name]
     raise AttributeError(f"module 'poedsl' has no attribute {name!r}")

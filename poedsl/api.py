@@ -8,24 +8,24 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from poedsl import expected
-from poedsl.compiler import plan as plans
-from poedsl.compiler.check_options import check_option
+from poedsl.catalog.signatures import Signature
 from poedsl.compiler.compile import Compiled, compile_source
-from poedsl.compiler.plan import PlanSpec
-from poedsl.compiler.planner import rechoose, refuse
-from poedsl.compiler.plantext import print_plan
-from poedsl.compiler.terms import Term
-from poedsl.compiler.verify import verify
-from poedsl.experts.signatures import Signature
+from poedsl.compiler.plan import plan as plans
+from poedsl.compiler.plan.plan import PlanSpec
+from poedsl.compiler.plan.terms import Term
+from poedsl.compiler.plan.text import print_plan
+from poedsl.compiler.plan.verify import verify
+from poedsl.compiler.planner.planner import rechoose, refuse
+from poedsl.compiler.typecheck.sample_options import check_option
 from poedsl.grammar.diagnostics import Diagnostic, Fix, PoeError
-from poedsl.grammar.parser import parse_expression
+from poedsl.grammar.parsing.parser import parse_expression
 from poedsl.grammar.source import Source
+from poedsl.interface import arguments
 
 if TYPE_CHECKING:
-    from poedsl.experts.user import Code
+    from poedsl.experts.user.decorators import Code
     from poedsl.runtime.pyro_model import PyroModel
-    from poedsl.runtime.result import Result
+    from poedsl.runtime.results.result import Result
     from poedsl.runtime.run import StageView
 
 
@@ -58,7 +58,7 @@ class Plan:
         Raises:
             PoeError: there is no such input, or a value has the wrong type or shape.
         """
-        from poedsl.runtime.inputs import bind
+        from poedsl.runtime.inputs.bind import bind
 
         return self._with(bind(self.spec, values, Path()))
 
@@ -81,7 +81,7 @@ class Plan:
         Raises:
             PoeError: an input has neither a value nor a default.
         """
-        from poedsl.runtime.inputs import bind_defaults
+        from poedsl.runtime.inputs.bind import bind_defaults
 
         return self._with(bind_defaults(self.spec, self.base))
 
@@ -112,17 +112,17 @@ class Plan:
                 or the program names Python and that is not allowed.
             TypeError, ValueError: the seed or the microbatch is no whole number, or too small.
         """
-        from poedsl.runtime.profiles import read_profile
+        from poedsl.runtime.inputs.profile_files import read_profile
         from poedsl.runtime.run import run
 
         seed, microbatch = _numbers(seed, microbatch)
-        chosen = read_profile(expected.text("profile", profile), self.base)
+        chosen = read_profile(arguments.text("profile", profile), self.base)
         plan = (self.with_options(**options) if options else self).bound()
         leave = self.allow_code if allow_code is None else allow_code
         more = (self.base, leave, chosen, 0, self.code)
         if not progress:
             return run(plan.spec, seed, device, microbatch, None, *more)
-        from poedsl.runtime.progress import Progress
+        from poedsl.runtime.results.progress import Progress
 
         with Progress() as shown:
             return run(plan.spec, seed, device, microbatch, shown, *more)
@@ -141,11 +141,11 @@ class Plan:
         Raises:
             PoeError, TypeError, ValueError: as `run`.
         """
-        from poedsl.runtime.profiles import read_profile
+        from poedsl.runtime.inputs.profile_files import read_profile
         from poedsl.runtime.run import Run
 
         seed, microbatch = _numbers(seed, microbatch)
-        chosen = read_profile(expected.text("profile", profile), self.base)
+        chosen = read_profile(arguments.text("profile", profile), self.base)
         plan = (self.with_options(**options) if options else self).bound()
         leave = self.allow_code if allow_code is None else allow_code
         job = Run(plan.spec, seed, device, microbatch, self.base, leave, chosen, 0, self.code)
@@ -166,11 +166,11 @@ class Plan:
         Raises:
             PoeError: a factor has no density, an input is not bound, or as `run`.
         """
-        from poedsl.runtime.profiles import read_profile
+        from poedsl.runtime.inputs.profile_files import read_profile
         from poedsl.runtime.pyro_model import pyro_model
         from poedsl.runtime.run import find_device
 
-        chosen = read_profile(expected.text("profile", profile), self.base)
+        chosen = read_profile(arguments.text("profile", profile), self.base)
         leave = self.allow_code if allow_code is None else allow_code
         place, spec = find_device(device), self.bound().spec
         return pyro_model(spec, place, self.base, leave, chosen, self.code)
@@ -187,7 +187,7 @@ class Plan:
         Raises:
             TypeError: it is no function, or the arguments are not the model's.
         """
-        from poedsl.embedding import program_of
+        from poedsl.interface.embedding import program_of
 
         text, code = program_of(model, args, kwargs)
         name = code.signature.name
@@ -223,7 +223,7 @@ def compile(program: str | Path, *, strict: bool = False, allow_code: bool = Fal
 
 def registered() -> dict[str, Signature]:
     """The signatures that decorators have registered in this process."""
-    user = sys.modules.get("poedsl.experts.user")
+    user = sys.modules.get("poedsl.experts.user.decorators")
     return {} if user is None else dict(user.REGISTRY.signatures())
 
 
@@ -240,7 +240,7 @@ def plan_of(compiled: Compiled, base: Path) -> Plan:
 
 def _code(spec: PlanSpec) -> dict[str, Code]:
     """What was decorated in this process of all that a plan calls."""
-    user = sys.modules.get("poedsl.experts.user")
+    user = sys.modules.get("poedsl.experts.user.decorators")
     named: Mapping[str, Code] = {} if user is None else user.REGISTRY.named
     called = {u.name: u.signature for u in spec.uses}
     return {n: c for n, c in named.items() if called.get(n) == c.signature}
@@ -254,13 +254,13 @@ def load(json_text: str) -> Plan:
     """
     if not isinstance(json_text, str):
         raise TypeError(
-            f"a plan is loaded from its JSON as a text, and this is {expected.kind(json_text)}"
+            f"a plan is loaded from its JSON as a text, and this is {arguments.kind(json_text)}"
         )
     try:
         spec = plans.from_json(json_text)
     except ValueError as error:
         raise PoeError((Diagnostic("P0606", str(error)),)) from error
-    from poedsl.runtime.inputs import rebound
+    from poedsl.runtime.inputs.bind import rebound
 
     if problem := verify(spec):
         raise PoeError((Diagnostic("P0606", f"this plan cannot be run: {problem}"),))
@@ -307,20 +307,20 @@ def _written(name: str, value: Any) -> str:
     if not isinstance(value, (int, float)):
         raise TypeError(
             f"`{name}` is given as a number, or as a text as in a program, and this is "
-            f"{expected.kind(value)}"
+            f"{arguments.kind(value)}"
         )
     return str(value)
 
 
 def _numbers(seed: int, microbatch: int | None) -> tuple[int, int | None]:
-    own = None if microbatch is None else expected.whole("microbatch", microbatch, 1)
-    return expected.whole("seed", seed), own
+    own = None if microbatch is None else arguments.whole("microbatch", microbatch, 1)
+    return arguments.whole("seed", seed), own
 
 
 def _source(program: str | Path) -> tuple[Source, Path]:
     if not isinstance(program, (str, Path)):
         raise TypeError(
-            f"a program is its text or the path of its file, and this is {expected.kind(program)}"
+            f"a program is its text or the path of its file, and this is {arguments.kind(program)}"
         )
     if isinstance(program, Path) or ("\n" not in program and program.strip().endswith(".poe")):
         path = Path(program)

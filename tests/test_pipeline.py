@@ -13,7 +13,7 @@ import torch
 from PIL import Image
 
 import poedsl
-from poedsl.pipeline import PoePipeline
+from poedsl.interface.pipeline import PoePipeline
 
 ROOT = Path(__file__).parents[1]
 DIGITS = ROOT / "programs" / "digits.poe"

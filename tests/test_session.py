@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from poedsl.runtime.progress import Progress
-from poedsl.session import COMMANDS, Diagnostics, Incomplete, Reply, Session, assignments
+from poedsl.interface.session import COMMANDS, Diagnostics, Incomplete, Reply, Session, assignments
+from poedsl.runtime.results.progress import Progress
 
 ROOT = Path(__file__).parents[1]
 
@@ -390,7 +390,7 @@ def test_assignments() -> None:
 
 def test_a_session_loads_nothing_heavy() -> None:
     code = (
-        "import sys; from poedsl.session import Session; s = Session()\n"
+        "import sys; from poedsl.interface.session import Session; s = Session()\n"
         "s.feed('x ~ Normal(0, 1)'); s.feed('x'); s.feed('%plan'); s.feed('%experts')\n"
         "assert not {'torch', 'numpy', 'rich', 'prompt_toolkit'} & set(sys.modules)"
     )

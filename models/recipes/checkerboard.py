@@ -18,7 +18,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 from points import train
 
-from poedsl.experts.points import PointConfig
+from poedsl.experts.flows.points import PointConfig
 
 SIDE = 8
 HERE = Path(__file__).parent.parent / "checkerboard"

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from poedsl.experts.points import PointConfig, PointNet
+from poedsl.experts.flows.points import PointConfig, PointNet
 
 #: Points (n, 2) and their classes (n,).
 Draw = Callable[[int, torch.Generator], tuple[Tensor, Tensor]]

@@ -8,7 +8,7 @@ from poedsl.compiler.compile import compile_source
 
 def run_check(file: str, strict: bool = False, fix: bool = False, form: Form = Form.text) -> int:
     """Report everything that is wrong with a program, and list its inputs; the exit code."""
-    from poedsl import texts
+    from poedsl.interface import texts
 
     source, base = read_source(file)
     if file.endswith(".json"):

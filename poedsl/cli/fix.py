@@ -9,7 +9,7 @@ from poedsl.cli.fmt import write
 from poedsl.cli.shared import echo
 from poedsl.compiler.compile import Compiled
 from poedsl.grammar.diagnostics import Diagnostic, Edit, Fix
-from poedsl.grammar.fixes import apply_fix, safe_fixes
+from poedsl.grammar.recovery.apply_fixes import apply_fix, safe_fixes
 from poedsl.grammar.source import Source
 
 #: A fix can lay open another error of its statement: so often that is fixed too.

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from poedsl.cli.shared import ERRORS, Form, echo, read_source, show, usage
 from poedsl.grammar.diagnostics import PoeError
-from poedsl.grammar.format import FormatError, format_source
+from poedsl.grammar.formatting.format import FormatError, format_source
 from poedsl.grammar.source import Source
 
 

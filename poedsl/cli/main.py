@@ -16,7 +16,7 @@ from poedsl.grammar.diagnostics import PoeError
 from poedsl.grammar.source import Source
 
 if TYPE_CHECKING:
-    from poedsl.compiler.emit import View
+    from poedsl.compiler.views.emit import View
 
 __all__ = ["app", "entry"]
 
@@ -117,7 +117,7 @@ def plan(
     diagnostics: Diagnostics = Form.text,
 ) -> None:
     """Print the annealing plan of a program, with the reason for every choice."""
-    from poedsl.compiler.emit import emit_plan, read_view
+    from poedsl.compiler.views.emit import emit_plan, read_view
 
     try:
         view = read_view(emit)
@@ -137,7 +137,7 @@ def show_stage(
     """Print what a pass made of a program, even where a later one finds errors."""
     from poedsl.api import read_options
     from poedsl.compiler.compile import compile_source
-    from poedsl.compiler.emit import emit
+    from poedsl.compiler.views.emit import emit
 
     source, base = read_source(file)
     if is_plan(file, source):
@@ -203,11 +203,11 @@ def _run(
     told: Callable[[], None],
 ) -> int:
     """Run a plan, and show it; warnings of the compilation are told when nothing is missing."""
-    from poedsl.compiler.plantext import costs
-    from poedsl.runtime.output import OutputFolder
-    from poedsl.runtime.profiles import read_profile
-    from poedsl.runtime.progress import Progress
-    from poedsl.runtime.report import summary
+    from poedsl.compiler.plan.text import costs
+    from poedsl.runtime.inputs.profile_files import read_profile
+    from poedsl.runtime.results.output_folder import OutputFolder
+    from poedsl.runtime.results.progress import Progress
+    from poedsl.runtime.results.report import summary
     from poedsl.runtime.run import Run
 
     chosen = read_profile(profile, made.base)
@@ -259,7 +259,7 @@ def experts(
     name: Annotated[str | None, typer.Argument(help="An expert or reward.")] = None,
 ) -> None:
     """List experts, rewards, sources and functions, or show what one takes."""
-    from poedsl import texts
+    from poedsl.interface import texts
 
     try:
         typer.echo(texts.experts() if name is None else texts.expert(name))
@@ -274,7 +274,7 @@ def explain(
     ] = None,
 ) -> None:
     """Explain a diagnostic code, with a wrong and a right example."""
-    from poedsl import texts
+    from poedsl.interface import texts
 
     try:
         typer.echo(texts.explanation(code))
@@ -335,7 +335,7 @@ def open_plan(
 
 def values(made: Any, bindings: list[str]) -> dict[str, Any]:
     """Values of ``--set``: text for text, a path after ``@``, else JSON."""
-    from poedsl.texts import read_value
+    from poedsl.interface.texts import read_value
 
     types = {i.name: i.type.name for i in made.spec.inputs}
     given = pairs(bindings, "--set").items()

@@ -16,17 +16,17 @@ from prompt_toolkit.history import FileHistory, History, InMemoryHistory
 from prompt_toolkit.key_binding import KeyBindings, KeyPressEvent
 from prompt_toolkit.lexers import Lexer
 
+from poedsl.catalog.signatures import SIGNATURES
 from poedsl.cli.repl import CONTINUATION, PROMPT
 from poedsl.compiler.codes import CODES
-from poedsl.compiler.functions import FUNCTIONS
-from poedsl.compiler.options import OPTIONS
-from poedsl.compiler.resolve_calls import CONSTRUCTS
-from poedsl.experts.signatures import SIGNATURES
-from poedsl.grammar.printer import INDENT
+from poedsl.compiler.functions.table import FUNCTIONS
+from poedsl.compiler.names.resolve_calls import CONSTRUCTS
+from poedsl.compiler.plan.options import OPTIONS
+from poedsl.grammar.formatting.printer import INDENT
 from poedsl.grammar.source import Span
+from poedsl.grammar.tokens import KEYWORDS, words
 from poedsl.grammar.types import RANKS
-from poedsl.grammar.words import KEYWORDS, words
-from poedsl.session import COMMANDS, Session
+from poedsl.interface.session import COMMANDS, Session
 
 
 class Prompt:

@@ -11,7 +11,7 @@ from importlib.util import find_spec
 import typer
 
 from poedsl.cli.shared import Form, last_resort, show
-from poedsl.session import Diagnostics, Incomplete, Reply, Session
+from poedsl.interface.session import Diagnostics, Incomplete, Reply, Session
 
 LEAVING = frozenset({"exit", "quit", "%exit", "%quit"})
 PROMPT, CONTINUATION = "poe> ", "...  "

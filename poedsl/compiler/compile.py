@@ -9,22 +9,22 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from poedsl.compiler.check import Checked, check
-from poedsl.compiler.expand import Expanded, expand
-from poedsl.compiler.integrable import integrable
-from poedsl.compiler.lower import Lowered, lower
-from poedsl.compiler.names import too_deep
-from poedsl.compiler.plan import PlanSpec, UseSpec
-from poedsl.compiler.planner import plan
-from poedsl.compiler.resolve import Resolved, resolve
-from poedsl.compiler.supports import contradictions
-from poedsl.compiler.tails import tails
-from poedsl.compiler.terms import MOST_LEVELS, Apply, Term, walk
-from poedsl.compiler.uses import read_use
-from poedsl.experts.signatures import SIGNATURES, Signature
+from poedsl.catalog.signatures import SIGNATURES, Signature
+from poedsl.compiler.analysis.integrability import integrable
+from poedsl.compiler.analysis.supports import contradictions
+from poedsl.compiler.analysis.tails import tails
+from poedsl.compiler.names.expand_definitions import Expanded, expand
+from poedsl.compiler.names.resolve import Resolved, resolve
+from poedsl.compiler.names.syntax_names import too_deep
+from poedsl.compiler.names.use_statements import read_use
+from poedsl.compiler.plan.lower import Lowered, lower
+from poedsl.compiler.plan.plan import PlanSpec, UseSpec
+from poedsl.compiler.plan.terms import MOST_LEVELS, Apply, Term, walk
+from poedsl.compiler.planner.planner import plan
+from poedsl.compiler.typecheck.check import Checked, check
 from poedsl.grammar import tree
 from poedsl.grammar.diagnostics import Diagnostic
-from poedsl.grammar.parser import parse
+from poedsl.grammar.parsing.parser import parse
 from poedsl.grammar.source import NOWHERE, Source, Span
 
 

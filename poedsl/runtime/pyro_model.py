@@ -16,16 +16,16 @@ from torch import Size, Tensor
 from torch.distributions import biject_to, constraints, transform_to
 from torch.distributions.transforms import Transform
 
-from poedsl.compiler.plan import FactorSpec, PlanSpec
-from poedsl.compiler.terms import Apply
-from poedsl.experts.profiles import DEFAULT, Profile
-from poedsl.experts.user import Code
-from poedsl.runtime.bases import Base
-from poedsl.runtime.charts import Chart, Interval, Simplex
-from poedsl.runtime.prepare import prepare
-from poedsl.runtime.refused import refused
-from poedsl.runtime.space import Space
-from poedsl.runtime.temper import TemperedTarget, log_base
+from poedsl.catalog.profiles import DEFAULT, Profile
+from poedsl.compiler.plan.plan import FactorSpec, PlanSpec
+from poedsl.compiler.plan.terms import Apply
+from poedsl.experts.user.decorators import Code
+from poedsl.runtime.build.prepare import prepare
+from poedsl.runtime.build.refusals import refused
+from poedsl.runtime.space.bijections import Chart, Interval, Simplex
+from poedsl.runtime.space.coordinates import Space
+from poedsl.runtime.targets.tempering import TemperedTarget, log_base
+from poedsl.runtime.targets.tempering_base import Base
 
 LOG_2_PI = math.log(2 * math.pi)
 

@@ -13,24 +13,24 @@ import torch
 from jaxtyping import Float, Shaped
 from torch import Tensor
 
-from poedsl.compiler.plan import PlanSpec
-from poedsl.experts.profiles import DEFAULT, Profile
-from poedsl.experts.user import Code
-from poedsl.experts.vocabulary import Words
+from poedsl.catalog.profiles import DEFAULT, Profile
+from poedsl.compiler.plan.plan import PlanSpec
+from poedsl.experts.sequences.vocabulary import Words
+from poedsl.experts.user.decorators import Code
 from poedsl.grammar.diagnostics import Diagnostic, PoeError
-from poedsl.runtime import errors
-from poedsl.runtime.cost import Cost, peak_memory
-from poedsl.runtime.loop import Annealer
-from poedsl.runtime.noise import Noise
-from poedsl.runtime.options import Options
-from poedsl.runtime.path import FlowPath
-from poedsl.runtime.prefix import PrefixAnnealer, SequenceTarget
-from poedsl.runtime.prepare import prepare
-from poedsl.runtime.records import Outcome, StageRecord
-from poedsl.runtime.result import Result, Trail, worded
-from poedsl.runtime.sections import SectionAnnealer, SectionTarget
-from poedsl.runtime.space import Space
-from poedsl.runtime.target import Target, Tilt
+from poedsl.runtime.build.prepare import prepare
+from poedsl.runtime.path.noising_path import FlowPath
+from poedsl.runtime.results.cost import Cost, peak_memory
+from poedsl.runtime.results.result import Result, Trail, worded
+from poedsl.runtime.smc import standard_errors
+from poedsl.runtime.smc.loop import Annealer
+from poedsl.runtime.smc.random_numbers import Noise
+from poedsl.runtime.smc.records import Outcome, StageRecord
+from poedsl.runtime.smc.settings import Options
+from poedsl.runtime.space.coordinates import Space
+from poedsl.runtime.targets.prefixes import PrefixAnnealer, SequenceTarget
+from poedsl.runtime.targets.sections import SectionAnnealer, SectionTarget
+from poedsl.runtime.targets.target import Target, Tilt
 
 #: As many swarms have a spread to go by.
 SWARMS = 4
@@ -319,7 +319,7 @@ def _evidence(
 def _standard_error(a: Annealer, each: Float[Tensor, " S"]) -> tuple[float | None, list[str]]:
     """The error of log Z by what the run allows, or what would have allowed it."""
     if len(each) >= SWARMS:
-        spread = errors.between(each)
+        spread = standard_errors.between(each)
         known = math.isfinite(spread)
         return (
             (spread, []) if known else (None, ["no standard error: one swarm has all the weight"])
@@ -327,7 +327,7 @@ def _standard_error(a: Annealer, each: Float[Tensor, " S"]) -> tuple[float | Non
     if a.options.scheme != "multinomial" and bool(a.rounds.any()):
         how = "a standard error takes four swarms or more, or resample = multinomial()"
         return None, [how]
-    error, why = errors.within(each, *a.families, a.rounds)
+    error, why = standard_errors.within(each, *a.families, a.rounds)
     remedy = "more particles, or four swarms or more"
     return error, [f"no standard error: {why}; {remedy}"] if why else []
 

@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 
 from poedsl.cli import fmt
 from poedsl.cli.main import app
-from poedsl.grammar.format import FormatError
+from poedsl.grammar.formatting.format import FormatError
 
 UGLY, TIDY = "x~A*B # both\n", "x ~ A * B  # both\n"
 

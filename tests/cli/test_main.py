@@ -13,11 +13,11 @@ from pathlib import Path
 
 import pytest
 
+from poedsl.catalog.signatures import SIGNATURES
 from poedsl.cli.entry import entry
 from poedsl.compiler.codes import CODES
-from poedsl.compiler.functions import FUNCTIONS
-from poedsl.compiler.plan import canonical_hash
-from poedsl.experts.signatures import SIGNATURES
+from poedsl.compiler.functions.table import FUNCTIONS
+from poedsl.compiler.plan.plan import canonical_hash
 
 ROOT = Path(__file__).parents[2]
 QUICK = ("--sample", "particles=16", "--sample", "steps=4")

@@ -11,7 +11,7 @@ import pytest
 
 from poedsl.cli import repl
 from poedsl.cli.entry import entry
-from poedsl.session import Session
+from poedsl.interface.session import Session
 
 Piped = Callable[..., tuple[str, str]]
 

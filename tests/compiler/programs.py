@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from poedsl.compiler.compile import Compiled, compile_source
-from poedsl.compiler.plan import PlanSpec
+from poedsl.compiler.plan.plan import PlanSpec
 from poedsl.grammar.source import Source
 
 ROOT = Path(__file__).parents[2]

@@ -7,8 +7,8 @@ import cProfile
 import pytest
 
 from poedsl.compiler.compile import compile_source
-from poedsl.compiler.plan import LetSpec
-from poedsl.compiler.terms import Apply, Const, Ref, names
+from poedsl.compiler.plan.plan import LetSpec
+from poedsl.compiler.plan.terms import Apply, Const, Ref, names
 from poedsl.grammar.source import Source
 from poedsl.grammar.types import Type
 from tests.compiler.programs import ROOT, codes, compiled, planned

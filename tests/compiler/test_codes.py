@@ -72,7 +72,7 @@ def test_right_examples_do_not(code: str) -> None:
     "code",
     [
         "import poedsl, poedsl.grammar, poedsl.compiler",
-        "import poedsl.compiler.compile, poedsl.compiler.plantext, poedsl.cli.main",
+        "import poedsl.compiler.compile, poedsl.compiler.plan.text, poedsl.cli.main",
         "import sys; sys.argv = ['poe', 'check', 'programs/digits.poe']\n"
         "from poedsl.cli.main import app\n"
         "app(standalone_mode=False)",

@@ -6,10 +6,10 @@ import pytest
 import torch
 
 import poedsl
-from poedsl.compiler.emit import emit, read_view
-from poedsl.compiler.plantext import parse_plan, print_plan
-from poedsl.grammar.format import format_source
-from poedsl.runtime.evaluate import Environment, evaluate
+from poedsl.compiler.plan.text import parse_plan, print_plan
+from poedsl.compiler.views.emit import emit, read_view
+from poedsl.grammar.formatting.format import format_source
+from poedsl.runtime.build.evaluate import Environment, evaluate
 from tests.compiler.programs import compiled, planned
 
 LONG = 2000

@@ -12,9 +12,9 @@ import pytest
 
 from poedsl.cli.entry import entry
 from poedsl.compiler.compile import Compiled, compile_source
-from poedsl.compiler.emit import STAGES, View, emit, emit_plan, read_view
-from poedsl.compiler.plan import FactorSpec, from_json
-from poedsl.compiler.plantext import parse_plan
+from poedsl.compiler.plan.plan import FactorSpec, from_json
+from poedsl.compiler.plan.text import parse_plan
+from poedsl.compiler.views.emit import STAGES, View, emit, emit_plan, read_view
 from poedsl.grammar.diagnostics import PoeError
 from poedsl.grammar.source import Source
 from tests.compiler.programs import ONE_LINER, OTHERS, ROOT, compiled

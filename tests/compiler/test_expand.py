@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from poedsl.compiler.expand import expand
-from poedsl.compiler.terms import Const
-from poedsl.experts.signatures import SIGNATURES
-from poedsl.grammar.parser import parse
-from poedsl.grammar.printer import print_program
+from poedsl.catalog.signatures import SIGNATURES
+from poedsl.compiler.names.expand_definitions import expand
+from poedsl.compiler.plan.terms import Const
+from poedsl.grammar.formatting.printer import print_program
+from poedsl.grammar.parsing.parser import parse
 from poedsl.grammar.source import Source
 from tests.compiler.programs import codes, planned
 

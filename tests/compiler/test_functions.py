@@ -6,9 +6,9 @@ import math
 
 import pytest
 
-from poedsl.compiler.functions import FUNCTIONS, Function
-from poedsl.compiler.plan import PlanSpec
-from poedsl.compiler.terms import Apply, Const, Ref, Term
+from poedsl.compiler.functions.table import FUNCTIONS, Function
+from poedsl.compiler.plan.plan import PlanSpec
+from poedsl.compiler.plan.terms import Apply, Const, Ref, Term
 from poedsl.grammar.diagnostics import Diagnostic
 from tests.compiler.programs import compiled
 

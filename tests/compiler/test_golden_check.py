@@ -10,7 +10,7 @@ import pytest
 from poedsl.compiler.codes import CODES
 from poedsl.compiler.compile import Compiled, compile_source
 from poedsl.grammar.diagnostics import Diagnostic
-from poedsl.grammar.parser import parse
+from poedsl.grammar.parsing.parser import parse
 from poedsl.grammar.render import render_text
 from poedsl.grammar.source import Source
 

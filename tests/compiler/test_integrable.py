@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from poedsl.compiler import linear
+from poedsl.compiler.functions import linear_algebra
 from tests.compiler.programs import compiled
 
 
@@ -66,11 +66,11 @@ def test_every_divisor_is_labelled() -> None:
 def test_linear_algebra(n: int, seed: int) -> None:
     a = np.random.default_rng(seed).normal(size=(n, n))
     definite = (a @ a.T + 0.1 * np.eye(n)).tolist()
-    lower = linear.cholesky(definite)
+    lower = linear_algebra.cholesky(definite)
     assert lower is not None
     np.testing.assert_allclose(lower, np.linalg.cholesky(definite), atol=1e-9)
-    np.testing.assert_allclose(linear.inverse(definite), np.linalg.inv(definite), rtol=1e-6)
-    assert linear.cholesky((-np.array(definite)).tolist()) is None
+    np.testing.assert_allclose(linear_algebra.inverse(definite), np.linalg.inv(definite), rtol=1e-6)
+    assert linear_algebra.cholesky((-np.array(definite)).tolist()) is None
 
 
 @pytest.mark.parametrize(

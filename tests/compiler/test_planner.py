@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from poedsl.compiler.check_options import check_option
 from poedsl.compiler.compile import compile_source
-from poedsl.compiler.options import OPTIONS
-from poedsl.compiler.planner import rechoose, refuse
-from poedsl.compiler.terms import Apply, Const, Term
-from poedsl.grammar.parser import parse_expression
+from poedsl.compiler.plan.options import OPTIONS
+from poedsl.compiler.plan.terms import Apply, Const, Term
+from poedsl.compiler.planner.planner import rechoose, refuse
+from poedsl.compiler.typecheck.sample_options import check_option
+from poedsl.grammar.parsing.parser import parse_expression
 from poedsl.grammar.source import Source
 from tests.compiler.programs import codes, every_plan, planned
 

@@ -7,8 +7,8 @@ import random
 
 import pytest
 
-from poedsl.compiler.regions import crossing, overlap, unseen
-from poedsl.compiler.terms import Apply, Const, Ref, Term
+from poedsl.compiler.analysis.regions import crossing, overlap, unseen
+from poedsl.compiler.plan.terms import Apply, Const, Ref, Term
 
 
 def part(function: str, *sides: float | None) -> Term:

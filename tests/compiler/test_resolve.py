@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from poedsl.compiler.expand import Expanded
-from poedsl.compiler.resolve import resolve
-from poedsl.grammar.fixes import apply_fix
-from poedsl.grammar.parser import parse
-from poedsl.grammar.printer import print_program
+from poedsl.compiler.names.expand_definitions import Expanded
+from poedsl.compiler.names.resolve import resolve
+from poedsl.grammar.formatting.printer import print_program
+from poedsl.grammar.parsing.parser import parse
+from poedsl.grammar.recovery.apply_fixes import apply_fix
 from poedsl.grammar.source import Source
 from tests.compiler.programs import ONE_LINER, codes, compiled, planned
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from poedsl.compiler import compile as passes
-from poedsl.compiler.plantext import print_term
+from poedsl.compiler.plan.text import print_term
 from tests.compiler.programs import codes, planned
 
 

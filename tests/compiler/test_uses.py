@@ -11,11 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from poedsl.compiler.uses import read_use
-from poedsl.experts import user
-from poedsl.experts.places import Place
-from poedsl.experts.signatures import REQUIRED, SIGNATURES, Signature
-from poedsl.experts.user import load_user
+from poedsl.catalog.references import Place
+from poedsl.catalog.signatures import REQUIRED, SIGNATURES, Signature
+from poedsl.compiler.names.use_statements import read_use
+from poedsl.experts.user import decorators
+from poedsl.experts.user.decorators import load_user
 from poedsl.grammar import tree
 from poedsl.grammar.diagnostics import Diagnostic
 from poedsl.grammar.types import Type
@@ -60,7 +60,7 @@ def test_what_is_read_is_what_the_decorator_makes(tmp_path: Path, name: str, fut
     file.write_text(text if future else text.replace("from __future__ import annotations", ""))
     found = signature(f"{file}:{name}")
     load_user(found, f"{file}:{name}", Path(), allowed=True)
-    made = user.REGISTRY.at(Place(str(file), name), Path())
+    made = decorators.REGISTRY.at(Place(str(file), name), Path())
     assert made is not None
     assert replace(found, name=name) == made.signature
 
@@ -337,7 +337,7 @@ def test_folders_of_nothing_known(tmp_path: Path, files: dict[str, str]) -> None
 
 def test_reading_is_light() -> None:
     script = (
-        "import sys\nimport poedsl\nfrom poedsl.compiler.uses import read_use\n"
+        "import sys\nimport poedsl\nfrom poedsl.compiler.names.use_statements import read_use\n"
         "poedsl.reward, poedsl.Real[2], poedsl.Record\n"
         "heavy = {'torch', 'numpy', 'diffusers', 'transformers'} & set(sys.modules)\n"
         "assert not heavy, heavy"

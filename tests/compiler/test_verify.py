@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
 import poedsl
-from poedsl.compiler import schema
-from poedsl.compiler.plan import canonical_hash
+from poedsl.compiler.plan import schema
+from poedsl.compiler.plan.plan import canonical_hash
 from tests.compiler.programs import every_plan
 
 PLANS = {name: json.loads(plan.to_json()) for name, plan in every_plan().items()}

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from poedsl.compiler.compile import compile_source
-from poedsl.compiler.plan import FactorSpec, PlanSpec
-from poedsl.compiler.plantext import costs, parse_plan, print_plan, print_term
-from poedsl.compiler.terms import Apply, Const
+from poedsl.compiler.plan.plan import FactorSpec, PlanSpec
+from poedsl.compiler.plan.terms import Apply, Const
+from poedsl.compiler.plan.text import costs, parse_plan, print_plan, print_term
 from poedsl.grammar.source import Source
 from tests.compiler.programs import codes, compiled, planned
 

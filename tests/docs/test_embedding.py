@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from poedsl.grammar.format import format_source
+from poedsl.grammar.formatting.format import format_source
 
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs" / "embedding.md"

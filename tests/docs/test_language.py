@@ -12,20 +12,20 @@ from typing import Any, NamedTuple, get_args
 
 import pytest
 
+from poedsl.catalog.signatures import SIGNATURES, Family, Signature
 from poedsl.compiler.codes import CODES
 from poedsl.compiler.compile import compile_source
-from poedsl.compiler.functions import FUNCTIONS
-from poedsl.compiler.options import KINDS, OPTIONS, Argument, Form, Option
-from poedsl.compiler.plan import PlanSpec
-from poedsl.compiler.plantext import print_term
-from poedsl.compiler.terms import Const
-from poedsl.experts.signatures import SIGNATURES, Family, Signature
-from poedsl.grammar.format import format_source
-from poedsl.grammar.parser import parse
+from poedsl.compiler.functions.table import FUNCTIONS
+from poedsl.compiler.plan.options import KINDS, OPTIONS, Argument, Form, Option
+from poedsl.compiler.plan.plan import PlanSpec
+from poedsl.compiler.plan.terms import Const
+from poedsl.compiler.plan.text import print_term
+from poedsl.grammar.formatting.format import format_source
+from poedsl.grammar.parsing.parser import parse
 from poedsl.grammar.render import render_text
 from poedsl.grammar.source import Source
+from poedsl.grammar.tokens import KEYWORDS
 from poedsl.grammar.types import RANKS
-from poedsl.grammar.words import KEYWORDS
 from tests.docs.grammar import ebnf
 
 ROOT = Path(__file__).parents[2]

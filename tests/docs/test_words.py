@@ -9,7 +9,7 @@ import pytest
 import torch
 
 import poedsl
-from poedsl.experts import layouts
+from poedsl.experts.sequences import layouts
 from tests.experts.tiny_words import JSON_SYMBOLS, causal
 
 ROOT = Path(__file__).parents[2]

@@ -9,7 +9,7 @@ from itertools import product
 
 import pytest
 
-from poedsl.experts.automata import Automaton, searching, shorter
+from poedsl.experts.sequences.automata import Automaton, searching, shorter
 
 
 def accepts(automaton: Automaton, text: bytes) -> bool:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 import poedsl
-from poedsl.experts.causal import words
+from poedsl.experts.sequences.language_model import words
 from tests.experts.tiny_words import causal
 
 PROGRAM = 'y : Tokens[2]\ny ~ lm("model", "ab")'

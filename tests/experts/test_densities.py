@@ -7,7 +7,7 @@ import math
 import pytest
 import torch
 
-from poedsl.experts.densities import Gaussians, gaussian
+from poedsl.experts.densities.gaussian_mixtures import Gaussians, gaussian
 
 ALPHA, SIGMA = 0.6, 0.8
 

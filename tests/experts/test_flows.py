@@ -9,9 +9,9 @@ import pytest
 import torch
 
 import poedsl
-from poedsl.experts.flows import UNetFlow
-from poedsl.experts.rewards import ClassifierScore
-from poedsl.runtime.path import FlowPath
+from poedsl.experts.flows.unet import UNetFlow
+from poedsl.experts.rewards.classifier import ClassifierScore
+from poedsl.runtime.path.noising_path import FlowPath
 from poedsl.runtime.run import Run
 
 CPU = torch.device("cpu")

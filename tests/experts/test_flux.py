@@ -11,11 +11,11 @@ import torch
 from torch import Tensor
 
 import poedsl
-from poedsl.experts import components
-from poedsl.experts.flux import FluxFlow, pack, places, snapped, unpack
-from poedsl.experts.latents import Codec
-from poedsl.experts.profiles import Profile
-from poedsl.runtime.path import LATEST
+from poedsl.catalog.profiles import Profile
+from poedsl.experts.flows.flux import FluxFlow, pack, places, snapped, unpack
+from poedsl.experts.flows.latents import Codec
+from poedsl.experts.loading import diffusers_parts
+from poedsl.runtime.path.noising_path import LATEST
 from poedsl.runtime.run import Run
 from tests.experts import tiny
 
@@ -195,8 +195,8 @@ def test_prompts_are_encoded_once_and_encoders_freed(
     place: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder = tiny.folder("flux", place)
-    components.prompt.cache_clear()
-    first = components.prompt(folder, "a red cat", CPU, torch.float32)
-    components.free_encoders()
+    diffusers_parts.prompt.cache_clear()
+    first = diffusers_parts.prompt(folder, "a red cat", CPU, torch.float32)
+    diffusers_parts.free_encoders()
     monkeypatch.setattr(components, "_encoders", None)
-    assert components.prompt(folder, "a red cat", CPU, torch.float32) is first
+    assert diffusers_parts.prompt(folder, "a red cat", CPU, torch.float32) is first

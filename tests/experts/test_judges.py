@@ -14,15 +14,15 @@ from PIL import Image
 from torch import Tensor
 
 import poedsl
-from poedsl.compiler.plantext import costs
-from poedsl.compiler.terms import Apply
-from poedsl.experts import judges
-from poedsl.experts.judges import Judge, Sight
-from poedsl.experts.judges_blip import DEVIATION, MEAN, ImageReward
-from poedsl.experts.judges_clip import Aesthetic, ClipScore
-from poedsl.experts.judges_scene import DepthAgreement, Detected, correlation, share_inside
-from poedsl.experts.judges_vqa import QUESTION, SYSTEM, squared, vqa_score
-from poedsl.experts.profiles import Profile
+from poedsl.catalog.profiles import Profile
+from poedsl.compiler.plan.terms import Apply
+from poedsl.compiler.plan.text import costs
+from poedsl.experts.loading import transformers_models
+from poedsl.experts.loading.transformers_models import Judge, Sight
+from poedsl.experts.rewards.clip import Aesthetic, ClipScore
+from poedsl.experts.rewards.image_reward import DEVIATION, MEAN, ImageReward
+from poedsl.experts.rewards.scene import DepthAgreement, Detected, correlation, share_inside
+from poedsl.experts.rewards.vqa_score import QUESTION, SYSTEM, squared, vqa_score
 from tests.compiler.programs import planned
 from tests.experts import tiny_judges as tiny
 
@@ -184,7 +184,7 @@ def test_clip_flant5_is_the_loss_of_t5_on_its_tokens(place: Path) -> None:
     projector = torch.nn.Sequential(
         torch.nn.Linear(16, 16), torch.nn.GELU(), torch.nn.Linear(16, 16)
     )
-    found = judges.tensors(path, "mm_projector.")
+    found = transformers_models.tensors(path, "mm_projector.")
     projector.load_state_dict({k.removeprefix("mm_projector."): v for k, v in found.items()})
     eye = tf.AutoImageProcessor.from_pretrained(f"{path}/vision")
     colour = tuple(int(255 * v) for v in eye.image_mean)
@@ -234,13 +234,13 @@ def test_aesthetic_is_laion_s_layers_on_the_direction(place: Path, tmp_path: Pat
     whole = model.state_dict()
     vision.load_state_dict({k: whole[k] for k in vision.state_dict()})
     tiny.saved(tmp_path, vision, tiny.cropping())
-    alone = judges.tensors(str(tmp_path)) | tiny.head(8, "layers.")
+    alone = transformers_models.tensors(str(tmp_path)) | tiny.head(8, "layers.")
     tiny.save_file(alone, tmp_path / "model.safetensors", metadata={"format": "pt"})
     named = (tmp_path / "config.json").read_text()
     for kind in ("clip_vision_model", "aesthetics_predictor"):
         (tmp_path / "config.json").write_text(named.replace("clip_vision_model", kind))
-        judges.network.cache_clear()
-        judges.processor.cache_clear()
+        transformers_models.network.cache_clear()
+        transformers_models.processor.cache_clear()
         found = Aesthetic(str(tmp_path), CPU, PROFILE)(x)
         torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-5)
 
@@ -428,10 +428,10 @@ def test_missing_processors_and_weights_are_told(kind: str, place: Path, tmp_pat
 
 def test_weights_that_lack_or_misfit_are_told(tmp_path: Path) -> None:
     tiny.clip(tmp_path)
-    weights = judges.tensors(str(tmp_path))
+    weights = transformers_models.tensors(str(tmp_path))
     name = "visual_projection.weight"
     for wrong, told_ in ((None, f"lack {name}"), (torch.zeros(3, 3), f"{name} has another size")):
-        judges.network.cache_clear()
+        transformers_models.network.cache_clear()
         changed = {k: v for k, v in weights.items() if k != name}
         if wrong is not None:
             changed[name] = wrong

@@ -10,11 +10,11 @@ import pytest
 import torch
 
 import poedsl
-from poedsl.experts import layouts
-from poedsl.experts.causal import LanguageModel
-from poedsl.experts.layouts import LEAST, PARTS, Pen, layout_of
-from poedsl.experts.profiles import DEFAULT
-from poedsl.runtime.layouts import read_layout
+from poedsl.catalog.profiles import DEFAULT
+from poedsl.experts.sequences import layouts
+from poedsl.experts.sequences.language_model import LanguageModel
+from poedsl.experts.sequences.layouts import LEAST, PARTS, Pen, layout_of
+from poedsl.runtime.inputs.layouts import read_layout
 from tests.experts.tiny_words import JSON_SYMBOLS, causal
 
 CPU = torch.device("cpu")

@@ -13,11 +13,11 @@ import pytest
 import torch
 
 import poedsl
-from poedsl.experts.causal import LanguageModel
-from poedsl.experts.components import prompt
-from poedsl.experts.judges import processor
-from poedsl.experts.profiles import DEFAULT
-from poedsl.experts.rewards import ClassifierScore
+from poedsl.catalog.profiles import DEFAULT
+from poedsl.experts.loading.diffusers_parts import prompt
+from poedsl.experts.loading.transformers_models import processor
+from poedsl.experts.rewards.classifier import ClassifierScore
+from poedsl.experts.sequences.language_model import LanguageModel
 from poedsl.grammar.diagnostics import PoeError
 
 ROOT = Path(__file__).parents[2]

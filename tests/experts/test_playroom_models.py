@@ -14,10 +14,10 @@ from torch import Tensor
 from torch.nn.functional import interpolate
 
 import poedsl
-from poedsl.experts.judges_scene import DepthAgreement
-from poedsl.experts.judges_vqa import vqa_score
-from poedsl.experts.models import model_folder
-from poedsl.experts.profiles import BUILT_IN
+from poedsl.catalog.model_folders import model_folder
+from poedsl.catalog.profiles import BUILT_IN
+from poedsl.experts.rewards.scene import DepthAgreement
+from poedsl.experts.rewards.vqa_score import vqa_score
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 PLAYROOM = ROOT / "models" / "playroom"

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 import poedsl
-from poedsl.experts.points import PointConfig, PointFlow, PointNet
+from poedsl.experts.flows.points import PointConfig, PointFlow, PointNet
 
 DEVICE = torch.device("cpu")
 

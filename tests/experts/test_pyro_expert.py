@@ -16,11 +16,10 @@ from pyro import poutine
 from torch.distributions import biject_to
 
 import poedsl
-from poedsl.compiler.uses import read_use
-from poedsl.experts import user
-from poedsl.experts.pyro_expert import PyroExpert
-from poedsl.experts.signatures import Signature
-from poedsl.experts.user import Registry, load_user
+from poedsl.catalog.signatures import Signature
+from poedsl.compiler.names.use_statements import read_use
+from poedsl.experts.user.decorators import Registry, load_user
+from poedsl.experts.user.pyro_models import PyroExpert
 from poedsl.grammar import tree
 from poedsl.grammar.types import Type
 from tests.experts.pyro_models import SIGMA, Y

@@ -15,11 +15,10 @@ import torch
 
 import poedsl
 from poedsl.api import registered
-from poedsl.compiler.uses import read_use
-from poedsl.experts import user
+from poedsl.catalog.signatures import Signature
+from poedsl.compiler.names.use_statements import read_use
 from poedsl.experts.protocol import Generative
-from poedsl.experts.signatures import Signature
-from poedsl.experts.user import Code, Registry, load_user
+from poedsl.experts.user.decorators import Code, Registry, load_user
 from poedsl.grammar import tree
 from poedsl.grammar.types import Type
 

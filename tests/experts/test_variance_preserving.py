@@ -11,8 +11,8 @@ from diffusers import DDPMScheduler, UNet2DModel
 from torch import Tensor
 
 import poedsl
-from poedsl.experts.flows import VariancePreservingUNet
-from poedsl.experts.profiles import Profile
+from poedsl.catalog.profiles import Profile
+from poedsl.experts.flows.unet import VariancePreservingUNet
 from tests.experts import tiny
 
 CPU, PROFILE = torch.device("cpu"), Profile(dtype="float32")

@@ -25,8 +25,8 @@ sys.path.insert(0, str(Path(__file__).parents[2]))
 
 from poedsl.compiler.compile import compile_source
 from poedsl.grammar.diagnostics import Diagnostic, to_json
-from poedsl.grammar.format import format_source
-from poedsl.grammar.parser import parse
+from poedsl.grammar.formatting.format import format_source
+from poedsl.grammar.parsing.parser import parse
 from poedsl.grammar.render import render_text
 from poedsl.grammar.source import Source
 from tests.fuzz.programs import program

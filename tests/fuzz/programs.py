@@ -8,11 +8,11 @@ from functools import cache
 from pathlib import Path
 from random import Random
 
-from poedsl.compiler.functions import FUNCTIONS
-from poedsl.compiler.options import OPTIONS
-from poedsl.experts.signatures import SIGNATURES
+from poedsl.catalog.signatures import SIGNATURES
+from poedsl.compiler.functions.table import FUNCTIONS
+from poedsl.compiler.plan.options import OPTIONS
+from poedsl.grammar.tokens import KEYWORDS, PAIRS
 from poedsl.grammar.types import RANKS
-from poedsl.grammar.words import KEYWORDS, PAIRS
 from tests.grammar.samples import PROGRAMS
 
 ROOT = Path(__file__).parents[2]

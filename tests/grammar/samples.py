@@ -7,7 +7,7 @@ from typing import Any
 
 from poedsl.grammar import tree
 from poedsl.grammar.diagnostics import Diagnostic
-from poedsl.grammar.parser import parse, parse_expression
+from poedsl.grammar.parsing.parser import parse, parse_expression
 from poedsl.grammar.source import Source, Span
 
 PROGRAMS = {

@@ -6,13 +6,13 @@ import re
 from collections.abc import Iterator
 from functools import cache
 
-from poedsl.grammar import lalr
-from poedsl.grammar.build import Builder
 from poedsl.grammar.diagnostics import Diagnostic
-from poedsl.grammar.lines import CLOSERS
-from poedsl.grammar.parser import parse, parse_expression
+from poedsl.grammar.parsing import lalr
+from poedsl.grammar.parsing.build_tree import Builder
+from poedsl.grammar.parsing.logical_lines import CLOSERS
+from poedsl.grammar.parsing.parser import parse, parse_expression
 from poedsl.grammar.source import Source, Span
-from poedsl.grammar.words import KEYWORDS
+from poedsl.grammar.tokens import KEYWORDS
 
 #: A word for each terminal.
 WORDS = {

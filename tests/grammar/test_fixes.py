@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from poedsl.grammar.diagnostics import Diagnostic, Edit, Fix
-from poedsl.grammar.fixes import apply_fixes, safe_fixes
+from poedsl.grammar.recovery.apply_fixes import apply_fixes, safe_fixes
 from poedsl.grammar.source import Span
 from tests.grammar.samples import complaints, program
 

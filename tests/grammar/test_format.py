@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 
 from poedsl.grammar import tree
 from poedsl.grammar.diagnostics import PoeError
-from poedsl.grammar.format import format_source
-from poedsl.grammar.layout import MOST, WIDTH
-from poedsl.grammar.pieces import comments
-from poedsl.grammar.printer import print_expr, print_program
+from poedsl.grammar.formatting.format import format_source
+from poedsl.grammar.formatting.line_breaks import MOST, WIDTH
+from poedsl.grammar.formatting.printer import print_expr, print_program
+from poedsl.grammar.formatting.spacing import comments
 from tests.grammar import trees
 from tests.grammar.samples import PROGRAMS, program
 

@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 
 from poedsl.grammar.codes import SYNTAX
 from poedsl.grammar.diagnostics import to_json
-from poedsl.grammar.format import format_source
-from poedsl.grammar.incomplete import is_incomplete
-from poedsl.grammar.parser import parse, parse_expression
-from poedsl.grammar.printer import print_program, print_statement
+from poedsl.grammar.formatting.format import format_source
+from poedsl.grammar.formatting.printer import print_program, print_statement
+from poedsl.grammar.parsing.incomplete import is_incomplete
+from poedsl.grammar.parsing.parser import parse, parse_expression
 from poedsl.grammar.render import render_text
 from poedsl.grammar.source import Source
 from tests.grammar import trees

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from poedsl.grammar.codes import SYNTAX
-from poedsl.grammar.parser import parse
+from poedsl.grammar.parsing.parser import parse
 from poedsl.grammar.render import render_text
 from poedsl.grammar.source import Source
 

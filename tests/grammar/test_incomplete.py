@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from poedsl.grammar.incomplete import is_incomplete
+from poedsl.grammar.parsing.incomplete import is_incomplete
 from tests.grammar.samples import PROGRAMS, program
 
 WANTS_MORE = [

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from poedsl.grammar import lalr
 from poedsl.grammar.codes import SYNTAX
 from poedsl.grammar.diagnostics import Fix
-from poedsl.grammar.parser import parse
+from poedsl.grammar.parsing import lalr
+from poedsl.grammar.parsing.parser import parse
 from poedsl.grammar.source import Source
-from poedsl.grammar.words import KEYWORDS, PAIRS
+from poedsl.grammar.tokens import KEYWORDS, PAIRS
 from tests.grammar.samples import complaints, program
 from tests.grammar.states import WORDS, found, states
 from tests.grammar.test_states import check

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 import pytest
 
 from poedsl.grammar import tree
-from poedsl.grammar.parser import parse, parse_expression
+from poedsl.grammar.parsing.parser import parse, parse_expression
 from poedsl.grammar.source import Source
 from tests.grammar.samples import PROGRAMS, complaints, expression, program, statement
 
@@ -404,7 +404,8 @@ def test_long_and_deep_texts() -> None:
 
 def test_the_front_imports_nothing_heavy() -> None:
     code = (
-        "import sys; from poedsl.grammar import parser, printer, render, codes;"
+        "import sys; from poedsl.grammar import codes, render;"
+        "from poedsl.grammar.formatting import printer; from poedsl.grammar.parsing import parser;"
         "print([m for m in ('torch', 'numpy', 'rich', 'typer') if m in sys.modules])"
     )
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, settings
 
 from poedsl.grammar import tree
-from poedsl.grammar.parser import parse_expression
-from poedsl.grammar.printer import print_expr, print_program, print_statement, print_type
+from poedsl.grammar.formatting.printer import print_expr, print_program, print_statement, print_type
+from poedsl.grammar.parsing.parser import parse_expression
 from poedsl.grammar.source import Source
 from tests.grammar import trees
 from tests.grammar.samples import PROGRAMS, expression, program, statement

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from poedsl.runtime.noise import Noise
-from poedsl.runtime.resampling import along
+from poedsl.runtime.smc.random_numbers import Noise
+from poedsl.runtime.smc.resampling import along
 
 Vector = np.ndarray
 

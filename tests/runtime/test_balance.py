@@ -10,8 +10,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from poedsl.runtime import kernels
-from poedsl.runtime.state import Evaluation, Point
+from poedsl.runtime.kernels import kernels
+from poedsl.runtime.smc.particles import Evaluation, Point
 
 Log = Callable[[Tensor], Tensor]
 

@@ -10,10 +10,10 @@ import pytest
 import torch
 
 import poedsl
-from poedsl.runtime import composition
-from poedsl.runtime.composition import DRIFT, Composition
-from poedsl.runtime.output import as_json
-from poedsl.runtime.report import html_report
+from poedsl.runtime.results import composition
+from poedsl.runtime.results.composition import DRIFT, Composition
+from poedsl.runtime.results.output_folder import as_json
+from poedsl.runtime.results.report import html_report
 from tests.runtime.helpers import as_if_learned
 
 WEIGHED = "sample x by anneal(particles = 2000, correct = fkc(), kernel = none, steps = 50)\n"

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 import poedsl
-from poedsl.compiler.terms import Apply
+from poedsl.compiler.plan.terms import Apply
 
 
 def log_integral(log_factor: Callable[[Tensor], Tensor]) -> float:

@@ -9,11 +9,11 @@ import pytest
 import torch
 
 import poedsl
-from poedsl.experts.densities import Gaussians
-from poedsl.runtime import loop
-from poedsl.runtime.control import Control, diverged, fitted
-from poedsl.runtime.noise import Noise
+from poedsl.experts.densities.gaussian_mixtures import Gaussians
+from poedsl.runtime.path.control_drift import Control, diverged, fitted
 from poedsl.runtime.run import Run
+from poedsl.runtime.smc import loop
+from poedsl.runtime.smc.random_numbers import Noise
 from tests.runtime.helpers import ScoreOnly, as_if_learned, moments
 
 BASE = (

@@ -14,13 +14,13 @@ import torch
 from torch import Tensor
 
 import poedsl
-from poedsl.runtime.loop import Annealer
-from poedsl.runtime.noise import Noise
-from poedsl.runtime.options import Options, Rule
-from poedsl.runtime.path import Stage
-from poedsl.runtime.resampling import SCHEMES
+from poedsl.runtime.path.noising_path import Stage
 from poedsl.runtime.run import Run
-from poedsl.runtime.state import Particles
+from poedsl.runtime.smc.loop import Annealer
+from poedsl.runtime.smc.particles import Particles
+from poedsl.runtime.smc.random_numbers import Noise
+from poedsl.runtime.smc.resampling import SCHEMES
+from poedsl.runtime.smc.settings import Options, Rule
 
 START = torch.tensor([0.5, 0.3, 0.2], dtype=torch.float64)
 CHAINS = torch.tensor(

@@ -10,9 +10,9 @@ import torch
 from torch import Tensor
 
 import poedsl
-from poedsl.runtime import errors
-from poedsl.runtime.loop import Annealer
 from poedsl.runtime.run import Run
+from poedsl.runtime.smc import standard_errors
+from poedsl.runtime.smc.loop import Annealer
 
 CROSSING = (Path(__file__).parents[2] / "programs" / "crossing.poe").read_text()
 WIDE = "x : Real[20]\nx ~ Normal(0, 1) * Normal(2, 0.5)"
@@ -46,7 +46,7 @@ def test_eight_swarms_tell_how_far_off_they_are(
     _, each = populations(program, **options)
     groups = each.view(-1, 8)
     value = groups.logsumexp(1) - math.log(8)
-    error = torch.tensor([errors.between(g) for g in groups], dtype=torch.float64)
+    error = torch.tensor([standard_errors.between(g) for g in groups], dtype=torch.float64)
     assert float(((value - truth).abs() < 3 * error).double().mean()) >= 0.95
     assert 1 / 1.5 < float(error.mean() / value.std()) < 1.5
 
@@ -59,7 +59,7 @@ def test_so_does_the_genealogy_of_one_population(
     weights, ancestors = (v.view(-1, a.noise.size) for v in a.families)
     rows = zip(each[:, None], weights, ancestors, a.rounds[:, None], strict=True)
     found = torch.tensor(
-        [math.nan if e is None else e for e, _ in (errors.within(*row) for row in rows)]
+        [math.nan if e is None else e for e, _ in (standard_errors.within(*row) for row in rows)]
     ).double()
     known = ~found.isnan()
     assert float(known.double().mean()) > 0.9
@@ -80,8 +80,8 @@ def test_the_variance_of_the_genealogy_is_unbiased() -> None:
         kernel="mala(adapt = false)",
     )
     z = each.exp()
-    shares = errors.family_shares(*(v.view(-1, 10) for v in a.families))
-    guess = z.square() * errors.relative_variance(shares, a.rounds)
+    shares = standard_errors.family_shares(*(v.view(-1, 10) for v in a.families))
+    guess = z.square() * standard_errors.relative_variance(shares, a.rounds)
     gap = guess - (z - z.mean()).square()
     error = float(gap.std()) / len(z) ** 0.5
     assert abs(float(gap.mean())) < 3 * error
@@ -90,16 +90,18 @@ def test_the_variance_of_the_genealogy_is_unbiased() -> None:
 
 def test_without_resampling_it_is_the_variance_of_a_mean() -> None:
     weights = torch.rand(2, 50, dtype=torch.float64)
-    shares = errors.family_shares(weights.log(), torch.arange(100).view(2, 50))
+    shares = standard_errors.family_shares(weights.log(), torch.arange(100).view(2, 50))
     expected = weights.var(1) / 50 / weights.mean(1).square()
-    torch.testing.assert_close(errors.relative_variance(shares, torch.zeros(2).long()), expected)
+    torch.testing.assert_close(
+        standard_errors.relative_variance(shares, torch.zeros(2).long()), expected
+    )
 
 
 def test_the_jackknife_is_the_spread_where_that_is_small() -> None:
     close = torch.tensor([0.01, -0.02, 0.015, 0.0, 0.005], dtype=torch.float64)
-    assert errors.between(close) == pytest.approx(float(close.std()) / 5**0.5, rel=0.02)
+    assert standard_errors.between(close) == pytest.approx(float(close.std()) / 5**0.5, rel=0.02)
     one = torch.tensor([0.0, -math.inf, -math.inf, -math.inf])
-    assert not math.isfinite(errors.between(one))
+    assert not math.isfinite(standard_errors.between(one))
 
 
 def test_where_there_is_none_the_reason_says_how_to_get_one() -> None:

@@ -8,10 +8,10 @@ import pytest
 import torch
 from torch import Tensor
 
-from poedsl.compiler.functions import FUNCTIONS
-from poedsl.compiler.plan import PlanSpec
-from poedsl.compiler.terms import Apply, Const, Ref, Term
-from poedsl.runtime.evaluate import Environment, evaluate, margins, region, selection
+from poedsl.compiler.functions.table import FUNCTIONS
+from poedsl.compiler.plan.plan import PlanSpec
+from poedsl.compiler.plan.terms import Apply, Const, Ref, Term
+from poedsl.runtime.build.evaluate import Environment, evaluate, margins, region, selection
 from tests.compiler.programs import planned
 
 CPU = torch.device("cpu")

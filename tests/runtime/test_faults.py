@@ -12,9 +12,9 @@ from torch import Tensor
 
 import poedsl
 from poedsl.experts.protocol import Generative, Noised
-from poedsl.runtime.output import OutputFolder
-from poedsl.runtime.records import Outcome
+from poedsl.runtime.results.output_folder import OutputFolder
 from poedsl.runtime.run import Run
+from poedsl.runtime.smc.records import Outcome
 
 
 @dataclass

@@ -9,10 +9,10 @@ import pytest
 import torch
 
 import poedsl
-from poedsl.experts.densities import Gaussians
-from poedsl.runtime.given import Guide, guided, velocity
-from poedsl.runtime.path import Stage
+from poedsl.experts.densities.gaussian_mixtures import Gaussians
+from poedsl.runtime.path.noising_path import Stage
 from poedsl.runtime.run import Run
+from poedsl.runtime.targets.parent_guidance import Guide, guided, velocity
 from tests.runtime.helpers import moments
 
 STAGE = Stage(3, 0.6, 0.8)

@@ -13,12 +13,12 @@ import torch
 from PIL import Image
 
 import poedsl
-from poedsl.compiler.plan import Array, InputSpec, PlanSpec
-from poedsl.compiler.plantext import parse_plan, print_plan
+from poedsl.compiler.plan.plan import Array, InputSpec, PlanSpec
+from poedsl.compiler.plan.text import parse_plan, print_plan
 from poedsl.grammar.diagnostics import Diagnostic
 from poedsl.grammar.types import Type, open_type
-from poedsl.runtime import files
-from poedsl.runtime.inputs import bind, bind_defaults
+from poedsl.runtime.inputs import files
+from poedsl.runtime.inputs.bind import bind, bind_defaults
 from tests.compiler.programs import planned
 
 PLAN = planned("x ~ Normal(0, 1)")

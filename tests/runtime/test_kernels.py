@@ -9,9 +9,9 @@ import pytest
 import torch
 
 import poedsl
-from poedsl.runtime import kernels
+from poedsl.runtime.kernels import kernels
 from poedsl.runtime.run import Run
-from poedsl.runtime.state import Evaluation, Point
+from poedsl.runtime.smc.particles import Evaluation, Point
 from tests.runtime.helpers import ScoreOnly, moments
 
 PROGRAM = "x ~ mixture(0.3: Normal(-2, 0.5), 0.7: Normal(1, 1))"

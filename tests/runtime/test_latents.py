@@ -9,10 +9,10 @@ import pytest
 import torch
 
 import poedsl
-from poedsl.experts.latents import Codec
-from poedsl.experts.profiles import Profile
-from poedsl.runtime.latents import snapped
+from poedsl.catalog.profiles import Profile
+from poedsl.experts.flows.latents import Codec
 from poedsl.runtime.run import Run
+from poedsl.runtime.space.latents import snapped
 from tests.experts import tiny
 
 CPU, PROFILE = torch.device("cpu"), Profile(dtype="float32")

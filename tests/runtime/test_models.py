@@ -8,10 +8,10 @@ import pytest
 import torch
 
 import poedsl
-from poedsl.compiler.options import OPTIONS
-from poedsl.compiler.terms import Apply
-from poedsl.runtime.evaluate import Environment
-from poedsl.runtime.sizes import fits, shapes
+from poedsl.compiler.plan.options import OPTIONS
+from poedsl.compiler.plan.terms import Apply
+from poedsl.runtime.build.evaluate import Environment
+from poedsl.runtime.space.sizes import fits, shapes
 from tests.compiler.programs import planned
 
 CPU = torch.device("cpu")

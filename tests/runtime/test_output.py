@@ -10,8 +10,8 @@ import pytest
 
 import poedsl
 from poedsl.grammar.diagnostics import PoeError
-from poedsl.runtime.output import MANIFEST, STAGING, OutputFolder
-from poedsl.runtime.result import Result
+from poedsl.runtime.results.output_folder import MANIFEST, STAGING, OutputFolder
+from poedsl.runtime.results.result import Result
 
 
 @pytest.fixture(scope="module")

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 import poedsl
-from poedsl.runtime import potentials
+from poedsl.runtime.smc import potentials
 from tests.runtime.helpers import moments
 
 PLAN = poedsl.compile("x ~ Normal(0, 1) * exp(0.5 * x)").with_options(

@@ -12,13 +12,12 @@ import torch
 from torch import Tensor
 
 import poedsl
-from poedsl.runtime import prefix
-from poedsl.runtime.noise import Noise
-from poedsl.runtime.options import Options
-from poedsl.runtime.prefix import PrefixAnnealer, SequenceTarget
-from poedsl.runtime.prepare import prepare
-from poedsl.runtime.records import Outcome
-from poedsl.runtime.resampling import SCHEMES
+from poedsl.runtime.build.prepare import prepare
+from poedsl.runtime.smc.random_numbers import Noise
+from poedsl.runtime.smc.records import Outcome
+from poedsl.runtime.smc.resampling import SCHEMES
+from poedsl.runtime.smc.settings import Options
+from poedsl.runtime.targets.prefixes import PrefixAnnealer, SequenceTarget
 
 ONE = "Markov([0.5, 0.3, 0.2], [[0.1, 0.6, 0.3], [0.3, 0.3, 0.4], [0.8, 0.1, 0.1]])"
 TWO = "Markov([0.2, 0.3, 0.5], [[0.3, 0.3, 0.4], [0.1, 0.8, 0.1], [0.2, 0.2, 0.6]])"
@@ -188,7 +187,7 @@ class Stutter:
 
     def extend(self, prefix: poedsl.Tokens):
         logs = torch.full((len(prefix), 3), 1 / 3)
-        if prefix.shape[1]:
+        if prefixes.shape[1]:
             logs = torch.full((len(prefix), 3), (1 - self.often) / 2)
             logs.scatter_(1, prefix[:, -1:], self.often)
         return logs.log()

@@ -9,9 +9,9 @@ import pytest
 import torch
 
 import poedsl
-from poedsl.runtime.prior import Conjugate, Prior
 from poedsl.runtime.run import Run
-from poedsl.runtime.temper import TemperedTarget
+from poedsl.runtime.targets.ancestral_prior import Conjugate, Prior
+from poedsl.runtime.targets.tempering import TemperedTarget
 
 EFFECTS = (28.0, 8.0, -3.0, 7.0, -1.0, 1.0, 18.0, 12.0)
 ERRORS = (15.0, 10.0, 16.0, 11.0, 9.0, 11.0, 10.0, 18.0)

@@ -8,10 +8,10 @@ import pytest
 import torch
 
 import poedsl
-from poedsl.experts.profiles import Profile
-from poedsl.runtime.prefix import SequenceTarget
-from poedsl.runtime.profiles import read_profile
+from poedsl.catalog.profiles import Profile
+from poedsl.runtime.inputs.profile_files import read_profile
 from poedsl.runtime.run import Run
+from poedsl.runtime.targets.prefixes import SequenceTarget
 from tests.experts import tiny
 from tests.experts.tiny_words import causal
 

@@ -9,8 +9,8 @@ import pytest
 import torch
 
 import poedsl
-from poedsl.runtime.prepare import prepare
-from poedsl.runtime.space import Space
+from poedsl.runtime.build.prepare import prepare
+from poedsl.runtime.space.coordinates import Space
 from tests.runtime.reference import Expert, Sampler
 
 #: Programs, and the same experts: power, and chance, mean and standard deviations of each part.

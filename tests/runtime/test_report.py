@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import poedsl
-from poedsl.runtime.report import bottlenecks, text_report
+from poedsl.runtime.results.report import bottlenecks, text_report
 
 
 @pytest.fixture(scope="module")

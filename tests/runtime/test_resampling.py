@@ -9,7 +9,7 @@ import pytest
 import torch
 
 import poedsl
-from poedsl.runtime.resampling import SCHEMES, along, effective_size, systematic, tophalf
+from poedsl.runtime.smc.resampling import SCHEMES, along, effective_size, systematic, tophalf
 from tests.runtime.helpers import moments
 
 

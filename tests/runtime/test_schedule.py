@@ -8,10 +8,10 @@ import pytest
 import torch
 
 import poedsl
-from poedsl.runtime.path import FlowPath
-from poedsl.runtime.prepare import prepare
+from poedsl.runtime.build.prepare import prepare
+from poedsl.runtime.path.noising_path import FlowPath
 from poedsl.runtime.run import Run
-from poedsl.runtime.target import Target
+from poedsl.runtime.targets.target import Target
 
 SHARP = """
 let c = linspace(-3.5, 3.5, 8)

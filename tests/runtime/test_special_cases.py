@@ -12,8 +12,8 @@ import torch
 from torch import Tensor
 
 import poedsl
-from poedsl.experts.flows import UNetFlow
-from poedsl.runtime.path import FlowPath, Stage
+from poedsl.experts.flows.unet import UNetFlow
+from poedsl.runtime.path.noising_path import FlowPath, Stage
 from poedsl.runtime.run import Run
 
 STEPS, SEED, WIDTH = 8, 5, 64

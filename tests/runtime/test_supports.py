@@ -11,8 +11,8 @@ from torch import Tensor
 from torch import distributions as D
 
 import poedsl
-from poedsl.experts.densities import pyro_density
-from poedsl.runtime.charts import Interval, Simplex
+from poedsl.experts.densities.gaussian_mixtures import pyro_density
+from poedsl.runtime.space.bijections import Interval, Simplex
 from tests.runtime.helpers import moments
 
 PARTICLES = 4000

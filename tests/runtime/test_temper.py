@@ -8,9 +8,9 @@ import pytest
 import torch
 
 import poedsl
-from poedsl.compiler.plan import from_json
-from poedsl.compiler.plantext import parse_plan, print_plan
-from poedsl.runtime.result import Result
+from poedsl.compiler.plan.plan import from_json
+from poedsl.compiler.plan.text import parse_plan, print_plan
+from poedsl.runtime.results.result import Result
 from poedsl.runtime.run import Run
 
 

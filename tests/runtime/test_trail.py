@@ -8,8 +8,8 @@ import pytest
 import torch
 
 import poedsl
-from poedsl.runtime.cost import in_words
-from poedsl.runtime.pictures import draw
+from poedsl.runtime.results.cost import in_words
+from poedsl.runtime.results.pictures import draw
 from poedsl.runtime.run import Run, evenly
 
 PROGRAM = (

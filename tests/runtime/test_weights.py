@@ -8,10 +8,10 @@ import pytest
 import torch
 
 import poedsl
-from poedsl.runtime import moves
-from poedsl.runtime.path import FlowPath
+from poedsl.runtime.path import moves
+from poedsl.runtime.path.noising_path import FlowPath
 from poedsl.runtime.run import Run
-from poedsl.runtime.state import Evaluation
+from poedsl.runtime.smc.particles import Evaluation
 from tests.runtime.helpers import as_if_learned, moments
 
 BASE = (

@@ -17,12 +17,12 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 from transformers.cache_utils import DynamicCache
 
 import poedsl
-from poedsl.experts.causal import LanguageModel
-from poedsl.runtime.noise import Noise
-from poedsl.runtime.options import Options
-from poedsl.runtime.prefix import PrefixAnnealer, SequenceTarget
-from poedsl.runtime.prepare import prepare
-from poedsl.runtime.records import Outcome
+from poedsl.experts.sequences.language_model import LanguageModel
+from poedsl.runtime.build.prepare import prepare
+from poedsl.runtime.smc.random_numbers import Noise
+from poedsl.runtime.smc.records import Outcome
+from poedsl.runtime.smc.settings import Options
+from poedsl.runtime.targets.prefixes import PrefixAnnealer, SequenceTarget
 from tests.experts.tiny_words import causal
 
 TWENTY = "abcdefghijklmnopqrst"

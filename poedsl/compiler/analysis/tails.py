@@ -1,0 +1,182 @@
+"""Products that cannot be integrated: their logarithm along each axis, from constants alone.
+
+A density falls off faster than 1 / |x| along almost every line, and towards an end of its support
+it rises more slowly than 1 / distance; where the logarithm of a product falls more slowly than
+-log |x| far out, or rises as fast as -log distance at an end, the product cannot be integrated.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+
+from poedsl.catalog.signatures import Signature
+from poedsl.compiler.analysis.supports import ends
+from poedsl.compiler.functions.table import FUNCTIONS, elementwise, flatten, operate
+from poedsl.compiler.plan.lower import Lowered
+from poedsl.compiler.plan.plan import FactorSpec, VariableSpec
+from poedsl.compiler.plan.terms import BINARY, CHAINS, UNARY, Apply, Const, Ref, Term, Value
+from poedsl.grammar.diagnostics import Diagnostic
+
+#: Above this many components the tails are left to the run.
+MOST = 8
+#: Where the slope is taken, far out and beside an end; what it may be above -1 by rounding.
+NEAR, FAR, ROUNDING = 1e5, 1e7, 1e-3
+CLOSER, CLOSE = 1e-7, 1e-5
+
+
+class _Unknown(Exception):
+    """What only a run can say."""
+
+
+def tails(lowered: Lowered, signatures: Mapping[str, Signature]) -> list[Diagnostic]:
+    """Warnings of products that do not fall off, or that rise too fast at an end."""
+    of = lowered.by_variable()
+    found = ((v, _escapes(v, of[v.name], signatures)) for v in lowered.complete if of[v.name])
+    return [
+        Diagnostic(
+            "P0809",
+            f"the product over `{v.name}` {how}: it cannot be integrated",
+            lowered.spans[of[v.name][-1].name],
+            "warning",
+            notes=("nothing binds it there: a narrower density, or a condition, would",),
+        )
+        for v, how in found
+        if how
+    ]
+
+
+def _escapes(
+    variable: VariableSpec, factors: list[FactorSpec], signatures: Mapping[str, Signature]
+) -> str:
+    """Why the product cannot be integrated along some axis; empty where it can, or is not known."""
+    sizes = variable.type.sizes
+    known = {"gaussian", "density", "reward"}
+    if variable.type.name != "Real" or len(sizes) > 1 or (variable.type.count or MOST + 1) > MOST:
+        return ""
+    if any(f.kind not in known or f.part or f.loops or len(f.variables) > 1 for f in factors):
+        return ""
+    count = variable.type.count or 1
+
+    def logarithm(axis: int, place: float) -> float:
+        point = [_between(low, high, 0.3 + 0.05 * i) for i in range(count)]
+        point[axis] = place
+        at = {variable.name: tuple(point) if sizes else point[0]}
+        return math.fsum(_exponent(f) * _log_factor(f, at) for f in factors)
+
+    try:
+        low, high = _support(factors, signatures)
+        for axis in range(count):
+            for side, end in ((-1, low), (1, high)):
+                if math.isinf(end):
+                    rise = logarithm(axis, side * FAR) - logarithm(axis, side * NEAR)
+                    if rise / math.log(FAR / NEAR) > -1 - ROUNDING:
+                        return "does not fall off far out"
+                else:
+                    fall = logarithm(axis, end - side * CLOSE)
+                    fall -= logarithm(axis, end - side * CLOSER)
+                    if fall / math.log(CLOSE / CLOSER) < -1 + ROUNDING:
+                        return f"rises too fast towards {end:g}"
+    except (_Unknown, ArithmeticError, ValueError, TypeError, AssertionError):
+        pass
+    return ""
+
+
+def _support(factors: list[FactorSpec], signatures: Mapping[str, Signature]) -> tuple[float, float]:
+    """What all densities leave of the line, where it is the same for every component."""
+    lows, highs = [-math.inf], [math.inf]
+    for factor in factors:
+        if factor.kind != "density":
+            continue
+        own = ends(factor.term, signatures.__getitem__)
+        if own.simplex:
+            raise _Unknown
+        lows += [min(_number(t) for t in own.low)] if own.low else []
+        highs += [max(_number(t) for t in own.high)] if own.high else []
+    return max(lows), min(highs)
+
+
+def _number(term: Term) -> float:
+    if isinstance(term, Const) and isinstance(term.value, (int, float)):
+        return float(term.value)
+    raise _Unknown
+
+
+def _between(low: float, high: float, share: float) -> float:
+    """A point inside of a support."""
+    if math.isinf(low) and math.isinf(high):
+        return share
+    if math.isinf(high):
+        return low + share
+    return high - share if math.isinf(low) else low + share * (high - low)
+
+
+def _exponent(factor: FactorSpec) -> float:
+    value = factor.exponent.value if isinstance(factor.exponent, Const) else None
+    if factor.mask or not isinstance(value, (int, float)):
+        raise _Unknown
+    return value
+
+
+def _log_factor(factor: FactorSpec, at: Mapping[str, Value]) -> float:
+    if factor.kind == "reward":
+        (total,) = flatten(_value(factor.term, at))
+        return total
+    return _log_density(factor.term, next(iter(at.values())), at)
+
+
+#: Log densities of one component up to what does not depend on it, by location, scale and more.
+_DENSITIES: dict[str, Callable[..., float]] = {
+    "Normal": lambda x, loc, scale: -0.5 * ((x - loc) / scale) ** 2,
+    "Laplace": lambda x, loc, scale: -abs(x - loc) / scale,
+    "Cauchy": lambda x, loc, scale: -math.log1p(((x - loc) / scale) ** 2),
+    "StudentT": lambda x, df, loc, scale: -(df + 1) / 2 * math.log1p(((x - loc) / scale) ** 2 / df),
+    "LogNormal": lambda x, loc, scale: -math.log(x) - 0.5 * ((math.log(x) - loc) / scale) ** 2,
+    "Exponential": lambda x, rate: -rate * x,
+    "Gamma": lambda x, concentration, rate: (concentration - 1) * math.log(x) - rate * x,
+    "InverseGamma": lambda x, concentration, rate: -(concentration + 1) * math.log(x) - rate / x,
+    "HalfNormal": lambda x, scale: -0.5 * (x / scale) ** 2,
+    "HalfCauchy": lambda x, scale: -math.log1p((x / scale) ** 2),
+    "Pareto": lambda x, scale, alpha: -(alpha + 1) * math.log(x),
+    "Beta": lambda x, one, zero: (one - 1) * math.log(x) + (zero - 1) * math.log1p(-x),
+    "Uniform": lambda x, low, high: 0.0,
+}
+
+
+def _log_density(term: Term, x: Value, at: Mapping[str, Value]) -> float:
+    """Of a density or a mixture, up to a constant, which far out does not count."""
+    if not isinstance(term, Apply):
+        raise _Unknown
+    if term.function == "mixture":
+        parts = [_log_density(part, x, at) for part in term.args[1::2]]
+        most = max(parts)
+        return most + math.log(math.fsum(math.exp(part - most) for part in parts))
+    if term.function not in _DENSITIES:
+        raise _Unknown
+    given = [_value(value, at) for _, value in term.kwargs]
+    return math.fsum(flatten(elementwise(_DENSITIES[term.function], x, *given)))
+
+
+def _value(term: Term, at: Mapping[str, Value]) -> Value:
+    """The value of a term at a point."""
+    match term:
+        case Const(value):
+            return value
+        case Ref(name) if name in at:
+            return at[name]
+        case Apply("list", args):
+            return tuple(_value(a, at) for a in args)
+        case Apply("index", (inner, Const(int(i)))):
+            row = _value(inner, at)
+            if isinstance(row, tuple):
+                return row[i]
+        case Apply(op, (first, *rest)) if op in CHAINS:
+            out = _value(first, at)
+            for side in rest:
+                out = operate(op, out, _value(side, at))
+            return out
+        case Apply(op, args) if op in BINARY or op in UNARY:
+            return operate(op, *(_value(a, at) for a in args))
+        case Apply(name, args) if name in FUNCTIONS and (f := FUNCTIONS[name].evaluate):
+            return f(*(_value(a, at) for a in args))
+    raise _Unknown

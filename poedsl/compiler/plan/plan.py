@@ -1,0 +1,381 @@
+"""The plan: the product's waist. All before it is text processing, all after it needs no source."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+from poedsl.catalog.signatures import SIGNATURES, Signature, signature_from_json, signature_to_json
+from poedsl.compiler.plan import schema, terms
+from poedsl.compiler.plan.terms import Apply, Const, Term
+from poedsl.grammar.types import Type, type_from_json, type_to_json, whole
+
+SCHEMA = "poedsl-plan/1"
+
+#: How a factor takes part in a run.
+#: ``gaussian``: a density whose noised marginals have a closed form (Gaussians and their mixtures);
+#: ``density``: a density without one, a differentiable reward along the path;
+#: ``flow``: a learned model with a score; ``tokens``: a model of sequences;
+#: ``reward``: the exponential of an expression; ``where``: a condition.
+Kind = Literal["gaussian", "density", "flow", "tokens", "reward", "where"]
+#: Kinds that carry a path from its start to the data.
+GENERATIVE: frozenset[Kind] = frozenset({"gaussian", "flow", "tokens"})
+Origin = Literal["declared", "inferred", "ambient"]
+
+
+@dataclass(frozen=True, slots=True)
+class Array:
+    """A bound tensor: plain bytes in C order, little-endian."""
+
+    dtype: str
+    shape: tuple[int, ...]
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class InputSpec:
+    """A value the caller binds.
+
+    Attributes:
+        default: a constant, or a file's path for types read from files.
+        origin: declared; inferred from a free name; or taken by an expert from its surroundings.
+    """
+
+    name: str
+    type: Type
+    default: Term | None = None
+    origin: Origin = "declared"
+    place: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class UseSpec:
+    """An expert, reward or source of the program's own: where it stands, and what it takes."""
+
+    name: str
+    place: str
+    signature: Signature
+
+
+@dataclass(frozen=True, slots=True)
+class LetSpec:
+    """A constant of the program that depends on its inputs, evaluated once a run."""
+
+    name: str
+    type: Type
+    term: Term
+
+
+@dataclass(frozen=True, slots=True)
+class VariableSpec:
+    """What is sampled; ``space`` names the latent space it is sampled in, empty for its own."""
+
+    name: str
+    type: Type
+    space: str = ""
+
+
+ONE = Const(1)
+
+
+@dataclass(frozen=True, slots=True)
+class FactorSpec:
+    """One named site: ``term`` to the power ``exponent`` in the target of its variables.
+
+    Attributes:
+        variables: the statement's own first, then the others that the factor speaks of.
+        part: the part of its variable that it sees, ``x[...]``; None for the whole.
+        given: the variable on whose parents it is conditioned (Zhang et al., Eq. 6); empty: none.
+        mask: whether the exponent varies over the components, so that there is no density.
+        loops: names and what they run over, outermost first, where that is known only when the
+            inputs are: one site for each element.
+    """
+
+    name: str
+    kind: Kind
+    variables: tuple[str, ...]
+    term: Term
+    exponent: Term = ONE
+    place: str = ""
+    part: Term | None = None
+    given: str = ""
+    mask: bool = False
+    loops: tuple[tuple[str, Term], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class OptionSpec:
+    """An option of ``sample``; ``reason`` says why it has its value (empty: it was given)."""
+
+    name: str
+    value: Term
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class PlanSpec:
+    """A compiled program as data: printable, comparable, hashable by content.
+
+    Attributes:
+        program: the source's name.
+        inputs: what a caller binds, declared or inferred.
+        variables: what is sampled.
+        factors: the product, one site each.
+        options: every option of ``sample``, given or chosen, with the reason.
+        bindings: values of inputs, as constants or arrays.
+        notes: what a reader should know (sums of exponents, where an input came from).
+        lets: constants that depend on inputs, in an order in which they can be evaluated.
+        uses: what the program brings along, by name.
+    """
+
+    program: str
+    inputs: tuple[InputSpec, ...]
+    variables: tuple[VariableSpec, ...]
+    factors: tuple[FactorSpec, ...]
+    options: tuple[OptionSpec, ...]
+    bindings: tuple[tuple[str, terms.Value | Array], ...] = ()
+    notes: tuple[str, ...] = ()
+    lets: tuple[LetSpec, ...] = ()
+    uses: tuple[UseSpec, ...] = ()
+
+    def option(self, name: str) -> Term:
+        return next(o.value for o in self.options if o.name == name)
+
+    def factor(self, name: str) -> FactorSpec:
+        return next(f for f in self.factors if f.name == name)
+
+    def signature(self, name: str) -> Signature:
+        """What an expert, reward or source takes: the program's own, or the language's."""
+        found = self.known(name)
+        if found is None:
+            raise KeyError(name)
+        return found
+
+    def known(self, name: str) -> Signature | None:
+        """The signature of that name, if there is one."""
+        own = (u.signature for u in self.uses if u.name == name)
+        return next(own, None) or SIGNATURES.get(name)
+
+    def capabilities(self, call: Apply) -> frozenset[str]:
+        """What a call can do: what its signature says, and what its arguments ask for."""
+        signature, given = self.signature(call.function), dict(call.kwargs)
+        asked = (p for p in signature.parameters if p.role == "gradient")
+        if any(given.get(p.name) == Const(True) for p in asked):
+            return signature.capabilities | {"gradient"}
+        return signature.capabilities
+
+    def calls(self) -> Iterator[tuple[Apply, str]]:
+        """Every call in the terms of constants and factors, and where it stands."""
+        for constant in self.lets:
+            for term in terms.walk(constant.term):
+                if isinstance(term, Apply):
+                    yield term, f"the constant `{constant.name}`"
+        for factor in self.factors:
+            parts = (*(over for _, over in factor.loops), factor.part, factor.term, factor.exponent)
+            for part in parts:
+                for term in terms.walk(part) if part is not None else ():
+                    if isinstance(term, Apply):
+                        yield term, f"the factor `{factor.name}` at {factor.place}"
+
+    def with_options(self, given: dict[str, Term]) -> PlanSpec:
+        """The plan with some options given anew (their reason becomes empty)."""
+        options = tuple(
+            OptionSpec(o.name, given[o.name]) if o.name in given else o for o in self.options
+        )
+        return replace(self, options=options)
+
+    @property
+    def stages(self) -> int:
+        """Moves, (T - 1)."""
+        steps = self.option("steps")
+        return steps.value if isinstance(steps, Const) and isinstance(steps.value, int) else 0
+
+    @property
+    def nfe(self) -> int:
+        """Evaluations of all experts: (K + 1)(T - 1) (Zhang et al., E.1)."""
+        return (kernel_evaluations(self.option("kernel")) + 1) * self.stages
+
+    def to_json(self) -> str:
+        return json.dumps({**self._data(), "hash": self.hash}, indent=1, allow_nan=False) + "\n"
+
+    @property
+    def hash(self) -> str:
+        """Of the content, the bindings among it."""
+        return canonical_hash(self._data())
+
+    def _data(self) -> dict[str, Any]:
+        return {
+            "schema": SCHEMA,
+            "program": self.program,
+            "inputs": [
+                {
+                    "name": i.name,
+                    "type": type_to_json(i.type),
+                    "default": None if i.default is None else {"value": terms.to_json(i.default)},
+                    "origin": i.origin,
+                    "place": i.place,
+                }
+                for i in self.inputs
+            ],
+            "bindings": {name: _value_to_json(value) for name, value in self.bindings},
+            "uses": [
+                {"name": u.name, "place": u.place, "signature": signature_to_json(u.signature)}
+                for u in self.uses
+            ],
+            "lets": [
+                {"name": c.name, "type": type_to_json(c.type), "term": terms.to_json(c.term)}
+                for c in self.lets
+            ],
+            "variables": [
+                {"name": v.name, "type": type_to_json(v.type), "space": v.space}
+                for v in self.variables
+            ],
+            "factors": [
+                {
+                    "name": f.name,
+                    "kind": f.kind,
+                    "variables": list(f.variables),
+                    "term": terms.to_json(f.term),
+                    "exponent": terms.to_json(f.exponent),
+                    "place": f.place,
+                    "part": None if f.part is None else terms.to_json(f.part),
+                    "given": f.given,
+                    "mask": f.mask,
+                    "loops": [{"name": n, "over": terms.to_json(t)} for n, t in f.loops],
+                }
+                for f in self.factors
+            ],
+            "options": [
+                {"name": o.name, "value": terms.to_json(o.value), "reason": o.reason}
+                for o in self.options
+            ],
+            "notes": list(self.notes),
+        }
+
+
+def kernel_evaluations(kernel: Term) -> int:
+    """K, a leap and a node of a line integral counting as a step each."""
+    given = dict(kernel.kwargs) if isinstance(kernel, Apply) else {}
+
+    def count(name: str, otherwise: int) -> int:
+        part = given.get(name)
+        value = part.value if isinstance(part, Const) else None
+        return value if isinstance(value, int) else otherwise
+
+    return count("steps", 0) * (count("leaps", 1) + count("line", 0))
+
+
+def canonical_hash(data: dict[str, Any]) -> str:
+    """SHA-256 of the JSON of a plan without its hash: keys sorted, no blanks, ASCII."""
+    content = {key: value for key, value in data.items() if key != "hash"}
+    canonical = json.dumps(content, sort_keys=True, separators=(",", ":"), allow_nan=False)
+    return "sha256:" + hashlib.sha256(canonical.encode()).hexdigest()
+
+
+def from_json(text: str) -> PlanSpec:
+    """A plan from its JSON. Runs no code.
+
+    Raises:
+        ValueError: not JSON, not of the schema, another version, or a content hash that does not
+            match.
+    """
+    try:
+        data = json.loads(text)
+    except json.JSONDecodeError as error:
+        raise ValueError(f"this is not JSON: {error}") from error
+    except (RecursionError, ValueError) as error:  # too deep, or a number of too many digits
+        raise ValueError(f"not a plan of schema {SCHEMA}: it cannot be read: {error}") from error
+    if not isinstance(data, dict) or data.get("schema") != SCHEMA:
+        found = data.get("schema") if isinstance(data, dict) else data
+        raise ValueError(f"not a plan of schema {SCHEMA}: found {schema.shown(found)}")
+    try:
+        fault = schema.fault(data, schema.plan_schema())
+        if fault is None:
+            plan = _from_data(data)
+    except RecursionError as error:
+        raise ValueError(f"not a plan of schema {SCHEMA}: it is nested too deeply") from error
+    if fault is not None:
+        place, what = fault
+        raise ValueError(f"not a plan of schema {SCHEMA}: {at(place)}{what}")
+    stated = data["hash"]
+    if stated != plan.hash:
+        raise ValueError(
+            "the plan was changed after it was written: "
+            f"its content has the hash {plan.hash}, and it states {stated}"
+        )
+    return plan
+
+
+def at(place: str) -> str:
+    """The beginning of what is said of a place in the JSON."""
+    return f"at `{place}`, " if place else ""
+
+
+def _from_data(data: dict[str, Any]) -> PlanSpec:
+    return PlanSpec(
+        program=data["program"],
+        inputs=tuple(
+            InputSpec(
+                i["name"],
+                type_from_json(i["type"]),
+                None if i["default"] is None else terms.from_json(i["default"]["value"]),
+                i["origin"],
+                i["place"],
+            )
+            for i in data["inputs"]
+        ),
+        variables=tuple(
+            VariableSpec(v["name"], type_from_json(v["type"]), v["space"])
+            for v in data["variables"]
+        ),
+        factors=tuple(
+            FactorSpec(
+                f["name"],
+                f["kind"],
+                tuple(f["variables"]),
+                terms.from_json(f["term"]),
+                terms.from_json(f["exponent"]),
+                f["place"],
+                None if f["part"] is None else terms.from_json(f["part"]),
+                f["given"],
+                f["mask"],
+                tuple((one["name"], terms.from_json(one["over"])) for one in f["loops"]),
+            )
+            for f in data["factors"]
+        ),
+        options=tuple(
+            OptionSpec(o["name"], terms.from_json(o["value"]), o["reason"]) for o in data["options"]
+        ),
+        bindings=tuple((name, _value_from_json(v)) for name, v in data["bindings"].items()),
+        notes=tuple(data["notes"]),
+        lets=tuple(
+            LetSpec(c["name"], type_from_json(c["type"]), terms.from_json(c["term"]))
+            for c in data["lets"]
+        ),
+        uses=tuple(
+            UseSpec(u["name"], u["place"], signature_from_json(u["signature"]))
+            for u in data["uses"]
+        ),
+    )
+
+
+def _value_to_json(value: terms.Value | Array) -> Any:
+    if isinstance(value, Array):
+        return {
+            "dtype": value.dtype,
+            "shape": list(value.shape),
+            "base64": base64.b64encode(value.data).decode(),
+        }
+    return terms.to_json(Const(value))
+
+
+def _value_from_json(data: Any) -> terms.Value | Array:
+    if isinstance(data, dict):
+        return Array(
+            data["dtype"], tuple(map(whole, data["shape"])), base64.b64decode(data["base64"])
+        )
+    return terms.constant(data)

@@ -1,0 +1,277 @@
+"""The plan as text that a person reads and that parses back to the same plan."""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+from collections.abc import Iterator
+from typing import cast, get_args
+
+from poedsl.catalog.signatures import signature_from_json, signature_to_json
+from poedsl.compiler.plan import terms
+from poedsl.compiler.plan.plan import (
+    GENERATIVE,
+    Array,
+    FactorSpec,
+    InputSpec,
+    Kind,
+    LetSpec,
+    OptionSpec,
+    Origin,
+    PlanSpec,
+    UseSpec,
+    VariableSpec,
+)
+from poedsl.compiler.plan.terms import Apply, Const, Term
+from poedsl.grammar.formatting.printer import print_expr
+from poedsl.grammar.parsing.parser import parse_expression
+from poedsl.grammar.source import Source
+from poedsl.grammar.types import Type
+
+HEADER = "plan 1"
+
+
+def print_term(term: Term) -> str:
+    return print_expr(terms.to_tree(term))
+
+
+def print_plan(plan: PlanSpec) -> str:
+    """Lines of inputs, bindings, variables, factors, options, notes; ``#`` begins a comment."""
+    return "\n".join(_lines(plan)) + "\n"
+
+
+def _lines(plan: PlanSpec) -> Iterator[str]:
+    yield f"{HEADER} {_text(plan.program)}"
+    yield ""
+    for i in plan.inputs:
+        default = "" if i.default is None else f" = {print_term(i.default)}"
+        yield f"input {i.name} : {_type(i.type)}{default}  {i.origin} at {_text(i.place)}"
+    for name, value in plan.bindings:
+        yield f"bind {name} = {_bound(value)}"
+    for u in plan.uses:
+        signature = json.dumps(signature_to_json(u.signature), ensure_ascii=False)
+        yield f"use {u.name} from {_text(u.place)} = {signature}"
+    for c in plan.lets:
+        yield f"let {c.name} : {_type(c.type)} = {print_term(c.term)}"
+    for v in plan.variables:
+        space = f" in {_text(v.space)}" if v.space else ""
+        yield f"variable {v.name} : {_type(v.type)}{space}"
+    yield ""
+    for f in plan.factors:
+        yield from _factor(f)
+    yield ""
+    for o in plan.options:
+        reason = f"  because {_text(o.reason)}" if o.reason else ""
+        yield f"option {o.name} = {print_term(o.value)}{reason}"
+    for note in plan.notes:
+        yield f"note {_text(note)}"
+    yield f"# {plan.nfe} evaluations of all experts for each particle, (K + 1)(T - 1); {plan.hash}"
+    yield from (f"# {line}" for line in costs(plan))
+
+
+def costs(plan: PlanSpec) -> Iterator[str]:
+    """What the models of a plan cost, as far as their signatures say.
+
+    Kernels follow rewards with a gradient. Others are judged once a stage, and once a step of a
+    kernel that accepts by them.
+    """
+    form = plan.option("path")
+    path = form.function if isinstance(form, Apply) else ""
+    particles = plan.option("particles")
+    count = particles.value if isinstance(particles, Const) else 1
+    assert isinstance(count, int)
+    for f in plan.factors:
+        calls = {t for t in terms.walk(f.term) if isinstance(t, Apply)}
+        called = [(c, s) for c in calls if (s := plan.known(c.function)) is not None]
+        cost = sum(s.cost for _, s in called)
+        if not cost:
+            continue
+        rewards = [c for c, s in called if s.family == "reward"]
+        followed = all("gradient" in plan.capabilities(c) for c in rewards)
+        at_each_step = followed and path != "prefix"
+        stages = plan.nfe + 1 if f.kind in GENERATIVE or at_each_step else judgements(plan)
+        each = " for each part" if f.loops else ""
+        seconds = cost * stages * count / 1000
+        yield (
+            f"{f.name}: {stages} evaluations of {count} particles{each}, about {spoken(seconds)}"
+        )
+
+
+def judgements(plan: PlanSpec) -> int:
+    """How often a particle's black-box rewards are judged."""
+    kernel, potential = plan.option("kernel"), plan.option("potential")
+    adjusted = isinstance(kernel, Apply) and kernel.function in ("mala", "hmc", "walk")
+    if isinstance(kernel, Apply) and adjusted and potential == Apply("difference"):
+        steps = dict(kernel.kwargs).get("steps")
+        if isinstance(steps, Const) and isinstance(steps.value, int):
+            return plan.stages * (1 + steps.value)
+    return plan.stages
+
+
+def spoken(seconds: float) -> str:
+    """A duration to one or two digits."""
+    for unit, size in (("h", 3600), ("min", 60), ("s", 1)):
+        if seconds >= size:
+            return f"{_rounded(seconds / size)} {unit}"
+    return f"{_rounded(1000 * seconds)} ms"
+
+
+def _rounded(number: float) -> str:
+    return f"{float(f'{number:.2g}'):g}"
+
+
+def _factor(f: FactorSpec) -> Iterator[str]:
+    yield f"factor {f.name} : {f.kind} over {', '.join(f.variables)} at {_text(f.place)}"
+    for name, over in f.loops:
+        yield f"    for: {name} in {print_term(over)}"
+    if f.part is not None:
+        yield f"    on: {print_term(f.part)}"
+    if f.given:
+        yield f"    given: {f.given}"
+    yield f"    {print_term(f.term)}"
+    yield f"    ^ {'mask: ' if f.mask else ''}{print_term(f.exponent)}"
+
+
+def _text(value: str) -> str:
+    return json.dumps(value, ensure_ascii=False)
+
+
+def _type(type_: Type) -> str:
+    if not type_.sizes:
+        return type_.name
+    return f"{type_.name}[{', '.join('_' if s is None else str(s) for s in type_.sizes)}]"
+
+
+def _bound(value: terms.Value | Array) -> str:
+    if isinstance(value, Array):
+        return f'array {value.dtype} {list(value.shape)} "{base64.b64encode(value.data).decode()}"'
+    return print_term(Const(value))
+
+
+_STRING = r'"(?:[^"\\]|\\.)*"'
+_TYPE = r"(?P<type>\w+(?:\[[^\]]*\])?)"
+_ORIGIN = "|".join(get_args(Origin))
+_KIND = "|".join(get_args(Kind))
+_INPUT = re.compile(
+    rf"input (?P<name>\w+) : {_TYPE}(?: = (?P<default>.*))?"
+    rf"  (?P<origin>{_ORIGIN})"
+    rf" at (?P<place>{_STRING})"
+)
+_BIND = re.compile(r"bind (?P<name>\w+) = (?P<value>.*)")
+_ARRAY = re.compile(r'array (?P<dtype>\S+) \[(?P<shape>[\d, ]*)\] "(?P<data>[^"]*)"')
+_USE = re.compile(rf"use (?P<name>\w+) from (?P<place>{_STRING}) = (?P<signature>.*)")
+_LET = re.compile(rf"let (?P<name>\w+) : {_TYPE} = (?P<term>.*)")
+_VARIABLE = re.compile(rf"variable (?P<name>\w+) : {_TYPE}(?: in (?P<space>{_STRING}))?")
+_LOOP = re.compile(r"    for: (?P<name>\w+) in (?P<over>.*)")
+_FACTOR = re.compile(
+    rf"factor (?P<name>\w+) : (?P<kind>{_KIND}) over (?P<over>[\w, ]+) at (?P<place>{_STRING})"
+)
+_OPTION = re.compile(rf"option (?P<name>\w+) = (?P<value>.*?)(?:  because (?P<reason>{_STRING}))?$")
+
+
+def parse_plan(text: str) -> PlanSpec:
+    """The inverse of `print_plan`.
+
+    Raises:
+        ValueError: with the line that is not one of a plan.
+    """
+    lines = [line for line in text.split("\n") if line.strip() and not line.startswith("#")]
+    if not lines or not lines[0].startswith(f"{HEADER} "):
+        raise ValueError(f"a plan begins with `{HEADER}`")
+    inputs: list[InputSpec] = []
+    bindings: list[tuple[str, terms.Value | Array]] = []
+    variables: list[VariableSpec] = []
+    factors: list[FactorSpec] = []
+    options: list[OptionSpec] = []
+    notes: list[str] = []
+    lets: list[LetSpec] = []
+    uses: list[UseSpec] = []
+    rest = iter(lines[1:])
+    for line in rest:
+        if m := _INPUT.fullmatch(line):
+            default = None if m["default"] is None else _term(m["default"])
+            origin, place = cast(Origin, m["origin"]), json.loads(m["place"])
+            inputs.append(InputSpec(m["name"], _read_type(m["type"]), default, origin, place))
+        elif m := _BIND.fullmatch(line):
+            bindings.append((m["name"], _read_bound(m["value"])))
+        elif m := _USE.fullmatch(line):
+            signature = signature_from_json(json.loads(m["signature"]))
+            uses.append(UseSpec(m["name"], json.loads(m["place"]), signature))
+        elif m := _LET.fullmatch(line):
+            lets.append(LetSpec(m["name"], _read_type(m["type"]), _term(m["term"])))
+        elif m := _VARIABLE.fullmatch(line):
+            space = json.loads(m["space"]) if m["space"] else ""
+            variables.append(VariableSpec(m["name"], _read_type(m["type"]), space))
+        elif m := _FACTOR.fullmatch(line):
+            factors.append(_read_factor(m, rest))
+        elif m := _OPTION.fullmatch(line):
+            reason = json.loads(m["reason"]) if m["reason"] else ""
+            options.append(OptionSpec(m["name"], _term(m["value"]), reason))
+        elif line.startswith("note "):
+            notes.append(json.loads(line.removeprefix("note ")))
+        else:
+            raise ValueError(f"not a line of a plan: {line}")
+    program = json.loads(lines[0].removeprefix(f"{HEADER} "))
+    return PlanSpec(
+        program,
+        tuple(inputs),
+        tuple(variables),
+        tuple(factors),
+        tuple(options),
+        tuple(bindings),
+        tuple(notes),
+        tuple(lets),
+        tuple(uses),
+    )
+
+
+def _read_factor(head: re.Match[str], rest: Iterator[str]) -> FactorSpec:
+    line, part, given = next(rest, ""), None, ""
+    loops: list[tuple[str, Term]] = []
+    while m := _LOOP.fullmatch(line):
+        loops.append((m["name"], _term(m["over"])))
+        line = next(rest, "")
+    if line.startswith("    on: "):
+        part = _term(line.removeprefix("    on: "))
+        line = next(rest, "")
+    if line.startswith("    given: "):
+        given = line.removeprefix("    given: ")
+        line = next(rest, "")
+    exponent = next(rest, "").strip().removeprefix("^ ")
+    return FactorSpec(
+        head["name"],
+        cast(Kind, head["kind"]),
+        tuple(head["over"].split(", ")),
+        _term(line.strip()),
+        _term(exponent.removeprefix("mask: ")),
+        json.loads(head["place"]),
+        part,
+        given,
+        exponent.startswith("mask: "),
+        tuple(loops),
+    )
+
+
+def _term(text: str) -> Term:
+    expr, diagnostics = parse_expression(Source(text))
+    if expr is None or diagnostics:
+        raise ValueError(f"not a term of a plan: {text}")
+    return terms.from_tree(expr)
+
+
+def _read_type(text: str) -> Type:
+    name, _, sizes = text.rstrip("]").partition("[")
+    if not sizes:
+        return Type(name)
+    return Type(name, tuple(None if s.strip() == "_" else int(s) for s in sizes.split(",")))
+
+
+def _read_bound(text: str) -> terms.Value | Array:
+    if m := _ARRAY.fullmatch(text):
+        sizes = tuple(int(s) for s in m["shape"].split(",") if s.strip())
+        return Array(m["dtype"], sizes, base64.b64decode(m["data"]))
+    term = _term(text)
+    if not isinstance(term, Const):
+        raise ValueError(f"not a constant: {text}")
+    return term.value

@@ -1,0 +1,301 @@
+"""A plan that comes from elsewhere, held to what the compiler demands of a program.
+
+Its terms are typed as those of a text are, and its factors go through the passes that follow.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import NoReturn
+
+from poedsl.catalog.signatures import SIGNATURES, Signature
+from poedsl.compiler.analysis.integrability import integrable
+from poedsl.compiler.analysis.supports import contradictions
+from poedsl.compiler.functions.types import MOST_SIZES
+from poedsl.compiler.plan.lower import Lowered, Lowerer
+from poedsl.compiler.plan.options import OPTIONS
+from poedsl.compiler.plan.plan import GENERATIVE, FactorSpec, InputSpec, PlanSpec, at
+from poedsl.compiler.plan.terms import Apply, Const, Ref, Term, malformed, names, to_tree
+from poedsl.compiler.planner.planner import FLOW, ODE, PREFIX, TEMPER, refuse
+from poedsl.compiler.planner.planner import plan as planned
+from poedsl.compiler.typecheck.check import FROM_FILES, SAMPLED, agreed
+from poedsl.compiler.typecheck.products import Part, Products
+from poedsl.compiler.typecheck.sample_options import OptionChecker
+from poedsl.compiler.typecheck.typed import Typed, describe, fits
+from poedsl.grammar.diagnostics import Diagnostic
+from poedsl.grammar.source import NOWHERE, Source
+from poedsl.grammar.types import RANKS, Type, unify
+
+#: What runs without leave: the implementations that come with the package.
+TRUSTED = frozenset({s.implementation for s in SIGNATURES.values()})
+
+
+class _Fault(Exception):
+    """What is wrong with a plan, and where in its JSON."""
+
+
+def verify(plan: PlanSpec) -> str:
+    """What is wrong with a plan, beginning with its place in the JSON; empty where nothing is."""
+    try:
+        _Verifier(plan, Products(Source(""), signatures=_signatures(plan))).verify()
+        return ""
+    except _Fault as fault:
+        return str(fault)
+    except RecursionError:
+        return "it is nested too deeply"
+
+
+def has_rank(type_: Type) -> bool:
+    """Whether a type has as many sizes as it takes; a film's depths and masks have one more."""
+    rank, sizes = RANKS.get(type_.name, 0), len(type_.sizes)
+    films = type_.name in ("Depth", "Mask") and sizes == 3
+    return sizes == rank or films or (rank is None and sizes <= MOST_SIZES)
+
+
+def wrong(place: str, what: str) -> NoReturn:
+    raise _Fault(f"{at(place)}{what}")
+
+
+def _signatures(plan: PlanSpec) -> dict[str, Signature]:
+    """What the plan's terms may call."""
+    for i, use in enumerate(plan.uses):
+        place = f"uses[{i}]"
+        if use.name in SIGNATURES:
+            wrong(place, f"`{use.name}` is the name of an expert, reward or source already")
+        if use.signature.name != use.name:
+            wrong(f"{place}.signature.name", f"this is {use.name!r}, as the `use` is named")
+        if use.signature.implementation not in (*TRUSTED, f"code:{use.place}"):
+            wrong(f"{place}.signature.implementation", "this is nothing that may be run")
+        parameters = enumerate(use.signature.parameters)
+        _once({f"{place}.signature.parameters[{k}]": p.name for k, p in parameters}, "another")
+    _once({f"uses[{i}]": u.name for i, u in enumerate(plan.uses)}, "another")
+    return {**SIGNATURES, **{u.name: u.signature for u in plan.uses}}
+
+
+def _once(listed: Mapping[str, str], what: str) -> None:
+    """Names, by their places, are each the name of one thing."""
+    seen: set[str] = set()
+    for place, name in listed.items():
+        if name in seen:
+            wrong(f"{place}.name", f"`{name}` is the name of {what} already")
+        seen.add(name)
+
+
+@dataclass(frozen=True, slots=True)
+class _Verifier:
+    plan: PlanSpec
+    checker: Products
+
+    def verify(self) -> None:
+        plan = self.plan
+        listed = {
+            **{f"inputs[{i}]": n.name for i, n in enumerate(plan.inputs)},
+            **{f"lets[{i}]": n.name for i, n in enumerate(plan.lets)},
+            **{f"variables[{i}]": n.name for i, n in enumerate(plan.variables)},
+        }
+        _once(listed, "something")
+        self.types()
+        _once({f"factors[{i}]": f.name for i, f in enumerate(plan.factors)}, "a factor")
+        for name, _ in plan.bindings:
+            if name not in {i.name for i in plan.inputs}:
+                wrong(f"bindings.{name}", "the plan has no such input")
+        for i, input_ in enumerate(plan.inputs):
+            self.know(input_.name, Typed(Ref(input_.name), input_.type))
+            self.default(input_, f"inputs[{i}].default.value")
+        for i, let in enumerate(plan.lets):
+            place = f"lets[{i}].term"
+            typed = self.value(let.term, place)
+            if unify(typed.type, let.type) is None:
+                wrong(place, f"this is {describe(typed.type)}, and `{let.name}` is {let.type}")
+            self.know(let.name, Typed(Ref(let.name), let.type, typed.fields))
+        for i, variable in enumerate(plan.variables):
+            if variable.type.name not in SAMPLED:
+                wrong(f"variables[{i}].type", f"a variable of {variable.type} cannot be sampled")
+            self.know(variable.name, Typed(Ref(variable.name), variable.type))
+        self.checker.variables = frozenset(v.name for v in plan.variables)
+        for i, factor in enumerate(plan.factors):
+            self.factor(factor, f"factors[{i}]")
+        self.options()
+        self.together()
+
+    def types(self) -> None:
+        """Every type has as many sizes as it takes."""
+        plan = self.plan
+        listed: list[tuple[str, Type | None]] = []
+        for what in ("inputs", "lets", "variables"):
+            listed += [(f"{what}[{i}].type", n.type) for i, n in enumerate(getattr(plan, what))]
+        for i, use in enumerate(plan.uses):
+            place = f"uses[{i}].signature"
+            listed.append((f"{place}.domain", use.signature.domain))
+            own = enumerate(use.signature.parameters)
+            listed += [(f"{place}.parameters[{k}].type", p.type) for k, p in own]
+        for place, type_ in listed:
+            if type_ is not None and not has_rank(type_):
+                wrong(place, f"{type_.name} does not take {len(type_.sizes)} sizes")
+
+    def know(self, name: str, typed: Typed) -> None:
+        self.checker.environment[name] = typed
+        self.checker.places[name] = NOWHERE
+
+    # Terms.
+
+    @contextmanager
+    def told(self, place: str) -> Iterator[None]:
+        """What the checker finds is wrong with a place."""
+        yield
+        if self.checker.diagnostics:
+            found = self.checker.diagnostics.pop(0)
+            self.checker.diagnostics.clear()
+            wrong(place, found.message)
+
+    def value(self, term: Term, place: str) -> Typed:
+        """The typed value of a term that has one."""
+        if problem := malformed(term):
+            wrong(place, problem)
+        with self.told(place):
+            typed = self.checker.value(to_tree(term))
+        return typed if typed.ok else wrong(place, "a name or a call here is not known")
+
+    def default(self, spec: InputSpec, place: str) -> None:
+        if not isinstance(spec.default, Const):
+            return
+        value = spec.default.value
+        if spec.type.name in FROM_FILES | {"Text"} and isinstance(value, str):
+            return
+        typed = self.value(spec.default, place)
+        region = spec.type.name == "Region" and typed.type == Type("Real", (4,))
+        if not region and not fits(typed.type, spec.type):
+            wrong(place, f"this is {describe(typed.type)}, and the input is {spec.type}")
+
+    # Factors.
+
+    def factor(self, factor: FactorSpec, place: str) -> None:
+        own = factor.variables[0]
+        for i, name in enumerate(factor.variables):
+            if name not in self.checker.variables:
+                wrong(f"{place}.variables[{i}]", f"the plan has no variable `{name}`")
+        with self.checker.scope(*(name for name, _ in factor.loops)):
+            for i, (name, over) in enumerate(factor.loops):
+                if self.value(over, f"{place}.loops[{i}].over").type.name != "Layout":
+                    wrong(f"{place}.loops[{i}].over", "this is a layout")
+                self.know(name, Typed(Ref(name), Type("Part")))
+            part = Part(own, self.checker.environment[own], NOWHERE)
+            if factor.part is not None:
+                part = self.part(factor, own, f"{place}.part")
+            leaf = self.leaf(factor, part, f"{place}.term")
+            self.exponent(factor, part, f"{place}.exponent")
+        spoken = names(leaf) & self.checker.variables - {own}
+        if factor.variables != (own, *sorted(spoken)):
+            listed = ", ".join((own, *sorted(spoken)))
+            wrong(f"{place}.variables", f"the factor speaks of {listed}")
+        if factor.given and (factor.given != own or factor.kind not in GENERATIVE):
+            wrong(f"{place}.given", f"this is empty, or `{own}` where the factor generates it")
+
+    def part(self, factor: FactorSpec, own: str, place: str) -> Part:
+        assert isinstance(factor.part, Apply)
+        typed = self.value(factor.part, place)
+        if factor.part.args[0] != Ref(own) or factor.kind in ("reward", "where"):
+            wrong(place, f"this is null, or a part of `{own}` that an expert sees")
+        return Part(own, typed, NOWHERE)
+
+    def leaf(self, factor: FactorSpec, part: Part, place: str) -> Apply:
+        """The factor as it stands in a product."""
+        if factor.kind in ("reward", "where"):
+            return self.under(factor, place)
+        term = factor.term
+        if problem := malformed(term):
+            wrong(place, problem)
+        if not isinstance(term, Apply) or (
+            term.function != "mixture" and term.function not in self.checker.signatures
+        ):
+            wrong(place, "this is a call of an expert, or a mixture")
+        self.checker.speaking_of = part.variable if part.whole else ""
+        with self.told(place):
+            made = self.checker.product(to_tree(term), part)
+        variables = {v.name: v for v in self.plan.variables}
+        variable = variables[part.variable]
+        if made != term:
+            wrong(place, "the arguments of this call are not those of its expert, all by name")
+        signature = self.checker.signatures.get(term.function)
+        if signature is not None:
+            domain = signature.domain if part.whole else None
+            if domain is not None and agreed(variable.type, domain) is None:
+                wrong(place, f"`{signature.name}` is over {domain}, not {variable.type}")
+            if signature.family == "flow" and signature.space != variable.space:
+                wrong(place, f"`{signature.name}` does not live where `{variable.name}` does")
+        lowerer = Lowerer(self.checker.source, self.checker.signatures, variables)
+        kind = lowerer.kind(term, variable)
+        if kind != factor.kind:
+            wrong(place.replace("term", "kind"), f"this is {kind!r}, and not {factor.kind!r}")
+        return term
+
+    def under(self, factor: FactorSpec, place: str) -> Apply:
+        """A number under ``exp``, or a condition."""
+        self.checker.in_reward = factor.kind == "reward"
+        type_ = self.value(factor.term, place).type
+        self.checker.in_reward = False
+        fit = type_.is_numeric and (type_.name == "Bool") == (factor.kind == "where")
+        if type_.sizes or not fit:
+            what = "one number" if factor.kind == "reward" else "one condition"
+            wrong(place, f"this is {what}, and not {describe(type_)}")
+        return Apply("exp", (factor.term,))
+
+    def exponent(self, factor: FactorSpec, part: Part, place: str) -> None:
+        typed = self.value(factor.exponent, place)
+        self.checker.exponent(to_tree(factor.exponent), part)
+        with self.told(place):
+            pass
+        if bool(typed.type.sizes) != factor.mask:
+            wrong(place.replace("exponent", "mask"), "whether the exponent varies is not this")
+        if factor.mask and factor.kind not in GENERATIVE:
+            wrong(place, "a mask as exponent goes with an expert that generates")
+
+    # Options, and what goes together.
+
+    def options(self) -> None:
+        _once({f"options[{i}]": o.name for i, o in enumerate(self.plan.options)}, "an option")
+        checker = OptionChecker(self.checker)
+        for i, option in enumerate(self.plan.options):
+            place, value = f"options[{i}].value", option.value
+            if option.name == "path" and isinstance(value, Apply) and value.function == "each":
+                self.each(value, place)
+                continue
+            if problem := malformed(value):
+                wrong(place, problem)
+            with self.told(place):
+                made = checker.option(option.name, to_tree(value), NOWHERE)
+            if made != value and value not in (ODE, TEMPER):
+                wrong(place, f"`{option.name}` is {OPTIONS[option.name].expected}, written out")
+
+    def each(self, value: Apply, place: str) -> None:
+        """A path for each variable, as the compiler chooses where they differ."""
+        variables = tuple(v.name for v in self.plan.variables)
+        if tuple(n for n, _ in value.kwargs) != variables or value.args:
+            wrong(place, f"this is a path for each of {', '.join(variables)}")
+        if not all(path in (FLOW, PREFIX, TEMPER) for _, path in value.kwargs):
+            wrong(place, "a path is `flow()`, `prefix()` or `temper()`")
+
+    def together(self) -> None:
+        plan = self.plan
+        options = {o.name: (o.value, NOWHERE) for o in plan.options if not o.reason}
+        spans = {f.name: NOWHERE for f in plan.factors}
+        places = {v.name: NOWHERE for v in plan.variables}
+        lowered = Lowered(
+            plan.inputs,
+            plan.lets,
+            plan.variables,
+            plan.factors,
+            spans,
+            options,
+            places,
+            frozenset(),
+        )
+        found: list[Diagnostic] = [*integrable(lowered).values()]
+        found += contradictions(lowered, self.checker.signatures).values()
+        found += planned(lowered, plan.program, plan.uses)[1]
+        found += refuse(plan, {})
+        for diagnostic in found:
+            if diagnostic.is_error:
+                wrong("", diagnostic.message)

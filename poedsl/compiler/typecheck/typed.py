@@ -1,0 +1,111 @@
+"""Terms with their types, and the words that messages use for them."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+
+from poedsl.compiler.functions.table import flatten, shape
+from poedsl.compiler.plan.terms import Const, Term, Value
+from poedsl.grammar.source import Span
+from poedsl.grammar.types import INT, Type, unify
+
+#: The type of what is wrong and has been reported: nothing is said of what holds it.
+POISON = Type("?")
+
+_WORDS = {
+    "Text": "a text",
+    "Bool": "a condition",
+    "None": "`none`",
+    "Region": "a region",
+    "File": "a file",
+    "Layout": "a layout",
+    "Part": "a part of a layout",
+    "Record": "what a source returns",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Typed:
+    """A term and its type; a record has fields."""
+
+    term: Term
+    type: Type
+    fields: tuple[tuple[str, Type], ...] = ()
+
+    @property
+    def ok(self) -> bool:
+        return self.type != POISON
+
+    @property
+    def value(self) -> Value | None:
+        """The value of a constant; None of what is none."""
+        return self.term.value if isinstance(self.term, Const) else None
+
+
+POISONED = Typed(Const(None), POISON)
+
+
+def typed_constant(value: Value, span: Span) -> Typed:
+    kind = {bool: "Bool", int: "Int"}.get(type(value), "Real")
+    if isinstance(value, tuple) and all(isinstance(v, bool) for v in flatten(value)):
+        kind = "Bool"
+    return Typed(Const(value, span), Type(kind, shape(value)))
+
+
+def fits(given: Type, wanted: Type) -> bool:
+    """Whether a value of one type can stand where the other is wanted.
+
+    Whole numbers are reals, tensors of numbers are pictures, tokens are read as text, and a text
+    names a file.
+    """
+    if given.name == "Int" and wanted.name == "Real":
+        given = Type("Real", given.sizes)
+    if given.name in ("Real", "Int") and wanted.name in ("Image", "Depth", "Mask", "Video"):
+        given = Type(wanted.name, given.sizes)
+    if (given.name, wanted.name) in (("Tokens", "Text"), ("Text", "File")):
+        return True
+    return unify(given, wanted) is not None
+
+
+def counted(typed: Typed) -> Typed:
+    """Symbols as the whole numbers that stand for them."""
+    if typed.type.name == "Tokens":
+        return replace(typed, type=Type("Int", typed.type.sizes))
+    return replace(typed, type=INT) if typed.type.name == "Category" else typed
+
+
+def finite(value: Value) -> bool:
+    """Whether every number of a constant is one that a float can hold."""
+    match value:
+        case tuple():
+            return all(map(finite, value))
+        case float():
+            return math.isfinite(value)
+        case int():
+            return value.bit_length() < 1024
+        case _:
+            return True
+
+
+def sized(type_: Type) -> str:
+    """A type where a shape is spoken of: ``Real[2]``, ``a single Real``."""
+    return f"{type_}" if type_.sizes else f"a single {type_}"
+
+
+def describe(type_: Type) -> str:
+    """A type in words."""
+    if type_.name in _WORDS:
+        return _WORDS[type_.name]
+    if type_.name in ("Real", "Int"):
+        if not type_.sizes:
+            return "a number" if type_.name == "Real" else "a whole number"
+        kind = {1: "a vector", 2: "a matrix"}.get(len(type_.sizes), "a tensor")
+        sizes = ", ".join("_" if s is None else str(s) for s in type_.sizes)
+        return f"{kind} [{sizes}]"
+    return f"{'an' if type_.name[0] in 'AEIO' else 'a'} {type_}"
+
+
+def sampled(type_: Type) -> str:
+    """The variable's type where two sizes are compared: its height and width."""
+    return " x ".join("_" if size is None else str(size) for size in type_.sizes[-2:])

@@ -1,0 +1,287 @@
+"""What every pass made of a program, as text and as JSON.
+
+The tree is an outline; the stages after it print as programs, each more explicit than the one
+before, with what is known beside a statement in a comment.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, fields
+from typing import Any
+
+from poedsl.compiler.compile import Compiled
+from poedsl.compiler.names.expand_definitions import Expanded
+from poedsl.compiler.names.resolve import Resolved
+from poedsl.compiler.names.syntax_names import type_expr
+from poedsl.compiler.plan import terms
+from poedsl.compiler.plan.lower import Lowered
+from poedsl.compiler.plan.plan import ONE, FactorSpec, PlanSpec
+from poedsl.compiler.plan.terms import Apply, Ref, Term
+from poedsl.compiler.plan.text import print_plan
+from poedsl.compiler.typecheck.check import Checked, CheckedFactor
+from poedsl.compiler.views.factor_graph import dot, svg
+from poedsl.grammar import tree
+from poedsl.grammar.diagnostics import Diagnostic, PoeError
+from poedsl.grammar.formatting.printer import print_statement
+from poedsl.grammar.source import NOWHERE, Source, Span
+
+#: The passes in order, by what they make.
+STAGES = ("tree", "expanded", "resolved", "checked", "lowered", "plan")
+_PLAN = {"text": print_plan, "json": PlanSpec.to_json, "dot": dot, "svg": svg}
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """A stage of the compiler and the form that it is shown in."""
+
+    stage: str
+    form: str = "text"
+
+
+_VIEWS = {
+    **{form: View("plan", form) for form in _PLAN},
+    **{stage: View(stage) for stage in STAGES},
+    **{f"{stage}.{form}": View(stage, form) for stage in STAGES for form in ("text", "json")},
+    **{f"plan.{form}": View("plan", form) for form in _PLAN},
+}
+
+
+def read_view(text: str) -> View:
+    """The view that a text names: a form of the plan, a stage, or both as in ``tree.json``.
+
+    Raises:
+        ValueError: there is none of that name; says which there are.
+    """
+    if text not in _VIEWS:
+        *stages, last = STAGES
+        raise ValueError(
+            f"there is no view {text!r}: there are {', '.join(_PLAN)} of the plan, and "
+            f"{', '.join(stages)} and {last}, as text or, as in tree.json, as JSON"
+        )
+    return _VIEWS[text]
+
+
+def emit(compiled: Compiled, view: View) -> str | None:
+    """A stage of a program; None where errors kept the compiler from reaching it.
+
+    Raises:
+        PoeError: the program is nested more deeply than the view can show.
+    """
+    made, source = getattr(compiled, view.stage), compiled.source
+    if made is None:
+        return None
+    if isinstance(made, PlanSpec):
+        return emit_plan(made, view.form)
+    try:
+        return _json(made, view.stage, source) if view.form == "json" else _text(made, source)
+    except RecursionError as error:
+        message = f"the program is nested too deeply to be shown as {view.stage}.{view.form}"
+        deep = Diagnostic("P0506", message, Span(0, len(source.text)))
+        raise PoeError((deep,), source) from error
+
+
+def emit_plan(plan: PlanSpec, form: str) -> str:
+    """The plan as ``text``, ``json``, ``dot`` or ``svg``."""
+    return _PLAN[form](plan)
+
+
+_Stage = tree.Program | Expanded | Resolved | Checked | Lowered
+
+
+def _lines(stage: _Stage, source: Source) -> Iterable[str]:
+    match stage:
+        case tree.Program():
+            return _outline(stage, source)
+        case Expanded():
+            return map(print_statement, stage.program.statements)
+        case Resolved():
+            return _resolved(stage, source)
+        case Checked() | Lowered():
+            return _typed(stage, source)
+
+
+def _text(stage: _Stage, source: Source) -> str:
+    return "".join(f"{line}\n" for line in _lines(stage, source))
+
+
+def _json(stage: _Stage, name: str, source: Source) -> str:
+    data = {"stage": name, "program": source.name, **_data(stage, source)}
+    return json.dumps(data, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def _data(stage: _Stage, source: Source) -> dict[str, Any]:
+    match stage:
+        case tree.Program():
+            return {"tree": _node(stage, source)}
+        case Expanded():
+            return {"tree": _node(stage.program, source)}
+        case Resolved():
+            origins = {
+                name: {"origin": origin, "span": _span(span, source)}
+                for name, (origin, span) in stage.origins.items()
+            }
+            return {"origins": origins, "tree": _node(stage.program, source)}
+        case Checked() | Lowered():
+            return _typed_data(stage, source)
+
+
+# Syntax.
+
+
+def _parts(node: tree.Node) -> Iterator[tuple[str, Any]]:
+    """What a node is made of, places left out."""
+    for field in fields(node):
+        if field.compare:
+            yield field.name, getattr(node, field.name)
+
+
+def _outline(program: tree.Program, source: Source) -> Iterator[str]:
+    """A node a line: where it stands, what it is to the node above it, its type and text."""
+    rows: list[tuple[str, str]] = []
+    pending: list[tuple[int, str, tree.Node]] = [(0, "", program)]
+    while pending:
+        depth, role, node = pending.pop()
+        words, inner = [f"{role}{type(node).__name__}"], []
+        for name, value in _parts(node):
+            if isinstance(value, tree.Node):
+                inner.append((depth + 1, f"{name}: ", value))
+            elif isinstance(value, tuple):
+                inner += [(depth + 1, "", v) for v in value]
+            elif value is not None:
+                words.append(json.dumps(value, ensure_ascii=False))
+        rows.append((_range(node.span, source), "  " * depth + " ".join(words)))
+        pending += reversed(inner)
+    width = max(len(place) for place, _ in rows)
+    for place, text in rows:
+        yield f"{place:<{width}}  {text}"
+
+
+def _range(span: Span, source: Source) -> str:
+    """``2:7-11``, or ``2:7-4:1`` where it ends in another line; what no source holds has none."""
+    if span == NOWHERE:
+        return "-"
+    line, column = source.location(span.start)
+    last, end = source.location(span.end)
+    return f"{line}:{column}-{end}" if last == line else f"{line}:{column}-{last}:{end}"
+
+
+def _node(node: tree.Node, source: Source) -> dict[str, Any]:
+    def plain(value: Any) -> Any:
+        if isinstance(value, tree.Node):
+            return _node(value, source)
+        if isinstance(value, tuple):
+            return [plain(v) for v in value]
+        return _finite(value)
+
+    parts = {name: plain(value) for name, value in _parts(node)}
+    return {"node": type(node).__name__, "span": _span(node.span, source), **parts}
+
+
+def _finite(value: Any) -> Any:
+    """JSON has no number for what is infinite; such a literal is a text."""
+    return str(value) if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def _span(span: Span, source: Source) -> dict[str, Any] | None:
+    """A span as diagnostics show it."""
+    if span == NOWHERE:
+        return None
+    ends = {"start": span.start, "end": span.end}
+    places = {name: (*source.location(offset), offset) for name, offset in ends.items()}
+    return {n: dict(zip(("line", "column", "offset"), p, strict=True)) for n, p in places.items()}
+
+
+def _resolved(stage: Resolved, source: Source) -> Iterator[str]:
+    for statement in stage.program.statements:
+        text = print_statement(statement)
+        if isinstance(statement, tree.Input) and statement.name.name in stage.origins:
+            origin, span = stage.origins[statement.name.name]
+            text += f"  # {origin} at {_range(span, source)}"
+        yield text
+
+
+# Typed stages.
+
+
+def _typed(stage: Checked | Lowered, source: Source) -> Iterator[str]:
+    for declared, about in _declarations(stage, source):
+        yield print_statement(declared) + (f"  # {about}" if about else "")
+    for factor, about in _factors(stage, source):
+        yield f"\n# {about}"
+        yield print_statement(factor)
+    if stage.options:
+        names = tuple(tree.Name(name=v.name) for v in stage.variables)
+        given = tuple((name, value) for name, (value, _) in stage.options.items())
+        method = terms.to_tree(Apply("anneal", (), given))
+        assert isinstance(method, tree.Call)
+        yield "\n" + print_statement(tree.Sample(names=names, method=method))
+    for name in sorted(stage.incomplete):
+        yield f"\n# not all of {name} is known: a statement on it has an error"
+
+
+def _declarations(stage: Checked | Lowered, source: Source) -> Iterator[tuple[tree.Statement, str]]:
+    """The declarations, each with what is known beside."""
+    for i in stage.inputs:
+        name = tree.Name(name=i.name)
+        default = None if i.default is None else terms.to_tree(i.default)
+        place = i.place.removeprefix(f"{source.name}:")
+        whence = "" if i.origin == "declared" else f"{i.origin} at {place}"
+        yield tree.Input(name=name, type=type_expr(i.type), default=default), whence
+    for let in stage.lets:
+        yield tree.Let(name=tree.Name(name=let.name), value=terms.to_tree(let.term)), str(let.type)
+    for v in stage.variables:
+        space = f"sampled in the space of {v.space}" if v.space else ""
+        yield tree.Domain(name=tree.Name(name=v.name), type=type_expr(v.type)), space
+
+
+def _factors(stage: Checked | Lowered, source: Source) -> Iterator[tuple[tree.Statement, str]]:
+    """A statement for each factor, and what is known of it."""
+    if isinstance(stage, Checked):
+        for checked in stage.factors:
+            about = f"at {_range(checked.span, source)}"
+            yield _statement(checked, checked.variable, checked.product), about
+        return
+    for site in stage.factors:
+        wrapped = {"reward": "exp", "where": "where"}.get(site.kind)
+        term = Apply(wrapped, (site.term,)) if wrapped else site.term
+        product = term if site.exponent == ONE else Apply("^", (term, site.exponent))
+        about = f"{site.name}: {site.kind} at {_range(stage.spans[site.name], source)}"
+        mask = ", the exponent a mask" if site.mask else ""
+        yield _statement(site, site.variables[0], product), about + mask
+
+
+def _statement(factor: CheckedFactor | FactorSpec, variable: str, product: Term) -> tree.Statement:
+    """The factor as a statement, inside the loops that it runs over."""
+    target = terms.to_tree(factor.part or Ref(variable))
+    assert isinstance(target, tree.Name | tree.Index)
+    given = tree.Name(name=variable) if factor.given else None
+    out: tree.Statement = tree.Factor(target=target, product=terms.to_tree(product), given=given)
+    for name, over in reversed(factor.loops):
+        out = tree.For(target=tree.Name(name=name), iterable=terms.to_tree(over), body=(out,))
+    return out
+
+
+def _typed_data(stage: Checked | Lowered, source: Source) -> dict[str, Any]:
+    """As in a plan, as far as the two agree."""
+    factors = stage.factors if isinstance(stage, Lowered) else ()
+    plan = PlanSpec(source.name, stage.inputs, stage.variables, factors, (), lets=stage.lets)
+    data = json.loads(plan.to_json())
+    if isinstance(stage, Checked):
+        data["factors"] = [_factor(f, source) for f in stage.factors]
+    shared = {name: data[name] for name in ("inputs", "lets", "variables", "factors")}
+    options = {name: terms.to_json(value) for name, (value, _) in stage.options.items()}
+    return {**shared, "options": options, "incomplete": sorted(stage.incomplete)}
+
+
+def _factor(factor: CheckedFactor, source: Source) -> dict[str, Any]:
+    return {
+        "variable": factor.variable,
+        "product": terms.to_json(factor.product),
+        "span": _span(factor.span, source),
+        "part": None if factor.part is None else terms.to_json(factor.part),
+        "given": factor.variable if factor.given else "",
+        "loops": [{"name": name, "over": terms.to_json(over)} for name, over in factor.loops],
+    }

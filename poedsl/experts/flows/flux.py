@@ -1,0 +1,156 @@
+"""The FLUX.1 family on the bare transformer: text to image, with depth, and inpainting.
+
+One call of the network is one velocity of latents in 32-bit floats, differentiable, whatever the
+network computes in (Labs, FLUX.1, 2024; a rectified flow, Esser et al. 2024).
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float
+from torch import Tensor
+
+from poedsl.catalog.profiles import Profile
+from poedsl.experts.flows.latents import Codec
+from poedsl.experts.flows.rectified import RectifiedFlow
+from poedsl.experts.loading import diffusers_parts
+
+
+class FluxFlow(RectifiedFlow):
+    """A velocity of latents (c, h, w), by the transformer in a folder of diffusers.
+
+    Args:
+        prompt: what the picture shows. folder: of a FluxPipeline, FluxControlPipeline or
+            FluxFillPipeline. shape: (c, h, w) of the latents it sees, h and w even. guidance: the
+            distilled scale, for models that were given one. depth: (H, W) relative inverse depth
+            in [0, 1]. mask: (H, W), 1 where it repaints. image: (3, H, W) in [0, 1], kept
+            outside the mask. Conditions of another size are resized to the pixels it sees.
+
+    Raises:
+        PoeError: the folder holds another model, or the library is missing.
+    """
+
+    def __init__(
+        self,
+        prompt: str,
+        folder: str,
+        shape: tuple[int, ...],
+        device: torch.device,
+        profile: Profile,
+        guidance: float = 3.5,
+        depth: Float[Tensor, "H W"] | None = None,
+        mask: Float[Tensor, "H W"] | None = None,
+        image: Float[Tensor, "3 H W"] | None = None,
+    ) -> None:
+        self.device = torch.device(profile.device) if profile.device else device
+        self.shape = shape
+        self.codec = Codec(folder, device, profile)
+        self.extra = self.conditions(depth, mask, image, device)
+        self.expect(folder, depth is not None, mask is not None)
+        dtype = profile.torch_dtype(self.device)
+        self.net = diffusers_parts.transformer(folder, self.device, profile)
+        self.tokens, self.pooled = diffusers_parts.prompt(folder, prompt, self.device, dtype)
+        self.dtype, self.guidance, self.folder = dtype, guidance, folder
+        self.snaps = dtype == torch.bfloat16
+        self.inference_mode = profile.quantize == "none" and profile.offload == "none"
+        _, h, w = shape
+        self.places = places(h, w).to(self.device)
+        self.text_places = torch.zeros(self.tokens.shape[1], 3, device=self.device)
+
+    def velocity(self, z: Float[Tensor, "L D"], s: float) -> Float[Tensor, "L D"]:
+        count, (_, h, w) = len(z), self.shape
+        packed = pack(z.reshape(count, *self.shape).to(self.device))
+        if self.extra is not None:
+            packed = torch.cat([packed, self.extra.to(packed).expand(count, -1, -1)], 2)
+        time = torch.full((count,), s, device=self.device)
+        guidance = torch.full((count,), self.guidance, device=self.device)
+        out = self.net(
+            hidden_states=packed.to(self.dtype),
+            timestep=time.to(self.dtype),
+            guidance=guidance if self.net.config.guidance_embeds else None,
+            pooled_projections=self.pooled.expand(count, -1),
+            encoder_hidden_states=self.tokens.expand(count, -1, -1),
+            txt_ids=self.text_places,
+            img_ids=self.places,
+            return_dict=False,
+        )[0]
+        return unpack(out.to(z), h, w).reshape(count, -1)
+
+    def times(self, steps: int, shape: tuple[int, ...], *, snaps: bool) -> list[float]:
+        """As its pipeline has them: larger pictures spend more of their steps near noise (Esser et
+        al. 2024, 5.3.2).
+        """
+        c = diffusers_parts.config(self.folder, "scheduler/scheduler_config.json")
+        shift = float(c.get("shift", 1.0))
+        if c.get("use_dynamic_shifting"):
+            low, high = c.get("base_image_seq_len", 256), c.get("max_image_seq_len", 4096)
+            least, most = c.get("base_shift", 0.5), c.get("max_shift", 1.15)
+            tokens = shape[-2] * shape[-1] // 4
+            shift = math.exp(least + (most - least) * (tokens - low) / (high - low))
+        even = [1 - k / steps for k in range(steps)]
+        found = [shift * u / (1 + (shift - 1) * u) for u in even]
+        return [*(map(snapped, found) if snaps else found), 0.0]
+
+    def conditions(
+        self,
+        depth: Float[Tensor, "H W"] | None,
+        mask: Float[Tensor, "H W"] | None,
+        image: Float[Tensor, "3 H W"] | None,
+        device: torch.device,
+    ) -> Float[Tensor, "1 N k"] | None:
+        """What the network sees beside the latents, packed; masked pixels are mid grey."""
+        if depth is not None:
+            grey = self.sized(depth.to(device)[None].expand(3, -1, -1))
+            return pack(self.codec.encode(grey))
+        if mask is None:
+            return None
+        assert image is not None
+        hole = (self.sized(mask.to(device)[None]) >= 0.5).float()
+        kept = self.codec.encode(torch.where(hole > 0, 0.5, self.sized(image.to(device))))
+        shown = F.pixel_unshuffle(hole, self.codec.factor)
+        return torch.cat([pack(kept), pack(shown)], 2)
+
+    def sized(self, picture: Float[Tensor, "c H W"]) -> Float[Tensor, "1 c H2 W2"]:
+        """As many pixels as the latents stand for."""
+        size = tuple(n * self.codec.factor for n in self.shape[1:])
+        whole = picture[None].float()
+        if picture.shape[-2:] == size:
+            return whole
+        return F.interpolate(whole, size, mode="bilinear", antialias=True, align_corners=False)
+
+    def expect(self, folder: str, depth: bool, mask: bool) -> None:
+        """Whether the transformer takes what this expert shows it."""
+        own = 4 * self.shape[0]
+        fill = own + 4 * self.codec.factor**2
+        takes = int(diffusers_parts.config(folder, "transformer").get("in_channels", 64))
+        kinds = {own: "no picture", 2 * own: "a depth map", own + fill: "a picture and its mask"}
+        wanted = own + (own if depth else fill if mask else 0)
+        if takes != wanted:
+            found = kinds.get(takes, f"{takes} channels")
+            raise diffusers_parts.unfit(
+                folder, f"its transformer takes {found}, and this expert has {kinds[wanted]}"
+            )
+
+
+def pack(z: Float[Tensor, "L c h w"]) -> Float[Tensor, "L N k"]:
+    """Patches of 2 x 2 latents as tokens, row by row; k = 4 c."""
+    return F.pixel_unshuffle(z, 2).flatten(2).transpose(1, 2)
+
+
+def unpack(tokens: Float[Tensor, "L N k"], h: int, w: int) -> Float[Tensor, "L c h w"]:
+    return F.pixel_shuffle(tokens.transpose(1, 2).reshape(len(tokens), -1, h // 2, w // 2), 2)
+
+
+def places(h: int, w: int) -> Float[Tensor, "N 3"]:
+    """Where each token stands: 0, its row and its column."""
+    rows, columns = torch.meshgrid(torch.arange(h // 2), torch.arange(w // 2), indexing="ij")
+    return torch.stack([torch.zeros_like(rows), rows, columns], -1).reshape(-1, 3).float()
+
+
+def snapped(s: float) -> float:
+    """The time that a network in bfloat16 sees: it rounds s, and then 1000 s."""
+    rounded = torch.tensor(s).bfloat16() * 1000
+    return float(rounded.bfloat16()) / 1000

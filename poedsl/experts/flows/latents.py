@@ -1,0 +1,101 @@
+"""Latent spaces: pictures as an autoencoder of diffusers holds them."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from poedsl.catalog.profiles import Profile
+from poedsl.experts.loading import diffusers_parts
+from poedsl.experts.loading.cache import cached_by_folder
+
+#: Parts of latents begin and end at multiples of this, as patches of transformers do.
+PATCH = 2
+#: Pictures decoded at once where no gradient is taken.
+BATCH = 8
+
+
+class Codec:
+    """An autoencoder between pictures in [0, 1] and latents of about unit variance.
+
+    Args:
+        folder: of a model of diffusers with ``vae/``.
+
+    Attributes:
+        factor: pixels along a side of one latent. channels: of latents. key: what tells latent
+            spaces apart: the autoencoder's configuration and weights.
+
+    Raises:
+        PoeError: the folder has no autoencoder that can be read.
+    """
+
+    def __init__(self, folder: str, device: torch.device, profile: Profile) -> None:
+        config = diffusers_parts.config(folder, "vae")
+        self.factor = 2 ** (len(config["block_out_channels"]) - 1)
+        self.channels = int(config["latent_channels"])
+        self.shift = float(config.get("shift_factor") or 0.0)
+        self.scale = float(config.get("scaling_factor") or 1.0)
+        self.key = fingerprint(folder)
+        self.batch = profile.microbatch or BATCH
+        self.vae = diffusers_parts.autoencoder(folder, device, profile.torch_dtype(device))
+
+    def shape(self, pixels: tuple[int, ...]) -> tuple[int, int, int]:
+        """Of the latents of a picture (3, H, W)."""
+        _, height, width = pixels
+        return self.channels, height // self.factor, width // self.factor
+
+    def encode(self, pictures: Float[Tensor, "L 3 H W"]) -> Float[Tensor, "L c h w"]:
+        """The mode of the encoder's distribution."""
+        with torch.no_grad():
+            encoded = self.vae.encode((2 * pictures - 1).to(self.vae.dtype))
+        latents: Tensor = encoded.latent_dist.mode()
+        return (latents.float() - self.shift) * self.scale
+
+    def decode(self, latents: Float[Tensor, "L c h w"]) -> Float[Tensor, "L 3 H W"]:
+        """Pictures in [0, 1]; differentiable where a gradient is taken."""
+        if torch.is_grad_enabled() and latents.requires_grad:
+            return self._decoded(latents)
+        return torch.cat([self._decoded(part) for part in torch.split(latents, self.batch)])
+
+    def _decoded(self, latents: Float[Tensor, "L c h w"]) -> Float[Tensor, "L 3 H W"]:
+        scaled = (latents / self.scale + self.shift).to(self.vae.dtype)
+        pictures: Tensor = self.vae.decode(scaled, return_dict=False)[0]
+        return (pictures.to(latents.dtype) / 2 + 0.5).clamp(0, 1)
+
+
+@cached_by_folder(maxsize=64)
+def fingerprint(folder: str) -> str:
+    """What tells one autoencoder from another, wherever it stands."""
+    digest = hashlib.sha256()
+    config = diffusers_parts.config(folder, "vae")
+    told = sorted((k, str(v)) for k, v in config.items() if not k.startswith("_"))
+    digest.update(repr(told).encode())
+    for path in sorted((Path(folder) / "vae").glob("*.safetensors")):
+        with path.open("rb") as file:
+            digest.update(hashlib.file_digest(file, "sha256").digest())
+    return digest.hexdigest()
+
+
+def has_codec(folder: str) -> bool:
+    return (Path(folder) / "vae" / "config.json").is_file()
+
+
+def native_size(folder: str) -> tuple[int, int] | None:
+    """Height and width of the pictures that a model was trained on, where its folder says so."""
+    if has_codec(folder):
+        size = diffusers_parts.config(folder, "vae").get("sample_size")
+    elif (Path(folder) / "unet" / "config.json").is_file():
+        size = diffusers_parts.config(folder, "unet").get("sample_size")
+    else:
+        return None
+    match size:
+        case int():
+            return size, size
+        case [int(height), int(width)]:
+            return height, width
+        case _:
+            return None

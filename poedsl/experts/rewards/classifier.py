@@ -1,0 +1,33 @@
+"""Judges: networks that score what is sampled."""
+
+from __future__ import annotations
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from poedsl.catalog.model_folders import model_folder
+from poedsl.experts.loading.transformers_models import loaded, loading
+
+
+class ClassifierScore:
+    """log p(label | picture) by a transformers image classifier, differentiable.
+
+    Args:
+        folder: in transformers' format; the network sees pictures scaled to [-1, 1].
+        label: the class whose log-probability is the score.
+
+    Raises:
+        PoeError: the folder or the library is missing, or the folder holds no such classifier.
+    """
+
+    def __init__(self, folder: str, label: int, device: torch.device) -> None:
+        place = str(model_folder(folder))
+        with loading("digit_score", place):
+            self.model = loaded("AutoModelForImageClassification", place, device, torch.float32)
+        self.label = label
+
+    def __call__(self, x: Float[Tensor, "L C H W"]) -> Float[Tensor, " L"]:
+        logits = self.model(pixel_values=2 * x - 1).logits
+        scores: Tensor = torch.log_softmax(logits, -1)[:, self.label]
+        return scores

@@ -1,0 +1,115 @@
+"""Judges from CLIP's features: likeness to a text, and how pleasing a picture is."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float
+from torch import Tensor
+
+from poedsl.catalog.profiles import Profile
+from poedsl.experts.loading.transformers_models import (
+    Head,
+    Judge,
+    Sight,
+    expect,
+    loading,
+    network,
+    processor,
+    tensors,
+)
+
+#: What CLIP's picture side by itself is called, with the aesthetic head or without.
+_VISION = ("clip_vision_model", "aesthetics_predictor")
+
+
+class ClipScore(Judge):
+    """Cosine similarity of picture and prompt, in [-1, 1] (Hessel et al. 2021, without its 2.5).
+
+    Args:
+        prompt: what the picture shows, cut at the tokens that CLIP reads. folder: of a CLIPModel
+            with its processor.
+
+    Raises:
+        PoeError: the folder holds something else, or the library is missing.
+    """
+
+    def __init__(
+        self,
+        prompt: str,
+        folder: str,
+        device: torch.device,
+        profile: Profile,
+        gradient: bool = False,
+        frames: int = 4,
+    ) -> None:
+        super().__init__("clipscore", device, profile, gradient, frames)
+        expect(self.name, folder, ("clip",))
+        with loading(self.name, folder):
+            self.net = network("CLIPModel", folder, self.device, self.dtype)
+            self.sight = Sight(self.name, folder, processor("AutoImageProcessor", folder))
+            tokens = processor("AutoTokenizer", folder)(
+                [prompt], truncation=True, return_tensors="pt"
+            ).to(self.device)
+            with torch.no_grad():
+                text = pooled(self.net.get_text_features(**tokens))
+        self.text = F.normalize(text.float(), dim=-1)
+
+    def score(self, x: Float[Tensor, "N 3 H W"]) -> Float[Tensor, " N"]:
+        seen = self.sight(x).to(self.dtype)
+        pictures = pooled(self.net.get_image_features(pixel_values=seen))
+        return (F.normalize(pictures.float(), dim=-1) * self.text).sum(-1)
+
+
+class Aesthetic(Judge):
+    """LAION's aesthetic score, about 0 to 10: linear layers on the direction of CLIP's feature.
+
+    Args:
+        folder: of a CLIPModel or a CLIPVisionModelWithProjection with its image processor; the
+            head's ``layers.N.weight`` and ``layers.N.bias``, as LAION names them, are in any of its
+            safetensors files: beside CLIP's, or in a file of their own.
+
+    Raises:
+        PoeError: the folder holds something else, or the library is missing.
+
+    Source: Schuhmann et al., LAION-5B (2022), and its improved aesthetic predictor.
+    """
+
+    def __init__(
+        self,
+        folder: str,
+        device: torch.device,
+        profile: Profile,
+        gradient: bool = False,
+        frames: int = 4,
+    ) -> None:
+        super().__init__("aesthetic", device, profile, gradient, frames)
+        layout = "it holds CLIP, and the head's layers.N.weight and layers.N.bias as safetensors"
+        kind = expect(self.name, folder, ("clip", *_VISION), layout)
+        self.whole = kind == "clip"
+        name = "CLIPModel" if self.whole else "CLIPVisionModelWithProjection"
+        with loading(self.name, folder, layout):
+            self.net = network(name, folder, self.device, self.dtype)
+            self.sight = Sight(self.name, folder, processor("AutoImageProcessor", folder))
+            found = tensors(folder, "layers.")
+            weights = {name.removeprefix("layers."): value for name, value in found.items()}
+            self.head = Head(weights, self.net.config.projection_dim, self.device)
+
+    def score(self, x: Float[Tensor, "N 3 H W"]) -> Float[Tensor, " N"]:
+        seen = self.sight(x).to(self.dtype)
+        return self.head(F.normalize(self.features(seen).float(), dim=-1))
+
+    def features(self, seen: Float[Tensor, "N 3 h w"]) -> Float[Tensor, "N d"]:
+        """CLIP's projected features."""
+        if self.whole:
+            return pooled(self.net.get_image_features(pixel_values=seen))
+        features: Tensor = self.net(pixel_values=seen).image_embeds
+        return features
+
+
+def pooled(features: Any) -> Float[Tensor, "N d"]:
+    """CLIP's projected features, out of what transformers returns them in."""
+    found: Tensor = features.pooler_output
+    return found

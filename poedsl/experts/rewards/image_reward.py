@@ -1,0 +1,134 @@
+"""ImageReward: what people would prefer for a prompt, from BLIP's reading of text and picture."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from poedsl.catalog.profiles import Profile
+from poedsl.experts.loading.cache import cached_by_folder
+from poedsl.experts.loading.transformers_models import (
+    LOCAL,
+    Head,
+    Judge,
+    Sight,
+    expect,
+    loading,
+    processor,
+    tensors,
+)
+
+#: Rewards of the training pairs had this mean and deviation, before they were normalised.
+MEAN, DEVIATION = 0.16717362830052426, 1.0333394966054072
+#: Tokens of a prompt that are read.
+LENGTH = 35
+LAYOUT = (
+    "ImageReward is a BlipConfig as config.json, BERT's tokenizer, an image processor, and "
+    "ImageReward.pt as safetensors, with its own names",
+)
+#: BLIP's names in their order of replacement, and those of transformers.
+_NAMES = (
+    ("blip.", ""),
+    ("visual_encoder.", "vision_model."),
+    ("vision_model.blocks.", "vision_model.encoder.layers."),
+    (".attn.", ".self_attn."),
+    (".self_attn.proj.", ".self_attn.projection."),
+    (".norm1.", ".layer_norm1."),
+    (".norm2.", ".layer_norm2."),
+    ("vision_model.norm.", "vision_model.post_layernorm."),
+    ("vision_model.cls_token", "vision_model.embeddings.class_embedding"),
+    ("vision_model.pos_embed", "vision_model.embeddings.position_embedding"),
+    ("vision_model.patch_embed.proj.", "vision_model.embeddings.patch_embedding."),
+)
+
+
+class Preference:
+    """BLIP's two encoders and a head on the text's first token.
+
+    Attributes:
+        text, vision: encoders of transformers' BlipForImageTextRetrieval; the text's attends to
+            the picture's patches.
+    """
+
+    def __init__(self, folder: str, device: torch.device, dtype: torch.dtype) -> None:
+        from transformers import BlipConfig, BlipForImageTextRetrieval
+
+        config = BlipConfig.from_pretrained(folder, **LOCAL)
+        with torch.device("meta"):
+            model = BlipForImageTextRetrieval(config)
+        found = {renamed(name): value for name, value in tensors(folder).items()}
+        self.vision = _filled(model.vision_model, "vision_model.", found, device, dtype)
+        self.text = _filled(model.text_encoder, "text_encoder.", found, device, dtype)
+        head = {n.removeprefix("mlp.layers."): v for n, v in found.items() if n.startswith("mlp.")}
+        self.head = Head(head, config.text_config.hidden_size, device)
+
+
+def renamed(name: str) -> str:
+    """A name of BLIP's weights as transformers has it."""
+    for old, new in _NAMES:
+        name = name.replace(old, new)
+    return name
+
+
+def _filled(
+    part: Any, prefix: str, found: dict[str, Tensor], device: torch.device, dtype: torch.dtype
+) -> Any:
+    """A part of a model with its weights, frozen; the positions of tokens are counted again."""
+    own = {n.removeprefix(prefix): v for n, v in found.items() if n.startswith(prefix)}
+    part.load_state_dict(own, strict=False, assign=True)
+    for name, value in [*part.named_parameters(), *part.named_buffers()]:
+        if not value.is_meta:
+            continue
+        if not name.endswith("position_ids"):
+            raise ValueError(f"its weights lack {prefix}{name}")
+        part.get_submodule(name.rpartition(".")[0]).position_ids = torch.arange(
+            value.shape[-1]
+        ).expand(1, -1)
+    return part.to(device, dtype).eval().requires_grad_(False)
+
+
+@cached_by_folder(maxsize=2)
+def preference(folder: str, device: torch.device, dtype: torch.dtype) -> Preference:
+    return Preference(folder, device, dtype)
+
+
+class ImageReward(Judge):
+    """Preference for a picture given a prompt, about -2 to 2 (Xu et al., ImageReward, 2023).
+
+    Args:
+        prompt: what the picture shows, cut after 35 tokens. folder: of ImageReward's weights,
+            under BLIP's names or those of transformers, beside a ``BlipConfig``, BERT's tokenizer
+            and an image processor.
+
+    Raises:
+        PoeError: the folder holds something else, or the library is missing.
+    """
+
+    def __init__(
+        self,
+        prompt: str,
+        folder: str,
+        device: torch.device,
+        profile: Profile,
+        gradient: bool = False,
+        frames: int = 4,
+    ) -> None:
+        super().__init__("imagereward", device, profile, gradient, frames)
+        expect(self.name, folder, ("blip",), *LAYOUT)
+        with loading(self.name, folder, *LAYOUT):
+            self.net = preference(folder, self.device, self.dtype)
+            self.sight = Sight(self.name, folder, processor("AutoImageProcessor", folder))
+            tokens = processor("AutoTokenizer", folder)(
+                [prompt], truncation=True, max_length=LENGTH, return_tensors="pt"
+            )
+        self.tokens = tokens.input_ids.to(self.device)
+
+    def score(self, x: Float[Tensor, "N 3 H W"]) -> Float[Tensor, " N"]:
+        patches = self.net.vision(pixel_values=self.sight(x).to(self.dtype)).last_hidden_state
+        read = self.net.text(
+            input_ids=self.tokens.expand(len(x), -1), encoder_hidden_states=patches
+        ).last_hidden_state
+        return (self.net.head(read[:, 0]) - MEAN) / DEVIATION

@@ -1,0 +1,190 @@
+"""Causal language models of transformers as experts on sequences of tokens."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+import sys
+from functools import lru_cache
+from typing import Any
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from poedsl.catalog.profiles import Profile
+from poedsl.experts.loading.cache import cached_by_folder
+from poedsl.experts.loading.transformers_models import loading, network, processor, unfit
+from poedsl.experts.protocol import State
+from poedsl.experts.sequences.vocabulary import Words
+from poedsl.grammar.diagnostics import Diagnostic, PoeError
+
+_BYTE = re.compile(r"<0x([0-9A-Fa-f]{2})>")
+
+
+class LanguageModel:
+    """What a causal model writes after a prompt, as a `Sequential`.
+
+    Each particle carries the keys and values of what it has read, so that a symbol takes one
+    evaluation and resampling gathers them; so it is on the device of the run. After the token that
+    ends a text it repeats that token with probability one. Numbers without a token have probability
+    zero.
+
+    Args:
+        prompt: what comes before the sequence; empty for the token that begins a text.
+        folder: with the model and its tokenizer.
+
+    Raises:
+        PoeError: the folder holds no such model, one that keeps more than keys and values, or one
+            that cannot read as much as the prompt.
+    """
+
+    def __init__(
+        self, prompt: str = "", *, folder: str, profile: Profile, device: torch.device
+    ) -> None:
+        self.folder, self.device = folder, device
+        with loading("lm", folder):
+            dtype = profile.torch_dtype(device)
+            self.network = network("AutoModelForCausalLM", folder, device, dtype)
+            own = words(folder)
+            self.prompt = self._encoded(prompt)
+            self.over(1)
+            self.keys, logits = self._forward((), self.prompt)
+            known = list(processor("AutoTokenizer", folder).get_vocab().values())
+        self.vocabulary = min(len(own), logits.shape[-1])
+        self.missing = torch.ones(len(own), dtype=torch.bool, device=device)
+        self.missing[known] = False
+        self.words = Words(own.pieces[: self.vocabulary], own.end)
+        self.first = self._conditionals(logits[:, -1])
+
+    @property
+    def room(self) -> int:
+        """How many tokens it can read after the prompt."""
+        most = getattr(self.network.config, "max_position_embeddings", None)
+        return most - self.prompt.shape[1] if isinstance(most, int) else sys.maxsize
+
+    def over(self, length: int) -> LanguageModel:
+        """On sequences of so many tokens.
+
+        Raises:
+            PoeError: they are too many for the model.
+        """
+        prompt = self.prompt.shape[1]
+        if length > self.room:
+            message = (
+                f"the model in {self.folder} reads up to {prompt + self.room} tokens, and the "
+                f"prompt and {length} more are {prompt + length}"
+            )
+            raise PoeError((Diagnostic("P0307", message),))
+        return self
+
+    def begin(self, count: int) -> tuple[State, Float[Tensor, "{count} V"]]:
+        ended = torch.zeros(count, dtype=torch.bool, device=self.device)
+        keys = tuple(k.expand(count, *k.shape[1:]) for k in self.keys)
+        return (ended, *keys), self.first.expand(count, -1)
+
+    def read(
+        self, state: State, symbols: Int[Tensor, "L m"]
+    ) -> tuple[State, Float[Tensor, "L m V"]]:
+        ended, *keys = state
+        after, logits = self._forward(tuple(keys), symbols)
+        logs = self._conditionals(logits)
+        if self.words.end is None:
+            return (ended, *after), logs
+        over = ended[:, None] | ((symbols == self.words.end).cumsum(1) > 0)
+        silence = torch.full((self.vocabulary,), -math.inf, device=logs.device)
+        silence[self.words.end] = 0.0
+        return (over[:, -1], *after), torch.where(over[..., None], silence, logs)
+
+    def _encoded(self, prompt: str) -> Int[Tensor, "1 P"]:
+        """Without the end that some tokenizers add to what they are given."""
+        tokenizer = processor("AutoTokenizer", self.folder)
+        found = tokenizer(prompt)["input_ids"] if prompt else []
+        if found and found[-1] == tokenizer.eos_token_id:
+            plain = tokenizer(prompt, add_special_tokens=False)["input_ids"]
+            added = found[-len(plain) - 1 : -1] == plain
+            found = found[:-1] if added else found
+        if not found:
+            first = tokenizer.bos_token_id
+            first = tokenizer.eos_token_id if first is None else first
+            if first is None:
+                reason = "its tokenizer has no token that begins a text: give it a prompt"
+                raise unfit("lm", self.folder, reason)
+            found = [first]
+        return torch.tensor([found], device=self.device)
+
+    def _forward(
+        self, keys: State, symbols: Int[Tensor, "L m"]
+    ) -> tuple[State, Float[Tensor, "L m N"]]:
+        """Keys and values of every layer, in turns, and the logits after each symbol."""
+        from transformers.cache_utils import DynamicCache, DynamicLayer
+
+        cache = DynamicCache(list(zip(keys[::2], keys[1::2], strict=True)))
+        with torch.no_grad():
+            out = self.network(symbols, past_key_values=cache, use_cache=True)
+        layers = getattr(out.past_key_values, "layers", ())
+        if not layers or any(type(layer) is not DynamicLayer for layer in layers):
+            reason = "it keeps more of what it has read than keys and values"
+            raise unfit("lm", self.folder, reason)
+        return tuple(t for layer in layers for t in (layer.keys, layer.values)), out.logits
+
+    def _conditionals(self, logits: Float[Tensor, "*n N"]) -> Float[Tensor, "*n V"]:
+        own = logits[..., : self.vocabulary].float()
+        return own.masked_fill(self.missing[: self.vocabulary], -math.inf).log_softmax(-1)
+
+
+@cached_by_folder(maxsize=8)
+def words(folder: str) -> Words:
+    """What the tokens of a folder's tokenizer add to a text."""
+    tokenizer = processor("AutoTokenizer", folder)
+    ids = tokenizer.get_vocab()
+    special = set(tokenizer.all_special_ids)
+    added = {i: t.content for i, t in tokenizer.added_tokens_decoder.items()}
+    kinds = _decoders(tokenizer)
+    pieces = [b""] * (max(ids.values(), default=-1) + 1)
+    before = _before(tokenizer, ids, special)
+    for token, number in ids.items():
+        if number in special:
+            continue
+        if number in added:
+            pieces[number] = added[number].encode()
+        elif "ByteLevel" in kinds:
+            pieces[number] = bytes(_byte_level()[c] for c in token if c in _byte_level())
+        elif "ByteFallback" in kinds and (found := _BYTE.fullmatch(token)):
+            pieces[number] = bytes([int(found[1], 16)])
+        else:
+            pieces[number] = _shown(tokenizer, [*before, number])[
+                len(_shown(tokenizer, before)) :
+            ].encode()
+    return Words(tuple(pieces), tokenizer.eos_token_id)
+
+
+def _before(tokenizer: Any, ids: dict[str, int], special: set[int]) -> list[int]:
+    """A token that another one can follow, so that blanks between them show."""
+    plain = (n for t, n in ids.items() if t.isascii() and t.isalnum() and n not in special)
+    return [min(plain, default=0)]
+
+
+def _shown(tokenizer: Any, tokens: list[int]) -> str:
+    text: str = tokenizer.decode(tokens, clean_up_tokenization_spaces=False)
+    return text
+
+
+def _decoders(tokenizer: Any) -> set[str]:
+    """The names of what turns tokens into text."""
+    backend = getattr(tokenizer, "backend_tokenizer", None)
+    decoder = json.loads(backend.to_str()).get("decoder") if backend is not None else None
+    if decoder is None:
+        return set()
+    return {decoder["type"], *(d["type"] for d in decoder.get("decoders", ()))}
+
+
+@lru_cache(maxsize=1)
+def _byte_level() -> dict[str, int]:
+    """The character that stands for each byte where tokens are of bytes: itself where it can be
+    printed, else one from U+0100 on.
+    """
+    printed = [*range(0x21, 0x7F), *range(0xA1, 0xAD), *range(0xAE, 0x100)]
+    others = (b for b in range(256) if b not in printed)
+    return {chr(b): b for b in printed} | {chr(256 + n): b for n, b in enumerate(others)}

@@ -1,0 +1,92 @@
+"""Where the densities of a plan have their mass: draws of each, given draws of what it depends on.
+
+Ancestral sampling, as far as densities can be drawn from. It centres and scales the coordinates of
+a tempered run, and so the Gaussian that the run starts from; the target it leaves alone.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from poedsl.compiler.plan.plan import FactorSpec
+from poedsl.runtime.build.densities import Densities
+from poedsl.runtime.space.bijections import Chart
+from poedsl.runtime.space.coordinates import Known, Space
+from poedsl.runtime.space.parts import locate
+
+#: Draws of each density.
+DRAWS = 256
+#: Of draws in the middle, and how many spreads of a Gaussian they lie apart.
+MIDDLE, APART = (0.025, 0.5, 0.975), 3.92
+
+
+@dataclass(frozen=True, slots=True)
+class Drawn:
+    """Draws of one factor, on the components that it sees, and the size of its exponent.
+
+    Some are nan: those whose parents leave a parameter out of its range.
+    """
+
+    index: slice | Int[Tensor, " d"]
+    weight: float
+    points: Float[Tensor, "n d"]
+
+    def known(self) -> Known:
+        return _known(self.index, self.weight, self.points)
+
+    def within(self, chart: Chart, size: int) -> Known:
+        """In a chart's unconstrained coordinates; of weight zero where few draws are inside."""
+        points = torch.full((len(self.points), size), math.nan, device=self.points.device)
+        points[:, self.index] = self.points
+        free = chart.inverse(points[:, chart.index]).flatten(1)
+        return _known(chart.index.flatten(), self.weight, free)
+
+
+def ancestral(
+    sites: Sequence[FactorSpec],
+    space: Space,
+    densities: Callable[[FactorSpec], Densities],
+    weight: Callable[[FactorSpec], float],
+) -> dict[str, Drawn]:
+    """Draws of every density that has any, by the names of the factors; the same at every call.
+
+    Of several densities on a component, what depends on it is drawn given the first.
+    """
+    y = torch.full((DRAWS, space.size), math.nan, device=space.loc.device)
+    values = {name: y[:, space.slice(name)].view(-1, *s) for name, s in space.shapes.items()}
+    waiting = [f for f in sites if f.kind in ("gaussian", "density")]
+    found: dict[str, Drawn] = {}
+    with torch.random.fork_rng(devices=[]):
+        torch.default_generator.manual_seed(0)
+        before = len(waiting) + 1
+        while len(waiting) < before:
+            before, later = len(waiting), []
+            for factor in waiting:
+                own = densities(factor)
+                part = locate(factor, space, own.environment)
+                points = own.draws(factor.term, part.shape, DRAWS, values)
+                if points is None:
+                    later.append(factor)
+                    continue
+                flat = points.reshape(DRAWS, -1)
+                y[:, part.index] = torch.where(y[:, part.index].isnan(), flat, y[:, part.index])
+                found[factor.name] = Drawn(part.index, weight(factor), flat)
+            waiting = later[::-1]
+    return found
+
+
+def _known(index: slice | Int[Tensor, " d"], weight: float, points: Float[Tensor, "n d"]) -> Known:
+    """The Gaussians with the same middle, of weight zero where there are few points."""
+    finite = points.isfinite()
+    at = torch.tensor(MIDDLE, device=points.device)
+    low, middle, high = torch.nanquantile(points.where(finite, math.nan), at, 0)
+    spread = (high - low) / APART
+    enough = (finite.sum(0) > len(points) / 10) & (spread > 0) & spread.isfinite()
+    mean, variance = middle.where(enough, 0.0), spread.square().where(enough, 1.0)
+    return Known(index, weight * enough, mean, variance)

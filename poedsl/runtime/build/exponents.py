@@ -1,0 +1,117 @@
+"""Which expert sees which component, to what power: W, on which the path's start rests."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from poedsl.compiler.plan.plan import FactorSpec
+from poedsl.grammar.diagnostics import PoeError
+from poedsl.runtime.build.refusals import refused, site
+from poedsl.runtime.space.coordinates import Space
+from poedsl.runtime.space.parts import Part
+
+#: Components that an error names.
+NAMED = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Seat:
+    """A generative factor on the components that it sees; a mask has an exponent for each."""
+
+    factor: FactorSpec
+    part: Part
+    exponent: float | Float[Tensor, " d"]
+
+
+def exponents(seats: Sequence[Seat], size: int, device: torch.device) -> Float[Tensor, " D"]:
+    """W, the sum of the exponents at each component."""
+    total = torch.zeros(size, device=device)
+    for seat in seats:
+        total[seat.part.index] += seat.exponent
+    return total
+
+
+def covered(seats: Sequence[Seat], space: Space) -> Float[Tensor, " D"]:
+    """W, where every component has an expert, and the path a start.
+
+    Raises:
+        PoeError: naming the components that have none, or whose exponents do not sum to more than
+            zero.
+    """
+    total = exponents(seats, space.size, space.loc.device)
+    seen = torch.zeros(space.size, dtype=torch.bool, device=space.loc.device)
+    for seat in seats:
+        seen[seat.part.index] = True
+    for variable in space.shapes:
+        own = [s for s in seats if s.factor.variables[0] == variable]
+        where = space.slice(variable)
+        if not bool(seen[where].all()):
+            raise _unseen(variable, (~seen[where]).nonzero().flatten(), own, space)
+        if not bool((total[where] > 0).all()):
+            raise _sunk(variable, (~(total[where] > 0)).nonzero().flatten(), own, total, space)
+    return total
+
+
+def normalised(seats: Sequence[Seat], total: Float[Tensor, " D"]) -> list[Seat]:
+    """Exponents scaled to sum to one at every component."""
+    out = []
+    for seat in seats:
+        scaled = seat.exponent / total[seat.part.index]
+        even = bool((scaled == scaled[0]).all())
+        out.append(replace(seat, exponent=float(scaled[0]) if even else scaled))
+    return out
+
+
+def _unseen(
+    variable: str, missing: Int[Tensor, " m"], own: Sequence[Seat], space: Space
+) -> PoeError:
+    shape = space.shapes[variable]
+    return refused(
+        "P0408",
+        f"nothing generates {_spoken(variable, missing, shape)}: no expert sees it",
+        *(f"{site(s.factor)} sees {_extent(s.part.shape)}" for s in own[:NAMED]),
+    )
+
+
+def _sunk(
+    variable: str,
+    low: Int[Tensor, " m"],
+    own: Sequence[Seat],
+    total: Float[Tensor, " D"],
+    space: Space,
+) -> PoeError:
+    at = space.slice(variable).start + int(low[0])
+    told = []
+    for seat in own:
+        numbers = torch.arange(space.size, device=total.device)[seat.part.index]
+        found = (numbers == at).nonzero()
+        if len(found):
+            w = seat.exponent
+            here = float(w[int(found[0])]) if isinstance(w, Tensor) else w
+            told.append(f"{site(seat.factor)} has the exponent {here:g} there")
+    everywhere = len(low) == len(total)
+    where = "" if everywhere else f" at {_spoken(variable, low, space.shapes[variable])}"
+    message = f"the exponents sum to {float(total[at]):g}{where}: the path has no start"
+    return refused("P0407", message, *told[:NAMED])
+
+
+def _spoken(variable: str, components: Int[Tensor, " m"], shape: tuple[int, ...]) -> str:
+    """`x[0, 3]`, and how many more."""
+    first = int(components[0])
+    if not shape:
+        return f"`{variable}`"
+    index = ", ".join(str(int(i)) for i in torch.unravel_index(torch.tensor(first), shape))
+    if len(components) == 1:
+        return f"`{variable}[{index}]`"
+    more, count = len(components) - 1, torch.Size(shape).numel()
+    return f"`{variable}[{index}]` and {more} more of the {count} components of `{variable}`"
+
+
+def _extent(shape: tuple[int, ...]) -> str:
+    count = torch.Size(shape).numel()
+    return "one component" if count == 1 else f"{count} components"

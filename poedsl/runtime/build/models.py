@@ -1,0 +1,263 @@
+"""The objects behind calls: learned experts, judges and sources, loaded when a run needs them."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from poedsl.catalog.folders import model_place
+from poedsl.catalog.hub import find_model
+from poedsl.catalog.model_folders import missing_extra, model_folder
+from poedsl.catalog.profiles import DEFAULT, Profile
+from poedsl.catalog.signatures import Parameter, Required, Signature
+from poedsl.compiler.plan.options import OPTIONS
+from poedsl.compiler.plan.plan import FactorSpec, PlanSpec
+from poedsl.compiler.plan.terms import Apply, Const, Term
+from poedsl.compiler.plan.text import print_term
+from poedsl.experts.flows.latents import Codec, has_codec, native_size
+from poedsl.experts.protocol import Sited
+from poedsl.experts.user.decorators import Code, load_user
+from poedsl.grammar.diagnostics import Diagnostic, PoeError
+from poedsl.grammar.types import BOOL, INT, REAL, Type
+from poedsl.runtime.build.evaluate import Environment, known, region, tensor
+from poedsl.runtime.build.refusals import naming, refused
+
+
+def runnable(models: Models) -> None:
+    """Whether this release can run a plan's experts, their weights are here, and its options run.
+
+    Raises:
+        PoeError: with every expert that it knows by its signature alone, every model that is not
+            here, or every such option.
+    """
+    plan = models.plan
+    missing = (*_missing(plan), *_absent(models)) or tuple(_unavailable(plan))
+    if missing:
+        raise PoeError(missing)
+
+
+def _absent(models: Models) -> Iterator[Diagnostic]:
+    """What has no weights on this machine."""
+    seen: set[tuple[str, str]] = set()
+    for call, where in models.plan.calls():
+        signature = models.plan.known(call.function)
+        if signature is None or signature.parameter("model") is None:
+            continue
+        if not signature.implementation:
+            continue
+        name = models.chosen(signature, dict(call.kwargs).get("model"))
+        if (signature.name, name) in seen:
+            continue
+        seen.add((signature.name, name))
+        try:
+            find_model(signature.name, name, models.base)
+        except PoeError as error:
+            yield from (replace(d, notes=(where, *d.notes)) for d in error.diagnostics)
+
+
+def _missing(plan: PlanSpec) -> Iterator[Diagnostic]:
+    seen: set[tuple[str, str]] = set()
+    for call, where in plan.calls():
+        signature = plan.known(call.function)
+        if signature is None or signature.implementation or signature.family == "density":
+            continue
+        chosen = dict(call.kwargs).get("model", Const(signature.model or None))
+        model = chosen.value if isinstance(chosen, Const) and chosen.value else ""
+        if (signature.name, str(model)) in seen:
+            continue
+        seen.add((signature.name, str(model)))
+        yield Diagnostic(
+            "P0703",
+            f"this release knows what `{signature.name}` takes, but cannot run it",
+            notes=(
+                where,
+                *((_fetched(str(model)),) if model else ()),
+                "`poe experts` shows which experts run",
+            ),
+        )
+
+
+def _fetched(model: str) -> str:
+    """Which weights an expert has, and how they are had."""
+    if "/" in model and not Path(model).exists():
+        return f"its model is {model}: `hf download {model}` fetches the weights"
+    return f"its model is {model}"
+
+
+def _unavailable(plan: PlanSpec) -> Iterator[Diagnostic]:
+    for chosen in plan.options:
+        option = OPTIONS[chosen.name]
+        if not option.forms or not isinstance(chosen.value, Apply):
+            continue
+        form = option.form(chosen.value.function)
+        if form is None or not form.available:
+            shown = f"{chosen.name} = {print_term(chosen.value)}"
+            yield Diagnostic("P0709", f"this release plans `{shown}`, but cannot run it")
+
+
+@dataclass(slots=True)
+class Models:
+    """What calls of experts, judges and sources are, each made once.
+
+    Attributes:
+        base: the folder that files and `use` statements are relative to.
+        allow_code: whether Python that the program names may run.
+        profile: which weights experts have, and how they run.
+        code: the Python that the program was compiled with, by name.
+    """
+
+    plan: PlanSpec
+    device: torch.device
+    base: Path
+    allow_code: bool
+    profile: Profile = DEFAULT
+    code: Mapping[str, Code] = field(default_factory=dict)
+    made: dict[tuple[Term, tuple[int, ...] | None], Any] = field(default_factory=dict)
+
+    def model(
+        self,
+        call: Apply,
+        env: Environment,
+        factor: FactorSpec,
+        shape: tuple[int, ...] | None = None,
+    ) -> Any:
+        """The object behind a call of an expert, over a shape, or of a judge; equal calls share it.
+
+        Raises:
+            PoeError: a library, a folder or leave to run code is missing, or there is no such
+                class.
+        """
+        if (call, shape) not in self.made:
+            signature = self.plan.signature(call.function)
+            arguments = self.arguments(call, signature, env, factor)
+            with naming(factor):
+                self.made[call, shape] = self.build(signature, arguments, shape)
+        return self.made[call, shape]
+
+    def build(
+        self, signature: Signature, arguments: dict[str, Any], shape: tuple[int, ...] | None
+    ) -> Any:
+        if signature.is_code:
+            return self.user(signature).build(arguments, shape, self.device)
+        over: dict[str, Any] = {} if shape is None else {"shape": shape}
+        kind = self.implementation(signature)
+        if signature.parameter("model") is not None:
+            chosen = self.chosen(signature, arguments.pop("model", None))
+            over["folder"] = str(find_model(signature.name, chosen, self.base))
+            over["profile"] = self.profile
+        elif signature.model:
+            over["folder"] = model_place(signature, self.base)
+        return kind(**arguments, **over, device=self.device)
+
+    def folder(self, call: Apply) -> str:
+        """Where the weights behind a call are; empty where it has none of its own."""
+        signature = self.plan.signature(call.function)
+        if signature.parameter("model") is not None:
+            chosen = self.chosen(signature, dict(call.kwargs).get("model"))
+            return str(find_model(signature.name, chosen, self.base))
+        if signature.model:
+            return str(model_folder(model_place(signature, self.base)))
+        return ""
+
+    def codec(self, call: Apply) -> Codec | None:
+        """The autoencoder in whose latent space a model lives, where it has one."""
+        folder = self.folder(call)
+        if not folder or not has_codec(folder):
+            return None
+        return Codec(folder, self.device, self.profile)
+
+    def native(self, call: Apply) -> tuple[int, int] | None:
+        """Height and width of the pictures that a model was trained on, where its folder says."""
+        folder = self.folder(call)
+        return native_size(folder) if folder else None
+
+    def length(self, factor: FactorSpec, env: Environment) -> int | None:
+        """How many components a density of the program's own is over, where it says."""
+        call = factor.term
+        if not isinstance(call, Apply) or not self.plan.signature(call.function).is_code:
+            return None
+        made = self.model(call, env, factor)
+        return made.size if isinstance(made, Sited) else None
+
+    def chosen(self, signature: Signature, model: Term | str | None) -> str:
+        """Whose weights an expert has: what the program says, the profile, or its own."""
+        parameter = signature.parameter("model")
+        assert parameter is not None
+        own = "" if isinstance(parameter.default, Required) else str(parameter.default or "")
+        named = model.value if isinstance(model, Const) else model
+        if isinstance(named, str) and named not in ("", own):
+            return named
+        return self.profile.models.get(signature.name, own)
+
+    def user(self, signature: Signature) -> Code:
+        """The Python that a program brings along.
+
+        Raises:
+            PoeError: there is no leave to run it, or it is not there.
+        """
+        if signature.name in self.code:
+            return self.code[signature.name]
+        place = next(u.place for u in self.plan.uses if u.name == signature.name)
+        return load_user(signature, place, self.base, self.allow_code)
+
+    def source(self, call: Apply, env: Environment) -> Any:
+        """What a source returns."""
+        signature = self.plan.signature(call.function)
+        return self.build(signature, self.arguments(call, signature, env), None)
+
+    def implementation(self, signature: Signature) -> Any:
+        module, _, name = signature.implementation.partition(":")
+        try:
+            return getattr(importlib.import_module(module), name)
+        except ImportError as error:
+            raise missing_extra(signature.name, signature.requires, error) from error
+
+    def arguments(
+        self,
+        call: Apply,
+        signature: Signature,
+        env: Environment,
+        factor: FactorSpec | None = None,
+    ) -> dict[str, Any]:
+        """The arguments of a call as its parameters take them, but for what a judge looks at."""
+        given = dict(call.kwargs)
+        out: dict[str, Any] = {}
+        for parameter in signature.parameters:
+            if parameter.name not in given:
+                continue
+            term = given[parameter.name]
+            if parameter.type == Type("Region") and term != Const(None):
+                out[parameter.name] = region(term, env)
+                continue
+            value = self.argument(known(term, env), parameter)
+            if reason := parameter.no_label(value):
+                name = f"`{parameter.name}` of `{signature.name}`"
+                raise refused("P0307", f"{name} {reason}", factor=factor)
+            out[parameter.name] = value
+        return out
+
+    def argument(self, value: Any, parameter: Parameter) -> Any:
+        """Numbers as Python's where single ones are wanted, else as tensors without a row."""
+        kind = parameter.type
+        if kind is not None and kind.name == "File":
+            return str(self.base / value)
+        if kind is not None and kind.name in ("Text", "Layout"):
+            return value
+        if isinstance(value, tuple):
+            value = tensor(value, self.device)
+        if not isinstance(value, Tensor):
+            return value
+        own = value[0]
+        if kind is not None and kind.name == "Int" and kind.sizes:
+            return tuple(int(v) for v in own.tolist())
+        if kind == INT:
+            return int(own)
+        if kind == BOOL:
+            return bool(own)
+        return float(own) if kind == REAL or not own.dim() else own

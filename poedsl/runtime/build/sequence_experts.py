@@ -1,0 +1,131 @@
+"""The experts of sequences on the places that they see."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from poedsl.compiler.plan.plan import FactorSpec, PlanSpec
+from poedsl.compiler.plan.terms import Apply
+from poedsl.experts.protocol import Sequential
+from poedsl.experts.sequences.vocabulary import Words
+from poedsl.runtime.build.models import Models
+from poedsl.runtime.build.refusals import naming, refused, site
+from poedsl.runtime.build.values import Values
+from poedsl.runtime.space.parts import locate
+from poedsl.runtime.targets.prefixes import Reader, Symbols
+
+
+@dataclass(slots=True)
+class Readers:
+    """Builds them, and checks that they fit each other and their variables.
+
+    Attributes:
+        words: what the symbols of each variable say, where an expert knows.
+    """
+
+    plan: PlanSpec
+    models: Models
+    values: Values
+    space: Symbols
+    words: dict[str, Words] = field(default_factory=dict)
+
+    def of(self, factors: Sequence[FactorSpec]) -> tuple[Reader, ...]:
+        """A reader for each factor.
+
+        Raises:
+            PoeError: an expert sees places that do not stand together, two are over different
+                symbols, have other words for them, or none sees a place.
+        """
+        readers = tuple(map(self.reader, factors))
+        told: dict[str, Reader] = {}
+        for reader, factor in zip(readers, factors, strict=True):
+            words = getattr(reader.expert, "words", None)
+            if words is not None:
+                self.same_words(told.setdefault(factor.variables[0], reader), reader, factor)
+                self.words[factor.variables[0]] = words
+        for variable in self.plan.variables:
+            whole = self.space.slice(variable.name)
+            for place in range(whole.start, whole.stop):
+                shown = (
+                    variable.name
+                    if not self.space.shapes[variable.name]
+                    else (f"{variable.name}[{place - whole.start}]")
+                )
+                seen = [
+                    (r, f)
+                    for r, f in zip(readers, factors, strict=True)
+                    if r.start <= place < r.stop
+                ]
+                if not seen:
+                    raise refused("P0408", f"nothing generates `{shown}`: no expert sees it")
+                for other, factor in seen[1:]:
+                    self.alike(seen[0][0], other, factor, shown)
+        return readers
+
+    def reader(self, factor: FactorSpec) -> Reader:
+        part = locate(factor, self.space, self.values.environment)
+        if not isinstance(part.index, slice):
+            message = "an expert of sequences sees places that stand together"
+            raise refused("P0603", message, factor=factor)
+        if factor.mask:
+            message = "a mask as exponent leaves no conditionals: an expert of sequences takes none"
+            raise refused("P0409", message, factor=factor)
+        exponent = float(self.values.known(factor.exponent, "the exponent", factor))
+        if not math.isfinite(exponent):
+            raise refused("P0307", "the exponent is not finite", factor=factor)
+        assert isinstance(factor.term, Apply)
+        expert: Any = self.models.model(factor.term, self.values.environment, factor)
+        if hasattr(expert, "over"):
+            with naming(factor):
+                expert = expert.over(part.index.stop - part.index.start)
+        self.category(expert, factor)
+        return Reader(
+            factor.name, factor.place, expert, exponent, part.index.start, part.index.stop
+        )
+
+    def category(self, expert: Sequential, factor: FactorSpec) -> None:
+        """Whether an expert of a `Category[n]` is over n symbols."""
+        variable = next(v for v in self.plan.variables if v.name == factor.variables[0])
+        size = variable.type.sizes[0]
+        if variable.type.name == "Category" and expert.vocabulary != size:
+            raise refused(
+                "P0304",
+                f"{site(factor)} is over {expert.vocabulary} symbols, and `{variable.name}` is "
+                f"{variable.type}",
+                factor=factor,
+            )
+
+    def alike(self, one: Reader, other: Reader, factor: FactorSpec, shown: str) -> None:
+        sizes = one.expert.vocabulary, other.expert.vocabulary
+        if sizes[0] != sizes[1]:
+            raise refused(
+                "P0304",
+                f"`{one.name}` at {one.place} is over {sizes[0]} symbols and `{other.name}` over "
+                f"{sizes[1]}: they have no product at `{shown}`",
+                factor=factor,
+            )
+
+    def same_words(self, one: Reader, other: Reader, factor: FactorSpec) -> None:
+        """Whether two experts of a variable mean the same by its symbols."""
+        mine, yours = one.expert.words, other.expert.words  # type: ignore[attr-defined]
+        if mine == yours:
+            return
+        pairs = zip(mine.pieces, yours.pieces, strict=False)
+        found = next(((n, a, b) for n, (a, b) in enumerate(pairs) if a != b), None)
+        if found is not None:
+            number, *pieces = found
+            a, b = (repr(p.decode("utf-8", "replace")) for p in pieces)
+            told = f"symbol {number} is {a} for one and {b} for the other"
+        elif len(mine) != len(yours):
+            told = f"one has {len(mine)} tokens and the other {len(yours)}"
+        else:
+            told = "their texts end with different tokens"
+        raise refused(
+            "P0711",
+            f"`{one.name}` at {one.place} and `{other.name}` have different tokenizers: {told}",
+            "language models go together where they share one",
+            factor=factor,
+        )

@@ -1,0 +1,160 @@
+"""Conditions on text, kept on every prefix: no particle grows into a dead end."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import reduce
+
+from jaxtyping import Float
+from torch import Tensor
+
+from poedsl.compiler.plan.plan import FactorSpec
+from poedsl.compiler.plan.terms import Apply, Const, Ref, Term, names
+from poedsl.experts.sequences.automata import Automaton, Irregular, searching, shorter
+from poedsl.experts.sequences.vocabulary import Acceptor
+from poedsl.runtime.build.evaluate import Environment, known
+from poedsl.runtime.build.refusals import site
+from poedsl.runtime.space.coordinates import Space
+
+#: The length that a text must be shorter than, for each comparison of it with a number, and whether
+#: it then must not be.
+_LENGTHS = {
+    "<": ((0, False),),
+    "<=": ((1, False),),
+    ">": ((1, True),),
+    ">=": ((0, True),),
+    "==": ((1, False), (0, True)),
+}
+_TURNED = {"<": ">", "<=": ">=", ">": "<", ">=": "<=", "==": "=="}
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """Conditions on the text of a variable, whose symbols are ``start`` to ``stop - 1``.
+
+    Attributes:
+        name: of the conditions, with their places.
+    """
+
+    name: str
+    expert: Acceptor
+    start: int
+    stop: int
+    exponent: float = 1.0
+
+
+def text_rules(
+    sites: Sequence[FactorSpec],
+    space: Space,
+    env: Environment,
+    foreseen: Callable[[], Float[Tensor, "n V"]],
+) -> tuple[tuple[Rule, ...], tuple[str, ...]]:
+    """The rules of every variable that has a text, together where that takes few states.
+
+    Args:
+        foreseen: log of the probability of each symbol at each place, as the experts have it.
+
+    Returns:
+        The rules, and what will not come true or weighs at the end alone.
+    """
+    rules: list[Rule] = []
+    warnings: list[str] = []
+    for variable in env.words:
+        found: list[tuple[str, Automaton]] = []
+        for factor in sites:
+            if factor.kind != "where" or variable not in factor.variables:
+                continue
+            try:
+                automaton = necessary(factor.term, variable, env)
+            except Irregular as error:
+                warnings.append(f"{site(factor)} weighs at the end alone: {error}")
+                continue
+            if automaton is not None:
+                found.append((site(factor), automaton))
+        for name, automaton in joined(found):
+            own = space.slice(variable)
+            words = env.words[variable]
+            guess = foreseen()[own, : len(words)]
+            try:
+                acceptor = Acceptor(automaton, words, guess, normalised=False)
+            except Irregular as error:
+                warnings.append(f"{name} weighs at the end alone: {error}")
+                continue
+            if not acceptor.possible:
+                length = own.stop - own.start
+                warnings.append(f"no text of {length} tokens meets {name}")
+            rules.append(Rule(name, acceptor, own.start, own.stop))
+    return tuple(rules), tuple(warnings)
+
+
+def joined(found: list[tuple[str, Automaton]]) -> Iterator[tuple[str, Automaton]]:
+    """One automaton for all, or each by itself where that takes too many states."""
+    try:
+        if found:
+            yield " and ".join(n for n, _ in found), reduce(Automaton.both, [a for _, a in found])
+    except Irregular:
+        yield from found
+
+
+def necessary(term: Term, variable: str, env: Environment) -> Automaton | None:
+    """Texts without which a condition does not hold; None where it does not speak of text.
+
+    Raises:
+        Irregular: it speaks of text as no automaton can.
+    """
+    match term:
+        case Apply("and", args):
+            parts = [necessary(a, variable, env) for a in args]
+            known_parts = [p for p in parts if p is not None]
+            return reduce(Automaton.both, known_parts) if known_parts else None
+        case _:
+            return exact(term, variable, env)
+
+
+def exact(term: Term, variable: str, env: Environment) -> Automaton | None:
+    """Texts of which a condition holds; None where it speaks of anything else."""
+    match term:
+        case Apply("and" | "or" as function, args):
+            parts = [exact(a, variable, env) for a in args]
+            join = Automaton.both if function == "and" else Automaton.either
+            whole = [p for p in parts if p is not None]
+            return reduce(join, whole) if len(whole) == len(parts) else None
+        case Apply("not", (inner,)):
+            automaton = exact(inner, variable, env)
+            return None if automaton is None else automaton.negated()
+        case Apply("contains" | "matches" as function, (Ref(name), given)) if name == variable:
+            text = _constant(given, env)
+            if not isinstance(text, str):
+                return None
+            return searching(re.escape(text) if function == "contains" else text)
+        case Apply(function, (Apply("length", (Ref(name),)), given)) if name == variable:
+            return _length(function, _constant(given, env))
+        case Apply(function, (given, Apply("length", (Ref(name),)))) if name == variable:
+            return _length(_TURNED.get(function, ""), _constant(given, env))
+        case _:
+            return None
+
+
+def _constant(term: Term, env: Environment) -> object:
+    """What a term without variables is; None where it has some."""
+    if isinstance(term, Const):
+        return term.value
+    if not names(term) <= env.values.keys():
+        return None
+    value = known(term, env)
+    if isinstance(value, Tensor):
+        number = float(value.flatten()[0]) if value.numel() == 1 else math.nan
+        return int(number) if number.is_integer() else None
+    return value
+
+
+def _length(comparison: str, count: object) -> Automaton | None:
+    if isinstance(count, bool) or not isinstance(count, int) or comparison not in _LENGTHS:
+        return None
+    if count > 10_000:
+        raise Irregular(f"{count} characters are too many to count")
+    found = [(shorter(count + more), turned) for more, turned in _LENGTHS[comparison]]
+    return reduce(Automaton.both, [a.negated() if turned else a for a, turned in found])

@@ -1,0 +1,123 @@
+"""What names stand for in a run: inputs, constants that depend on them, and what sources return."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from poedsl.catalog.signatures import Signature
+from poedsl.compiler.plan.plan import Array, FactorSpec, PlanSpec
+from poedsl.compiler.plan.terms import Apply, Ref, Term, walk
+from poedsl.compiler.plan.text import print_term
+from poedsl.runtime.build.evaluate import Environment, known
+from poedsl.runtime.build.models import Models
+from poedsl.runtime.build.refusals import refused
+from poedsl.runtime.build.unrolled import unrolled
+from poedsl.runtime.inputs.layouts import elements, read_layout
+
+
+def bound_tensor(value: Any, device: torch.device) -> Float[Tensor, 1 * shape]:
+    """A bound number or array with a leading row of one."""
+    if isinstance(value, Array):
+        import numpy as np
+
+        flat = np.frombuffer(value.data, dtype=np.dtype(value.dtype)).reshape(value.shape)
+        return torch.from_numpy(flat.astype(np.float32))[None].to(device)
+    kind = torch.bool if isinstance(value, bool) else torch.float32
+    return torch.tensor(value, dtype=kind, device=device)[None]
+
+
+@dataclass(slots=True)
+class Values:
+    """Terms of inputs and constants, evaluated once."""
+
+    models: Models
+    environment: Environment
+
+    @classmethod
+    def of(cls, plan: PlanSpec, models: Models, device: torch.device) -> Values:
+        """With every input, and every constant in its order.
+
+        Raises:
+            PoeError: a constant has no value for these inputs, or a source cannot run.
+        """
+        numeric = {i.name for i in plan.inputs if i.type.is_numeric}
+        inputs = {
+            name: bound_tensor(value, device) if name in numeric and value is not None else value
+            for name, value in plan.bindings
+        }
+        values = cls(models, Environment(inputs, {}, device))
+        for constant in plan.lets:
+            inputs[constant.name] = values.known(constant.term, f"the constant `{constant.name}`")
+        return values
+
+    def known(self, term: Term, what: str, factor: FactorSpec | None = None) -> Any:
+        """What a term without variables stands for."""
+        try:
+            return known(self.resolved(term), self.environment)
+        except (ValueError, RuntimeError) as error:
+            reason = str(error).splitlines()[0]
+            message = f"{what} has no value for these inputs: {reason}"
+            raise refused("P0603", message, factor=factor) from error
+
+    def sites(self, factor: FactorSpec) -> list[FactorSpec]:
+        """The factor at each element of what it loops over, with its sources read."""
+
+        def over(term: Term) -> list[dict[str, Term]]:
+            return elements(self.known(term, "what it loops over", factor))
+
+        return [
+            replace(
+                site,
+                term=self.resolved(site.term),
+                exponent=self.resolved(site.exponent),
+                part=None if site.part is None else self.resolved(site.part),
+            )
+            for site in unrolled(factor, over)
+        ]
+
+    def resolved(self, term: Term) -> Term:
+        """The term with a name for what each of its sources returns."""
+        if not any(self.source(t) for t in walk(term)):
+            return term
+        assert isinstance(term, Apply)
+        args = tuple(map(self.resolved, term.args))
+        kwargs = tuple((k, self.resolved(a)) for k, a in term.kwargs)
+        call = Apply(term.function, args, kwargs, term.span)
+        signature = self.source(call)
+        if signature is None:
+            return call
+        name = print_term(call)
+        if name not in self.environment.values:
+            found = self.models.source(call, self.environment)
+            self.environment.values[name] = self.returned(found, signature)
+        return Ref(name, term.span)
+
+    def source(self, term: Term) -> Signature | None:
+        """The signature of a call of a source."""
+        if not isinstance(term, Apply):
+            return None
+        signature = self.models.plan.known(term.function)
+        return signature if signature is not None and signature.family == "source" else None
+
+    def returned(self, value: Any, signature: Signature) -> Any:
+        """What a source returns, as the environment holds it."""
+        kinds = {r.name: r.type for r in signature.returns}
+        if "" in kinds:
+            return self.field(value, kinds[""])
+        if not isinstance(value, Mapping) or kinds.keys() - value.keys():
+            raise ValueError(f"`{signature.name}` did not return {', '.join(kinds)}")
+        return {name: self.field(value[name], kind) for name, kind in kinds.items()}
+
+    def field(self, value: Any, kind: str) -> Any:
+        if kind == "Layout":
+            return read_layout(value)
+        if kind == "Text":
+            return str(value)
+        device = self.environment.device
+        return torch.as_tensor(value, dtype=torch.float32, device=device)[None]

@@ -1,0 +1,119 @@
+"""Moves from one distribution of the path to the next, and the weights that make up for them."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from poedsl.runtime.path.control_drift import Control
+from poedsl.runtime.path.noising_path import Interval
+from poedsl.runtime.smc.particles import Evaluation
+
+#: How far rewards may pull the mean of a move in each component, of its own spread. Where a step is
+#: longer than the gradient holds, its weight would have heavy tails.
+REACH = 0.3
+
+
+@dataclass(frozen=True, slots=True)
+class Moved:
+    """Where a move led.
+
+    Attributes:
+        noise: the standard normals it drew, if any.
+        twist: log ratio of the densities of the move without and with the rewards' gradient in
+            its mean.
+    """
+
+    x: Float[Tensor, "L D"]
+    noise: Float[Tensor, "L D"] | None = None
+    twist: Float[Tensor, " L"] | None = None
+
+
+def ode(
+    x: Float[Tensor, "L D"],
+    at: Evaluation,
+    step: Interval,
+    excess: Float[Tensor, " #D"],
+    control: Control | None = None,
+) -> Moved:
+    """The probability flow, with the control (W - 1) (alpha'/alpha) x (Zhang et al., C.1)."""
+    end = step.ode_shrink * x + step.ode_score * (at.score + excess * x)
+    return Moved(end if control is None else end + (step.ode_shrink - 1) * control.drift(at))
+
+
+def sde(
+    x: Float[Tensor, "L D"],
+    at: Evaluation,
+    step: Interval,
+    noise: Float[Tensor, "L D"] | None,
+    control: Control | None = None,
+) -> Moved:
+    """With noise, drawn along the rewards' gradient where there is one; without, only the mean.
+
+    The pull of the rewards is tamed: at most ``REACH`` in each component.
+    """
+    mean = torch.addcmul(step.keep * x, step.pull, at.score)
+    if control is not None:
+        mean = mean + step.push * control.drift(at)
+    if noise is None:
+        return Moved(mean)
+    if at.guide_score is None:
+        return Moved(mean.addcmul_(step.spread, noise), noise)
+    pull = step.guide / step.spread * at.guide_score
+    drawn = noise + pull.clamp(-REACH, REACH).where(pull.isfinite(), math.nan)
+    twist = 0.5 * (noise.square() - drawn.square()).sum(-1)
+    return Moved(mean.addcmul_(step.spread, drawn), noise, twist)
+
+
+def fkc_rate(
+    x: Float[Tensor, "L D"],
+    at: Evaluation,
+    excess: Float[Tensor, " #D"],
+    control: Control | None = None,
+) -> Float[Tensor, " L"]:
+    """The log-weight rate in units of log alpha: |S|^2 - sum_i w_i |s_i|^2 + (W - 1) x . S.
+
+    Feynman-Kac correction (Skreta et al. 2025; Soiffer et al., Eq. 11), with the control (W - 1)
+    (alpha'/alpha) x that frees the exponents from summing to one; in time, the rate is this times
+    alpha'/alpha. What a drift of one's own gains comes on top.
+    """
+    assert at.squares is not None
+    controlled = torch.addcmul(at.score, excess, x)
+    rate = controlled.mul_(at.score).sum(-1) - at.squares
+    return rate if control is None else rate + control.gain(at)
+
+
+def ais_ratio(
+    before: Float[Tensor, "L D"],
+    old: Evaluation,
+    after: Float[Tensor, "L D"],
+    new: Evaluation,
+    noise: Float[Tensor, "L D"] | None,
+    step: Interval,
+) -> Float[Tensor, " L"]:
+    """The exact log ratio of densities for a move (Neal 2001; Del Moral et al. 2006, Eq. 12).
+
+    Without a move, log pi_t(x) - log pi_{t+1}(x). With one, pi_t(x') B(x | x') / (pi_{t+1}(x)
+    F(x' | x)), the backward kernel B being the path's own noising, whose variance is that of F.
+    What began where the density is zero has weight zero already, and keeps it.
+    """
+    assert old.log_density is not None and new.log_density is not None
+    ratio = new.log_density - old.log_density
+    ratio = torch.where(old.log_density == -math.inf, -math.inf, ratio)
+    if noise is None:
+        return ratio
+    back = torch.addcmul(before, step.decay, after, value=-1).div_(step.spread)
+    return ratio.add_((noise - back).mul_(noise + back).sum(-1), alpha=0.5)
+
+
+def clipped(increment: Float[Tensor, " L"], limit: float | None, swarms: int) -> Tensor:
+    """The increment kept within ``limit`` of its median in the swarm; biased."""
+    if limit is None:
+        return increment
+    rows = increment.view(swarms, -1)
+    middle = rows.nanmedian(-1, keepdim=True).values
+    return torch.clamp(rows, middle - limit, middle + limit).flatten()

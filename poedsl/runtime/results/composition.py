@@ -1,0 +1,245 @@
+"""Whether a product could be trusted, from evaluations that a run makes anyway (Soiffer et al.).
+
+At a few stages of the path the experts' own scores are looked at, where a move led the particles.
+
+Factorization: the Feynman-Kac rate vanishes for factorized conditionals (Theorem 3). Its standard
+deviation over the particles, integrated over log alpha, tells how far the experts are from that.
+
+Disagreement: the share of the scores' squares, by the size of the exponents, that is left when
+their common mean is taken off; zero where all experts pull alike.
+
+Range: the noise that an expert sees in a point, eps-hat = -sigma s = E[eps | x_t], has at its own
+samples a mean square of at most one a component, whatever its data are, since the mean of a square
+is no less than the square of a mean. Particles whose predicted noise exceeds that are where the
+expert has no samples. An expert with a density is right there too; a learned one extrapolates, its
+errors grow with the distance, and weights select them, so that more particles make things worse.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field, replace
+from itertools import pairwise
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from poedsl.runtime.path.noising_path import Stage
+from poedsl.runtime.smc.particles import Evaluation
+from poedsl.runtime.targets.target import Anchor, Target
+
+#: Stages that are looked at, and the most particles at each.
+LOOKS, PARTICLES = 6, 512
+#: Largest mean square of predicted noise that passes. Own samples have at most 1. In swarms of 16,
+#: the settings of benchmarks/mixtures.py in distribution have up to 0.95 (but for mixtures learned
+#: from 100 samples), those out of it 1.46 and more.
+NOISE = 1.2
+#: Drift below which experts count as factorized: in the same settings factorized ones have up to
+#: 0.28, if exact or learned from 1,000 samples or more, and others 0.53 and more.
+DRIFT = 0.4
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """One stage.
+
+    Attributes:
+        spread: standard deviation of the rate over the particles, per unit of log alpha.
+        disagreement: 0 where all scores are alike, at most 1.
+        noise: each expert's mean square of predicted noise, a component.
+    """
+
+    t: int
+    alpha: float
+    spread: float
+    disagreement: float
+    noise: tuple[float, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """One expert of the product.
+
+    Attributes:
+        learned: whether it may be wrong where it has no samples: it gives a score and no density.
+        limit: of the mean square of its predicted noise, chance allowed for.
+    """
+
+    name: str
+    place: str
+    learned: bool
+    limit: float
+
+
+@dataclass(frozen=True, slots=True)
+class Composition:
+    """What a run says of its product.
+
+    Attributes:
+        weighed: whether the run corrects for what its moves get wrong.
+    """
+
+    members: tuple[Member, ...]
+    looks: tuple[Look, ...]
+    weighed: bool
+
+    @property
+    def drift(self) -> float:
+        """How far from factorized: the rate's spread, integrated over log alpha."""
+        steps = pairwise((look.alpha, look.spread) for look in self.looks)
+        return sum(0.5 * (s + r) * math.log(b / a) for (a, s), (b, r) in steps)
+
+    @property
+    def disagreement(self) -> float:
+        """The most that the scores disagree at any stage."""
+        return max(look.disagreement for look in self.looks)
+
+    @property
+    def noise(self) -> dict[str, float]:
+        """The most of each expert's mean square of predicted noise at any stage."""
+        most = (max(each) for each in zip(*(look.noise for look in self.looks), strict=True))
+        return {m.name: n for m, n in zip(self.members, most, strict=True)}
+
+    @property
+    def outside(self) -> tuple[Member, ...]:
+        """The experts whose own samples do not reach as far as the particles."""
+        return tuple(m for m in self.members if self.noise[m.name] > m.limit)
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """A sentence for every learned expert that the product leads out of its range."""
+        return tuple(
+            f"`{m.name}` at {m.place} is outside the range of its own samples: the noise that it "
+            f"sees in the particles has a mean square of {self.noise[m.name]:.3g}, where 1 is the "
+            "most; a learned expert is wrong there, and more particles are expected to hurt"
+            for m in self.outside
+            if m.learned
+        )
+
+    @property
+    def trusted(self) -> bool:
+        return not self.warnings
+
+    def as_json(self) -> dict[str, Any]:
+        """Numbers and words, as ``result.json`` holds them."""
+        return {
+            "trusted": self.trusted,
+            "drift": self.drift,
+            "disagreement": self.disagreement,
+            "experts": [{**asdict(m), "noise": self.noise[m.name]} for m in self.members],
+            "looks": [asdict(look) for look in self.looks],
+            "findings": list(self.findings()),
+        }
+
+    def findings(self) -> tuple[str, ...]:
+        """The report in words, without the warnings."""
+        if self.drift < DRIFT:
+            what = "The experts are close to factorized"
+            then = "the sum of their scores is nearly the product's score all along the path"
+        else:
+            what = "The experts are not factorized"
+            then = "the sum of their scores is not the product's score on the path, and "
+            then += "weights make up for it" if self.weighed else "nothing makes up for it"
+        out = [
+            f"{what} (log-weights drift apart by {self.drift:.2g}): {then}.",
+            f"Their scores disagree by up to {100 * self.disagreement:.0f} %.",
+        ]
+        exact = [f"`{m.name}`" for m in self.outside if not m.learned]
+        if not self.outside:
+            out.append("The particles are within the range of every expert's own samples.")
+        if exact:
+            out.append(
+                f"The particles are outside the usual range of {', '.join(exact)}, which does no "
+                "harm to an expert that is known exactly."
+            )
+        return tuple(out)
+
+
+@dataclass(slots=True)
+class Observer:
+    """Keeps what the experts say where moves lead, at some stages.
+
+    Attributes:
+        exponents: of each expert on each component, zero where it does not see it.
+        stages: those that are looked at.
+        looks: what they showed.
+    """
+
+    target: Target
+    weighed: bool
+    exponents: Float[Tensor, "E D"]
+    stages: frozenset[int]
+    looks: list[tuple[Stage, Float[Tensor, " E+2"]]] = field(default_factory=list)
+
+    @classmethod
+    def of(cls, target: Target, stages: Sequence[Stage], *, weighed: bool) -> Observer:
+        """The start and the end of the path are left out, and so are targets of one expert."""
+        loc = target.space.loc
+        exponents = torch.zeros(len(target.anchors), len(loc), device=loc.device)
+        for row, anchor in zip(exponents, target.anchors, strict=True):
+            row[anchor.part] = torch.as_tensor(anchor.exponent, device=row.device)
+        inner = stages[1:-1] if len(target.anchors) > 1 else ()
+        count = min(LOOKS, len(inner))
+        chosen = (inner[(2 * k + 1) * len(inner) // (2 * count)].t for k in range(count))
+        return cls(target, weighed, exponents, frozenset(chosen))
+
+    @contextmanager
+    def looking(self, stage: Stage) -> Iterator[None]:
+        """At the stages that are looked at, evaluations hold every expert's own score."""
+        self.target.apart = stage.t in self.stages
+        try:
+            yield
+        finally:
+            self.target.apart = False
+
+    def noted(self, x: Float[Tensor, "L D"], at: Evaluation, stage: Stage) -> Evaluation:
+        """Keeps what the experts say, and the evaluation without it."""
+        if at.each is None:
+            return at
+        self.looks.append((stage, self.look(x, at.each, stage)))
+        return replace(at, each=None)
+
+    def look(
+        self, x: Float[Tensor, "L D"], scores: Float[Tensor, "L E D"], stage: Stage
+    ) -> Float[Tensor, " E+2"]:
+        """The rate's spread, the disagreement, and the noise that each expert sees."""
+        every = -(-len(x) // PARTICLES)
+        x, scores, w = x[::every], scores[::every], self.exponents
+        squares, pulls, size = scores.square(), w * scores, w.abs()
+        total = pulls.sum(1)
+        rate = ((total + (w.sum(0) - 1) * x) * total).sum(-1) - (pulls * scores).sum((1, 2))
+        sizes = (size * squares).sum()
+        alike = ((size * scores).sum(1).square() / size.sum(0)).sum()
+        spread = (rate - rate.mean()).square().mean().sqrt()
+        noise = stage.sigma**2 * squares.mean(0).sum(-1) / (w != 0).sum(1)
+        return torch.cat([torch.stack([spread, 1 - alike / sizes]), noise])
+
+    def composition(self, particles: int) -> Composition | None:
+        """The report; None where nothing could be looked at."""
+        shown = [(stage, values.tolist()) for stage, values in self.looks]
+        looks = tuple(
+            Look(stage.t, stage.alpha, values[0], values[1], tuple(values[2:]))
+            for stage, values in shown
+            if all(map(math.isfinite, values))
+        )
+        if not looks:
+            return None
+        counts = (self.exponents != 0).sum(1).tolist()
+        seen = min(particles, PARTICLES)
+        members = tuple(
+            Member(a.name, a.place, _learned(a), NOISE + 3 * math.sqrt(2 / (seen * n)))
+            for a, n in zip(self.target.anchors, counts, strict=True)
+        )
+        return Composition(members, looks, self.weighed)
+
+
+def _learned(anchor: Anchor) -> bool:
+    """Whether its noise prediction is E[eps | x_t] of its own data, and may be wrong: guidance and
+    parents make it something else, and densities are taken at their word.
+    """
+    expert = anchor.expert
+    return not expert.has_density and expert.calls_per_evaluation == 1 and anchor.guide is None

@@ -1,0 +1,218 @@
+"""The folder a run leaves behind.
+
+A folder belongs to poedsl if it holds a manifest that lists the files which runs have written
+there. Only those files are ever replaced or removed; a file that is not listed is never touched,
+and no symbolic link is followed. A run writes into a staging folder and moves its files into place
+when all of them are complete, so an earlier result stays until then.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from poedsl.compiler.plan.text import print_plan
+from poedsl.grammar.diagnostics import Diagnostic, PoeError
+from poedsl.runtime.results.report import html_report
+from poedsl.runtime.results.result import Result
+from poedsl.runtime.smc.records import StageRecord
+
+SCHEMA = "poedsl-result/1"
+MANIFEST, MANIFEST_SCHEMA = ".poedsl-run.json", "poedsl-run/1"
+#: Where a run's files are until they are complete.
+STAGING = ".poedsl-unfinished"
+LOG = "log.jsonl"
+
+
+class OutputFolder:
+    """Writes ``log.jsonl`` as stages are done, and the rest when the run has ended.
+
+    Raises:
+        PoeError: the folder cannot be made or written (P0704), or it holds files that no run wrote
+            (P0712); from every method.
+    """
+
+    def __init__(self, folder: Path, plan_json: str) -> None:
+        self.folder, self.staging = folder, folder / STAGING
+        with _writing(folder):
+            self.owned = _owned(folder)
+            folder.mkdir(parents=True, exist_ok=True)
+            self._manifest({*self.owned, LOG}, "running")
+            if self.staging.is_dir():
+                shutil.rmtree(self.staging)
+            (self.staging / "samples").mkdir(parents=True)
+            (self.staging / "plan.json").write_text(plan_json, encoding="utf-8")
+            self._log("", os.O_TRUNC)
+
+    def stage(self, record: StageRecord) -> None:
+        with _writing(self.folder):
+            self._log(json.dumps(asdict(record), allow_nan=False) + "\n", os.O_APPEND)
+
+    def finish(self, result: Result) -> list[str]:
+        """Write the result, and let it take the place of an earlier one.
+
+        Returns:
+            What was left out and why, a sentence each.
+        """
+        left_out: list[str] = []
+        with _writing(self.folder):
+            self._tensors(result)
+            pictures: list[str] = []
+            if result.outcome.ok:
+                try:
+                    from poedsl.runtime.results.pictures import draw
+
+                    pictures = [f"samples/{n}" for n in draw(result, self.staging / "samples")]
+                except ImportError as error:
+                    left_out.append(_left_out("the picture in samples/", error))
+                try:
+                    self._arviz(result)
+                except ImportError as error:
+                    left_out.append(_left_out("posterior.nc", error))
+            page = html_report(result, print_plan(result.plan), pictures)
+            (self.staging / "report.html").write_text(page, encoding="utf-8")
+            text = json.dumps(as_json(result), indent=1, allow_nan=False) + "\n"
+            (self.staging / "result.json").write_text(text, encoding="utf-8")
+            self._publish()
+        return left_out
+
+    def _publish(self) -> None:
+        """Move the staged files into place, and remove what an earlier run wrote beside them."""
+        new = sorted(p.relative_to(self.staging) for p in self.staging.rglob("*") if p.is_file())
+        names = {p.as_posix() for p in new}
+        _refuse_foreign(self.folder, names - self.owned, f"the result is in {self.staging}")
+        self._manifest(self.owned | names | {LOG}, "running")
+        for name in self.owned - names - {LOG}:
+            (self.folder / name).unlink(missing_ok=True)
+        for path in new:
+            (self.folder / path.parent).mkdir(exist_ok=True)
+            os.replace(self.staging / path, self.folder / path)
+        shutil.rmtree(self.staging)
+        self._manifest(names | {LOG}, "finished")
+
+    def _manifest(self, names: set[str], state: str) -> None:
+        content = {"schema": MANIFEST_SCHEMA, "state": state, "files": sorted(names)}
+        part = self.folder / f"{MANIFEST}.part"
+        part.unlink(missing_ok=True)
+        part.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+        os.replace(part, self.folder / MANIFEST)
+
+    def _log(self, text: str, how: int) -> None:
+        flags = os.O_WRONLY | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0) | how
+        with os.fdopen(os.open(self.folder / LOG, flags, 0o666), "w", encoding="utf-8") as log:
+            log.write(text)
+
+    def _tensors(self, result: Result) -> None:
+        from safetensors.torch import save
+
+        tensors = {name: x.contiguous().cpu() for name, x in result.particles.items()}
+        tensors["log_weights"] = result.log_weights.contiguous().cpu()
+        tensors["ancestors"] = result.ancestors.int().contiguous().cpu()
+        (self.staging / "particles.safetensors").write_bytes(save(tensors))
+
+    def _arviz(self, result: Result) -> None:
+        import warnings
+
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            result.to_arviz().to_netcdf(str(self.staging / "posterior.nc"), engine="h5netcdf")
+
+
+def _owned(folder: Path) -> set[str]:
+    """The files in a folder that earlier runs wrote, relative to it.
+
+    Raises:
+        PoeError: it holds others and no manifest, or a part of it is a symbolic link.
+    """
+    if not folder.is_dir():
+        return set()
+    manifest = folder / MANIFEST
+    if not manifest.is_file() or manifest.is_symlink():
+        _refuse_foreign(folder, {p.name for p in folder.iterdir()} - {MANIFEST + ".part"})
+        return set()
+    try:
+        content = json.loads(manifest.read_text(encoding="utf-8"))
+        names = set(map(str, content["files"]))
+        valid = content["schema"] == MANIFEST_SCHEMA and all(map(_inside, names))
+    except (ValueError, KeyError, TypeError):
+        valid = False
+    if not valid:
+        raise _foreign(folder, f"its {MANIFEST} is not a manifest of poedsl")
+    _refuse_links(folder)
+    return names
+
+
+def _inside(name: str) -> bool:
+    """Whether a run may have written a file of this name."""
+    parts = Path(name).parts
+    return 0 < len(parts) <= 2 and ".." not in parts and (len(parts) == 1 or parts[0] == "samples")
+
+
+def _refuse_links(folder: Path) -> None:
+    for name in ("samples", STAGING):
+        if (folder / name).is_symlink():
+            raise _foreign(folder, f"{name} in it is a symbolic link, and links are not followed")
+
+
+def _refuse_foreign(folder: Path, names: set[str], *notes: str) -> None:
+    """Whether files that a run would write are there and are not poedsl's own."""
+    _refuse_links(folder)
+    there = sorted(n for n in names if os.path.lexists(folder / n))
+    if there:
+        more = f" and {len(there) - 1} more" if len(there) > 1 else ""
+        raise _foreign(folder, f"it holds {there[0]}{more}, which no run wrote", *notes)
+
+
+def _foreign(folder: Path, reason: str, *notes: str) -> PoeError:
+    message = f"results are not written to {folder}: {reason}"
+    notes = (*notes, "give a new or an empty folder")
+    return PoeError((Diagnostic("P0712", message, notes=notes),))
+
+
+def as_json(result: Result) -> dict[str, Any]:
+    """The result without its tensors, as ``result.json`` holds it."""
+    best = result.best_index if result.outcome.ok else None
+    return {
+        "schema": SCHEMA,
+        "program": result.plan.program,
+        "plan_hash": result.plan.hash,
+        "seed": result.seed,
+        "variables": [
+            {"name": v.name, "type": str(v.type), "shape": list(result.particles[v.name].shape[1:])}
+            for v in result.plan.variables
+        ],
+        "log_evidence": result.log_evidence,
+        "log_evidence_se": result.log_evidence_se,
+        "evidence_reason": result.evidence_reason,
+        "ess": result.ess,
+        "nfe": result.nfe,
+        "calls": result.calls,
+        "peak_memory": result.peak_memory,
+        "stages": [asdict(s) for s in result.stages],
+        "best": best,
+        "outcome": result.outcome.name.lower(),
+        "outcome_text": result.outcome.value,
+        "warnings": list(result.warnings),
+        "composition": None if result.composition is None else result.composition.as_json(),
+    }
+
+
+def _left_out(what: str, error: ImportError) -> str:
+    return f"{what} is left out: `{error.name}` is not installed (pip install 'poedsl[report]')"
+
+
+@contextmanager
+def _writing(folder: Path) -> Iterator[None]:
+    """Turns what the file system refuses into a diagnostic that names the folder."""
+    try:
+        yield
+    except OSError as error:
+        reason = error.strerror or str(error)
+        message = f"the results cannot be written to {folder}: {reason}"
+        raise PoeError((Diagnostic("P0704", message),)) from error

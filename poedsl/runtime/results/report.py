@@ -1,0 +1,137 @@
+"""The run in words: a table of stages, where it was narrow, and what would help."""
+
+from __future__ import annotations
+
+import html
+import statistics
+from collections.abc import Iterator
+
+from poedsl.runtime.results.cost import in_words
+from poedsl.runtime.results.result import Result, keeps_best
+from poedsl.runtime.smc.settings import Options
+from poedsl.runtime.smc.standard_errors import FAMILIES
+
+_COLUMNS = ("stage", "beta", "ESS", "ancestors", "acceptance", "log Z +", "seconds", "")
+
+
+def summary(result: Result) -> list[tuple[str, str]]:
+    """What a person wants to know first, as names and values."""
+    options = Options.of(result.plan)
+    lines = [
+        ("outcome", result.outcome.value),
+        ("particles", f"{len(result.log_weights)}, effective {result.ess:.0f}{_kin(result)}"),
+        ("log evidence", _evidence(result)),
+        ("evaluations", f"{result.nfe} of all experts, over all particles"),
+        ("time", f"{sum(s.seconds for s in result.stages):.2f} s"),
+        ("seed", str(result.seed)),
+    ]
+    if result.peak_memory is not None:
+        lines.insert(5, ("peak memory", in_words(result.peak_memory)))
+    if keeps_best(result.plan) and result.outcome.ok:
+        lines.append(
+            ("best", f"particle {result.best_index}, score {float(result.scores.max()):.4g}")
+        )
+    if options.swarms > 1:
+        lines.append(("swarms", str(options.swarms)))
+    return lines
+
+
+def _kin(result: Result) -> str:
+    """How many of the start have descendants, where not all do: the weights tell nothing of it."""
+    founders = result.stages[-1].unique_ancestors if result.stages else 0
+    return f", descended from {founders}" if 0 < founders < len(result.log_weights) else ""
+
+
+def _evidence(result: Result) -> str:
+    if result.log_evidence is None:
+        return f"none: {result.evidence_reason}"
+    value = f"{round(result.log_evidence, 4) + 0.0:.4f}"
+    if result.evidence_reason.startswith("approximate"):
+        told = "" if result.log_evidence_se is None else f" +- {result.log_evidence_se:.4f}"
+        return f"{value}{told} (approximate)"
+    if result.log_evidence_se is None:
+        return f"{value} (its error is not known: `swarms = 4` tells one)"
+    return f"{value} +- {result.log_evidence_se:.4f}"
+
+
+def bottlenecks(result: Result) -> Iterator[str]:
+    """Where each stage was narrow, and the option that would help.
+
+    Marked are an effective size below a tenth of the population, a kernel that accepts less than
+    15 %, the stage where too few founders are left to tell anything from (`FAMILIES`), and an
+    evidence that grows by more than two units and ten times what it does in the run's median stage.
+    """
+    count = len(result.log_weights)
+    few = min(FAMILIES, count // 4)
+    usual = statistics.median(abs(s.log_evidence_increment) for s in result.stages)
+    founders = count
+    for s in result.stages:
+        marks = ["resampled"] if s.resampled else []
+        if s.ess < 0.1 * count:
+            marks.append("narrow: more `steps` or `particles`")
+        if s.acceptance is not None and s.acceptance < 0.15:
+            marks.append("kernel stuck: a smaller `size`")
+        if s.unique_ancestors < few <= founders:
+            marks.append("few founders: more `particles`, or `resample` at a lower `ess`")
+        if s is not result.stages[0] and abs(s.log_evidence_increment) > max(2.0, 10 * usual):
+            marks.append("evidence jumps: more `steps`, or `path = temper(ess = 0.9)`")
+        founders = s.unique_ancestors
+        yield "; ".join(marks)
+
+
+def rows(result: Result) -> Iterator[tuple[str, ...]]:
+    """The table of stages, a row a stage."""
+    for s, marks in zip(result.stages, bottlenecks(result), strict=True):
+        yield (
+            str(s.t),
+            f"{s.beta:.3f}",
+            f"{s.ess:.0f}",
+            str(s.unique_ancestors),
+            "" if s.acceptance is None else f"{s.acceptance:.2f}",
+            f"{s.log_evidence_increment:+.3f}",
+            f"{s.seconds:.3f}",
+            marks,
+        )
+
+
+def text_report(result: Result) -> str:
+    """The summary and the table of stages, for a terminal."""
+    head = [f"{name:<13} {value}" for name, value in summary(result)]
+    head += [f"warning: {w}" for w in result.warnings]
+    if result.composition is not None:
+        head += ["", "Composition", *result.composition.findings()]
+    table = [_COLUMNS, *rows(result)]
+    widths = [max(len(row[i]) for row in table) for i in range(len(_COLUMNS))]
+    lines = [
+        "  ".join(c.rjust(w) for c, w in zip(r[:-1], widths, strict=False)) + f"  {r[-1]}"
+        for r in table
+    ]
+    return "\n".join([*head, "", *(line.rstrip() for line in lines)]) + "\n"
+
+
+def html_report(result: Result, plan_text: str, pictures: list[str]) -> str:
+    """One page without scripts: the picture, the summary, the table and the plan."""
+    esc = html.escape
+    facts = "".join(f"<tr><th>{esc(n)}</th><td>{esc(v)}</td></tr>" for n, v in summary(result))
+    head = "".join(f"<th>{esc(c)}</th>" for c in _COLUMNS)
+    body = "".join(
+        "<tr>" + "".join(f"<td>{esc(c)}</td>" for c in row) + "</tr>" for row in rows(result)
+    )
+    images = "".join(f'<p><img src="{esc(p)}" alt="{esc(p)}"></p>' for p in pictures)
+    warnings = "".join(f"<p class=warning>{esc(w)}</p>" for w in result.warnings)
+    composition = ""
+    if result.composition is not None:
+        findings = esc(" ".join(result.composition.findings()))
+        composition = f"<h2>Composition</h2><p>{findings}</p>"
+    return (
+        "<!doctype html><html lang=en><meta charset=utf-8>"
+        f"<title>{esc(result.plan.program)}</title>"
+        "<style>body{font:15px/1.5 system-ui,sans-serif;max-width:60em;margin:2em auto;"
+        "padding:0 1em}table{border-collapse:collapse}"
+        "td,th{padding:.15em .7em;text-align:right;border-bottom:1px solid #ddd}"
+        "table.facts td,table.facts th{text-align:left}img{max-width:100%}.warning{color:#a40}"
+        "pre{background:#f6f6f6;padding:1em;overflow:auto}</style>"
+        f"<h1>{esc(result.plan.program)}</h1>{images}<table class=facts>{facts}</table>{warnings}"
+        f"{composition}"
+        f"<h2>Stages</h2><table><tr>{head}</tr>{body}</table><h2>Plan</h2><pre>{esc(plan_text)}</pre></html>\n"
+    )

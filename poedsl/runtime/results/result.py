@@ -1,0 +1,245 @@
+"""The result of a run: all particles, their weights, the evidence, and what the stages say."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, fields
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int, Shaped
+from torch import Tensor
+
+from poedsl.compiler.plan.plan import PlanSpec
+from poedsl.compiler.plan.terms import Apply
+from poedsl.experts.sequences.vocabulary import Words
+from poedsl.grammar.diagnostics import Diagnostic, PoeError
+from poedsl.interface import arguments
+from poedsl.runtime.build.unrolled import base_name
+from poedsl.runtime.results.composition import Composition
+from poedsl.runtime.smc.random_numbers import Noise
+from poedsl.runtime.smc.records import Outcome, StageRecord
+from poedsl.runtime.smc.resampling import FEW, along, systematic
+from poedsl.runtime.space.coordinates import Space
+
+if TYPE_CHECKING:
+    import arviz
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Trail:
+    """Predicted endpoints on the way, each particle's by its own line (Zhang et al., Fig. 11).
+
+    Attributes:
+        stages: their numbers, from noise to data. ends: (S, L, D), as the path holds them.
+    """
+
+    space: Space
+    stages: tuple[int, ...]
+    ends: Float[Tensor, "S L D"]
+
+    def of(self, particle: int) -> dict[str, Float[Tensor, S * shape]]:
+        """Each variable at every stage, for one particle of the result."""
+        return self.space.values(self.ends[:, particle])
+
+
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class Result:
+    """What a run found.
+
+    Attributes:
+        plan: the plan that ran, inputs bound.
+        seed: the seed it ran with.
+        particles: a tensor (L, ...) for each variable, in the variable's own units.
+        log_weights: (L,), logsumexp 0; -inf for particles that violate a condition.
+        log_values: for each factor that has one, its own log value at each particle, (L,).
+        exponents: of each factor, inputs bound and normalised where that was asked for; masks, and
+            experts that are given parents, have no density to take to a power and are left out.
+        log_evidence: log of the integral of the product; None where there is none.
+        log_evidence_se: its standard error, from four swarms or more, or from the genealogy where
+            resampling was multinomial or not needed; else None.
+        evidence_reason: why there is no evidence, or no standard error.
+        stages: one record a stage, from noise to data.
+        ancestors: (T, L), the slot at the start that each particle of a stage descends from.
+        calls: evaluations of each factor, in particles.
+        outcome: how the run ended.
+        warnings: what went wrong on the way, and where the product cannot be trusted.
+        composition: whether the product could be trusted; None for one expert, and where scores
+            were not looked at.
+        log_product: log of the target at points (n, D), all variables side by side; None where an
+            expert has no density.
+        trail: predicted endpoints on the way, where they were to be kept.
+        peak_memory: in bytes, of the device's tensors or of the whole process.
+        sites: for each factor that is a model of Pyro's, its latent and deterministic sites by
+            name, (L, ...), in their own units.
+        words: what the symbols of each variable say, where they say anything.
+    """
+
+    plan: PlanSpec
+    seed: int
+    particles: dict[str, Shaped[Tensor, L * shape]]
+    log_weights: Float[Tensor, " L"]
+    log_values: dict[str, Float[Tensor, " L"]]
+    exponents: dict[str, float]
+    log_evidence: float | None
+    log_evidence_se: float | None
+    evidence_reason: str
+    stages: tuple[StageRecord, ...]
+    ancestors: Int[Tensor, "T L"]
+    calls: dict[str, int]
+    outcome: Outcome
+    warnings: tuple[str, ...]
+    composition: Composition | None = None
+    log_product: Callable[[Tensor], Tensor] | None = None
+    trail: Trail | None = None
+    peak_memory: int | None = None
+    sites: dict[str, dict[str, Shaped[Tensor, L * shape]]] = field(default_factory=dict)
+    words: dict[str, Words] = field(default_factory=dict)
+
+    def __repr__(self) -> str:
+        from poedsl.runtime.results.report import summary
+
+        return "\n".join(f"{name:<13} {value}" for name, value in summary(self))
+
+    @property
+    def ess(self) -> float:
+        """Effective sample size of the final weights."""
+        total = torch.logsumexp(2 * self.log_weights, 0)
+        return float((-total).exp()) if torch.isfinite(total) else 0.0
+
+    @property
+    def nfe(self) -> int:
+        """Evaluations of all experts, each over all particles (Zhang et al., E.1)."""
+        return sum(s.nfe for s in self.stages)
+
+    def texts(self, name: str) -> list[str]:
+        """What each particle of a variable of tokens says, up to its end.
+
+        Raises:
+            PoeError: the variable has no text.
+        """
+        return worded(self.words, name).texts(self.particles[name])
+
+    def sample(self, n: int, seed: int = 0) -> dict[str, Float[Tensor, n * shape]]:
+        """Unweighted draws, with replacement: copies are as even as can be, of each particle and,
+        where components are few, of each region.
+
+        Raises:
+            PoeError: the run failed, so that there is nothing to draw from.
+            TypeError, ValueError: a number is not whole, or below zero.
+        """
+        index = self._drawn(arguments.whole("n", n, 0), arguments.whole("seed", seed))
+        return {name: x[index.to(x.device)] for name, x in self.particles.items()}
+
+    def _drawn(self, n: int, seed: int) -> Int[Tensor, " n"]:
+        """The slots of unweighted draws, in random order."""
+        if not self.outcome.ok:
+            raise PoeError((Diagnostic("P0705", f"there are no draws: {self.outcome.value}"),))
+        uniform = Noise(seed, 1, 1, torch.device("cpu")).shared(0, "sample")
+        log_weights = self.log_weights.cpu()
+        (order,) = torch.isfinite(log_weights).nonzero(as_tuple=True)
+        few = [x for x in self.particles.values() if x[0].numel() <= FEW]
+        if few:
+            columns = [x.cpu()[order].reshape(len(order), -1).double() for x in few]
+            order = order[along(torch.cat(columns, 1)[None])[0]]
+        index = order[systematic(log_weights[order][None], uniform, n)[0]]
+        return index[torch.randperm(n, generator=torch.Generator().manual_seed(seed))]
+
+    @property
+    def scores(self) -> Float[Tensor, " L"]:
+        """What `best` ranks by: the total reward; without one the log target, else the weight."""
+        rewards = [
+            self.exponents[name] * values
+            for name, values in self.log_values.items()
+            if self.plan.factor(base_name(name)).kind == "reward"
+        ]
+        known = self.log_values and self.log_values.keys() == self.exponents.keys()
+        if rewards:
+            score = torch.stack(rewards).sum(0)
+        elif known:
+            weighted = [self.exponents[n] * v for n, v in self.log_values.items()]
+            score = torch.stack(weighted).sum(0)
+        else:
+            score = self.log_weights
+        dead = torch.isinf(self.log_weights)
+        return torch.where(dead, -math.inf, score.to(self.log_weights))
+
+    @property
+    def best_index(self) -> int:
+        """The slot of the highest-scoring particle with weight."""
+        return int(self.scores.argmax())
+
+    def best(self) -> dict[str, Float[Tensor, " *shape"]]:
+        """The highest-scoring particle: by total reward, or by the target's density without
+        rewards.
+        """
+        return {name: x[self.best_index] for name, x in self.particles.items()}
+
+    def report(self) -> str:
+        """The run in words and one table, for a terminal."""
+        from poedsl.runtime.results.report import text_report
+
+        return text_report(self)
+
+    def to_arviz(self) -> arviz.InferenceData:
+        """ArviZ data: as many unweighted draws as particles, in one chain, as the posterior.
+
+        ``sample_stats`` says of each draw which ``particle`` it copies, that particle's
+        ``log_weight``, its ``founder`` at the start and its log value under each factor. ``stages``
+        holds the records of the stages, and ``ancestors``, the founder of each particle at each.
+
+        Raises:
+            ImportError: ArviZ is not installed (``pip install 'poedsl[report]'``).
+        """
+        import arviz
+
+        index = self._drawn(len(self.log_weights), 0)
+        ancestors = self.ancestors.cpu()
+        own = {"particle": index, "founder": ancestors[-1][index]}
+        logs = {
+            "log_weight": self.log_weights,
+            **{f"log_{n}": v for n, v in self.log_values.items()},
+        }
+        own |= {name: v.cpu()[index] for name, v in logs.items()}
+        attributes: dict[str, Any] = {
+            "program": self.plan.program,
+            "plan_hash": self.plan.hash,
+            "seed": self.seed,
+        }
+        if self.log_evidence is not None:
+            attributes["log_evidence"] = self.log_evidence
+        if self.log_evidence_se is not None:
+            attributes["log_evidence_se"] = self.log_evidence_se
+        data = arviz.from_dict(
+            posterior={n: x.cpu()[index].numpy()[None] for n, x in self.particles.items()},
+            sample_stats={name: v.numpy()[None] for name, v in own.items()},
+            attrs=attributes,
+        )
+        records = {f.name: [getattr(s, f.name) for s in self.stages] for f in fields(StageRecord)}
+        known = {n: np.array(v, float) for n, v in records.items() if any(x is not None for x in v)}
+        dims = {name: ["stage"] for name in known} | {"ancestors": ["stage", "particle"]}
+        dims["rewards"] = ["stage", "quantile"]
+        stages = {**known, "ancestors": ancestors.numpy()}
+        data.add_groups(stages=arviz.dict_to_dataset(stages, dims=dims, default_dims=[]))
+        return data
+
+
+def keeps_best(plan: PlanSpec) -> bool:
+    """Whether the best particle is what a person is shown first."""
+    keep = plan.option("keep")
+    return isinstance(keep, Apply) and keep.function == "best"
+
+
+def worded(words: Mapping[str, Words], name: str) -> Words:
+    """What the symbols of a variable say.
+
+    Raises:
+        PoeError: the variable has no text.
+    """
+    if name not in words:
+        listed = ", ".join(f"`{n}`" for n in words) or "none"
+        message = f"`{name}` is no variable with a text"
+        raise PoeError((Diagnostic("P0605", message, notes=(f"those with one: {listed}",)),))
+    return words[name]

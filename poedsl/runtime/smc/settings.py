@@ -1,0 +1,103 @@
+"""The options of a plan, as the loop reads them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from poedsl.compiler.plan.plan import PlanSpec
+from poedsl.compiler.plan.terms import Apply, Const, Ref, Term
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """When to resample: below a share of the population in ESS, at given stages, or always."""
+
+    below: float = 0.0
+    stages: frozenset[int] = frozenset()
+    always: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """Particles are those of one swarm; ``eta`` is the square root of the share of the path's own
+    noise in a move; ``line`` counts the inner nodes of a line integral of the scores; ``share`` is
+    the effective sample size that places the stages of tempering, ``base`` what they start from.
+    """
+
+    particles: int
+    swarms: int
+    steps: int
+    share: float | None
+    base: Apply | None
+    move: Literal["none", "ode", "sde"]
+    eta: float
+    control: bool
+    kernel: Literal["none", "langevin", "mala", "hmc", "uhmc", "walk", "gibbs"]
+    kernel_steps: int
+    kernel_size: float
+    leaps: int
+    block: int
+    line: int | None
+    adapt: bool
+    correct: Literal["none", "fkc", "ais"]
+    clip: float | None
+    potential: Literal["difference", "maximum", "sum", "full"]
+    scheme: str
+    resample: Rule | None
+
+    @property
+    def weighing(self) -> int:
+        """At how many stages black-box rewards weigh."""
+        return len(self.resample.stages) if self.resample and self.resample.stages else self.steps
+
+    @classmethod
+    def of(cls, plan: PlanSpec) -> Options:
+        move, kernel = _form(plan.option("move")), _form(plan.option("kernel"))
+        correct, resample = _form(plan.option("correct")), _form(plan.option("resample"))
+        when = resample.pop("when", None)
+        total, swarms = _constant(plan.option("particles")), _constant(plan.option("swarms"))
+        return cls(
+            particles=total // swarms,
+            swarms=swarms,
+            steps=_constant(plan.option("steps")),
+            share=_form(plan.option("path")).get("ess"),
+            base=_form(plan.option("path")).get("base"),
+            move=move["form"],
+            eta=float(move.get("noise", 1.0)),
+            control=move.get("control", False),
+            kernel=kernel["form"],
+            kernel_steps=kernel.get("steps", 0),
+            kernel_size=float(kernel.get("size", 1.0)),
+            leaps=kernel.get("leaps", 1),
+            block=kernel.get("block", 1),
+            line=kernel.get("line"),
+            adapt=kernel.get("adapt", False),
+            correct=correct["form"],
+            clip=None if correct.get("clip") is None else float(correct["clip"]),
+            potential=_form(plan.option("potential"))["form"],
+            scheme=resample["form"],
+            resample=None if resample["form"] == "none" else _rule(when),
+        )
+
+
+def _constant(term: Term) -> Any:
+    assert isinstance(term, Const)
+    return term.value
+
+
+def _form(term: Term) -> dict[str, Any]:
+    assert isinstance(term, Apply)
+    arguments = {k: v.value if isinstance(v, Const) else v for k, v in term.kwargs}
+    return {"form": term.function, **arguments}
+
+
+def _rule(term: Term) -> Rule:
+    match term:
+        case Ref("always"):
+            return Rule(always=True)
+        case Apply("at", args):
+            return Rule(stages=frozenset(_constant(a) for a in args))
+        case Apply("<", (_, limit)):
+            return Rule(below=_constant(limit))
+    raise ValueError(f"not a rule for resampling: {term}")

@@ -1,0 +1,109 @@
+"""The charts of a run: what the densities of a plan say about where its variables can be."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from functools import reduce
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor
+
+from poedsl.compiler.analysis.supports import ends
+from poedsl.compiler.plan.plan import FactorSpec, PlanSpec
+from poedsl.compiler.plan.terms import Term, names
+from poedsl.runtime.build.ancestral_draws import Drawn
+from poedsl.runtime.build.evaluate import Environment, aligned, evaluate
+from poedsl.runtime.build.refusals import refused, site
+from poedsl.runtime.space.bijections import Chart, Interval, Simplex
+from poedsl.runtime.space.coordinates import Space
+from poedsl.runtime.space.parts import locate
+
+
+def charts(
+    plan: PlanSpec, sites: Sequence[FactorSpec], space: Space, env: Environment
+) -> tuple[Chart, ...]:
+    """A chart for the components of each kind of support that the densities leave.
+
+    Ends that depend on variables stay open: beyond them the density is zero by itself.
+
+    Raises:
+        PoeError: some component has nowhere to be.
+    """
+    low = torch.full((space.size,), -math.inf, device=space.loc.device)
+    high = -low
+    lowest = torch.zeros(space.size, dtype=torch.long, device=low.device)
+    highest = lowest.clone()
+    rows: dict[int, list[int]] = {}
+    for number, factor in enumerate(sites):
+        if factor.kind != "density":
+            continue
+        part, own = locate(factor, space, env), ends(factor.term, plan.signature)
+        at = torch.arange(space.size, device=low.device)[part.index].view(part.shape)
+        begins = end(own.low, -math.inf, torch.minimum, space, env).expand(part.shape)
+        stops = end(own.high, math.inf, torch.maximum, space, env).expand(part.shape)
+        lowest[at] = torch.where(begins > low[at], number, lowest[at])
+        highest[at] = torch.where(stops < high[at], number, highest[at])
+        low[at], high[at] = low[at].maximum(begins), high[at].minimum(stops)
+        if bool((empty := low >= high).any()):
+            first = int(empty.nonzero()[0])
+            setters = sites[int(lowest[first])], sites[int(highest[first])]
+            raise _nowhere(*setters, float(low[first]), float(high[first]))
+        for row in at.reshape(-1, part.shape[-1]).tolist() if own.simplex else ():
+            if any(rows.setdefault(i, row) != row for i in row):
+                message = f"{site(factor)} sums to one over a part of what another density does"
+                raise refused("P0414", message, "their vectors are the same, or apart")
+    simplexes = sorted({tuple(row) for row in rows.values()})
+    return tuple(_charts(low, high, simplexes))
+
+
+def centred(found: Sequence[Chart], drawn: Sequence[Drawn], space: Space) -> tuple[Chart, ...]:
+    """The charts, centred and scaled as their factors' draws are in unconstrained coordinates."""
+    known = [one.within(chart, space.size) for chart in found for one in drawn]
+    free = torch.zeros(space.size, dtype=torch.bool, device=space.loc.device)
+    centre = Space.of(space.shapes, space.loc.device).standardised(known, fixed=free)
+    return tuple(
+        replace(chart, loc=centre.loc[chart.index], scale=centre.scale[chart.index])
+        for chart in found
+    )
+
+
+def _charts(
+    low: Float[Tensor, " D"], high: Float[Tensor, " D"], simplexes: Sequence[tuple[int, ...]]
+) -> Iterator[Chart]:
+    below, above = low.isfinite(), high.isfinite()
+    for size in sorted({len(row) for row in simplexes}):
+        index = torch.tensor([r for r in simplexes if len(r) == size], device=low.device)
+        below[index] = above[index] = False
+        yield Simplex.over(index)
+    kinds: tuple[Bool[Tensor, " D"], ...] = (below & ~above, above & ~below, below & above)
+    for kind in kinds:
+        if bool(kind.any()):
+            yield Interval.between(kind.nonzero().flatten(), low[kind], high[kind])
+
+
+def end(
+    terms: Sequence[Term],
+    otherwise: float,
+    pick: Callable[[Tensor, Tensor], Tensor],
+    space: Space,
+    env: Environment,
+) -> Float[Tensor, " *shape"]:
+    """The outermost end, as far as no variable has a say in it."""
+    if not terms or any(names(t) & space.shapes.keys() for t in terms):
+        return torch.full((), otherwise, device=env.device)
+    return reduce(pick, aligned([evaluate(t, env) for t in terms]))[0].float()
+
+
+def _nowhere(begins: FactorSpec, stops: FactorSpec, low: float, high: float) -> Exception:
+    if begins is stops:
+        message = f"the support begins below its end, and this is from {low:g} to {high:g}"
+        return refused("P0307", message, factor=begins)
+    return refused(
+        "P0414",
+        f"these densities over `{begins.variables[0]}` share no point, and their product is zero",
+        f"{site(stops)} is zero above {high:g}",
+        f"{site(begins)} is zero below {low:g}",
+    )

@@ -1,0 +1,140 @@
+"""The coordinates of a run: all variables side by side, each component centred and scaled."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+from poedsl.experts.flows.latents import Codec
+from poedsl.runtime.space.bijections import Chart
+
+#: Pictures are in [0, 1] for people and in [-1, 1] for the networks that learned them.
+PICTURE_CENTRE, PICTURE_SCALE = 0.5, 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """Moments of a Gaussian on the components that it sees, and the size of its exponent."""
+
+    index: slice | Int[Tensor, " d"]
+    weight: Float[Tensor, " d"]
+    mean: Float[Tensor, " d"]
+    variance: Float[Tensor, " d"]
+
+
+@dataclass(frozen=True, slots=True)
+class Space:
+    """x = loc + scale z; z is what the path noises.
+
+    Attributes:
+        shapes: of each variable, in the order they stand; of its latents where it has a codec.
+        charts: of components that a density constrains, where loc is 0 and scale 1: x = y(z).
+        codecs: of variables that are sampled as latents.
+    """
+
+    shapes: dict[str, tuple[int, ...]]
+    loc: Float[Tensor, " D"]
+    scale: Float[Tensor, " D"]
+    charts: tuple[Chart, ...] = ()
+    codecs: Mapping[str, Codec] = field(default_factory=dict)
+
+    @classmethod
+    def of(
+        cls,
+        shapes: Mapping[str, tuple[int, ...]],
+        device: torch.device,
+        codecs: Mapping[str, Codec] | None = None,
+    ) -> Space:
+        """Coordinates as they are: centre 0, scale 1.
+
+        Args:
+            shapes: of the variables, as people see them.
+        """
+        codecs = codecs or {}
+        held = {n: codecs[n].shape(s) if n in codecs else s for n, s in shapes.items()}
+        size = sum(math.prod(s) for s in held.values())
+        zeros, ones = torch.zeros(size, device=device), torch.ones(size, device=device)
+        return cls(held, zeros, ones, codecs=codecs)
+
+    @property
+    def size(self) -> int:
+        return len(self.loc)
+
+    def seen(self, variable: str) -> tuple[int, ...]:
+        """The shape of a variable as people see it."""
+        shape, codec = self.shapes[variable], self.codecs.get(variable)
+        if codec is None:
+            return shape
+        return 3, shape[1] * codec.factor, shape[2] * codec.factor
+
+    def slice(self, variable: str) -> slice:
+        """Where a variable's components stand."""
+        start = 0
+        for name, shape in self.shapes.items():
+            stop = start + math.prod(shape)
+            if name == variable:
+                return slice(start, stop)
+            start = stop
+        raise KeyError(variable)
+
+    def values(self, z: Float[Tensor, "L D"]) -> dict[str, Float[Tensor, L * shape]]:
+        """Each variable in its own units and shape."""
+        return self.shaped(self.supported(z)[0])
+
+    def supported(
+        self, z: Float[Tensor, "L D"]
+    ) -> tuple[Float[Tensor, "L D"], Float[Tensor, " L"]]:
+        """z with constrained components inside their supports, and log |det| of what put them
+        there.
+        """
+        log_det = torch.zeros(len(z), device=z.device)
+        if not self.charts:
+            return z, log_det
+        y = z.clone()
+        for chart in self.charts:
+            y[:, chart.index], own = chart.forward(z[:, chart.index])
+            log_det = log_det + own
+        return y, log_det
+
+    def placed(self, x: Float[Tensor, "L D"]) -> Float[Tensor, "L D"]:
+        """The coordinates of points that are given in the variables' own units."""
+        z = (x - self.loc) / self.scale
+        for chart in self.charts:
+            z[:, chart.index] = (chart.inverse(z[:, chart.index]) - chart.loc) / chart.scale
+        return z
+
+    def shaped(self, y: Float[Tensor, "L D"]) -> dict[str, Float[Tensor, L * shape]]:
+        """Each variable in its own units and shape, from what `supported` returns."""
+        x = self.loc + self.scale * y
+        held = {
+            name: x[:, self.slice(name)].view(-1, *shape) for name, shape in self.shapes.items()
+        }
+        return {n: self.codecs[n].decode(v) if n in self.codecs else v for n, v in held.items()}
+
+    def standardised(self, known: Sequence[Known], fixed: Bool[Tensor, " D"]) -> Space:
+        """Centred and scaled as the Gaussians are: their precision-weighted mean, and the
+        geometric mean of their spreads about it, at most a hundred times that of their product.
+
+        Args:
+            known: what the Gaussians say of the components that they see.
+            fixed: the components that stay as they are, since something was learned of them.
+        """
+        precision, first, logs, total = (torch.zeros_like(self.loc) for _ in range(4))
+        for k in known:
+            precision[k.index] += k.weight / k.variance
+            first[k.index] += k.weight * k.mean / k.variance
+            total[k.index] += k.weight
+        free = (total > 0) & ~fixed
+        loc = torch.where(free, first / precision.where(free, 1.0), self.loc)
+        for k in known:
+            spread = k.variance + (k.mean - loc[k.index]).square()
+            logs[k.index] += k.weight * spread.log()
+        spread = (0.5 * logs / total.where(free, 1.0)).exp()
+        spread = torch.minimum(spread, 100 * precision.where(free, 1.0).rsqrt())
+        scale = torch.where(free, spread, self.scale)
+        return replace(self, loc=loc, scale=scale)

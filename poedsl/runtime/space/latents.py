@@ -1,0 +1,76 @@
+"""Which variables are sampled as latents, and where a part of a picture lies among them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from poedsl.compiler.plan.plan import FactorSpec
+from poedsl.compiler.plan.terms import Apply
+from poedsl.experts.flows.latents import PATCH, Codec
+from poedsl.runtime.build.models import Models
+from poedsl.runtime.build.refusals import refused, site
+
+
+def codecs(
+    sites: Sequence[FactorSpec], shapes: dict[str, tuple[int, ...]], models: Models
+) -> dict[str, Codec]:
+    """The autoencoder of each variable whose models have one.
+
+    Args:
+        shapes: of the variables, as people see them.
+
+    Raises:
+        PoeError: models of one variable live in different spaces, or its size is no whole number
+            of patches.
+    """
+    found: dict[str, Codec] = {}
+    first: dict[str, FactorSpec] = {}
+    for factor in sites:
+        if factor.kind != "flow" or not isinstance(factor.term, Apply):
+            continue
+        name, codec = factor.variables[0], models.codec(factor.term)
+        other = first.setdefault(name, factor)
+        if other is factor and codec is not None:
+            found[name] = codec
+            _whole_patches(factor, codec, shapes[name])
+        held = found.get(name)
+        if (None if codec is None else codec.key) != (None if held is None else held.key):
+            raise refused(
+                "P0313",
+                f"{site(factor)} and {site(other)} live in different spaces: their scores cannot "
+                "be added",
+                f"{_whose(models, factor)}, {_whose(models, other)}",
+                "products of models are taken within one latent space",
+            )
+    return found
+
+
+def _whole_patches(factor: FactorSpec, codec: Codec, shape: tuple[int, ...]) -> None:
+    unit = PATCH * codec.factor
+    if shape[0] != 3 or any(n % unit for n in shape[-2:]):
+        shown = " x ".join(map(str, shape))
+        near = " x ".join(str(max(unit, unit * round(n / unit))) for n in shape[-2:])
+        raise refused(
+            "P0304",
+            f"`{factor.variables[0]}` is {shown}, and its models take colour pictures whose "
+            f"height and width are multiples of {unit}",
+            f"the nearest: 3 x {near}",
+            factor=factor,
+        )
+
+
+def _whose(models: Models, factor: FactorSpec) -> str:
+    assert isinstance(factor.term, Apply)
+    return f"{site(factor)} has the model {models.folder(factor.term)}"
+
+
+def snapped(pixels: slice, size: int, factor: int) -> slice:
+    """A stretch of pixels as one of latents, from patch to patch, at least one.
+
+    Args:
+        size: pixels of the whole.
+    """
+    unit = PATCH * factor
+    first = min(round(pixels.start / unit), size // unit - 1)
+    last = max(round(pixels.stop / unit), first + 1)
+    return slice(PATCH * first, PATCH * last)

@@ -1,0 +1,69 @@
+"""Parts of variables as components of a run."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Int
+from torch import Tensor
+
+from poedsl.compiler.plan.plan import FactorSpec
+from poedsl.compiler.plan.terms import Apply
+from poedsl.runtime.build.evaluate import Environment, selection
+from poedsl.runtime.build.refusals import refused
+from poedsl.runtime.space.coordinates import Space
+from poedsl.runtime.space.latents import snapped
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """Where a part's components stand, and its shape; a slice where they stand together.
+
+    Attributes:
+        seen: its shape as people see it, where that is not the shape of its latents.
+    """
+
+    index: slice | Int[Tensor, " d"]
+    shape: tuple[int, ...]
+    seen: tuple[int, ...]
+
+
+def locate(factor: FactorSpec, space: Space, env: Environment) -> Part:
+    """What a factor sees of its variable.
+
+    Raises:
+        PoeError: the part is not inside of it.
+    """
+    name = factor.variables[0]
+    whole, shape, seen = space.slice(name), space.shapes[name], space.seen(name)
+    if factor.part is None:
+        return Part(whole, shape, seen)
+    assert isinstance(factor.part, Apply)
+    numbers = torch.arange(whole.start, whole.stop, device=space.loc.device).view(shape)
+    try:
+        at = selection(factor.part.args[1:], seen, env)
+        wanted = torch.empty(seen, device="meta")[at].shape
+        chosen = numbers[_latents(at, space, name) if name in space.codecs else at]
+    except (ValueError, IndexError) as error:
+        raise refused("P0603", f"a part of `{name}` is not there: {error}", factor=factor) from None
+    flat = chosen.flatten()
+    first, last = int(flat[0]), int(flat[-1])
+    together = last - first + 1 == len(flat)
+    index = slice(first, last + 1) if together else flat
+    return Part(index, tuple(chosen.shape), tuple(wanted))
+
+
+def _latents(at: tuple[slice | int, ...], space: Space, name: str) -> tuple[slice, slice, slice]:
+    """A box of pixels as one of latents."""
+    seen, factor = space.seen(name), space.codecs[name].factor
+    every = slice(None)
+    channels, rows, columns = (*at, every, every)[:3]
+    whole = isinstance(channels, slice) and channels.indices(3) == (0, 3, 1)
+    if not whole or not isinstance(rows, slice) or not isinstance(columns, slice):
+        raise ValueError("it is sampled as latents, whose parts are boxes, `x[box(...)]`")
+    cut = (
+        snapped(slice(*stretch.indices(size)[:2]), size, factor)
+        for stretch, size in ((rows, seen[1]), (columns, seen[2]))
+    )
+    return every, *cut  # type: ignore[return-value]

@@ -1,0 +1,133 @@
+"""Sizes that a program leaves open: what bound conditions say they are."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+
+from torch import Tensor
+
+from poedsl.compiler.plan.plan import FactorSpec, PlanSpec, VariableSpec
+from poedsl.compiler.plan.terms import Apply, Ref
+from poedsl.runtime.build.evaluate import Environment, known
+from poedsl.runtime.build.refusals import refused, site
+
+Sizes = tuple[int | None, ...]
+
+
+def shapes(
+    plan: PlanSpec,
+    sites: Sequence[FactorSpec],
+    env: Environment,
+    native: Callable[[Apply], tuple[int, int] | None],
+    length: Callable[[FactorSpec], int | None] = lambda factor: None,
+) -> dict[str, tuple[int, ...]]:
+    """The shape of every variable; open heights and widths are those of its experts' conditions,
+    or else of the pictures that its first model was trained on; the open size of a vector is that
+    of the first density that knows.
+
+    Args:
+        native: height and width of the pictures that a model was trained on.
+        length: how many components a density is over.
+
+    Raises:
+        PoeError: a size stays open, or a condition has another one.
+    """
+    out: dict[str, tuple[int, ...]] = {}
+    for variable in plan.variables:
+        sizes = () if variable.type.name == "Category" else variable.type.sizes
+        for factor in sites:
+            if factor.variables[0] == variable.name and factor.part is None:
+                for parameter, found in aligned(plan, factor, env):
+                    sizes = _taken(variable, sizes, parameter, found, factor)
+        if None in sizes:
+            sizes = _trained(variable, sizes, sites, native)
+        if sizes == (None,):
+            whole = (f for f in sites if f.variables[0] == variable.name and f.part is None)
+            known = (n for f in whole if f.kind == "density" and (n := length(f)) is not None)
+            sizes = (next(known, None),)
+        if None in sizes:
+            raise refused(
+                "P0309",
+                f"the sizes of `{variable.name} : {variable.type}` are open, and no condition of "
+                "its experts says what they are",
+                f"write them down, as in `{variable.name} : {_example(variable)}`",
+            )
+        out[variable.name] = tuple(s for s in sizes if s is not None)
+    return out
+
+
+def _trained(
+    variable: VariableSpec,
+    sizes: Sizes,
+    sites: Sequence[FactorSpec],
+    native: Callable[[Apply], tuple[int, int] | None],
+) -> Sizes:
+    """Sizes with open ones as a model on the whole was trained."""
+    for factor in sites:
+        whole = factor.variables[0] == variable.name and factor.part is None
+        if whole and factor.kind == "flow" and isinstance(factor.term, Apply):
+            found = native(factor.term)
+            if found is not None and variable.type.name == "Image":
+                return tuple(
+                    b if a is None else a for a, b in zip(sizes, (None, *found), strict=True)
+                )
+    return sizes
+
+
+def aligned(
+    plan: PlanSpec, factor: FactorSpec, env: Environment
+) -> Iterator[tuple[str, tuple[int, ...]]]:
+    """The conditions of a model that are as high and wide as what it is over, with their sizes."""
+    if factor.kind != "flow" or not isinstance(factor.term, Apply):
+        return
+    signature = plan.signature(factor.term.function)
+    for name, term in factor.term.kwargs:
+        parameter = signature.parameter(name)
+        value = known(term, env) if parameter is not None and parameter.aligned else None
+        if isinstance(value, Tensor):
+            shown = f" (`{term.name}`)" if isinstance(term, Ref) else ""
+            yield f"`{name}` of {site(factor)}{shown}", tuple(value.shape[1:])
+
+
+def fits(plan: PlanSpec, factor: FactorSpec, shape: tuple[int, ...], env: Environment) -> None:
+    """Whether the conditions of a model have the height and width of the part that it sees.
+
+    Raises:
+        PoeError: one has others.
+    """
+    what = f"`{factor.variables[0]}`"
+    for parameter, found in aligned(plan, factor, env):
+        if found[-2:] != shape[-2:]:
+            part = what if factor.part is None else f"the part of {what} that it sees"
+            raise _clash(parameter, found, part, shape)
+
+
+def _taken(
+    variable: VariableSpec, sizes: Sizes, parameter: str, found: Sizes, factor: FactorSpec
+) -> Sizes:
+    """Sizes with the open ones taken from a condition: height and width, and frames of films."""
+    films = len(sizes) == 4 and len(found) == 3
+    wanted = (found[0], sizes[1], *found[1:]) if films else (*sizes[:-2], *found[-2:])
+    pairs = zip(sizes, wanted, strict=True)
+    if any(None not in pair and pair[0] != pair[1] for pair in pairs):
+        raise _clash(parameter, found, f"`{variable.name}`", sizes)
+    return tuple(b if a is None else a for a, b in zip(sizes, wanted, strict=True))
+
+
+def _clash(parameter: str, found: Sizes, what: str, sizes: Sizes) -> Exception:
+    return refused(
+        "P0603",
+        f"{parameter} has the height and width of what it is for: {what} is {_by(sizes)}, and "
+        f"this is {_by(found)}",
+        "`crop(x, box)` takes a part, `resize(x, height, width)` changes sizes",
+    )
+
+
+def _by(sizes: Sizes) -> str:
+    return " x ".join("_" if s is None else str(s) for s in sizes)
+
+
+def _example(variable: VariableSpec) -> str:
+    sizes = variable.type.sizes
+    filled = (480 if s is None else s for s in sizes)
+    return f"{variable.type.name}[{', '.join(map(str, filled))}]"

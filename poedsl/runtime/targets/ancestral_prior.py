@@ -1,0 +1,236 @@
+"""What a tempered path starts from where variables depend on others: ancestral draws.
+
+Of `theta ~ Normal(mu, tau)` and what `mu` and `tau` are drawn from, p_0 is the product, which is a
+density by itself and is drawn from exactly; all other factors grow from nothing along the path, as
+the likelihood does when a posterior is annealed from its prior (Neal 2001). Constant Gaussians over
+the same components, as those of data, are drawn with: q(theta | mu, tau), proportional to both, is
+Gaussian, and what is left to grow is the chance of the data given `mu` and `tau` alone.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from poedsl.compiler.analysis.supports import ends
+from poedsl.compiler.plan.plan import FactorSpec, PlanSpec
+from poedsl.compiler.plan.terms import Apply, Ref, Term, names, walk
+from poedsl.runtime.build.densities import Densities, Density, parameters
+from poedsl.runtime.build.evaluate import Environment, evaluate
+from poedsl.runtime.smc.random_numbers import Noise
+from poedsl.runtime.smc.resampling import effective_size
+from poedsl.runtime.space.bijections import Simplex
+from poedsl.runtime.space.constrained import end
+from poedsl.runtime.space.coordinates import Space
+from poedsl.runtime.space.parts import Part, locate
+from poedsl.runtime.targets.tempering_base import supports
+
+#: Points are drawn so many at a time, whether or not all are wanted: the first ones then do not
+#: depend on how many there are.
+BLOCK = 256
+#: The share of draws, by their weights, from which on the product is near.
+NEAR = 0.1
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Site:
+    """A density by which components are drawn, given those before."""
+
+    densities: Densities
+    part: Part
+    subject: Term
+    density: Density
+
+    def drawn(self, values: Mapping[str, Tensor]) -> Float[Tensor, "256 *shape"] | None:
+        """Draws, each given a row of values; None where what they need is not there yet."""
+        return self.densities.draws(self.densities.factor.term, self.part.shape, BLOCK, values)
+
+    def log_density(self, env: Environment) -> Float[Tensor, " L"]:
+        return self.density(evaluate(self.subject, env), env)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Conjugate(Site):
+    """A Gaussian around other variables, and constant ones beside it.
+
+    Attributes:
+        precision, pull: of those the sums of 1 / variance, and of mean / variance.
+    """
+
+    precision: Float[Tensor, " *shape"]
+    pull: Float[Tensor, " *shape"]
+
+    def drawn(self, values: Mapping[str, Tensor]) -> Float[Tensor, "256 *shape"] | None:
+        mean, spread = self.both(self.densities.environment.with_values(values), BLOCK)
+        known = mean.isfinite() & spread.isfinite()
+        if not bool(known.any(0).all()):
+            return None
+        return mean + spread * torch.randn(mean.shape).to(mean)
+
+    def log_density(self, env: Environment) -> Float[Tensor, " L"]:
+        x = evaluate(self.subject, env)
+        mean, spread = self.both(env, len(x))
+        each = ((x - mean) / spread).square() + 2 * spread.log() + math.log(2 * math.pi)
+        return -0.5 * each.reshape(len(each), -1).sum(-1)
+
+    def both(self, env: Environment, count: int) -> tuple[Tensor, Tensor]:
+        """Mean and standard deviation, (L, *shape); nan where a scale is not above zero."""
+        term = self.densities.factor.term
+        assert isinstance(term, Apply)
+        own = parameters(term, env, (count, *self.part.shape))
+        precision = own["scale"].where(own["scale"] > 0, math.nan) ** -2
+        total = precision + self.precision
+        return (precision * own["loc"] + self.pull) / total, total.rsqrt()
+
+
+@dataclass(frozen=True, slots=True)
+class Prior:
+    """Densities that together draw every component once, in an order in which they can be drawn.
+
+    Attributes:
+        funnel: whether a variable says how wide another is, so that no Gaussian is near.
+    """
+
+    space: Space
+    sites: tuple[Site, ...]
+    environment: Environment
+    funnel: bool
+
+    def first(self, noise: Noise, stage: int) -> Float[Tensor, "L D"]:
+        """Draws in the run's coordinates; nan where a parameter is out of its range."""
+        blocks = -(-noise.size // BLOCK)
+        seeds = (noise.shared(stage, "start", blocks) * 2**32).long().tolist()
+        each = [torch.cat([self.block(s) for s in row])[: noise.size] for row in seeds]
+        return self.space.placed(torch.cat(each))
+
+    def near(self, log_product: Callable[[Tensor], Tensor]) -> bool:
+        """Whether some of its draws are among those of a product, as of a prior and few data."""
+        z = self.space.placed(self.block(0))
+        gain = log_product(z) - self.log_density(z)
+        return float(effective_size(gain.nan_to_num(nan=-math.inf))) > NEAR * BLOCK
+
+    def block(self, seed: int) -> Float[Tensor, "256 D"]:
+        """Draws in the variables' own units."""
+        x = torch.full((BLOCK, self.space.size), math.nan, device=self.space.loc.device)
+        with torch.random.fork_rng(devices=[]):
+            torch.default_generator.manual_seed(seed)
+            for site in self.sites:
+                self.draw(site, x)
+        return x
+
+    def draw(self, site: Site, x: Float[Tensor, "256 D"]) -> bool:
+        """Put a site's draws into points; whether what they need is there."""
+        shapes = self.space.shapes
+        points = site.drawn({n: x[:, self.space.slice(n)].view(-1, *s) for n, s in shapes.items()})
+        if points is not None:
+            x[:, site.part.index] = points.reshape(BLOCK, -1)
+        return points is not None
+
+    def log_density(self, z: Float[Tensor, "L D"]) -> Float[Tensor, " L"]:
+        """Log p_0 in the run's coordinates."""
+        y, log_det = self.space.supported(z)
+        env = self.environment.with_values(self.space.shaped(y))
+        total = self.space.scale.log().sum() + log_det
+        for site in self.sites:
+            total = total + site.log_density(env)
+        return total
+
+
+def prior(
+    plan: PlanSpec,
+    factors: Sequence[FactorSpec],
+    space: Space,
+    env: Environment,
+    densities: Callable[[FactorSpec], Densities],
+    exponent: Callable[[FactorSpec], float],
+) -> Prior | None:
+    """The densities that draw every component, those around other variables before others.
+
+    Returns:
+        None where there are none around others; where some component has no density of its own to
+        the power of one, or one that is positive elsewhere than the product may be; and where
+        shares sum to one, which have a coordinate less than components.
+    """
+    if any(isinstance(chart, Simplex) for chart in space.charts):
+        return None
+    own = [f for f in factors if f.kind in ("gaussian", "density") and not f.mask]
+    own = [f for f in own if exponent(f) > 0]
+    around = {f.name: bool(names(f.term) & space.shapes.keys()) for f in own}
+    chosen: list[tuple[FactorSpec, Part]] = []
+    free = torch.ones(space.size, dtype=torch.bool, device=space.loc.device)
+    for factor in sorted(own, key=lambda f: not around[f.name]):
+        part = locate(factor, space, env)
+        if exponent(factor) == 1 and bool(free[part.index].all()):
+            free[part.index] = False
+            chosen.append((factor, part))
+    if bool(free.any()) or not any(around[f.name] for f, _ in chosen):
+        return None
+    if not all(_reaches(f, p, plan, space, env) for f, p in chosen):
+        return None
+    fixed = torch.zeros(2, space.size, device=space.loc.device)
+    for factor in own:
+        call = factor.term
+        if factor.kind == "gaussian" and isinstance(call, Apply) and call.function == "Normal":
+            part = locate(factor, space, env)
+            given = densities(factor).constants(call, part.shape)
+            precision = (exponent(factor) * given["scale"] ** -2).expand(part.shape).flatten()
+            pull = precision * given["loc"].expand(part.shape).flatten()
+            fixed[:, part.index] += torch.stack([precision, pull])
+    sites = (_site(f, p, densities(f), fixed[:, p.index], around[f.name]) for f, p in chosen)
+    wide = any(_widened(f, plan, space) for f, _ in chosen)
+    return _ordered(Prior(space, tuple(sites), env, wide))
+
+
+def _site(
+    factor: FactorSpec, part: Part, own: Densities, fixed: Float[Tensor, "2 d"], around: bool
+) -> Site:
+    """With constant Gaussians over the same components, where a Gaussian stands around others."""
+    call, subject = factor.term, factor.part or Ref(factor.variables[0])
+    site = (own, part, subject, own.density(call, part.shape))
+    normal = isinstance(call, Apply) and call.function == "Normal"
+    if not (normal and around and bool((fixed[0] > 0).any())):
+        return Site(*site)
+    return Conjugate(*site, *fixed.view(2, *part.shape))
+
+
+def _widened(factor: FactorSpec, plan: PlanSpec, space: Space) -> bool:
+    """Whether a variable says how wide or of what shape a density is."""
+    for call in walk(factor.term):
+        if not isinstance(call, Apply):
+            continue
+        for name, value in call.kwargs:
+            own = plan.signature(call.function).parameter(name)
+            if own is not None and own.role != "location" and names(value) & space.shapes.keys():
+                return True
+    return False
+
+
+def _reaches(
+    factor: FactorSpec, part: Part, plan: PlanSpec, space: Space, env: Environment
+) -> bool:
+    """Whether a density is positive where its components can be, and nowhere else."""
+    own = ends(factor.term, plan.signature)
+    device = space.loc.device
+    low, high = (v.to(device)[part.index] for v in supports(space, space.charts))
+    begins = end(own.low, -math.inf, torch.minimum, space, env).expand(part.shape).flatten()
+    stops = end(own.high, math.inf, torch.maximum, space, env).expand(part.shape).flatten()
+    return torch.equal(begins, low) and torch.equal(stops, high)
+
+
+def _ordered(made: Prior) -> Prior | None:
+    """With each density after what it depends on; None where there is no such order."""
+    waiting, out = list(made.sites), list[Site]()
+    x = torch.full((BLOCK, made.space.size), math.nan, device=made.space.loc.device)
+    with torch.random.fork_rng(devices=[]):
+        while waiting:
+            later = [s for s in waiting if not made.draw(s, x)]
+            if len(later) == len(waiting):
+                return None
+            out += [s for s in waiting if s not in later]
+            waiting = later
+    return replace(made, sites=tuple(out))

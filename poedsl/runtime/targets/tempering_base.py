@@ -1,0 +1,161 @@
+"""What a tempered path starts from, where a program says so: `temper(base = Normal(0, 5))`."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from poedsl.catalog.signatures import SIGNATURES
+from poedsl.compiler.analysis.supports import ends
+from poedsl.compiler.plan.plan import FactorSpec, PlanSpec
+from poedsl.compiler.plan.terms import Apply, Term, walk
+from poedsl.experts.densities.gaussian_mixtures import broadcast, distribution
+from poedsl.runtime.build.densities import Densities, Density
+from poedsl.runtime.build.evaluate import Environment, evaluate
+from poedsl.runtime.build.models import Models
+from poedsl.runtime.build.refusals import refused
+from poedsl.runtime.smc.random_numbers import Noise
+from poedsl.runtime.space.bijections import Chart, Interval
+from poedsl.runtime.space.coordinates import Space
+
+#: Points (L, *shape) from uniforms in (0, 1) for each component, and one that picks of a mixture.
+Quantiles = Callable[[Tensor, Tensor], Tensor]
+
+
+@dataclass(frozen=True, slots=True)
+class Base:
+    """A density over every variable, by itself, in the variables' own units."""
+
+    space: Space
+    densities: dict[str, Density]
+    quantiles: dict[str, Quantiles]
+    environment: Environment
+
+    def first(self, noise: Noise, stage: int) -> Float[Tensor, "L D"]:
+        """Draws in the run's coordinates, from uniforms for each component and each variable."""
+        uniform = noise.uniform(self.space.size + len(self.space.shapes), stage, "start")
+        space, picks = self.space, uniform[:, self.space.size :]
+        x = torch.zeros(len(uniform), space.size, device=uniform.device)
+        for (name, shape), pick in zip(space.shapes.items(), picks.unbind(1), strict=True):
+            part = space.slice(name)
+            own = uniform[:, part].double().reshape(-1, *shape)
+            x[:, part] = self.quantiles[name](own, pick.double()).float().reshape(len(x), -1)
+        return space.placed(x)
+
+    def log_density(self, z: Float[Tensor, "L D"]) -> Float[Tensor, " L"]:
+        """Log p_0 in the run's coordinates."""
+        y, log_det = self.space.supported(z)
+        total = self.space.scale.log().sum() + log_det
+        for name, value in self.space.shaped(y).items():
+            total = total + self.densities[name](value, self.environment)
+        return total
+
+
+def base(term: Apply, plan: PlanSpec, models: Models, env: Environment, space: Space) -> Base:
+    """The base that a program names.
+
+    Raises:
+        PoeError: it cannot be drawn from by inversion, does not fit a variable, or its support is
+            not the variables'.
+    """
+    densities: dict[str, Density] = {}
+    quantiles: dict[str, Quantiles] = {}
+    for name, shape in space.shapes.items():
+        own = FactorSpec("base", "density", (name,), term, place="temper(base = ...)")
+        parts = Densities(own, env, models, frozenset(space.shapes))
+        densities[name] = density(parts, term, shape)
+        quantiles[name] = inverted(parts, term, shape)
+        alike(own, plan, env, space, name)
+    return Base(space, densities, quantiles, env)
+
+
+def density(densities: Densities, term: Term, shape: tuple[int, ...]) -> Density:
+    """The log density; of Gaussians and their mixtures in one piece."""
+    calls = {t.function for t in walk(term) if isinstance(t, Apply)}
+    closed = {"Normal", "MultivariateNormal", "mixture"}
+    if not calls & SIGNATURES.keys() <= closed:
+        return densities.density(term, shape)
+    gaussians = densities.gaussians(term, shape).to(densities.environment.device)
+
+    def log_density(x: Float[Tensor, "L *shape"], env: Environment) -> Float[Tensor, " L"]:
+        own = gaussians.noised(x.reshape(len(x), -1), 1.0, 0.0).log_density
+        assert own is not None
+        return own
+
+    return log_density
+
+
+def inverted(densities: Densities, term: Term, shape: tuple[int, ...]) -> Quantiles:
+    """Draws of a density or a mixture, by inverting its distribution function."""
+    assert isinstance(term, Apply)
+    if term.function == "mixture":
+        shares = [densities.number(w) for w in term.args[::2]]
+        return mixed(shares, [inverted(densities, p, shape) for p in term.args[1::2]])
+    arguments = {k: v.double() for k, v in densities.constants(term, shape).items()}
+    if term.function == "MultivariateNormal":
+        normal = distribution(term.function, arguments)
+        return lambda u, pick: (
+            normal.loc + torch.special.ndtri(u) @ normal.scale_tril.transpose(-1, -2)
+        )
+    own = distribution(term.function, broadcast(arguments, shape))
+    try:
+        own.icdf(torch.full(shape, 0.5, dtype=torch.float64, device=densities.environment.device))
+    except NotImplementedError:
+        message = f"`{term.function}` cannot be drawn from by inversion, as a base is"
+        raise refused("P0503", message, factor=densities.factor) from None
+    return lambda u, pick: own.icdf(u)
+
+
+def mixed(shares: Sequence[float], parts: Sequence[Quantiles]) -> Quantiles:
+    """Draws of a mixture: what picks the part is uniform within it."""
+
+    def quantiles(
+        uniform: Float[Tensor, "L *shape"], pick: Float[Tensor, " L"]
+    ) -> Float[Tensor, "L *shape"]:
+        out, below = torch.zeros_like(uniform), 0.0
+        for share, part in zip(shares, parts, strict=True):
+            drawn = part(uniform, (pick - below) / share)
+            later = (pick >= below).view(-1, *(1,) * (uniform.dim() - 1))
+            out, below = torch.where(later, drawn, out), below + share
+        return out
+
+    return quantiles
+
+
+def alike(own: FactorSpec, plan: PlanSpec, env: Environment, space: Space, variable: str) -> None:
+    """Whether a base is positive where a variable can be, and nowhere else."""
+    support, part = ends(own.term, plan.signature), space.slice(variable)
+    lows = [evaluate(t, env).float() for t in support.low] or [torch.tensor(-math.inf)]
+    highs = [evaluate(t, env).float() for t in support.high] or [torch.tensor(math.inf)]
+    begins = min(float(low.min()) for low in lows)
+    stops = max(float(high.max()) for high in highs)
+    low, high = supports(space, space.charts)
+    for a, b in zip(low[part].tolist(), high[part].tolist(), strict=True):
+        if support.simplex or (a, b) != (begins, stops):
+            what = "shares that sum to one" if math.isnan(a) else f"{a:g} to {b:g}"
+            reach = "shares that sum to one" if support.simplex else f"{begins:g} to {stops:g}"
+            raise refused(
+                "P0503",
+                f"the base is positive from {reach}, and `{variable}` is over {what}",
+                "a path starts from a density with the support of its target",
+                factor=own,
+            )
+
+
+def supports(
+    space: Space, charts: Sequence[Chart]
+) -> tuple[Float[Tensor, " D"], Float[Tensor, " D"]]:
+    """The ends of each component; nan for shares that sum to one."""
+    low = torch.full((space.size,), -math.inf)
+    high = -low
+    for chart in charts:
+        if isinstance(chart, Interval):
+            low[chart.index.cpu()], high[chart.index.cpu()] = chart.low.cpu(), chart.high.cpu()
+        else:
+            low[chart.index.cpu()] = high[chart.index.cpu()] = math.nan
+    return low, high
