@@ -4,7 +4,7 @@
 
 Three families with known evidence: a correlated Gaussian (neighbours drawn together), a Gaussian
 times Laplace densities, and two wells eight spreads apart whatever the dimension. 1,000 particles,
-eight swarms or one population. Where BlackJAX is installed, its adaptive tempered SMC runs on the
+eight islands or one population. Where BlackJAX is installed, its adaptive tempered SMC runs on the
 same target from the same base, with as many particles, three MALA steps a stage, systematic
 resampling, the share of ESS that makes its evaluations come closest to ours, and the step size
 that serves it best on each target (ours adapt).
@@ -137,7 +137,7 @@ def summed(
 
 
 METHODS: dict[str, dict[str, object]] = {
-    "8 swarms": {"swarms": 8},
+    "8 islands": {"islands": 8},
     "one population": {"resample": "multinomial()"},
 }
 

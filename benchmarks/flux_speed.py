@@ -89,7 +89,7 @@ for part in layout:
     x[part.box] ~ flux_depth(crop(depth, part.box), prompt = part.text, model = "{flux_depth}")
 sample x by anneal(
     particles = {particles}, steps = {steps}, kernel = langevin(steps = 1), move = ode(),
-    correct = none(), normalize = true
+    correct = none(), normalize_exponents = true
 )
 """
 BOXES = [

@@ -6,7 +6,7 @@ exact sets.
 5,000 particles, 2,000 projections. The base variance makes the experts factorized or not, and the
 target in or out of distribution. Exact values: the product is N(0, v I) with 1 / v = 1/10 + 1 -
 1/base. Given a copy of the code that Soiffer et al. published, its Feynman-Kac sampler runs beside
-ours on exact scores, 500 steps as there, unclipped, in swarms of one and of 16 particles a draw.
+ours on exact scores, 500 steps as there, unclipped, in islands of one and of 16 particles a draw.
 """
 
 from __future__ import annotations

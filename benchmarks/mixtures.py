@@ -3,7 +3,7 @@
     python benchmarks/mixtures.py [--seeds 2] [--populations 80] [--quick] [--out FILE]
 
 P1 P2 / P0 in six settings. Exact scores, or small networks trained on N samples of each expert by
-denoising (their Appendix F, smaller, an expert each). Sampled as they do, in swarms of K particles
+denoising (their Appendix F, smaller, an expert each). Sampled as they do, in islands of K particles
 with a draw from each, and in one population as the compiler plans it; sliced W2 to exact draws,
 that of two exact sets beside it, and what the composition report says.
 """
@@ -30,8 +30,8 @@ import poedsl
 from poedsl.experts.densities.gaussian_mixtures import Gaussians
 
 SIZES = (100, 1000, 10000)
-SWARMS = (1, 4, 16, 64, 256)
-#: Swarms, each for one draw, with exact and with learned scores; particles of one population.
+ISLANDS = (1, 4, 16, 64, 256)
+#: Islands, each for one draw, with exact and with learned scores; particles of one population.
 DRAWS, LEARNED, PLANNED = 1000, 250, 4000
 WIDTH, BATCH, ROUNDS, STEPS = 64, 256, 6000, 100
 GRID = [(x, y) for x in (-3.0, 0.0, 3.0) for y in (-2.5, 2.5)]
@@ -219,15 +219,15 @@ def program(setting: Setting, samples: int | None) -> str:
     return "x : Real[2]\nx ~ {} * {} / {}\n".format(*names)
 
 
-def swarms(setting: Setting, samples: int | None, size: int, count: int) -> poedsl.Plan:
-    """Feynman-Kac correction in swarms that are resampled at every step (their Appendix F)."""
-    options = f"particles = {size * count}, swarms = {count}, steps = {STEPS}, move = sde()"
+def islands(setting: Setting, samples: int | None, size: int, count: int) -> poedsl.Plan:
+    """Feynman-Kac correction in islands that are resampled at every step (their Appendix F)."""
+    options = f"particles = {size * count}, islands = {count}, steps = {STEPS}, move = sde()"
     options += ", correct = fkc(), kernel = none, resample = systematic(when = always)"
     return poedsl.compile(program(setting, samples) + f"sample x by anneal({options})\n")
 
 
 def one_each(result: poedsl.Result, count: int, seed: int) -> np.ndarray:
-    """One draw from each swarm, by its weights."""
+    """One draw from each island, by its weights."""
     weights = torch.softmax(result.log_weights.view(count, -1), -1)
     weights = torch.where(weights.isfinite().all(-1, keepdim=True), weights, 1.0)
     chosen = torch.multinomial(weights, 1, generator=torch.Generator().manual_seed(seed))
@@ -258,13 +258,13 @@ def report(result: poedsl.Result) -> dict[str, Any]:
 
 
 def measure(setting: Setting, samples: int | None, seed: int, sizes: tuple[int, ...]) -> list[Any]:
-    """Errors and reports of swarms of each size."""
+    """Errors and reports of islands of each size."""
     count = DRAWS if samples is None else LEARNED
     rng = np.random.default_rng([seed, count])
     exact = setting.draw(count, rng)
     rows = []
     for size in sizes:
-        result = swarms(setting, samples, size, count).run(seed=seed)
+        result = islands(setting, samples, size, count).run(seed=seed)
         found = np.nan_to_num(one_each(result, count, seed))
         rows.append({"sw2": sliced_w2(found, exact, seed), **report(result)})
     return rows
@@ -299,7 +299,7 @@ def one_population(seeds: int) -> dict[str, Any]:
 
 
 def trends(seeds: int, sizes: tuple[int, ...], rounds: int) -> list[dict[str, Any]]:
-    """Errors of swarms by their size, with exact scores and learned ones."""
+    """Errors of islands by their size, with exact scores and learned ones."""
     runs: dict[tuple[str, int | None], list[list[Any]]] = defaultdict(list)
     for seed in range(seeds):
         learn(seed, rounds)
@@ -345,19 +345,19 @@ def trends(seeds: int, sizes: tuple[int, ...], rounds: int) -> list[dict[str, An
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--seeds", type=int, default=2, help="of swarms; 0: as --out has them")
+    parser.add_argument("--seeds", type=int, default=2, help="of islands; 0: as --out has them")
     parser.add_argument("--populations", type=int, default=80, help="seeds of single populations")
-    parser.add_argument("--quick", action="store_true", help="small swarms, short training")
+    parser.add_argument("--quick", action="store_true", help="small islands, short training")
     add_out(parser, "mixtures")
     args = parser.parse_args()
     torch.set_num_threads(1)
-    sizes, rounds = (SWARMS[:3], 1000) if args.quick else (SWARMS, ROUNDS)
+    sizes, rounds = (ISLANDS[:3], 1000) if args.quick else (ISLANDS, ROUNDS)
     if args.seeds:
-        swarms = trends(args.seeds, sizes, rounds)
+        islands = trends(args.seeds, sizes, rounds)
     else:
-        swarms = json.loads(args.out.read_text(encoding="utf-8"))["swarms"]
+        islands = json.loads(args.out.read_text(encoding="utf-8"))["islands"]
     whole = one_population(3 if args.quick else args.populations)
-    write(args, swarms=swarms, one_population=whole)
+    write(args, islands=islands, one_population=whole)
 
 
 if __name__ == "__main__":

@@ -3,7 +3,7 @@
     python benchmarks/rooms.py [--seeds 2] [--particles 1 8] [--out FILE.json]
 
 Products of the class-conditional flow over rooms, without correction (`ode`) and with it (`fkc`,
-one draw from each swarm of K). `wanted` is the share of draws that hold what the product asks for,
+one draw from each island of K). `wanted` is the share of draws that hold what the product asks for,
 as the same network tells when it is used as a classifier: which class predicts the noise in a
 picture best, over noise levels (Li et al., Your Diffusion Model is Secretly a Zero-Shot Classifier,
 2023).
@@ -64,13 +64,13 @@ class Classifier:
 
 
 def draws(product: str, seed: int, particles: int | None) -> tuple[Tensor, bool]:
-    """A picture from each swarm; without a correction all particles are draws."""
+    """A picture from each island; without a correction all particles are draws."""
     plan = poedsl.compile(f"x : Image[3, 64, 64]\nx ~ {product}")
     if particles is None:
         options: dict[str, Any] = {"move": "ode()", "correct": "none()", "kernel": "none"}
         result = plan.run(seed=seed, particles=DRAWS, steps=STEPS, **options)
         return result.particles["x"], doubted(result)
-    options = {"move": "sde()", "correct": "fkc()", "kernel": "none", "swarms": DRAWS}
+    options = {"move": "sde()", "correct": "fkc()", "kernel": "none", "islands": DRAWS}
     result = plan.run(seed=seed, particles=DRAWS * particles, steps=STEPS, **options)
     weights = result.log_weights.view(DRAWS, particles).softmax(1)
     generator = torch.Generator().manual_seed(seed)

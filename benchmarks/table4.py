@@ -54,7 +54,11 @@ METHODS: dict[str, dict[str, Any]] = {
     "expert 1": {**NAIVE, "steps": 200, "kernel": "none"},
     "expert 2": {**NAIVE, "steps": 200, "kernel": "none"},
     "no MCMC": {**NAIVE, "steps": 200, "kernel": "none"},
-    "ours, as in the paper": {**NAIVE, "steps": 25, "kernel": "langevin(steps = 7, size = 0.5)"},
+    "ours, as in the paper": {
+        **NAIVE,
+        "steps": 25,
+        "kernel": "langevin(steps = 7, step_size = 0.71)",
+    },
     "ours, K = 3": {
         "steps": 50,
         "move": "sde()",

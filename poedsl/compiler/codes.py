@@ -365,7 +365,7 @@ same vector, or over vectors apart.
         "an option that does not exist",
         """\
 The options of `anneal` are particles, steps, path, move, kernel, condition, correct,
-potential, resample, start, swarms, normalize and keep, each given by its name.
+potential, resample, start, islands, normalize_exponents and keep, each given by its name.
 """,
     ),
     "P0502": (
@@ -545,8 +545,8 @@ An input is declared and nothing uses it. Remove it, or use it.
         "exponents that do not sum to one",
         """\
 A note, not an error, where learned models are multiplied: `flux(a) * flux(b)` is sharper than
-either. Where a geometric mean is meant, write the exponents, or `normalize = true` in the `sample`
-statement. Of densities such as `Normal(0, 1) * Normal(0, 1)` the plan alone says it.
+either. Where a geometric mean is meant, write the exponents, or `normalize_exponents = true` in the
+`sample` statement. Of densities such as `Normal(0, 1) * Normal(0, 1)` the plan alone says it.
 """,
     ),
     "P0803": (

@@ -32,8 +32,8 @@ from poedsl.runtime.targets.prefixes import PrefixAnnealer, SequenceTarget
 from poedsl.runtime.targets.sections import SectionAnnealer, SectionTarget
 from poedsl.runtime.targets.target import Target, Tilt
 
-#: As many swarms have a spread to go by.
-SWARMS = 4
+#: As many islands have a spread to go by.
+ISLANDS = 4
 #: Records of stages by which a run is estimated.
 TRIED = 3
 #: Particles of the start that make an evidence doubtful where they alone have descendants.
@@ -121,7 +121,7 @@ class Run:
 
     def _loop(self) -> Annealer:
         """Before its first stage."""
-        noise = Noise(self.seed, self.options.swarms, self.options.particles, self.device)
+        noise = Noise(self.seed, self.options.islands, self.options.particles, self.device)
         if isinstance(self.target, SequenceTarget):
             return PrefixAnnealer(self.target, self.path, self.options, noise)
         if isinstance(self.target, SectionTarget):
@@ -201,7 +201,7 @@ class Run:
             log_evidence_se=error,
             evidence_reason=reason,
             stages=tuple(self.records),
-            ancestors=torch.stack(a.genealogy),
+            eve_indices=torch.stack(a.genealogy),
             calls=dict(self.target.calls),
             outcome=a.outcome,
             warnings=(*self.target.warnings, *a.warnings, *doubts),
@@ -308,7 +308,7 @@ def _evidence(
         return None, None, f"{a.endless[0]} divides by zero: the sum over sequences has no bound"
     per_component = (path.exponents.double() - 1) * target.space.scale.double().log()
     shift = float(per_component.sum())
-    each = a.swarm_evidence() - shift
+    each = a.island_evidence() - shift
     value = float(torch.logsumexp(each, 0)) - math.log(len(each))
     if not math.isfinite(value):
         return None, None, "all particles have weight zero"
@@ -318,17 +318,17 @@ def _evidence(
 
 def _standard_error(a: Annealer, each: Float[Tensor, " S"]) -> tuple[float | None, list[str]]:
     """The error of log Z by what the run allows, or what would have allowed it."""
-    if len(each) >= SWARMS:
+    if len(each) >= ISLANDS:
         spread = standard_errors.between(each)
         known = math.isfinite(spread)
         return (
-            (spread, []) if known else (None, ["no standard error: one swarm has all the weight"])
+            (spread, []) if known else (None, ["no standard error: one island has all the weight"])
         )
     if a.options.scheme != "multinomial" and bool(a.rounds.any()):
-        how = "a standard error takes four swarms or more, or resample = multinomial()"
+        how = "a standard error takes four islands or more, or resample = multinomial()"
         return None, [how]
     error, why = standard_errors.within(each, *a.families, a.rounds)
-    remedy = "more particles, or four swarms or more"
+    remedy = "more particles, or four islands or more"
     return error, [f"no standard error: {why}; {remedy}"] if why else []
 
 
@@ -339,7 +339,7 @@ def _approximate(a: Annealer) -> list[str]:
         out.append("approximate: fkc() is exact in the limit of many steps")
     if a.options.share is not None:
         out.append("approximate: temper(ess = ...) places its stages by the particles")
-    if a.options.kernel in ("langevin", "uhmc"):
+    if a.options.kernel in ("langevin", "unadjusted_hmc"):
         out.append(f"approximate: {a.options.kernel}() is biased by its step size")
     if a.options.line is not None:
         out.append(f"approximate: {a.options.kernel}(line = ...) accepts by an integral of scores")

@@ -248,7 +248,7 @@ def test_unfit_values(poe: Poe, given: str, code: str) -> None:
         ("particles=", "P0"),
         ("kernel=mala(", "P0"),
         ("kernel=hmcc()", "P0502"),
-        ("swarms=3", "P0503"),
+        ("islands=3", "P0503"),
     ],
 )
 @pytest.mark.parametrize("kind", ["poe", "json"])

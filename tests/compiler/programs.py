@@ -33,7 +33,7 @@ OTHERS = {
     "text": 'input caption : Text = "a \\"cat\\"\\n\\t\\\\"\nx ~ flux(caption, model = "a b")\n',
     "two_variables": (
         "x ~ Normal(0, 1)\ny : Real[2]\ny ~ Normal(0, 1) * exp(-(x - y[0])^2)\n"
-        "sample x, y by anneal(particles = 64, steps = 8, normalize = true)\n"
+        "sample x, y by anneal(particles = 64, steps = 8, normalize_exponents = true)\n"
     ),
     "options": (
         "x ~ Normal(0, 1) * Normal(1, 1)\n"

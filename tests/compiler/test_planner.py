@@ -61,7 +61,7 @@ def test_a_reward_of_another_variable_says_nothing_of_the_pictures() -> None:
         ("mala(steps = 3)", 48),
         ("mala(steps = 9)", 48),
         ("mala(line = 1)", 64),
-        ("walk()", 96),
+        ("random_walk()", 96),
         ("hmc(leaps = 2)", 64),
         ("hmc()", 48),
     ],
@@ -126,8 +126,8 @@ def test_options_from_outside_override_the_program() -> None:
 
 def test_normalising_is_left_to_the_run_and_noted() -> None:
     text = "x ~ Normal(0, 1)^3 * Normal(0, 2)"
-    inside = planned(f"{text}\nsample x by anneal(normalize = true)\n")
-    outside = rechoose(planned(text), option("normalize", "true"))
+    inside = planned(f"{text}\nsample x by anneal(normalize_exponents = true)\n")
+    outside = rechoose(planned(text), option("normalize_exponents", "true"))
     for plan in (inside, outside):
         assert [f.exponent for f in plan.factors] == [Const(3), Const(1)]
         assert plan.notes == ("the exponents over x sum to 4 and are scaled to one",)
@@ -144,7 +144,7 @@ def test_exponents_are_taken_as_written() -> None:
     [
         "correct = ais(), move = ode()",
         "correct = fkc(), move = none()",
-        "particles = 10, swarms = 4",
+        "particles = 10, islands = 4",
         "steps = 4, resample = systematic(when = at(5))",
     ],
 )
@@ -224,7 +224,9 @@ def test_symbols_grow_by_prefixes_alone(path: str) -> None:
         assert codes(f"{SYMBOLS}{more}\nsample {names} by anneal(path = {path})\n") == ["P0503"]
 
 
-@pytest.mark.parametrize("kernel", ["hmc()", "mala()", "langevin()", "walk()", "uhmc()"])
+@pytest.mark.parametrize(
+    "kernel", ["hmc()", "mala()", "langevin()", "random_walk()", "unadjusted_hmc()"]
+)
 def test_kernels_that_move_numbers_do_not_move_symbols(kernel: str) -> None:
     (found,) = refuse(rechoose(planned(SYMBOLS), option("kernel", kernel)), {})
     assert found.code == "P0503" and "these are symbols" in found.message

@@ -68,10 +68,10 @@ class Sampler:
             squares += expert.power * float(own_score @ own_score)
         return log, score, squares
 
-    def run(self, seed: int, swarms: int, swarm: int) -> tuple[Vector, Vector, list[int], float]:
+    def run(self, seed: int, islands: int, island: int) -> tuple[Vector, Vector, list[int], float]:
         """Positions, log weights since the last resampling, ancestors, and log evidence."""
-        noise = Noise(seed, swarms, self.count, torch.device("cpu"))
-        rows = slice(swarm * self.count, (swarm + 1) * self.count)
+        noise = Noise(seed, islands, self.count, torch.device("cpu"))
+        rows = slice(island * self.count, (island + 1) * self.count)
         total = sum(e.power for e in self.experts)
         start = noise.normal(self.width, self.steps + 1, "start")[rows].double().numpy()
         x = [row / math.sqrt(total) for row in start]
@@ -90,7 +90,7 @@ class Sampler:
             share = np.exp(np.array(log_w) - level) / self.count
             last = t == 1 and self.kernel == "mala"
             if last or 1 / float(share @ share) < self.below * self.count:
-                uniform = float(noise.shared(t, "even" if last else "resample", 1)[swarm, 0])
+                uniform = float(noise.shared(t, "even" if last else "resample", 1)[island, 0])
                 slots, places = np.arange(self.count), torch.tensor(np.array(x))[None]
                 order = along(places)[0].numpy() if last else slots
                 ends = share[order].cumsum()

@@ -61,7 +61,7 @@ def draws(count: int, width: int, seed: int) -> Tensor:
 @pytest.mark.parametrize("batch", [1, 256])
 @pytest.mark.parametrize("size", [0.1, 1.5])
 @pytest.mark.parametrize(("log", "width"), [(skewed, 1), (bent, 2)])
-@pytest.mark.parametrize("kernel", ["mala", "walk"])
+@pytest.mark.parametrize("kernel", ["mala", "random_walk"])
 def test_detailed_balance(kernel: str, log: Log, width: int, size: float, batch: int) -> None:
     """pi(x) q(y | x) a(x, y) = pi(y) q(x | y) a(y, x) for every pair of points."""
     x, y = 1.5 * draws(256, width, 0), 1.5 * draws(256, width, 1)
@@ -119,7 +119,7 @@ def test_one_leap_is_a_langevin_step() -> None:
 
 
 @pytest.mark.parametrize("batch", [1, 256])
-@pytest.mark.parametrize("kernel", ["mala", "walk", "hmc"])
+@pytest.mark.parametrize("kernel", ["mala", "random_walk", "hmc"])
 def test_a_proposal_is_taken_below_its_chance_and_not_above(kernel: str, batch: int) -> None:
     x, noise = 2 * draws(256, 2, 6), draws(256, 2, 7)
     there, chance = chances(kernel, bent, x, noise, 0.5, 256)
@@ -156,7 +156,7 @@ def limit(kernel: str, size: float) -> Tensor:
     x = NODES.repeat_interleave(40, 0)
     noise = torch.from_numpy(z).repeat(len(NODES))[:, None]
     evaluate, step = evaluation(wavy), torch.full((1, 1), size, dtype=torch.float64)
-    more = {"leaps": 3} if kernel == "uhmc" else {}
+    more = {"leaps": 3} if kernel == "unadjusted_hmc" else {}
     ends = getattr(kernels, kernel)(Point(x), evaluate, noise, step, **more).x[:, 0]
     grid = NODES[:, 0].numpy()
     basis = CubicSpline(grid, np.eye(len(grid)))(ends.clamp(-7, 7).numpy())
@@ -165,7 +165,7 @@ def limit(kernel: str, size: float) -> Tensor:
     return torch.from_numpy(after[len(grid) // 2] @ np.stack([grid, grid**2], -1))
 
 
-@pytest.mark.parametrize("kernel", ["langevin", "uhmc"])
+@pytest.mark.parametrize("kernel", ["langevin", "unadjusted_hmc"])
 def test_halving_the_step_halves_the_bias(kernel: str) -> None:
     density = wavy(NODES).exp()
     moments = torch.cat([NODES, NODES.square()], -1)

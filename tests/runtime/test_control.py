@@ -58,13 +58,13 @@ def test_coefficients_are_those_of_least_squares() -> None:
     x = NOISE.normal(4, 2, "start")
     rate, gains, log_weights = x[:, 0] + 0.5 * x[:, 1], x[:, 1:], x[:, 0].double()
     found = fitted(rate, gains, log_weights, 2).theta
-    for swarm, rows in enumerate((slice(0, 200), slice(200, 400))):
+    for island, rows in enumerate((slice(0, 200), slice(200, 400))):
         weights = log_weights[rows].softmax(0)
         a, b = gains[rows].double(), rate[rows].double()
         a, b = a - weights @ a, b - weights @ b
         root = weights.sqrt()[:, None]
         expected = torch.linalg.lstsq(root * a, -root * b[:, None]).solution[:, 0]
-        torch.testing.assert_close(found[swarm], expected)
+        torch.testing.assert_close(found[island], expected)
     twice = torch.cat([gains[:, :1], gains[:, :1], torch.zeros(400, 1)], 1)
     alike = fitted(rate, twice, log_weights, 1).theta[0]
     assert alike[0] == pytest.approx(float(alike[1])) and alike[2] == 0

@@ -1,7 +1,7 @@
 """Resampling, weighting and banking, enumerated: every mean here is a sum over all that can happen.
 
 Three states and three stages; in place of moves a Markov chain, in place of experts a table of
-weights. Each thing that can happen is a swarm of one annealer, with its probability beside it.
+weights. Each thing that can happen is an island of one annealer, with its probability beside it.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ def cells(scheme: str, log_weights: Tensor) -> tuple[Tensor, Tensor]:
 
 @dataclass(frozen=True, slots=True)
 class Scripted(Noise):
-    """Swarms whose uniforms are what a test says."""
+    """Islands whose uniforms are what a test says."""
 
     uniforms: Tensor
 
@@ -73,12 +73,12 @@ class Scripted(Noise):
         """There are no streams."""
 
     def shared(self, stage: int, purpose: str, count: int = 1) -> Tensor:
-        assert self.uniforms.shape == (self.swarms, count)
+        assert self.uniforms.shape == (self.islands, count)
         return self.uniforms
 
 
 class Everything:
-    """All that can happen to a few particles, one swarm each; its probability is in ``chances``."""
+    """All that can happen to a few particles, one island each, with its probability."""
 
     def __init__(self, annealer: Annealer, options: Options, weights: Tensor) -> None:
         self.annealer, self.options, self.weights = annealer, options, weights
@@ -99,7 +99,7 @@ class Everything:
 
     @property
     def states(self) -> Tensor:
-        return self.annealer.particles.x.view(self.annealer.noise.swarms, -1).long()
+        return self.annealer.particles.x.view(self.annealer.noise.islands, -1).long()
 
     def weigh(self, stage: int) -> None:
         p = self.annealer.particles
@@ -107,19 +107,19 @@ class Everything:
         self.annealer.particles = replace(p, log_weights=p.log_weights + gain)
 
     def branch(self, chances: Tensor) -> None:
-        """Every swarm into as many as ``chances`` has columns, without those that cannot be."""
+        """Every island into as many as ``chances`` has columns, without those that cannot be."""
         self.kept = (chances > 0).flatten()
         self.select(torch.arange(len(chances)).repeat_interleave(chances.shape[1])[self.kept])
         self.chances = self.chances * chances.flatten()[self.kept]
 
-    def select(self, swarms: Tensor) -> None:
-        """These swarms, in this order; particles descend from themselves again."""
+    def select(self, islands: Tensor) -> None:
+        """These islands, in this order; particles descend from themselves again."""
         a = self.annealer
-        slots = torch.arange(len(a.particles.x)).view(a.noise.swarms, -1)[swarms].flatten()
-        a.particles = replace(a.particles.gather(slots), ancestors=torch.arange(len(slots)))
-        a.noise = self.noise(torch.zeros(len(swarms), 0))
-        a.banked, a.levels, a.rounds = a.banked[swarms], a.levels[swarms], a.rounds[swarms]
-        self.chances = self.chances[swarms]
+        slots = torch.arange(len(a.particles.x)).view(a.noise.islands, -1)[islands].flatten()
+        a.particles = replace(a.particles.gather(slots), eve_indices=torch.arange(len(slots)))
+        a.noise = self.noise(torch.zeros(len(islands), 0))
+        a.banked, a.levels, a.rounds = a.banked[islands], a.levels[islands], a.rounds[islands]
+        self.chances = self.chances[islands]
 
     def move(self, chain: Tensor, stage: int) -> None:
         n = self.options.particles
@@ -132,7 +132,7 @@ class Everything:
 
     def resample(self, t: int) -> None:
         a = self.annealer
-        log_weights = a.particles.log_weights.view(a.noise.swarms, -1)
+        log_weights = a.particles.log_weights.view(a.noise.islands, -1)
         stage = Stage(t, 1.0, 0.0)
         due = a.due(stage, log_weights, a.effective_sizes())
         middles, volumes = cells(self.options.scheme, log_weights)
@@ -144,7 +144,7 @@ class Everything:
         self.merge()
 
     def merge(self) -> None:
-        """Swarms with the same particles and weights into one, which banks the mean of theirs."""
+        """Islands with the same particles and weights into one, which banks the mean of theirs."""
         a, n = self.annealer, self.options.particles
         columns = torch.cat([a.particles.x, a.particles.log_weights[:, None]], -1)
         rows, groups = columns.view(-1, 2 * n).unique(dim=0, return_inverse=True)
@@ -159,8 +159,8 @@ class Everything:
         """Means of Z-hat, and of Z-hat times the weighted share of each state."""
         a = self.annealer
         a.effective_sizes()
-        evidence = a.swarm_evidence().exp()
-        weights = a.particles.log_weights.view(a.noise.swarms, -1).softmax(-1).nan_to_num()
+        evidence = a.island_evidence().exp()
+        weights = a.particles.log_weights.view(a.noise.islands, -1).softmax(-1).nan_to_num()
         shares = torch.stack([(weights * (self.states == k)).sum(-1) for k in range(3)], -1)
         return self.chances @ evidence, self.chances @ (evidence[:, None] * shares)
 

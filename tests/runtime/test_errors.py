@@ -19,28 +19,28 @@ WIDE = "x : Real[20]\nx ~ Normal(0, 1) * Normal(2, 0.5)"
 
 
 def populations(program: str, **options: object) -> tuple[Annealer, Tensor]:
-    """A run of many swarms, each a population of its own, and their log evidence."""
+    """A run of many islands, each a population of its own, and their log evidence."""
     plan = poedsl.compile(program).with_options(**options)
     job = Run(plan.bound().spec, 0)
     for _ in job.stages():
         pass
-    each = job.annealer.swarm_evidence()
+    each = job.annealer.island_evidence()
     scale = job.target.space.scale.double().log()
     return job.annealer, each - float(((job.path.exponents.double() - 1) * scale).sum())
 
 
 CASES = [
-    (CROSSING, -4.304385, {"steps": 24, "swarms": 320, "particles": 320 * 50}),
+    (CROSSING, -4.304385, {"steps": 24, "islands": 320, "particles": 320 * 50}),
     (
         WIDE,
         -10 * (math.log(2 * math.pi * 1.25) + 4 / 1.25),
-        {"swarms": 160, "particles": 160 * 80, "path": "temper()"},
+        {"islands": 160, "particles": 160 * 80, "path": "temper()"},
     ),
 ]
 
 
 @pytest.mark.parametrize(("program", "truth", "options"), CASES)
-def test_eight_swarms_tell_how_far_off_they_are(
+def test_eight_islands_tell_how_far_off_they_are(
     program: str, truth: float, options: dict[str, object]
 ) -> None:
     _, each = populations(program, **options)
@@ -73,7 +73,7 @@ def test_the_variance_of_the_genealogy_is_unbiased() -> None:
     a, each = populations(
         "x ~ Normal(0, 1) * Normal(3, 0.5)",
         particles=40_000,
-        swarms=4000,
+        islands=4000,
         steps=3,
         path="temper()",
         resample="multinomial(when = always)",
@@ -108,13 +108,13 @@ def test_where_there_is_none_the_reason_says_how_to_get_one() -> None:
     plan = poedsl.compile(WIDE).with_options(particles=200, steps=8, path="temper()")
     systematic = plan.run(seed=0)
     assert systematic.log_evidence_se is None
-    assert "four swarms or more, or resample = multinomial()" in systematic.evidence_reason
+    assert "four islands or more, or resample = multinomial()" in systematic.evidence_reason
     collapsed = plan.run(seed=0, resample="multinomial(when = always)", steps=48)
     assert collapsed.log_evidence_se is None
     assert "too few" in collapsed.evidence_reason
 
 
-def test_a_run_that_never_resampled_needs_no_swarms() -> None:
+def test_a_run_that_never_resampled_needs_no_islands() -> None:
     result = poedsl.compile("x ~ Normal(0, 1) * Normal(1, 2)").run(seed=0, particles=500)
     assert not any(s.resampled for s in result.stages)
     truth = -0.5 * math.log(2 * math.pi * 5) - 0.1

@@ -85,7 +85,7 @@ def test_all_particles_lost_end_the_run_with_the_last_good_ones() -> None:
     assert result.outcome is Outcome.NOT_FINITE
     assert result.log_evidence is None
     assert [s.t for s in result.stages] == list(range(11, 4, -1))
-    assert len(result.ancestors) == len(result.stages)
+    assert len(result.eve_indices) == len(result.stages)
     assert any("outlived stage 4; kept are those" in w and "stage 5" in w for w in result.warnings)
     # As the healthy run had them at stage 5, before its kernel.
     healthy = Run(job.plan, 0)

@@ -18,7 +18,7 @@ from tests.runtime.helpers import moments
 STAGE = Stage(3, 0.6, 0.8)
 SAMPLE = (
     "\nsample x by anneal(condition = {condition}, move = ode(), correct = none(),"
-    " kernel = langevin(size = 0.1), steps = 20, particles = 200)"
+    " kernel = langevin(step_size = 0.32), steps = 20, particles = 200)"
 )
 
 

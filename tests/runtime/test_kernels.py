@@ -26,7 +26,7 @@ def exact(count: int) -> torch.Tensor:
 
 @pytest.mark.parametrize(
     "kernel, count",
-    [("mala", 1), ("mala", 256), ("mala", 40_000), ("hmc", 40_000), ("walk", 40_000)],
+    [("mala", 1), ("mala", 256), ("mala", 40_000), ("hmc", 40_000), ("random_walk", 40_000)],
 )
 def test_metropolis_is_invariant(kernel: str, count: int) -> None:
     job = Run(poedsl.compile(PROGRAM).bound().spec, 0, "cpu", None)
@@ -68,7 +68,7 @@ def test_mala_evaluates_what_it_keeps() -> None:
     torch.testing.assert_close(kept.at.log_density, fresh.log_density)
 
 
-@pytest.mark.parametrize("kernel", ["langevin", "uhmc"])
+@pytest.mark.parametrize("kernel", ["langevin", "unadjusted_hmc"])
 def test_the_bias_without_rejection_is_of_first_order(kernel: str) -> None:
     """On N(0, 1), steps and leaps of variance h settle at variance 1 / (1 - h / 4)."""
 
@@ -84,7 +84,7 @@ def test_the_bias_without_rejection_is_of_first_order(kernel: str) -> None:
             if kernel == "langevin":
                 point = kernels.langevin(point, evaluate, noise, size)
             else:
-                point = kernels.uhmc(point, evaluate, noise, size, 3)
+                point = kernels.unadjusted_hmc(point, evaluate, noise, size, 3)
         assert float(point.x.var()) == pytest.approx(1 / (1 - h / 4), rel=0.015)
 
 
@@ -114,10 +114,10 @@ def test_a_run_ends_near_the_acceptance_it_adapts_to(kernel: str) -> None:
     [
         "none",
         "langevin(steps = 3)",
-        "uhmc(steps = 2, leaps = 3)",
+        "unadjusted_hmc(steps = 2, leaps = 3)",
         "mala(steps = 2)",
         "hmc(steps = 2, leaps = 4)",
-        "walk(steps = 3)",
+        "random_walk(steps = 3)",
         "mala(steps = 2, line = 3)",
         "hmc(steps = 2, leaps = 4, line = 1)",
     ],
@@ -128,7 +128,7 @@ def test_a_plan_knows_how_often_experts_are_evaluated(kernel: str) -> None:
     plan = plan.with_options(particles=10, steps=6, kernel=kernel)
     result, spec = plan.run(), plan.bound().spec
     own = spec.nfe // spec.stages - 1
-    saved = own if kernel.startswith(("langevin", "uhmc")) else 0
+    saved = own if kernel.startswith(("langevin", "unadjusted_hmc")) else 0
     assert result.nfe == spec.nfe + 1 - saved
     assert result.calls["Normal"] == 10 * result.nfe
 
@@ -150,7 +150,7 @@ def test_line_rules_are_exact_to_their_degree(inner: int) -> None:
 
 
 @pytest.mark.parametrize("program", [PROGRAM, "x : Real[3]\nx ~ Normal(0, 1) * Normal(1, 0.5)"])
-@pytest.mark.parametrize("kernel", ["mala", "hmc", "walk"])
+@pytest.mark.parametrize("kernel", ["mala", "hmc", "random_walk"])
 def test_line_integrals_accept_as_densities_do(kernel: str, program: str) -> None:
     """The error falls with the nodes; on Gaussians, whose scores are linear, none are needed."""
     job = Run(poedsl.compile(program).bound().spec, 0, "cpu", None)
@@ -187,7 +187,7 @@ def test_line_integrals_accept_as_densities_do(kernel: str, program: str) -> Non
         assert errors[0] > 5 * errors[1] and errors[2] < 1e-3
 
 
-@pytest.mark.parametrize("kernel", ["mala", "hmc", "walk"])
+@pytest.mark.parametrize("kernel", ["mala", "hmc", "random_walk"])
 def test_metropolis_from_scores_keeps_the_moments(kernel: str) -> None:
     """Two modes, between which steps of the kernel cross a trough."""
     plan = poedsl.compile(PROGRAM + " * Normal(0, 2)").with_options(
@@ -214,7 +214,7 @@ def test_metropolis_from_scores_keeps_the_moments(kernel: str) -> None:
 
 def test_a_learned_flow_is_accepted_by_its_scores() -> None:
     plan = poedsl.compile("x ~ digits(3) * exp(-sum((x - 0.5)^2))").with_options(
-        particles=3, steps=5, kernel="mala(steps = 2, size = 0.01, line = 1)"
+        particles=3, steps=5, kernel="mala(steps = 2, step_size = 0.1, line = 1)"
     )
     result = plan.run()
     rates = [s.acceptance for s in result.stages[1:-1]]

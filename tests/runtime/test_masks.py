@@ -25,7 +25,7 @@ def test_a_constant_vector_as_exponent() -> None:
 def test_each_component_has_its_own_exponents() -> None:
     """At the end the kernel has been at the product of every component by itself."""
     plan = poedsl.compile(PROGRAM).bind(m=MASK)
-    result = plan.run(particles=4000, steps=60, kernel="langevin(steps = 12, size = 0.3)")
+    result = plan.run(particles=4000, steps=60, kernel="langevin(steps = 12, step_size = 0.55)")
     m = np.array(MASK).flatten()
     precision = (1 - m) + 4 * m
     np.testing.assert_allclose(moments(result)[0].numpy(), 4 * m / precision, atol=0.06)

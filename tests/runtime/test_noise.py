@@ -23,7 +23,7 @@ def test_normals_are_the_same_without_uniforms() -> None:
     assert uniform is None and torch.equal(normal, noise.proposals(5, 2, 3)[0])
 
 
-def test_swarms_do_not_share_noise() -> None:
+def test_islands_do_not_share_noise() -> None:
     both = Noise(3, 2, 4, CPU).normal(5, 2, "move")
     assert torch.equal(both[:4], Noise(3, 1, 4, CPU).normal(5, 2, "move"))
     assert not torch.equal(both[:4], both[4:])

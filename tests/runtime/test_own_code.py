@@ -133,7 +133,7 @@ x : Image[1, 8, 8]
 x ~ Painter("four") * exp(praise("four"))
 for part in layout:
     x[part.box] ~ Painter(part.text, crop(depth, part.box)) * exp(praise(part.text)) given x
-sample x by anneal(particles = 8, steps = 12, normalize = true)
+sample x by anneal(particles = 8, steps = 12, normalize_exponents = true)
 """
 
 

@@ -83,7 +83,7 @@ def test_gaussians_on_parts(
 def test_scores_alone_are_enough() -> None:
     program, size, factors = PROGRAMS[1]
     plan = poedsl.compile(program).with_options(
-        particles=4000, correct="fkc()", kernel="langevin(size = 0.1)", steps=100
+        particles=4000, correct="fkc()", kernel="langevin(step_size = 0.32)", steps=100
     )
     result = as_if_learned(plan, seed=0).result()
     mean, variance, log_z = closed_form(size, factors)
@@ -138,7 +138,7 @@ def test_a_full_covariance_on_a_part() -> None:
 
 def test_normalised_exponents_on_parts_that_do_not_overlap_keep_a_density() -> None:
     program = "x : Real[2]\nx[0] ~ Normal(0, 1)^2\nx[1] ~ Normal(0, 1)^3 * Normal(2, 1)"
-    result = poedsl.compile(program).run(particles=4000, normalize=True)
+    result = poedsl.compile(program).run(particles=4000, normalize_exponents=True)
     np.testing.assert_allclose(moments(result)[1].numpy(), [1, 1], rtol=0.1)
     assert float(moments(result)[0][1]) == pytest.approx(0.5, abs=0.06)
     assert result.log_evidence is not None
@@ -148,8 +148,8 @@ def test_normalised_exponents_on_parts_that_overlap_leave_none() -> None:
     program = "x : Real[2]\nx ~ Normal(0, 1)\nx[0] ~ Normal(3, 1)"
     plan = poedsl.compile(program)
     with pytest.raises(poedsl.PoeError, match="P0503"):
-        plan.run(normalize=True, correct="ais()")
-    result = plan.run(normalize=True, particles=4000, kernel="langevin()")
+        plan.run(normalize_exponents=True, correct="ais()")
+    result = plan.run(normalize_exponents=True, particles=4000, kernel="langevin()")
     np.testing.assert_allclose(moments(result)[0].numpy(), [1.5, 0], atol=0.1)
     assert result.log_evidence is None
     assert "leaves no density" in result.evidence_reason

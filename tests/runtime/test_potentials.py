@@ -15,7 +15,9 @@ PLAN = poedsl.compile("x ~ Normal(0, 1) * exp(0.5 * x)").with_options(
 
 
 @pytest.mark.parametrize("potential", ["difference", "maximum", "sum"])
-@pytest.mark.parametrize("kernel", ["none", "mala(steps = 2)", "hmc(steps = 1)", "walk(steps = 2)"])
+@pytest.mark.parametrize(
+    "kernel", ["none", "mala(steps = 2)", "hmc(steps = 1)", "random_walk(steps = 2)"]
+)
 def test_potentials_end_at_the_reward(potential: str, kernel: str) -> None:
     result = PLAN.run(seed=3, steps=10, potential=f"{potential}()", kernel=kernel)
     mean, variance = moments(result)

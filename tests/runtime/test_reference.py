@@ -67,10 +67,10 @@ def in_coordinates(space: Space, experts: list[tuple[float, Parts]]) -> list[Exp
     ]
 
 
-@pytest.mark.parametrize("swarms", [1, 2])
+@pytest.mark.parametrize("islands", [1, 2])
 @pytest.mark.parametrize("options", PLANS, ids=lambda o: "-".join(o.values()))
 @pytest.mark.parametrize("name", PROGRAMS)
-def test_particle_by_particle(name: str, options: dict[str, str], swarms: int) -> None:
+def test_particle_by_particle(name: str, options: dict[str, str], islands: int) -> None:
     text, experts = PROGRAMS[name]
     count, steps, kernel_steps, size = 6, 8, 2, 0.4
     kernels = {
@@ -79,8 +79,8 @@ def test_particle_by_particle(name: str, options: dict[str, str], swarms: int) -
         "mala": f"mala(steps = {kernel_steps}, size = {size}, adapt = false)",
     }
     plan = poedsl.compile(f"x : Real[2]\n{text}").with_options(
-        particles=count * swarms,
-        swarms=swarms,
+        particles=count * islands,
+        islands=islands,
         steps=steps,
         move=f"{options['move']}()",
         correct=f"{options['correct']}()",
@@ -103,17 +103,17 @@ def test_particle_by_particle(name: str, options: dict[str, str], swarms: int) -
     total = sum(power for power, _ in experts)
     shift = (total - 1) * float(space.scale.double().log().sum())
     evidence, log_weights = [], []
-    for swarm in range(swarms):
-        x, log_w, ancestors, log_z = sampler.run(11, swarms, swarm)
-        rows = slice(swarm * count, (swarm + 1) * count)
+    for island in range(islands):
+        x, log_w, ancestors, log_z = sampler.run(11, islands, island)
+        rows = slice(island * count, (island + 1) * count)
         own = space.loc.double().numpy() + space.scale.double().numpy() * x
         assert np.allclose(result.particles["x"][rows].numpy(), own, atol=2e-3)
-        assert [int(a) - swarm * count for a in result.ancestors[-1][rows]] == ancestors
+        assert [int(a) - island * count for a in result.eve_indices[-1][rows]] == ancestors
         mean = float(np.logaddexp.reduce(log_w)) - math.log(count)
         log_weights += list(log_w + log_z - mean)
         evidence.append(log_z - shift)
     log_weights = np.array(log_weights) - np.logaddexp.reduce(log_weights)
     assert np.allclose(result.log_weights.numpy(), log_weights, atol=2e-3)
     if options["correct"] != "none":
-        whole = float(np.logaddexp.reduce(evidence)) - math.log(swarms)
+        whole = float(np.logaddexp.reduce(evidence)) - math.log(islands)
         assert result.log_evidence == pytest.approx(whole, abs=2e-3)

@@ -26,7 +26,7 @@ def test_a_good_run_has_no_marks(result: poedsl.Result) -> None:
     ("change", "told"),
     [
         ({"ess": 19.0}, "narrow: more `steps` or `particles`"),
-        ({"acceptance": 0.1}, "kernel stuck: a smaller `size`"),
+        ({"acceptance": 0.1}, "kernel stuck: a smaller `step_size`"),
         ({"unique_ancestors": 9}, "few founders: more `particles`"),
         ({"log_evidence_increment": -5.0}, "evidence jumps: more `steps`"),
         ({"resampled": True}, "resampled"),
@@ -51,14 +51,14 @@ def test_few_founders_are_told_once(result: poedsl.Result) -> None:
 
 def test_arviz_has_the_draws_the_stages_and_the_genealogy(tmp_path: Path) -> None:
     text = "x : Real[2]\nx ~ Normal(0, 1) * StudentT(5, 1, 0.5) * exp(-abs(x[0]))"
-    result = poedsl.compile(text).run(seed=0, particles=200, steps=10, swarms=4)
+    result = poedsl.compile(text).run(seed=0, particles=200, steps=10, islands=4)
     data = result.to_arviz()
     draws, stats, stages = data["posterior"], data["sample_stats"], data["stages"]
     copied = stats["particle"].values[0]
     assert np.array_equal(draws["x"].values[0], result.particles["x"].numpy()[copied])
     assert np.array_equal(stats["log_weight"].values[0], result.log_weights.numpy()[copied])
-    assert np.array_equal(stats["founder"].values[0], result.ancestors.numpy()[-1][copied])
-    assert np.array_equal(stages["ancestors"].values, result.ancestors.numpy())
+    assert np.array_equal(stats["eve_index"].values[0], result.eve_indices.numpy()[-1][copied])
+    assert np.array_equal(stages["eve_indices"].values, result.eve_indices.numpy())
     assert stages["t"].values.tolist() == list(range(11, 0, -1))
     assert np.isnan(stages["acceptance"].values[0]) and stages["acceptance"].values[1] > 0
     assert stages["rewards"].shape == (11, 3)

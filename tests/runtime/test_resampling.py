@@ -153,9 +153,11 @@ FAR = poedsl.compile("x ~ Normal(0, 1) * Normal(2, 1)").with_options(
 
 @pytest.mark.parametrize("scheme", ["multinomial", "systematic", "stratified", "residual"])
 @pytest.mark.parametrize("when", ["always", "ess < 0.5", "at(9, 3)"])
-@pytest.mark.parametrize("swarms", [1, 4])
-def test_every_scheme_and_rule_leaves_the_target_alone(scheme: str, when: str, swarms: int) -> None:
-    result = FAR.run(kernel="mala(steps = 1)", resample=f"{scheme}(when = {when})", swarms=swarms)
+@pytest.mark.parametrize("islands", [1, 4])
+def test_every_scheme_and_rule_leaves_the_target_alone(
+    scheme: str, when: str, islands: int
+) -> None:
+    result = FAR.run(kernel="mala(steps = 1)", resample=f"{scheme}(when = {when})", islands=islands)
     mean, variance = moments(result)
     assert float(mean) == pytest.approx(1, abs=0.05)
     assert float(variance) == pytest.approx(0.5, rel=0.08)
@@ -184,12 +186,12 @@ x ~ (mixture(Normal([m, 0], [.1, 2]) for m in linspace(-3.5, 3.5, 8))
   * mixture(Normal([0, m], [2, .1]) for m in linspace(-3.5, 3.5, 8)))"""
 
 
-@pytest.mark.parametrize("swarms", [1, 5])
-def test_a_last_kernel_is_given_particles_of_one_weight(swarms: int) -> None:
+@pytest.mark.parametrize("islands", [1, 5])
+def test_a_last_kernel_is_given_particles_of_one_weight(islands: int) -> None:
     """The evidence is that of the weights before; next to no draw comes twice."""
-    plan = poedsl.compile(SHARP).with_options(particles=1000, swarms=swarms, steps=50)
+    plan = poedsl.compile(SHARP).with_options(particles=1000, islands=islands, steps=50)
     even, apart = plan.run(), plan.run(resample="none()")
-    weights = even.log_weights.view(swarms, -1)
+    weights = even.log_weights.view(islands, -1)
     assert torch.equal(weights.amax(1), weights.amin(1))
     assert even.stages[-1].ess < 900 < even.ess
     assert len(even.sample(1000)["x"].unique(dim=0)) > 950 > 800
@@ -207,7 +209,7 @@ def test_drawing_evenly_changes_neither_evidence_nor_its_error(resample: str) ->
     assert even.ess > 999 > apart.ess
     assert even.log_evidence == pytest.approx(apart.log_evidence, abs=1e-9)
     assert even.log_evidence_se == pytest.approx(apart.log_evidence_se, abs=1e-12)
-    assert even.ancestors[-1].unique().numel() == even.stages[-1].unique_ancestors < 1000
+    assert even.eve_indices[-1].unique().numel() == even.stages[-1].unique_ancestors < 1000
     spread = even.stages[-1].weight_variance
     assert spread == pytest.approx(float(apart.log_weights.var(correction=0)))
 

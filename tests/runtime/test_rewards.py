@@ -81,18 +81,18 @@ def near_one(x: poedsl.Real) -> torch.Tensor:
 
 
 JUDGED = poedsl.compile("x ~ Normal(0, 1) * exp(near_one())")
-FIXED = ["mala(adapt = false)", "hmc(adapt = false)", "walk(adapt = false)"]
+FIXED = ["mala(adapt = false)", "hmc(adapt = false)", "random_walk(adapt = false)"]
 
 
 @pytest.mark.parametrize("path", ["flow()", "temper()"])
 @pytest.mark.parametrize("kernel", FIXED)
 def test_the_evidence_is_unbiased_where_kernels_accept_by_a_judge(kernel: str, path: str) -> None:
-    """Two thousand swarms of eight."""
+    """Two thousand islands of eight."""
     options = {"kernel": kernel, "path": path, "move": "none", "particles": 16_000}
-    job = Run(JUDGED.with_options(swarms=2000, steps=4, **options).bound().spec, 0)
+    job = Run(JUDGED.with_options(islands=2000, steps=4, **options).bound().spec, 0)
     for _ in job.stages():
         pass
-    each = job.annealer.swarm_evidence()
+    each = job.annealer.island_evidence()
     ratios = each.add(0.4 + math.log(5) / 2).exp()
     error = float(ratios.std()) / len(ratios) ** 0.5
     assert error < 0.05

@@ -143,14 +143,14 @@ x ~ exp(-0.5 * (x - y)^2)
         assert float(variance) == pytest.approx(covariance[k, k], rel=0.08)
 
 
-def test_swarms_give_a_standard_error_that_covers() -> None:
+def test_islands_give_a_standard_error_that_covers() -> None:
     plan = poedsl.compile(CROSSING)
-    result = plan.run(particles=2000, swarms=8)
+    result = plan.run(particles=2000, islands=8)
     assert result.log_evidence_se is not None
     assert 0 < result.log_evidence_se < 0.05
     assert abs(result.log_evidence + 4.304) < 5 * result.log_evidence_se + 0.01
     assert (
-        plan.run(particles=100, swarms=2, resample="systematic(when = always)").log_evidence_se
+        plan.run(particles=100, islands=2, resample="systematic(when = always)").log_evidence_se
         is None
     )
 
@@ -219,10 +219,14 @@ def test_a_condition_on_inputs_and_variables() -> None:
 
 def test_normalised_exponents_sum_to_one_also_where_they_are_inputs() -> None:
     plan = poedsl.compile("input a : Real\nx ~ Normal(0, 1)^a * Normal(2, 1)^a").bind(a=2)
-    scaled = plan.run(particles=4000, normalize=True)
+    scaled = plan.run(particles=4000, normalize_exponents=True)
     assert float(moments(scaled)[1]) == pytest.approx(1, rel=0.08)
     constant = poedsl.compile("x ~ Normal(0, 1)^2 * Normal(2, 1)^2")
-    back = constant.with_options(normalize=True).with_options(normalize=False).run(particles=4000)
+    back = (
+        constant.with_options(normalize_exponents=True)
+        .with_options(normalize_exponents=False)
+        .run(particles=4000)
+    )
     assert float(moments(back)[1]) == pytest.approx(0.25, rel=0.08)
 
 

@@ -16,12 +16,12 @@ PLANS = {
     ),
     "exact ratios": (PROGRAM, {"move": "sde()", "correct": "ais()", "kernel": "none"}),
     "scores": (PROGRAM, {"move": "sde()", "correct": "fkc()", "kernel": "langevin(steps = 2)"}),
-    "flow": (PROGRAM, {"move": "ode()", "correct": "fkc()", "kernel": "uhmc(steps = 1)"}),
+    "flow": (PROGRAM, {"move": "ode()", "correct": "fkc()", "kernel": "unadjusted_hmc(steps = 1)"}),
     "lines": (
         PROGRAM,
         {"move": "ode()", "correct": "fkc()", "kernel": "mala(line = 2, adapt = false)"},
     ),
-    "walk": (TILTED, {"kernel": "walk(steps = 2, adapt = false)"}),
+    "random_walk": (TILTED, {"kernel": "random_walk(steps = 2, adapt = false)"}),
     "hamiltonian": (TILTED, {"kernel": "hmc(steps = 2, adapt = false)"}),
     "black box": (TILTED, {"potential": "maximum()", "kernel": "none"}),
     "tempered": (
@@ -34,7 +34,7 @@ PLANS = {
 
 def plan(name: str, resample: str) -> poedsl.Plan:
     program, options = PLANS[name]
-    options = {"particles": 8, "steps": 4, "swarms": 2, "resample": resample, **options}
+    options = {"particles": 8, "steps": 4, "islands": 2, "resample": resample, **options}
     return poedsl.compile(program).with_options(**options)
 
 
@@ -51,7 +51,7 @@ def test_batches_of_any_size(name: str) -> None:
         parts = own.run(seed=2, microbatch=microbatch)
         close(whole, parts)
         torch.testing.assert_close(whole.log_weights, parts.log_weights, atol=1e-3, rtol=1e-3)
-        assert torch.equal(whole.ancestors, parts.ancestors)
+        assert torch.equal(whole.eve_indices, parts.eve_indices)
         assert whole.calls == parts.calls
 
 
@@ -68,23 +68,23 @@ def test_being_watched(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", PLANS)
-def test_more_particles_and_more_swarms(name: str) -> None:
-    """Without resampling and adaptation the first particles of a swarm are what they were."""
+def test_more_particles_and_more_islands(name: str) -> None:
+    """Without resampling and adaptation the first particles of an island are what they were."""
     own = plan(name, "none")
     few = own.run(seed=4)
-    for particles, swarms in ((12, 3), (18, 2)):
-        many, each = own.run(seed=4, particles=particles, swarms=swarms), particles // swarms
-        for swarm in range(2):
-            first = slice(swarm * each, swarm * each + 4)
-            mine = slice(swarm * 4, swarm * 4 + 4)
+    for particles, islands in ((12, 3), (18, 2)):
+        many, each = own.run(seed=4, particles=particles, islands=islands), particles // islands
+        for island in range(2):
+            first = slice(island * each, island * each + 4)
+            mine = slice(island * 4, island * 4 + 4)
             found, known = many.particles["x"][first], few.particles["x"][mine]
             torch.testing.assert_close(found, known, atol=1e-3, rtol=1e-3)
 
 
-def test_resampling_does_not_move_the_noise_of_other_swarms() -> None:
-    """A swarm is what it is, whatever the others do."""
+def test_resampling_does_not_move_the_noise_of_other_islands() -> None:
+    """An island is what it is, whatever the others do."""
     own = plan("scores", "systematic(when = ess < 0.95)")
-    two, five = own.run(seed=6), own.run(seed=6, particles=20, swarms=5)
+    two, five = own.run(seed=6), own.run(seed=6, particles=20, islands=5)
     assert any(s.resampled for s in two.stages)
     torch.testing.assert_close(two.particles["x"], five.particles["x"][:8], atol=1e-4, rtol=1e-4)
-    assert torch.equal(two.ancestors, five.ancestors[:, :8])
+    assert torch.equal(two.eve_indices, five.eve_indices[:, :8])

@@ -123,7 +123,7 @@ def test_sharp_mixtures_keep_their_particles(
 
 def test_sizes_that_do_not_adapt_stay() -> None:
     plan = poedsl.compile(SHARP).with_options(
-        particles=20, steps=8, kernel="mala(size = 0.25, adapt = false)"
+        particles=20, steps=8, kernel="mala(step_size = 0.5, adapt = false)"
     )
     job = Run(plan.bound().spec, 0)
     assert {stage.step_size for stage in job.stages()} == {0.25}

@@ -98,11 +98,11 @@ CASES = {
 @pytest.mark.parametrize("kernel", ["none", "mala(steps = 3)", "hmc()", "langevin(steps = 8)"])
 @pytest.mark.parametrize("text", CASES)
 def test_against_the_smoother(text: str, kernel: str) -> None:
-    """Sixteen swarms, whose spread is the error."""
+    """Sixteen islands, whose spread is the error."""
     if "Drawn" in text and kernel != "none":
         pytest.skip("it has no density to revisit prefixes by")
     kernel = kernel.replace("8)", "8, size = 0.02)")
-    plan = compiled(text, particles=16_000, swarms=16, kernel=kernel, steps=6)
+    plan = compiled(text, particles=16_000, islands=16, kernel=kernel, steps=6)
     job = Run(plan.bound().spec, 0)
     for _ in job.stages():
         pass
@@ -119,24 +119,24 @@ def test_against_the_smoother(text: str, kernel: str) -> None:
         off = (found.mean(0) - truth).abs() - slack * variance
         assert float((off / error).max()) < 5.5  # t with 15 degrees, 24 times
         assert float(error.max()) < 0.05
-    found = job.annealer.swarm_evidence().exp().mul(math.exp(-log_z))
+    found = job.annealer.island_evidence().exp().mul(math.exp(-log_z))
     error = float(found.std()) / 16**0.5
     assert error < 0.15
     assert abs(float(found.mean()) - 1) < 3 * error + 4 * slack + 1e-5
 
 
-@pytest.mark.parametrize("kernel", ["none", "mala(adapt = false, size = 0.1)"])
+@pytest.mark.parametrize("kernel", ["none", "mala(adapt = false, step_size = 0.32)"])
 @pytest.mark.parametrize(
     "text", [f"Chain() * {REWARD}", "Chain() * exp(near())", "Chain() * Chain(0.3, 0.7)"]
 )
 def test_the_evidence_is_unbiased(text: str, kernel: str) -> None:
-    """A thousand swarms of eight, in three stages of two sections."""
-    plan = compiled(text, particles=8000, swarms=1000, kernel=kernel, steps=3)
+    """A thousand islands of eight, in three stages of two sections."""
+    plan = compiled(text, particles=8000, islands=1000, kernel=kernel, steps=3)
     job = Run(plan.bound().spec, 1)
     for _ in job.stages():
         pass
     log_z = exact(*CASES[text], seen="exp" in text)[2]
-    ratios = (job.annealer.swarm_evidence() - log_z).exp()
+    ratios = (job.annealer.island_evidence() - log_z).exp()
     error = float(ratios.std()) / 1000**0.5
     assert error < 0.1
     assert abs(float(ratios.mean()) - 1) < 3 * error

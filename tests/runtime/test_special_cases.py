@@ -141,7 +141,7 @@ def test_composable_diffusion(flows: dict[int | None, UNetFlow], move: str) -> N
 def test_annealed_chains_of_one_particle(flows: dict[int | None, UNetFlow], leaps: int) -> None:
     """Du et al. 2023, Algorithm 1: a reverse step, then K unadjusted steps, Langevin or HMC."""
     size, count = 0.2, 2
-    kernel = f"uhmc(steps = {count}, size = {size}, leaps = {leaps})"
+    kernel = f"unadjusted_hmc(steps = {count}, size = {size}, leaps = {leaps})"
     if not leaps:
         kernel = f"langevin(steps = {count}, size = {size})"
     job = finished("x ~ digits(3)^0.5 * digits(8)^0.5", particles=1, kernel=kernel)
@@ -186,10 +186,10 @@ def test_best_of_n(scheme: str) -> None:
     torch.testing.assert_close(weighed.particles["x"], draws)
     torch.testing.assert_close(weighed.log_weights, reward.log_softmax(0), atol=1e-5, rtol=1e-5)
     assert weighed.best_index == int(reward.argmax())
-    torch.testing.assert_close(once.particles["x"], draws[once.ancestors[-1]])
+    torch.testing.assert_close(once.particles["x"], draws[once.eve_indices[-1]])
     torch.testing.assert_close(once.log_weights, torch.full((500,), -math.log(500)).double())
     expected = 500 * reward.softmax(0)
-    copies = torch.bincount(once.ancestors[-1], minlength=500)
+    copies = torch.bincount(once.eve_indices[-1], minlength=500)
     if scheme == "systematic":
         assert bool(((copies - expected).abs() < 1).all())
     else:

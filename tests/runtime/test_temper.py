@@ -85,11 +85,11 @@ def test_the_evidence_is_unbiased() -> None:
     student = torch.distributions.StudentT(4.0, 2.0, 0.5).log_prob(grid)
     normal = torch.distributions.Normal(0.0, 1.0).log_prob(grid)
     truth = float(torch.logsumexp(student + normal, 0)) + math.log(18 / 20_000)
-    options = {"particles": 8000, "swarms": 1000, "steps": 6, "path": "temper()"}
+    options = {"particles": 8000, "islands": 1000, "steps": 6, "path": "temper()"}
     job = Run(plan.with_options(**options).bound().spec, 0)
     for _ in job.stages():
         pass
-    ratios = (job.annealer.swarm_evidence() - truth).exp()
+    ratios = (job.annealer.island_evidence() - truth).exp()
     error = float(ratios.std()) / 1000**0.5
     assert abs(float(ratios.mean()) - 1) < 3 * error
 
@@ -160,13 +160,13 @@ WELLS = "mixture(0.3: Normal(-3, 0.5), 0.7: Normal(4, 1))"
     ],
 )
 def test_the_evidence_from_a_base_is_unbiased(text: str, base: str, log_z: float) -> None:
-    """A thousand swarms of sixteen, in twelve steps."""
+    """A thousand islands of sixteen, in twelve steps."""
     options = {"path": f"temper(base = {base})", "kernel": "mala(adapt = false)"}
     plan = poedsl.compile(text).with_options(**options)
-    job = Run(plan.with_options(particles=16_000, swarms=1000, steps=12).bound().spec, 0)
+    job = Run(plan.with_options(particles=16_000, islands=1000, steps=12).bound().spec, 0)
     for _ in job.stages():
         pass
-    ratios = (job.annealer.swarm_evidence() - log_z).exp()
+    ratios = (job.annealer.island_evidence() - log_z).exp()
     error = float(ratios.std()) / 1000**0.5
     assert error < 0.05
     assert abs(float(ratios.mean()) - 1) < 3 * error + 1e-4

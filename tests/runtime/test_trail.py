@@ -34,7 +34,7 @@ def test_endpoints_follow_each_particles_own_line() -> None:
     parents: list[torch.Tensor] = []
     for record in made.stages():
         seen[record.t] = made.view(record).endpoints["x"]
-        parents.append(made.annealer.particles.ancestors)
+        parents.append(made.annealer.particles.eve_indices)
     result = made.result()
     assert result.trail is not None
     assert result.trail.stages == tuple(range(10, 0, -1))

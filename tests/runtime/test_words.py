@@ -93,7 +93,7 @@ def agrees(
     exact = torch.stack(
         [chances.sum([k for k in range(length) if k != place]) for place in range(length)]
     )
-    runs = [plan.run(seed=s, swarms=4, **options) for s in range(seeds)]
+    runs = [plan.run(seed=s, islands=4, **options) for s in range(seeds)]
     alphabet = torch.arange(symbols)
     found = torch.stack(
         [
@@ -319,7 +319,7 @@ def _ended(every: Tensor) -> list[list[int]]:
 def test_no_particle_grows_into_a_dead_end(models: dict[str, str]) -> None:
     """Of all texts less than one in ten thousand ends like this, and that is seen at the end."""
     text = f'y : Tokens[8]\ny ~ lm("{models["one"]}", "ab") * where(matches(y, "[a-c]bad$"))'
-    result = poedsl.compile(text).run(seed=0, particles=100, swarms=4)
+    result = poedsl.compile(text).run(seed=0, particles=100, islands=4)
     assert result.outcome is Outcome.COMPLETED
     assert all(t.endswith("bad") for t in result.texts("y"))
     assert all(s.ess > 1 for s in result.stages)

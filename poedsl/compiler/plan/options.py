@@ -18,7 +18,7 @@ class Argument:
 
 @dataclass(frozen=True, slots=True)
 class Form:
-    """One thing an option may be, such as ``langevin(steps = 1, size = 0.3)``."""
+    """One thing an option may be, such as ``langevin(steps = 1, step_size = 0.55)``."""
 
     name: str
     arguments: tuple[Argument, ...] = ()
@@ -62,7 +62,7 @@ KINDS = {
 }
 
 _STEPS = Argument("steps", "count", 1)
-_SIZE = Argument("size", "positive", 0.3)
+_STEP_SIZE = Argument("step_size", "positive", 0.55)
 _LEAPS = Argument("leaps", "count", 5)
 _ADAPT = Argument("adapt", "truth", True)
 _CONTROL = Argument("control", "truth", False)
@@ -108,25 +108,32 @@ OPTIONS: dict[str, Option] = {
             "the Markov kernel at each stage",
             forms=(
                 Form(
-                    "langevin", (_STEPS, _SIZE), "unadjusted Langevin, size in units of sigma^2 / W"
+                    "langevin",
+                    (_STEPS, _STEP_SIZE),
+                    "unadjusted Langevin, steps in units of sigma / sqrt(W)",
                 ),
                 Form(
                     "mala",
-                    (_STEPS, Argument("size", "positive", 0.5), _ADAPT, _LINE),
-                    "Metropolis-adjusted Langevin; the size adapts to the acceptance; with `line`, "
-                    "that comes from scores alone, by a line integral with so many inner nodes",
+                    (_STEPS, Argument("step_size", "positive", 0.7), _ADAPT, _LINE),
+                    "Metropolis-adjusted Langevin; the step size adapts to the acceptance; with "
+                    "`line`, that comes from scores alone, by a line integral with so many inner "
+                    "nodes",
                 ),
                 Form("none", summary="no kernel"),
                 Form(
                     "hmc",
-                    (_STEPS, _LEAPS, Argument("size", "positive", 0.1), _ADAPT, _LINE),
-                    "Hamiltonian Monte Carlo; size is the square of a leap, and adapts",
+                    (_STEPS, _LEAPS, Argument("step_size", "positive", 0.3), _ADAPT, _LINE),
+                    "Hamiltonian Monte Carlo by leapfrog steps; the step size adapts",
                 ),
-                Form("uhmc", (_STEPS, _LEAPS, _SIZE), "the same without rejection: biased"),
                 Form(
-                    "walk",
-                    (_STEPS, Argument("size", "positive", 1.0), _ADAPT, _LINE),
-                    "random-walk Metropolis; the size adapts",
+                    "unadjusted_hmc",
+                    (_STEPS, _LEAPS, _STEP_SIZE),
+                    "the same without rejection: biased",
+                ),
+                Form(
+                    "random_walk",
+                    (_STEPS, Argument("step_size", "positive", 1.0), _ADAPT, _LINE),
+                    "random-walk Metropolis; the step size adapts",
                 ),
                 Form(
                     "gibbs",
@@ -193,8 +200,8 @@ OPTIONS: dict[str, Option] = {
                 ),
             ),
         ),
-        Option("swarms", "independent populations", "count"),
-        Option("normalize", "scale exponents to sum to one", "truth"),
+        Option("islands", "independent populations", "count"),
+        Option("normalize_exponents", "scale exponents to sum to one", "truth"),
         Option(
             "keep",
             "what is shown first",
@@ -205,6 +212,15 @@ OPTIONS: dict[str, Option] = {
             ),
         ),
     )
+}
+
+#: Names that options, forms and arguments had in earlier versions.
+RENAMED = {
+    "swarms": "islands",
+    "normalize": "normalize_exponents",
+    "walk": "random_walk",
+    "uhmc": "unadjusted_hmc",
+    "size": "step_size",
 }
 
 RESAMPLE_BELOW = Apply("<", (Ref("ess"), Const(0.5)))

@@ -101,7 +101,7 @@ def costs(plan: PlanSpec) -> Iterator[str]:
 def judgements(plan: PlanSpec) -> int:
     """How often a particle's black-box rewards are judged."""
     kernel, potential = plan.option("kernel"), plan.option("potential")
-    adjusted = isinstance(kernel, Apply) and kernel.function in ("mala", "hmc", "walk")
+    adjusted = isinstance(kernel, Apply) and kernel.function in ("mala", "hmc", "random_walk")
     if isinstance(kernel, Apply) and adjusted and potential == Apply("difference"):
         steps = dict(kernel.kwargs).get("steps")
         if isinstance(steps, Const) and isinstance(steps.value, int):

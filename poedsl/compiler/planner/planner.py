@@ -238,7 +238,7 @@ def _field(spec: PlanSpec, options: Mapping[str, Term]) -> Iterator[str]:
         options: those of ``sample`` that are known.
     """
     guided = _function(options.get("condition", Const(None))) != "none"
-    scaled = options.get("normalize") == Const(True)
+    scaled = options.get("normalize_exponents") == Const(True)
     shared = _shared(spec) if scaled else frozenset()
     for factor in spec.factors:
         if factor.kind not in GENERATIVE:
@@ -454,11 +454,11 @@ def _start(facts: _Facts, known: dict[str, Term]) -> Choice:
     return Apply("noise"), "the path begins there"
 
 
-def _swarms(facts: _Facts, known: dict[str, Term]) -> Choice:
+def _islands(facts: _Facts, known: dict[str, Term]) -> Choice:
     return Const(1), "one population loses fewer modes than several small ones"
 
 
-def _normalize(facts: _Facts, known: dict[str, Term]) -> Choice:
+def _normalize_exponents(facts: _Facts, known: dict[str, Term]) -> Choice:
     return Const(False), "exponents are taken as written"
 
 
@@ -479,8 +479,8 @@ _DEFAULTS = {
     "potential": _potential,
     "resample": _resample,
     "start": _start,
-    "swarms": _swarms,
-    "normalize": _normalize,
+    "islands": _islands,
+    "normalize_exponents": _normalize_exponents,
     "keep": _keep,
 }
 _ORDER = tuple(_DEFAULTS)
@@ -643,7 +643,7 @@ Refusal = tuple[str, str, tuple[str, ...]]
 
 
 #: Options that need a density, by their forms.
-DENSITY = {"correct": ("ais",), "kernel": ("mala", "hmc", "walk")}
+DENSITY = {"correct": ("ais",), "kernel": ("mala", "hmc", "random_walk")}
 #: The inner nodes of a line integral that is proposed.
 LINE = 4
 
@@ -771,11 +771,11 @@ def _uncorrected(options: dict[str, Term]) -> Iterator[Refusal]:
 
 
 def _uneven(options: dict[str, Term]) -> Iterator[Refusal]:
-    particles, swarms = _whole(options["particles"]), _whole(options["swarms"])
-    if particles % swarms:
+    particles, islands = _whole(options["particles"]), _whole(options["islands"])
+    if particles % islands:
         yield (
-            "swarms",
-            f"{particles} particles do not split into {swarms} swarms of one size",
+            "islands",
+            f"{particles} particles do not split into {islands} islands of one size",
             (),
         )
 
@@ -805,7 +805,7 @@ def _exponents(
     """Note where exponents do not sum to one; where that was asked for, the run scales them."""
     notes: list[Diagnostic] = []
     text: list[str] = []
-    scaled = spec.option("normalize") == Const(True)
+    scaled = spec.option("normalize_exponents") == Const(True)
     of = _anchors(spec)
     for variable in variables:
         anchors = of[variable.name]

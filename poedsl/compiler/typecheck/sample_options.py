@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from poedsl.catalog.signatures import SIGNATURES
 from poedsl.compiler.names.syntax_names import near_fix, spoken
 from poedsl.compiler.plan import terms
-from poedsl.compiler.plan.options import KINDS, OPTIONS, Argument, Form, Option, filled
+from poedsl.compiler.plan.options import KINDS, OPTIONS, RENAMED, Argument, Form, Option, filled
 from poedsl.compiler.plan.terms import Apply, Const, Ref, Term, Value
 from poedsl.compiler.typecheck.calls import applied
 from poedsl.compiler.typecheck.values import Values
 from poedsl.grammar import tree
-from poedsl.grammar.diagnostics import Diagnostic, Label
+from poedsl.grammar.diagnostics import Diagnostic, Edit, Fix, Label
 from poedsl.grammar.source import Source, Span
 
 
@@ -73,7 +74,8 @@ class OptionChecker:
                 "P0501",
                 f"there is no option named `{name}`",
                 name_span,
-                fixes=near_fix(name, name_span, OPTIONS, "an option"),
+                fixes=_renamed(name, name_span, OPTIONS)
+                or near_fix(name, name_span, OPTIONS, "an option"),
                 notes=("the options are " + ", ".join(OPTIONS),),
             )
             return None
@@ -105,7 +107,8 @@ class OptionChecker:
                 "P0502",
                 f"`{option.name}` is {option.expected}",
                 value.span,
-                fixes=near_fix(name, span, [f.name for f in option.forms], "a form"),
+                fixes=_renamed(name, span, (forms := [f.name for f in option.forms]))
+                or near_fix(name, span, forms, "a form"),
             )
             return None
         return self.form_arguments(form, arguments)
@@ -124,7 +127,8 @@ class OptionChecker:
                     "P0501",
                     problem,
                     argument.span,
-                    fixes=near_fix(name, argument.name_span, known, "an argument")
+                    fixes=_renamed(name, argument.name_span, known, argument.value.span)
+                    or near_fix(name, argument.name_span, known, "an argument")
                     if argument.name is not None and name not in known
                     else (),
                     notes=(f"its arguments: {', '.join(known) or 'none'}",),
@@ -252,3 +256,16 @@ def is_kind(value: Value, kind: str) -> bool:
             return 0 < value < 1
         case _:
             return value > 0
+
+
+def _renamed(
+    name: str, span: Span, names: Iterable[str], value: Span | None = None
+) -> tuple[Fix, ...]:
+    """The present name of something that had another; a kernel's `size` was its squared step."""
+    new = RENAMED.get(name)
+    if new is None or new not in names:
+        return ()
+    if value is None or name != "size":
+        return (Fix(f"`{name}` is now `{new}`", (Edit(span, new),), "safe"),)
+    edits = (Edit(span, new), Edit(Span(value.end, value.end), "^0.5"))
+    return (Fix("`size` is now `step_size`, its square root", edits, "safe"),)

@@ -105,7 +105,7 @@ class _Builder:
         warnings = tuple(w for s in seats for w in _constant_masks(s))
         if not self.tempered:
             covered(seats, self.space)
-        if self.plan.option("normalize") == Const(True):
+        if self.plan.option("normalize_exponents") == Const(True):
             seats = normalised(seats, covered(seats, self.space))
         self.without_density(seats)
         drawn: dict[str, Drawn] = {}
@@ -259,7 +259,10 @@ class _Builder:
     def without_density(self, seats: Sequence[Seat]) -> None:
         """Whether what needs a density is asked of exponents that leave none."""
         mask = next((s for s in seats if isinstance(s.exponent, Tensor)), None)
-        for option, forms in {"correct": ("ais", "fkc"), "kernel": ("mala", "hmc", "walk")}.items():
+        for option, forms in {
+            "correct": ("ais", "fkc"),
+            "kernel": ("mala", "hmc", "random_walk"),
+        }.items():
             chosen = self.plan.option(option)
             if mask is not None and isinstance(chosen, Apply) and chosen.function in forms:
                 raise refused(

@@ -122,7 +122,7 @@ def mala(
     return end.where(uniform < acceptance, point), acceptance
 
 
-def walk(
+def random_walk(
     point: Point,
     evaluate: Evaluate,
     noise: Float[Tensor, "L D"],
@@ -169,7 +169,7 @@ def hmc(
     return end.where(uniform < acceptance, point), acceptance
 
 
-def uhmc(
+def unadjusted_hmc(
     point: Point,
     evaluate: Evaluate,
     noise: Float[Tensor, "L D"],
@@ -205,7 +205,7 @@ def _chance(log_ratio: Float[Tensor, " L"]) -> Float[Tensor, " L"]:
 
 
 #: Acceptance that step sizes adapt to (Roberts and Rosenthal 2001; Beskos et al. 2013).
-ACCEPTANCE = {"mala": 0.574, "hmc": 0.651, "walk": 0.3}
+ACCEPTANCE = {"mala": 0.574, "hmc": 0.651, "random_walk": 0.3}
 
 
 def followed(narrowing: float, kernel: str, steps: int) -> float:
@@ -218,5 +218,5 @@ def followed(narrowing: float, kernel: str, steps: int) -> float:
 def adapted(
     size: Float[Tensor, "S 1"], acceptance: Float[Tensor, "S 1"], target: float
 ) -> Float[Tensor, "S 1"]:
-    """The step size of each swarm, moved towards an acceptance target."""
+    """The step size of each island, moved towards an acceptance target."""
     return size * (acceptance - target).exp_()

@@ -4,7 +4,7 @@ et al. 2025, extended to products).
 Any drift v may be added to a move if the log-weight rate gains div v + v . S, the divergence of v
 under the target: the weighted particles aim at pi_t as before. Here v = sum_k theta_k b_k with
 b_i = s_i + x for each expert, which is zero on pure noise, and b_0 = alpha x. At every stage each
-swarm takes the theta that minimises the weighted variance of its particles' rates, a small
+island takes the theta that minimises the weighted variance of its particles' rates, a small
 least-squares problem. On Gaussians with spherical covariances that variance is zero.
 
 The divergence of a score is known for Gaussians and mixtures. Of a learned score it is estimated
@@ -31,7 +31,7 @@ CUT = 1e-6
 
 @dataclass(frozen=True, slots=True)
 class Control:
-    """The coefficients theta that a drift has in each swarm."""
+    """The coefficients theta that a drift has in each island."""
 
     theta: Float[Tensor, "S K"]
 
@@ -54,15 +54,15 @@ def fitted(
     rate: Float[Tensor, " L"],
     gains: Float[Tensor, "L K"],
     log_weights: Float[Tensor, " L"],
-    swarms: int,
+    islands: int,
 ) -> Control:
-    """The theta of least weighted variance of rate + theta . gains, for each swarm.
+    """The theta of least weighted variance of rate + theta . gains, for each island.
 
     Of several it is the shortest in units of the gains' spreads.
     """
-    weights = log_weights.view(swarms, -1).softmax(-1).nan_to_num()[..., None]
+    weights = log_weights.view(islands, -1).softmax(-1).nan_to_num()[..., None]
     columns = torch.cat([rate[:, None], gains], 1).double().nan_to_num(posinf=0.0, neginf=0.0)
-    rows = columns.view(swarms, -1, columns.shape[-1])
+    rows = columns.view(islands, -1, columns.shape[-1])
     centred = (rows - (weights * rows).sum(1, keepdim=True)) * weights.sqrt()
     covariance = centred.mT @ centred
     spread = covariance.diagonal(dim1=-2, dim2=-1)[:, 1:].sqrt().clamp(min=1e-12)

@@ -110,10 +110,10 @@ def ais_ratio(
     return ratio.add_((noise - back).mul_(noise + back).sum(-1), alpha=0.5)
 
 
-def clipped(increment: Float[Tensor, " L"], limit: float | None, swarms: int) -> Tensor:
-    """The increment kept within ``limit`` of its median in the swarm; biased."""
+def clipped(increment: Float[Tensor, " L"], limit: float | None, islands: int) -> Tensor:
+    """The increment kept within ``limit`` of its median in the island; biased."""
     if limit is None:
         return increment
-    rows = increment.view(swarms, -1)
+    rows = increment.view(islands, -1)
     middle = rows.nanmedian(-1, keepdim=True).values
     return torch.clamp(rows, middle - limit, middle + limit).flatten()

@@ -34,7 +34,7 @@ from poedsl.runtime.targets.target import Anchor, Target
 
 #: Stages that are looked at, and the most particles at each.
 LOOKS, PARTICLES = 6, 512
-#: Largest mean square of predicted noise that passes. Own samples have at most 1. In swarms of 16,
+#: Largest mean square of predicted noise that passes. Own samples have at most 1. In islands of 16,
 #: the settings of benchmarks/mixtures.py in distribution have up to 0.95 (but for mixtures learned
 #: from 100 samples), those out of it 1.46 and more.
 NOISE = 1.2

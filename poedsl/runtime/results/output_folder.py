@@ -113,7 +113,7 @@ class OutputFolder:
 
         tensors = {name: x.contiguous().cpu() for name, x in result.particles.items()}
         tensors["log_weights"] = result.log_weights.contiguous().cpu()
-        tensors["ancestors"] = result.ancestors.int().contiguous().cpu()
+        tensors["eve_indices"] = result.eve_indices.int().contiguous().cpu()
         (self.staging / "particles.safetensors").write_bytes(save(tensors))
 
     def _arviz(self, result: Result) -> None:

@@ -31,8 +31,8 @@ def summary(result: Result) -> list[tuple[str, str]]:
         lines.append(
             ("best", f"particle {result.best_index}, score {float(result.scores.max()):.4g}")
         )
-    if options.swarms > 1:
-        lines.append(("swarms", str(options.swarms)))
+    if options.islands > 1:
+        lines.append(("islands", str(options.islands)))
     return lines
 
 
@@ -50,7 +50,7 @@ def _evidence(result: Result) -> str:
         told = "" if result.log_evidence_se is None else f" +- {result.log_evidence_se:.4f}"
         return f"{value}{told} (approximate)"
     if result.log_evidence_se is None:
-        return f"{value} (its error is not known: `swarms = 4` tells one)"
+        return f"{value} (its error is not known: `islands = 4` tells one)"
     return f"{value} +- {result.log_evidence_se:.4f}"
 
 
@@ -70,7 +70,7 @@ def bottlenecks(result: Result) -> Iterator[str]:
         if s.ess < 0.1 * count:
             marks.append("narrow: more `steps` or `particles`")
         if s.acceptance is not None and s.acceptance < 0.15:
-            marks.append("kernel stuck: a smaller `size`")
+            marks.append("kernel stuck: a smaller `step_size`")
         if s.unique_ancestors < few <= founders:
             marks.append("few founders: more `particles`, or `resample` at a lower `ess`")
         if s is not result.stages[0] and abs(s.log_evidence_increment) > max(2.0, 10 * usual):

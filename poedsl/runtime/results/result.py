@@ -58,7 +58,7 @@ class Result:
         exponents: of each factor, inputs bound and normalised where that was asked for; masks, and
             experts that are given parents, have no density to take to a power and are left out.
         log_evidence: log of the integral of the product; None where there is none.
-        log_evidence_se: its standard error, from four swarms or more, or from the genealogy where
+        log_evidence_se: its standard error, from four islands or more, or from the genealogy where
             resampling was multinomial or not needed; else None.
         evidence_reason: why there is no evidence, or no standard error.
         stages: one record a stage, from noise to data.
@@ -87,7 +87,7 @@ class Result:
     log_evidence_se: float | None
     evidence_reason: str
     stages: tuple[StageRecord, ...]
-    ancestors: Int[Tensor, "T L"]
+    eve_indices: Int[Tensor, "T L"]
     calls: dict[str, int]
     outcome: Outcome
     warnings: tuple[str, ...]
@@ -186,9 +186,9 @@ class Result:
     def to_arviz(self) -> arviz.InferenceData:
         """ArviZ data: as many unweighted draws as particles, in one chain, as the posterior.
 
-        ``sample_stats`` says of each draw which ``particle`` it copies, that particle's
-        ``log_weight``, its ``founder`` at the start and its log value under each factor. ``stages``
-        holds the records of the stages, and ``ancestors``, the founder of each particle at each.
+        ``sample_stats`` holds for each draw the index of the ``particle`` it copies, and that
+        particle's ``log_weight``, ``eve_index`` (its root at the first stage) and log value under
+        each factor. ``stages`` holds the records of the stages, and ``eve_indices``.
 
         Raises:
             ImportError: ArviZ is not installed (``pip install 'poedsl[report]'``).
@@ -196,8 +196,8 @@ class Result:
         import arviz
 
         index = self._drawn(len(self.log_weights), 0)
-        ancestors = self.ancestors.cpu()
-        own = {"particle": index, "founder": ancestors[-1][index]}
+        eve_indices = self.eve_indices.cpu()
+        own = {"particle": index, "eve_index": eve_indices[-1][index]}
         logs = {
             "log_weight": self.log_weights,
             **{f"log_{n}": v for n, v in self.log_values.items()},
@@ -219,9 +219,9 @@ class Result:
         )
         records = {f.name: [getattr(s, f.name) for s in self.stages] for f in fields(StageRecord)}
         known = {n: np.array(v, float) for n, v in records.items() if any(x is not None for x in v)}
-        dims = {name: ["stage"] for name in known} | {"ancestors": ["stage", "particle"]}
+        dims = {name: ["stage"] for name in known} | {"eve_indices": ["stage", "particle"]}
         dims["rewards"] = ["stage", "quantile"]
-        stages = {**known, "ancestors": ancestors.numpy()}
+        stages = {**known, "eve_indices": eve_indices.numpy()}
         data.add_groups(stages=arviz.dict_to_dataset(stages, dims=dims, default_dims=[]))
         return data
 

@@ -32,10 +32,10 @@ class Annealer:
     """One run: what it aims at, how, and the population as it stands.
 
     Attributes:
-        banked: log evidence of each swarm up to its last resampling.
-        levels: log of each swarm's mean weight since then.
-        rounds: how often each swarm was resampled.
-        sizes: step size of the kernel, for each swarm.
+        banked: log evidence of each island up to its last resampling.
+        levels: log of each island's mean weight since then.
+        rounds: how often each island was resampled.
+        sizes: step size of the kernel, for each island.
         founders: how many particles of the start have descendants.
         genealogy: the ancestors after every stage.
         stage: where the particles are.
@@ -107,7 +107,7 @@ class Annealer:
     def start(self, stage: Stage) -> None:
         """X ~ p_T = N(0, I / W), weighed where the experts' own p_T is known."""
         o, noise, w = self.options, self.noise, self.path.exponents
-        count, width = noise.size * noise.swarms, self.target.space.size
+        count, width = noise.size * noise.islands, self.target.space.size
         device = noise.device
         known = self.target.first(noise, stage)
         x = noise.normal(width, stage.t, "start") / w.sqrt() if known is None else known
@@ -129,10 +129,10 @@ class Annealer:
 
     def found(self) -> None:
         """Nothing is banked yet, and every particle descends from itself."""
-        swarms, slots = self.noise.swarms, self.particles.ancestors
-        self.banked = torch.zeros(swarms, dtype=torch.float64, device=slots.device)
-        self.rounds = torch.zeros(swarms, dtype=torch.long, device=slots.device)
-        self.sizes = torch.full((swarms, 1), self.options.kernel_size, device=slots.device)
+        islands, slots = self.noise.islands, self.particles.eve_indices
+        self.banked = torch.zeros(islands, dtype=torch.float64, device=slots.device)
+        self.rounds = torch.zeros(islands, dtype=torch.long, device=slots.device)
+        self.sizes = torch.full((islands, 1), self.options.kernel_size, device=slots.device)
         self.founders = len(slots)
         self.genealogy.append(slots)
         self.good = self.particles, self.banked, self.stage
@@ -186,7 +186,7 @@ class Annealer:
         if at.gains is None:
             return None
         rate = moves.fkc_rate(x, at, self.path.excess)
-        return fitted(rate, at.gains, self.particles.log_weights, self.noise.swarms)
+        return fitted(rate, at.gains, self.particles.log_weights, self.noise.islands)
 
     def moved(
         self,
@@ -223,7 +223,7 @@ class Annealer:
         if new is not None:
             rate = rate.add_(moves.fkc_rate(moved.x, new, self.path.excess, control))
             length = 0.5 * length
-        gain = moves.clipped(rate.mul_(length), self.options.clip, self.noise.swarms)
+        gain = moves.clipped(rate.mul_(length), self.options.clip, self.noise.islands)
         return gain if moved.twist is None else gain + moved.twist
 
     def resample(self, stage: Stage, sizes: list[float], purpose: str = "resample") -> bool:
@@ -232,19 +232,19 @@ class Annealer:
         Once more after the last correction only where that changed the weights. Before a last
         kernel all particles are drawn evenly instead, whatever the rule says then.
         """
-        p, swarms = self.particles, self.noise.swarms
-        log_weights = p.log_weights.view(swarms, -1)
-        swarms_due = self.due(stage, log_weights, sizes)
+        p, islands = self.particles, self.noise.islands
+        log_weights = p.log_weights.view(islands, -1)
+        islands_due = self.due(stage, log_weights, sizes)
         if self.evens(stage):
             self.even(stage)
-            return any(swarms_due)
+            return any(islands_due)
         if purpose == "settle":
             uneven = (log_weights.amax(-1) > log_weights.amin(-1)).tolist()
-            swarms_due = [d and u for d, u in zip(swarms_due, uneven, strict=True)]
-        if not any(swarms_due):
-            self.genealogy.append(p.ancestors)
+            islands_due = [d and u for d, u in zip(islands_due, uneven, strict=True)]
+        if not any(islands_due):
+            self.genealogy.append(p.eve_indices)
             return False
-        due = torch.tensor(swarms_due, device=p.x.device)
+        due = torch.tensor(islands_due, device=p.x.device)
         scheme = SCHEMES[self.options.scheme]
         count = 1 if scheme is systematic else self.noise.size
         chosen = scheme(log_weights, self.noise.shared(stage.t, purpose, count))
@@ -255,8 +255,8 @@ class Annealer:
         self.rounds = self.rounds + due
         fresh = torch.where(due[:, None], 0.0, log_weights).flatten()
         self.particles = replace(p.gather(index), log_weights=fresh)
-        self.founders = int(torch.bincount(self.particles.ancestors).count_nonzero())
-        self.genealogy.append(self.particles.ancestors)
+        self.founders = int(torch.bincount(self.particles.eve_indices).count_nonzero())
+        self.genealogy.append(self.particles.eve_indices)
         return True
 
     def evens(self, stage: Stage) -> bool:
@@ -270,14 +270,14 @@ class Annealer:
         return ruled and not self.target.judges
 
     def even(self, stage: Stage) -> None:
-        """Draw particles of one weight, the mean of their swarm: the evidence is what it was.
+        """Draw particles of one weight, the mean of their island: the evidence is what it was.
 
         Where components are few, copies come evenly from all regions.
         """
-        p, swarms = self.particles, self.noise.swarms
-        log_weights = p.log_weights.view(swarms, -1)
+        p, islands = self.particles, self.noise.islands
+        log_weights = p.log_weights.view(islands, -1)
         same = torch.arange(self.noise.size, device=p.x.device).expand_as(log_weights)
-        order = along(p.x.view(swarms, self.noise.size, -1)) if p.x.shape[-1] <= FEW else same
+        order = along(p.x.view(islands, self.noise.size, -1)) if p.x.shape[-1] <= FEW else same
         uniform = self.noise.shared(stage.t, "even")
         chosen = order.gather(1, systematic(log_weights.gather(1, order), uniform)).sort(1).values
         alive = torch.isfinite(self.levels)[:, None]
@@ -286,18 +286,18 @@ class Annealer:
         self.particles = replace(
             p.gather(index), log_weights=self.levels.repeat_interleave(self.noise.size)
         )
-        self.founders = int(torch.bincount(self.particles.ancestors).count_nonzero())
-        self.genealogy.append(self.particles.ancestors)
+        self.founders = int(torch.bincount(self.particles.eve_indices).count_nonzero())
+        self.genealogy.append(self.particles.eve_indices)
 
     def slots(self, local: Int[Tensor, "S n"]) -> Int[Tensor, " L"]:
-        """The slots of particles that are counted within their swarms."""
-        first = self.noise.size * torch.arange(self.noise.swarms, device=local.device)
+        """The slots of particles that are counted within their islands."""
+        first = self.noise.size * torch.arange(self.noise.islands, device=local.device)
         return (local + first[:, None]).flatten()
 
     def due(
         self, stage: Stage, log_weights: Float[Tensor, "S n"], sizes: list[float]
     ) -> list[bool]:
-        """Which swarms resample now; at the end also those with particles of weight zero."""
+        """Which islands resample now; at the end also those with particles of weight zero."""
         rule = self.options.resample
         if rule is None:
             return [False] * len(sizes)
@@ -312,7 +312,7 @@ class Annealer:
         o, width, w = self.options, self.particles.x.shape[-1], self.path.exponents
         if not self.kernel_steps(stage):
             return None
-        per_swarm = self.noise.size
+        per_island = self.noise.size
 
         def evaluate(x: Float[Tensor, "L D"]) -> Evaluation:
             return self.evaluate(x, stage)
@@ -332,14 +332,14 @@ class Annealer:
         point = Point(self.particles.x, self.at, reward)
         for step, noise in enumerate(normals):
             size = (
-                self.sizes if len(self.sizes) == 1 else self.sizes.repeat_interleave(per_swarm, 0)
+                self.sizes if len(self.sizes) == 1 else self.sizes.repeat_interleave(per_island, 0)
             )
             if uniforms is None:
                 point = self.unadjusted(point, evaluate, noise, size * stage.sigma**2 / w)
                 continue
             uniform = uniforms[step]
             point, chance = self.adjusted(point, evaluate, noise, uniform, size, rise, judge)
-            rates.append(chance.view(-1, per_swarm).mean(-1, keepdim=True))
+            rates.append(chance.view(-1, per_island).mean(-1, keepdim=True))
             if o.adapt:
                 self.sizes = kernels.adapted(self.sizes, rates[-1], kernels.ACCEPTANCE[o.kernel])
         self.particles = replace(self.particles, x=point.x, at=point.at)
@@ -357,7 +357,7 @@ class Annealer:
     ) -> Point:
         if self.options.kernel == "langevin":
             return kernels.langevin(point, evaluate, noise, size)
-        return kernels.uhmc(point, evaluate, noise, size, self.options.leaps)
+        return kernels.unadjusted_hmc(point, evaluate, noise, size, self.options.leaps)
 
     def adjusted(
         self,
@@ -372,7 +372,7 @@ class Annealer:
         o = self.options
         if o.kernel == "hmc":
             return kernels.hmc(point, evaluate, noise, uniform, size, o.leaps, rise, judge)
-        step = kernels.walk if o.kernel == "walk" else kernels.mala
+        step = kernels.random_walk if o.kernel == "random_walk" else kernels.mala
         return step(point, evaluate, noise, uniform, size, rise, judge)
 
     def settle(self) -> None:
@@ -534,32 +534,32 @@ class Annealer:
             self.warnings.append(f"{guilty} is {count}")
 
     def effective_sizes(self) -> list[float]:
-        """Effective sample size of each swarm, its level brought up to date."""
-        log_weights = self.particles.log_weights.view(self.noise.swarms, -1)
+        """Effective sample size of each island, its level brought up to date."""
+        log_weights = self.particles.log_weights.view(self.noise.islands, -1)
         sizes, self.levels = spread(log_weights)
         each: list[float] = sizes.tolist()
         return each
 
     def ess(self, sizes: list[float]) -> float:
-        """Effective sample size of the whole population, from those of its swarms."""
+        """Effective sample size of the whole population, from those of its islands."""
         return sizes[0] if len(sizes) == 1 else float(effective_size(self.total_log_weights()))
 
     def total_log_weights(self) -> Float[Tensor, " L"]:
-        """Weights comparable between swarms: what each banked, and what it has gathered since."""
-        own = self.particles.log_weights.view(self.noise.swarms, -1)
+        """Weights comparable between islands: what each banked, and what it has gathered since."""
+        own = self.particles.log_weights.view(self.noise.islands, -1)
         return (own + self.banked[:, None]).flatten()
 
     @property
     def families(self) -> tuple[Float[Tensor, " L"], Int[Tensor, " L"]]:
         """Log weights since the last resampling that banked any, and the ancestors they are of."""
-        return self.uneven or (self.particles.log_weights, self.particles.ancestors)
+        return self.uneven or (self.particles.log_weights, self.particles.eve_indices)
 
-    def swarm_evidence(self) -> Float[Tensor, " S"]:
+    def island_evidence(self) -> Float[Tensor, " S"]:
         return self.banked + self.levels
 
     def log_evidence(self) -> float:
-        """Log of the mean of the swarms' evidence, in the coordinates of the path."""
-        each = self.swarm_evidence()
+        """Log of the mean of the islands' evidence, in the coordinates of the path."""
+        each = self.island_evidence()
         whole = each if len(each) == 1 else torch.logsumexp(each, 0)
         return float(whole) - math.log(len(each))
 
@@ -598,5 +598,5 @@ class Annealer:
             rewards=rewards,
             step_size=None
             if self.options.kernel in ("none", "gibbs")
-            else float(self.sizes.mean()),
+            else float(self.sizes.sqrt().mean()),
         )

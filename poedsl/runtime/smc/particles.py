@@ -148,6 +148,6 @@ class Particles(Gathered):
     reward: Float[Tensor, " L"]
     counted: Float[Tensor, " L"]
     peak: Float[Tensor, " L"]
-    ancestors: Int[Tensor, " L"]
+    eve_indices: Int[Tensor, " L"]
     at: Gathered | None = None
     trail: tuple[Float[Tensor, "L whole"], ...] = ()

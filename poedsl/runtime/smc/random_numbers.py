@@ -1,7 +1,7 @@
 """Random numbers as a function of where they are used, not of when.
 
-The noise of a particle's slot depends on (seed, swarm, slot, stage, kernel step, purpose) alone:
-seed and swarm key a Philox generator (Salmon et al., SC 2011), stage and purpose are words of its
+The noise of a particle's slot depends on (seed, island, slot, stage, kernel step, purpose) alone:
+seed and island key a Philox generator (Salmon et al., SC 2011), stage and purpose are words of its
 counter, and slot ``i`` owns the numbers ``i D`` to ``(i + 1) D - 1`` from there, transformed one by
 one. So results depend neither on micro-batches nor on observers, and a particle does not depend on
 how many others there are.
@@ -36,7 +36,7 @@ UNIT = 2.0**-31 * (1 - 2.0**-23)
 
 
 class Stream:
-    """The numbers of one swarm, read from any place."""
+    """The numbers of one island, read from any place."""
 
     def __init__(self, key: int) -> None:
         self.philox = np.random.Philox(key=key)
@@ -52,16 +52,16 @@ class Stream:
 
 @dataclass(frozen=True, slots=True)
 class Noise:
-    """The streams of one run: ``swarms`` populations of ``size`` particles."""
+    """The streams of one run: ``islands`` populations of ``size`` particles."""
 
     seed: int
-    swarms: int
+    islands: int
     size: int
     device: torch.device
     streams: list[Stream] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        keys = (_key(self.seed, swarm) for swarm in range(self.swarms))
+        keys = (_key(self.seed, island) for island in range(self.islands))
         object.__setattr__(self, "streams", [Stream(key) for key in keys])
 
     def normal(self, width: int, stage: int, purpose: str) -> Float[Tensor, "L {width}"]:
@@ -94,8 +94,8 @@ class Noise:
         drawn = self.uniform(steps * width, stage, "kernel")
         return drawn.view(-1, steps, width).transpose(0, 1)
 
-    def shared(self, stage: int, purpose: str, count: int = 1) -> Float[Tensor, "swarms {count}"]:
-        """Uniforms in (0, 1) of each swarm, as resampling wants; double precision."""
+    def shared(self, stage: int, purpose: str, count: int = 1) -> Float[Tensor, "islands {count}"]:
+        """Uniforms in (0, 1) of each island, as resampling wants; double precision."""
         bits = self._bits(count, stage, purpose).view(-1, count)
         return bits.double().add_(0.5).mul_(2.0**-32).add_(0.5).to(self.device)
 
@@ -105,7 +105,7 @@ class Noise:
         return torch.mul(bits, UNIT).view(-1, width)
 
     def _bits(self, count: int, stage: int, purpose: str) -> Int[Tensor, " bits"]:
-        """Integers of 32 bits, ``count`` from each swarm."""
+        """Integers of 32 bits, ``count`` from each island."""
         bits = (s.bits(stage, PURPOSES[purpose], count) for s in self.streams)
         each = [torch.from_numpy(b) for b in bits]
         return each[0] if len(each) == 1 else torch.cat(each)

@@ -37,10 +37,10 @@ class StageRecord:
         nfe: evaluations of all experts in this stage, each over all particles.
         seconds: wall time.
         log_evidence_increment: what this stage added to the log evidence.
-        resampled: whether any swarm was resampled.
+        resampled: whether any island was resampled.
         weight_variance: of the log-weights of living particles after resampling.
         rewards: 5 %, 50 % and 95 % quantiles of the reward counted so far; None without rewards.
-        step_size: of the kernel, mean over swarms.
+        step_size: of the kernel, mean over islands.
     """
 
     t: int

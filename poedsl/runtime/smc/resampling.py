@@ -92,7 +92,7 @@ def along(points: Float[Tensor, "S n D"]) -> Int[Tensor, "S n"]:
     is halved at the middle of its widest axis, by ranks, whatever the units; every other cell is
     turned round.
     """
-    swarms, count, _ = points.shape
+    islands, count, _ = points.shape
     levels = (count - 1).bit_length()
     size = 2**levels
     values, slots = points.sort(1)
@@ -101,16 +101,16 @@ def along(points: Float[Tensor, "S n D"]) -> Int[Tensor, "S n"]:
     ranks = torch.empty_like(slots).scatter_(1, slots, climbed)
     places = ranks / ranks.amax(1, keepdim=True).clamp(min=1)
     places = places[:, torch.arange(size, device=points.device) % count].flatten(0, 1)
-    order = torch.arange(swarms * size, device=points.device)
+    order = torch.arange(islands * size, device=points.device)
     for level in range(levels):
-        cells = order.reshape(swarms * 2**level, -1)
+        cells = order.reshape(islands * 2**level, -1)
         inside = places[cells]
         axis = (inside.amax(1) - inside.amin(1)).argmax(-1)
         key = inside.gather(2, axis[:, None, None].expand(-1, cells.shape[1], 1))[..., 0]
-        key.view(swarms, 2**level, -1)[:, 1::2].neg_()
+        key.view(islands, 2**level, -1)[:, 1::2].neg_()
         order = cells.gather(1, key.argsort(dim=1, stable=True)).flatten()
     order %= size
-    return order[order < count].view(swarms, count)
+    return order[order < count].view(islands, count)
 
 
 def _found(

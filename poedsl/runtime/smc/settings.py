@@ -20,20 +20,20 @@ class Rule:
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """Particles are those of one swarm; ``eta`` is the square root of the share of the path's own
+    """Particles are those of one island; ``eta`` is the square root of the share of the path's own
     noise in a move; ``line`` counts the inner nodes of a line integral of the scores; ``share`` is
     the effective sample size that places the stages of tempering, ``base`` what they start from.
     """
 
     particles: int
-    swarms: int
+    islands: int
     steps: int
     share: float | None
     base: Apply | None
     move: Literal["none", "ode", "sde"]
     eta: float
     control: bool
-    kernel: Literal["none", "langevin", "mala", "hmc", "uhmc", "walk", "gibbs"]
+    kernel: Literal["none", "langevin", "mala", "hmc", "unadjusted_hmc", "random_walk", "gibbs"]
     kernel_steps: int
     kernel_size: float
     leaps: int
@@ -56,10 +56,10 @@ class Options:
         move, kernel = _form(plan.option("move")), _form(plan.option("kernel"))
         correct, resample = _form(plan.option("correct")), _form(plan.option("resample"))
         when = resample.pop("when", None)
-        total, swarms = _constant(plan.option("particles")), _constant(plan.option("swarms"))
+        total, islands = _constant(plan.option("particles")), _constant(plan.option("islands"))
         return cls(
-            particles=total // swarms,
-            swarms=swarms,
+            particles=total // islands,
+            islands=islands,
             steps=_constant(plan.option("steps")),
             share=_form(plan.option("path")).get("ess"),
             base=_form(plan.option("path")).get("base"),
@@ -68,7 +68,7 @@ class Options:
             control=move.get("control", False),
             kernel=kernel["form"],
             kernel_steps=kernel.get("steps", 0),
-            kernel_size=float(kernel.get("size", 1.0)),
+            kernel_size=float(kernel.get("step_size", 1.0)) ** 2,
             leaps=kernel.get("leaps", 1),
             block=kernel.get("block", 1),
             line=kernel.get("line"),

@@ -1,4 +1,4 @@
-"""Standard errors of the log evidence: between swarms, and within one from its genealogy."""
+"""Standard errors of the log evidence: between islands, and within one from its genealogy."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ FAMILIES = 10
 
 
 def between(log_evidence: Float[Tensor, " S"]) -> float:
-    """Jackknife error of the log of the mean of the swarms' evidence (Efron and Stein 1981).
+    """Jackknife error of the log of the mean of the islands' evidence (Efron and Stein 1981).
 
-    Where swarms differ little this is their spread over sqrt(S); where one of them carries most of
+    Where islands differ little this is their spread over sqrt(S); where one of them carries most of
     the mean it is larger, as it should be.
     """
-    swarms = len(log_evidence)
-    others = log_evidence.expand(swarms, -1).masked_fill(torch.eye(swarms).bool(), -math.inf)
-    left_out = others.logsumexp(1) - math.log(swarms - 1)
-    return float((left_out.var(correction=0) * (swarms - 1)).sqrt())
+    islands = len(log_evidence)
+    others = log_evidence.expand(islands, -1).masked_fill(torch.eye(islands).bool(), -math.inf)
+    left_out = others.logsumexp(1) - math.log(islands - 1)
+    return float((left_out.var(correction=0) * (islands - 1)).sqrt())
 
 
 def within(
@@ -30,14 +30,14 @@ def within(
     founders: Int[Tensor, " L"],
     rounds: Int[Tensor, " S"],
 ) -> tuple[float | None, str]:
-    """Error of the log of the mean of the swarms' evidence, from each swarm's genealogy.
+    """Error of the log of the mean of the islands' evidence, from each island's genealogy.
 
     Returns:
         The error, or None and why: fewer families than `FAMILIES`, counted by their weight, or an
         estimate of the variance, which is unbiased, below zero.
     """
-    swarms = len(log_evidence)
-    shares = family_shares(log_weights.view(swarms, -1), founders.view(swarms, -1))
+    islands = len(log_evidence)
+    shares = family_shares(log_weights.view(islands, -1), founders.view(islands, -1))
     families = float((1 / shares.square().sum(1)).nan_to_num(nan=0.0).min())
     if families < FAMILIES:
         return None, f"the weight is with {families:.0f} families of particles, too few to tell"
@@ -51,7 +51,7 @@ def within(
 def family_shares(
     log_weights: Float[Tensor, "S n"], founders: Int[Tensor, "S n"]
 ) -> Float[Tensor, "S n"]:
-    """What share of its swarm's weight the descendants of each founder have.
+    """What share of its island's weight the descendants of each founder have.
 
     Args:
         founders: the slot at the start that each particle descends from.
@@ -63,14 +63,14 @@ def family_shares(
 def relative_variance(
     shares: Float[Tensor, "S n"], rounds: Int[Tensor, " S"]
 ) -> Float[Tensor, " S"]:
-    """Variance of each swarm's evidence over its square (Lee and Whiteley 2018, Eq. 8).
+    """Variance of each island's evidence over its square (Lee and Whiteley 2018, Eq. 8).
 
     Two particles of different founders are as good as independent, but for the chance 1 / n that
     each multinomial resampling drew both from one parent. Before the first resampling, whatever
     its scheme, this is the variance of a mean of weights.
 
     Args:
-        shares: what share of its swarm's weight the descendants of each founder have.
+        shares: what share of its island's weight the descendants of each founder have.
         rounds: how many multinomial resamplings there were.
     """
     n = shares.shape[1]

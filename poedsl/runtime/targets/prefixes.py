@@ -233,7 +233,7 @@ class PrefixAnnealer(Annealer):
 
     def start(self, stage: Stage) -> None:
         """Empty prefixes."""
-        count, device = self.noise.size * self.noise.swarms, self.noise.device
+        count, device = self.noise.size * self.noise.islands, self.noise.device
         slots = torch.arange(count, device=device)
         zeros = torch.zeros(count, dtype=torch.float64, device=device)
         x = torch.zeros(count, self.target.space.size, dtype=torch.long, device=device)

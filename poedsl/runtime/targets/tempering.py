@@ -91,7 +91,7 @@ class TemperedTarget(Target):
         stage: Stage,
         share: float,
     ) -> Stage:
-        """The next stage: as far as the conditional effective sample size, of all swarms together,
+        """The next stage: as far as the conditional effective sample size, of all islands together,
         is a share of the population (Zhou, Johansen and Aston 2016).
         """
         assert at.untempered is not None
