@@ -19,6 +19,7 @@ import poedsl
 from poedsl.cli.main import SHOWN_ALONG
 from poedsl.runtime.inputs.profile_files import read_profile
 from poedsl.runtime.run import Run
+from poedsl.runtime.run_settings import RunSettings
 
 PROGRAMS = Path(__file__).resolve().parent.parent / "programs"
 PLAYROOM = PROGRAMS / "playroom"
@@ -49,7 +50,9 @@ def main() -> None:
     for name, values in RUNS.items():
         plan = poedsl.compile(PROGRAMS / name).bind(**values).bound()
         profile = read_profile("small", plan.base)
-        job = Run(plan.spec, 0, "cpu", None, plan.base, False, profile, SHOWN_ALONG)
+        job = Run(
+            plan.spec, RunSettings(folder=plan.base, profile=profile, shown_stages=SHOWN_ALONG)
+        )
         cost = job.estimate()
         records = list(job.stages())
         seconds, nfe = sum(r.seconds for r in records), sum(r.nfe for r in records)

@@ -32,6 +32,7 @@ from poedsl.experts.loading import diffusers_parts
 from poedsl.experts.protocol import Generative, Noised
 from poedsl.runtime.results.cost import in_words
 from poedsl.runtime.run import Run
+from poedsl.runtime.run_settings import RunSettings
 
 SIZES: dict[str, dict[str, Any]] = {
     "flux": {
@@ -220,15 +221,15 @@ def measured(plan: poedsl.Plan, device: str) -> dict[str, Any]:
 
     def job(**options: Any) -> Run:
         chosen = plan.with_options(**options) if options else plan
-        return Run(chosen.bound().spec, 0, device, profile=profile)
+        return Run(chosen.bound().spec, RunSettings(device=device, profile=profile))
 
     list(job(steps=2).stages())
     if device.startswith("cuda"):
         torch.cuda.reset_peak_memory_stats()
     made = job()
-    recorded = [Recorded(a.expert) for a in made.target.anchors]
-    made.target.anchors = tuple(
-        replace(a, expert=r) for a, r in zip(made.target.anchors, recorded, strict=True)
+    recorded = [Recorded(a.expert) for a in made.target.experts]
+    made.target.experts = tuple(
+        replace(a, expert=r) for a, r in zip(made.target.experts, recorded, strict=True)
     )
     wait()
     clock = time.perf_counter()

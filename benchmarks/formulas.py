@@ -19,6 +19,7 @@ from torch import Tensor
 import poedsl
 from poedsl.experts.protocol import Generative, Noised
 from poedsl.runtime.run import Run
+from poedsl.runtime.run_settings import RunSettings
 
 BASE = (
     "x : Real[2]\nx ~ Normal([0, 0], [10^0.5, 1]) * Normal([0, 0], [1, 10^0.5]) / Normal(0, {}^0.5)"
@@ -43,8 +44,8 @@ class ScoreOnly:
 
 
 def as_if_learned(plan: poedsl.Plan, seed: int) -> poedsl.Result:
-    job = Run(plan.bound().spec, seed, "cpu", None)
-    job.target.anchors = tuple(replace(a, expert=ScoreOnly(a.expert)) for a in job.target.anchors)
+    job = Run(plan.bound().spec, RunSettings(seed=seed))
+    job.target.experts = tuple(replace(a, expert=ScoreOnly(a.expert)) for a in job.target.experts)
     for _ in job.stages():
         pass
     return job.result()

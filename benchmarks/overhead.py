@@ -65,10 +65,10 @@ class Recorded:
 
 def calls_of(plan: poedsl.Plan) -> list[tuple[Generative, Tensor, float, float]]:
     """Every call of every expert that a run makes."""
-    job = Run(plan.bound().spec, 0, "cpu", None)
-    recorded = [Recorded(a.expert, []) for a in job.target.anchors]
-    job.target.anchors = tuple(
-        replace(a, expert=r) for a, r in zip(job.target.anchors, recorded, strict=True)
+    job = Run(plan.bound().spec)
+    recorded = [Recorded(a.expert, []) for a in job.target.experts]
+    job.target.experts = tuple(
+        replace(a, expert=r) for a, r in zip(job.target.experts, recorded, strict=True)
     )
     for _ in job.stages():
         pass
@@ -76,7 +76,7 @@ def calls_of(plan: poedsl.Plan) -> list[tuple[Generative, Tensor, float, float]]
 
 
 def seconds_of_run(plan: poedsl.Plan) -> float:
-    job = Run(plan.bound().spec, 0, "cpu", None)
+    job = Run(plan.bound().spec)
     start = time.perf_counter()
     for _ in job.stages():
         pass

@@ -87,14 +87,14 @@ class Critics:
         self.estimator = DPTForDepthEstimation.from_pretrained(
             model_folder("playroom/depth"), dtype=torch.float32
         ).eval()
-        self.judges: dict[str, Any] = {}
+        self.black_box: dict[str, Any] = {}
 
     def score(self, pictures: Tensor, prompt: str) -> Tensor:
         """Probability that pictures (N, 3, 64, 64) show a prompt, (N,)."""
-        if prompt not in self.judges:
+        if prompt not in self.black_box:
             folder = str(model_folder("playroom/judge"))
-            self.judges[prompt] = vqa_score(prompt, folder, CPU, BUILT_IN["small"])
-        found: Tensor = self.judges[prompt](pictures)
+            self.black_box[prompt] = vqa_score(prompt, folder, CPU, BUILT_IN["small"])
+        found: Tensor = self.black_box[prompt](pictures)
         return found
 
     def score_of_boxes(self, picture: Tensor, parts: list[dict[str, Any]]) -> float:

@@ -44,7 +44,7 @@ PEERS = {"exact draws": 0.28, "DAS": 0.47, "DAS, gathered": 0.31, "annealed weig
 
 
 @poedsl.reward
-def judged(x: poedsl.Real[2]) -> Tensor:
+def black_box_at(x: poedsl.Real[2]) -> Tensor:
     """The reward, without its gradient."""
     return -x[:, 0].square() / 100 - x[:, 1].square()
 

@@ -28,6 +28,7 @@ from torch import Tensor
 import poedsl
 from poedsl.experts.densities.gaussian_mixtures import Gaussians
 from poedsl.runtime.build.prepare import prepare
+from poedsl.runtime.run_settings import RunSettings
 
 COUNT = 2000
 #: Standard deviations of the boards' parts, which stand one apart.
@@ -130,7 +131,8 @@ def unannealed(kind: str, narrow: float, seed: int, size: float, steps: int = 20
 def last_step(plan: poedsl.Plan) -> float:
     """The variance of the last Langevin step of ours as in the paper, in the board's own units."""
     spec = plan.with_options(**METHODS["ours, as in the paper"]).bound().spec
-    target, path = prepare(spec, torch.device("cpu"))
+    model = prepare(spec, RunSettings(), torch.device("cpu"))
+    target, path = model.target, model.path
     ahead = 0.5 * path.stages[-2].sigma ** 2 / path.exponents[0]
     return float(ahead * target.space.scale.square().mean())
 

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from poedsl.runtime.pyro_model import PyroModel
     from poedsl.runtime.results.result import Result
     from poedsl.runtime.run import StageView
+    from poedsl.runtime.run_settings import RunSettings
 
 
 @dataclass(frozen=True)
@@ -112,20 +113,16 @@ class Plan:
                 or the program names Python and that is not allowed.
             TypeError, ValueError: the seed or the microbatch is no whole number, or too small.
         """
-        from poedsl.runtime.inputs.profile_files import read_profile
         from poedsl.runtime.run import run
 
-        seed, microbatch = _numbers(seed, microbatch)
-        chosen = read_profile(arguments.text("profile", profile), self.base)
+        settings = self._settings(seed, device, microbatch, allow_code, profile)
         plan = (self.with_options(**options) if options else self).bound()
-        leave = self.allow_code if allow_code is None else allow_code
-        more = (self.base, leave, chosen, 0, self.code)
         if not progress:
-            return run(plan.spec, seed, device, microbatch, None, *more)
+            return run(plan.spec, settings)
         from poedsl.runtime.results.progress import Progress
 
         with Progress() as shown:
-            return run(plan.spec, seed, device, microbatch, shown, *more)
+            return run(plan.spec, settings, shown)
 
     def stream(
         self,
@@ -141,16 +138,35 @@ class Plan:
         Raises:
             PoeError, TypeError, ValueError: as `run`.
         """
-        from poedsl.runtime.inputs.profile_files import read_profile
         from poedsl.runtime.run import Run
 
-        seed, microbatch = _numbers(seed, microbatch)
-        chosen = read_profile(arguments.text("profile", profile), self.base)
+        settings = self._settings(seed, device, microbatch, allow_code, profile)
         plan = (self.with_options(**options) if options else self).bound()
-        leave = self.allow_code if allow_code is None else allow_code
-        job = Run(plan.spec, seed, device, microbatch, self.base, leave, chosen, 0, self.code)
+        job = Run(plan.spec, settings)
         for record in job.stages():
             yield job.view(record)
+
+    def _settings(
+        self,
+        seed: int,
+        device: str,
+        microbatch: int | None,
+        allow_code: bool | None,
+        profile: str,
+    ) -> RunSettings:
+        from poedsl.runtime.inputs.profile_files import read_profile
+        from poedsl.runtime.run_settings import RunSettings
+
+        seed, microbatch = _numbers(seed, microbatch)
+        return RunSettings(
+            seed=seed,
+            device=device,
+            microbatch=microbatch,
+            folder=self.base,
+            allow_code=self.allow_code if allow_code is None else allow_code,
+            profile=read_profile(arguments.text("profile", profile), self.base),
+            code=self.code,
+        )
 
     def to_pyro(
         self, device: str = "cpu", allow_code: bool | None = None, profile: str = "default"
@@ -166,14 +182,11 @@ class Plan:
         Raises:
             PoeError: a factor has no density, an input is not bound, or as `run`.
         """
-        from poedsl.runtime.inputs.profile_files import read_profile
         from poedsl.runtime.pyro_model import pyro_model
         from poedsl.runtime.run import find_device
 
-        chosen = read_profile(arguments.text("profile", profile), self.base)
-        leave = self.allow_code if allow_code is None else allow_code
-        place, spec = find_device(device), self.bound().spec
-        return pyro_model(spec, place, self.base, leave, chosen, self.code)
+        settings = self._settings(0, device, None, allow_code, profile)
+        return pyro_model(self.bound().spec, settings, find_device(device))
 
     @classmethod
     def from_pyro(cls, model: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Plan:

@@ -209,13 +209,20 @@ def _run(
     from poedsl.runtime.results.progress import Progress
     from poedsl.runtime.results.report import summary
     from poedsl.runtime.run import Run
+    from poedsl.runtime.run_settings import RunSettings
 
-    chosen = read_profile(profile, made.base)
+    settings = RunSettings(
+        seed=seed,
+        device=device,
+        microbatch=microbatch,
+        folder=made.base,
+        allow_code=made.allow_code,
+        profile=read_profile(profile, made.base),
+        shown_stages=0 if out is None else SHOWN_ALONG,
+    )
     single_thread()
     folder = None if out is None else OutputFolder(out, made.to_json())
-    along = 0 if out is None else SHOWN_ALONG
-    place, leave = made.base, made.allow_code
-    job = Run(made.spec, seed, device, microbatch, place, leave, chosen, along)
+    job = Run(made.spec, settings)
     told()
     done = 0
     try:
@@ -224,7 +231,7 @@ def _run(
         with Progress() as shown:
             for record in job.stages():
                 done += 1
-                shown(record, len(job.path.stages))
+                shown(record, job.stage_count)
                 if folder is not None:
                     folder.stage(record)
         result = job.result()

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 import pyro
@@ -16,13 +15,12 @@ from torch import Size, Tensor
 from torch.distributions import biject_to, constraints, transform_to
 from torch.distributions.transforms import Transform
 
-from poedsl.catalog.profiles import DEFAULT, Profile
 from poedsl.compiler.plan.plan import FactorSpec, PlanSpec
 from poedsl.compiler.plan.terms import Apply
-from poedsl.experts.user.decorators import Code
 from poedsl.runtime.build.prepare import prepare
 from poedsl.runtime.build.refusals import refused
-from poedsl.runtime.space.bijections import Chart, Interval, Simplex
+from poedsl.runtime.run_settings import RunSettings
+from poedsl.runtime.space.bijections import Bijection, Interval, Simplex
 from poedsl.runtime.space.coordinates import Space
 from poedsl.runtime.targets.tempering import TemperedTarget, log_base
 from poedsl.runtime.targets.tempering_base import Base
@@ -30,14 +28,7 @@ from poedsl.runtime.targets.tempering_base import Base
 LOG_2_PI = math.log(2 * math.pi)
 
 
-def pyro_model(
-    plan: PlanSpec,
-    device: torch.device,
-    base: Path = Path(),
-    allow_code: bool = False,
-    profile: Profile = DEFAULT,
-    code: Mapping[str, Code] | None = None,
-) -> PyroModel:
+def pyro_model(plan: PlanSpec, settings: RunSettings, device: torch.device) -> PyroModel:
     """The product of a plan whose inputs are all bound.
 
     Raises:
@@ -50,7 +41,7 @@ def pyro_model(
     path = plan.option("path")
     if not isinstance(path, Apply) or path.function != "temper":
         plan = plan.with_options({"path": Apply("temper")})
-    target, _ = prepare(plan, device, base, allow_code, profile, code)
+    target = prepare(plan, settings, device).target
     assert isinstance(target, TemperedTarget)
     space = target.space
     named = target.base if isinstance(target.base, Base) else None
@@ -110,17 +101,17 @@ class PyroModel:
         rows = {n: values[n].expand((*batch, *s)).reshape(-1, *s) for n, s in space.shapes.items()}
         whole = torch.cat([x.reshape(len(x), -1) for x in rows.values()], 1)
         y = (whole - space.loc) / space.scale
-        for anchor in self.target.anchors:
-            log_density = anchor.expert.noised(y[:, anchor.part], 1.0, 0.0).log_density
+        for factor in self.target.experts:
+            log_density = factor.expert.noised(y[:, factor.part], 1.0, 0.0).log_density
             assert log_density is not None
-            own = log_density - space.scale[anchor.part].log().sum()
-            yield anchor.name, (anchor.exponent * own).reshape(batch)
+            own = log_density - space.scale[factor.part].log().sum()
+            yield factor.name, (factor.exponent * own).reshape(batch)
         env = self.target.environment.with_values(rows)
         plain = env.with_values({n: x.detach() for n, x in rows.items()})
-        for tilt in self.target.tilts:
-            with torch.set_grad_enabled(tilt.guiding and torch.is_grad_enabled()):
-                value = tilt.log_value(env if tilt.guiding else plain)
-            yield tilt.name, value.expand(len(whole)).reshape(batch)
+        for reward_factor in self.target.reward_factors:
+            with torch.set_grad_enabled(reward_factor.differentiable and torch.is_grad_enabled()):
+                value = reward_factor.log_value(env if reward_factor.differentiable else plain)
+            yield reward_factor.name, value.expand(len(whole)).reshape(batch)
 
 
 class Start(TorchDistribution):  # type: ignore[misc]
@@ -174,7 +165,7 @@ class Coordinates(Transform):
     def __init__(self, space: Space, variable: str) -> None:
         super().__init__()
         part = space.slice(variable)
-        cuts = (_cut(chart, part) for chart in space.charts)
+        cuts = (_cut(bijection, part) for bijection in space.bijections)
         self.variable, self.shape = variable, space.shapes[variable]
         self.space = Space(
             {variable: self.shape},
@@ -183,9 +174,9 @@ class Coordinates(Transform):
             tuple(c for c in cuts if c is not None),
         )
         self.moves = torch.ones(self.space.size, dtype=torch.bool, device=space.loc.device)
-        for chart in self.space.charts:
-            if isinstance(chart, Simplex):
-                self.moves[chart.index[:, -1]] = False
+        for bijection in self.space.bijections:
+            if isinstance(bijection, Simplex):
+                self.moves[bijection.index[:, -1]] = False
         self.free = int(self.moves.sum())
         self.codomain = Domain(self)
 
@@ -197,8 +188,10 @@ class Coordinates(Transform):
         batch = x.shape[: x.dim() - len(self.shape)]
         z = (x.reshape(-1, self.space.size) - self.space.loc) / self.space.scale
         free = z.clone()
-        for chart in self.space.charts:
-            free[:, chart.index] = (chart.inverse(z[:, chart.index]) - chart.loc) / chart.scale
+        for bijection in self.space.bijections:
+            free[:, bijection.index] = (
+                bijection.inverse(z[:, bijection.index]) - bijection.loc
+            ) / bijection.scale
         return free[:, self.moves].reshape(*batch, self.free)
 
     def log_abs_det_jacobian(self, x: Tensor, y: Tensor) -> Tensor:
@@ -239,16 +232,16 @@ for registry in (biject_to, transform_to):
     registry.register(Domain, lambda domain: domain.coordinates)  # type: ignore[no-untyped-call]
 
 
-def _cut(chart: Chart, part: slice) -> Chart | None:
-    """A chart of the components of one variable, counted from its first."""
-    first = chart.index if isinstance(chart, Interval) else chart.index[:, 0]
+def _cut(bijection: Bijection, part: slice) -> Bijection | None:
+    """A bijection of the components of one variable, counted from its first."""
+    first = bijection.index if isinstance(bijection, Interval) else bijection.index[:, 0]
     kept = (first >= part.start) & (first < part.stop)
     if not bool(kept.any()):
         return None
-    index = chart.index[kept] - part.start
-    own: Chart
-    if isinstance(chart, Interval):
-        own = Interval.between(index, chart.low[kept], chart.high[kept])
+    index = bijection.index[kept] - part.start
+    own: Bijection
+    if isinstance(bijection, Interval):
+        own = Interval.between(index, bijection.low[kept], bijection.high[kept])
     else:
         own = Simplex.over(index)
-    return replace(own, loc=chart.loc[kept], scale=chart.scale[kept])
+    return replace(own, loc=bijection.loc[kept], scale=bijection.scale[kept])

@@ -2,41 +2,39 @@
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
+from typing import Any
 
 import torch
 from jaxtyping import Float, Shaped
 from torch import Tensor
 
-from poedsl.catalog.profiles import DEFAULT, Profile
 from poedsl.compiler.plan.plan import PlanSpec
 from poedsl.experts.sequences.vocabulary import Words
-from poedsl.experts.user.decorators import Code
 from poedsl.grammar.diagnostics import Diagnostic, PoeError
 from poedsl.runtime.build.prepare import prepare
-from poedsl.runtime.path.noising_path import FlowPath
 from poedsl.runtime.results.cost import Cost, peak_memory
 from poedsl.runtime.results.result import Result, Trail, worded
-from poedsl.runtime.smc import standard_errors
-from poedsl.runtime.smc.loop import Annealer
+from poedsl.runtime.run_settings import RunSettings
+from poedsl.runtime.smc.anneal import anneal
+from poedsl.runtime.smc.evidence import evidence
+from poedsl.runtime.smc.health import AllParticlesLost, HealthCheck
+from poedsl.runtime.smc.population import Population
 from poedsl.runtime.smc.random_numbers import Noise
+from poedsl.runtime.smc.recorder import Recorder
 from poedsl.runtime.smc.records import Outcome, StageRecord
-from poedsl.runtime.smc.settings import Options
+from poedsl.runtime.smc.resampler import Resampler
+from poedsl.runtime.smc.settings import SamplerOptions
+from poedsl.runtime.smc.warnings import RunWarning, WarningLog
 from poedsl.runtime.space.coordinates import Space
-from poedsl.runtime.targets.prefixes import PrefixAnnealer, SequenceTarget
-from poedsl.runtime.targets.sections import SectionAnnealer, SectionTarget
-from poedsl.runtime.targets.target import Target, Tilt
+from poedsl.runtime.targets.target import Target
 
-#: As many islands have a spread to go by.
-ISLANDS = 4
 #: Records of stages by which a run is estimated.
 TRIED = 3
-#: Particles of the start that make an evidence doubtful where they alone have descendants.
+#: Particles of the first stage that make an evidence doubtful where they alone have descendants.
 FEW = 10
 
 
@@ -91,56 +89,55 @@ class Run:
         PoeError: the device does not exist, or the plan cannot be prepared.
     """
 
-    def __init__(
-        self,
-        plan: PlanSpec,
-        seed: int = 0,
-        device: str = "cpu",
-        microbatch: int | None = None,
-        base: Path = Path(),
-        allow_code: bool = False,
-        profile: Profile = DEFAULT,
-        along: int = 0,
-        code: Mapping[str, Code] | None = None,
-    ) -> None:
-        self.plan, self.seed = plan, int(seed)
-        place = find_device(device)
-        microbatch = microbatch or profile.microbatch or None
-        self.target, self.path = prepare(plan, place, base, allow_code, profile, code, microbatch)
-        self.options = Options.of(plan)
-        if self.options.potential != "difference":
-            self.target.tilts = tuple(map(judging, self.target.tilts))
-        self.target.microbatch = microbatch
-        self.target.squares = self.options.correct == "fkc"
-        self.device = place
-        self.annealer = self._loop()
-        if along and not isinstance(self.target, SequenceTarget):
-            self.annealer.shown = frozenset(evenly(len(self.path.stages) - 1, along))
-        self.records: list[StageRecord] = []
-        self.steps, self.tried = self.annealer.run(), 0
+    def __init__(self, plan: PlanSpec, settings: RunSettings | None = None) -> None:
+        self.plan, self.settings = plan, settings or RunSettings()
+        self.device = find_device(self.settings.device)
+        self.options = o = SamplerOptions.of(plan)
+        self.warnings = WarningLog()
+        self.model = prepare(plan, self.settings, self.device, self.warnings)
+        self.rng = Noise(self.settings.seed, o.islands, o.particles, self.device)
+        self.recorder = Recorder(
+            rewarded=bool(self.target.reward_factors),
+            has_step_size=o.kernel not in ("none", "gibbs"),
+        )
+        self.outcome = Outcome.COMPLETED
+        self.population: Population[Any] | None = None
+        health = HealthCheck(self.target, self.warnings)
+        resampler = Resampler(o.scheme, o.resample)
+        self._populations = anneal(self.model, resampler, self.rng, health)
+        self._tried = 0
 
-    def _loop(self) -> Annealer:
-        """Before its first stage."""
-        noise = Noise(self.seed, self.options.islands, self.options.particles, self.device)
-        if isinstance(self.target, SequenceTarget):
-            return PrefixAnnealer(self.target, self.path, self.options, noise)
-        if isinstance(self.target, SectionTarget):
-            return SectionAnnealer(self.target, self.path, self.options, noise)
-        return Annealer(self.target, self.path, self.options, noise)
+    @property
+    def target(self) -> Target:
+        return self.model.target
+
+    @property
+    def stage_count(self) -> int:
+        """How many stages there are, or may be at most."""
+        return len(self.model.stages)
 
     def stages(self) -> Iterator[StageRecord]:
         """Run, a record at a time."""
-        yield from self.records[: self.tried]
+        yield from self.recorder.records[: self._tried]
         while (record := self._next()) is not None:
             yield record
 
     def _next(self) -> StageRecord | None:
-        plain = self.target.inference_mode and not self.options.control
-        with torch.inference_mode() if plain else torch.no_grad():
-            record = next(self.steps, None)
-        if record is not None:
-            self.records.append(record)
-        return record
+        """Run one stage; None where the run has ended."""
+        clock = time.perf_counter()
+        gradient_free = self.target.inference_mode and not self.options.control
+        with torch.inference_mode() if gradient_free else torch.no_grad():
+            try:
+                population = next(self._populations, None)
+            except AllParticlesLost as lost:
+                self.population, self.outcome = lost.population, lost.outcome
+                return None
+            if population is None:
+                return None
+            first = self.population is None
+            self.population = population
+            evaluations = 1 if first else self.model.evaluations(population.stage)
+            return self.recorder.record(population, evaluations, time.perf_counter() - clock)
 
     def estimate(self) -> Cost:
         """What the run will take, by its start and first two stages, which `stages` yields too.
@@ -148,63 +145,62 @@ class Run:
         Every other stage is taken to cost what the last of these does: a kernel's last evaluation
         serves the next stage, so that the first one is cheaper.
         """
-        while len(self.records) < TRIED and self._next() is not None:
+        records = self.recorder.records
+        while len(records) < TRIED and self._next() is not None:
             pass
-        self.tried = len(self.records)
-        p, stages = self.annealer.particles, self.path.stages
+        self._tried = len(records)
+        assert self.population is not None
         clock = time.perf_counter()
-        self.target.space.values(p.x)
+        self.target.space.values(self.population.particles.x)
         shown = time.perf_counter() - clock
-        seconds = sum(r.seconds for r in self.records) + shown
-        seconds += (len(stages) - self.tried) * self.records[-1].seconds
-        nfe = self.records[0].nfe + sum(self.annealer.evaluations(s) for s in stages[1:])
+        seconds = sum(r.seconds for r in records) + shown
+        seconds += (self.stage_count - self._tried) * records[-1].seconds
+        nfe = records[0].nfe + sum(self.model.evaluations(s) for s in self.model.stages[1:])
         return Cost(nfe, seconds, peak_memory(self.device))
 
     def view(self, record: StageRecord) -> StageView:
-        a, space = self.annealer, self.target.space
-        p, at, stage = a.particles, a.at, a.stage
-        length = a.length(stage) if isinstance(a, PrefixAnnealer) else p.x.shape[1]
-        x = p.x.clone() if p.x.is_inference() else p.x
-        endpoint = x if at is None else self.target.endpoint(x, at, stage)
+        assert self.population is not None
+        population, x = self.population, self.population.particles.x
         return StageView(
             record,
-            len(self.path.stages),
-            space,
-            x,
-            endpoint,
-            a.total_log_weights(),
-            length,
+            self.stage_count,
+            self.target.space,
+            x.clone() if x.is_inference() else x,
+            self.model.endpoint(population),
+            population.total_log_weights,
+            self.model.length(population),
             self.target.environment.words,
         )
 
     def result(self) -> Result:
         """What the finished run found."""
-        a, p = self.annealer, self.annealer.particles
-        log_weights = a.total_log_weights()
+        assert self.population is not None
+        population, p = self.population, self.population.particles
+        log_weights = population.total_log_weights
         if bool(torch.isfinite(log_weights).any()):
             log_weights = log_weights - torch.logsumexp(log_weights, 0)
-        evidence, error, reason = _evidence(a, self.target, self.path)
-        composition = a.observer.composition(len(p.x))
-        shown = tuple(sorted(a.shown, reverse=True))[: len(p.trail)]
-        trail = Trail(self.target.space, shown, torch.stack(p.trail)) if p.trail else None
+        log_z = evidence(population, self.target, self.options, self.outcome, self.warnings)
+        composition = self.model.composition(len(p.x))
+        shown = sorted(self.model.shown, reverse=True)[: len(p.trail)]
+        trail = Trail(self.target.space, tuple(shown), torch.stack(p.trail)) if p.trail else None
         doubts = () if composition is None else composition.warnings
-        if evidence is not None and a.founders < FEW <= len(p.x) / FEW:
-            doubts = (*doubts, _inbred(a.founders, len(p.x)))
+        ancestors = population.unique_ancestors
+        if log_z.value is not None and ancestors < FEW <= len(p.x) / FEW:
+            doubts = (*doubts, few_ancestors(ancestors, len(p.x)))
         return Result(
             plan=self.plan,
-            seed=self.seed,
+            seed=self.settings.seed,
             particles=self.target.space.values(p.x),
             log_weights=log_weights,
             log_values=self.target.log_values(p.x),
             exponents=self.target.factor_exponents,
-            log_evidence=evidence,
-            log_evidence_se=error,
-            evidence_reason=reason,
-            stages=tuple(self.records),
-            eve_indices=torch.stack(a.genealogy),
+            evidence=log_z,
+            stages=tuple(self.recorder.records),
+            eve_indices=torch.stack(self.recorder.eve_indices),
+            parents=torch.stack(self.recorder.parents),
             calls=dict(self.target.calls),
-            outcome=a.outcome,
-            warnings=(*self.target.warnings, *a.warnings, *doubts),
+            outcome=self.outcome,
+            warnings=(*self.warnings, *doubts),
             composition=composition,
             log_product=self.target.log_product if self.target.has_density else None,
             trail=trail,
@@ -216,51 +212,30 @@ class Run:
 
 def run(
     plan: PlanSpec,
-    seed: int = 0,
-    device: str = "cpu",
-    microbatch: int | None = None,
+    settings: RunSettings | None = None,
     observe: Callable[[StageRecord, int], None] | None = None,
-    base: Path = Path(),
-    allow_code: bool = False,
-    profile: Profile = DEFAULT,
-    along: int = 0,
-    code: Mapping[str, Code] | None = None,
 ) -> Result:
     """Run a bound plan to its end.
 
     Args:
-        base: the folder that files and ``use`` statements are relative to.
-        allow_code: whether Python that the program names may run.
-        profile: which weights experts have, and how their networks run.
-        along: stages, evenly spaced, whose predicted endpoints the result keeps.
-        code: the Python that the program was compiled with, by name.
         observe: is called with each stage's record and the number of stages; it cannot change the
             run.
     """
-    job = Run(plan, seed, device, microbatch, base, allow_code, profile, along, code)
+    job = Run(plan, settings)
     for record in job.stages():
         if observe is not None:
-            observe(record, len(job.path.stages))
+            observe(record, job.stage_count)
     return job.result()
 
 
-def _inbred(founders: int, count: int) -> str:
-    return (
-        f"the {count} particles descend from {founders} of those at the start, so that the "
+def few_ancestors(ancestors: int, count: int) -> RunWarning:
+    """A warning that the evidence rests on few particles of the first stage."""
+    return RunWarning(
+        "P1005",
+        f"the {count} particles descend from {ancestors} of those at the start, so that the "
         "evidence may be far off, whatever its error: more `steps`, or `path = temper()` where it "
-        "can be had"
+        "can be had",
     )
-
-
-def evenly(last: int, count: int) -> list[int]:
-    """As many of the numbers 1 to ``last``, evenly spaced, the first among them."""
-    count = min(count, last)
-    return [1 + round(k * (last - 1) / max(count - 1, 1)) for k in range(count)]
-
-
-def judging(tilt: Tilt) -> Tilt:
-    """A reward that only weighs, as every potential but differences has it."""
-    return replace(tilt, guiding=tilt.guiding and tilt.kind == "where")
 
 
 def find_device(name: str) -> torch.device:
@@ -286,63 +261,3 @@ def find_device(name: str) -> torch.device:
         notes.insert(0, "log weights are in double precision, which `mps` does not have")
     message = f"there is no device `{name}` on this machine"
     raise PoeError((Diagnostic("P0702", message, notes=tuple(notes)),))
-
-
-def _evidence(
-    a: Annealer, target: Target, path: FlowPath
-) -> tuple[float | None, float | None, str]:
-    """Log Z in the variables' own units, its standard error, and why one is missing."""
-    if a.outcome is not Outcome.COMPLETED:
-        return None, None, "the run did not complete"
-    if target.field:
-        return None, None, target.field
-    if a.options.correct == "none":
-        return None, None, "correct = none() leaves the path without weights"
-    if a.options.clip is not None:
-        return None, None, "clipped weights are biased"
-    if a.options.scheme == "tophalf":
-        return None, None, "resample = tophalf() is biased"
-    if a.options.potential == "full" and target.judges:
-        return None, None, "potential = full() counts rewards more than once"
-    if isinstance(a, PrefixAnnealer) and a.endless:
-        return None, None, f"{a.endless[0]} divides by zero: the sum over sequences has no bound"
-    per_component = (path.exponents.double() - 1) * target.space.scale.double().log()
-    shift = float(per_component.sum())
-    each = a.island_evidence() - shift
-    value = float(torch.logsumexp(each, 0)) - math.log(len(each))
-    if not math.isfinite(value):
-        return None, None, "all particles have weight zero"
-    error, missing = _standard_error(a, each)
-    return value, error, "; ".join([*_approximate(a), *missing])
-
-
-def _standard_error(a: Annealer, each: Float[Tensor, " S"]) -> tuple[float | None, list[str]]:
-    """The error of log Z by what the run allows, or what would have allowed it."""
-    if len(each) >= ISLANDS:
-        spread = standard_errors.between(each)
-        known = math.isfinite(spread)
-        return (
-            (spread, []) if known else (None, ["no standard error: one island has all the weight"])
-        )
-    if a.options.scheme != "multinomial" and bool(a.rounds.any()):
-        how = "a standard error takes four islands or more, or resample = multinomial()"
-        return None, [how]
-    error, why = standard_errors.within(each, *a.families, a.rounds)
-    remedy = "more particles, or four islands or more"
-    return error, [f"no standard error: {why}; {remedy}"] if why else []
-
-
-def _approximate(a: Annealer) -> list[str]:
-    """What keeps the evidence from being exact however many particles there are."""
-    out = []
-    if a.options.correct == "fkc":
-        out.append("approximate: fkc() is exact in the limit of many steps")
-    if a.options.share is not None:
-        out.append("approximate: temper(ess = ...) places its stages by the particles")
-    if a.options.kernel in ("langevin", "unadjusted_hmc"):
-        out.append(f"approximate: {a.options.kernel}() is biased by its step size")
-    if a.options.line is not None:
-        out.append(f"approximate: {a.options.kernel}(line = ...) accepts by an integral of scores")
-    if a.options.control:
-        out.append("approximate: control = true is fitted to the particles, a bias of order 1 / L")
-    return out

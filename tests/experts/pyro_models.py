@@ -31,7 +31,7 @@ def supports():
     sample("matrix", dist.LKJCholesky(3, torch.tensor(2.0)))
     with pyro.plate("rows", 2, dim=-2), pyro.plate("columns", 3, dim=-1):
         sample("table", dist.Gamma(2.0, 3.0))
-    pyro.factor("tilt", -0.5 * low**2)
+    pyro.factor("reward_factor", -0.5 * low**2)
 
 
 def branches():

@@ -13,6 +13,7 @@ from poedsl.experts.flows.unet import UNetFlow
 from poedsl.experts.rewards.classifier import ClassifierScore
 from poedsl.runtime.path.noising_path import FlowPath
 from poedsl.runtime.run import Run
+from poedsl.runtime.run_settings import RunSettings
 
 CPU = torch.device("cpu")
 
@@ -26,17 +27,17 @@ def test_an_ode_move_is_the_euler_step_of_the_rectified_flow(flow: UNetFlow) -> 
     plan = poedsl.compile("x ~ digits()").with_options(
         particles=3, steps=6, move="ode()", correct="none", kernel="none"
     )
-    job = Run(plan.bound().spec, 5, "cpu", None)
-    start = job.annealer.noise.normal(64, 7, "start")
+    job = Run(plan.bound().spec, RunSettings(seed=5))
+    start = job.rng.normal(64, 7, "start")
     for _ in job.stages():
         pass
     times = [s.sigma / (s.alpha + s.sigma) for s in FlowPath.build(6, torch.ones(1)).stages]
-    first = job.path.stages[0]
+    first = job.model.stages[0]
     z = start / (first.alpha + first.sigma)
     with torch.no_grad():
         for s, after in pairwise(times):
             z = z + (after - s) * flow.velocity(z, s)
-    torch.testing.assert_close(job.annealer.particles.x, z, atol=2e-4, rtol=1e-4)
+    torch.testing.assert_close(job.population.particles.x, z, atol=2e-4, rtol=1e-4)
 
 
 def test_a_batch_is_its_particles_one_by_one(flow: UNetFlow) -> None:

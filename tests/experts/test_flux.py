@@ -17,6 +17,7 @@ from poedsl.experts.flows.latents import Codec
 from poedsl.experts.loading import diffusers_parts
 from poedsl.runtime.path.noising_path import LATEST
 from poedsl.runtime.run import Run
+from poedsl.runtime.run_settings import RunSettings
 from tests.experts import tiny
 
 CPU = torch.device("cpu")
@@ -131,17 +132,16 @@ def test_one_expert_alone_draws_its_pipelines_picture(place: Path) -> None:
         "sample x by anneal(particles = 1, steps = 6, kernel = none, move = ode(), "
         "correct = none())\n"
     )
-    job = Run(plan.bound().spec, seed=11)
-    annealer = job.annealer
+    job = Run(plan.bound().spec, RunSettings(seed=11))
     stages = job.stages()
     next(stages)
-    first = job.path.stages[0]
-    z = annealer.particles.x / (first.alpha + first.sigma)
+    first = job.model.stages[0]
+    z = job.population.particles.x / (first.alpha + first.sigma)
     for _ in stages:
         pass
     mine = job.result().particles["x"]
     own = tiny.pipeline("flux")
-    s = [st.sigma / (st.alpha + st.sigma) for st in job.path.stages[:-1]]
+    s = [st.sigma / (st.alpha + st.sigma) for st in job.model.stages[:-1]]
     assert s[0] == pytest.approx(LATEST)
     own.scheduler.register_to_config(use_dynamic_shifting=False, shift=1.0)
     own.scheduler.set_shift(1.0)

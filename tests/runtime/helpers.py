@@ -8,7 +8,13 @@ from torch import Tensor
 
 import poedsl
 from poedsl.experts.protocol import Generative, Noised
+from poedsl.runtime.kernels.hmc import Hmc, UnadjustedHmc
+from poedsl.runtime.kernels.kernel import Kernel
+from poedsl.runtime.kernels.langevin import Langevin
+from poedsl.runtime.kernels.mala import Mala
+from poedsl.runtime.kernels.random_walk import RandomWalk
 from poedsl.runtime.run import Run
+from poedsl.runtime.run_settings import RunSettings
 
 
 @dataclass
@@ -30,8 +36,8 @@ class ScoreOnly:
 
 def as_if_learned(plan: poedsl.Plan, seed: int) -> Run:
     """A finished run in which the experts give scores alone."""
-    job = Run(plan.bound().spec, seed, "cpu", None)
-    job.target.anchors = tuple(replace(a, expert=ScoreOnly(a.expert)) for a in job.target.anchors)
+    job = Run(plan.bound().spec, RunSettings(seed=seed))
+    job.target.experts = tuple(replace(a, expert=ScoreOnly(a.expert)) for a in job.target.experts)
     for _ in job.stages():
         pass
     return job
@@ -43,3 +49,15 @@ def moments(result: poedsl.Result, name: str = "x") -> tuple[Tensor, Tensor]:
     x = result.particles[name].double().reshape(len(weights), -1)
     mean = weights @ x
     return mean, weights @ (x - mean).square()
+
+
+def kernel_named(name: str, leaps: int = 3) -> Kernel:
+    """A kernel by the name it has in plans."""
+    kernels: dict[str, Kernel] = {
+        "langevin": Langevin(),
+        "mala": Mala(),
+        "random_walk": RandomWalk(),
+        "hmc": Hmc(leaps),
+        "unadjusted_hmc": UnadjustedHmc(leaps),
+    }
+    return kernels[name]

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 
 from poedsl.runtime.smc.random_numbers import Noise
-from poedsl.runtime.smc.resampling import along
+from poedsl.runtime.smc.resampling import along_kd_tree
 
 Vector = np.ndarray
 
@@ -92,7 +92,7 @@ class Sampler:
             if last or 1 / float(share @ share) < self.below * self.count:
                 uniform = float(noise.shared(t, "even" if last else "resample", 1)[island, 0])
                 slots, places = np.arange(self.count), torch.tensor(np.array(x))[None]
-                order = along(places)[0].numpy() if last else slots
+                order = along_kd_tree(places)[0].numpy() if last else slots
                 ends = share[order].cumsum()
                 chosen = sorted(order[np.searchsorted(ends, (uniform + slots) / self.count)])
                 x, ancestors = [x[c] for c in chosen], [ancestors[c] for c in chosen]

@@ -10,8 +10,11 @@ import pytest
 import torch
 from torch import Tensor
 
-from poedsl.runtime.kernels import kernels
+from poedsl.runtime.kernels.hmc import leapfrog
+from poedsl.runtime.kernels.kernel import Evaluate, StageTarget
+from poedsl.runtime.kernels.metropolis import density_ratio
 from poedsl.runtime.smc.particles import Evaluation, Point
+from tests.runtime.helpers import kernel_named
 
 Log = Callable[[Tensor], Tensor]
 
@@ -26,7 +29,7 @@ def bent(x: Tensor) -> Tensor:
     return -0.5 * x[:, 0].square() - 2 * (x[:, 1] - 0.5 * x[:, 0].square() + 0.3 * x[:, 0]).square()
 
 
-def evaluation(log: Log) -> kernels.Evaluate:
+def evaluation(log: Log) -> Evaluate:
     def evaluate(x: Tensor) -> Evaluation:
         with torch.enable_grad():
             point = x.detach().requires_grad_()
@@ -42,13 +45,14 @@ def chances(
 ) -> tuple[Tensor, Tensor]:
     """Where the kernel leads from each point if it accepts, and the chance that it does."""
     evaluate, step = evaluation(log), torch.full((1, 1), size, dtype=torch.float64)
-    more = {"leaps": leaps} if kernel == "hmc" else {}
+    target, steps = StageTarget(evaluate, density_ratio), kernel_named(kernel, leaps)
     ends, found = [], []
     for rows, drawn in zip(x.split(batch), noise.split(batch), strict=True):
         point = Point(rows, evaluate(rows))
         never = torch.full((len(rows),), -1.0, dtype=torch.float64)
-        end, chance = getattr(kernels, kernel)(point, evaluate, drawn, never, step, **more)
+        end, chance = steps.step(point, target, drawn, never, step)
         ends.append(end.x)
+        assert chance is not None
         found.append(chance)
     return torch.cat(ends), torch.cat(found)
 
@@ -89,7 +93,7 @@ def test_trajectories_are_reversible(log: Log, width: int, leaps: int, batch: in
     evaluate, step = evaluation(log), torch.full((1, 1), size, dtype=torch.float64)
 
     def leap(here: Tensor, push: Tensor) -> tuple[Tensor, Tensor]:
-        y, _, q = kernels.leapfrog(here, evaluate(here), evaluate, push, step, leaps)
+        y, _, q = leapfrog(here, evaluate(here), evaluate, push, step, leaps)
         return y, q
 
     y, q = leap(x, momentum)
@@ -124,14 +128,14 @@ def test_a_proposal_is_taken_below_its_chance_and_not_above(kernel: str, batch: 
     x, noise = 2 * draws(256, 2, 6), draws(256, 2, 7)
     there, chance = chances(kernel, bent, x, noise, 0.5, 256)
     evaluate, step = evaluation(bent), torch.full((1, 1), 0.5, dtype=torch.float64)
-    more = {"leaps": 3} if kernel == "hmc" else {}
+    target, steps = StageTarget(evaluate, density_ratio), kernel_named(kernel)
     uncertain = (chance > 1e-6) & (chance < 1 - 1e-6)
     assert int(uncertain.sum()) > 20
     for factor, ends in ((0.999, there), (1.001, x)):
         rows = [t[uncertain].split(batch) for t in (x, noise, factor * chance, ends)]
         for here, drawn, uniform, end in zip(*rows, strict=True):
             point = Point(here, evaluate(here))
-            found, _ = getattr(kernels, kernel)(point, evaluate, drawn, uniform, step, **more)
+            found, _ = steps.step(point, target, drawn, uniform, step)
             torch.testing.assert_close(found.x, end, atol=1e-12, rtol=0)
             fresh = evaluate(end)
             torch.testing.assert_close(found.at.score, fresh.score, atol=1e-9, rtol=1e-9)
@@ -156,8 +160,9 @@ def limit(kernel: str, size: float) -> Tensor:
     x = NODES.repeat_interleave(40, 0)
     noise = torch.from_numpy(z).repeat(len(NODES))[:, None]
     evaluate, step = evaluation(wavy), torch.full((1, 1), size, dtype=torch.float64)
-    more = {"leaps": 3} if kernel == "unadjusted_hmc" else {}
-    ends = getattr(kernels, kernel)(Point(x), evaluate, noise, step, **more).x[:, 0]
+    target = StageTarget(evaluate, density_ratio)
+    end, _ = kernel_named(kernel).step(Point(x), target, noise, None, step)
+    ends = end.x[:, 0]
     grid = NODES[:, 0].numpy()
     basis = CubicSpline(grid, np.eye(len(grid)))(ends.clamp(-7, 7).numpy())
     through = (basis.reshape(len(grid), 40, -1) * (chance / chance.sum())[:, None]).sum(1)

@@ -71,7 +71,7 @@ def test_experts_without_a_density_are_warned_of_outside_their_range(
     result = learned(gaussians(base, WEIGHED))
     assert len(found(result).outside) == outside
     assert len(result.warnings) == outside
-    assert all("more particles are expected to hurt" in w for w in result.warnings)
+    assert all("more particles are expected to hurt" in w.message for w in result.warnings)
     assert ("within the range" in " ".join(found(result).findings())) == (outside == 0)
 
 

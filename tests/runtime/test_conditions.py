@@ -96,10 +96,10 @@ def right(x: poedsl.Real[2]):
         'use right from "own.py:right"\nx : Real[2]\nx ~ Normal(0, 1) * exp(right())\n'
     )
     plan = poedsl.compile(tmp_path / "own.poe", allow_code=True)
-    assert any("is minus infinity where" in w for w in plan.run(seed=0).warnings)
+    assert any(w.code == "P1003" for w in plan.run(seed=0).warnings)
     tempered = plan.run(seed=0, path="temper()")
     assert tempered.log_evidence == pytest.approx(math.log(0.5), abs=0.1)
-    assert not any("infinity" in w for w in tempered.warnings)
+    assert not any(w.code == "P1003" for w in tempered.warnings)
 
 
 def test_widths_far_apart() -> None:

@@ -12,6 +12,7 @@ import poedsl
 from poedsl.experts.densities.gaussian_mixtures import Gaussians
 from poedsl.runtime.path.control_drift import Control, diverged, fitted
 from poedsl.runtime.run import Run
+from poedsl.runtime.run_settings import RunSettings
 from poedsl.runtime.smc import loop
 from poedsl.runtime.smc.random_numbers import Noise
 from tests.runtime.helpers import ScoreOnly, as_if_learned, moments
@@ -157,19 +158,20 @@ def test_rewards_and_parts_go_with_it() -> None:
 
 
 def test_micro_batches_change_nothing_and_off_is_free() -> None:
-    plan = poedsl.compile(MIXED).with_options(particles=50, steps=10, correct="fkc()")
+    plan = poedsl.compile(MIXED).with_options(
+        particles=50, steps=10, correct="fkc()", kernel="langevin(step_size = 0.3)"
+    )
 
     def finished(move: str, microbatch: int | None) -> Run:
-        job = Run(plan.with_options(move=move).bound().spec, 0, "cpu", microbatch)
-        anchors = (replace(a, expert=ScoreOnly(a.expert)) for a in job.target.anchors)
-        job.target.anchors = tuple(anchors)
-        job.options = replace(job.options, kernel="langevin", kernel_size=0.1)
-        job.annealer.options = job.options
+        job = Run(plan.with_options(move=move).bound().spec, RunSettings(microbatch=microbatch))
+        experts = (replace(a, expert=ScoreOnly(a.expert)) for a in job.target.experts)
+        job.target.experts = tuple(experts)
         for _ in job.stages():
             pass
         return job
 
     whole, parts = (finished("sde(control = true)", m) for m in (None, 7))
-    torch.testing.assert_close(whole.annealer.particles.x, parts.annealer.particles.x)
-    off = finished("sde()", None).annealer
-    assert off.evaluated().fields is None and off.evaluated().gains is None
+    torch.testing.assert_close(whole.population.particles.x, parts.population.particles.x)
+    off = finished("sde()", None)
+    at = off.target.evaluate(off.population.particles.x, off.model.stages[-2])
+    assert at.fields is None and at.gains is None

@@ -1,7 +1,7 @@
 """Resampling, weighting and banking, enumerated: every mean here is a sum over all that can happen.
 
 Three states and three stages; in place of moves a Markov chain, in place of experts a table of
-weights. Each thing that can happen is an island of one annealer, with its probability beside it.
+weights. Each thing that can happen is an island of one population, with its probability beside it.
 """
 
 from __future__ import annotations
@@ -13,14 +13,14 @@ import pytest
 import torch
 from torch import Tensor
 
-import poedsl
+from poedsl.runtime.kernels.step_size import StepSize
 from poedsl.runtime.path.noising_path import Stage
-from poedsl.runtime.run import Run
-from poedsl.runtime.smc.loop import Annealer
 from poedsl.runtime.smc.particles import Particles
+from poedsl.runtime.smc.population import Population, Potential
 from poedsl.runtime.smc.random_numbers import Noise
+from poedsl.runtime.smc.resampler import Resampler
 from poedsl.runtime.smc.resampling import SCHEMES
-from poedsl.runtime.smc.settings import Options, Rule
+from poedsl.runtime.smc.settings import ResamplingRule
 
 START = torch.tensor([0.5, 0.3, 0.2], dtype=torch.float64)
 CHAINS = torch.tensor(
@@ -36,9 +36,9 @@ WEIGHTS = {
 }
 RULES = {
     "none": None,
-    "always": Rule(always=True),
-    "adaptive": Rule(below=0.8),
-    "at": Rule(stages=frozenset([2])),
+    "always": ResamplingRule(always=True),
+    "adaptive": ResamplingRule(below=0.8),
+    "at": ResamplingRule(stages=frozenset([2])),
 }
 UNBIASED = ["multinomial", "systematic", "stratified", "residual"]
 
@@ -80,31 +80,30 @@ class Scripted(Noise):
 class Everything:
     """All that can happen to a few particles, one island each, with its probability."""
 
-    def __init__(self, annealer: Annealer, options: Options, weights: Tensor) -> None:
-        self.annealer, self.options, self.weights = annealer, options, weights
-        states = torch.tensor(list(product(range(3), repeat=options.particles)))
+    def __init__(self, n: int, resampler: Resampler, weights: Tensor) -> None:
+        self.n, self.resampler, self.weights = n, resampler, weights
+        states = torch.tensor(list(product(range(3), repeat=n)))
         self.chances = START[states].prod(-1)
-        annealer.options, annealer.noise = options, self.noise(torch.zeros(len(states), 0))
-        zeros = torch.zeros(states.numel()).double()
-        x, slots = states.view(-1, 1).float(), torch.arange(states.numel())
-        self.annealer.particles = Particles(x, zeros, zeros, zeros, zeros, zeros, slots)
-        self.annealer.stage = annealer.path.stages[0]
-        self.annealer.found()
+        x, zeros = states.view(-1, 1).float(), torch.zeros(states.numel()).double()
+        self.population: Population[Stage] = Population.start(
+            Particles.at_start(x, zeros, 0.0),
+            Stage(3, 1.0, 0.0),
+            len(states),
+            StepSize(torch.ones(len(states), 1)),
+        )
         self.weigh(0)
 
-    def noise(self, uniforms: Tensor) -> Scripted:
-        return Scripted(
-            0, len(uniforms), self.options.particles, torch.device("cpu"), uniforms=uniforms
-        )
+    def rng(self, uniforms: Tensor) -> Scripted:
+        return Scripted(0, len(uniforms), self.n, torch.device("cpu"), uniforms=uniforms)
 
     @property
     def states(self) -> Tensor:
-        return self.annealer.particles.x.view(self.annealer.noise.islands, -1).long()
+        return self.population.particles.x.view(self.population.islands, -1).long()
 
     def weigh(self, stage: int) -> None:
-        p = self.annealer.particles
+        p = self.population.particles
         gain = self.weights[stage][p.x[:, 0].long()].log()
-        self.annealer.particles = replace(p, log_weights=p.log_weights + gain)
+        self.population = self.population.reweighted(Potential(gain, p.rewards)).measured()
 
     def branch(self, chances: Tensor) -> None:
         """Every island into as many as ``chances`` has columns, without those that cannot be."""
@@ -114,62 +113,63 @@ class Everything:
 
     def select(self, islands: Tensor) -> None:
         """These islands, in this order; particles descend from themselves again."""
-        a = self.annealer
-        slots = torch.arange(len(a.particles.x)).view(a.noise.islands, -1)[islands].flatten()
-        a.particles = replace(a.particles.gather(slots), eve_indices=torch.arange(len(slots)))
-        a.noise = self.noise(torch.zeros(len(islands), 0))
-        a.banked, a.levels, a.rounds = a.banked[islands], a.levels[islands], a.rounds[islands]
+        p = self.population
+        slots = torch.arange(len(p.particles.x)).view(p.islands, -1)[islands].flatten()
+        fresh = torch.arange(len(slots))
+        self.population = replace(
+            p,
+            particles=replace(p.particles.gather(slots), eve_indices=fresh),
+            parents=fresh,
+            banked=p.banked[islands],
+            log_mean_weights=p.log_mean_weights[islands],
+            sizes=p.sizes[islands],
+            resamplings=p.resamplings[islands],
+        )
         self.chances = self.chances[islands]
 
     def move(self, chain: Tensor, stage: int) -> None:
-        n = self.options.particles
-        ends = torch.tensor(list(product(range(3), repeat=n)))
+        ends = torch.tensor(list(product(range(3), repeat=self.n)))
         self.branch(chain[self.states[:, None, :], ends].prod(-1))
-        p, before = self.annealer.particles, len(self.kept) // len(ends)
+        p, before = self.population.particles, len(self.kept) // len(ends)
         x = ends.repeat(before, 1)[self.kept].view(-1, 1).float()
-        self.annealer.particles = replace(p, x=x)
+        self.population = self.population.with_particles(replace(p, x=x))
         self.weigh(stage)
 
     def resample(self, t: int) -> None:
-        a = self.annealer
-        log_weights = a.particles.log_weights.view(a.noise.islands, -1)
-        stage = Stage(t, 1.0, 0.0)
-        due = a.due(stage, log_weights, a.effective_sizes())
-        middles, volumes = cells(self.options.scheme, log_weights)
+        self.population = replace(self.population, stage=Stage(t, 1.0, 0.0), resampled=False)
+        due = self.resampler.due(self.population)
+        middles, volumes = cells(self.resampler.scheme, self.population.island_log_weights)
         once = torch.zeros_like(volumes)
         once[:, 0] = 1
         self.branch(torch.where(torch.tensor(due)[:, None], volumes, once))
-        a.noise = self.noise(middles.flatten(0, 1)[self.kept])
-        assert a.resample(stage, a.effective_sizes()) == any(due)
+        rng = self.rng(middles.flatten(0, 1)[self.kept])
+        self.population = self.resampler(self.population, rng)
+        assert self.population.resampled == any(due)
         self.merge()
 
     def merge(self) -> None:
         """Islands with the same particles and weights into one, which banks the mean of theirs."""
-        a, n = self.annealer, self.options.particles
-        columns = torch.cat([a.particles.x, a.particles.log_weights[:, None]], -1)
+        p, n = self.population, self.n
+        columns = torch.cat([p.particles.x, p.particles.log_weights[:, None]], -1)
         rows, groups = columns.view(-1, 2 * n).unique(dim=0, return_inverse=True)
         examples = torch.empty(len(rows), dtype=torch.long)
         examples[groups] = torch.arange(len(groups))
         chances = torch.zeros(len(rows)).double().index_add(0, groups, self.chances)
-        banked = torch.zeros_like(chances).index_add(0, groups, self.chances * a.banked.exp())
+        banked = torch.zeros_like(chances).index_add(0, groups, self.chances * p.banked.exp())
         self.select(examples)
-        a.banked, self.chances = (banked / chances).log(), chances
+        self.population = replace(self.population, banked=(banked / chances).log())
+        self.chances = chances
 
     def measure(self) -> tuple[Tensor, Tensor]:
         """Means of Z-hat, and of Z-hat times the weighted share of each state."""
-        a = self.annealer
-        a.effective_sizes()
-        evidence = a.island_evidence().exp()
-        weights = a.particles.log_weights.view(a.noise.islands, -1).softmax(-1).nan_to_num()
+        evidence = self.population.island_evidence.exp()
+        weights = self.population.island_log_weights.softmax(-1).nan_to_num()
         shares = torch.stack([(weights * (self.states == k)).sum(-1) for k in range(3)], -1)
         return self.chances @ evidence, self.chances @ (evidence[:, None] * shares)
 
 
 def everything(n: int, scheme: str, rule: str, weights: Tensor) -> Everything:
-    plan = poedsl.compile("x ~ Normal(0, 1)").with_options(particles=n, steps=2, resample="none")
-    job = Run(plan.bound().spec)
-    options = replace(job.options, scheme=scheme, resample=RULES[rule])
-    everything = Everything(job.annealer, options, weights)
+    everything = Everything(n, Resampler(scheme, RULES[rule]), weights)
     everything.resample(3)
     everything.move(CHAINS[0], 1)
     everything.resample(2)
@@ -191,7 +191,7 @@ def test_the_evidence_is_unbiased(n: int, scheme: str, rule: str, weights: str) 
     table = torch.tensor(WEIGHTS[weights], dtype=torch.float64)
     found = everything(n, scheme, rule, table)
     assert float(found.chances.sum()) == pytest.approx(1, abs=1e-12)
-    assert bool(found.annealer.rounds.any()) == (rule != "none")
+    assert bool(found.population.resamplings.any()) == (rule != "none")
     mean, each = found.measure()
     torch.testing.assert_close(each, measures(table), atol=1e-10, rtol=0)
     assert float(mean) == pytest.approx(float(measures(table).sum()), abs=1e-10)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -12,21 +13,21 @@ from torch import Tensor
 import poedsl
 from poedsl.runtime.run import Run
 from poedsl.runtime.smc import standard_errors
-from poedsl.runtime.smc.loop import Annealer
+from poedsl.runtime.smc.population import Population
 
 CROSSING = (Path(__file__).parents[2] / "programs" / "crossing.poe").read_text()
 WIDE = "x : Real[20]\nx ~ Normal(0, 1) * Normal(2, 0.5)"
 
 
-def populations(program: str, **options: object) -> tuple[Annealer, Tensor]:
+def populations(program: str, **options: object) -> tuple[Population[Any], Tensor]:
     """A run of many islands, each a population of its own, and their log evidence."""
     plan = poedsl.compile(program).with_options(**options)
-    job = Run(plan.bound().spec, 0)
+    job = Run(plan.bound().spec)
     for _ in job.stages():
         pass
-    each = job.annealer.island_evidence()
+    each = job.population.island_evidence
     scale = job.target.space.scale.double().log()
-    return job.annealer, each - float(((job.path.exponents.double() - 1) * scale).sum())
+    return job.population, each - float(((job.target.exponents.double() - 1) * scale).sum())
 
 
 CASES = [
@@ -56,8 +57,8 @@ def test_so_does_the_genealogy_of_one_population(
     program: str, truth: float, options: dict[str, object]
 ) -> None:
     a, each = populations(program, resample="multinomial()", **options)
-    weights, ancestors = (v.view(-1, a.noise.size) for v in a.families)
-    rows = zip(each[:, None], weights, ancestors, a.rounds[:, None], strict=True)
+    weights, ancestors = (v.view(a.islands, -1) for v in a.lineages)
+    rows = zip(each[:, None], weights, ancestors, a.resamplings[:, None], strict=True)
     found = torch.tensor(
         [math.nan if e is None else e for e, _ in (standard_errors.within(*row) for row in rows)]
     ).double()
@@ -80,8 +81,8 @@ def test_the_variance_of_the_genealogy_is_unbiased() -> None:
         kernel="mala(adapt = false)",
     )
     z = each.exp()
-    shares = standard_errors.family_shares(*(v.view(-1, 10) for v in a.families))
-    guess = z.square() * standard_errors.relative_variance(shares, a.rounds)
+    shares = standard_errors.family_shares(*(v.view(-1, 10) for v in a.lineages))
+    guess = z.square() * standard_errors.relative_variance(shares, a.resamplings)
     gap = guess - (z - z.mean()).square()
     error = float(gap.std()) / len(z) ** 0.5
     assert abs(float(gap.mean())) < 3 * error

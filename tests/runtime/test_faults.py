@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors.torch import load_file
@@ -14,7 +15,11 @@ import poedsl
 from poedsl.experts.protocol import Generative, Noised
 from poedsl.runtime.results.output_folder import OutputFolder
 from poedsl.runtime.run import Run
+from poedsl.runtime.smc.anneal import anneal
+from poedsl.runtime.smc.health import HealthCheck
 from poedsl.runtime.smc.records import Outcome
+from poedsl.runtime.smc.resampler import Resampler
+from poedsl.runtime.smc.warnings import WarningLog
 
 
 @dataclass
@@ -41,9 +46,9 @@ class Broken:
 
 def broken(limit: float) -> Run:
     plan = poedsl.compile("x ~ Normal(0, 1) * Normal(0, 2)").with_options(particles=200, steps=10)
-    job = Run(plan.bound().spec, 0, "cpu", None)
-    first, second = job.target.anchors
-    job.target.anchors = (first, replace(second, expert=Broken(second.expert, limit)))
+    job = Run(plan.bound().spec)
+    first, second = job.target.experts
+    job.target.experts = (first, replace(second, expert=Broken(second.expert, limit)))
     for _ in job.stages():
         pass
     return job
@@ -61,10 +66,10 @@ class Failing(Broken):
 def failing_at(stage: int) -> Run:
     """A finished run whose second expert fails from a stage on."""
     plan = poedsl.compile("x ~ Normal(0, 1) * Normal(0, 2)").with_options(particles=200, steps=10)
-    job = Run(plan.bound().spec, 0, "cpu", None)
-    first, second = job.target.anchors
-    at = next(s.alpha for s in job.path.stages if s.t == stage)
-    job.target.anchors = (first, replace(second, expert=Failing(second.expert, at)))
+    job = Run(plan.bound().spec)
+    first, second = job.target.experts
+    at = next(s.alpha for s in job.model.stages if s.t == stage)
+    job.target.experts = (first, replace(second, expert=Failing(second.expert, at)))
     for _ in job.stages():
         pass
     return job
@@ -73,7 +78,8 @@ def failing_at(stage: int) -> Run:
 def test_some_particles_lost_are_a_warning_that_names_the_factor() -> None:
     result = broken(1.5).result()
     assert result.outcome is Outcome.COMPLETED
-    assert any(w.startswith("Normal_2 at <string>:1:20 is not finite for") for w in result.warnings)
+    blamed = [w.message for w in result.warnings if w.code == "P1001"]
+    assert any(b.startswith("Normal_2 at <string>:1:20 is not finite for") for b in blamed)
     alive = torch.isfinite(result.log_weights)
     assert torch.isfinite(result.particles["x"][alive]).all()
     torch.testing.assert_close(result.log_weights.exp().sum(), torch.tensor(1.0).double())
@@ -86,14 +92,23 @@ def test_all_particles_lost_end_the_run_with_the_last_good_ones() -> None:
     assert result.log_evidence is None
     assert [s.t for s in result.stages] == list(range(11, 4, -1))
     assert len(result.eve_indices) == len(result.stages)
-    assert any("outlived stage 4; kept are those" in w and "stage 5" in w for w in result.warnings)
+    (lost,) = (w.message for w in result.warnings if w.code == "P1002")
+    assert "outlived stage 4" in lost and "stage 5" in lost
     # As the healthy run had them at stage 5, before its kernel.
-    healthy = Run(job.plan, 0)
-    for record in healthy.stages():
-        if record.t == 5:
+    healthy = Run(job.plan)
+    options, kept = healthy.options, []
+
+    class Keeping(Resampler):
+        def __call__(self, population: Any, rng: Any, *, equal_weights: bool = False) -> Any:
+            kept.append(super().__call__(population, rng, equal_weights=equal_weights))
+            return kept[-1]
+
+    health = HealthCheck(healthy.target, WarningLog())
+    keeping = Keeping(options.scheme, options.resample)
+    for population in anneal(healthy.model, keeping, healthy.rng, health):
+        if population.stage.t == 5:
             break
-    kept, _, _ = healthy.annealer.good
-    x = healthy.target.space.values(kept.x)["x"]
+    x = healthy.target.space.values(kept[-1].particles.x)["x"]
     torch.testing.assert_close(result.particles["x"], x)
     torch.testing.assert_close(result.log_weights.exp().sum(), torch.tensor(1.0).double())
 

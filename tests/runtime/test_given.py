@@ -128,9 +128,9 @@ def test_the_product_s_score_holds_the_correction() -> None:
     """The parents of a part: both statements on the whole, by their exponents, cropped."""
     program = "x : Real[2]\nx ~ Normal(0, 1)^3 * Normal(1, 1)\nx[1] ~ Normal(2, 1) given x"
     job = Run(poedsl.compile(program + SAMPLE.format(condition="guide()")).bound().spec)
-    stage = job.path.stages[9]
+    stage = job.model.stages[9]
     x = torch.randn(6, 2)
-    first, second, part = job.target.anchors
+    first, second, part = job.target.experts
     assert part.guide is not None
     s = [a.expert.noised(x, stage.alpha, stage.sigma).score for a in (first, second)]
     above = 0.75 * s[0][:, 1:] + 0.25 * s[1][:, 1:]
@@ -147,7 +147,7 @@ def test_parents_whose_masks_are_zero_still_have_a_velocity() -> None:
     )
     plan = poedsl.compile(program + SAMPLE.format(condition="guide()"))
     job = Run(plan.bind(m=[[0, 1], [0.5, 1]]).spec)
-    _, child = job.target.anchors
+    _, child = job.target.experts
     assert child.guide is not None
     assert child.guide.parents[0].share.tolist() == [1, 1, 1, 1]
     for _ in job.stages():

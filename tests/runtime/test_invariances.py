@@ -80,7 +80,7 @@ def test_streams_leave_the_mode_of_gradients_alone(plan: poedsl.Plan) -> None:
 def test_networks_alone_run_in_inference_mode(program: str, inference: bool) -> None:
     """And nothing of it is left in what a caller gets."""
     plan = poedsl.compile(program).with_options(particles=4, steps=3)
-    assert Run(plan.bound().spec, 0).target.inference_mode is inference
+    assert Run(plan.bound().spec).target.inference_mode is inference
     for view in plan.stream(seed=0):
         tensors = [view.x, view.endpoint, view.log_weights, *view.particles.values()]
         assert not any(t.is_inference() for t in tensors)

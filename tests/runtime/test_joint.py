@@ -108,4 +108,4 @@ def test_a_parameter_that_leaves_its_range_is_told_by_its_place() -> None:
     result = poedsl.compile("s ~ Normal(0, 1)\nx ~ Normal(0, 1)\nx ~ Normal(0, s)").run(
         particles=200, steps=10
     )
-    assert any("Normal_3 at <string>:3:5" in w for w in result.warnings)
+    assert any("Normal_3 at <string>:3:5" in w.message for w in result.warnings)

@@ -9,10 +9,13 @@ import pytest
 import torch
 
 import poedsl
-from poedsl.runtime.kernels import kernels
+from poedsl.runtime.kernels.kernel import LogRatio, StageTarget
+from poedsl.runtime.kernels.line_integral import line_integral, lobatto
+from poedsl.runtime.kernels.metropolis import density_ratio
+from poedsl.runtime.kernels.step_size import StepSize
 from poedsl.runtime.run import Run
 from poedsl.runtime.smc.particles import Evaluation, Point
-from tests.runtime.helpers import ScoreOnly, moments
+from tests.runtime.helpers import ScoreOnly, kernel_named, moments
 
 PROGRAM = "x ~ mixture(0.3: Normal(-2, 0.5), 0.7: Normal(1, 1))"
 
@@ -29,8 +32,8 @@ def exact(count: int) -> torch.Tensor:
     [("mala", 1), ("mala", 256), ("mala", 40_000), ("hmc", 40_000), ("random_walk", 40_000)],
 )
 def test_metropolis_is_invariant(kernel: str, count: int) -> None:
-    job = Run(poedsl.compile(PROGRAM).bound().spec, 0, "cpu", None)
-    stage = job.path.stages[-1]
+    job = Run(poedsl.compile(PROGRAM).bound().spec)
+    stage = job.model.stages[-1]
     space = job.target.space
 
     def evaluate(x: torch.Tensor) -> Evaluation:
@@ -45,9 +48,8 @@ def test_metropolis_is_invariant(kernel: str, count: int) -> None:
     for _ in range(30):
         noise = torch.randn(start.shape, generator=generator)
         uniform = torch.rand(len(start), generator=generator)
-        more = {"leaps": 3} if kernel == "hmc" else {}
-        step = getattr(kernels, kernel)
-        point, _ = step(point, evaluate, noise, uniform, size, **more)
+        target = StageTarget(evaluate, density_ratio)
+        point, _ = kernel_named(kernel).step(point, target, noise, uniform, size)
     moved = space.loc + space.scale * point.x
     error = 4 / len(rows) ** 0.5
     assert (
@@ -58,11 +60,11 @@ def test_metropolis_is_invariant(kernel: str, count: int) -> None:
 
 
 def test_mala_evaluates_what_it_keeps() -> None:
-    job = Run(poedsl.compile(PROGRAM).bound().spec, 0, "cpu", None)
+    job = Run(poedsl.compile(PROGRAM).bound().spec)
     for _ in job.stages():
         pass
-    kept = job.annealer.particles
-    fresh = job.target.evaluate(kept.x, job.path.stages[-1])
+    kept = job.population.particles
+    fresh = job.target.evaluate(kept.x, job.model.stages[-1])
     assert kept.at is not None
     torch.testing.assert_close(kept.at.score, fresh.score)
     torch.testing.assert_close(kept.at.log_density, fresh.log_density)
@@ -81,27 +83,25 @@ def test_the_bias_without_rejection_is_of_first_order(kernel: str) -> None:
         for _ in range(40):
             noise = torch.randn(point.x.shape, generator=generator)
             size = torch.tensor([[h]])
-            if kernel == "langevin":
-                point = kernels.langevin(point, evaluate, noise, size)
-            else:
-                point = kernels.unadjusted_hmc(point, evaluate, noise, size, 3)
+            target = StageTarget(evaluate, density_ratio)
+            point, _ = kernel_named(kernel).step(point, target, noise, None, size)
         assert float(point.x.var()) == pytest.approx(1 / (1 - h / 4), rel=0.015)
 
 
 def test_steps_adapt_towards_the_target() -> None:
-    size = torch.ones(2, 1)
     acceptance = torch.tensor([[0.0], [1.0]])
-    small, large = kernels.adapted(size, acceptance, 0.574)[:, 0].tolist()
+    after = StepSize(torch.ones(2, 1)).adapted(acceptance, 0.574)
+    small, large = after.variance[:, 0].tolist()
     assert small < 1 < large
 
 
-@pytest.mark.parametrize("kernel", kernels.ACCEPTANCE)
+@pytest.mark.parametrize("kernel", ["mala", "hmc", "random_walk"])
 def test_a_run_ends_near_the_acceptance_it_adapts_to(kernel: str) -> None:
     plan = poedsl.compile("x : Real[5]\nx ~ Normal(0, [1, 1, 1, 2, 3]) * Normal(1, 2)")
     result = plan.run(particles=2000, kernel=f"{kernel}(steps = 3)")
     last = [s.acceptance for s in result.stages[-5:]]
     assert sum(a for a in last if a is not None) / 5 == pytest.approx(
-        kernels.ACCEPTANCE[kernel], abs=0.03
+        kernel_named(kernel).acceptance_target, abs=0.03
     )
     wide = torch.tensor([1, 1, 1, 2, 3.0]).square()
     mean, variance = moments(result)
@@ -135,12 +135,12 @@ def test_a_plan_knows_how_often_experts_are_evaluated(kernel: str) -> None:
 
 def hidden(job: Run) -> None:
     """Let the experts of a run give scores alone."""
-    job.target.anchors = tuple(replace(a, expert=ScoreOnly(a.expert)) for a in job.target.anchors)
+    job.target.experts = tuple(replace(a, expert=ScoreOnly(a.expert)) for a in job.target.experts)
 
 
 @pytest.mark.parametrize("inner", range(6))
 def test_line_rules_are_exact_to_their_degree(inner: int) -> None:
-    nodes, weights = kernels.lobatto(inner)
+    nodes, weights = lobatto(inner)
     for degree in range(2 * inner + 3):
         ends = weights[0] * (float(degree == 0) + 1)
         found = ends + sum(w * u**degree for u, w in zip(nodes, weights[1:], strict=True))
@@ -153,34 +153,34 @@ def test_line_rules_are_exact_to_their_degree(inner: int) -> None:
 @pytest.mark.parametrize("kernel", ["mala", "hmc", "random_walk"])
 def test_line_integrals_accept_as_densities_do(kernel: str, program: str) -> None:
     """The error falls with the nodes; on Gaussians, whose scores are linear, none are needed."""
-    job = Run(poedsl.compile(program).bound().spec, 0, "cpu", None)
-    stage, width = job.path.stages[-10], job.target.space.size
+    job = Run(poedsl.compile(program).bound().spec)
+    stage, width = job.model.stages[-10], job.target.space.size
     generator = torch.Generator().manual_seed(1)
     start = torch.randn(2000, width, generator=generator)
     noise = torch.randn(2000, width, generator=generator)
     uniform = torch.rand(2000, generator=generator)
-    size, more = torch.tensor([[0.3]]), {"leaps": 3} if kernel == "hmc" else {}
+    size = torch.tensor([[0.3]])
 
     def evaluate(x: torch.Tensor) -> Evaluation:
         return job.target.evaluate(x, stage)
 
-    def acceptance(**rise: kernels.Rise) -> torch.Tensor:
-        point = Point(start, evaluate(start))
-        chance: torch.Tensor
-        _, chance = getattr(kernels, kernel)(point, evaluate, noise, uniform, size, **more, **rise)
+    def acceptance(log_ratio: LogRatio) -> torch.Tensor:
+        target, point = StageTarget(evaluate, log_ratio), Point(start, evaluate(start))
+        _, chance = kernel_named(kernel).step(point, target, noise, uniform, size)
+        assert chance is not None
         return chance
 
     def scores(x: torch.Tensor) -> torch.Tensor:
         return job.target.scores(x, stage)
 
-    exact = acceptance()
+    exact = acceptance(density_ratio)
     errors = []
     for inner in (0, 4, 12):
-        rule = kernels.along_line(scores, inner)
+        rule = line_integral(scores, inner)
         forth = rule(Point(start, evaluate(start)), Point(noise, evaluate(noise)))
         back = rule(Point(noise, evaluate(noise)), Point(start, evaluate(start)))
         torch.testing.assert_close(forth, -back, atol=1e-4, rtol=1e-4)
-        errors.append(float((acceptance(rise=rule) - exact).abs().mean()))
+        errors.append(float((acceptance(rule) - exact).abs().mean()))
     if program != PROGRAM:
         assert max(errors) < 1e-5
     else:
@@ -193,7 +193,7 @@ def test_metropolis_from_scores_keeps_the_moments(kernel: str) -> None:
     plan = poedsl.compile(PROGRAM + " * Normal(0, 2)").with_options(
         particles=6000, steps=50, move="sde()", correct="fkc()", kernel=f"{kernel}(line = 8)"
     )
-    job = Run(plan.bound().spec, 0, "cpu", None)
+    job = Run(plan.bound().spec)
     hidden(job)
     records = list(job.stages())
     assert all(r.acceptance is not None for r in records[1:-1])

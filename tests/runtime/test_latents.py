@@ -12,6 +12,7 @@ import poedsl
 from poedsl.catalog.profiles import Profile
 from poedsl.experts.flows.latents import Codec
 from poedsl.runtime.run import Run
+from poedsl.runtime.run_settings import RunSettings
 from poedsl.runtime.space.latents import snapped
 from tests.experts import tiny
 
@@ -59,7 +60,7 @@ def test_a_box_is_a_crop_of_latents_from_patch_to_patch(place: Path, flux: str) 
         f'x[box(0.2, 0, 0.8, 0.5)] ~ flux_depth(d, "a dog", model = "{depth}")'
     )
     made = job(program, d=torch.rand(16, 20))
-    own = made.target.anchors[1]
+    own = made.target.experts[1]
     assert own.expert.shape == (4, 4, 4)
     numbers = torch.arange(256).view(4, 8, 8)[:, 0:4, 2:6].flatten()
     assert torch.equal(own.part, numbers)
@@ -82,7 +83,7 @@ def test_a_mask_is_averaged_over_the_pixels_of_a_latent(flux: str) -> None:
     m = torch.zeros(32, 32)
     m[:, :6] = 1
     made = job(f"input m : Mask\nx : Image[3, 32, 32]\nx ~ {flux} ^ (1 - 0.5 * m)", m=m)
-    own = made.target.anchors[0].exponent.view(4, 8, 8)
+    own = made.target.experts[0].exponent.view(4, 8, 8)
     assert own[0, 0].tolist() == [0.5, 0.75, 1, 1, 1, 1, 1, 1]
 
 
@@ -144,8 +145,8 @@ def test_microbatches_give_the_same_particles(flux: str) -> None:
 
 def test_networks_that_round_time_have_stages_where_they_see_them(flux: str) -> None:
     plan = poedsl.compile(f"x : Image[3, 32, 32]\nx ~ {flux}\n{FAST})\n").bound().spec
-    made = Run(plan, profile=Profile(dtype="bfloat16"))
-    times = [s.sigma / (s.alpha + s.sigma) for s in made.path.stages[1:-1]]
+    made = Run(plan, RunSettings(profile=Profile(dtype="bfloat16")))
+    times = [s.sigma / (s.alpha + s.sigma) for s in made.model.stages[1:-1]]
     for s in times:
         rounded = (torch.tensor(s).bfloat16() * 1000).bfloat16()
         assert float(rounded) == pytest.approx(1000 * s, rel=1e-5)
@@ -192,8 +193,8 @@ def test_parents_pull_a_crop_as_finite_differences_say(place: Path, flux: str) -
         f'x[box(0.25, 0, 0.75, 0.5)] ~ flux_depth(d, "a dog", model = "{depth}") given x'
     )
     made = job(program, ", condition = guide(weight = 0.3, updates = 1)", d=torch.rand(16, 16))
-    parent, own = made.target.anchors
-    stage = made.path.stages[2]
+    parent, own = made.target.experts
+    stage = made.model.stages[2]
     s, size = stage.sigma / (stage.alpha + stage.sigma), stage.alpha + stage.sigma
     x = torch.randn(1, 256, generator=torch.Generator().manual_seed(9))
     z = (x / size)[:, own.part]

@@ -30,9 +30,9 @@ def test_constants_of_inputs_are_evaluated_in_order() -> None:
 def test_constants_serve_models_and_exponents() -> None:
     program = "input k : Int\nlet j = k + 1\nlet w = 1 / j\nx ~ digits(j)^w"
     job = Run(poedsl.compile(program).bind(k=2).spec)
-    (anchor,) = job.target.anchors
-    assert anchor.expert.label == 3  # type: ignore[attr-defined]
-    assert anchor.exponent == pytest.approx(1 / 3)
+    (factor,) = job.target.experts
+    assert factor.expert.label == 3  # type: ignore[attr-defined]
+    assert factor.exponent == pytest.approx(1 / 3)
 
 
 def test_a_constant_without_a_value_is_named() -> None:

@@ -38,11 +38,11 @@ def test_each_component_has_its_own_exponents() -> None:
 
 def test_exponents_are_summed_at_each_component() -> None:
     job = Run(poedsl.compile(PROGRAM).bind(m=MASK).spec)
-    assert job.path.exponents.tolist() == [1]
+    assert job.target.exponents.tolist() == [1]
     assert not job.target.has_density
     doubled = poedsl.compile(PROGRAM + " * Normal(0, 1)^(2 * m)").bind(m=MASK)
     expected = 1 + 2 * torch.tensor(MASK).flatten()
-    torch.testing.assert_close(Run(doubled.spec).path.exponents, expected)
+    torch.testing.assert_close(Run(doubled.spec).target.exponents, expected)
 
 
 def test_a_mask_of_frames_holds_for_all_channels() -> None:
@@ -50,7 +50,7 @@ def test_a_mask_of_frames_holds_for_all_channels() -> None:
     m = torch.tensor([[[0.0, 1.0]], [[0.5, 2.0]]])
     job = Run(poedsl.compile(program).bind(m=m).spec)
     expected = 1 + m[:, None].expand(2, 3, 1, 2).flatten()
-    torch.testing.assert_close(job.path.exponents, expected)
+    torch.testing.assert_close(job.target.exponents, expected)
 
 
 def test_a_mask_on_a_part() -> None:
@@ -59,7 +59,7 @@ def test_a_mask_on_a_part() -> None:
         "x[box(0.5, 0, 1, 1)] ~ Normal(0, 1)^m"
     )
     job = Run(poedsl.compile(program).bind(m=[[0.5, 3.0]]).spec)
-    assert job.path.exponents.tolist() == [1, 1, 1.5, 4]
+    assert job.target.exponents.tolist() == [1, 1, 1.5, 4]
 
 
 @pytest.mark.parametrize(("value", "told"), [(0.0, "all zero"), (1.0, "all one")])
@@ -67,7 +67,8 @@ def test_a_mask_that_is_the_same_everywhere_is_told(value: float, told: str) -> 
     program = "input m : Mask\nx : Image[1, 2, 2]\nx ~ Normal(0, 1) * Normal(0, 1)^m"
     plan = poedsl.compile(program).bind(m=torch.full((2, 2), value))
     (warning,) = plan.run(particles=4, steps=3).warnings
-    assert told in warning and "`Normal_2` at <string>:3:20" in warning
+    assert warning.code == "P1010"
+    assert told in warning.message and "`Normal_2` at <string>:3:20" in warning.message
 
 
 def test_components_without_exponents_are_counted() -> None:

@@ -157,10 +157,10 @@ def test_normalised_exponents_on_parts_that_overlap_leave_none() -> None:
 
 def test_parts_that_stand_apart_are_gathered() -> None:
     job = Run(poedsl.compile(PROGRAMS[2][0]).bound().spec)
-    row, column, last = (a.part for a in job.target.anchors)
+    row, column, last = (a.part for a in job.target.experts)
     assert row == slice(0, 3) and last == slice(3, 6)
     assert isinstance(column, torch.Tensor) and column.tolist() == [1, 4]
-    assert job.path.exponents.tolist() == [1, 1.5, 1, 2, 2.5, 2]
+    assert job.target.exponents.tolist() == [1, 1.5, 1, 2, 2.5, 2]
 
 
 @pytest.mark.parametrize(

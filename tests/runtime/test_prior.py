@@ -110,10 +110,10 @@ def test_the_evidence_is_unbiased() -> None:
         variance = tau**2 + 144
         logs = logs - 0.5 * (effect - mu) ** 2 / variance - 0.5 * np.log(2 * math.pi * variance)
     truth = math.log(np.exp(logs).sum() * 0.1 * (tau[0, 1] - tau[0, 0]))
-    job = Run(plan.with_options(particles=4000, islands=500, steps=5).bound().spec, 0)
+    job = Run(plan.with_options(particles=4000, islands=500, steps=5).bound().spec)
     for _ in job.stages():
         pass
-    ratios = (job.annealer.island_evidence() - truth).exp()
+    ratios = (job.population.island_evidence - truth).exp()
     assert abs(float(ratios.mean()) - 1) < 3.5 * float(ratios.std()) / 500**0.5
 
 
@@ -126,7 +126,7 @@ def test_more_particles_leave_the_first_ones_alone() -> None:
 
 
 def base(text: str) -> object:
-    target = Run(poedsl.compile(text).with_options(path="temper()").bound().spec, 0).target
+    target = Run(poedsl.compile(text).with_options(path="temper()").bound().spec).target
     assert isinstance(target, TemperedTarget)
     return target.base
 

@@ -11,6 +11,7 @@ import poedsl
 from poedsl.catalog.profiles import Profile
 from poedsl.runtime.inputs.profile_files import read_profile
 from poedsl.runtime.run import Run
+from poedsl.runtime.run_settings import RunSettings
 from poedsl.runtime.targets.prefixes import SequenceTarget
 from tests.experts import tiny
 from tests.experts.tiny_words import causal
@@ -69,8 +70,8 @@ def test_a_profiles_weights_are_taken_unless_the_program_names_its_own(tmp_path:
     profile = read_profile("mine", tmp_path)
 
     def used(program: str) -> str:
-        made = Run(poedsl.compile(program).bound().spec, profile=profile)
-        found: str = made.target.anchors[0].expert.folder
+        made = Run(poedsl.compile(program).bound().spec, RunSettings(profile=profile))
+        found: str = made.target.experts[0].expert.folder
         return found
 
     assert used('x ~ flux("a")') == folders[1]
@@ -84,7 +85,7 @@ def test_a_profile_names_the_language_model(tmp_path: Path) -> None:
     start = "y : Tokens[2]\ny ~ lm"
 
     def used(call: str, profile: Profile) -> str:
-        target = Run(poedsl.compile(f"{start}({call})").spec, profile=profile).target
+        target = Run(poedsl.compile(f"{start}({call})").spec, RunSettings(profile=profile)).target
         assert isinstance(target, SequenceTarget)
         found: str = target.readers[0].expert.folder  # type: ignore[attr-defined]
         return found
@@ -102,9 +103,10 @@ def test_weights_in_eight_bits_are_near(tmp_path: Path) -> None:
     plan = poedsl.compile(f'x ~ flux("a", model = "{folder}")').bound().spec
     z = torch.randn(2, 256, generator=torch.Generator().manual_seed(1))
     targets = [
-        Run(plan, profile=Profile(dtype="float32", quantize=q)).target for q in ("none", "fp8")
+        Run(plan, RunSettings(profile=Profile(dtype="float32", quantize=q))).target
+        for q in ("none", "fp8")
     ]
     assert [t.inference_mode for t in targets] == [True, False]
-    found = [t.anchors[0].expert.noised(z, 0.6, 0.8).score for t in targets]
+    found = [t.experts[0].expert.noised(z, 0.6, 0.8).score for t in targets]
     error = float((found[0] - found[1]).norm() / found[0].norm())
     assert 0 < error < 0.1

@@ -10,6 +10,7 @@ import torch
 
 import poedsl
 from poedsl.runtime.build.prepare import prepare
+from poedsl.runtime.run_settings import RunSettings
 from poedsl.runtime.space.coordinates import Space
 from tests.runtime.reference import Expert, Sampler
 
@@ -87,11 +88,12 @@ def test_particle_by_particle(name: str, options: dict[str, str], islands: int) 
         kernel=kernels[options["kernel"]],
         resample="systematic(when = ess < 0.7)",
     )
-    target, path = prepare(plan.spec, torch.device("cpu"))
+    model = prepare(plan.spec, RunSettings(), torch.device("cpu"))
+    target = model.target
     sampler = Sampler(
         in_coordinates(target.space, experts),
         2,
-        [math.atan2(stage.alpha, stage.sigma) for stage in path.stages],
+        [math.atan2(stage.alpha, stage.sigma) for stage in model.stages],
         count,
         **options,
         kernel_steps=kernel_steps,

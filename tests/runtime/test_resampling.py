@@ -9,7 +9,13 @@ import pytest
 import torch
 
 import poedsl
-from poedsl.runtime.smc.resampling import SCHEMES, along, effective_size, systematic, tophalf
+from poedsl.runtime.smc.resampling import (
+    SCHEMES,
+    along_kd_tree,
+    effective_size,
+    systematic,
+    tophalf,
+)
 from tests.runtime.helpers import moments
 
 
@@ -49,14 +55,14 @@ def test_weight_zero_is_never_drawn() -> None:
 @pytest.mark.parametrize("scale", [0.0, 1e-20, 1e12])
 def test_an_order_holds_every_point_once(count: int, scale: float) -> None:
     points = scale * torch.randn(count, 3, generator=torch.Generator().manual_seed(0)).double()
-    assert along(points[None]).sort().values.tolist() == [list(range(count))]
+    assert along_kd_tree(points[None]).sort().values.tolist() == [list(range(count))]
 
 
 def test_an_order_leads_from_neighbour_to_neighbour() -> None:
     """In the unit square n points lie 1 / sqrt(n) apart; in any other units, as near."""
     points = torch.rand(1000, 2, generator=torch.Generator().manual_seed(0)).double()
     for shift, unit in ((0.0, 1.0), (1e6, 1e-3)):
-        (order,) = along((shift + points * torch.tensor([1.0, unit]))[None])
+        (order,) = along_kd_tree((shift + points * torch.tensor([1.0, unit]))[None])
         steps = points[order].diff(dim=0).norm(dim=1)
         assert float(steps.mean()) < 2 / 1000**0.5
 
@@ -64,9 +70,9 @@ def test_an_order_leads_from_neighbour_to_neighbour() -> None:
 def test_an_order_is_by_ranks() -> None:
     points = torch.randn(3, 1000, 2, generator=torch.Generator().manual_seed(0)).double()
     others = torch.stack([points[..., 0].sinh(), 7 * points[..., 1]], -1)
-    assert torch.equal(along(points), along(others))
-    for each, order in zip(points, along(points), strict=True):
-        assert torch.equal(along(each[None])[0], order)
+    assert torch.equal(along_kd_tree(points), along_kd_tree(others))
+    for each, order in zip(points, along_kd_tree(points), strict=True):
+        assert torch.equal(along_kd_tree(each[None])[0], order)
 
 
 def test_draws_of_a_result_come_evenly_from_all_regions() -> None:
@@ -97,7 +103,7 @@ def test_draws_along_an_order_leave_less_noise() -> None:
         drawn = [order[systematic(log_weights[order][None], u)[0]] for u in uniforms(400)]
         return float(torch.stack([x[index].mean(0) - exact for index in drawn]).square().mean())
 
-    assert error(along(x[None])[0]) < 0.5 * error(torch.arange(500))
+    assert error(along_kd_tree(x[None])[0]) < 0.5 * error(torch.arange(500))
 
 
 @pytest.mark.parametrize("scheme", SCHEMES)

@@ -9,23 +9,27 @@ import pytest
 import torch
 
 import poedsl
-from poedsl.runtime.run import Run, judging
+from poedsl.runtime.build.product import weighing_only
+from poedsl.runtime.run import Run
+from poedsl.runtime.run_settings import RunSettings
 
 REWARD = poedsl.compile("x ~ Normal(0, 1) * exp(0.5 * x)")
 
 
-def judged(seed: int, black: bool, **options: object) -> poedsl.Result:
+def weighed(seed: int, black: bool, **options: object) -> poedsl.Result:
     """A run in which the reward may be one that only weighs, whatever the potential."""
-    job = Run(REWARD.with_options(particles=500, steps=8, **options).bound().spec, seed)
+    job = Run(
+        REWARD.with_options(particles=500, steps=8, **options).bound().spec, RunSettings(seed=seed)
+    )
     if black:
-        job.target.tilts = tuple(map(judging, job.target.tilts))
+        job.target.reward_factors = tuple(map(weighing_only, job.target.reward_factors))
     for _ in job.stages():
         pass
     return job.result()
 
 
 def mean_and_error(black: bool, **options: object) -> tuple[float, float]:
-    results = [judged(seed, black, **options) for seed in range(8)]
+    results = [weighed(seed, black, **options) for seed in range(8)]
     means = [float(r.log_weights.exp() @ r.particles["x"].double()) for r in results]
     found = torch.tensor(means)
     return float(found.mean()), float(found.std()) / 8**0.5
@@ -89,10 +93,10 @@ FIXED = ["mala(adapt = false)", "hmc(adapt = false)", "random_walk(adapt = false
 def test_the_evidence_is_unbiased_where_kernels_accept_by_a_judge(kernel: str, path: str) -> None:
     """Two thousand islands of eight."""
     options = {"kernel": kernel, "path": path, "move": "none", "particles": 16_000}
-    job = Run(JUDGED.with_options(islands=2000, steps=4, **options).bound().spec, 0)
+    job = Run(JUDGED.with_options(islands=2000, steps=4, **options).bound().spec)
     for _ in job.stages():
         pass
-    each = job.annealer.island_evidence()
+    each = job.population.island_evidence
     ratios = each.add(0.4 + math.log(5) / 2).exp()
     error = float(ratios.std()) / len(ratios) ** 0.5
     assert error < 0.05
@@ -103,20 +107,22 @@ def test_the_evidence_is_unbiased_where_kernels_accept_by_a_judge(kernel: str, p
 def test_kernels_that_accept_by_a_judge_leave_its_target_alone(kernel: str) -> None:
     """One stage with exact draws as they come: 40 steps move them, and not their distribution."""
     options = {"kernel": kernel.replace("(", "(steps = 40, "), "particles": 4000, "steps": 4}
-    job = Run(JUDGED.with_options(**options).bound().spec, 0)
-    a, stage = job.annealer, job.path.stages[-1]
-    a.stage = stage
-    a.start(stage)
+    job = Run(JUDGED.with_options(**options).bound().spec)
+    stage = job.model.stages[-1]
     exact = 0.8 + 0.2**0.5 * torch.randn(4000, 1, generator=torch.Generator().manual_seed(0))
-    reward = job.target.judge(exact, final=False).double()
-    at = a.evaluate(exact, stage)
-    a.particles = replace(a.particles, x=exact, at=at, reward=reward, counted=reward)
-    a.kernel(stage)
-    x = a.particles.x
+    reward = job.target.black_box_value(exact, final=False).double()
+    start = job.model.init(job.rng)
+    memory = replace(start.particles.rewards, black_box=reward, counted=reward)
+    at = job.target.evaluate(exact, stage)
+    particles = replace(start.particles, x=exact, at=at, rewards=memory)
+    moved = job.model.mutate(replace(start, particles=particles, stage=stage), job.rng)
+    x = moved.particles.x
     assert float((x - exact).abs().mean()) > 0.2
     assert float(x.mean()) == pytest.approx(0.8, abs=0.03)
     assert float(x.var()) == pytest.approx(0.2, rel=0.1)
-    assert torch.equal(a.particles.counted, job.target.judge(x, final=False).double())
+    assert torch.equal(
+        moved.particles.rewards.counted, job.target.black_box_value(x, final=False).double()
+    )
 
 
 def test_a_judge_is_called_once_a_step_where_kernels_accept_by_it() -> None:

@@ -11,6 +11,7 @@ import poedsl
 from poedsl.runtime.build.prepare import prepare
 from poedsl.runtime.path.noising_path import FlowPath
 from poedsl.runtime.run import Run
+from poedsl.runtime.run_settings import RunSettings
 from poedsl.runtime.targets.target import Target
 
 SHARP = """
@@ -22,7 +23,8 @@ x ~ mixture(Normal([m, 0], [0.1, 2.2]) for m in c) * mixture(Normal([0, m], [2.2
 
 def prepared(program: str, steps: int = 40) -> tuple[Target, FlowPath]:
     plan = poedsl.compile(program).with_options(steps=steps)
-    return prepare(plan.bound().spec, torch.device("cpu"))
+    model = prepare(plan.bound().spec, RunSettings(), torch.device("cpu"))
+    return model.target, model.path
 
 
 def path_of(program: str, steps: int = 40) -> FlowPath:
@@ -75,11 +77,11 @@ def test_moves_are_equally_long(program: str) -> None:
     """By differences of precision and mean, in the coordinates of the path."""
     text = program if "Real" in program or "Multi" not in program else f"x : Real[1]\n{program}"
     target, path = prepared(text, 60)
-    first = [a for a in target.anchors if a.part in (slice(0, 1), slice(0, target.space.size))]
+    first = [a for a in target.experts if a.part in (slice(0, 1), slice(0, target.space.size))]
     experts = []
-    for anchor in first or target.anchors:
-        mean, variance = anchor.expert.moments()
-        experts.append((float(anchor.exponent), float(mean[0]), float(variance[0])))
+    for factor in first or target.experts:
+        mean, variance = factor.expert.moments()
+        experts.append((float(factor.exponent), float(mean[0]), float(variance[0])))
     at = angles(path)
     middles, gaps = (0.5 * (at[1:] + at[:-1])).tolist(), at.diff().tolist()
     lengths = [plain_speed(experts, t) * g for t, g in zip(middles, gaps, strict=True)][1:-1]
@@ -125,7 +127,7 @@ def test_sizes_that_do_not_adapt_stay() -> None:
     plan = poedsl.compile(SHARP).with_options(
         particles=20, steps=8, kernel="mala(step_size = 0.5, adapt = false)"
     )
-    job = Run(plan.bound().spec, 0)
+    job = Run(plan.bound().spec)
     assert {stage.step_size for stage in job.stages()} == {0.25}
 
 
@@ -152,5 +154,5 @@ def test_sizes_shrink_no_faster_than_they_can_grow() -> None:
 @pytest.mark.parametrize("steps", [1, 2])
 def test_few_moves(steps: int) -> None:
     path = path_of("x ~ Normal(0, 1) * Normal(3, 0.1)", steps)
-    assert [stage.t for stage in path.stages] == list(range(steps + 1, 0, -1))
+    assert [stage.t for stage in model.stages] == list(range(steps + 1, 0, -1))
     assert path.stages[-1].sigma == 0 and len(path.intervals) == steps

@@ -11,6 +11,7 @@ from torch import Tensor
 import poedsl
 from poedsl.grammar.diagnostics import PoeError
 from poedsl.runtime.run import Run
+from poedsl.runtime.run_settings import RunSettings
 
 N, WIDTH = 6, 2
 SEEN = torch.tensor(
@@ -103,14 +104,14 @@ def test_against_the_smoother(text: str, kernel: str) -> None:
         pytest.skip("it has no density to revisit prefixes by")
     kernel = kernel.replace("8)", "8, size = 0.02)")
     plan = compiled(text, particles=16_000, islands=16, kernel=kernel, steps=6)
-    job = Run(plan.bound().spec, 0)
+    job = Run(plan.bound().spec)
     for _ in job.stages():
         pass
     seen = "exp" in text
     mean, variance, log_z = exact(*CASES[text], seen=seen)
-    log_weights = job.annealer.total_log_weights().view(16, -1)
+    log_weights = job.population.total_log_weights.view(16, -1)
     weights = log_weights.softmax(1)[..., None, None]
-    x = job.annealer.particles.x.double().view(16, -1, N, WIDTH)
+    x = job.population.particles.x.double().view(16, -1, N, WIDTH)
     means = (weights * x).sum(1)
     variances = (weights * (x - mean).square()).sum(1)
     slack = 0.05 if "langevin" in kernel else 0.0
@@ -119,7 +120,7 @@ def test_against_the_smoother(text: str, kernel: str) -> None:
         off = (found.mean(0) - truth).abs() - slack * variance
         assert float((off / error).max()) < 5.5  # t with 15 degrees, 24 times
         assert float(error.max()) < 0.05
-    found = job.annealer.island_evidence().exp().mul(math.exp(-log_z))
+    found = job.population.island_evidence.exp().mul(math.exp(-log_z))
     error = float(found.std()) / 16**0.5
     assert error < 0.15
     assert abs(float(found.mean()) - 1) < 3 * error + 4 * slack + 1e-5
@@ -132,11 +133,11 @@ def test_against_the_smoother(text: str, kernel: str) -> None:
 def test_the_evidence_is_unbiased(text: str, kernel: str) -> None:
     """A thousand islands of eight, in three stages of two sections."""
     plan = compiled(text, particles=8000, islands=1000, kernel=kernel, steps=3)
-    job = Run(plan.bound().spec, 1)
+    job = Run(plan.bound().spec, RunSettings(seed=1))
     for _ in job.stages():
         pass
     log_z = exact(*CASES[text], seen="exp" in text)[2]
-    ratios = (job.annealer.island_evidence() - log_z).exp()
+    ratios = (job.population.island_evidence - log_z).exp()
     error = float(ratios.std()) / 1000**0.5
     assert error < 0.1
     assert abs(float(ratios.mean()) - 1) < 3 * error
@@ -151,7 +152,9 @@ def test_what_the_plan_chooses() -> None:
 
 
 def test_a_prefix_is_shown_with_zeros_and_its_completion() -> None:
-    job = Run(compiled(f"Chain() * {REWARD}", particles=5).bound().spec, 0, along=2)
+    job = Run(
+        compiled(f"Chain() * {REWARD}", particles=5).bound().spec, RunSettings(shown_stages=2)
+    )
     for record in job.stages():
         view = job.view(record)
         assert view.particles["x"].shape == (5, N, WIDTH)

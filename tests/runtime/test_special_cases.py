@@ -15,6 +15,7 @@ import poedsl
 from poedsl.experts.flows.unet import UNetFlow
 from poedsl.runtime.path.noising_path import FlowPath, Stage
 from poedsl.runtime.run import Run
+from poedsl.runtime.run_settings import RunSettings
 
 STEPS, SEED, WIDTH = 8, 5, 64
 STAGES = FlowPath.build(STEPS, torch.ones(1)).stages
@@ -31,7 +32,7 @@ def finished(program: str, **options: object) -> Run:
     plan = poedsl.compile(program).with_options(
         **{"particles": 2, "steps": STEPS, **naive, **options}
     )
-    job = Run(plan.bound().spec, SEED)
+    job = Run(plan.bound().spec, RunSettings(seed=SEED))
     for _ in job.stages():
         pass
     return job
@@ -58,7 +59,7 @@ def ddim(x: Tensor, eps: Tensor, old: Stage, new: Stage) -> Tensor:
 
 
 def same(job: Run, x: Tensor) -> None:
-    torch.testing.assert_close(job.annealer.particles.x, x, atol=5e-4, rtol=1e-3)
+    torch.testing.assert_close(job.population.particles.x, x, atol=5e-4, rtol=1e-3)
 
 
 def euler(job: Run, field: Callable[[Tensor, float], Tensor]) -> Tensor:
@@ -70,7 +71,7 @@ def euler(job: Run, field: Callable[[Tensor, float], Tensor]) -> Tensor:
     scheduler.set_timesteps(sigmas=times[:-1])
     np.testing.assert_allclose(scheduler.sigmas.numpy(), times, atol=1e-6)
     first = STAGES[0]
-    z = job.annealer.noise.normal(WIDTH, first.t, "start") / (first.alpha + first.sigma)
+    z = job.rng.normal(WIDTH, first.t, "start") / (first.alpha + first.sigma)
     for t, s in zip(scheduler.timesteps, times, strict=False):
         z = scheduler.step(field(z, s), t, z).prev_sample
     return z
@@ -108,7 +109,7 @@ def test_one_flow_is_a_diffusion_sampler(
     )
     scheduler.set_timesteps(STEPS)
     job = finished("x ~ digits(8)", move="sde()" if more else "ode()")
-    noise, predict = job.annealer.noise, noise_prediction(flows[8])
+    noise, predict = job.rng, noise_prediction(flows[8])
     x = noise.normal(WIDTH, STAGES[0].t, "start")
     for old, new, time in zip(STAGES, STAGES[1:], scheduler.timesteps, strict=False):
         drawn = noise.normal(WIDTH, new.t, "move")
@@ -123,7 +124,7 @@ def test_composable_diffusion(flows: dict[int | None, UNetFlow], move: str) -> N
     ratio = "* (digits({0}) / digits())^{1} "
     job = finished("x ~ digits() " + ratio.format(3, 0.8) + ratio.format(8, 0.6), move=move)
     free, three, eight = (noise_prediction(flows[k]) for k in (None, 3, 8))
-    x = job.annealer.noise.normal(WIDTH, STAGES[0].t, "start")
+    x = job.rng.normal(WIDTH, STAGES[0].t, "start")
     for old, new in pairwise(STAGES):
         base = free(x, old)
         eps = base + 0.8 * (three(x, old) - base) + 0.6 * (eight(x, old) - base)
@@ -133,7 +134,7 @@ def test_composable_diffusion(flows: dict[int | None, UNetFlow], move: str) -> N
         c = old.alpha / new.alpha
         x = (x - (1 - c**2) / old.sigma * eps) / c
         if new.t > 1:
-            x = x + math.sqrt(1 - c**2) * job.annealer.noise.normal(WIDTH, new.t, "move")
+            x = x + math.sqrt(1 - c**2) * job.rng.normal(WIDTH, new.t, "move")
     same(job, x)
 
 
@@ -150,13 +151,13 @@ def test_annealed_chains_of_one_particle(flows: dict[int | None, UNetFlow], leap
     def composed(x: Tensor, stage: Stage) -> Tensor:
         return (three(x, stage) + eight(x, stage)) / 2
 
-    x = job.annealer.noise.normal(WIDTH, STAGES[0].t, "start")
+    x = job.rng.normal(WIDTH, STAGES[0].t, "start")
     for old, new in pairwise(STAGES):
         x = ddim(x, composed(x, old), old, new)
         if new.t == 1:
             continue
         step = math.sqrt(size) * new.sigma
-        for drawn in job.annealer.noise.proposals(WIDTH, new.t, count)[0]:
+        for drawn in job.rng.proposals(WIDTH, new.t, count)[0]:
             if not leaps:
                 x = x - 0.5 * step**2 * composed(x, new) / new.sigma + step * drawn
                 continue

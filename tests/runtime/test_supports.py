@@ -204,29 +204,29 @@ CHARTS = [
 ]
 
 
-@pytest.mark.parametrize("chart", CHARTS)
-def test_the_jacobian_is_that_of_the_bijection(chart: Interval | Simplex) -> None:
-    point = torch.randn(chart.index.shape, generator=torch.Generator().manual_seed(0))
-    free = point.flatten()[: 3 if isinstance(chart, Simplex) else None].double()
+@pytest.mark.parametrize("bijection", CHARTS)
+def test_the_jacobian_is_that_of_the_bijection(bijection: Interval | Simplex) -> None:
+    point = torch.randn(bijection.index.shape, generator=torch.Generator().manual_seed(0))
+    free = point.flatten()[: 3 if isinstance(bijection, Simplex) else None].double()
 
     def forward(own: Tensor) -> Tensor:
-        z = torch.cat([own, point.flatten()[len(own) :].double()]).view(chart.index.shape)
-        return chart.forward(z[None])[0].flatten()[: len(own)]
+        z = torch.cat([own, point.flatten()[len(own) :].double()]).view(bijection.index.shape)
+        return bijection.forward(z[None])[0].flatten()[: len(own)]
 
     jacobian = torch.autograd.functional.jacobian(forward, free)
-    _, log_det = chart.forward(point[None])
+    _, log_det = bijection.forward(point[None])
     idle = D.Normal(0.0, 1.0).log_prob(point.flatten()[len(free) :]).sum()
     assert float(log_det) == pytest.approx(float(jacobian.det().abs().log() + idle), abs=1e-4)
 
 
-@pytest.mark.parametrize("chart", CHARTS)
-def test_no_coordinate_leaves_the_support(chart: Interval | Simplex) -> None:
-    z = torch.tensor([-1e4, -100, -20, 20, 80, 1e4]).view(-1, *[1] * chart.index.dim())
-    y, log_det = chart.forward(z.expand(6, *chart.index.shape))
+@pytest.mark.parametrize("bijection", CHARTS)
+def test_no_coordinate_leaves_the_support(bijection: Interval | Simplex) -> None:
+    z = torch.tensor([-1e4, -100, -20, 20, 80, 1e4]).view(-1, *[1] * bijection.index.dim())
+    y, log_det = bijection.forward(z.expand(6, *bijection.index.shape))
     assert not bool(torch.isnan(log_det).any())
     assert bool(torch.isfinite(y).all())
-    if isinstance(chart, Interval):
-        assert bool(((y > chart.low) & (y < chart.high)).all())
+    if isinstance(bijection, Interval):
+        assert bool(((y > bijection.low) & (y < bijection.high)).all())
     else:
         assert float(y.min()) > 0
 

@@ -8,9 +8,11 @@ import pytest
 import torch
 
 import poedsl
+from poedsl.runtime.build.mutation import evenly_spaced
 from poedsl.runtime.results.cost import in_words
 from poedsl.runtime.results.pictures import draw
-from poedsl.runtime.run import Run, evenly
+from poedsl.runtime.run import Run
+from poedsl.runtime.run_settings import RunSettings
 
 PROGRAM = (
     "x : Image[1, 8, 8]\nx ~ digits(3) * exp(-20 * sum((x - 0.3)^2))\n"
@@ -19,13 +21,13 @@ PROGRAM = (
 
 
 def job(along: int) -> Run:
-    return Run(poedsl.compile(PROGRAM).bound().spec, seed=4, along=along)
+    return Run(poedsl.compile(PROGRAM).bound().spec, RunSettings(seed=4, shown_stages=along))
 
 
 def test_stages_are_evenly_spaced_to_the_last() -> None:
-    assert evenly(10, 4) == [1, 4, 7, 10]
-    assert evenly(3, 8) == [1, 2, 3]
-    assert evenly(9, 1) == [1]
+    assert evenly_spaced(10, 4) == [1, 4, 7, 10]
+    assert evenly_spaced(3, 8) == [1, 2, 3]
+    assert evenly_spaced(9, 1) == [1]
 
 
 def test_endpoints_follow_each_particles_own_line() -> None:
@@ -34,7 +36,7 @@ def test_endpoints_follow_each_particles_own_line() -> None:
     parents: list[torch.Tensor] = []
     for record in made.stages():
         seen[record.t] = made.view(record).endpoints["x"]
-        parents.append(made.annealer.particles.eve_indices)
+        parents.append(made.population.particles.eve_indices)
     result = made.result()
     assert result.trail is not None
     assert result.trail.stages == tuple(range(10, 0, -1))

@@ -11,6 +11,7 @@ import poedsl
 from poedsl.runtime.path import moves
 from poedsl.runtime.path.noising_path import FlowPath
 from poedsl.runtime.run import Run
+from poedsl.runtime.run_settings import RunSettings
 from poedsl.runtime.smc.particles import Evaluation
 from tests.runtime.helpers import as_if_learned, moments
 
@@ -22,12 +23,12 @@ BASE = (
 
 def rates(program: str) -> torch.Tensor:
     """The rate of the Feynman-Kac weights at random points of every stage but the last."""
-    job = Run(poedsl.compile(program).bound().spec, 0, "cpu", None)
+    job = Run(poedsl.compile(program).bound().spec)
     job.target.squares = True
     x = torch.randn(200, job.target.space.size)
     each = [
-        moves.fkc_rate(x, job.target.evaluate(x, stage), job.path.excess)
-        for stage in job.path.stages[:-1]
+        moves.fkc_rate(x, job.target.evaluate(x, stage), job.model.path.excess)
+        for stage in job.model.stages[:-1]
     ]
     return torch.stack(each)
 
@@ -68,7 +69,7 @@ def test_what_rewards_pull_a_move_by_is_bounded_and_taken_off_its_weight() -> No
     slope *= torch.logspace(-3, 4, 50, dtype=torch.float64)[:, None]
     slope[0] = torch.tensor([0.0, 1e30, -1e-30])
     plain = moves.sde(x, Evaluation(score), step, None).x
-    moved = moves.sde(x, Evaluation(score, guide_score=slope), step, noise)
+    moved = moves.sde(x, Evaluation(score, reward_score=slope), step, noise)
     mean = moved.x - step.spread * noise
     pulled = (mean - plain) / step.spread
     wanted = (slope * step.guide / step.spread).clamp(-0.3, 0.3)
@@ -83,7 +84,7 @@ def test_what_rewards_pull_a_move_by_is_bounded_and_taken_off_its_weight() -> No
 def test_a_gradient_that_is_not_finite_is_seen(broken: float) -> None:
     step = FlowPath.build(10, torch.ones(1)).intervals[5]
     slope = torch.tensor([[0.0, broken], [0.0, 1.0]])
-    moved = moves.sde(torch.zeros(2, 2), Evaluation(slope * 0, guide_score=slope), step, slope * 0)
+    moved = moves.sde(torch.zeros(2, 2), Evaluation(slope * 0, reward_score=slope), step, slope * 0)
     assert moved.twist is not None
     assert moved.twist.isfinite().tolist() == [False, True]
 
@@ -109,7 +110,7 @@ def test_exact_ratios_are_unbiased_on_the_coarsest_path(move: str) -> None:
     spec = plan.bound().spec
     found = []
     for seed in range(600):
-        job = Run(spec, seed, "cpu", None)
+        job = Run(spec, RunSettings(seed=seed))
         for _ in job.stages():
             pass
         found.append(math.exp(job.result().log_evidence - truth))

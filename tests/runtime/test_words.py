@@ -19,10 +19,10 @@ from transformers.cache_utils import DynamicCache
 import poedsl
 from poedsl.experts.sequences.language_model import LanguageModel
 from poedsl.runtime.build.prepare import prepare
-from poedsl.runtime.smc.random_numbers import Noise
+from poedsl.runtime.run import Run
+from poedsl.runtime.run_settings import RunSettings
 from poedsl.runtime.smc.records import Outcome
-from poedsl.runtime.smc.settings import Options
-from poedsl.runtime.targets.prefixes import PrefixAnnealer, SequenceTarget
+from poedsl.runtime.targets.prefixes import SequenceTarget
 from tests.experts.tiny_words import causal
 
 TWENTY = "abcdefghijklmnopqrst"
@@ -193,17 +193,17 @@ def test_cached_keys_after_resampling_are_those_of_a_fresh_forward(
     plan = poedsl.compile(f'y : Tokens[8]\ny ~ lm("{models[name]}", "abca")^2').with_options(
         particles=64, resample="multinomial(when = always)", kernel="gibbs(block = 2)"
     )
-    target, path = prepare(plan.spec, CPU)
-    assert isinstance(target, SequenceTarget)
-    annealer = PrefixAnnealer(target, path, Options.of(plan.spec), Noise(0, 1, 64, CPU))
-    for record in annealer.run():
+    job = Run(plan.spec)
+    for record in job.stages():
         if record.t in (9, 1):
             continue
         length = 9 - record.t
-        prefixes = annealer.particles.x[:, :length]
+        prefixes = job.population.particles.x[:, :length]
         fresh = 2 * conditionals(models[name], "abca", prefixes)[:, -1]
         ended = (prefixes == 4).any(1) & (fresh.shape[-1] == 5)
-        assert torch.allclose(annealer.reading.following[~ended], fresh[~ended], atol=1e-5)
+        assert torch.allclose(
+            job.population.particles.at.following[~ended], fresh[~ended], atol=1e-5
+        )
         assert record.resampled
 
 
@@ -262,7 +262,7 @@ def test_conditions_on_text(models: dict[str, str], condition: str) -> None:
     """
     every, logs = conditioned(models["ends"], condition)
     text = f'y : Tokens[4]\ny ~ lm("{models["ends"]}", "ab") * where({condition})'
-    target, _ = prepare(poedsl.compile(text).spec, CPU)
+    target = prepare(poedsl.compile(text).spec, RunSettings(), CPU).target
     assert isinstance(target, SequenceTarget)
     reading, total = target.begin(len(every)), torch.zeros(len(every)).double()
     for place in range(4):
@@ -293,7 +293,7 @@ def test_rules_on_the_way_mean_the_text_at_the_end(tmp_path: Path, condition: st
     logs = conditionals(folder, "a", every)[:, :-1].gather(2, every[..., None]).sum((1, 2)).double()
     texts = [b"".join(BYTES[s] for s in w).decode("utf-8", "replace") for w in every.tolist()]
     holds = torch.tensor([ON_BYTES[condition](t) for t in texts])
-    target, _ = prepare(plan.spec, CPU)
+    target = prepare(plan.spec, RunSettings(), CPU).target
     assert isinstance(target, SequenceTarget) and len(target.rules) == 1
     reading, total = target.begin(len(every)), torch.zeros(len(every)).double()
     for place in range(4):
@@ -323,7 +323,8 @@ def test_no_particle_grows_into_a_dead_end(models: dict[str, str]) -> None:
     assert result.outcome is Outcome.COMPLETED
     assert all(t.endswith("bad") for t in result.texts("y"))
     assert all(s.ess > 1 for s in result.stages)
-    assert any("bottleneck" in w and "`where` at <string>:2" in w for w in result.warnings)
+    (tight,) = (w.message for w in result.warnings if w.code == "P1007")
+    assert "`where` at <string>:2" in tight
 
 
 def test_a_condition_that_is_seen_at_the_end_alone_is_named() -> None:
@@ -331,7 +332,7 @@ def test_a_condition_that_is_seen_at_the_end_alone_is_named() -> None:
     plan = poedsl.compile(f"y : Tokens[6]\ny ~ {uniform} * where(y[5] == 3 and y[4] < 6)")
     result = plan.run(seed=0, particles=2000)
     assert result.outcome is Outcome.COMPLETED
-    assert any("`where` at <string>:2" in w and "bottleneck" in w for w in result.warnings)
+    assert any("`where` at <string>:2" in w.message for w in result.warnings if w.code == "P1007")
 
 
 def test_a_condition_that_nothing_meets_is_named(models: dict[str, str]) -> None:
@@ -339,7 +340,7 @@ def test_a_condition_that_nothing_meets_is_named(models: dict[str, str]) -> None
     for condition in ('contains(y, "abcdefgh")', "y[0] + y[1] == 99"):
         result = poedsl.compile(f"{start} * where({condition})").run(seed=0, particles=50)
         assert result.outcome is Outcome.NO_WEIGHT
-        assert any("`where` at <string>:2" in w for w in result.warnings)
+        assert any("`where` at <string>:2" in w.message for w in result.warnings)
 
 
 def test_conditions_that_exclude_each_other_are_named(models: dict[str, str]) -> None:
@@ -348,14 +349,16 @@ def test_conditions_that_exclude_each_other_are_named(models: dict[str, str]) ->
         'y ~ where(matches(y, "b$"))'
     ).run(seed=0, particles=50)
     assert result.outcome is Outcome.NO_WEIGHT
-    assert any("`where` at" in w and "and `where_2` at" in w for w in result.warnings)
+    assert any(
+        "`where` at" in w.message and "and `where_2` at" in w.message for w in result.warnings
+    )
 
 
 def test_patterns_beyond_automata_weigh_at_the_end(models: dict[str, str]) -> None:
     result = poedsl.compile(
         f'y : Tokens[4]\ny ~ lm("{models["one"]}", "ab") * where(matches(y, "([a-t]).*\\\\1"))'
     ).run(seed=0, particles=400)
-    assert any("weighs at the end alone" in w for w in result.warnings)
+    assert any(w.code == "P1011" for w in result.warnings)
     alive = result.log_weights > -math.inf
     texts = [t for t, a in zip(result.texts("y"), alive.tolist(), strict=True) if a]
     assert texts and all(len(set(t)) < 4 for t in texts)
@@ -448,9 +451,8 @@ def test_an_end_that_the_tokenizer_adds_is_not_the_prompts(tmp_path: Path) -> No
     }
     file.write_text(json.dumps(told))
     for prompt, tokens in (("ab", [3, 0, 1]), ("", [3]), ("a<end>", [3, 0, 3])):
-        target, _ = prepare(
-            poedsl.compile(f'y : Tokens[2]\ny ~ lm("{folder}", "{prompt}")').spec, CPU
-        )
+        plan = poedsl.compile(f'y : Tokens[2]\ny ~ lm("{folder}", "{prompt}")')
+        target = prepare(plan.spec, RunSettings(), CPU).target
         assert isinstance(target, SequenceTarget)
         assert target.readers[0].expert.prompt.tolist() == [tokens]  # type: ignore[attr-defined]
 

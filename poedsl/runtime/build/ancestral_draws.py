@@ -16,7 +16,7 @@ from torch import Tensor
 
 from poedsl.compiler.plan.plan import FactorSpec
 from poedsl.runtime.build.densities import Densities
-from poedsl.runtime.space.bijections import Chart
+from poedsl.runtime.space.bijections import Bijection
 from poedsl.runtime.space.coordinates import Known, Space
 from poedsl.runtime.space.parts import locate
 
@@ -40,12 +40,12 @@ class Drawn:
     def known(self) -> Known:
         return _known(self.index, self.weight, self.points)
 
-    def within(self, chart: Chart, size: int) -> Known:
-        """In a chart's unconstrained coordinates; of weight zero where few draws are inside."""
+    def within(self, bijection: Bijection, size: int) -> Known:
+        """In a bijection's unconstrained coordinates; of weight zero where few draws are inside."""
         points = torch.full((len(self.points), size), math.nan, device=self.points.device)
         points[:, self.index] = self.points
-        free = chart.inverse(points[:, chart.index]).flatten(1)
-        return _known(chart.index.flatten(), self.weight, free)
+        free = bijection.inverse(points[:, bijection.index]).flatten(1)
+        return _known(bijection.index.flatten(), self.weight, free)
 
 
 def ancestral(

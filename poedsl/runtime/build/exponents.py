@@ -11,7 +11,7 @@ from torch import Tensor
 
 from poedsl.compiler.plan.plan import FactorSpec
 from poedsl.grammar.diagnostics import PoeError
-from poedsl.runtime.build.refusals import refused, site
+from poedsl.runtime.build.refusals import factor_at, refused
 from poedsl.runtime.space.coordinates import Space
 from poedsl.runtime.space.parts import Part
 
@@ -20,7 +20,7 @@ NAMED = 4
 
 
 @dataclass(frozen=True, slots=True)
-class Seat:
+class PlacedFactor:
     """A generative factor on the components that it sees; a mask has an exponent for each."""
 
     factor: FactorSpec
@@ -28,27 +28,29 @@ class Seat:
     exponent: float | Float[Tensor, " d"]
 
 
-def exponents(seats: Sequence[Seat], size: int, device: torch.device) -> Float[Tensor, " D"]:
+def exponents(
+    placed: Sequence[PlacedFactor], size: int, device: torch.device
+) -> Float[Tensor, " D"]:
     """W, the sum of the exponents at each component."""
     total = torch.zeros(size, device=device)
-    for seat in seats:
-        total[seat.part.index] += seat.exponent
+    for site in placed:
+        total[site.part.index] += site.exponent
     return total
 
 
-def covered(seats: Sequence[Seat], space: Space) -> Float[Tensor, " D"]:
+def covered(placed: Sequence[PlacedFactor], space: Space) -> Float[Tensor, " D"]:
     """W, where every component has an expert, and the path a start.
 
     Raises:
         PoeError: naming the components that have none, or whose exponents do not sum to more than
             zero.
     """
-    total = exponents(seats, space.size, space.loc.device)
+    total = exponents(placed, space.size, space.loc.device)
     seen = torch.zeros(space.size, dtype=torch.bool, device=space.loc.device)
-    for seat in seats:
-        seen[seat.part.index] = True
+    for site in placed:
+        seen[site.part.index] = True
     for variable in space.shapes:
-        own = [s for s in seats if s.factor.variables[0] == variable]
+        own = [s for s in placed if s.factor.variables[0] == variable]
         where = space.slice(variable)
         if not bool(seen[where].all()):
             raise _unseen(variable, (~seen[where]).nonzero().flatten(), own, space)
@@ -57,43 +59,43 @@ def covered(seats: Sequence[Seat], space: Space) -> Float[Tensor, " D"]:
     return total
 
 
-def normalised(seats: Sequence[Seat], total: Float[Tensor, " D"]) -> list[Seat]:
+def normalised(placed: Sequence[PlacedFactor], total: Float[Tensor, " D"]) -> list[PlacedFactor]:
     """Exponents scaled to sum to one at every component."""
     out = []
-    for seat in seats:
-        scaled = seat.exponent / total[seat.part.index]
+    for site in placed:
+        scaled = site.exponent / total[site.part.index]
         even = bool((scaled == scaled[0]).all())
-        out.append(replace(seat, exponent=float(scaled[0]) if even else scaled))
+        out.append(replace(site, exponent=float(scaled[0]) if even else scaled))
     return out
 
 
 def _unseen(
-    variable: str, missing: Int[Tensor, " m"], own: Sequence[Seat], space: Space
+    variable: str, missing: Int[Tensor, " m"], own: Sequence[PlacedFactor], space: Space
 ) -> PoeError:
     shape = space.shapes[variable]
     return refused(
         "P0408",
         f"nothing generates {_spoken(variable, missing, shape)}: no expert sees it",
-        *(f"{site(s.factor)} sees {_extent(s.part.shape)}" for s in own[:NAMED]),
+        *(f"{factor_at(s.factor)} sees {_extent(s.part.shape)}" for s in own[:NAMED]),
     )
 
 
 def _sunk(
     variable: str,
     low: Int[Tensor, " m"],
-    own: Sequence[Seat],
+    own: Sequence[PlacedFactor],
     total: Float[Tensor, " D"],
     space: Space,
 ) -> PoeError:
     at = space.slice(variable).start + int(low[0])
     told = []
-    for seat in own:
-        numbers = torch.arange(space.size, device=total.device)[seat.part.index]
+    for site in own:
+        numbers = torch.arange(space.size, device=total.device)[site.part.index]
         found = (numbers == at).nonzero()
         if len(found):
-            w = seat.exponent
+            w = site.exponent
             here = float(w[int(found[0])]) if isinstance(w, Tensor) else w
-            told.append(f"{site(seat.factor)} has the exponent {here:g} there")
+            told.append(f"{factor_at(site.factor)} has the exponent {here:g} there")
     everywhere = len(low) == len(total)
     where = "" if everywhere else f" at {_spoken(variable, low, space.shapes[variable])}"
     message = f"the exponents sum to {float(total[at]):g}{where}: the path has no start"

@@ -12,7 +12,7 @@ from poedsl.grammar.diagnostics import Diagnostic, PoeError
 
 def refused(code: str, message: str, *notes: str, factor: FactorSpec | None = None) -> PoeError:
     """An error to raise; ``factor`` is the one at hand."""
-    place = () if factor is None else (f"the factor {site(factor)}",)
+    place = () if factor is None else (f"the factor {factor_at(factor)}",)
     return PoeError((Diagnostic(code, message, notes=(*place, *notes)),))
 
 
@@ -22,7 +22,7 @@ def naming(factor: FactorSpec) -> Iterator[None]:
     try:
         yield
     except PoeError as error:
-        place = f"the factor {site(factor)}"
+        place = f"the factor {factor_at(factor)}"
         raise PoeError(
             tuple(
                 replace(d, notes=(place, *d.notes)) if d.code == "P0307" else d
@@ -32,5 +32,5 @@ def naming(factor: FactorSpec) -> Iterator[None]:
         ) from error
 
 
-def site(factor: FactorSpec) -> str:
+def factor_at(factor: FactorSpec) -> str:
     return f"`{factor.name}` at {factor.place}"

@@ -12,7 +12,7 @@ from poedsl.compiler.plan.terms import Apply
 from poedsl.experts.protocol import Sequential
 from poedsl.experts.sequences.vocabulary import Words
 from poedsl.runtime.build.models import Models
-from poedsl.runtime.build.refusals import naming, refused, site
+from poedsl.runtime.build.refusals import factor_at, naming, refused
 from poedsl.runtime.build.values import Values
 from poedsl.runtime.space.parts import locate
 from poedsl.runtime.targets.prefixes import Reader, Symbols
@@ -93,8 +93,8 @@ class Readers:
         if variable.type.name == "Category" and expert.vocabulary != size:
             raise refused(
                 "P0304",
-                f"{site(factor)} is over {expert.vocabulary} symbols, and `{variable.name}` is "
-                f"{variable.type}",
+                f"{factor_at(factor)} is over {expert.vocabulary} symbols, and "
+                f"`{variable.name}` is {variable.type}",
                 factor=factor,
             )
 

@@ -16,7 +16,8 @@ from poedsl.compiler.plan.terms import Apply, Const, Ref, Term, names
 from poedsl.experts.sequences.automata import Automaton, Irregular, searching, shorter
 from poedsl.experts.sequences.vocabulary import Acceptor
 from poedsl.runtime.build.evaluate import Environment, known
-from poedsl.runtime.build.refusals import site
+from poedsl.runtime.build.refusals import factor_at
+from poedsl.runtime.smc.warnings import WarningLog
 from poedsl.runtime.space.coordinates import Space
 
 #: The length that a text must be shorter than, for each comparison of it with a number, and whether
@@ -51,17 +52,15 @@ def text_rules(
     space: Space,
     env: Environment,
     foreseen: Callable[[], Float[Tensor, "n V"]],
-) -> tuple[tuple[Rule, ...], tuple[str, ...]]:
+    warnings: WarningLog,
+) -> tuple[Rule, ...]:
     """The rules of every variable that has a text, together where that takes few states.
 
     Args:
         foreseen: log of the probability of each symbol at each place, as the experts have it.
-
-    Returns:
-        The rules, and what will not come true or weighs at the end alone.
+        warnings: takes what will not come true, and what weighs at the end alone.
     """
     rules: list[Rule] = []
-    warnings: list[str] = []
     for variable in env.words:
         found: list[tuple[str, Automaton]] = []
         for factor in sites:
@@ -70,10 +69,10 @@ def text_rules(
             try:
                 automaton = necessary(factor.term, variable, env)
             except Irregular as error:
-                warnings.append(f"{site(factor)} weighs at the end alone: {error}")
+                warnings.add("P1011", f"{factor_at(factor)} weighs at the end alone: {error}")
                 continue
             if automaton is not None:
-                found.append((site(factor), automaton))
+                found.append((factor_at(factor), automaton))
         for name, automaton in joined(found):
             own = space.slice(variable)
             words = env.words[variable]
@@ -81,13 +80,13 @@ def text_rules(
             try:
                 acceptor = Acceptor(automaton, words, guess, normalised=False)
             except Irregular as error:
-                warnings.append(f"{name} weighs at the end alone: {error}")
+                warnings.add("P1011", f"{name} weighs at the end alone: {error}")
                 continue
             if not acceptor.possible:
                 length = own.stop - own.start
-                warnings.append(f"no text of {length} tokens meets {name}")
+                warnings.add("P1012", f"no text of {length} tokens meets {name}")
             rules.append(Rule(name, acceptor, own.start, own.stop))
-    return tuple(rules), tuple(warnings)
+    return tuple(rules)
 
 
 def joined(found: list[tuple[str, Automaton]]) -> Iterator[tuple[str, Automaton]]:

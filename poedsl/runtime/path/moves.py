@@ -61,9 +61,9 @@ def sde(
         mean = mean + step.push * control.drift(at)
     if noise is None:
         return Moved(mean)
-    if at.guide_score is None:
+    if at.reward_score is None:
         return Moved(mean.addcmul_(step.spread, noise), noise)
-    pull = step.guide / step.spread * at.guide_score
+    pull = step.reward / step.spread * at.reward_score
     drawn = noise + pull.clamp(-REACH, REACH).where(pull.isfinite(), math.nan)
     twist = 0.5 * (noise.square() - drawn.square()).sum(-1)
     return Moved(mean.addcmul_(step.spread, drawn), noise, twist)
@@ -101,9 +101,7 @@ def ais_ratio(
     F(x' | x)), the backward kernel B being the path's own noising, whose variance is that of F.
     What began where the density is zero has weight zero already, and keeps it.
     """
-    assert old.log_density is not None and new.log_density is not None
-    ratio = new.log_density - old.log_density
-    ratio = torch.where(old.log_density == -math.inf, -math.inf, ratio)
+    ratio = density_increase(old, new)
     if noise is None:
         return ratio
     back = torch.addcmul(before, step.decay, after, value=-1).div_(step.spread)
@@ -117,3 +115,12 @@ def clipped(increment: Float[Tensor, " L"], limit: float | None, islands: int) -
     rows = increment.view(islands, -1)
     middle = rows.nanmedian(-1, keepdim=True).values
     return torch.clamp(rows, middle - limit, middle + limit).flatten()
+
+
+def density_increase(old: Evaluation, new: Evaluation) -> Float[Tensor, " L"]:
+    """log pi_t(x) - log pi_{t+1}(x) (Neal 2001). What began where the density is zero has weight
+    zero already, and keeps it.
+    """
+    assert old.log_density is not None and new.log_density is not None
+    ratio = new.log_density - old.log_density
+    return torch.where(old.log_density == -math.inf, -math.inf, ratio)

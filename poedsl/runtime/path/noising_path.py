@@ -41,6 +41,10 @@ class Stage:
         """Share of the signal in the variance, 0 at noise and 1 at data."""
         return self.alpha**2
 
+    @property
+    def noise_scale(self) -> float:
+        return self.sigma
+
 
 class Schedule(NamedTuple):
     """Where stages stand.
@@ -65,7 +69,7 @@ class Interval:
         decay: what noising shrinks a point by.
         keep: of the noisy move, coefficient of the point.
         pull: of the noisy move, coefficient of S.
-        guide: of the noisy move, coefficient of the rewards' gradient.
+        reward: of the noisy move, coefficient of the rewards' gradient.
         push: of the noisy move, coefficient of a drift that is zero on pure noise.
         spread: of the noise that the noisy move, or noising, adds.
     """
@@ -76,7 +80,7 @@ class Interval:
     decay: Float[Tensor, " #D"]
     keep: Float[Tensor, " #D"]
     pull: Float[Tensor, " #D"]
-    guide: Float[Tensor, " #D"]
+    reward: Float[Tensor, " #D"]
     push: Float[Tensor, " #D"]
     spread: Float[Tensor, " #D"]
 
@@ -150,7 +154,7 @@ def _interval(
         decay=decay.to(exponents),
         keep=(decay + (1 + share) * push * w).to(exponents),
         pull=((1 + share) * push).to(exponents),
-        guide=(2 * share * push).to(exponents),
+        reward=(2 * share * push).to(exponents),
         push=push.to(exponents),
         spread=((1 - decay**2) / w).sqrt().to(exponents),
     )

@@ -12,35 +12,35 @@ from poedsl.experts.densities.gaussian_mixtures import Gaussians
 from poedsl.runtime.build.refusals import refused
 from poedsl.runtime.path.noising_path import Stage
 from poedsl.runtime.space.coordinates import Space
-from poedsl.runtime.targets.target import Anchor
+from poedsl.runtime.targets.target import ExpertFactor
 
 #: The end of every path.
 DATA = Stage(1, 1.0, 0.0)
 
 
 def on_the_way(
-    anchors: Sequence[Anchor],
+    experts: Sequence[ExpertFactor],
     stages: Sequence[Stage],
     space: Space,
     variable: str,
     *,
-    tilted: bool,
+    rewarded: bool,
 ) -> None:
     """Soiffer et al., Theorem 1, at every stage, on the components that only Gaussians see.
 
     A mixture falls off as its widest component does, along each component of x.
 
     Args:
-        tilted: whether rewards or conditions may make the product at the data end a density.
+        rewarded: whether rewards or conditions may make the product at the data end a density.
 
     Raises:
         PoeError: the product is not a density at the end, or on the way to it.
     """
     known = torch.ones(space.size, dtype=torch.bool, device=space.loc.device)
-    for anchor in anchors:
-        if not isinstance(anchor.expert, Gaussians):
-            known[anchor.part] = False
-    gaussians = [a for a in anchors if isinstance(a.expert, Gaussians)]
+    for factor in experts:
+        if not isinstance(factor.expert, Gaussians):
+            known[factor.part] = False
+    gaussians = [a for a in experts if isinstance(a.expert, Gaussians)]
     where = space.slice(variable)
     known = known[where].cpu()
     if not bool(known.any()) or all(_least(a) >= 0 for a in gaussians):
@@ -49,7 +49,7 @@ def on_the_way(
         if positive(gaussians, stage, where, known):
             continue
         divides = [f"`{a.name}` at {a.place} divides" for a in gaussians if _least(a) < 0]
-        if stage.sigma == 0 and not tilted:
+        if stage.sigma == 0 and not rewarded:
             raise refused(
                 "P0404",
                 f"the product over `{variable}` is not a density: it cannot be integrated",
@@ -66,20 +66,20 @@ def on_the_way(
         )
 
 
-def _least(anchor: Anchor) -> float:
-    w = anchor.exponent
+def _least(factor: ExpertFactor) -> float:
+    w = factor.exponent
     return float(w.min()) if isinstance(w, Tensor) else w
 
 
-def positive(anchors: Sequence[Anchor], stage: Stage, where: slice, known: Tensor) -> bool:
+def positive(experts: Sequence[ExpertFactor], stage: Stage, where: slice, known: Tensor) -> bool:
     """Whether the precision of the product is positive at a stage."""
     size = where.stop - where.start
     diagonal = torch.zeros(size, dtype=torch.float64)
     full: Tensor | None = None
-    for anchor in anchors:
-        expert, w = anchor.expert, anchor.exponent
+    for factor in experts:
+        expert, w = factor.expert, factor.exponent
         assert isinstance(expert, Gaussians)
-        own = _inside(anchor, where)
+        own = _inside(factor, where)
         weight = w.double().cpu() if isinstance(w, Tensor) else torch.tensor(w, dtype=torch.float64)
         if expert.axes is not None and len(expert.log_weights) == 1 and not weight.dim():
             spread = stage.alpha**2 * expert.variances[0].double() + stage.sigma**2
@@ -96,8 +96,8 @@ def positive(anchors: Sequence[Anchor], stage: Stage, where: slice, known: Tenso
     return bool(torch.linalg.eigvalsh(total)[0] > 0)
 
 
-def _inside(anchor: Anchor, where: slice) -> Int[Tensor, " d"]:
-    """The anchor's components, counted from the variable's first."""
-    part = anchor.part if isinstance(anchor.part, slice) else anchor.part.cpu()
+def _inside(factor: ExpertFactor, where: slice) -> Int[Tensor, " d"]:
+    """The factor's components, counted from the variable's first."""
+    part = factor.part if isinstance(factor.part, slice) else factor.part.cpu()
     inside: Tensor = torch.arange(where.stop)[part] - where.start
     return inside

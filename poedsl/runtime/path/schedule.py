@@ -13,7 +13,7 @@ from torch import Tensor
 
 from poedsl.experts.densities.gaussian_mixtures import Gaussians
 from poedsl.runtime.path.noising_path import ALPHA_MIN, Schedule
-from poedsl.runtime.targets.target import Anchor
+from poedsl.runtime.targets.target import ExpertFactor
 
 #: The most components that are looked at; of more, as many at random.
 COMPONENTS = 2048
@@ -36,15 +36,15 @@ class Parts(NamedTuple):
     between: Float[Tensor, " d"]
 
 
-def balanced(anchors: Sequence[Anchor], size: int, steps: int) -> Schedule | None:
+def balanced(experts: Sequence[ExpertFactor], size: int, steps: int) -> Schedule | None:
     """Of ``steps`` moves, all equally long by `speed`; None where an expert is no Gaussian."""
-    experts = [a.expert for a in anchors if isinstance(a.expert, Gaussians)]
-    if len(experts) < len(anchors):
+    gaussians = [a.expert for a in experts if isinstance(a.expert, Gaussians)]
+    if len(gaussians) < len(experts):
         return None
     order = torch.randperm(size, generator=torch.Generator().manual_seed(0))
     seen = torch.full((size,), -1).index_fill(0, order[:COMPONENTS], 0)
     seen[seen == 0] = torch.arange(min(size, COMPONENTS))
-    parts = [_parts(a, e, seen) for a, e in zip(anchors, experts, strict=True)]
+    parts = [_parts(a, e, seen) for a, e in zip(experts, gaussians, strict=True)]
     angles = _angles()
     speeds, precision = speed(angles, parts, size)
     length = torch.cumulative_trapezoid(speeds, angles).numpy()
@@ -92,13 +92,13 @@ def speed(
     return (1 + size * squares.mean(1)).sqrt(), precision.mean(1)
 
 
-def _parts(anchor: Anchor, expert: Gaussians, seen: Int[Tensor, " D"]) -> Parts:
+def _parts(factor: ExpertFactor, expert: Gaussians, seen: Int[Tensor, " D"]) -> Parts:
     """Of an expert.
 
     Args:
         seen: for every component its number among those that are looked at, or -1.
     """
-    part = anchor.part if isinstance(anchor.part, slice) else anchor.part.cpu()
+    part = factor.part if isinstance(factor.part, slice) else factor.part.cpu()
     places = seen[part]
     kept = places >= 0
     shares = expert.log_weights.double().exp().cpu()[:, None]
@@ -109,7 +109,7 @@ def _parts(anchor: Anchor, expert: Gaussians, seen: Int[Tensor, " D"]) -> Parts:
         variances = variances.amin(1, keepdim=True).expand(-1, int(kept.sum()))
     means = expert.means.cpu()[:, kept].double()
     mean = (shares * means).sum(0)
-    w = torch.as_tensor(anchor.exponent, dtype=torch.float64).cpu().expand(len(kept))
+    w = torch.as_tensor(factor.exponent, dtype=torch.float64).cpu().expand(len(kept))
     return Parts(
         places[kept],
         w[kept],

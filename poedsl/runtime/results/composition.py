@@ -18,8 +18,7 @@ errors grow with the distance, and weights select them, so that more particles m
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
 from itertools import pairwise
 from typing import Any
@@ -30,7 +29,8 @@ from torch import Tensor
 
 from poedsl.runtime.path.noising_path import Stage
 from poedsl.runtime.smc.particles import Evaluation
-from poedsl.runtime.targets.target import Anchor, Target
+from poedsl.runtime.smc.warnings import RunWarning
+from poedsl.runtime.targets.target import ExpertFactor, Target
 
 #: Stages that are looked at, and the most particles at each.
 LOOKS, PARTICLES = 6, 512
@@ -110,12 +110,16 @@ class Composition:
         return tuple(m for m in self.members if self.noise[m.name] > m.limit)
 
     @property
-    def warnings(self) -> tuple[str, ...]:
+    def warnings(self) -> tuple[RunWarning, ...]:
         """A sentence for every learned expert that the product leads out of its range."""
         return tuple(
-            f"`{m.name}` at {m.place} is outside the range of its own samples: the noise that it "
-            f"sees in the particles has a mean square of {self.noise[m.name]:.3g}, where 1 is the "
-            "most; a learned expert is wrong there, and more particles are expected to hurt"
+            RunWarning(
+                "P1006",
+                f"`{m.name}` at {m.place} is outside the range of its own samples: the noise that "
+                f"it sees in the particles has a mean square of {self.noise[m.name]:.3g}, where 1 "
+                "is the most; a learned expert is wrong there, and more particles are expected to "
+                "hurt",
+            )
             for m in self.outside
             if m.learned
         )
@@ -179,29 +183,20 @@ class Observer:
     def of(cls, target: Target, stages: Sequence[Stage], *, weighed: bool) -> Observer:
         """The start and the end of the path are left out, and so are targets of one expert."""
         loc = target.space.loc
-        exponents = torch.zeros(len(target.anchors), len(loc), device=loc.device)
-        for row, anchor in zip(exponents, target.anchors, strict=True):
-            row[anchor.part] = torch.as_tensor(anchor.exponent, device=row.device)
-        inner = stages[1:-1] if len(target.anchors) > 1 else ()
+        exponents = torch.zeros(len(target.experts), len(loc), device=loc.device)
+        for row, factor in zip(exponents, target.experts, strict=True):
+            row[factor.part] = torch.as_tensor(factor.exponent, device=row.device)
+        inner = stages[1:-1] if len(target.experts) > 1 else ()
         count = min(LOOKS, len(inner))
         chosen = (inner[(2 * k + 1) * len(inner) // (2 * count)].t for k in range(count))
         return cls(target, weighed, exponents, frozenset(chosen))
 
-    @contextmanager
-    def looking(self, stage: Stage) -> Iterator[None]:
-        """At the stages that are looked at, evaluations hold every expert's own score."""
-        self.target.apart = stage.t in self.stages
-        try:
-            yield
-        finally:
-            self.target.apart = False
-
     def noted(self, x: Float[Tensor, "L D"], at: Evaluation, stage: Stage) -> Evaluation:
         """Keeps what the experts say, and the evaluation without it."""
-        if at.each is None:
+        if at.expert_scores is None:
             return at
-        self.looks.append((stage, self.look(x, at.each, stage)))
-        return replace(at, each=None)
+        self.looks.append((stage, self.look(x, at.expert_scores, stage)))
+        return replace(at, expert_scores=None)
 
     def look(
         self, x: Float[Tensor, "L D"], scores: Float[Tensor, "L E D"], stage: Stage
@@ -232,14 +227,14 @@ class Observer:
         seen = min(particles, PARTICLES)
         members = tuple(
             Member(a.name, a.place, _learned(a), NOISE + 3 * math.sqrt(2 / (seen * n)))
-            for a, n in zip(self.target.anchors, counts, strict=True)
+            for a, n in zip(self.target.experts, counts, strict=True)
         )
         return Composition(members, looks, self.weighed)
 
 
-def _learned(anchor: Anchor) -> bool:
+def _learned(factor: ExpertFactor) -> bool:
     """Whether its noise prediction is E[eps | x_t] of its own data, and may be wrong: guidance and
     parents make it something else, and densities are taken at their word.
     """
-    expert = anchor.expert
-    return not expert.has_density and expert.calls_per_evaluation == 1 and anchor.guide is None
+    expert = factor.expert
+    return not expert.has_density and expert.calls_per_evaluation == 1 and factor.guidance is None

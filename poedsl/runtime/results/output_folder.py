@@ -114,6 +114,7 @@ class OutputFolder:
         tensors = {name: x.contiguous().cpu() for name, x in result.particles.items()}
         tensors["log_weights"] = result.log_weights.contiguous().cpu()
         tensors["eve_indices"] = result.eve_indices.int().contiguous().cpu()
+        tensors["parents"] = result.parents.int().contiguous().cpu()
         (self.staging / "particles.safetensors").write_bytes(save(tensors))
 
     def _arviz(self, result: Result) -> None:
@@ -190,6 +191,8 @@ def as_json(result: Result) -> dict[str, Any]:
         "log_evidence": result.log_evidence,
         "log_evidence_se": result.log_evidence_se,
         "evidence_reason": result.evidence_reason,
+        "evidence_status": result.evidence.status.name.lower(),
+        "evidence_reasons": [asdict(r) for r in result.evidence.reasons],
         "ess": result.ess,
         "nfe": result.nfe,
         "calls": result.calls,
@@ -198,7 +201,7 @@ def as_json(result: Result) -> dict[str, Any]:
         "best": best,
         "outcome": result.outcome.name.lower(),
         "outcome_text": result.outcome.value,
-        "warnings": list(result.warnings),
+        "warnings": [asdict(w) for w in result.warnings],
         "composition": None if result.composition is None else result.composition.as_json(),
     }
 

@@ -8,7 +8,8 @@ from collections.abc import Iterator
 
 from poedsl.runtime.results.cost import in_words
 from poedsl.runtime.results.result import Result, keeps_best
-from poedsl.runtime.smc.settings import Options
+from poedsl.runtime.smc.evidence import EvidenceStatus
+from poedsl.runtime.smc.settings import SamplerOptions
 from poedsl.runtime.smc.standard_errors import FAMILIES
 
 _COLUMNS = ("stage", "beta", "ESS", "ancestors", "acceptance", "log Z +", "seconds", "")
@@ -16,10 +17,10 @@ _COLUMNS = ("stage", "beta", "ESS", "ancestors", "acceptance", "log Z +", "secon
 
 def summary(result: Result) -> list[tuple[str, str]]:
     """What a person wants to know first, as names and values."""
-    options = Options.of(result.plan)
+    options = SamplerOptions.of(result.plan)
     lines = [
         ("outcome", result.outcome.value),
-        ("particles", f"{len(result.log_weights)}, effective {result.ess:.0f}{_kin(result)}"),
+        ("particles", f"{len(result.log_weights)}, ESS {result.ess:.0f}{_ancestors(result)}"),
         ("log evidence", _evidence(result)),
         ("evaluations", f"{result.nfe} of all experts, over all particles"),
         ("time", f"{sum(s.seconds for s in result.stages):.2f} s"),
@@ -36,21 +37,21 @@ def summary(result: Result) -> list[tuple[str, str]]:
     return lines
 
 
-def _kin(result: Result) -> str:
-    """How many of the start have descendants, where not all do: the weights tell nothing of it."""
-    founders = result.stages[-1].unique_ancestors if result.stages else 0
-    return f", descended from {founders}" if 0 < founders < len(result.log_weights) else ""
+def _ancestors(result: Result) -> str:
+    """How many particles of the first stage have descendants, where not all do."""
+    count = result.stages[-1].unique_ancestors if result.stages else 0
+    return f", distinct ancestors {count}" if 0 < count < len(result.log_weights) else ""
 
 
 def _evidence(result: Result) -> str:
     if result.log_evidence is None:
         return f"none: {result.evidence_reason}"
     value = f"{round(result.log_evidence, 4) + 0.0:.4f}"
-    if result.evidence_reason.startswith("approximate"):
-        told = "" if result.log_evidence_se is None else f" +- {result.log_evidence_se:.4f}"
-        return f"{value}{told} (approximate)"
+    if result.evidence.status is EvidenceStatus.APPROXIMATE:
+        error = "" if result.log_evidence_se is None else f" +- {result.log_evidence_se:.4f}"
+        return f"{value}{error} (approximate)"
     if result.log_evidence_se is None:
-        return f"{value} (its error is not known: `islands = 4` tells one)"
+        return f"{value} (standard error unknown: `islands = 4` gives one)"
     return f"{value} +- {result.log_evidence_se:.4f}"
 
 
@@ -58,24 +59,24 @@ def bottlenecks(result: Result) -> Iterator[str]:
     """Where each stage was narrow, and the option that would help.
 
     Marked are an effective size below a tenth of the population, a kernel that accepts less than
-    15 %, the stage where too few founders are left to tell anything from (`FAMILIES`), and an
+    15 %, the stage where too few distinct ancestors are left for an estimate (`FAMILIES`), and an
     evidence that grows by more than two units and ten times what it does in the run's median stage.
     """
     count = len(result.log_weights)
     few = min(FAMILIES, count // 4)
     usual = statistics.median(abs(s.log_evidence_increment) for s in result.stages)
-    founders = count
+    ancestors = count
     for s in result.stages:
         marks = ["resampled"] if s.resampled else []
         if s.ess < 0.1 * count:
             marks.append("narrow: more `steps` or `particles`")
         if s.acceptance is not None and s.acceptance < 0.15:
             marks.append("kernel stuck: a smaller `step_size`")
-        if s.unique_ancestors < few <= founders:
-            marks.append("few founders: more `particles`, or `resample` at a lower `ess`")
+        if s.unique_ancestors < few <= ancestors:
+            marks.append("few ancestors: more `particles`, or `resample` at a lower `ess`")
         if s is not result.stages[0] and abs(s.log_evidence_increment) > max(2.0, 10 * usual):
             marks.append("evidence jumps: more `steps`, or `path = temper(ess = 0.9)`")
-        founders = s.unique_ancestors
+        ancestors = s.unique_ancestors
         yield "; ".join(marks)
 
 
@@ -118,7 +119,7 @@ def html_report(result: Result, plan_text: str, pictures: list[str]) -> str:
         "<tr>" + "".join(f"<td>{esc(c)}</td>" for c in row) + "</tr>" for row in rows(result)
     )
     images = "".join(f'<p><img src="{esc(p)}" alt="{esc(p)}"></p>' for p in pictures)
-    warnings = "".join(f"<p class=warning>{esc(w)}</p>" for w in result.warnings)
+    warnings = "".join(f"<p class=warning>{esc(str(w))}</p>" for w in result.warnings)
     composition = ""
     if result.composition is not None:
         findings = esc(" ".join(result.composition.findings()))

@@ -19,9 +19,11 @@ from poedsl.grammar.diagnostics import Diagnostic, PoeError
 from poedsl.interface import arguments
 from poedsl.runtime.build.unrolled import base_name
 from poedsl.runtime.results.composition import Composition
+from poedsl.runtime.smc.evidence import Evidence
 from poedsl.runtime.smc.random_numbers import Noise
 from poedsl.runtime.smc.records import Outcome, StageRecord
-from poedsl.runtime.smc.resampling import FEW, along, systematic
+from poedsl.runtime.smc.resampling import FEW, along_kd_tree, systematic
+from poedsl.runtime.smc.warnings import RunWarning
 from poedsl.runtime.space.coordinates import Space
 
 if TYPE_CHECKING:
@@ -57,15 +59,13 @@ class Result:
         log_values: for each factor that has one, its own log value at each particle, (L,).
         exponents: of each factor, inputs bound and normalised where that was asked for; masks, and
             experts that are given parents, have no density to take to a power and are left out.
-        log_evidence: log of the integral of the product; None where there is none.
-        log_evidence_se: its standard error, from four islands or more, or from the genealogy where
-            resampling was multinomial or not needed; else None.
-        evidence_reason: why there is no evidence, or no standard error.
+        evidence: log of the integral of the product, its standard error, and why one is missing.
         stages: one record a stage, from noise to data.
         ancestors: (T, L), the slot at the start that each particle of a stage descends from.
         calls: evaluations of each factor, in particles.
         outcome: how the run ended.
-        warnings: what went wrong on the way, and where the product cannot be trusted.
+        warnings: what went wrong on the way, and where the product cannot be trusted; each has a
+            ``code`` and a ``message``.
         composition: whether the product could be trusted; None for one expert, and where scores
             were not looked at.
         log_product: log of the target at points (n, D), all variables side by side; None where an
@@ -83,14 +83,13 @@ class Result:
     log_weights: Float[Tensor, " L"]
     log_values: dict[str, Float[Tensor, " L"]]
     exponents: dict[str, float]
-    log_evidence: float | None
-    log_evidence_se: float | None
-    evidence_reason: str
+    evidence: Evidence
     stages: tuple[StageRecord, ...]
     eve_indices: Int[Tensor, "T L"]
+    parents: Int[Tensor, "T L"]
     calls: dict[str, int]
     outcome: Outcome
-    warnings: tuple[str, ...]
+    warnings: tuple[RunWarning, ...]
     composition: Composition | None = None
     log_product: Callable[[Tensor], Tensor] | None = None
     trail: Trail | None = None
@@ -102,6 +101,23 @@ class Result:
         from poedsl.runtime.results.report import summary
 
         return "\n".join(f"{name:<13} {value}" for name, value in summary(self))
+
+    @property
+    def log_evidence(self) -> float | None:
+        """Log of the integral of the product; None where there is none."""
+        return self.evidence.value
+
+    @property
+    def log_evidence_se(self) -> float | None:
+        """The standard error of the log evidence, from four islands or more, or from the genealogy
+        where resampling was multinomial or not needed; else None.
+        """
+        return self.evidence.standard_error
+
+    @property
+    def evidence_reason(self) -> str:
+        """Why there is no evidence, no standard error, or why the evidence is approximate."""
+        return self.evidence.text
 
     @property
     def ess(self) -> float:
@@ -143,7 +159,7 @@ class Result:
         few = [x for x in self.particles.values() if x[0].numel() <= FEW]
         if few:
             columns = [x.cpu()[order].reshape(len(order), -1).double() for x in few]
-            order = order[along(torch.cat(columns, 1)[None])[0]]
+            order = order[along_kd_tree(torch.cat(columns, 1)[None])[0]]
         index = order[systematic(log_weights[order][None], uniform, n)[0]]
         return index[torch.randperm(n, generator=torch.Generator().manual_seed(seed))]
 
@@ -219,9 +235,14 @@ class Result:
         )
         records = {f.name: [getattr(s, f.name) for s in self.stages] for f in fields(StageRecord)}
         known = {n: np.array(v, float) for n, v in records.items() if any(x is not None for x in v)}
-        dims = {name: ["stage"] for name in known} | {"eve_indices": ["stage", "particle"]}
+        dims = {name: ["stage"] for name in known}
+        dims |= {name: ["stage", "particle"] for name in ("eve_indices", "parents")}
         dims["rewards"] = ["stage", "quantile"]
-        stages = {**known, "eve_indices": eve_indices.numpy()}
+        stages = {
+            **known,
+            "eve_indices": eve_indices.numpy(),
+            "parents": self.parents.cpu().numpy(),
+        }
         data.add_groups(stages=arviz.dict_to_dataset(stages, dims=dims, default_dims=[]))
         return data
 

@@ -1,4 +1,4 @@
-"""What a particle carries, in one structure that is gathered once when particles are resampled."""
+"""What particles carry, in one structure that resampling gathers once."""
 
 from __future__ import annotations
 
@@ -78,37 +78,38 @@ class Evaluation(Gathered):
         squares: sum_i w_i |s_i|^2, where the correction needs it.
         log_density: sum_i w_i log p_i,t, where every expert has a density.
         endpoint: the predicted endpoint, where rewards need it; of prefixes wider than they are.
-        guide: log q_t, the differentiable rewards and relaxed conditions at the predicted endpoint.
-        guide_score: the gradient of it that moves and kernels follow.
+        log_reward: log q_t, the differentiable rewards and relaxed constraints at the predicted
+            endpoint.
+        reward_score: its gradient, which moves and kernels follow.
+        untempered: of the tempering path, log of the product without its constraints.
+        over_proposal: of prefixes, log of the product over the density that proposes.
+        expert_scores: every expert's own score, zero outside its part, where that is asked for.
         fields: the b_k that a control drift is made of, where one is asked for.
         gains: what the log-weight rate gains by each, div b_k + b_k . S.
-        untempered: of the tempering path, log of the product without its conditions.
-        excess: of prefixes, log of the product over the density that proposes.
-        each: every expert's own score, zero outside its part, where that is asked for.
     """
 
     score: Float[Tensor, "L D"]
     squares: Float[Tensor, " L"] | None = None
     log_density: Float[Tensor, " L"] | None = None
     endpoint: Float[Tensor, "L whole"] | None = None
-    guide: Float[Tensor, " L"] | None = None
-    guide_score: Float[Tensor, "L D"] | None = None
+    log_reward: Float[Tensor, " L"] | None = None
+    reward_score: Float[Tensor, "L D"] | None = None
     untempered: Float[Tensor, " L"] | None = None
-    excess: Float[Tensor, " L"] | None = None
-    each: Float[Tensor, "L E D"] | None = None
+    over_proposal: Float[Tensor, " L"] | None = None
+    expert_scores: Float[Tensor, "L E D"] | None = None
     fields: Float[Tensor, "L K D"] | None = None
     gains: Float[Tensor, "L K"] | None = None
 
     @property
     def drift(self) -> Float[Tensor, "L D"]:
         """The gradient of the log target, rewards included."""
-        return self.score if self.guide_score is None else self.score + self.guide_score
+        return self.score if self.reward_score is None else self.score + self.reward_score
 
     @property
     def log_target(self) -> Float[Tensor, " L"]:
         """Log pi_t + log q_t; only where every expert has a density."""
         assert self.log_density is not None
-        return self.log_density if self.guide is None else self.log_density + self.guide
+        return self.log_density if self.log_reward is None else self.log_density + self.log_reward
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,28 +127,56 @@ class Point(Gathered):
 
 
 @dataclass(frozen=True, slots=True)
+class RewardMemory(Gathered):
+    """What a particle's weight holds of its rewards, so that each is counted once.
+
+    Attributes:
+        differentiable: the value of the differentiable rewards that the weight holds.
+        black_box: the last value of the black-box rewards.
+        counted: log of their potentials so far, for the exact reward at the end to replace.
+        peak: what a potential remembers of earlier rewards.
+    """
+
+    differentiable: Float[Tensor, " L"]
+    black_box: Float[Tensor, " L"]
+    counted: Float[Tensor, " L"]
+    peak: Float[Tensor, " L"]
+
+    @property
+    def total(self) -> Float[Tensor, " L"]:
+        return self.differentiable + self.black_box
+
+
+@dataclass(frozen=True, slots=True)
 class Particles(Gathered):
-    """The population.
+    """What resampling gathers.
 
     Attributes:
         x: positions, in the coordinates of the path, or symbols.
-        at: the experts there, or what they make of a prefix; None after a move whose end no expert
-            can judge.
-        log_weights: since the last resampling, with what was banked before it apart.
-        carried: the reward last counted in the weight, of the differentiable rewards.
-        reward: the last of the black-box rewards.
-        counted: what they have put into the weight, for the exact reward at the end to replace.
-        peak: what a potential remembers of earlier rewards.
-        ancestors: the slot at the start of the run that each particle descends from.
-        trail: predicted endpoints at the stages that are to be shown, each its own line's.
+        log_weights: since the last resampling; what was banked before it is kept by the population.
+        rewards: what the weights hold of the rewards.
+        eve_indices: the slot at the first stage that each particle descends from.
+        at: the experts at the particles, or their reading of a prefix; None where they are not
+            evaluated.
+        trail: predicted endpoints at the stages that are to be shown, each along its own line.
     """
 
     x: Shaped[Tensor, "L D"]
     log_weights: Float[Tensor, " L"]
-    carried: Float[Tensor, " L"]
-    reward: Float[Tensor, " L"]
-    counted: Float[Tensor, " L"]
-    peak: Float[Tensor, " L"]
+    rewards: RewardMemory
     eve_indices: Int[Tensor, " L"]
     at: Gathered | None = None
     trail: tuple[Float[Tensor, "L whole"], ...] = ()
+
+    @classmethod
+    def at_start(
+        cls,
+        x: Shaped[Tensor, "L D"],
+        log_weights: Float[Tensor, " L"],
+        peak: float,
+        at: Gathered | None = None,
+    ) -> Particles:
+        """Particles of the first stage, of which no reward has been counted."""
+        zeros = torch.zeros(len(x), dtype=torch.float64, device=x.device)
+        rewards = RewardMemory(zeros, zeros, zeros, torch.full_like(zeros, peak))
+        return cls(x, log_weights, rewards, torch.arange(len(x), device=x.device), at)

@@ -6,6 +6,7 @@ takes off what was counted before (Singhal et al. 2025).
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
 import torch
@@ -53,6 +54,6 @@ def count(
             return Counted(reward - counted, reward, peak)
 
 
-def start(potential: str, like: Float[Tensor, " L"]) -> Float[Tensor, " L"]:
+def initial_peak(potential: str) -> float:
     """What a potential remembers before there is any reward."""
-    return torch.full_like(like, -torch.inf if potential == "maximum" else 0.0)
+    return -math.inf if potential == "maximum" else 0.0

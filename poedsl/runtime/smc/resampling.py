@@ -13,7 +13,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-#: Points of up to so many components are put in order by `along` where they are drawn.
+#: Points of up to so many components are put in order by `along_kd_tree` where they are drawn.
 FEW = 8
 
 
@@ -84,7 +84,7 @@ def tophalf(log_weights: Float[Tensor, "S n"], uniform: Float[Tensor, "S n"]) ->
     return order.gather(-1, slots).sort(-1).values
 
 
-def along(points: Float[Tensor, "S n D"]) -> Int[Tensor, "S n"]:
+def along_kd_tree(points: Float[Tensor, "S n D"]) -> Int[Tensor, "S n"]:
     """Orders in which neighbours mostly lie near each other: the leaves of k-d trees.
 
     Copies of particles that are drawn along it come evenly from all regions, which leaves less of

@@ -1,4 +1,4 @@
-"""The options of a plan, as the loop reads them."""
+"""The options of a plan, as the sampler reads them."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from poedsl.compiler.plan.terms import Apply, Const, Ref, Term
 
 
 @dataclass(frozen=True, slots=True)
-class Rule:
+class ResamplingRule:
     """When to resample: below a share of the population in ESS, at given stages, or always."""
 
     below: float = 0.0
@@ -19,7 +19,7 @@ class Rule:
 
 
 @dataclass(frozen=True, slots=True)
-class Options:
+class SamplerOptions:
     """Particles are those of one island; ``eta`` is the square root of the share of the path's own
     noise in a move; ``line`` counts the inner nodes of a line integral of the scores; ``share`` is
     the effective sample size that places the stages of tempering, ``base`` what they start from.
@@ -35,7 +35,7 @@ class Options:
     control: bool
     kernel: Literal["none", "langevin", "mala", "hmc", "unadjusted_hmc", "random_walk", "gibbs"]
     kernel_steps: int
-    kernel_size: float
+    step_size: float
     leaps: int
     block: int
     line: int | None
@@ -44,7 +44,7 @@ class Options:
     clip: float | None
     potential: Literal["difference", "maximum", "sum", "full"]
     scheme: str
-    resample: Rule | None
+    resample: ResamplingRule | None
 
     @property
     def weighing(self) -> int:
@@ -52,7 +52,7 @@ class Options:
         return len(self.resample.stages) if self.resample and self.resample.stages else self.steps
 
     @classmethod
-    def of(cls, plan: PlanSpec) -> Options:
+    def of(cls, plan: PlanSpec) -> SamplerOptions:
         move, kernel = _form(plan.option("move")), _form(plan.option("kernel"))
         correct, resample = _form(plan.option("correct")), _form(plan.option("resample"))
         when = resample.pop("when", None)
@@ -68,7 +68,7 @@ class Options:
             control=move.get("control", False),
             kernel=kernel["form"],
             kernel_steps=kernel.get("steps", 0),
-            kernel_size=float(kernel.get("step_size", 1.0)) ** 2,
+            step_size=float(kernel.get("step_size", 1.0)),
             leaps=kernel.get("leaps", 1),
             block=kernel.get("block", 1),
             line=kernel.get("line"),
@@ -92,12 +92,12 @@ def _form(term: Term) -> dict[str, Any]:
     return {"form": term.function, **arguments}
 
 
-def _rule(term: Term) -> Rule:
+def _rule(term: Term) -> ResamplingRule:
     match term:
         case Ref("always"):
-            return Rule(always=True)
+            return ResamplingRule(always=True)
         case Apply("at", args):
-            return Rule(stages=frozenset(_constant(a) for a in args))
+            return ResamplingRule(stages=frozenset(_constant(a) for a in args))
         case Apply("<", (_, limit)):
-            return Rule(below=_constant(limit))
+            return ResamplingRule(below=_constant(limit))
     raise ValueError(f"not a rule for resampling: {term}")

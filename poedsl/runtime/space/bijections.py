@@ -96,7 +96,7 @@ class Simplex:
         return F.pad(free, (0, 1), value=math.nan).where(inside, math.nan)
 
 
-Chart = Interval | Simplex
+Bijection = Interval | Simplex
 
 
 def _above(low: Float[Tensor, " d"]) -> Float[Tensor, " d"]:

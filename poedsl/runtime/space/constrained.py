@@ -1,4 +1,4 @@
-"""The charts of a run: what the densities of a plan say about where its variables can be."""
+"""The bijections of a run: what the densities of a plan say about where its variables can be."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ from poedsl.compiler.plan.plan import FactorSpec, PlanSpec
 from poedsl.compiler.plan.terms import Term, names
 from poedsl.runtime.build.ancestral_draws import Drawn
 from poedsl.runtime.build.evaluate import Environment, aligned, evaluate
-from poedsl.runtime.build.refusals import refused, site
-from poedsl.runtime.space.bijections import Chart, Interval, Simplex
+from poedsl.runtime.build.refusals import factor_at, refused
+from poedsl.runtime.space.bijections import Bijection, Interval, Simplex
 from poedsl.runtime.space.coordinates import Space
 from poedsl.runtime.space.parts import locate
 
 
-def charts(
+def bijections(
     plan: PlanSpec, sites: Sequence[FactorSpec], space: Space, env: Environment
-) -> tuple[Chart, ...]:
-    """A chart for the components of each kind of support that the densities leave.
+) -> tuple[Bijection, ...]:
+    """A bijection for the components of each kind of support that the densities leave.
 
     Ends that depend on variables stay open: beyond them the density is zero by itself.
 
@@ -53,26 +53,30 @@ def charts(
             raise _nowhere(*setters, float(low[first]), float(high[first]))
         for row in at.reshape(-1, part.shape[-1]).tolist() if own.simplex else ():
             if any(rows.setdefault(i, row) != row for i in row):
-                message = f"{site(factor)} sums to one over a part of what another density does"
+                message = (
+                    f"{factor_at(factor)} sums to one over a part of what another density does"
+                )
                 raise refused("P0414", message, "their vectors are the same, or apart")
     simplexes = sorted({tuple(row) for row in rows.values()})
     return tuple(_charts(low, high, simplexes))
 
 
-def centred(found: Sequence[Chart], drawn: Sequence[Drawn], space: Space) -> tuple[Chart, ...]:
-    """The charts, centred and scaled as their factors' draws are in unconstrained coordinates."""
-    known = [one.within(chart, space.size) for chart in found for one in drawn]
+def centred(
+    found: Sequence[Bijection], drawn: Sequence[Drawn], space: Space
+) -> tuple[Bijection, ...]:
+    """The bijections, centred and scaled as the draws are in unconstrained coordinates."""
+    known = [one.within(bijection, space.size) for bijection in found for one in drawn]
     free = torch.zeros(space.size, dtype=torch.bool, device=space.loc.device)
     centre = Space.of(space.shapes, space.loc.device).standardised(known, fixed=free)
     return tuple(
-        replace(chart, loc=centre.loc[chart.index], scale=centre.scale[chart.index])
-        for chart in found
+        replace(bijection, loc=centre.loc[bijection.index], scale=centre.scale[bijection.index])
+        for bijection in found
     )
 
 
 def _charts(
     low: Float[Tensor, " D"], high: Float[Tensor, " D"], simplexes: Sequence[tuple[int, ...]]
-) -> Iterator[Chart]:
+) -> Iterator[Bijection]:
     below, above = low.isfinite(), high.isfinite()
     for size in sorted({len(row) for row in simplexes}):
         index = torch.tensor([r for r in simplexes if len(r) == size], device=low.device)
@@ -104,6 +108,6 @@ def _nowhere(begins: FactorSpec, stops: FactorSpec, low: float, high: float) -> 
     return refused(
         "P0414",
         f"these densities over `{begins.variables[0]}` share no point, and their product is zero",
-        f"{site(stops)} is zero above {high:g}",
-        f"{site(begins)} is zero below {low:g}",
+        f"{factor_at(stops)} is zero above {high:g}",
+        f"{factor_at(begins)} is zero below {low:g}",
     )

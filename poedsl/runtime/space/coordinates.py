@@ -11,7 +11,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from poedsl.experts.flows.latents import Codec
-from poedsl.runtime.space.bijections import Chart
+from poedsl.runtime.space.bijections import Bijection
 
 #: Pictures are in [0, 1] for people and in [-1, 1] for the networks that learned them.
 PICTURE_CENTRE, PICTURE_SCALE = 0.5, 0.5
@@ -33,14 +33,14 @@ class Space:
 
     Attributes:
         shapes: of each variable, in the order they stand; of its latents where it has a codec.
-        charts: of components that a density constrains, where loc is 0 and scale 1: x = y(z).
+        bijections: of components that a density constrains, where loc is 0 and scale 1: x = y(z).
         codecs: of variables that are sampled as latents.
     """
 
     shapes: dict[str, tuple[int, ...]]
     loc: Float[Tensor, " D"]
     scale: Float[Tensor, " D"]
-    charts: tuple[Chart, ...] = ()
+    bijections: tuple[Bijection, ...] = ()
     codecs: Mapping[str, Codec] = field(default_factory=dict)
 
     @classmethod
@@ -93,19 +93,21 @@ class Space:
         there.
         """
         log_det = torch.zeros(len(z), device=z.device)
-        if not self.charts:
+        if not self.bijections:
             return z, log_det
         y = z.clone()
-        for chart in self.charts:
-            y[:, chart.index], own = chart.forward(z[:, chart.index])
+        for bijection in self.bijections:
+            y[:, bijection.index], own = bijection.forward(z[:, bijection.index])
             log_det = log_det + own
         return y, log_det
 
     def placed(self, x: Float[Tensor, "L D"]) -> Float[Tensor, "L D"]:
         """The coordinates of points that are given in the variables' own units."""
         z = (x - self.loc) / self.scale
-        for chart in self.charts:
-            z[:, chart.index] = (chart.inverse(z[:, chart.index]) - chart.loc) / chart.scale
+        for bijection in self.bijections:
+            z[:, bijection.index] = (
+                bijection.inverse(z[:, bijection.index]) - bijection.loc
+            ) / bijection.scale
         return z
 
     def shaped(self, y: Float[Tensor, "L D"]) -> dict[str, Float[Tensor, L * shape]]:

@@ -8,7 +8,7 @@ from poedsl.compiler.plan.plan import FactorSpec
 from poedsl.compiler.plan.terms import Apply
 from poedsl.experts.flows.latents import PATCH, Codec
 from poedsl.runtime.build.models import Models
-from poedsl.runtime.build.refusals import refused, site
+from poedsl.runtime.build.refusals import factor_at, refused
 
 
 def codecs(
@@ -37,8 +37,8 @@ def codecs(
         if (None if codec is None else codec.key) != (None if held is None else held.key):
             raise refused(
                 "P0313",
-                f"{site(factor)} and {site(other)} live in different spaces: their scores cannot "
-                "be added",
+                f"{factor_at(factor)} and {factor_at(other)} live in different spaces: their "
+                "scores cannot be added",
                 f"{_whose(models, factor)}, {_whose(models, other)}",
                 "products of models are taken within one latent space",
             )
@@ -61,7 +61,7 @@ def _whole_patches(factor: FactorSpec, codec: Codec, shape: tuple[int, ...]) -> 
 
 def _whose(models: Models, factor: FactorSpec) -> str:
     assert isinstance(factor.term, Apply)
-    return f"{site(factor)} has the model {models.folder(factor.term)}"
+    return f"{factor_at(factor)} has the model {models.folder(factor.term)}"
 
 
 def snapped(pixels: slice, size: int, factor: int) -> slice:

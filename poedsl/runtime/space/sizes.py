@@ -9,7 +9,7 @@ from torch import Tensor
 from poedsl.compiler.plan.plan import FactorSpec, PlanSpec, VariableSpec
 from poedsl.compiler.plan.terms import Apply, Ref
 from poedsl.runtime.build.evaluate import Environment, known
-from poedsl.runtime.build.refusals import refused, site
+from poedsl.runtime.build.refusals import factor_at, refused
 
 Sizes = tuple[int | None, ...]
 
@@ -86,7 +86,7 @@ def aligned(
         value = known(term, env) if parameter is not None and parameter.aligned else None
         if isinstance(value, Tensor):
             shown = f" (`{term.name}`)" if isinstance(term, Ref) else ""
-            yield f"`{name}` of {site(factor)}{shown}", tuple(value.shape[1:])
+            yield f"`{name}` of {factor_at(factor)}{shown}", tuple(value.shape[1:])
 
 
 def fits(plan: PlanSpec, factor: FactorSpec, shape: tuple[int, ...], env: Environment) -> None:

@@ -156,7 +156,7 @@ def prior(
         the power of one, or one that is positive elsewhere than the product may be; and where
         shares sum to one, which have a coordinate less than components.
     """
-    if any(isinstance(chart, Simplex) for chart in space.charts):
+    if any(isinstance(bijection, Simplex) for bijection in space.bijections):
         return None
     own = [f for f in factors if f.kind in ("gaussian", "density") and not f.mask]
     own = [f for f in own if exponent(f) > 0]
@@ -216,7 +216,7 @@ def _reaches(
     """Whether a density is positive where its components can be, and nowhere else."""
     own = ends(factor.term, plan.signature)
     device = space.loc.device
-    low, high = (v.to(device)[part.index] for v in supports(space, space.charts))
+    low, high = (v.to(device)[part.index] for v in supports(space, space.bijections))
     begins = end(own.low, -math.inf, torch.minimum, space, env).expand(part.shape).flatten()
     stops = end(own.high, math.inf, torch.maximum, space, env).expand(part.shape).flatten()
     return torch.equal(begins, low) and torch.equal(stops, high)

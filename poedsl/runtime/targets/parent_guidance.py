@@ -18,7 +18,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from poedsl.experts.protocol import Generative
-from poedsl.runtime.build.exponents import Seat
+from poedsl.runtime.build.exponents import PlacedFactor
 from poedsl.runtime.path.noising_path import Stage
 from poedsl.runtime.space.coordinates import Space
 
@@ -37,7 +37,7 @@ class Parent:
 
 
 @dataclass(frozen=True, slots=True)
-class Guide:
+class ParentGuidance:
     """`guide(weight, updates)` for one expert."""
 
     weight: float
@@ -45,25 +45,27 @@ class Guide:
     parents: tuple[Parent, ...]
 
 
-def guides(seats: Sequence[Seat], space: Space, weight: float, updates: int) -> dict[str, Guide]:
+def parent_guidance(
+    placed: Sequence[PlacedFactor], space: Space, weight: float, updates: int
+) -> dict[str, ParentGuidance]:
     """For each expert that is given parents, what draws it to them."""
     out = {}
-    for seat in seats:
-        if seat.factor.given:
-            name = seat.factor.given
-            above = [s for s in seats if _is_parent(s, name)]
-            index = _within(seat.part.index, space.slice(name).start)
+    for site in placed:
+        if site.factor.given:
+            name = site.factor.given
+            above = [s for s in placed if _is_parent(s, name)]
+            index = _within(site.part.index, space.slice(name).start)
             shares = _shares(above, len(space.loc[space.slice(name)]), space.loc.device)
             parents = (
                 Parent(s.factor.name, index, w[index]) for s, w in zip(above, shares, strict=True)
             )
-            out[seat.factor.name] = Guide(weight, updates, tuple(parents))
+            out[site.factor.name] = ParentGuidance(weight, updates, tuple(parents))
     return out
 
 
-def _is_parent(seat: Seat, variable: str) -> bool:
+def _is_parent(site: PlacedFactor, variable: str) -> bool:
     """Whether a statement is on the whole of a variable, and itself has no parents."""
-    factor = seat.factor
+    factor = site.factor
     return factor.variables[0] == variable and factor.part is None and not factor.given
 
 
@@ -73,7 +75,7 @@ def _within(index: slice | Int[Tensor, " d"], start: int) -> slice | Int[Tensor,
     return index - start
 
 
-def _shares(parents: Sequence[Seat], size: int, device: torch.device) -> list[Tensor]:
+def _shares(parents: Sequence[PlacedFactor], size: int, device: torch.device) -> list[Tensor]:
     """Exponents scaled to sum to one; where they sum to nothing, parents count alike."""
     own = [torch.as_tensor(s.exponent, device=device).expand(size) for s in parents]
     total = torch.stack(own).sum(0)
@@ -88,11 +90,11 @@ def velocity(
     return (x + stage.sigma * (stage.alpha + stage.sigma) * score) / stage.alpha
 
 
-def guided(
+def guided_score(
     expert: Generative,
     x: Float[Tensor, "L D"],
     parent: Float[Tensor, "L D"],
-    guide: Guide,
+    guidance: ParentGuidance,
     stage: Stage,
 ) -> Float[Tensor, "L D"]:
     """The score of an expert that is given its parents, whose score is ``parent``.
@@ -104,13 +106,13 @@ def guided(
     shift = torch.zeros_like(x)
     own: Tensor | None = None
     with torch.enable_grad():
-        for _ in range(guide.updates):
+        for _ in range(guidance.updates):
             moved = (x + scale * shift).detach().requires_grad_()
             point = x if own is None and follows else moved
             score = expert.noised(point, stage.alpha, stage.sigma).score
             miss = (velocity(point, score, stage) - wanted).square().sum()
             (slope,) = torch.autograd.grad(miss, point, retain_graph=follows and own is None)
             own = score if own is None else own
-            shift = (shift - guide.weight * scale * slope).detach()
+            shift = (shift - guidance.weight * scale * slope).detach()
     assert own is not None
     return (own if follows else own.detach()) + stage.alpha / (stage.sigma * scale) * shift

@@ -18,13 +18,33 @@ from torch import Tensor
 from torch.nn.functional import pad
 
 from poedsl.experts.protocol import Sectional
-from poedsl.runtime.path.noising_path import FlowPath, Interval, Stage
-from poedsl.runtime.smc import potentials
-from poedsl.runtime.smc.loop import Annealer
-from poedsl.runtime.smc.particles import Evaluation, Particles
+from poedsl.runtime.smc.particles import Evaluation
 from poedsl.runtime.space.coordinates import Space
-from poedsl.runtime.targets.prefixes import prefix_path
+from poedsl.runtime.targets.prefixes import lengths
 from poedsl.runtime.targets.target import Target, softened
+
+
+@dataclass(frozen=True, slots=True)
+class SectionStage:
+    """A prefix of sections.
+
+    Attributes:
+        t: its number, ``steps`` + 1 (nothing) to 1 (the whole).
+        sections: how many sections there are, of ``total``.
+    """
+
+    t: int
+    sections: int
+    total: int
+
+    @property
+    def beta(self) -> float:
+        return self.sections / self.total
+
+    @property
+    def noise_scale(self) -> float:
+        """Unadjusted kernels take steps of the size they say."""
+        return 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +80,7 @@ class SectionTarget(Target):
     @property
     def factor_exponents(self) -> dict[str, float]:
         own = {e.name: e.exponent for e in self.extenders}
-        return own | {t.name: t.exponent for t in self.tilts}
+        return own | {t.name: t.exponent for t in self.reward_factors}
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -85,32 +105,36 @@ class SectionTarget(Target):
         return x
 
     def endpoint(
-        self, x: Float[Tensor, "L d"], at: Evaluation, stage: Stage
+        self, x: Float[Tensor, "L d"], at: Evaluation, stage: SectionStage
     ) -> Float[Tensor, "L D"]:
         """The prefix as the first expert completes it without noise."""
         if at.endpoint is not None:
             return at.endpoint
         return self.extended(x, x.new_zeros(len(x), self.space.size - x.shape[1]))
 
-    def scores(self, x: Float[Tensor, "L d"], stage: Stage) -> Float[Tensor, "L d"]:
+    def scores(self, x: Float[Tensor, "L d"], stage: SectionStage) -> Float[Tensor, "L d"]:
         return self.evaluate(x, stage).score
 
     def _evaluate(
-        self, x: Float[Tensor, "L d"], stage: Stage, signs: Float[Tensor, "L d"] | None = None
+        self,
+        x: Float[Tensor, "L d"],
+        stage: SectionStage,
+        signs: Float[Tensor, "L d"] | None = None,
+        expert_scores: bool = False,
     ) -> Evaluation:
         with torch.enable_grad():
             point = x.detach().requires_grad_()
             logs = self.log_prefixes(point)
-            excess, score = x.new_zeros(len(x)), torch.zeros_like(x)
+            over_proposal, score = x.new_zeros(len(x)), torch.zeros_like(x)
             total = torch.stack([e.exponent * logs[e.name] for e in self.extenders]).sum(0)
             if self.has_density:
                 (score,) = torch.autograd.grad(total.sum(), point)
-                excess = (total - logs[self.extenders[0].name]).detach()
+                over_proposal = (total - logs[self.extenders[0].name]).detach()
             elif len(self.extenders) > 1:
-                excess = total.detach()
+                over_proposal = total.detach()
         density = total.detach() if self.has_density else None
-        at = Evaluation(score, None, density, excess=excess)
-        return replace(at, **self.ahead(x, stage)) if self.tilts else at
+        at = Evaluation(score, None, density, over_proposal=over_proposal)
+        return replace(at, **self.ahead(x, stage)) if self.reward_factors else at
 
     def log_prefixes(self, x: Float[Tensor, "L d"]) -> dict[str, Float[Tensor, " L"]]:
         """Each expert's log density of the prefix; zeros where it has none, and for the empty one.
@@ -126,13 +150,13 @@ class SectionTarget(Target):
                 self._count(e.name, len(x))
         return out
 
-    def ahead(self, x: Float[Tensor, "L d"], stage: Stage) -> dict[str, Tensor]:
+    def ahead(self, x: Float[Tensor, "L d"], stage: SectionStage) -> dict[str, Tensor]:
         """The completed prefix and, where rewards have a gradient, their value there and its slope.
 
         The noise of what is to come blurs a reward r, to first order by |dr / d noise|^2 / 2, and
         it counts as what that leaves of it.
         """
-        if not self.guides:
+        if not self.differentiable:
             empty = Evaluation(x)
             return {"endpoint": self.endpoint(x, empty, stage)}
         with torch.enable_grad():
@@ -140,14 +164,14 @@ class SectionTarget(Target):
             noise = x.new_zeros(len(x), self.space.size - x.shape[1], requires_grad=True)
             end = self.extended(point, noise)
             env = self.environment.with_values(self.space.values(end))
-            value = torch.stack([t.log_value(env) for t in self.guides]).sum(0)
+            value = torch.stack([t.log_value(env) for t in self.differentiable]).sum(0)
             if noise.shape[1]:
                 spread = slopes(value, noise, create_graph=True)
                 value, _ = softened(value, 0.5 * spread.square().sum(-1))
             slope = slopes(value, point)
-        for tilt in self.guides:
-            self._count(tilt.name, len(x))
-        return {"endpoint": end.detach(), "guide": value.detach(), "guide_score": slope}
+        for reward_factor in self.differentiable:
+            self._count(reward_factor.name, len(x))
+        return {"endpoint": end.detach(), "log_reward": value.detach(), "reward_score": slope}
 
     def _log_values(self, y: Float[Tensor, "L D"]) -> dict[str, Float[Tensor, " L"]]:
         with torch.no_grad():
@@ -155,7 +179,9 @@ class SectionTarget(Target):
         known = {e.name: logs[e.name] for e in self.extenders if e.expert.has_density}
         return {**known, **Target._log_values(self, y)}
 
-    def faults(self, x: Float[Tensor, "L d"], stage: Stage) -> Iterator[tuple[str, str, int]]:
+    def faults(
+        self, x: Float[Tensor, "L d"], stage: SectionStage
+    ) -> Iterator[tuple[str, str, int]]:
         """Each factor's name, place and number of points at which it is not finite."""
         lost = ~torch.isfinite(x).all(-1)
         first = self.extenders[0]
@@ -166,9 +192,13 @@ class SectionTarget(Target):
                 yield e.name, e.place, int(bad.sum())
             end = self.endpoint(x, Evaluation(x), stage)
             env = self.environment.with_values(self.space.values(end))
-            for tilt in self.tilts:
-                value = tilt.log_value(env)
-                yield tilt.name, tilt.place, int((torch.isnan(value) | (value == math.inf)).sum())
+            for reward_factor in self.reward_factors:
+                value = reward_factor.log_value(env)
+                yield (
+                    reward_factor.name,
+                    reward_factor.place,
+                    int((torch.isnan(value) | (value == math.inf)).sum()),
+                )
 
 
 def slopes(
@@ -183,39 +213,7 @@ def slopes(
     return slope.nan_to_num()
 
 
-def section_path(steps: int, sections: int, device: torch.device) -> FlowPath:
-    """The stages of `prefix_path`, at which unadjusted kernels take steps of the size they say."""
-    path = prefix_path(steps, sections, device)
-    return replace(path, stages=tuple(Stage(s.t, s.alpha, 1.0) for s in path.stages))
-
-
-@dataclass(slots=True)
-class SectionAnnealer(Annealer):
-    """The loop over prefixes of numbers: what it does at the start and in a move."""
-
-    target: SectionTarget
-
-    def start(self, stage: Stage) -> None:
-        """Empty prefixes."""
-        count, device = self.noise.size * self.noise.islands, self.noise.device
-        slots = torch.arange(count, device=device)
-        zeros = torch.zeros(count, dtype=torch.float64, device=device)
-        peak = potentials.start(self.options.potential, zeros)
-        x = torch.zeros(count, 0, device=device)
-        self.particles = Particles(x, zeros, zeros, zeros, zeros, peak, slots)
-        self.found()
-
-    def move(self, stage: Stage, step: Interval) -> None:
-        """X <- x and its next sections; log w += what the other experts make of them."""
-        x, before = self.particles.x, self.particles.log_weights.new_zeros(())
-        if x.shape[1] and self.options.correct != "none":
-            excess = self.evaluated().excess
-            assert excess is not None
-            before = excess.double()
-        sections = round(stage.beta * self.target.shape[0])
-        more = sections * math.prod(self.target.shape[1:]) - x.shape[1]
-        x = self.target.extended(x, self.noise.normal(more, stage.t, "move"))
-        at = self.look(x, stage)
-        assert at.excess is not None
-        owed = at.excess.double() - before
-        self.arrive(x, at, owed if self.options.correct != "none" else 0 * owed, stage)
+def section_stages(steps: int, sections: int) -> tuple[SectionStage, ...]:
+    """A stage for each of ``steps`` groups of nearly as many sections."""
+    ends = lengths(steps, sections)
+    return tuple(SectionStage(steps + 1 - k, end, sections) for k, end in enumerate(ends))

@@ -9,30 +9,40 @@ normaliser is known, so that the weights give the evidence of the target.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from poedsl.runtime.path.noising_path import FlowPath, Stage
 from poedsl.runtime.smc.particles import Evaluation
 from poedsl.runtime.smc.random_numbers import Noise
 from poedsl.runtime.targets.ancestral_prior import Prior
-from poedsl.runtime.targets.target import Target, Tilt
+from poedsl.runtime.targets.target import RewardFactor, Target
 from poedsl.runtime.targets.tempering_base import Base
 
 
-def temper_path(steps: int, device: torch.device) -> FlowPath:
+@dataclass(frozen=True, slots=True)
+class TemperingStage:
+    """One power of the target.
+
+    Attributes:
+        t: its number, ``steps`` + 1 (the base) to 1 (the target).
+        beta: the power b.
+    """
+
+    t: int
+    beta: float
+
+    @property
+    def noise_scale(self) -> float:
+        """Kernels step in the coordinates of the run, at every power alike."""
+        return 1.0
+
+
+def temper_grid(steps: int) -> tuple[TemperingStage, ...]:
     """Stages with b = (k / steps)^3: fine where the target first bends the base."""
-    flow = FlowPath.build(steps, torch.ones(1, device=device))
-    stages = (tempered(steps + 1 - k, (k / steps) ** 3) for k in range(steps + 1))
-    return replace(flow, stages=tuple(stages))
-
-
-def tempered(t: int, b: float) -> Stage:
-    """The stage of a power."""
-    return Stage(t, math.sqrt(b), 1.0)
+    return tuple(TemperingStage(steps + 1 - k, (k / steps) ** 3) for k in range(steps + 1))
 
 
 @dataclass(slots=True)
@@ -54,7 +64,7 @@ class TemperedTarget(Target):
         return True
 
     @property
-    def guides(self) -> tuple[Tilt, ...]:
+    def differentiable(self) -> tuple[RewardFactor, ...]:
         """None: what has a gradient is part of the density."""
         return ()
 
@@ -63,7 +73,11 @@ class TemperedTarget(Target):
         return False
 
     def _evaluate(
-        self, x: Float[Tensor, "L D"], stage: Stage, signs: Float[Tensor, "L D"] | None = None
+        self,
+        x: Float[Tensor, "L D"],
+        stage: TemperingStage,
+        signs: Float[Tensor, "L D"] | None = None,
+        expert_scores: bool = False,
     ) -> Evaluation:
         b = stage.beta
         with torch.enable_grad():
@@ -74,23 +88,27 @@ class TemperedTarget(Target):
                 total = total + b * (product + self.conditions(point, b))
             (score,) = torch.autograd.grad(total.sum(), point)
         score = score.nan_to_num(nan=0.0, posinf=0.0, neginf=0.0)
-        endpoint = point.detach() if self.tilts else None
+        endpoint = point.detach() if self.reward_factors else None
         return Evaluation(score, None, total.detach(), endpoint, untempered=product.detach())
 
-    def judged(
-        self, x: Float[Tensor, "L D"], at: Evaluation | None, stage: Stage
+    def scores(self, x: Float[Tensor, "L D"], stage: TemperingStage) -> Float[Tensor, "L D"]:
+        """The gradient of the tempered log density."""
+        return self.evaluate(x, stage).score
+
+    def black_box_at(
+        self, x: Float[Tensor, "L D"], at: Evaluation | None, stage: TemperingStage
     ) -> Float[Tensor, " L"]:
         """The black-box rewards to the power of the stage."""
-        return stage.beta * self.judge(x, final=False)
+        return stage.beta * self.black_box_value(x, final=False)
 
     def ahead(
         self,
         x: Float[Tensor, "L D"],
         at: Evaluation,
         log_weights: Float[Tensor, " L"],
-        stage: Stage,
+        stage: TemperingStage,
         share: float,
-    ) -> Stage:
+    ) -> TemperingStage:
         """The next stage: as far as the conditional effective sample size, of all islands together,
         is a share of the population (Zhou, Johansen and Aston 2016).
         """
@@ -106,14 +124,14 @@ class TemperedTarget(Target):
             return float(total.exp())
 
         if kept(1.0) >= share:
-            return tempered(1, 1.0)
+            return TemperingStage(1, 1.0)
         low, high = b, 1.0
         while high - low > 1e-3 * (high - b):
             middle = (low + high) / 2
             low, high = (middle, high) if kept(middle) >= share else (low, middle)
-        return tempered(stage.t - 1, high)
+        return TemperingStage(stage.t - 1, high)
 
-    def first(self, noise: Noise, stage: Stage) -> Float[Tensor, "L D"] | None:
+    def first(self, noise: Noise, stage: TemperingStage) -> Float[Tensor, "L D"] | None:
         return None if self.base is None else self.base.first(noise, stage.t)
 
     def log_base(self, x: Float[Tensor, "L D"]) -> Float[Tensor, " L"]:
@@ -125,30 +143,30 @@ class TemperedTarget(Target):
         logs = self.space.scale.log()
         y, log_det = self.space.supported(x)
         total = logs.sum() + log_det
-        for anchor in self.anchors:
-            self._count(anchor.name, len(x))
-            log_density = anchor.expert.noised(y[:, anchor.part], 1.0, 0.0).log_density
+        for factor in self.experts:
+            self._count(factor.name, len(x))
+            log_density = factor.expert.noised(y[:, factor.part], 1.0, 0.0).log_density
             assert log_density is not None
-            total = total + anchor.exponent * (log_density - logs[anchor.part].sum())
+            total = total + factor.exponent * (log_density - logs[factor.part].sum())
         env = self.environment.with_values(self.space.shaped(y))
-        for tilt in self.tilts:
-            if tilt.guiding and tilt.kind != "where":
-                self._count(tilt.name, len(x))
-                total = total + tilt.log_value(env)
+        for reward_factor in self.reward_factors:
+            if reward_factor.differentiable and reward_factor.kind != "where":
+                self._count(reward_factor.name, len(x))
+                total = total + reward_factor.log_value(env)
         return total
 
     def conditions(self, x: Float[Tensor, "L D"], b: float) -> Float[Tensor, " L"]:
         """Log of the conditions, which are hard at b = 1 only."""
         total = torch.zeros(len(x), device=x.device)
-        for tilt in self.tilts:
-            if tilt.guiding and tilt.kind == "where":
-                self._count(tilt.name, len(x))
+        for reward_factor in self.reward_factors:
+            if reward_factor.differentiable and reward_factor.kind == "where":
+                self._count(reward_factor.name, len(x))
                 if b == 1:
                     env = self.environment.with_values(self.space.values(x))
-                    total = total + tilt.log_value(env)
+                    total = total + reward_factor.log_value(env)
                 else:
                     spread = x.new_full((1,), 1 - b)
-                    total = total + self.log_chance(tilt, x, spread)
+                    total = total + self.log_chance(reward_factor, x, spread)
         return total
 
 

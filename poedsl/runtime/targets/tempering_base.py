@@ -20,7 +20,7 @@ from poedsl.runtime.build.evaluate import Environment, evaluate
 from poedsl.runtime.build.models import Models
 from poedsl.runtime.build.refusals import refused
 from poedsl.runtime.smc.random_numbers import Noise
-from poedsl.runtime.space.bijections import Chart, Interval
+from poedsl.runtime.space.bijections import Bijection, Interval
 from poedsl.runtime.space.coordinates import Space
 
 #: Points (L, *shape) from uniforms in (0, 1) for each component, and one that picks of a mixture.
@@ -134,7 +134,7 @@ def alike(own: FactorSpec, plan: PlanSpec, env: Environment, space: Space, varia
     highs = [evaluate(t, env).float() for t in support.high] or [torch.tensor(math.inf)]
     begins = min(float(low.min()) for low in lows)
     stops = max(float(high.max()) for high in highs)
-    low, high = supports(space, space.charts)
+    low, high = supports(space, space.bijections)
     for a, b in zip(low[part].tolist(), high[part].tolist(), strict=True):
         if support.simplex or (a, b) != (begins, stops):
             what = "shares that sum to one" if math.isnan(a) else f"{a:g} to {b:g}"
@@ -148,14 +148,17 @@ def alike(own: FactorSpec, plan: PlanSpec, env: Environment, space: Space, varia
 
 
 def supports(
-    space: Space, charts: Sequence[Chart]
+    space: Space, bijections: Sequence[Bijection]
 ) -> tuple[Float[Tensor, " D"], Float[Tensor, " D"]]:
     """The ends of each component; nan for shares that sum to one."""
     low = torch.full((space.size,), -math.inf)
     high = -low
-    for chart in charts:
-        if isinstance(chart, Interval):
-            low[chart.index.cpu()], high[chart.index.cpu()] = chart.low.cpu(), chart.high.cpu()
+    for bijection in bijections:
+        if isinstance(bijection, Interval):
+            low[bijection.index.cpu()], high[bijection.index.cpu()] = (
+                bijection.low.cpu(),
+                bijection.high.cpu(),
+            )
         else:
-            low[chart.index.cpu()] = high[chart.index.cpu()] = math.nan
+            low[bijection.index.cpu()] = high[bijection.index.cpu()] = math.nan
     return low, high

@@ -1,0 +1,30 @@
+"""What the models over numbers share when they are built."""
+
+from __future__ import annotations
+
+from poedsl.runtime.feynman_kac.continuous import Mutation
+from poedsl.runtime.feynman_kac.rewards import RewardWeights
+from poedsl.runtime.kernels.choose import kernel_steps
+from poedsl.runtime.run_settings import RunSettings
+from poedsl.runtime.smc.settings import SamplerOptions
+from poedsl.runtime.smc.warnings import WarningLog
+from poedsl.runtime.targets.target import Target
+
+
+def mutation(
+    target: Target, options: SamplerOptions, warnings: WarningLog, *, warns_of_walls: bool = False
+) -> Mutation:
+    """The kernel steps of a target, and the weights of its rewards."""
+    rewards = RewardWeights(target, options, warnings, warns_of_walls)
+    return Mutation(target, options, kernel_steps(options), rewards)
+
+
+def shown_stages(stages: int, settings: RunSettings) -> frozenset[int]:
+    """Numbers of the stages after the first whose predicted endpoints a result keeps."""
+    return frozenset(evenly_spaced(stages - 1, settings.shown_stages))
+
+
+def evenly_spaced(last: int, count: int) -> list[int]:
+    """As many of the numbers 1 to ``last``, evenly spaced, the first among them."""
+    count = min(count, last)
+    return [1 + round(k * (last - 1) / max(count - 1, 1)) for k in range(count)]

@@ -1,0 +1,126 @@
+"""The model of a plan on the noising path."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from torch import Tensor
+
+from poedsl.compiler.plan.plan import GENERATIVE, FactorSpec
+from poedsl.compiler.plan.terms import Apply, Const
+from poedsl.experts.loading.diffusers_parts import free_encoders
+from poedsl.experts.protocol import Scheduled
+from poedsl.runtime.build.exponents import PlacedFactor, covered, exponents, normalised
+from poedsl.runtime.build.mutation import mutation, shown_stages
+from poedsl.runtime.build.product import ProductBuilder
+from poedsl.runtime.build.refusals import factor_at, refused
+from poedsl.runtime.feynman_kac.noising_path import NoisingPathModel
+from poedsl.runtime.path.noising_path import FlowPath, Schedule, at_times
+from poedsl.runtime.path.positive_precision import on_the_way
+from poedsl.runtime.path.schedule import balanced
+from poedsl.runtime.results.composition import Observer
+from poedsl.runtime.smc import potentials
+from poedsl.runtime.targets.parent_guidance import ParentGuidance, parent_guidance
+from poedsl.runtime.targets.target import ExpertFactor, Target
+
+
+def noising_model(builder: ProductBuilder, factors: list[FactorSpec]) -> NoisingPathModel:
+    """Experts at every noise level, from N(0, I / W) to the data.
+
+    Raises:
+        PoeError: a component has no expert, an option needs a density that is not there, or the
+            product is not a density at some stage.
+    """
+    options = builder.options
+    placed = builder.placed(factors)
+    covered(placed, builder.space)
+    if builder.plan.option("normalize_exponents") == Const(True):
+        placed = normalised(placed, covered(placed, builder.space))
+    refuse_without_density(builder, placed)
+    gaussians = builder.gaussians(placed)
+    builder = builder.in_space(builder.standardised(placed, gaussians))
+    experts = builder.expert_factors(placed, gaussians, guidance(builder, placed))
+    free_encoders()
+    rewards = builder.reward_factors(factors)
+    path = noising_path(builder, placed, experts)
+    check_precision(builder, factors, experts, path)
+    target = Target(
+        builder.space,
+        experts,
+        rewards,
+        builder.environment,
+        path.exponents,
+        builder.settings.particles_at_once,
+        squares=options.correct == "fkc",
+    )
+    observer = Observer.of(target, path.stages, weighed=options.correct != "none")
+    moves = mutation(target, options, builder.warnings, warns_of_walls=True)
+    peak = potentials.initial_peak(options.potential)
+    shown = shown_stages(len(path.stages), builder.settings)
+    return NoisingPathModel(target, path, options, moves, observer, peak, shown)
+
+
+def noising_path(
+    builder: ProductBuilder, placed: Sequence[PlacedFactor], experts: Sequence[ExpertFactor]
+) -> FlowPath:
+    options, size = builder.options, builder.space.size
+    total = exponents(placed, size, builder.device)
+    alike = float(total.min()) == float(total.max())
+    stages = schedule(builder, placed, experts)
+    return FlowPath.build(options.steps, total[:1] if alike else total, options.eta, stages)
+
+
+def schedule(
+    builder: ProductBuilder, placed: Sequence[PlacedFactor], experts: Sequence[ExpertFactor]
+) -> Schedule | None:
+    """The schedule of the first model that has one, for the whole of its variable, or that of
+    Gaussians where there are no others.
+    """
+    steps = builder.options.steps
+    for p, factor in zip(placed, experts, strict=True):
+        if isinstance(factor.expert, Scheduled):
+            snaps = any(isinstance(a.expert, Scheduled) and a.expert.snaps for a in experts)
+            shape = builder.space.shapes[p.factor.variables[0]]
+            return at_times(factor.expert.times(steps, shape, snaps=snaps))
+    return balanced(experts, builder.space.size, steps)
+
+
+def guidance(builder: ProductBuilder, placed: Sequence[PlacedFactor]) -> dict[str, ParentGuidance]:
+    """How experts are conditioned on their parents; a weight of zero leaves them as they are."""
+    condition = builder.plan.option("condition")
+    arguments = dict(condition.kwargs) if isinstance(condition, Apply) else {}
+    match arguments.get("weight"), arguments.get("updates"):
+        case Const(float() | int() as weight), Const(int(updates)) if weight:
+            return parent_guidance(placed, builder.space, float(weight), updates)
+        case _:
+            return {}
+
+
+def refuse_without_density(builder: ProductBuilder, placed: Sequence[PlacedFactor]) -> None:
+    """Refuse what needs a density where a mask as exponent leaves none."""
+    mask = next((p for p in placed if isinstance(p.exponent, Tensor)), None)
+    if mask is None:
+        return
+    need = {"correct": ("ais", "fkc"), "kernel": ("mala", "hmc", "random_walk")}
+    for option, forms in need.items():
+        chosen = builder.plan.option(option)
+        if isinstance(chosen, Apply) and chosen.function in forms:
+            raise refused(
+                "P0503",
+                f"`{option} = {chosen.function}()` needs a density",
+                f"the exponent of {factor_at(mask.factor)} varies over its components",
+            )
+
+
+def check_precision(
+    builder: ProductBuilder,
+    factors: Sequence[FactorSpec],
+    experts: Sequence[ExpertFactor],
+    path: FlowPath,
+) -> None:
+    """Whether the product of each variable's Gaussians is a density at every stage."""
+    of = {f.name: f.variables[0] for f in factors}
+    for variable in builder.space.shapes:
+        seeing = [a for a in experts if of[a.name] == variable]
+        rewarded = any(f.kind not in GENERATIVE and variable in f.variables for f in factors)
+        on_the_way(seeing, path.stages, builder.space, variable, rewarded=rewarded)

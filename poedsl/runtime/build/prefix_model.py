@@ -1,0 +1,46 @@
+"""The model of a plan over sequences of symbols."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import cache
+
+import torch
+
+from poedsl.compiler.plan.plan import GENERATIVE, FactorSpec
+from poedsl.runtime.build.product import ProductBuilder
+from poedsl.runtime.build.sequence_experts import Readers
+from poedsl.runtime.build.text_rules import text_rules
+from poedsl.runtime.feynman_kac.prefixes import PrefixModel
+from poedsl.runtime.feynman_kac.rewards import RewardWeights
+from poedsl.runtime.smc import potentials
+from poedsl.runtime.targets.prefixes import SequenceTarget, Symbols, foreseen, prefix_stages
+
+
+def prefix_model(builder: ProductBuilder, factors: list[FactorSpec]) -> PrefixModel:
+    """Sequences that grow by the product of the experts' conditionals, with the rules on text
+    built in.
+    """
+    space, env, options = builder.space, builder.environment, builder.options
+    assert isinstance(space, Symbols)
+    readers = Readers(builder.plan, builder.models, builder.values, space)
+    experts = readers.of([f for f in factors if f.kind in GENERATIVE])
+    env.words.update(readers.words)
+    rewards = tuple(replace(r, differentiable=False) for r in builder.reward_factors(factors))
+    without_rules = SequenceTarget(
+        space,
+        (),
+        rewards,
+        env,
+        torch.ones(1, dtype=torch.float32, device=builder.device),
+        builder.settings.particles_at_once,
+        readers=experts,
+    )
+    rules = text_rules(
+        factors, space, env, cache(lambda: foreseen(without_rules)), builder.warnings
+    )
+    target = replace(without_rules, rules=rules)
+    stages = prefix_stages(min(options.steps, space.size), space.size)
+    weights = RewardWeights(target, options, builder.warnings, warns_of_walls=False)
+    peak = potentials.initial_peak(options.potential)
+    return PrefixModel(target, stages, options, weights, builder.warnings, peak)

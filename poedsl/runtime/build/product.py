@@ -1,0 +1,301 @@
+"""The factors of a plan as the runtime holds them: experts and rewards on their components."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+from torch.nn.functional import adaptive_avg_pool2d
+
+from poedsl.catalog.signatures import Signature
+from poedsl.compiler.plan.plan import GENERATIVE, FactorSpec, PlanSpec
+from poedsl.compiler.plan.terms import Apply, Ref, Term, names, walk
+from poedsl.experts.densities.gaussian_mixtures import Gaussians
+from poedsl.experts.protocol import Sited
+from poedsl.runtime.build.densities import Densities
+from poedsl.runtime.build.evaluate import Environment, evaluate, tensor
+from poedsl.runtime.build.exponents import PlacedFactor
+from poedsl.runtime.build.models import Models
+from poedsl.runtime.build.refusals import factor_at, refused
+from poedsl.runtime.build.values import Values
+from poedsl.runtime.run_settings import RunSettings
+from poedsl.runtime.smc.settings import SamplerOptions
+from poedsl.runtime.smc.warnings import WarningLog
+from poedsl.runtime.space.coordinates import PICTURE_CENTRE, PICTURE_SCALE, Known, Space
+from poedsl.runtime.space.parts import locate
+from poedsl.runtime.space.sizes import fits
+from poedsl.runtime.targets.parent_guidance import ParentGuidance
+from poedsl.runtime.targets.target import ExpertFactor, RewardFactor
+
+
+@dataclass(frozen=True, slots=True)
+class ProductBuilder:
+    """Builds the factors of one plan in the coordinates of one space."""
+
+    plan: PlanSpec
+    settings: RunSettings
+    models: Models
+    values: Values
+    space: Space
+    warnings: WarningLog
+
+    @property
+    def environment(self) -> Environment:
+        return self.values.environment
+
+    @property
+    def device(self) -> torch.device:
+        return self.environment.device
+
+    @property
+    def options(self) -> SamplerOptions:
+        return SamplerOptions.of(self.plan)
+
+    def in_space(self, space: Space) -> ProductBuilder:
+        return replace(self, space=space)
+
+    # Generative factors.
+
+    def placed(self, factors: Sequence[FactorSpec]) -> list[PlacedFactor]:
+        """The generative factors, each on its components."""
+        placed = [self.place(f) for f in factors if f.kind in GENERATIVE]
+        for factor in placed:
+            self.warn_of_constant_mask(factor)
+        return placed
+
+    def place(self, factor: FactorSpec) -> PlacedFactor:
+        """A generative factor on its components.
+
+        Raises:
+            PoeError: its exponent is not finite, or does not broadcast to what the expert sees.
+        """
+        part = locate(factor, self.space, self.environment)
+        fits(self.plan, factor, part.seen, self.environment)
+        value = self.values.known(factor.exponent, "the exponent", factor)
+        exponent = tensor(value, self.device).float()
+        if not bool(torch.isfinite(exponent).all()):
+            raise refused("P0307", "the exponent is not finite", factor=factor)
+        if not factor.mask:
+            return PlacedFactor(factor, part, float(exponent))
+        mask = exponent[0]
+        if mask.dim() == 3 and len(part.shape) == 4:
+            mask = mask[:, None]
+        try:
+            mask = mask.expand(part.seen)
+            if part.seen != part.shape:
+                _, h, w = part.shape
+                mask = adaptive_avg_pool2d(mask[:1], (h, w)).expand(part.shape)
+            return PlacedFactor(factor, part, mask.flatten())
+        except RuntimeError:
+            raise refused(
+                "P0603",
+                f"the exponent has the shape {list(mask.shape)}, which does not broadcast to what "
+                f"the expert sees, {list(part.seen)}",
+                factor=factor,
+            ) from None
+
+    def warn_of_constant_mask(self, placed: PlacedFactor) -> None:
+        if not isinstance(placed.exponent, Tensor):
+            return
+        oddities = ((0.0, "all zero: it has no effect"), (1.0, "all one: it masks nothing"))
+        for value, text in oddities:
+            if bool((placed.exponent == value).all()):
+                where = factor_at(placed.factor)
+                self.warnings.add("P1010", f"the exponent of {where} is a mask that is {text}")
+
+    def expert_factors(
+        self,
+        placed: Sequence[PlacedFactor],
+        gaussians: Mapping[str, Gaussians],
+        guidance: Mapping[str, ParentGuidance],
+    ) -> tuple[ExpertFactor, ...]:
+        return tuple(
+            self.expert_factor(p, gaussians.get(p.factor.name), guidance.get(p.factor.name))
+            for p in placed
+        )
+
+    def expert_factor(
+        self, placed: PlacedFactor, gaussians: Gaussians | None, guidance: ParentGuidance | None
+    ) -> ExpertFactor:
+        factor, index = placed.factor, placed.part.index
+        if gaussians is not None:
+            loc, scale = self.space.loc[index], self.space.scale[index]
+            expert = gaussians.to(self.device).within(loc, scale)
+        else:
+            assert isinstance(factor.term, Apply)
+            self.check_domain(factor, factor.term, placed.part.seen)
+            expert = self.models.model(factor.term, self.environment, factor, placed.part.shape)
+        return ExpertFactor(factor.name, factor.place, expert, placed.exponent, index, guidance)
+
+    def check_domain(self, factor: FactorSpec, call: Apply, shape: tuple[int, ...]) -> None:
+        """Whether a part, whose sizes only the inputs say, is what a model is over.
+
+        Raises:
+            PoeError: it is not.
+        """
+        domain = self.plan.signature(call.function).domain
+        sizes = () if domain is None else domain.sizes
+        if len(sizes) == len(shape) and any(
+            s not in (None, n) for s, n in zip(sizes, shape, strict=True)
+        ):
+            seen = " x ".join(map(str, shape))
+            message = f"`{call.function}` is over {domain}, and what it sees here is {seen}"
+            raise refused("P0304", message, factor=factor)
+
+    # Gaussians and coordinates.
+
+    def densities(self, factor: FactorSpec) -> Densities:
+        return Densities(factor, self.environment, self.models, frozenset(self.space.shapes))
+
+    def gaussians(self, placed: Sequence[PlacedFactor]) -> dict[str, Gaussians]:
+        """The factors that are Gaussians or mixtures of Gaussians, by name."""
+        return {
+            p.factor.name: self.densities(p.factor).gaussians(p.factor.term, p.part.shape)
+            for p in placed
+            if p.factor.kind == "gaussian"
+        }
+
+    def standardised(
+        self,
+        placed: Sequence[PlacedFactor],
+        gaussians: Mapping[str, Gaussians],
+        others: Sequence[Known] = (),
+    ) -> Space:
+        """The space with every component centred and scaled: where something is learned or
+        constrained, as it is; elsewhere by the Gaussians and what else is known.
+        """
+        space = self.space
+        fixed = torch.zeros(space.size, dtype=torch.bool, device=self.device)
+        for bijection in space.bijections:
+            fixed[bijection.index] = True
+        pictures = {v.name for v in self.plan.variables if v.type.name in ("Image", "Video")}
+        moments = list(others)
+        for p in placed:
+            index = p.part.index
+            if p.factor.name in gaussians:
+                pair = gaussians[p.factor.name].moments()
+                mean, variance = (m.to(self.device) for m in pair)
+                weight = torch.as_tensor(p.exponent, device=self.device).abs()
+                moments.append(Known(index, weight.expand(len(mean)), mean, variance))
+                continue
+            fixed[index] = True
+            name = p.factor.variables[0]
+            if name in pictures and name not in space.codecs:
+                space.loc[index], space.scale[index] = PICTURE_CENTRE, PICTURE_SCALE
+        return space.standardised(moments, fixed)
+
+    def exponent(self, factor: FactorSpec) -> float:
+        return float(self.values.known(factor.exponent, "the exponent", factor))
+
+    # Rewards and constraints.
+
+    def reward_factors(self, factors: Sequence[FactorSpec]) -> tuple[RewardFactor, ...]:
+        """Rewards, constraints and densities that count as rewards, each evaluated once."""
+        specs = [f for f in factors if f.kind not in GENERATIVE]
+        rewards = tuple(map(self.reward_factor, specs))
+        for reward, factor in zip(rewards, specs, strict=True):
+            self.try_out(reward, factor)
+        if self.options.potential != "difference":
+            rewards = tuple(map(weighing_only, rewards))
+        return rewards
+
+    def reward_factor(self, factor: FactorSpec) -> RewardFactor:
+        """One reward, its networks loaded.
+
+        Raises:
+            PoeError: it has a mask as exponent.
+        """
+        if factor.mask:
+            message = "a mask as exponent goes with an expert that generates, and this is none"
+            raise refused("P0409", message, factor=factor)
+        density = latent_sites = None
+        if factor.kind == "density":
+            subject = factor.part or Ref(factor.variables[0])
+            shape = locate(factor, self.space, self.environment).seen
+            log_density = self.densities(factor).density(factor.term, shape)
+
+            def density(env: Environment) -> Tensor:
+                return log_density(evaluate(subject, env), env)
+
+            latent_sites = self.sites_of_model(factor, subject, shape)
+        for call in self.reward_calls(factor):
+            network = self.models.model(call, self.environment, factor)
+            self.environment.rewards[call] = network
+        return RewardFactor(
+            factor.name,
+            factor.place,
+            factor.kind,
+            self.exponent(factor),
+            factor.term,
+            self.differentiable(factor),
+            density,
+            latent_sites,
+        )
+
+    def sites_of_model(
+        self, factor: FactorSpec, subject: Term, shape: tuple[int, ...]
+    ) -> Callable[[Environment], dict[str, Tensor]] | None:
+        """The values of the sites of a density that is a model by itself."""
+        call = factor.term
+        if not isinstance(call, Apply) or call.function == "mixture":
+            return None
+        if not self.plan.signature(call.function).is_code:
+            return None
+        model = self.models.model(call, self.environment, factor, shape)
+        if not isinstance(model, Sited):
+            return None
+        return lambda env: model.sites(evaluate(subject, env))
+
+    def reward_calls(self, factor: FactorSpec) -> list[Apply]:
+        """The calls of rewards in a factor."""
+        calls = [t for t in walk(factor.term) if isinstance(t, Apply)]
+        return [c for c in calls if self.family(c) == "reward"]
+
+    def family(self, call: Apply) -> str:
+        signature: Signature | None = self.plan.known(call.function)
+        return "" if signature is None else signature.family
+
+    def differentiable(self, factor: FactorSpec) -> bool:
+        """Whether kernels may follow it: expressions, rewards with a gradient, inequalities."""
+        if factor.kind == "density":
+            return True
+        if not names(factor.term) & self.space.shapes.keys():
+            return False
+        if factor.kind == "where":
+            return inequalities(factor.term)
+        return all("gradient" in self.plan.capabilities(c) for c in self.reward_calls(factor))
+
+    def try_out(self, reward: RewardFactor, factor: FactorSpec) -> None:
+        """Evaluate a reward once, its networks left out.
+
+        Raises:
+            PoeError: it has no value for these inputs.
+        """
+        env = self.environment
+        silent = {call: lambda x: torch.zeros(len(x), device=x.device) for call in env.rewards}
+        at = replace(env, rewards=silent)
+        origin = torch.zeros(1, self.space.size, device=self.device)
+        try:
+            reward.log_value(at.with_values(self.space.values(origin)))
+        except (ValueError, RuntimeError) as error:
+            reason = str(error).splitlines()[0]
+            message = f"this has no value for these inputs: {reason}"
+            raise refused("P0603", message, factor=factor) from error
+
+
+def weighing_only(reward: RewardFactor) -> RewardFactor:
+    """A reward that only weighs, as every potential but differences has it."""
+    return replace(reward, differentiable=reward.differentiable and reward.kind == "where")
+
+
+def inequalities(term: object) -> bool:
+    """Whether a condition is a conjunction of inequalities."""
+    match term:
+        case Apply("and", args):
+            return all(map(inequalities, args))
+        case Apply(function):
+            return function in ("<", "<=", ">", ">=")
+        case _:
+            return False

@@ -1,0 +1,94 @@
+"""The model of a plan on the tempering path."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import torch
+
+from poedsl.compiler.plan.plan import GENERATIVE, FactorSpec
+from poedsl.compiler.plan.terms import Const
+from poedsl.experts.loading.diffusers_parts import free_encoders
+from poedsl.runtime.build.ancestral_draws import ancestral
+from poedsl.runtime.build.exponents import covered, normalised
+from poedsl.runtime.build.mutation import mutation, shown_stages
+from poedsl.runtime.build.product import ProductBuilder
+from poedsl.runtime.feynman_kac.tempering import TemperingModel
+from poedsl.runtime.path.positive_precision import DATA, on_the_way
+from poedsl.runtime.smc import potentials
+from poedsl.runtime.space.constrained import bijections, centred
+from poedsl.runtime.targets.ancestral_prior import Prior, prior
+from poedsl.runtime.targets.target import ExpertFactor
+from poedsl.runtime.targets.tempering import TemperedTarget, temper_grid
+from poedsl.runtime.targets.tempering_base import Base, base
+
+
+def tempering_model(builder: ProductBuilder, factors: list[FactorSpec]) -> TemperingModel:
+    """Powers of the product, from a base that can be drawn exactly, in unconstrained coordinates.
+
+    Raises:
+        PoeError: the product of Gaussians is not a density at the end.
+    """
+    options, env = builder.options, builder.environment
+    placed = builder.placed(factors)
+    if builder.plan.option("normalize_exponents") == Const(True):
+        placed = normalised(placed, covered(placed, builder.space))
+
+    def weight(factor: FactorSpec) -> float:
+        return abs(builder.exponent(factor))
+
+    found = bijections(builder.plan, factors, builder.space, env)
+    drawn = ancestral(factors, builder.space, builder.densities, weight)
+    space = replace(builder.space, bijections=centred(found, list(drawn.values()), builder.space))
+    builder = builder.in_space(space)
+    gaussians = builder.gaussians(placed)
+    others = [d.known() for name, d in drawn.items() if name not in gaussians]
+    builder = builder.in_space(builder.standardised(placed, gaussians, others))
+    experts = builder.expert_factors(placed, gaussians, {})
+    free_encoders()
+    rewards = builder.reward_factors(factors)
+    check_precision(builder, factors, experts)
+    ones = torch.ones(1, dtype=torch.float32, device=builder.device)
+    without_base = TemperedTarget(
+        builder.space,
+        experts,
+        rewards,
+        env,
+        ones,
+        builder.settings.particles_at_once,
+        squares=options.correct == "fkc",
+    )
+    target = replace(without_base, base=tempering_base(builder, factors, without_base))
+    moves = mutation(target, options, builder.warnings)
+    stages = temper_grid(options.steps)
+    peak = potentials.initial_peak(options.potential)
+    shown = shown_stages(len(stages), builder.settings)
+    return TemperingModel(target, stages, options, moves, builder.warnings, peak, shown)
+
+
+def tempering_base(
+    builder: ProductBuilder, factors: list[FactorSpec], target: TemperedTarget
+) -> Base | Prior | None:
+    """What the path starts from: what the program says, ancestral draws where these serve better
+    than a Gaussian, or None, for N(0, I).
+    """
+    plan, space, env = builder.plan, builder.space, builder.environment
+    if builder.options.base is not None:
+        return base(builder.options.base, plan, builder.models, env, space)
+    draws = prior(plan, factors, space, env, builder.densities, builder.exponent)
+    serves = draws is not None and (draws.funnel or draws.near(target.log_untempered))
+    target.calls.clear()
+    return draws if serves else None
+
+
+def check_precision(
+    builder: ProductBuilder, factors: Sequence[FactorSpec], experts: Sequence[ExpertFactor]
+) -> None:
+    """Whether the product of Gaussians over each variable without rewards is a density."""
+    of = {f.name: f.variables[0] for f in factors}
+    for variable in builder.space.shapes:
+        seeing = [a for a in experts if of[a.name] == variable]
+        rewarded = any(f.kind not in GENERATIVE and variable in f.variables for f in factors)
+        if not rewarded:
+            on_the_way(seeing, (DATA,), builder.space, variable, rewarded=False)

@@ -1,0 +1,126 @@
+"""What models over numbers share: evaluations, kernel steps with rewards, endpoints to be shown."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from jaxtyping import Float
+from torch import Tensor
+
+from poedsl.runtime.feynman_kac.rewards import RewardWeights
+from poedsl.runtime.kernels.kernel import StageTarget, without_rewards
+from poedsl.runtime.kernels.line_integral import line_integral
+from poedsl.runtime.kernels.metropolis import density_ratio
+from poedsl.runtime.kernels.sweep import KernelSteps
+from poedsl.runtime.smc.particles import Evaluation, Point
+from poedsl.runtime.smc.population import Population, StageT
+from poedsl.runtime.smc.random_numbers import Noise
+from poedsl.runtime.smc.settings import SamplerOptions
+from poedsl.runtime.targets.target import StageLike, Target
+
+Evaluate = Callable[[Float[Tensor, "L D"]], Evaluation]
+
+
+@dataclass(frozen=True, slots=True)
+class Mutation:
+    """The kernel steps of a stage, towards its target with rewards.
+
+    Attributes:
+        steps: None where there is no kernel.
+    """
+
+    target: Target
+    options: SamplerOptions
+    steps: KernelSteps | None
+    rewards: RewardWeights
+
+    def count(self, stage: StageLike) -> int:
+        """Kernel steps at a stage; unadjusted ones shrink to nothing where there is no noise."""
+        if self.steps is None or not self.target.evaluable(stage):
+            return 0
+        return 0 if stage.noise_scale == 0 and not self.steps.adjusted else self.steps.count
+
+    def adjusted(self, stage: StageLike) -> bool:
+        """Whether there are steps, and each is accepted or rejected."""
+        return self.steps is not None and self.steps.adjusted and self.count(stage) > 0
+
+    def accepts_by_rewards(self, stage: StageLike) -> bool:
+        """Whether kernels accept by the black-box rewards, which then are part of their target:
+        where adjusted ones run and rewards weigh by what they are at a stage alone.
+        """
+        counts = any(f.kind != "where" for f in self.target.black_box)
+        adjusted = self.steps is not None and self.steps.adjusted
+        return (
+            counts
+            and adjusted
+            and self.options.potential == "difference"
+            and self.rewards.weighs(stage.t)
+        )
+
+    def mutate(
+        self,
+        population: Population[StageT],
+        rng: Noise,
+        stage: StageLike,
+        evaluate: Evaluate,
+        *,
+        narrowing: float = 1.0,
+        exponents: float | Float[Tensor, " #D"] = 1.0,
+    ) -> Population[StageT]:
+        """K times x <- kernel_t(x)."""
+        if self.steps is None or not self.count(stage):
+            return population
+        line, target, p = self.options.line, self.target, population.particles
+
+        def scores(x: Float[Tensor, "L D"]) -> Float[Tensor, "L D"]:
+            return target.scores(x, stage)
+
+        def add_rewards(point: Point) -> Point:
+            reward = target.black_box_at(point.x, point.at, stage).double()
+            return replace(point, reward=reward)
+
+        by_rewards = self.accepts_by_rewards(stage)
+        seen = StageTarget(
+            evaluate,
+            density_ratio if line is None else line_integral(scores, line),
+            add_rewards if by_rewards else without_rewards,
+        )
+        at = p.at if isinstance(p.at, Evaluation) else None
+        point = Point(p.x, at, p.rewards.counted if by_rewards else None)
+        swept = self.steps.sweep(
+            point,
+            seen,
+            population.step_size,
+            rng,
+            stage.t,
+            narrowing=narrowing,
+            noise_scale=stage.noise_scale,
+            exponents=exponents,
+        )
+        point, memory = swept.point, p.rewards
+        if target.differentiable:
+            if point.at is None:
+                point = replace(point, at=evaluate(point.x))
+            assert point.at is not None and point.at.log_reward is not None
+            memory = replace(memory, differentiable=point.at.log_reward.double())
+        if point.reward is not None:
+            memory = replace(memory, black_box=point.reward, counted=point.reward)
+        particles = replace(p, x=point.x, at=point.at, rewards=memory)
+        return replace(
+            population,
+            particles=particles,
+            step_size=swept.step_size,
+            acceptance=swept.acceptance,
+        )
+
+
+def evaluated(
+    population: Population[StageT], evaluate: Evaluate
+) -> tuple[Population[StageT], Evaluation]:
+    """The experts at the particles, evaluated where they are not yet."""
+    p = population.particles
+    if isinstance(p.at, Evaluation):
+        return population, p.at
+    at = evaluate(p.x)
+    return population.with_particles(replace(p, at=at)), at

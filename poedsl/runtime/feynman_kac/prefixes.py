@@ -1,0 +1,184 @@
+"""Prefixes of symbols as a Feynman-Kac model: the target of a stage is the product of the experts'
+prefix marginals (Zhang et al., 3.3 and C.2).
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field, replace
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from poedsl.runtime.feynman_kac.rewards import RewardWeights
+from poedsl.runtime.kernels.gibbs import gibbs
+from poedsl.runtime.kernels.step_size import StepSize
+from poedsl.runtime.results.composition import Composition
+from poedsl.runtime.smc.anneal import Proposal
+from poedsl.runtime.smc.particles import Particles
+from poedsl.runtime.smc.population import Population, Potential
+from poedsl.runtime.smc.random_numbers import Noise
+from poedsl.runtime.smc.settings import SamplerOptions
+from poedsl.runtime.smc.warnings import WarningLog
+from poedsl.runtime.targets.prefixes import PrefixStage, Reading, SequenceTarget, drawn
+
+#: The share below which a condition counts as a bottleneck.
+TIGHT = 0.05
+
+
+@dataclass(frozen=True, slots=True)
+class PrefixModel:
+    """From nothing to whole sequences, a section at a time.
+
+    Attributes:
+        least_shares: of each rule, the least share that it allowed of what the experts proposed,
+            and the stage at which it did.
+    """
+
+    target: SequenceTarget
+    stages: tuple[PrefixStage, ...]
+    options: SamplerOptions
+    rewards: RewardWeights
+    warnings: WarningLog
+    peak: float
+    shown: frozenset[int] = frozenset()
+    least_shares: dict[str, tuple[float, int]] = field(default_factory=dict)
+
+    def init(self, rng: Noise) -> Population[PrefixStage]:
+        """Empty prefixes (line 1)."""
+        count, length = rng.size * rng.islands, self.target.space.size
+        x = torch.zeros(count, length, dtype=torch.long, device=rng.device)
+        weights = torch.zeros(count, dtype=torch.float64, device=rng.device)
+        particles = Particles.at_start(x, weights, self.peak, self.target.begin(count))
+        step_size = StepSize.initial(1.0, rng.islands, rng.device)
+        return Population.start(particles, self.stages[0], rng.islands, step_size)
+
+    def next_stage(self, population: Population[PrefixStage]) -> PrefixStage | None:
+        done = self.stages[0].t - population.stage.t + 1
+        return self.stages[done] if done < len(self.stages) else None
+
+    def propose(
+        self, population: Population[PrefixStage], stage: PrefixStage, rng: Noise
+    ) -> Proposal:
+        """Y <- y and its next section, from the normalised product of the conditionals; the ratio
+        is the product of their normalisers (line 3).
+        """
+        p, first = population.particles, population.stage.length
+        reading = self.reading(p)
+        x, gain = p.x.clone(), torch.zeros_like(p.log_weights)
+        uniforms = rng.uniform(stage.length - first, stage.t, "move")
+        for place, uniform in enumerate(uniforms.unbind(1), first):
+            self.watch(reading, p.log_weights + gain, stage)
+            x[:, place], normaliser = drawn(reading.following, uniform)
+            gain = gain + normaliser
+            reading, _ = self.target.read(reading, place, x[:, place : place + 1])
+        if self.options.correct == "none":
+            gain = torch.where(gain == -math.inf, gain, 0.0)
+        return Proposal(replace(p, x=x, at=reading), gain)
+
+    def log_potential(
+        self, population: Population[PrefixStage], proposal: Proposal, stage: PrefixStage
+    ) -> Potential:
+        """The normalisers alone: rewards judge whole sequences."""
+        return Potential(proposal.log_ratio, proposal.particles.rewards)
+
+    def mutate(self, population: Population[PrefixStage], rng: Noise) -> Population[PrefixStage]:
+        """K times Y <- y with a block drawn anew (lines 4 and 5)."""
+        o, stage = self.options, population.stage
+        if o.kernel != "gibbs":
+            return population
+        block = min(o.block, stage.length)
+        uniforms = rng.blocks(block + 1, stage.t, o.kernel_steps)
+        free = stage.length - block + 1
+        places = rng.shared(stage.t, "block", o.kernel_steps)[0] * free
+        rates, p = [], population.particles
+        for uniform, place in zip(uniforms, places.long().tolist(), strict=True):
+            x, at, chance = gibbs(self.target, p.x, stage.length, place, block, uniform)
+            rates.append(chance.mean())
+            p = replace(p, x=x, at=at)
+        return replace(population, particles=p, acceptance=float(torch.stack(rates).mean()))
+
+    def final_log_potential(self, population: Population[PrefixStage]) -> Potential | None:
+        """Rewards and constraints at whole sequences; warns of what few particles meet."""
+        if self.target.black_box:
+            self.warn_of_bottlenecks(population.particles)
+        return self.rewards.final(population)
+
+    def moves_copies_apart(self, stage: PrefixStage) -> bool:
+        return False
+
+    def with_endpoints(self, population: Population[PrefixStage]) -> Population[PrefixStage]:
+        return population
+
+    def endpoint(self, population: Population[PrefixStage]) -> Int[Tensor, "L n"]:
+        """The prefixes themselves; places that are yet to come hold symbol 0."""
+        return population.particles.x
+
+    def length(self, population: Population[PrefixStage]) -> int:
+        """How many components the particles have at their stage."""
+        return population.stage.length
+
+    def composition(self, particles: int) -> Composition | None:
+        """None: there are no scores of noised marginals to compare."""
+        return None
+
+    def evaluations(self, stage: PrefixStage) -> int:
+        """One of all experts for the section, and one for each Gibbs step."""
+        return 1 + (self.options.kernel_steps if self.options.kernel == "gibbs" else 0)
+
+    def reading(self, particles: Particles) -> Reading:
+        assert isinstance(particles.at, Reading)
+        return particles.at
+
+    def watch(self, reading: Reading, log_weights: Float[Tensor, " L"], stage: PrefixStage) -> None:
+        """Note how much each rule allows, and warn of what allows nothing at all."""
+        alive = log_weights > -math.inf
+        if not bool(alive.any()):
+            return
+        shares = log_weights.softmax(0) @ reading.kept.double().exp()
+        for rule, share in zip(self.target.rules, shares.tolist(), strict=True):
+            if share < self.least_shares.get(rule.name, (1.0, 0))[0]:
+                self.least_shares[rule.name] = share, stage.t
+        lost = reading.endless[alive].any(0).tolist()
+        for reader in (r for r, e in zip(self.target.divisors, lost, strict=True) if e):
+            name = f"`{reader.name}` at {reader.place}"
+            self.warnings.add(
+                "P1008",
+                f"{name} divides by zero at stage {stage.t}: a symbol that all else allows has "
+                "no chance there, and sequences with it are left out",
+                once=name,
+            )
+        if bool((reading.following[alive] > -math.inf).any()):
+            return
+        closed = (reading.kept[alive] == -math.inf).all(0).tolist()
+        names = [r.name for r, shut in zip(self.target.rules, closed, strict=True) if shut]
+        self.warnings.add(
+            "P1009",
+            f"no particle can go on at stage {stage.t}: {names[0]} allows no symbol"
+            if names
+            else f"no particle can go on at stage {stage.t}: the experts have no symbol in common",
+        )
+
+    def warn_of_bottlenecks(self, p: Particles) -> None:
+        weights = p.log_weights.softmax(0).nan_to_num()
+        env = self.target.environment.with_values(self.target.space.values(p.x))
+        for name, (share, t) in self.least_shares.items():
+            if 0 < share < TIGHT:
+                self.warnings.add(
+                    "P1007",
+                    f"{name} is a bottleneck: at stage {t} it allows {share:.2g} of what the "
+                    "experts propose; `kernel = gibbs()` revisits what was written before",
+                )
+        for factor in self.target.black_box:
+            if factor.kind != "where":
+                continue
+            holds = factor.log_value(env).expand(len(p.x)) == 0
+            share, count = float(weights @ holds.double()), int((holds & (weights > 0)).sum())
+            if share < TIGHT:
+                self.warnings.add(
+                    "P1007",
+                    f"`{factor.name}` at {factor.place} is a bottleneck: it holds for {count} of "
+                    f"{len(p.x)} particles at the end; conditions on text alone (`contains`, "
+                    "`matches`, `length`) are kept on the way",
+                )

@@ -1,0 +1,90 @@
+"""How rewards enter the weights, each counted once: the value at a predicted endpoint against the
+value that the weight holds already.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+from typing import Any
+
+from jaxtyping import Float
+from torch import Tensor
+
+from poedsl.runtime.smc import potentials
+from poedsl.runtime.smc.particles import Evaluation, RewardMemory
+from poedsl.runtime.smc.population import Population, Potential
+from poedsl.runtime.smc.settings import SamplerOptions
+from poedsl.runtime.smc.warnings import WarningLog
+from poedsl.runtime.targets.target import StageLike, Target
+
+
+@dataclass(frozen=True, slots=True)
+class RewardWeights:
+    """The rewards of a target on its way into the weights.
+
+    Attributes:
+        options: say by which potential black-box rewards weigh, and at which stages.
+        warns_of_walls: whether a reward of minus infinity before the end is worth a warning.
+    """
+
+    target: Target
+    options: SamplerOptions
+    warnings: WarningLog
+    warns_of_walls: bool
+
+    def weighs(self, t: int) -> bool:
+        """Whether black-box rewards weigh at a stage: where `at(...)` names some, only at those
+        (Zhang et al., E.6).
+        """
+        rule = self.options.resample
+        return rule is None or not rule.stages or t in rule.stages
+
+    def potential(
+        self,
+        memory: RewardMemory,
+        x: Float[Tensor, "L D"],
+        at: Evaluation | None,
+        stage: StageLike,
+        log_ratio: Float[Tensor, " L"],
+    ) -> Potential:
+        """What the weights gain where a proposal led, its log ratio included."""
+        target, increment = self.target, log_ratio
+        if target.differentiable:
+            value = target.exact(x) if at is None else at.log_reward
+            assert value is not None
+            value = value.double()
+            increment = increment + (value - memory.differentiable)
+            memory = replace(memory, differentiable=value)
+        if target.black_box and self.weighs(stage.t):
+            reward = target.black_box_at(x, at, stage).double()
+            self.note_walls(reward, stage.t)
+            gain, counted, peak = potentials.count(
+                self.options.potential, reward, memory.counted, memory.peak, self.options.weighing
+            )
+            increment = increment + gain
+            memory = replace(memory, black_box=reward, counted=counted, peak=peak)
+        return Potential(increment, memory)
+
+    def final(self, population: Population[Any]) -> Potential | None:
+        """The exact black-box rewards and constraints, against what was counted."""
+        if not self.target.black_box:
+            return None
+        p = population.particles
+        reward = self.target.black_box_value(p.x, final=True).double()
+        memory = replace(p.rewards, black_box=reward, counted=reward)
+        return Potential(reward - p.rewards.counted, memory)
+
+    def note_walls(self, reward: Float[Tensor, " L"], t: int) -> None:
+        """Warn once of rewards that are minus infinity at predicted endpoints."""
+        walls = int((reward == -math.inf).sum())
+        if not walls or t == 1 or not self.warns_of_walls:
+            return
+        named = ", ".join(f"`{f.name}` at {f.place}" for f in self.target.black_box)
+        self.warnings.add(
+            "P1003",
+            f"a reward ({named}) is minus infinity where {walls} of {len(reward)} particles were "
+            f"expected to end at stage {t}; that kills them, though they might end "
+            "elsewhere, and the evidence is too low: `where` or `path = temper()` does without",
+            once="walls",
+        )

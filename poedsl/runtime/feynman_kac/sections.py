@@ -1,0 +1,121 @@
+"""Prefixes of sections as a Feynman-Kac model: a variable over numbers grows by what its first
+expert draws, and the others weigh it (Zhang et al., 3.3 and C.2).
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from poedsl.runtime.feynman_kac.continuous import Mutation, evaluated
+from poedsl.runtime.kernels.step_size import StepSize
+from poedsl.runtime.results.composition import Composition
+from poedsl.runtime.smc.anneal import Proposal
+from poedsl.runtime.smc.particles import Evaluation, Particles
+from poedsl.runtime.smc.population import Population, Potential
+from poedsl.runtime.smc.random_numbers import Noise
+from poedsl.runtime.smc.settings import SamplerOptions
+from poedsl.runtime.targets.sections import SectionStage, SectionTarget
+
+
+@dataclass(frozen=True, slots=True)
+class SectionModel:
+    """From nothing to the whole, a group of sections at a time.
+
+    Attributes:
+        shown: numbers of the stages at which particles keep their completed prefix.
+        peak: what a potential remembers before there is any reward.
+    """
+
+    target: SectionTarget
+    stages: tuple[SectionStage, ...]
+    options: SamplerOptions
+    mutation: Mutation
+    peak: float
+    shown: frozenset[int] = frozenset()
+
+    def init(self, rng: Noise) -> Population[SectionStage]:
+        """Empty prefixes (line 1)."""
+        count = rng.size * rng.islands
+        x = torch.zeros(count, 0, dtype=torch.float32, device=rng.device)
+        weights = torch.zeros(count, dtype=torch.float64, device=rng.device)
+        particles = Particles.at_start(x, weights, self.peak)
+        step_size = StepSize.initial(self.options.step_size, rng.islands, rng.device)
+        return Population.start(particles, self.stages[0], rng.islands, step_size)
+
+    def next_stage(self, population: Population[SectionStage]) -> SectionStage | None:
+        done = self.stages[0].t - population.stage.t + 1
+        return self.stages[done] if done < len(self.stages) else None
+
+    def propose(
+        self, population: Population[SectionStage], stage: SectionStage, rng: Noise
+    ) -> Proposal:
+        """X <- x and its next sections, and the product over what proposed them (line 3)."""
+        before: Float[Tensor, " L"] = population.particles.log_weights.new_zeros(())
+        if population.particles.x.shape[1] and self.options.correct != "none":
+            old_stage = population.stage
+            population, old = evaluated(population, lambda x: self.target.evaluate(x, old_stage))
+            assert old.over_proposal is not None
+            before = old.over_proposal.double()
+        p = population.particles
+        more = stage.sections * math.prod(self.target.shape[1:]) - p.x.shape[1]
+        x = self.target.extended(p.x, rng.normal(more, stage.t, "move"))
+        at = self.target.evaluate(x, stage)
+        assert at.over_proposal is not None
+        ratio = at.over_proposal.double() - before
+        weighted = self.options.correct != "none"
+        return Proposal(replace(p, x=x, at=at), ratio if weighted else 0 * ratio)
+
+    def log_potential(
+        self, population: Population[SectionStage], proposal: Proposal, stage: SectionStage
+    ) -> Potential:
+        """What the other experts make of the sections, and the increase of the rewards."""
+        p = proposal.particles
+        at = p.at if isinstance(p.at, Evaluation) else None
+        return self.mutation.rewards.potential(p.rewards, p.x, at, stage, proposal.log_ratio)
+
+    def mutate(self, population: Population[SectionStage], rng: Noise) -> Population[SectionStage]:
+        """K times X <- kernel(X), over the whole prefix (lines 4 and 5)."""
+        stage = population.stage
+        return self.mutation.mutate(
+            population, rng, stage, lambda x: self.target.evaluate(x, stage)
+        )
+
+    def final_log_potential(self, population: Population[SectionStage]) -> Potential | None:
+        return self.mutation.rewards.final(population)
+
+    def moves_copies_apart(self, stage: SectionStage) -> bool:
+        return stage.t == 1 and self.mutation.adjusted(stage) and not self.target.black_box
+
+    def with_endpoints(self, population: Population[SectionStage]) -> Population[SectionStage]:
+        stage = population.stage
+        if stage.t not in self.shown:
+            return population
+        population, at = evaluated(population, lambda x: self.target.evaluate(x, stage))
+        p = population.particles
+        end = self.target.endpoint(p.x, at, stage).detach()
+        return population.with_particles(replace(p, trail=(*p.trail, end)))
+
+    def endpoint(self, population: Population[SectionStage]) -> Float[Tensor, "L D"]:
+        """The completed prefixes, as far as the experts were evaluated."""
+        p = population.particles
+        if not isinstance(p.at, Evaluation):
+            return p.x
+        return self.target.endpoint(p.x, p.at, population.stage)
+
+    def length(self, population: Population[SectionStage]) -> int:
+        """How many components the particles have at their stage."""
+        return population.particles.x.shape[1]
+
+    def composition(self, particles: int) -> Composition | None:
+        """None: there are no scores of noised marginals to compare."""
+        return None
+
+    def evaluations(self, stage: SectionStage) -> int:
+        """Evaluations of all experts that a stage takes (Zhang et al., E.1)."""
+        each = self.options.leaps + (self.options.line or 0)
+        return 1 + self.mutation.count(stage) * each

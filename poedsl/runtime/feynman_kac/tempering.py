@@ -1,0 +1,138 @@
+"""Tempering as a Feynman-Kac model: p_b = p_0^(1 - b) target^b, weights from exact densities."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from poedsl.runtime.feynman_kac.continuous import Mutation, evaluated
+from poedsl.runtime.feynman_kac.noising_path import start_weights
+from poedsl.runtime.kernels.step_size import StepSize
+from poedsl.runtime.path.moves import density_increase
+from poedsl.runtime.results.composition import Composition
+from poedsl.runtime.smc.anneal import Proposal
+from poedsl.runtime.smc.particles import Evaluation, Particles
+from poedsl.runtime.smc.population import Population, Potential
+from poedsl.runtime.smc.random_numbers import Noise
+from poedsl.runtime.smc.settings import SamplerOptions
+from poedsl.runtime.smc.warnings import WarningLog
+from poedsl.runtime.targets.tempering import TemperedTarget, TemperingStage
+
+
+@dataclass(frozen=True, slots=True)
+class TemperingModel:
+    """From the base to the target, by kernels alone; the powers b are a fixed grid, or placed by
+    the effective sample size as the run goes on.
+
+    Attributes:
+        stages: a fixed grid; where they are placed by the ESS, as many as there may be.
+        shown: numbers of the stages at which particles keep where they are.
+        peak: what a potential remembers before there is any reward.
+    """
+
+    target: TemperedTarget
+    stages: tuple[TemperingStage, ...]
+    options: SamplerOptions
+    mutation: Mutation
+    warnings: WarningLog
+    peak: float
+    shown: frozenset[int] = frozenset()
+
+    def init(self, rng: Noise) -> Population[TemperingStage]:
+        """X ~ p_0: the base, or N(0, I) in unconstrained coordinates (line 1)."""
+        stage, target = self.stages[0], self.target
+        drawn = target.first(rng, stage)
+        x = rng.normal(target.space.size, stage.t, "start") if drawn is None else drawn
+        finite = torch.isfinite(x).all(-1)
+        x = torch.where(finite[:, None], x, 0.0)
+        at = target.evaluate(x, stage)
+        weights = torch.zeros(len(x), dtype=torch.float64, device=x.device)
+        if drawn is None and self.options.correct != "none" and at.log_density is not None:
+            weights = start_weights(x, at.log_density, target.exponents)
+        weights = torch.where(finite, weights, -math.inf)
+        particles = Particles.at_start(x, weights, self.peak, at)
+        step_size = StepSize.initial(self.options.step_size, rng.islands, rng.device)
+        return Population.start(particles, stage, rng.islands, step_size)
+
+    def next_stage(self, population: Population[TemperingStage]) -> TemperingStage | None:
+        """The next stage of the grid, or the one that keeps the ESS that is asked for."""
+        stage, share = population.stage, self.options.share
+        if stage.t == 1 or stage.beta == 1:
+            return None
+        if share is None:
+            return self.stages[self.stages[0].t - stage.t + 1]
+        population, at = evaluated(population, lambda x: self.target.evaluate(x, stage))
+        weights, x = population.total_log_weights, population.particles.x
+        further = self.target.ahead(x, at, weights, stage, share)
+        if stage.t == 2 and further.beta < 1:
+            self.warnings.add(
+                "P1004",
+                f"temper(ess = {share:g}) had no stages left at b = {stage.beta:.2g} and "
+                "went to 1 at once: more `steps`, or a smaller `ess`",
+            )
+            return TemperingStage(1, 1.0)
+        return further
+
+    def propose(
+        self, population: Population[TemperingStage], stage: TemperingStage, rng: Noise
+    ) -> Proposal:
+        """The particles as they are, and log p_b'(x) - log p_b(x) (line 3)."""
+        old_stage = population.stage
+        population, old = evaluated(population, lambda x: self.target.evaluate(x, old_stage))
+        p = population.particles
+        new = self.target.evaluate(p.x, stage)
+        if self.options.correct == "none":
+            ratio = p.x.new_zeros(len(p.x))
+        else:
+            ratio = density_increase(old, new)
+        return Proposal(replace(p, at=new), ratio)
+
+    def log_potential(
+        self, population: Population[TemperingStage], proposal: Proposal, stage: TemperingStage
+    ) -> Potential:
+        """The ratio of densities, and the increase of black-box rewards (lines 6 and 7)."""
+        p = proposal.particles
+        at = p.at if isinstance(p.at, Evaluation) else None
+        return self.mutation.rewards.potential(p.rewards, p.x, at, stage, proposal.log_ratio)
+
+    def mutate(
+        self, population: Population[TemperingStage], rng: Noise
+    ) -> Population[TemperingStage]:
+        """K times X <- kernel_b(X) (lines 4 and 5)."""
+        stage = population.stage
+        return self.mutation.mutate(
+            population, rng, stage, lambda x: self.target.evaluate(x, stage)
+        )
+
+    def final_log_potential(self, population: Population[TemperingStage]) -> Potential | None:
+        return self.mutation.rewards.final(population)
+
+    def moves_copies_apart(self, stage: TemperingStage) -> bool:
+        return stage.t == 1 and self.mutation.adjusted(stage) and not self.target.black_box
+
+    def with_endpoints(self, population: Population[TemperingStage]) -> Population[TemperingStage]:
+        p = population.particles
+        if population.stage.t not in self.shown:
+            return population
+        return population.with_particles(replace(p, trail=(*p.trail, p.x)))
+
+    def endpoint(self, population: Population[TemperingStage]) -> Float[Tensor, "L D"]:
+        """The particles themselves: no noise is on them."""
+        return population.particles.x
+
+    def length(self, population: Population[TemperingStage]) -> int:
+        """How many components the particles have at their stage."""
+        return population.particles.x.shape[1]
+
+    def composition(self, particles: int) -> Composition | None:
+        """None: there are no scores of noised marginals to compare."""
+        return None
+
+    def evaluations(self, stage: TemperingStage) -> int:
+        """Evaluations of all experts that a stage takes (Zhang et al., E.1)."""
+        each = self.options.leaps + (self.options.line or 0)
+        return 1 + self.mutation.count(stage) * each

@@ -1,0 +1,66 @@
+"""Gibbs steps on symbols: blocks of a prefix drawn anew given the rest."""
+
+from __future__ import annotations
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+from poedsl.runtime.targets.prefixes import Reading, SequenceTarget, drawn
+
+
+def gibbs(
+    target: SequenceTarget,
+    x: Int[Tensor, "L n"],
+    length: int,
+    place: int,
+    block: int,
+    uniform: Float[Tensor, "L b"],
+) -> tuple[Int[Tensor, "L n"], Reading, Float[Tensor, " L"]]:
+    """Draw ``block`` symbols from ``place`` on anew, given the rest of the first ``length``.
+
+    They are proposed from the products of conditionals, one after another, and accepted by what
+    that makes of the symbols after them (Metropolis within Gibbs; exactly invariant).
+
+    Args:
+        uniform: for each symbol of the block, and one to accept by.
+
+    Returns:
+        The sequences, what the experts make of them, and the probabilities of acceptance.
+    """
+    before = target.begin(len(x))
+    if place:
+        before, _ = target.read(before, 0, x[:, :place])
+    own, after = target.read(before, place, x[:, place:length])
+    old = _weight(
+        torch.cat([before.following[:, None], after[:, :-1]], 1), x[:, place:length], block
+    )
+    y, reading, gain = x.clone(), before, torch.zeros_like(old)
+    for k in range(block):
+        y[:, place + k], normaliser = drawn(reading.following, uniform[:, k])
+        gain = gain + normaliser
+        reading, _ = target.read(reading, place + k, y[:, place + k, None])
+    tail = y[:, place + block : length]
+    if tail.shape[1]:
+        following = reading.following[:, None]
+        reading, after = target.read(reading, place + block, tail)
+        gain = gain + _weight(torch.cat([following, after[:, :-1]], 1), tail, 0)
+    chance = (gain - old).clamp(max=0.0).exp().nan_to_num(nan=0.0)
+    kept = accepted(chance, uniform[:, -1])
+    return torch.where(kept[:, None], y, x), reading.where(kept, own), chance
+
+
+def accepted(chance: Float[Tensor, " L"], uniform: Float[Tensor, " L"]) -> Bool[Tensor, " L"]:
+    """Which proposals are taken."""
+    return uniform < chance
+
+
+def _weight(
+    following: Float[Tensor, "L m V"], symbols: Int[Tensor, "L m"], block: int
+) -> Float[Tensor, " L"]:
+    """Log of the target over that of the proposal: normalisers of the first ``block`` symbols,
+    conditionals of those after them.
+    """
+    logs = following.double()
+    taken = logs.gather(2, symbols[..., None])[..., 0]
+    return logs[:, :block].logsumexp(-1).sum(1) + taken[:, block:].sum(1)

@@ -1,0 +1,76 @@
+"""What a Markov kernel is: points in, points and the probabilities of acceptance out.
+
+A kernel leaves one stage's target, rewards included, invariant. It is given that target as a
+`StageTarget` and its random numbers, so that it holds no state but its own settings; the step size
+is a state of the run (`step_size.StepSize`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
+
+from jaxtyping import Float
+from torch import Tensor
+
+from poedsl.runtime.smc.particles import Evaluation, Point
+
+Evaluate = Callable[[Float[Tensor, "L D"]], Evaluation]
+#: The increase of the log target from each particle of some points to that of others.
+LogRatio = Callable[[Point, Point], Float[Tensor, " L"]]
+#: A point with its black-box rewards.
+AddRewards = Callable[[Point], Point]
+
+
+def without_rewards(point: Point) -> Point:
+    """The point as it is, where no black-box rewards count."""
+    return point
+
+
+@dataclass(frozen=True, slots=True)
+class StageTarget:
+    """One stage's target as kernels see it.
+
+    Attributes:
+        evaluate: all experts at points (L, D).
+        log_ratio: the increase of the log target between two points, for acceptance.
+        add_rewards: adds black-box rewards to a proposed point, where acceptance counts them.
+    """
+
+    evaluate: Evaluate
+    log_ratio: LogRatio
+    add_rewards: AddRewards = without_rewards
+
+
+@runtime_checkable
+class Kernel(Protocol):
+    """A kernel with its settings.
+
+    Attributes:
+        acceptance_target: the acceptance to which the step size adapts; None for unadjusted
+            kernels, which accept every proposal.
+    """
+
+    @property
+    def acceptance_target(self) -> float | None: ...
+
+    def step(
+        self,
+        point: Point,
+        target: StageTarget,
+        noise: Float[Tensor, "L D"],
+        uniform: Float[Tensor, " L"] | None,
+        variance: Float[Tensor, "#L #D"],
+    ) -> tuple[Point, Float[Tensor, " L"] | None]:
+        """One step.
+
+        Args:
+            noise: standard normals.
+            uniform: uniforms in (0, 1) that decide acceptance; None for unadjusted kernels.
+            variance: the square of the step size, per particle and component or common to all.
+
+        Returns:
+            The points, and each particle's probability of acceptance, None if unadjusted.
+        """
+        ...

@@ -1,0 +1,35 @@
+"""Random-walk Metropolis."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from poedsl.runtime.kernels.kernel import StageTarget
+from poedsl.runtime.kernels.metropolis import acceptance_probability
+from poedsl.runtime.smc.particles import Point
+
+
+@dataclass(frozen=True, slots=True)
+class RandomWalk:
+    """A Gaussian proposal around each particle; exactly invariant (Metropolis et al. 1953)."""
+
+    acceptance_target: ClassVar[float] = 0.3
+
+    def step(
+        self,
+        point: Point,
+        target: StageTarget,
+        noise: Float[Tensor, "L D"],
+        uniform: Float[Tensor, " L"] | None,
+        variance: Float[Tensor, "#L 1"],
+    ) -> tuple[Point, Float[Tensor, " L"]]:
+        assert uniform is not None
+        x = torch.addcmul(point.x, variance.sqrt(), noise)
+        end = target.add_rewards(Point(x, target.evaluate(x)))
+        probability = acceptance_probability(target.log_ratio(point, end))
+        return end.where(uniform < probability, point), probability

@@ -1,0 +1,39 @@
+"""How a plan is run, apart from what it samples."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from poedsl.catalog.profiles import DEFAULT, Profile
+from poedsl.experts.user.decorators import Code
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunSettings:
+    """The settings of one run.
+
+    Attributes:
+        device: the name of a device of torch's.
+        microbatch: particles that networks see at once; None for the profile's number.
+        folder: the folder that files and ``use`` statements are relative to.
+        allow_code: whether Python that the program names may run.
+        profile: which weights experts have, and how their networks run.
+        code: the Python that the program was compiled with, by name.
+        shown_stages: at how many stages, evenly spaced, the result keeps predicted endpoints.
+    """
+
+    seed: int = 0
+    device: str = "cpu"
+    microbatch: int | None = None
+    folder: Path = Path()
+    allow_code: bool = False
+    profile: Profile = DEFAULT
+    code: Mapping[str, Code] = field(default_factory=dict)
+    shown_stages: int = 0
+
+    @property
+    def particles_at_once(self) -> int | None:
+        """The size of micro-batches; None for all particles."""
+        return self.microbatch or self.profile.microbatch or None

@@ -1,0 +1,98 @@
+"""Algorithm 1 of Zhang et al., made exact: annealing as a particle filter of a Feynman-Kac model.
+
+A Feynman-Kac model is a chain of distributions with a proposal from each to the next and a
+potential that makes the proposal's draws weighted draws of it (Chopin and Papaspiliopoulos 2020,
+chapters 5 and 10). The four models are in `runtime/feynman_kac`: the noising path, tempering,
+prefixes of symbols, and sections.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import NamedTuple, Protocol, runtime_checkable
+
+from jaxtyping import Float
+from torch import Tensor
+
+from poedsl.runtime.smc.health import HealthCheck
+from poedsl.runtime.smc.particles import Particles
+from poedsl.runtime.smc.population import Population, Potential, StageT
+from poedsl.runtime.smc.random_numbers import Noise
+from poedsl.runtime.smc.resampler import Resampler
+
+
+class Proposal(NamedTuple):
+    """Particles after a move, and log of target over proposal for each, without rewards."""
+
+    particles: Particles
+    log_ratio: Float[Tensor, " L"]
+
+
+@runtime_checkable
+class FeynmanKac(Protocol[StageT]):
+    """A chain of distributions pi_T, ..., pi_1, as the driver asks for it."""
+
+    def init(self, rng: Noise) -> Population[StageT]:
+        """Draws of pi_T, with the weights that they need."""
+        ...
+
+    def next_stage(self, population: Population[StageT]) -> StageT | None:
+        """The stage after that of the population; None after the last."""
+        ...
+
+    def propose(self, population: Population[StageT], stage: StageT, rng: Noise) -> Proposal:
+        """Move the particles to a stage, and evaluate the experts there."""
+        ...
+
+    def log_potential(
+        self, population: Population[StageT], proposal: Proposal, stage: StageT
+    ) -> Potential:
+        """What the weights gain by a proposal, rewards counted once."""
+        ...
+
+    def mutate(self, population: Population[StageT], rng: Noise) -> Population[StageT]:
+        """K kernel steps that leave the stage's target invariant."""
+        ...
+
+    def final_log_potential(self, population: Population[StageT]) -> Potential | None:
+        """What remains to be counted at the end, after the last kernel."""
+        ...
+
+    def moves_copies_apart(self, stage: StageT) -> bool:
+        """Whether the stage's kernel moves copies apart and nothing is weighed after it."""
+        ...
+
+    def with_endpoints(self, population: Population[StageT]) -> Population[StageT]:
+        """The population with the predicted endpoints of a stage that is to be shown."""
+        ...
+
+
+def anneal(
+    model: FeynmanKac[StageT], resampler: Resampler, rng: Noise, health: HealthCheck
+) -> Iterator[Population[StageT]]:
+    """Anneal particles from pi_T to pi_1; yields the population at every stage.
+
+    Raises:
+        AllParticlesLost: no particle has weight left; it holds the last healthy population.
+    """
+    population = model.init(rng)  # line 1: X ~ p_T
+    health = health.keeping(population)
+    yield population
+    population = model.with_endpoints(population)
+    while (stage := model.next_stage(population)) is not None:  # line 2: for t = T - 1, ..., 1
+        proposal = model.propose(population, stage, rng)  # line 3: X <- move(X)
+        potential = model.log_potential(population, proposal, stage)
+        population = population.moved(proposal.particles, stage, potential)  # lines 6, 7: weights
+        population = health.checked(population).measured()
+        apart = model.moves_copies_apart(stage)
+        population = resampler(population, rng, equal_weights=apart)  # line 8: resample
+        health = health.keeping(population)
+        population = model.mutate(population, rng)  # lines 4, 5: K times X <- kernel_t(X)
+        if stage.t == 1:
+            population = health.checked(population)
+            final = model.final_log_potential(population)
+            if final is not None:
+                population = health.checked(population.reweighted(final)).measured()
+                population = resampler.after_last_potential(population, rng)
+        population = model.with_endpoints(population)
+        yield population

@@ -1,0 +1,171 @@
+"""The population: particles of one or several islands, their evidence so far, and their stage."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+from typing import Generic, NamedTuple, Protocol, TypeVar, runtime_checkable
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+from poedsl.runtime.kernels.step_size import StepSize
+from poedsl.runtime.smc.particles import Particles, RewardMemory
+from poedsl.runtime.smc.resampling import effective_size, spread
+
+
+@runtime_checkable
+class Stage(Protocol):
+    """One distribution of a path.
+
+    Attributes:
+        t: its number, ``steps`` + 1 at the start and 1 at the end.
+        beta: how far along the path it is, from 0 to 1.
+    """
+
+    @property
+    def t(self) -> int: ...
+
+    @property
+    def beta(self) -> float: ...
+
+
+#: The stages of one path.
+StageT = TypeVar("StageT", bound=Stage)
+
+
+class Potential(NamedTuple):
+    """What a weight gains at a stage, and what it then holds of the rewards."""
+
+    log_increment: Float[Tensor, " L"]
+    rewards: RewardMemory
+
+
+class Lineages(NamedTuple):
+    """Log weights since the last resampling, and the eve index of each particle."""
+
+    log_weights: Float[Tensor, " L"]
+    eve_indices: Int[Tensor, " L"]
+
+
+@dataclass(frozen=True, slots=True)
+class Population(Generic[StageT]):
+    """All particles at a stage; islands stand one after another, each of the same size.
+
+    Attributes:
+        banked: log evidence of each island up to its last resampling.
+        log_mean_weights: log of each island's mean weight since then.
+        sizes: effective sample size of each island, by the weights since then.
+        resamplings: how often each island was resampled.
+        ess: effective sample size of the whole population, the least since the stage began.
+        parents: the slot at the stage before that each particle was copied from.
+        resampled: whether any island was resampled at this stage.
+        step_size: of the kernel.
+        acceptance: of the kernel at this stage; None where it accepts every proposal.
+        before_last_draw: log weights and eve indices before particles of equal weight were drawn.
+    """
+
+    particles: Particles
+    stage: StageT
+    banked: Float[Tensor, " S"]
+    log_mean_weights: Float[Tensor, " S"]
+    sizes: Float[Tensor, " S"]
+    resamplings: Int[Tensor, " S"]
+    ess: float
+    parents: Int[Tensor, " L"]
+    resampled: bool
+    step_size: StepSize
+    acceptance: float | None = None
+    before_last_draw: Lineages | None = None
+
+    @classmethod
+    def start(
+        cls, particles: Particles, stage: StageT, islands: int, step_size: StepSize
+    ) -> Population[StageT]:
+        """The population of the first stage."""
+        device = particles.x.device
+        banked = torch.zeros(islands, dtype=torch.float64, device=device)
+        resamplings = torch.zeros(islands, dtype=torch.long, device=device)
+        slots, sizes = particles.eve_indices, banked
+        first = cls(
+            particles, stage, banked, banked, sizes, resamplings, math.inf, slots, False, step_size
+        )
+        return first.measured()
+
+    @property
+    def islands(self) -> int:
+        return len(self.banked)
+
+    @property
+    def island_log_weights(self) -> Float[Tensor, "S n"]:
+        return self.particles.log_weights.view(self.islands, -1)
+
+    @property
+    def total_log_weights(self) -> Float[Tensor, " L"]:
+        """Weights comparable between islands: what each banked, and what it gathered since."""
+        return (self.island_log_weights + self.banked[:, None]).flatten()
+
+    @property
+    def island_evidence(self) -> Float[Tensor, " S"]:
+        """Each island's log evidence, in the coordinates of the path."""
+        return self.banked + self.log_mean_weights
+
+    @property
+    def log_evidence(self) -> float:
+        """Log of the mean of the islands' evidence, in the coordinates of the path."""
+        each = self.island_evidence
+        whole = each if len(each) == 1 else torch.logsumexp(each, 0)
+        return float(whole) - math.log(len(each))
+
+    @property
+    def lineages(self) -> Lineages:
+        """Log weights since the last resampling that banked any, with their eve indices."""
+        p = self.particles
+        return self.before_last_draw or Lineages(p.log_weights, p.eve_indices)
+
+    @property
+    def unique_ancestors(self) -> int:
+        """How many particles of the first stage have descendants."""
+        return int(torch.bincount(self.particles.eve_indices).count_nonzero())
+
+    def moved(
+        self, particles: Particles, stage: StageT, potential: Potential
+    ) -> Population[StageT]:
+        """At the next stage, with log w <- log w + the increment."""
+        slots = torch.arange(len(particles.x), device=particles.x.device)
+        moved = replace(
+            self, stage=stage, ess=math.inf, parents=slots, resampled=False, acceptance=None
+        )
+        return moved.with_particles(particles).reweighted(potential)
+
+    def reweighted(self, potential: Potential) -> Population[StageT]:
+        """With log w <- log w + the increment, at the same stage; to be measured."""
+        p = self.particles
+        weights = p.log_weights + potential.log_increment
+        return self.with_particles(replace(p, log_weights=weights, rewards=potential.rewards))
+
+    def with_particles(self, particles: Particles) -> Population[StageT]:
+        return replace(self, particles=particles)
+
+    def measured(self) -> Population[StageT]:
+        """With the effective sample sizes and mean weights of the weights as they are."""
+        sizes, level = spread(self.island_log_weights)
+        alone = len(sizes) == 1
+        whole = float(sizes[0]) if alone else float(effective_size(self.total_log_weights))
+        return replace(self, sizes=sizes, log_mean_weights=level, ess=min(self.ess, whole))
+
+    def copied(
+        self, index: Int[Tensor, " L"], log_weights: Float[Tensor, " L"], due: Bool[Tensor, " S"]
+    ) -> Population[StageT]:
+        """Copies of the particles in the slots ``index``, and the evidence of the islands that are
+        ``due`` banked.
+        """
+        return replace(
+            self,
+            particles=replace(self.particles.gather(index), log_weights=log_weights),
+            parents=self.parents[index],
+            banked=torch.where(due, self.banked + self.log_mean_weights, self.banked),
+            log_mean_weights=torch.where(due, 0.0, self.log_mean_weights),
+            resamplings=self.resamplings + due,
+        )

@@ -1,0 +1,43 @@
+"""What a run warns of: values with a code, which `poe explain` describes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, slots=True)
+class RunWarning:
+    """One warning.
+
+    Attributes:
+        code: what kind it is of; decisions rest on it, never on the text.
+        message: one sentence, which names the factor and its place where there is one.
+    """
+
+    code: str
+    message: str
+
+    def __str__(self) -> str:
+        return self.message
+
+
+@dataclass(frozen=True, slots=True)
+class WarningLog:
+    """The warnings of a run, in the order in which they came up."""
+
+    entries: list[RunWarning] = field(default_factory=list)
+    _seen: set[tuple[str, str]] = field(default_factory=set)
+
+    def add(self, code: str, message: str, once: str | None = None) -> None:
+        """Add a warning; of those of one code with the same ``once`` only the first is kept."""
+        if once is not None and (code, once) in self._seen:
+            return
+        self._seen.add((code, once or message))
+        self.entries.append(RunWarning(code, message))
+
+    def __contains__(self, code: object) -> bool:
+        return any(w.code == code for w in self.entries)
+
+    def __iter__(self) -> Iterator[RunWarning]:
+        return iter(self.entries)
