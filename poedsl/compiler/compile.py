@@ -15,7 +15,6 @@ from poedsl.compiler.analysis.supports import contradictions
 from poedsl.compiler.analysis.tails import tails
 from poedsl.compiler.names.expand_definitions import Expanded, expand
 from poedsl.compiler.names.resolve import Resolved, resolve
-from poedsl.compiler.names.syntax_names import too_deep
 from poedsl.compiler.names.use_statements import read_use
 from poedsl.compiler.plan.lower import Lowered, lower
 from poedsl.compiler.plan.plan import PlanSpec, UseSpec
@@ -26,6 +25,7 @@ from poedsl.grammar import tree
 from poedsl.grammar.diagnostics import Diagnostic
 from poedsl.grammar.parsing.parser import parse
 from poedsl.grammar.source import NOWHERE, Source, Span
+from poedsl.grammar.traversal import deeper_than
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +93,7 @@ def _compile(
     known: Mapping[str, Signature],
 ) -> Compiled:
     program, found = parse(source)
-    if deep := too_deep(program, MOST_LEVELS):
+    if deep := deeper_than(program, MOST_LEVELS):
         found = in_order((*found, nested(deep.span)))
         return Compiled(source, program, diagnostics=found)
     read = not any(d.is_error for d in found)
@@ -108,7 +108,7 @@ def _compile(
     expanded, more = expand(program, signatures)
     found += more
     for statement in every(expanded.program.statements) if expanded.passed else ():
-        if too_deep(statement, MOST_LEVELS):
+        if deeper_than(statement, MOST_LEVELS):
             found = in_order((*found, nested(statement.span)))
             return Compiled(source, program, diagnostics=found)
     first = program.statements[0].span.start if program.statements else 0

@@ -11,7 +11,6 @@ from pathlib import Path
 
 from poedsl.api import registered
 from poedsl.compiler.compile import Compiled, compile_source
-from poedsl.compiler.names.syntax_names import spoken
 from poedsl.compiler.plan.terms import Ref
 from poedsl.compiler.typecheck.typed import POISONED, Typed
 from poedsl.compiler.typecheck.values import Values
@@ -19,6 +18,7 @@ from poedsl.grammar import tree
 from poedsl.grammar.diagnostics import Diagnostic, Edit, Fix, Label
 from poedsl.grammar.formatting.printer import print_statement
 from poedsl.grammar.source import Source, Span
+from poedsl.grammar.traversal import names_in
 
 #: What a draft is called where a place in it is named.
 NAME = "<repl>"
@@ -147,8 +147,8 @@ class Draft:
         replaced = tuple(e for e in self.entries if e.declares in declared)
         kept = [e for e in self.entries if e not in replaced]
         for entry in new:
-            names = spoken(entry.statement)
-            used = [i for i, e in enumerate(kept) if entry.declares in spoken(e.statement)]
+            names = names_in(entry.statement)
+            used = [i for i, e in enumerate(kept) if entry.declares in names_in(e.statement)]
             needed = [i for i, e in enumerate(kept, 1) if e.declares in names]
             kept.insert(max(used[0], *needed, 0) if used else len(kept), entry)
         return replace(self, entries=tuple(kept)), replaced

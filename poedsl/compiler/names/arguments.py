@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from poedsl.compiler.functions.table import Function, Parameter
 from poedsl.compiler.functions.types import NONE, Given, known
-from poedsl.compiler.names.syntax_names import count, near_fix
+from poedsl.compiler.names.suggestions import similar_name_fix
 from poedsl.compiler.plan.terms import Const, names
 from poedsl.compiler.typecheck.typed import Typed, describe, typed_constant
+from poedsl.compiler.wording import counted_noun
 from poedsl.grammar import tree
 from poedsl.grammar.diagnostics import Diagnostic, Label
 from poedsl.grammar.source import NOWHERE, Span
@@ -33,7 +34,7 @@ def matched(
         name = argument.name or own[position]
         if name not in own:
             message = f"`{function.name}` has no parameter `{name}`"
-            fixes = near_fix(name, argument.name_span, own, "a parameter")
+            fixes = similar_name_fix(name, argument.name_span, own, "a parameter")
             found.append(Diagnostic("P0301", message, argument.name_span, notes=note, fixes=fixes))
         elif name in given:
             message = f"`{function.name}` is given `{name}` twice"
@@ -50,7 +51,7 @@ def matched(
 
 def _takes(function: Function) -> str:
     least, most = sum(p.required for p in function.parameters), len(function.parameters)
-    return count(most, "argument") if least == most else f"{least} to {most} arguments"
+    return counted_noun(most, "argument") if least == most else f"{least} to {most} arguments"
 
 
 def left_out(parameter: Parameter) -> Typed:

@@ -14,11 +14,12 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from poedsl.catalog.signatures import SIGNATURES, Signature
-from poedsl.compiler.names.syntax_names import count, spine, spoken, targets, weight
 from poedsl.compiler.plan.terms import MOST_LEVELS
+from poedsl.compiler.wording import counted_noun
 from poedsl.grammar import tree
 from poedsl.grammar.diagnostics import Diagnostic, Edit, Fix, Label
 from poedsl.grammar.source import NOWHERE, Span
+from poedsl.grammar.traversal import names_in, node_count, operator_chain, variables_of
 
 NOTHING: Mapping[str, str] = {}
 #: The most calls that definitions may unfold to, and the most names, numbers and signs.
@@ -66,8 +67,8 @@ def expand(
     program: tree.Program, signatures: Mapping[str, Signature]
 ) -> tuple[Expanded, tuple[Diagnostic, ...]]:
     """Unfold the calls of the program's own experts."""
-    every = spoken(program)
-    expander = _Expander(signatures, every, frozenset(targets(program.statements)))
+    every = names_in(program)
+    expander = _Expander(signatures, every, frozenset(variables_of(program.statements)))
     written = [s for s in program.statements if isinstance(s, tree.ExpertDefinition)]
     definitions = [d for d in written if expander.define(d)]
     rest = [s for s in program.statements if not isinstance(s, tree.ExpertDefinition)]
@@ -246,15 +247,15 @@ class _Expander:
         """What definitions called in a part of the program speak of, besides their parameters."""
         out: set[str] = set()
         reached: set[str] = set()
-        pending = spoken(node) & self.definitions.keys()
+        pending = names_in(node) & self.definitions.keys()
         while pending:
             name = pending.pop()
             reached.add(name)
             definition = self.definitions[name]
-            own, body = definition.parameters, spoken(definition.body)
+            own, body = definition.parameters, names_in(definition.body)
             out |= body - {p.name.name for p in own}
             for part in (part for p in own for part in (p.type, p.default) if part is not None):
-                out |= spoken(part)
+                out |= names_in(part)
             called = body & self.definitions.keys()
             out |= {p.name.name for c in called for p in self.definitions[c].parameters}
             pending |= called - reached
@@ -263,7 +264,7 @@ class _Expander:
     def product(self, expr: tree.Expr) -> tree.Expr:
         match expr:
             case tree.Binary(op="*" | "/"):
-                first, rest = spine(expr)
+                first, rest = operator_chain(expr)
                 out = self.product(first)
                 for node in rest:
                     out = replace(node, left=out, right=self.product(node.right))
@@ -319,7 +320,7 @@ class _Expander:
     def too_large(self, call: tree.Call, *unfolded: tree.Expr) -> bool:
         """Whether arguments that stand in many places have made the program too large."""
         told = self.weight > MOST_PARTS
-        self.weight += sum(map(weight, unfolded))
+        self.weight += sum(map(node_count, unfolded))
         if self.weight > MOST_PARTS and not told:
             message = f"the program's experts unfold to more than {MOST_PARTS:,} parts"
             self.error("P0506", message, call.span)
@@ -372,7 +373,7 @@ class _Expander:
                 self.error("P0301", message, argument.span, labels=label)
                 continue
             if argument.name is None and position >= len(names):
-                takes = f"`{expert.name}` takes {count(len(names), 'argument')}"
+                takes = f"`{expert.name}` takes {counted_noun(len(names), 'argument')}"
                 self.error("P0301", takes, argument.span, labels=label)
                 continue
             name = argument.name or names[position]
@@ -418,9 +419,11 @@ def substitute(expr: tree.Expr, values: Mapping[str, tree.Expr | str]) -> tree.E
             return replace(expr, name=value) if isinstance(value, str) else value
         case tree.Comprehension(target=target, body=body, iterable=iterable):
             inner = {k: v for k, v in values.items() if k != target.name}
-            taken = {n for v in inner.values() for n in ({v} if isinstance(v, str) else spoken(v))}
+            taken = {
+                n for v in inner.values() for n in ({v} if isinstance(v, str) else names_in(v))
+            }
             if target.name in taken:
-                fresh = _fresh(target.name, taken | spoken(body))
+                fresh = _fresh(target.name, taken | names_in(body))
                 inner[target.name] = fresh
                 target = replace(target, name=fresh)
             return replace(
@@ -460,7 +463,7 @@ def _children(expr: tree.Expr, change: Any) -> tree.Expr:
         case tree.Unary(operand=operand):
             return replace(expr, operand=change(operand))
         case tree.Binary():
-            first, rest = spine(expr)
+            first, rest = operator_chain(expr)
             out = change(first)
             for node in rest:
                 out = replace(node, left=out, right=change(node.right))

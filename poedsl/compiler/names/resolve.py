@@ -14,11 +14,12 @@ from dataclasses import dataclass, field, replace
 from poedsl.catalog.signatures import SIGNATURES, Signature
 from poedsl.compiler.names.expand_definitions import Expanded, Passed
 from poedsl.compiler.names.resolve_calls import Calls, Target
-from poedsl.compiler.names.syntax_names import sizes_of, spine, spoken, target_name
+from poedsl.compiler.names.type_expressions import sizes_of
 from poedsl.compiler.plan.plan import Origin
 from poedsl.grammar import tree
 from poedsl.grammar.diagnostics import Diagnostic, Edit, Fix, Label
 from poedsl.grammar.source import Span
+from poedsl.grammar.traversal import names_in, operator_chain, target_name
 from poedsl.grammar.types import RANKS, Type
 
 
@@ -195,7 +196,7 @@ class _Resolver(Calls):
             case tree.For():
                 return self.loop(statement)
             case tree.Sample():
-                self.used |= spoken(statement.method)
+                self.used |= names_in(statement.method)
                 return statement
             case tree.Use():
                 return statement
@@ -297,7 +298,7 @@ class _Resolver(Calls):
             case tree.Factor() | tree.For():
                 return self.statement(statement)
             case _:
-                self.used |= spoken(statement)
+                self.used |= names_in(statement)
                 self.error(
                     "P0413",
                     "a block of `for` holds factors, constants and loops",
@@ -376,7 +377,7 @@ class _Resolver(Calls):
     def product(self, expr: tree.Expr, target: Target) -> tree.Expr:
         match expr:
             case tree.Binary(op="*" | "/"):
-                first, rest = spine(expr)
+                first, rest = operator_chain(expr)
                 out = self.product(first, target)
                 for node in rest:
                     out = replace(node, left=out, right=self.product(node.right, target))

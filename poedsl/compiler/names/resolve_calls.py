@@ -13,21 +13,14 @@ from typing import Any
 
 from poedsl.catalog.signatures import Parameter, Signature
 from poedsl.compiler.functions.table import FUNCTIONS
-from poedsl.compiler.names.syntax_names import (
-    count,
-    is_slip,
-    near,
-    near_fix,
-    sizes_of,
-    spine,
-    spoken,
-    target_name,
-    type_expr,
-)
+from poedsl.compiler.names.suggestions import is_typo, similar_name, similar_name_fix
+from poedsl.compiler.names.type_expressions import sizes_of, type_expression
 from poedsl.compiler.plan.plan import Origin
+from poedsl.compiler.wording import counted_noun
 from poedsl.grammar import tree
 from poedsl.grammar.diagnostics import Diagnostic, Edit, Fix, Label
 from poedsl.grammar.source import Span
+from poedsl.grammar.traversal import names_in, operator_chain, target_name
 from poedsl.grammar.types import Type, unify
 
 #: Words with a meaning of their own in call position, beside functions, experts and rewards.
@@ -122,7 +115,7 @@ class Calls:
             case tree.Unary(operand=operand):
                 return replace(expr, operand=self.value(operand, target))
             case tree.Binary():
-                first, rest = spine(expr)
+                first, rest = operator_chain(expr)
                 out = self.value(first, target)
                 for node in rest:
                     out = replace(node, left=out, right=self.value(node.right, target))
@@ -219,7 +212,7 @@ class Calls:
     def similar(self, name: str, span: Span, known: Iterable[str], what: str) -> tuple[Fix, ...]:
         """What a name may be a slip of, in the first errors of a program."""
         few = len(self.diagnostics) < MOST_SEARCHES
-        return near_fix(name, span, known, what) if few else ()
+        return similar_name_fix(name, span, known, what) if few else ()
 
     def function(self, function: tree.Name) -> None:
         if function.name in (*FUNCTIONS, *CONSTRUCTS, *self.unread):
@@ -249,7 +242,7 @@ class Calls:
         self.used.add(signature.name)
         given = self.arguments(call, signature)
         if given is None:
-            self.used |= spoken(call)
+            self.used |= names_in(call)
             if target is not None:
                 self.incomplete.add(target_name(target).name)
             return replace(call, arguments=())
@@ -287,7 +280,7 @@ class Calls:
             if argument.name is None and position >= len(names):
                 self.error(
                     "P0301",
-                    f"`{signature.name}` takes {count(len(names), 'argument')}",
+                    f"`{signature.name}` takes {counted_noun(len(names), 'argument')}",
                     argument.span,
                     notes=note,
                 )
@@ -358,7 +351,7 @@ class Calls:
         )
         if not free or parameter.type is None or not isinstance(value, tree.Name):
             return self.value(value, target)
-        if value.name not in self.inferred and near(value.name, self.declared):
+        if value.name not in self.inferred and similar_name(value.name, self.declared):
             self.reference(value)
             return value
         return value if self.infer(value, parameter.type, "inferred") else None
@@ -401,7 +394,7 @@ class Calls:
     def alike(self, name: tree.Name, type_: Type) -> None:
         """Warn of a free name that is another one but for a slip."""
         for other, known in self.inferred.items():
-            if known.type.name == type_.name and is_slip(name.name, other):
+            if known.type.name == type_.name and is_typo(name.name, other):
                 message = f"`{name.name}` and `{other}` are two inputs of nearly the same name"
                 fixes = (Fix(f"if they are one, write `{other}`", (Edit(name.span, other),)),)
                 label = Label(self.origins[other][1], f"`{other}` is here")
@@ -432,7 +425,7 @@ class Calls:
                     labels=(Label(self.taken[name.name], f"{previous} here"),),
                 )
             elif both != previous:
-                self.inferred[name.name] = replace(known, type=type_expr(both))
+                self.inferred[name.name] = replace(known, type=type_expression(both))
                 self.taken[name.name] = name.span
             return both is not None
         if self.strict:
@@ -442,7 +435,9 @@ class Calls:
             self.error("P0205", f"`{name.name}` is not declared", name.span, fixes=fixes)
         self.alike(name, type_)
         self.origins[name.name] = (origin, name.span)
-        self.inferred[name.name] = tree.Input(name=name, type=type_expr(type_), span=name.span)
+        self.inferred[name.name] = tree.Input(
+            name=name, type=type_expression(type_), span=name.span
+        )
         self.taken[name.name] = name.span
         self.used.add(name.name)
         return True

@@ -26,7 +26,7 @@ from poedsl.catalog.definitions import (
 from poedsl.catalog.folders import read_folder
 from poedsl.catalog.references import Place, Unusable, shown
 from poedsl.catalog.signatures import REQUIRED, Signature
-from poedsl.compiler.names.syntax_names import near
+from poedsl.compiler.names.suggestions import similar_name
 from poedsl.grammar import tree
 from poedsl.grammar.diagnostics import Diagnostic, Edit, Fix
 
@@ -282,7 +282,7 @@ def _missing(module: Module, place: Place) -> Unusable:
         decorators = ", ".join(f"`@poedsl.{kind}`" for kind in OPTIONS)
         message = f"`{place.name}` at {file}:{line} is not decorated"
         return Unusable("P0207", message, f"what a program can use has one of {decorators}")
-    found = near(place.name, known) or ""
+    found = similar_name(place.name, known) or ""
     instead = str(replace(place, name=found)) if found else ""
     message = f"{file} defines no expert, reward or source `{place.name}`"
     return Unusable("P0206", message, listed, instead=instead)
@@ -295,7 +295,7 @@ def _beside(error: Unusable, place: Place, base: Path) -> Unusable:
         files = {p.name for p in (base / path.parent).glob("*.py")}
     except (OSError, ValueError):
         files = set()
-    found = near(path.name, files)
+    found = similar_name(path.name, files)
     if found is not None:
         error.instead = f"{path.with_name(found).as_posix()}:{place.name}"
     return error

@@ -14,15 +14,17 @@ from itertools import zip_longest
 from poedsl.compiler.functions.types import MOST_SIZES, known
 from poedsl.compiler.names.expand_definitions import Passed
 from poedsl.compiler.names.resolve import Resolved
-from poedsl.compiler.names.syntax_names import count, near_fix, parts, spoken, target_name, targets
+from poedsl.compiler.names.suggestions import similar_name_fix
 from poedsl.compiler.plan.plan import InputSpec, LetSpec, VariableSpec
 from poedsl.compiler.plan.terms import Apply, Const, Ref, Term, names, too_large
 from poedsl.compiler.typecheck.products import Part, Products, leaves
 from poedsl.compiler.typecheck.sample_options import OptionChecker
 from poedsl.compiler.typecheck.typed import POISON, POISONED, Typed, describe, fits, typed_constant
+from poedsl.compiler.wording import counted_noun
 from poedsl.grammar import tree
 from poedsl.grammar.diagnostics import Diagnostic, Edit, Fix, Label
 from poedsl.grammar.source import Source, Span
+from poedsl.grammar.traversal import children, names_in, target_name, variables_of
 from poedsl.grammar.types import RANKS, Sizes, Type, broadcast, open_type, unify
 
 #: Types bound from files; their defaults are paths.
@@ -104,7 +106,7 @@ class _Checker(Products):
         self.environment.update(dict.fromkeys(self.resolved.unread, POISONED))
         for passed in self.resolved.passed:
             self.passed.setdefault(passed.place, []).append(passed)
-        found = targets(statements)
+        found = variables_of(statements)
         self.variables = frozenset(found)
         later = self.declarations(statements, set(found))
         self.domains(statements, found)
@@ -144,7 +146,7 @@ class _Checker(Products):
                     self.environment[name.name] = Typed(Ref(name.name), self.typed(statement.type))
                     self.places[name.name] = statement.span
                     untyped.discard(name.name)
-                case tree.Let(name=name) if untyped and untyped & spoken(statement.value):
+                case tree.Let(name=name) if untyped and untyped & names_in(statement.value):
                     untyped.add(name.name)
                     later.append(statement)
                 case tree.Let():
@@ -181,7 +183,7 @@ class _Checker(Products):
 
     def default(self, expr: tree.Expr, type_: Type) -> Term | None:
         typed = self.value(expr)
-        if spoken(expr) & self.variables:
+        if names_in(expr) & self.variables:
             self.error("P0302", "a default is known when the program is compiled", expr.span)
             return None
         if not typed.ok or type_ == POISON:
@@ -206,7 +208,7 @@ class _Checker(Products):
                 "P0308",
                 f"there is no type named `{expr.name}`",
                 named,
-                fixes=near_fix(expr.name, named, RANKS, "a type"),
+                fixes=similar_name_fix(expr.name, named, RANKS, "a type"),
                 notes=("the types are " + ", ".join(RANKS),),
             ).type
         rank = RANKS[expr.name]
@@ -214,7 +216,7 @@ class _Checker(Products):
             return open_type(expr.name)
         if rank is not None and len(expr.sizes) != rank and not filmed(expr):
             written = f"{expr.name}[{', '.join('_' * rank)}]" if rank else expr.name
-            takes = f"{expr.name} takes {count(rank, 'size') if rank else 'no sizes'}"
+            takes = f"{expr.name} takes {counted_noun(rank, 'size') if rank else 'no sizes'}"
             return self.error(
                 "P0309",
                 f"{takes}, and has {len(expr.sizes)}",
@@ -234,7 +236,7 @@ class _Checker(Products):
         value = typed.value
         if isinstance(value, int) and not isinstance(value, bool) and value > 0:
             return value
-        if typed.ok or spoken(expr) & self.variables:
+        if typed.ok or names_in(expr) & self.variables:
             self.error(
                 "P0309",
                 "a size is a whole number of at least 1, known when the program is compiled",
@@ -269,7 +271,7 @@ class _Checker(Products):
         fixes: tuple[Fix, ...] = ()
         if 0 not in sizes:
             declared = f"{name} : Real[{', '.join(map(str, sizes))}]"
-            first = next(s for s in self.resolved.program.statements if name in targets((s,)))
+            first = next(s for s in self.resolved.program.statements if name in variables_of((s,)))
             at = first.span.start
             edits = (Edit(Span(at, at), f"{declared}\n{self.source.indent(at)}"),)
             fixes = (Fix(f"declare it above: `{declared}`", edits),)
@@ -347,7 +349,7 @@ class _Checker(Products):
                 case tree.Factor(target=tree.Name(name=own)) if own == name:
                     for leaf in leaves(statement.product):
                         yield from self.densities(leaf)
-                case tree.For() if name in targets((statement,)):
+                case tree.For() if name in variables_of((statement,)):
                     elements = self.elements(statement)
                     each = elements if isinstance(elements, list) else [POISONED]
                     for element in {e.type: e for e in each}.values():
@@ -407,7 +409,7 @@ class _Checker(Products):
         pending: list[tree.Node] = [*reversed(statements)]
         while pending:
             node = pending.pop()
-            pending += reversed(parts(node))
+            pending += reversed(children(node))
             match node:
                 case tree.Call(function=function) if function.name in self.signatures:
                     signature = self.signatures[function.name]
@@ -457,7 +459,7 @@ class _Checker(Products):
                     if known and len(kinds) == 1 and kinds <= {"Image", "Video"}:
                         yield variable, name
                 case _:
-                    pending += parts(node)
+                    pending += children(node)
 
     def unsampled(self, incomplete: set[str]) -> set[str]:
         """The variables whose type cannot be sampled."""
@@ -543,7 +545,7 @@ class _Checker(Products):
         name = statement.target.name
         known = self.elements(statement)
         if known is None:
-            self.incomplete |= set(targets(statement.body))
+            self.incomplete |= set(variables_of(statement.body))
             return
         before = len(self.diagnostics)
         if isinstance(known, Typed):
@@ -553,7 +555,7 @@ class _Checker(Products):
         for element in known:
             self.block(statement, element, loops)
             if len(self.diagnostics) > before:
-                self.incomplete |= set(targets(statement.body))
+                self.incomplete |= set(variables_of(statement.body))
                 return
 
     def block(self, statement: tree.For, element: Typed, loops: Loops) -> None:
@@ -645,7 +647,7 @@ def bound_inside(statements: tuple[tree.Statement, ...]) -> set[str]:
     pending: list[tree.Node] = [*statements]
     while pending:
         node = pending.pop()
-        pending += parts(node)
+        pending += children(node)
         match node:
             case tree.For():
                 out.update(bound(node))

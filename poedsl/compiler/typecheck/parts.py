@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from poedsl.compiler.functions.types import Given, Unfit, crop, known
-from poedsl.compiler.names.syntax_names import near_fix
+from poedsl.compiler.names.suggestions import similar_name_fix
 from poedsl.compiler.plan.terms import Apply, Const, Term, Value
 from poedsl.compiler.typecheck.scope import Scope
 from poedsl.compiler.typecheck.typed import POISONED, Typed, describe
@@ -36,7 +36,7 @@ class Parts(Scope):
             "P0305",
             f"{describe(inner.type)} has no attribute `{expr.name}`",
             span,
-            fixes=near_fix(expr.name, span, fields, "one"),
+            fixes=similar_name_fix(expr.name, span, fields, "one"),
             notes=(f"it has {has}",) if has else (),
         )
 

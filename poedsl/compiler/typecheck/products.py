@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 from poedsl.catalog.signatures import Signature
 from poedsl.compiler.functions.table import FUNCTIONS, flatten
-from poedsl.compiler.names.syntax_names import spine
 from poedsl.compiler.plan.terms import Apply, Const, Ref, Term, names
 from poedsl.compiler.typecheck.calls import applied
 from poedsl.compiler.typecheck.typed import Typed, describe, sampled, sized, typed_constant
@@ -15,6 +14,7 @@ from poedsl.compiler.typecheck.values import Values
 from poedsl.grammar import tree
 from poedsl.grammar.diagnostics import Edit, Fix, Label
 from poedsl.grammar.source import Span
+from poedsl.grammar.traversal import operator_chain
 from poedsl.grammar.types import Sizes, Type, broadcast, unify
 
 
@@ -60,7 +60,7 @@ class Products(Values):
 
     def both(self, expr: tree.Binary, part: Part) -> Term | None:
         """A product or a quotient, from its first factor on; numbers there are one number."""
-        first, rest = spine(expr)
+        first, rest = operator_chain(expr)
         sides = [first, *(node.right for node in rest)]
         numbers = [self.is_number(side) for side in sides]
         if all(numbers):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from poedsl.catalog.signatures import SIGNATURES
-from poedsl.compiler.names.syntax_names import near_fix, spoken
+from poedsl.compiler.names.suggestions import similar_name_fix
 from poedsl.compiler.plan import terms
 from poedsl.compiler.plan.options import KINDS, OPTIONS, Argument, Form, Option, filled
 from poedsl.compiler.plan.terms import Apply, Const, Ref, Term, Value
@@ -14,6 +14,7 @@ from poedsl.compiler.typecheck.values import Values
 from poedsl.grammar import tree
 from poedsl.grammar.diagnostics import Diagnostic, Label
 from poedsl.grammar.source import Source, Span
+from poedsl.grammar.traversal import names_in
 
 
 def check_option(name: str, value: tree.Expr) -> tuple[Term | None, tuple[Diagnostic, ...]]:
@@ -73,7 +74,7 @@ class OptionChecker:
                 "P0501",
                 f"there is no option named `{name}`",
                 name_span,
-                fixes=near_fix(name, name_span, OPTIONS, "an option"),
+                fixes=similar_name_fix(name, name_span, OPTIONS, "an option"),
                 notes=("the options are " + ", ".join(OPTIONS),),
             )
             return None
@@ -85,7 +86,7 @@ class OptionChecker:
         typed = self.values.value(value)
         if typed.ok and isinstance(typed.term, Const) and is_kind(typed.term.value, kind):
             return Const(typed.term.value)
-        if typed.ok or spoken(value) - set(self.values.environment):
+        if typed.ok or names_in(value) - set(self.values.environment):
             self.values.error("P0502", f"`{name}` is {KINDS[kind]}", value.span)
         return None
 
@@ -105,7 +106,7 @@ class OptionChecker:
                 "P0502",
                 f"`{option.name}` is {option.expected}",
                 value.span,
-                fixes=near_fix(name, span, [f.name for f in option.forms], "a form"),
+                fixes=similar_name_fix(name, span, [f.name for f in option.forms], "a form"),
             )
             return None
         return self.form_arguments(form, arguments)
@@ -124,7 +125,7 @@ class OptionChecker:
                     "P0501",
                     problem,
                     argument.span,
-                    fixes=near_fix(name, argument.name_span, known, "an argument")
+                    fixes=similar_name_fix(name, argument.name_span, known, "an argument")
                     if argument.name is not None and name not in known
                     else (),
                     notes=(f"its arguments: {', '.join(known) or 'none'}",),

@@ -11,13 +11,13 @@ from dataclasses import dataclass
 from poedsl.compiler.functions.table import BOOLEAN, FUNCTIONS, operate
 from poedsl.compiler.functions.types import MOST
 from poedsl.compiler.names.resolve_calls import CONSTRUCTS
-from poedsl.compiler.names.syntax_names import spine
 from poedsl.compiler.plan.terms import Apply, Const, applied
 from poedsl.compiler.typecheck.calls import Calls, too_many
 from poedsl.compiler.typecheck.typed import POISONED, Typed, counted, describe, finite
 from poedsl.grammar import tree
 from poedsl.grammar.diagnostics import Label
 from poedsl.grammar.source import Span
+from poedsl.grammar.traversal import operator_chain
 from poedsl.grammar.types import BOOL, INT, REAL, TEXT, Type, broadcast
 
 _TOO_LARGE = "this number is too large: numbers go up to about 1.8e308"
@@ -110,7 +110,7 @@ class Values(Calls):
 
     def binary(self, expr: tree.Binary) -> Typed:
         """An operation, or a chain of them from its first side on."""
-        first, rest = spine(expr)
+        first, rest = operator_chain(expr)
         out = self.value(first)
         for node in rest:
             out = self.operation(node, counted(out), counted(self.value(node.right)))

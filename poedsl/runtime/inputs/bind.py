@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from poedsl.compiler.functions.table import shape
-from poedsl.compiler.names.syntax_names import near
+from poedsl.compiler.names.suggestions import similar_name
 from poedsl.compiler.plan.plan import Array, InputSpec, PlanSpec
 from poedsl.compiler.plan.terms import Const, constant
 from poedsl.compiler.typecheck.check import FROM_FILES
@@ -121,7 +121,7 @@ def _wrong(spec: InputSpec, reason: str, *notes: str) -> _Unfit:
 
 
 def _unknown(name: str, known: Mapping[str, InputSpec]) -> Diagnostic:
-    found = near(name, known)
+    found = similar_name(name, known)
     fixes = () if found is None else (Fix(f"there is an input with a similar name: `{found}`"),)
     listed = ", ".join(f"{i.name} : {i.type}" for i in known.values()) or "none"
     return Diagnostic(
