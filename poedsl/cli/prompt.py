@@ -20,7 +20,7 @@ from poedsl.catalog.signatures import SIGNATURES
 from poedsl.cli.repl import CONTINUATION, PROMPT
 from poedsl.compiler.codes import CODES
 from poedsl.compiler.functions.table import FUNCTIONS
-from poedsl.compiler.names.resolve_calls import CONSTRUCTS
+from poedsl.compiler.names.references import CONSTRUCTS
 from poedsl.compiler.plan.options import OPTIONS
 from poedsl.grammar.formatting.printer import INDENT
 from poedsl.grammar.source import Span

@@ -113,7 +113,7 @@ def _compile(
             return Compiled(source, program, diagnostics=found)
     first = program.statements[0].span.start if program.statements else 0
     indent = source.indent(first)
-    resolved, more = resolve(expanded, signatures, strict=strict, unread=unread, indent=indent)
+    resolved, more = resolve(expanded, signatures, strict=strict, unreadable=unread, indent=indent)
     found += more
     checked, more = check(resolved, source)
     found += more

@@ -48,9 +48,9 @@ _CHAINED_WITH = {"+": "+-", "-": "+-", "*": "*/", "/": "*/", "and": ("and",), "o
 
 
 def operator_chain(expr: tree.Binary) -> tuple[tree.Expr, list[tree.Binary]]:
-    """What ``a * b / c * ...`` begins with, and its operations from there on.
+    """The first operand of ``a * b / c * ...``, and its operations from left to right.
 
-    A long chain of one kind is deep on its left, which passes go along instead of down.
+    Passes iterate over a chain instead of recursing, since a long chain nests deeply on its left.
     """
     kind = _CHAINED_WITH.get(expr.op, ())
     out = [expr]
@@ -79,7 +79,7 @@ def deeper_than(node: tree.Node, most: int) -> tree.Node | None:
 
 
 def node_count(node: tree.Node) -> int:
-    """The number of parts when all is written out; those that are one object count again."""
+    """The number of nodes, shared ones counted at each place."""
     known: dict[int, int] = {}
     pending = [node]
     while pending:

@@ -18,7 +18,7 @@ from poedsl.compiler.functions.types import (
     known,
 )
 from poedsl.compiler.names.arguments import left_out, matched, misfits
-from poedsl.compiler.names.resolve_calls import SUBJECT
+from poedsl.compiler.names.match_arguments import SUBJECT
 from poedsl.compiler.plan.terms import Apply, Const, Ref, Term, names
 from poedsl.compiler.typecheck.parts import Parts
 from poedsl.compiler.typecheck.typed import (

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from itertools import zip_longest
 
 from poedsl.compiler.functions.types import MOST_SIZES, known
-from poedsl.compiler.names.expand_definitions import Passed
+from poedsl.compiler.names.passed_arguments import PassedArgument
 from poedsl.compiler.names.resolve import Resolved
 from poedsl.compiler.names.suggestions import similar_name_fix
 from poedsl.compiler.plan.plan import InputSpec, LetSpec, VariableSpec
@@ -80,7 +80,7 @@ def check(resolved: Resolved, source: Source) -> tuple[Checked, tuple[Diagnostic
         source,
         resolved=resolved,
         signatures=resolved.signatures,
-        made_up=frozenset(resolved.written),
+        made_up=frozenset(resolved.renamed),
     )
     checked = checker.program(resolved.program.statements)
     return checked, tuple(checker.diagnostics)
@@ -100,10 +100,10 @@ class _Checker(Products):
     spaces: dict[str, tuple[str, str, Span]] = field(default_factory=dict)
     factors: list[CheckedFactor] = field(default_factory=list)
     incomplete: set[str] = field(default_factory=set)
-    passed: dict[Span, list[Passed]] = field(default_factory=dict)
+    passed: dict[Span, list[PassedArgument]] = field(default_factory=dict)
 
     def program(self, statements: tuple[tree.Statement, ...]) -> Checked:
-        self.environment.update(dict.fromkeys(self.resolved.unread, POISONED))
+        self.environment.update(dict.fromkeys(self.resolved.unreadable, POISONED))
         for passed in self.resolved.passed:
             self.passed.setdefault(passed.place, []).append(passed)
         found = variables_of(statements)
@@ -507,7 +507,7 @@ class _Checker(Products):
         term = None if whole else typed.term
         self.factors.append(CheckedFactor(name, product, statement.span, term, given, loops))
 
-    def argument_passed(self, passed: Passed) -> bool:
+    def argument_passed(self, passed: PassedArgument) -> bool:
         """Whether an argument of a definition has the type that its parameter demands."""
         parameter = passed.parameter
         assert parameter.type is not None

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from poedsl.compiler.functions.table import BOOLEAN, FUNCTIONS, operate
 from poedsl.compiler.functions.types import MOST
-from poedsl.compiler.names.resolve_calls import CONSTRUCTS
+from poedsl.compiler.names.references import CONSTRUCTS
 from poedsl.compiler.plan.terms import Apply, Const, applied
 from poedsl.compiler.typecheck.calls import Calls, too_many
 from poedsl.compiler.typecheck.typed import POISONED, Typed, counted, describe, finite
