@@ -20,7 +20,8 @@ from poedsl.compiler.plan.lower import Lowered, lower
 from poedsl.compiler.plan.plan import PlanSpec, UseSpec
 from poedsl.compiler.plan.terms import MOST_LEVELS, Apply, Term, walk
 from poedsl.compiler.planner.planner import plan
-from poedsl.compiler.typecheck.check import Checked, check
+from poedsl.compiler.typecheck.check import check
+from poedsl.compiler.typecheck.checked import Checked
 from poedsl.grammar import tree
 from poedsl.grammar.diagnostics import Diagnostic
 from poedsl.grammar.parsing.parser import parse

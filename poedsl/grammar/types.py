@@ -31,6 +31,10 @@ RECORDS = frozenset({"Part", "Record"})
 CONTINUOUS = frozenset({"Real", "Image", "Video"})
 #: Types whose values are symbols 0, 1, 2, ...: a sequence of them, or one of a number of them.
 SYMBOLS = frozenset({"Tokens", "Category"})
+#: Types that a variable may have.
+SAMPLED = CONTINUOUS | SYMBOLS
+#: Types whose values are bound from files; their defaults are paths.
+FROM_FILES = frozenset({"Image", "Depth", "Mask", "Video", "Layout", "File"})
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from poedsl.api import registered
 from poedsl.compiler.compile import Compiled, compile_source
 from poedsl.compiler.plan.terms import Ref
 from poedsl.compiler.typecheck.typed import POISONED, Typed
-from poedsl.compiler.typecheck.values import Values
+from poedsl.compiler.typecheck.values import ExpressionChecker
 from poedsl.grammar import tree
 from poedsl.grammar.diagnostics import Diagnostic, Edit, Fix, Label
 from poedsl.grammar.formatting.printer import print_statement
@@ -160,7 +160,7 @@ class Draft:
             return POISONED
         known = [(i.name, i.type) for i in checked.inputs]
         known += [(v.name, v.type) for v in checked.variables]
-        values = Values(
+        values = ExpressionChecker(
             self.source,
             environment={name: Typed(Ref(name), type_) for name, type_ in known},
             variables=frozenset(v.name for v in checked.variables),

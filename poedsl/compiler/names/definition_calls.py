@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from poedsl.compiler.names.expansion import Expansion
 from poedsl.compiler.names.passed_arguments import PassedArgument
 from poedsl.compiler.names.suggestions import similar_name_fix
-from poedsl.compiler.wording import counted_noun
 from poedsl.grammar import tree
 from poedsl.grammar.diagnostics import Label
+from poedsl.grammar.wording import counted_noun
 
 
 def argument_values(

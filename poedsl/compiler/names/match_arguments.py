@@ -6,9 +6,9 @@ from poedsl.catalog.signatures import Signature
 from poedsl.compiler.names.references import suggest
 from poedsl.compiler.names.scope import NameScope
 from poedsl.compiler.names.suggestions import PARAMETERS, equivalent_name_fix
-from poedsl.compiler.wording import counted_noun
 from poedsl.grammar import tree
 from poedsl.grammar.diagnostics import Label
+from poedsl.grammar.wording import counted_noun
 
 #: The argument of a reward that holds the value it evaluates.
 SUBJECT = "subject"

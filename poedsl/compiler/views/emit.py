@@ -21,7 +21,7 @@ from poedsl.compiler.plan.lower import Lowered
 from poedsl.compiler.plan.plan import ONE, FactorSpec, PlanSpec
 from poedsl.compiler.plan.terms import Apply, Ref, Term
 from poedsl.compiler.plan.text import print_plan
-from poedsl.compiler.typecheck.check import Checked, CheckedFactor
+from poedsl.compiler.typecheck.checked import Checked, CheckedFactor
 from poedsl.compiler.views.factor_graph import dot, svg
 from poedsl.grammar import tree
 from poedsl.grammar.diagnostics import Diagnostic, PoeError

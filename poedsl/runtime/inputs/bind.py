@@ -12,9 +12,8 @@ from poedsl.compiler.functions.table import shape
 from poedsl.compiler.names.suggestions import similar_name
 from poedsl.compiler.plan.plan import Array, InputSpec, PlanSpec
 from poedsl.compiler.plan.terms import Const, constant
-from poedsl.compiler.typecheck.check import FROM_FILES
 from poedsl.grammar.diagnostics import Diagnostic, Fix, PoeError
-from poedsl.grammar.types import Type, unify
+from poedsl.grammar.types import FROM_FILES, Type, unify
 from poedsl.runtime.inputs import files
 from poedsl.runtime.inputs.hints import how
 from poedsl.runtime.inputs.layouts import Box, Layout, read_box, read_layout

@@ -1,4 +1,4 @@
-"""The arguments of a call by the names of the parameters they are for."""
+"""Arguments in a call of a function: which parameter each is for, and whether it fits."""
 
 from __future__ import annotations
 
@@ -7,64 +7,66 @@ from poedsl.compiler.functions.types import NONE, Given, known
 from poedsl.compiler.names.suggestions import similar_name_fix
 from poedsl.compiler.plan.terms import Const, names
 from poedsl.compiler.typecheck.typed import Typed, describe, typed_constant
-from poedsl.compiler.wording import counted_noun
 from poedsl.grammar import tree
 from poedsl.grammar.diagnostics import Diagnostic, Label
 from poedsl.grammar.source import NOWHERE, Span
+from poedsl.grammar.wording import counted_noun
 
 
-def matched(
+def match_function_arguments(
     function: Function, arguments: tuple[tree.Argument, ...], span: Span
 ) -> tuple[dict[str, tree.Argument], list[Diagnostic]]:
-    """Arguments by position, then by name; and what keeps them from being a call at ``span``."""
-    own = [p.name for p in function.parameters]
+    """The arguments by parameter name, and the errors of the call at ``span``."""
+    parameters = [p.name for p in function.parameters]
     note = (f"{function}",)
-    given: dict[str, tree.Argument] = {}
-    found: list[Diagnostic] = []
+    matched: dict[str, tree.Argument] = {}
+    errors: list[Diagnostic] = []
     for position, argument in enumerate(arguments):
         place = argument.span
         if argument.weight is not None:
             message = f"an argument of `{function.name}` has no weight"
-            found.append(Diagnostic("P0301", message, place, notes=note))
+            errors.append(Diagnostic("P0301", message, place, notes=note))
             continue
-        if argument.name is None and position >= len(own):
-            message = f"`{function.name}` takes {_takes(function)}, and has {len(arguments)}"
-            found.append(Diagnostic("P0301", message, place, notes=note))
+        if argument.name is None and position >= len(parameters):
+            message = (
+                f"`{function.name}` takes {_accepted_count(function)}, and has {len(arguments)}"
+            )
+            errors.append(Diagnostic("P0301", message, place, notes=note))
             break
-        name = argument.name or own[position]
-        if name not in own:
+        name = argument.name or parameters[position]
+        if name not in parameters:
             message = f"`{function.name}` has no parameter `{name}`"
-            fixes = similar_name_fix(name, argument.name_span, own, "a parameter")
-            found.append(Diagnostic("P0301", message, argument.name_span, notes=note, fixes=fixes))
-        elif name in given:
+            fixes = similar_name_fix(name, argument.name_span, parameters, "a parameter")
+            errors.append(Diagnostic("P0301", message, argument.name_span, notes=note, fixes=fixes))
+        elif name in matched:
             message = f"`{function.name}` is given `{name}` twice"
-            labels = (Label(given[name].span, "given here already"),)
-            found.append(Diagnostic("P0301", message, place, labels=labels, notes=note))
+            labels = (Label(matched[name].span, "given here already"),)
+            errors.append(Diagnostic("P0301", message, place, labels=labels, notes=note))
         else:
-            given[name] = argument
-    lacking = [p.name for p in function.parameters if p.required and p.name not in given]
-    if lacking and not found:
-        listed = " and ".join(f"`{n}`" for n in lacking)
-        found.append(Diagnostic("P0301", f"`{function.name}` needs {listed}", span, notes=note))
-    return given, found
+            matched[name] = argument
+    missing = [p.name for p in function.parameters if p.required and p.name not in matched]
+    if missing and not errors:
+        listed = " and ".join(f"`{n}`" for n in missing)
+        errors.append(Diagnostic("P0301", f"`{function.name}` needs {listed}", span, notes=note))
+    return matched, errors
 
 
-def _takes(function: Function) -> str:
+def _accepted_count(function: Function) -> str:
     least, most = sum(p.required for p in function.parameters), len(function.parameters)
     return counted_noun(most, "argument") if least == most else f"{least} to {most} arguments"
 
 
-def left_out(parameter: Parameter) -> Typed:
-    """What an argument is that a call leaves out."""
+def omitted_argument(parameter: Parameter) -> Typed:
+    """The value of an argument that a call omits."""
     if isinstance(parameter.default, int):
         return typed_constant(parameter.default, NOWHERE)
     return Typed(Const(None), NONE)
 
 
-def misfits(
+def argument_errors(
     typed: Typed, parameter: Parameter, function: Function, variables: frozenset[str], place: Span
 ) -> list[Diagnostic]:
-    """What keeps an argument from being of the kind that a parameter takes."""
+    """The errors of an argument that is not of the kind that its parameter accepts."""
     kind = parameter.kind
     alone = len(function.parameters) == 1
     what = f"`{function.name}`" if alone else f"`{parameter.name}` of `{function.name}`"
