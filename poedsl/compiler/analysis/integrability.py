@@ -14,7 +14,7 @@ from itertools import combinations, product
 from poedsl.catalog.signatures import SIGNATURES
 from poedsl.compiler.analysis.regions import extent, unseen
 from poedsl.compiler.functions import linear_algebra
-from poedsl.compiler.functions.table import elementwise, flatten, shape
+from poedsl.compiler.functions.constants import elementwise, flatten, shape
 from poedsl.compiler.plan.lower import Lowered
 from poedsl.compiler.plan.plan import FactorSpec, VariableSpec
 from poedsl.compiler.plan.terms import Apply, Const, Term, Value, walk

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from itertools import product
 
 from poedsl.compiler.plan.terms import Apply, Const, Ref, Term
+from poedsl.grammar.boxes import pixel_range
 from poedsl.grammar.types import Sizes
 
 #: For each side of the whole where the part begins and where it ends.
@@ -47,7 +48,7 @@ def whole(sizes: Sizes) -> Extent:
 
 
 def pixels(first: float, last: float, size: int | None) -> tuple[float, float]:
-    return (first, last) if size is None else (round(first * size), round(last * size))
+    return (first, last) if size is None else pixel_range(size, first, last)
 
 
 def interval(item: Term, size: int | None) -> tuple[float, float] | None:

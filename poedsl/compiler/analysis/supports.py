@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from itertools import permutations
 
 from poedsl.catalog.signatures import Signature
-from poedsl.compiler.functions.table import elementwise, flatten
+from poedsl.compiler.functions.constants import elementwise, flatten
 from poedsl.compiler.plan.lower import Lowered
 from poedsl.compiler.plan.plan import FactorSpec
 from poedsl.compiler.plan.terms import Apply, Const, Term, Value

@@ -12,7 +12,9 @@ from collections.abc import Callable, Mapping
 
 from poedsl.catalog.signatures import Signature
 from poedsl.compiler.analysis.supports import ends
-from poedsl.compiler.functions.table import FUNCTIONS, elementwise, flatten, operate
+from poedsl.compiler.functions.constants import elementwise, flatten
+from poedsl.compiler.functions.operators import operate
+from poedsl.compiler.functions.table import FUNCTIONS
 from poedsl.compiler.plan.lower import Lowered
 from poedsl.compiler.plan.plan import FactorSpec, VariableSpec
 from poedsl.compiler.plan.terms import BINARY, CHAINS, UNARY, Apply, Const, Ref, Term, Value
@@ -177,6 +179,6 @@ def _value(term: Term, at: Mapping[str, Value]) -> Value:
             return out
         case Apply(op, args) if op in BINARY or op in UNARY:
             return operate(op, *(_value(a, at) for a in args))
-        case Apply(name, args) if name in FUNCTIONS and (f := FUNCTIONS[name].evaluate):
+        case Apply(name, args) if name in FUNCTIONS and (f := FUNCTIONS[name].fold):
             return f(*(_value(a, at) for a in args))
     raise _Unknown

@@ -13,7 +13,6 @@ from typing import NoReturn
 from poedsl.catalog.signatures import SIGNATURES, Signature
 from poedsl.compiler.analysis.integrability import integrable
 from poedsl.compiler.analysis.supports import contradictions
-from poedsl.compiler.functions.types import MOST_SIZES
 from poedsl.compiler.plan.lower import Lowered, Lowerer
 from poedsl.compiler.plan.options import OPTIONS
 from poedsl.compiler.plan.plan import GENERATIVE, FactorSpec, InputSpec, PlanSpec, at
@@ -29,7 +28,7 @@ from poedsl.compiler.typecheck.typed import Typed, describe, fits
 from poedsl.compiler.typecheck.values import ExpressionChecker
 from poedsl.grammar.diagnostics import Diagnostic
 from poedsl.grammar.source import NOWHERE, Source
-from poedsl.grammar.types import FROM_FILES, RANKS, SAMPLED, Type, unify
+from poedsl.grammar.types import FROM_FILES, MOST_SIZES, RANKS, SAMPLED, Type, unify
 
 #: What runs without leave: the implementations that come with the package.
 TRUSTED = frozenset({s.implementation for s in SIGNATURES.values()})

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from poedsl.compiler.functions.types import known
+from poedsl.compiler.functions.constants import constant_value
 from poedsl.compiler.plan.plan import InputSpec, LetSpec
 from poedsl.compiler.plan.terms import Apply, Const, Ref, Term, names, too_large
 from poedsl.compiler.typecheck.checked import MOST_NODES
@@ -85,7 +85,7 @@ def check_default(checker: ProgramChecker, expr: tree.Expr, type_: Type) -> Term
     if type_.name in FROM_FILES and isinstance(typed.value, str):
         return typed.term
     if type_.name == typed.type.name == "Region" and isinstance(typed.term, Apply):
-        return Const(known(typed.term), expr.span)
+        return Const(constant_value(typed.term), expr.span)
     if not isinstance(typed.term, Const):
         checker.error("P0302", "a default is known when the program is compiled", expr.span)
     elif not fits(typed.type, type_):

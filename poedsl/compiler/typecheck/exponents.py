@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from poedsl.compiler.functions.table import flatten
+from poedsl.compiler.functions.constants import flatten
 from poedsl.compiler.plan.terms import Apply, Const, Term, names
 from poedsl.compiler.typecheck.scope import TypeScope
 from poedsl.compiler.typecheck.target import Target

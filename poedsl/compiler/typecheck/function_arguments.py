@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from poedsl.compiler.functions.table import Function, Parameter
-from poedsl.compiler.functions.types import NONE, Given, known
+from poedsl.compiler.functions.constants import constant_value
+from poedsl.compiler.functions.function import ArgumentType, Function, Parameter
 from poedsl.compiler.names.suggestions import similar_name_fix
 from poedsl.compiler.plan.terms import Const, names
 from poedsl.compiler.typecheck.typed import Typed, describe, typed_constant
 from poedsl.grammar import tree
 from poedsl.grammar.diagnostics import Diagnostic, Label
 from poedsl.grammar.source import NOWHERE, Span
+from poedsl.grammar.types import NONE
 from poedsl.grammar.wording import counted_noun
 
 
@@ -70,10 +71,10 @@ def argument_errors(
     kind = parameter.kind
     alone = len(function.parameters) == 1
     what = f"`{function.name}`" if alone else f"`{parameter.name}` of `{function.name}`"
-    if kind.fixed and (inner := sorted(names(typed.term) & variables)):
+    if kind.is_setting and (inner := sorted(names(typed.term) & variables)):
         message = f"{what} depends on the variable `{inner[0]}`"
         return [Diagnostic("P0312", message, place, notes=(f"{function}",))]
-    if kind.fits(Given(typed.type, known(typed.term))):
+    if kind.accepts(ArgumentType(typed.type, constant_value(typed.term))):
         return []
-    message = f"{what} takes {kind.words}, and this is {describe(typed.type)}"
+    message = f"{what} takes {kind.description}, and this is {describe(typed.type)}"
     return [Diagnostic(kind.code, message, place, notes=(f"{function}",))]

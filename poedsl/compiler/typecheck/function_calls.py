@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from poedsl.compiler.functions.table import FUNCTIONS, Function
-from poedsl.compiler.functions.types import MOST, NONE, Given, Unfit, known
+from poedsl.compiler.functions.constants import MOST_NUMBERS, constant_value
+from poedsl.compiler.functions.function import ArgumentError, ArgumentType, Function
+from poedsl.compiler.functions.table import FUNCTIONS
 from poedsl.compiler.plan.terms import Apply, Const
 from poedsl.compiler.typecheck.function_arguments import (
     argument_errors,
@@ -15,7 +16,7 @@ from poedsl.compiler.typecheck.scope import TypeScope
 from poedsl.compiler.typecheck.typed import POISONED, Typed, counted, finite, typed_constant
 from poedsl.grammar import tree
 from poedsl.grammar.source import Span
-from poedsl.grammar.types import Type
+from poedsl.grammar.types import NONE, Type
 
 
 def function_call(checker: TypeScope, expr: tree.Call | tree.Comprehension) -> Typed:
@@ -34,7 +35,7 @@ def function_call(checker: TypeScope, expr: tree.Call | tree.Comprehension) -> T
             args.append(unroll(checker, expr))
         else:
             value = checker.value(matched[parameter.name].value)
-            args.append(value if parameter.kind.symbols else counted(value))
+            args.append(value if parameter.kind.accepts_symbols else counted(value))
     for typed, parameter in zip(args, function.parameters, strict=True):
         if typed.ok and parameter.name in matched:
             place = matched[parameter.name].value.span
@@ -49,13 +50,13 @@ def function_call(checker: TypeScope, expr: tree.Call | tree.Comprehension) -> T
 
 def function_result(checker: TypeScope, function: Function, args: list[Typed], span: Span) -> Typed:
     try:
-        result = function.rule(*(Given(a.type, known(a.term)) for a in args))
-    except Unfit as error:
+        result = function.result_type(*(ArgumentType(a.type, constant_value(a.term)) for a in args))
+    except ArgumentError as error:
         message = f"`{function.name}`: {error}"
         return checker.error(error.code, message, span, notes=error.notes)
     if isinstance(result, Const):
         return typed_constant(result.value, span)
-    if function.evaluate is not None and all(isinstance(a.term, Const) for a in args):
+    if function.fold is not None and all(isinstance(a.term, Const) for a in args):
         return fold_call(checker, function, args, result, span)
     return Typed(Apply(function.name, tuple(a.term for a in args), span=span), result)
 
@@ -63,11 +64,11 @@ def function_result(checker: TypeScope, function: Function, args: list[Typed], s
 def fold_call(
     checker: TypeScope, function: Function, args: list[Typed], type_: Type, span: Span
 ) -> Typed:
-    assert function.evaluate is not None
+    assert function.fold is not None
     if exceeds_limit(type_):
-        return checker.error("P0306", f"this has more than {MOST:,} numbers", span)
+        return checker.error("P0306", f"this has more than {MOST_NUMBERS:,} numbers", span)
     try:
-        value = function.evaluate(*(a.value for a in args))
+        value = function.fold(*(a.value for a in args))
     except OverflowError:
         return checker.error("P0306", "this has no value: the result is too large", span)
     except ValueError:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from poedsl.compiler.functions.types import MOST, MOST_ELEMENTS, MOST_SIZES
+from poedsl.compiler.functions.constants import MOST_NUMBERS
 from poedsl.compiler.plan.terms import Apply, Const
 from poedsl.compiler.typecheck.scope import TypeScope
 from poedsl.compiler.typecheck.typed import POISONED, Typed, describe, typed_constant
 from poedsl.grammar import tree
 from poedsl.grammar.diagnostics import Label
 from poedsl.grammar.source import Span
-from poedsl.grammar.types import Type
+from poedsl.grammar.types import MOST_SIZES, Type
+
+#: The most elements that a comprehension runs over.
+MOST_ELEMENTS = 10_000
 
 
 def list_literal(checker: TypeScope, expr: tree.List) -> Typed:
@@ -87,10 +90,10 @@ def stack_elements(checker: TypeScope, items: list[Typed], span: Span) -> Typed:
     if not all(isinstance(i.term, Const) for i in items):
         return Typed(Apply("list", tuple(i.term for i in items), span=span), type_)
     if exceeds_limit(type_):
-        return checker.error("P0306", f"this list has more than {MOST:,} numbers", span)
+        return checker.error("P0306", f"this list has more than {MOST_NUMBERS:,} numbers", span)
     return Typed(Const(tuple(i.value for i in items), span), type_)
 
 
 def exceeds_limit(type_: Type) -> bool:
     """Whether a constant of a type is larger than the compiler computes with."""
-    return (type_.count or 0) > MOST
+    return (type_.count or 0) > MOST_NUMBERS

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from poedsl.catalog.signatures import Parameter, Signature
 from poedsl.compiler.functions import linear_algebra
-from poedsl.compiler.functions.table import flatten
+from poedsl.compiler.functions.constants import flatten
 from poedsl.compiler.plan.terms import Const, Ref, names
 from poedsl.compiler.typecheck.scope import TypeScope
 from poedsl.compiler.typecheck.typed import Typed, describe, fits

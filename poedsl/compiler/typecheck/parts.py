@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from poedsl.compiler.functions.types import Given, Unfit, crop, known
+from poedsl.compiler.functions.constants import constant_value
+from poedsl.compiler.functions.function import ArgumentError, ArgumentType
+from poedsl.compiler.functions.pictures import crop_type
 from poedsl.compiler.names.suggestions import similar_name_fix
 from poedsl.compiler.plan.terms import Apply, Const, Term, Value
 from poedsl.compiler.typecheck.scope import TypeScope
@@ -57,8 +59,10 @@ def cut_region(checker: TypeScope, expr: tree.Index, inner: Typed, region: Typed
         message = f"a box cuts a picture, and this is {describe(inner.type)}"
         return checker.error("P0305", message, expr.span)
     try:
-        cut = crop(Given(inner.type, None), Given(region.type, known(region.term)))
-    except Unfit as error:
+        cut = crop_type(
+            ArgumentType(inner.type, None), ArgumentType(region.type, constant_value(region.term))
+        )
+    except ArgumentError as error:
         return checker.error(error.code, str(error), expr.items[0].span)
     return Typed(Apply("index", (inner.term, region.term), span=expr.span), cut)
 

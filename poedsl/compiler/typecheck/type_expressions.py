@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from poedsl.compiler.functions.types import MOST_SIZES
 from poedsl.compiler.names.suggestions import similar_name_fix
 from poedsl.compiler.typecheck.scope import TypeScope
 from poedsl.compiler.typecheck.typed import POISON
 from poedsl.grammar import tree
 from poedsl.grammar.source import Span
 from poedsl.grammar.traversal import names_in
-from poedsl.grammar.types import RANKS, Type, open_type
+from poedsl.grammar.types import MOST_SIZES, RANKS, Type, open_type
 from poedsl.grammar.wording import counted_noun
 
 

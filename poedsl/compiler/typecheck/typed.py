@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, replace
 
-from poedsl.compiler.functions.table import flatten, shape
+from poedsl.compiler.functions.constants import flatten, shape
 from poedsl.compiler.plan.terms import Const, Term, Value
 from poedsl.grammar.source import Span
 from poedsl.grammar.types import INT, Type, unify

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from poedsl.compiler.functions.table import BOOLEAN, FUNCTIONS, operate
-from poedsl.compiler.functions.types import MOST
+from poedsl.compiler.functions.constants import MOST_NUMBERS
+from poedsl.compiler.functions.operators import CONDITION_OPERATORS, operate
+from poedsl.compiler.functions.table import FUNCTIONS
 from poedsl.compiler.names.references import CONSTRUCTS
 from poedsl.compiler.plan.terms import Apply, Const, applied
 from poedsl.compiler.typecheck.function_calls import function_call
@@ -126,7 +127,7 @@ def type_of_operation(checker: TypeScope, expr: tree.Binary, left: Typed, right:
             ),
         )
     whole = left.type.name == right.type.name == "Int" and expr.op in "+-*"
-    name = "Bool" if expr.op in BOOLEAN else "Int" if whole else "Real"
+    name = "Bool" if expr.op in CONDITION_OPERATORS else "Int" if whole else "Real"
     return fold_operator(checker, expr.op, (left, right), Type(name, sizes), expr.span)
 
 
@@ -140,7 +141,7 @@ def fold_operator(
             case terms:
                 return Typed(Apply(op, tuple(terms), span=span), type_)
     if exceeds_limit(type_):
-        return checker.error("P0306", f"this has more than {MOST:,} numbers", span)
+        return checker.error("P0306", f"this has more than {MOST_NUMBERS:,} numbers", span)
     try:
         value = operate(op, *(o.value for o in operands))
     except ValueError as error:

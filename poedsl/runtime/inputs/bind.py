@@ -8,15 +8,16 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from poedsl.compiler.functions.table import shape
+from poedsl.compiler.functions.constants import shape
 from poedsl.compiler.names.suggestions import similar_name
 from poedsl.compiler.plan.plan import Array, InputSpec, PlanSpec
 from poedsl.compiler.plan.terms import Const, constant
+from poedsl.grammar.boxes import Box
 from poedsl.grammar.diagnostics import Diagnostic, Fix, PoeError
 from poedsl.grammar.types import FROM_FILES, Type, unify
 from poedsl.runtime.inputs import files
 from poedsl.runtime.inputs.hints import how
-from poedsl.runtime.inputs.layouts import Box, Layout, read_box, read_layout
+from poedsl.runtime.inputs.layouts import Layout, read_box, read_layout
 
 #: Types whose values are pictures or one number for each of their pixels.
 PIXELS = ("Image", "Video", "Depth", "Mask")
