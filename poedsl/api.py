@@ -17,7 +17,8 @@ from poedsl.compiler.plan.text import print_plan
 from poedsl.compiler.plan.verify import verify
 from poedsl.compiler.planner.planner import rechoose, refuse
 from poedsl.compiler.typecheck.sample_options import check_option
-from poedsl.grammar.diagnostics import Diagnostic, Fix, PoeError
+from poedsl.grammar.diagnostics import Diagnostic, Fix
+from poedsl.grammar.errors import PoeError
 from poedsl.grammar.parsing.parser import parse_expression
 from poedsl.grammar.source import Source
 from poedsl.interface import arguments

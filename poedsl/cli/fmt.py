@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from poedsl.cli.shared import ERRORS, Form, echo, read_source, show, usage
-from poedsl.grammar.diagnostics import PoeError
+from poedsl.grammar.errors import PoeError
 from poedsl.grammar.formatting.format import FormatError, format_source
 from poedsl.grammar.source import Source
 

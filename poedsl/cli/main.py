@@ -12,7 +12,7 @@ import typer
 
 from poedsl.cli.entry import entry
 from poedsl.cli.shared import ERRORS, FAILED, INTERRUPTED, Form, read_source, show, usage
-from poedsl.grammar.diagnostics import PoeError
+from poedsl.grammar.errors import PoeError
 from poedsl.grammar.source import Source
 
 if TYPE_CHECKING:

@@ -22,9 +22,8 @@ from poedsl.compiler.codes import CODES
 from poedsl.compiler.functions.table import FUNCTIONS
 from poedsl.compiler.names.references import CONSTRUCTS
 from poedsl.compiler.plan.options import OPTIONS
-from poedsl.grammar.formatting.printer import INDENT
 from poedsl.grammar.source import Span
-from poedsl.grammar.tokens import KEYWORDS, words
+from poedsl.grammar.tokens import INDENT, KEYWORDS, words
 from poedsl.grammar.types import RANKS
 from poedsl.interface.session import COMMANDS, Session
 

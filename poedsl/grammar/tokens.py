@@ -16,6 +16,7 @@ CONNECTIVES = ("from", "given", "in", "by", "and", "or", "not")
 CONSTANTS = ("true", "false", "none")
 #: Every reserved word.
 KEYWORDS = frozenset((*STATEMENTS, *CONNECTIVES, *CONSTANTS))
+INDENT = "    "
 #: Signs that are two characters long, here or in the languages that users come from.
 PAIRS = (
     *("===", "!==", "**", "//", "&&", "||", "==", "!=", "<=", ">=", "=<", "=>", "<>"),

@@ -80,16 +80,16 @@ def deeper_than(node: tree.Node, most: int) -> tree.Node | None:
 
 def node_count(node: tree.Node) -> int:
     """The number of nodes, shared ones counted at each place."""
-    known: dict[int, int] = {}
+    counts: dict[int, int] = {}
     pending = [node]
     while pending:
         inner = children(pending[-1])
-        unknown = [part for part in inner if id(part) not in known]
+        unknown = [part for part in inner if id(part) not in counts]
         if unknown:
             pending += unknown
         else:
-            known[id(pending.pop())] = 1 + sum(known[id(part)] for part in inner)
-    return known[id(node)]
+            counts[id(pending.pop())] = 1 + sum(counts[id(part)] for part in inner)
+    return counts[id(node)]
 
 
 def target_name(target: tree.Name | tree.Index) -> tree.Name:
@@ -103,15 +103,15 @@ def target_name(target: tree.Name | tree.Index) -> tree.Name:
 
 def variables_of(statements: tuple[tree.Statement, ...]) -> dict[str, Span]:
     """The variables, in order, each with its first place."""
-    found: dict[str, Span] = {}
+    variables: dict[str, Span] = {}
     for statement in statements:
         match statement:
             case tree.Domain(name=name):
-                found.setdefault(name.name, statement.span)
+                variables.setdefault(name.name, statement.span)
             case tree.Factor(target=target):
                 name = target_name(target)
-                found.setdefault(name.name, name.span)
+                variables.setdefault(name.name, name.span)
             case tree.For(body=body):
                 for inner, span in variables_of(body).items():
-                    found.setdefault(inner, span)
-    return found
+                    variables.setdefault(inner, span)
+    return variables

@@ -23,9 +23,10 @@ from poedsl.compiler.plan.plan import InputSpec, PlanSpec, VariableSpec
 from poedsl.compiler.plan.terms import Const
 from poedsl.compiler.plan.text import print_term
 from poedsl.grammar import tree
-from poedsl.grammar.diagnostics import Diagnostic, Fix, PoeError
+from poedsl.grammar.diagnostics import Diagnostic, Fix
+from poedsl.grammar.errors import PoeError
+from poedsl.grammar.logical_lines import CLOSERS
 from poedsl.grammar.parsing.incomplete import is_incomplete
-from poedsl.grammar.parsing.logical_lines import CLOSERS
 from poedsl.grammar.parsing.parser import parse, parse_expression
 from poedsl.grammar.source import Source, Span
 from poedsl.grammar.tokens import Word, words

@@ -15,7 +15,8 @@ from poedsl.compiler.names.suggestions import similar_name
 from poedsl.compiler.plan.plan import InputSpec, VariableSpec
 from poedsl.compiler.plan.terms import Const, from_tree
 from poedsl.compiler.plan.text import print_term
-from poedsl.grammar.diagnostics import Diagnostic, PoeError
+from poedsl.grammar.diagnostics import Diagnostic
+from poedsl.grammar.errors import PoeError
 from poedsl.grammar.parsing.parser import parse_expression
 from poedsl.grammar.source import Source
 from poedsl.grammar.types import NUMERIC

@@ -17,7 +17,8 @@ from poedsl.catalog.profiles import DEFAULT, Profile
 from poedsl.compiler.plan.plan import PlanSpec
 from poedsl.experts.sequences.vocabulary import Words
 from poedsl.experts.user.decorators import Code
-from poedsl.grammar.diagnostics import Diagnostic, PoeError
+from poedsl.grammar.diagnostics import Diagnostic
+from poedsl.grammar.errors import PoeError
 from poedsl.runtime.build.prepare import prepare
 from poedsl.runtime.path.noising_path import FlowPath
 from poedsl.runtime.results.cost import Cost, peak_memory

@@ -24,7 +24,8 @@ from poedsl.compiler.plan.text import print_plan
 from poedsl.compiler.typecheck.checked import Checked, CheckedFactor
 from poedsl.compiler.views.factor_graph import dot, svg
 from poedsl.grammar import tree
-from poedsl.grammar.diagnostics import Diagnostic, PoeError
+from poedsl.grammar.diagnostics import Diagnostic
+from poedsl.grammar.errors import PoeError
 from poedsl.grammar.formatting.printer import print_statement
 from poedsl.grammar.source import NOWHERE, Source, Span
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from poedsl.grammar import tree
 from poedsl.grammar.diagnostics import Diagnostic
-from poedsl.grammar.parsing.logical_lines import Line
+from poedsl.grammar.logical_lines import Line
 from poedsl.grammar.recovery import messages
 from poedsl.grammar.source import Span
 

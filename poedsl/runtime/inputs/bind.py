@@ -13,7 +13,8 @@ from poedsl.compiler.names.suggestions import similar_name
 from poedsl.compiler.plan.plan import Array, InputSpec, PlanSpec
 from poedsl.compiler.plan.terms import Const, constant
 from poedsl.grammar.boxes import Box
-from poedsl.grammar.diagnostics import Diagnostic, Fix, PoeError
+from poedsl.grammar.diagnostics import Diagnostic, Fix
+from poedsl.grammar.errors import PoeError
 from poedsl.grammar.types import FROM_FILES, Type, unify
 from poedsl.runtime.inputs import files
 from poedsl.runtime.inputs.hints import how

@@ -21,7 +21,8 @@ from typing import Any, get_args
 from poedsl.catalog.profiles import BUILT_IN, DEFAULT, Dtype, Offload, Profile, Quantize
 from poedsl.catalog.signatures import SIGNATURES
 from poedsl.compiler.names.suggestions import similar_name
-from poedsl.grammar.diagnostics import Diagnostic, Fix, PoeError
+from poedsl.grammar.diagnostics import Diagnostic, Fix
+from poedsl.grammar.errors import PoeError
 
 #: The file that holds profiles.
 FILE = "poe.toml"
