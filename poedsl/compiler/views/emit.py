@@ -22,7 +22,8 @@ from poedsl.compiler.plan.plan import ONE, FactorSpec, PlanSpec
 from poedsl.compiler.plan.terms import Apply, Ref, Term
 from poedsl.compiler.plan.text import print_plan
 from poedsl.compiler.typecheck.checked import Checked, CheckedFactor
-from poedsl.compiler.views.factor_graph import dot, svg
+from poedsl.compiler.views.graphviz import dot
+from poedsl.compiler.views.picture import svg
 from poedsl.grammar import tree
 from poedsl.grammar.diagnostics import Diagnostic
 from poedsl.grammar.errors import PoeError
