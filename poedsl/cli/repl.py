@@ -10,11 +10,10 @@ from importlib.util import find_spec
 
 import typer
 
-from poedsl.cli.shared import Form, last_resort, show
+from poedsl.cli.shared import CONTINUATION, PROMPT, Form, last_resort, show
 from poedsl.interface.session import Diagnostics, Incomplete, Reply, Session
 
 LEAVING = frozenset({"exit", "quit", "%exit", "%quit"})
-PROMPT, CONTINUATION = "poe> ", "...  "
 
 
 def converse(file: str | None, allow_code: bool) -> None:

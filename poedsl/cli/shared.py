@@ -19,6 +19,9 @@ from poedsl.grammar.source import Source
 #: Exit codes.
 ERRORS, USAGE, FAILED, INTERNAL, INTERRUPTED = 1, 2, 3, 70, 130
 
+#: What the session shows before a statement, and before a further line of one.
+PROMPT, CONTINUATION = "poe> ", "...  "
+
 
 class Form(StrEnum):
     text = "text"
