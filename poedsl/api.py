@@ -192,7 +192,7 @@ class Plan:
 
         text, code = program_of(model, args, kwargs)
         name = code.signature.name
-        compiled = compile_source(Source(text), known={name: code.signature})
+        compiled = compile_source(Source(text), registered={name: code.signature})
         return replace(plan_of(compiled, Path()), code={name: code})
 
     def to_json(self) -> str:
@@ -218,7 +218,7 @@ def compile(program: str | Path, *, strict: bool = False, allow_code: bool = Fal
         TypeError, ValueError: what is given is neither a text nor a path, or the file is no text.
     """
     source, base = _source(program)
-    compiled = compile_source(source, strict=strict, base=base, known=registered())
+    compiled = compile_source(source, strict=strict, base=base, registered=registered())
     return replace(plan_of(compiled, base), allow_code=allow_code)
 
 

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from poedsl.cli.shared import Form, usage
+from poedsl.cli.shared import DiagnosticForm, usage
 
 app = typer.Typer(
     name="poe",
@@ -26,7 +26,7 @@ AllowCode = Annotated[
     bool, typer.Option("--allow-code", help="Run Python that the program names with `use`.")
 ]
 Diagnostics = Annotated[
-    Form, typer.Option("--diagnostics", help="How errors and warnings are shown.")
+    DiagnosticForm, typer.Option("--diagnostics", help="How errors and warnings are shown.")
 ]
 Set = Annotated[
     list[str],
@@ -59,7 +59,7 @@ def check(
     fix: Annotated[
         bool, typer.Option("--fix", help="Apply the fixes that are safe, and write the file.")
     ] = False,
-    diagnostics: Diagnostics = Form.text,
+    diagnostics: Diagnostics = DiagnosticForm.text,
 ) -> None:
     """Report everything that is wrong with a program, and list its inputs."""
     from poedsl.cli.check import run_check
@@ -98,7 +98,7 @@ def plan(
             metavar="VIEW",
         ),
     ] = "text",
-    diagnostics: Diagnostics = Form.text,
+    diagnostics: Diagnostics = DiagnosticForm.text,
 ) -> None:
     """Print the annealing plan of a program, with the reason for every choice."""
     from poedsl.cli.plan import show_plan
@@ -125,7 +125,7 @@ def run(
     ] = None,
     strict: Strict = False,
     allow_code: AllowCode = False,
-    diagnostics: Diagnostics = Form.text,
+    diagnostics: Diagnostics = DiagnosticForm.text,
 ) -> None:
     """Run a program or a plan: print what came out, and keep it with --out."""
     from poedsl.cli.run import run_command

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 import typer
 
 from poedsl.api import Plan, load, read_options
-from poedsl.cli.shared import ERRORS, Form, read_source, show, usage
+from poedsl.cli.shared import ERRORS, DiagnosticForm, read_source, show, usage
 from poedsl.compiler.compile import compile_source
 from poedsl.grammar.errors import PoeError
 from poedsl.grammar.source import Source
@@ -23,14 +23,14 @@ def is_plan(file: str, source: Source) -> bool:
     return file.endswith(".json") or source.text.lstrip().startswith("{")
 
 
-def show_warnings(made: Any, source: Source, form: Form) -> None:
+def show_warnings(made: Any, source: Source, form: DiagnosticForm) -> None:
     """The warnings of a program that has no errors."""
     warnings = tuple(d for d in made.diagnostics if d.severity == "warning")
     show(warnings, source, form, err=True)
 
 
 def open_plan(
-    file: str, bindings: list[str], sample: list[str], strict: bool, form: Form
+    file: str, bindings: list[str], sample: list[str], strict: bool, form: DiagnosticForm
 ) -> tuple[Any, Source]:
     """The plan of a program or of a plan's JSON, with what the command line gives, and its text."""
     source, base = read_source(file)
@@ -67,7 +67,7 @@ def pairs(items: list[str], option: str) -> dict[str, str]:
     return out
 
 
-def guarded(work: Callable[[], T], form: Form, code: int = ERRORS) -> T:
+def guarded(work: Callable[[], T], form: DiagnosticForm, code: int = ERRORS) -> T:
     """Do it; diagnostics are shown, and end the command."""
     try:
         return work()

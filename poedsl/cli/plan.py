@@ -6,13 +6,18 @@ import typer
 
 from poedsl.api import read_options
 from poedsl.cli.open_plan import guarded, is_plan, open_plan, pairs, show_warnings
-from poedsl.cli.shared import ERRORS, Form, read_source, show, usage
+from poedsl.cli.shared import ERRORS, DiagnosticForm, read_source, show, usage
 from poedsl.compiler.compile import compile_source
 from poedsl.compiler.views.emit import View, emit, emit_plan, read_view
 
 
 def show_plan(
-    file: str, bindings: list[str], sample: list[str], strict: bool, emitted: str, form: Form
+    file: str,
+    bindings: list[str],
+    sample: list[str],
+    strict: bool,
+    emitted: str,
+    form: DiagnosticForm,
 ) -> None:
     """Print the plan of a program, or what a pass made of it."""
     try:
@@ -28,7 +33,12 @@ def show_plan(
 
 
 def show_stage(
-    file: str, view: View, bindings: list[str], sample: list[str], strict: bool, form: Form
+    file: str,
+    view: View,
+    bindings: list[str],
+    sample: list[str],
+    strict: bool,
+    form: DiagnosticForm,
 ) -> None:
     """Print what a pass made of a program, even where a later one finds errors."""
     source, base = read_source(file)

@@ -37,7 +37,7 @@ class Prompt:
             multiline=True,
             prompt_continuation=CONTINUATION,
             history=history(),
-            completer=Words(session),
+            completer=WordCompleter(session),
             complete_while_typing=False,
             lexer=Colours(),
             key_bindings=keys(session),
@@ -88,7 +88,7 @@ def keys(session: Session) -> KeyBindings:
     return bindings
 
 
-class Words(Completer):
+class WordCompleter(Completer):
     """The words that can stand at the cursor, as far as its line tells."""
 
     def __init__(self, session: Session) -> None:

@@ -12,7 +12,7 @@ from typing import Any, NoReturn
 import typer
 
 from poedsl.cli.open_plan import guarded, open_plan, show_warnings
-from poedsl.cli.shared import FAILED, INTERRUPTED, Form, usage
+from poedsl.cli.shared import FAILED, INTERRUPTED, DiagnosticForm, usage
 
 #: Stages whose predicted endpoints a report shows.
 SHOWN_ALONG = 8
@@ -29,7 +29,7 @@ def run_command(
     out: str | None,
     strict: bool,
     allow_code: bool,
-    form: Form,
+    form: DiagnosticForm,
 ) -> NoReturn:
     """Run a program or a plan, and leave with the exit code of the run."""
     if out is not None and not out.strip():

@@ -1,4 +1,4 @@
-"""What the commands share: reading programs, telling of diagnostics, exit codes.
+"""What the commands share: reading programs, showing diagnostics, exit codes.
 
 Nothing here loads the parser of the command line, so that `poe check` answers at once.
 """
@@ -23,7 +23,7 @@ ERRORS, USAGE, FAILED, INTERNAL, INTERRUPTED = 1, 2, 3, 70, 130
 PROMPT, CONTINUATION = "poe> ", "...  "
 
 
-class Form(StrEnum):
+class DiagnosticForm(StrEnum):
     text = "text"
     json = "json"
 
@@ -51,9 +51,9 @@ def read_source(file: str) -> tuple[Source, Path]:
 
 
 def show(
-    diagnostics: tuple[Diagnostic, ...], source: Source, form: Form, *, err: bool = False
+    diagnostics: tuple[Diagnostic, ...], source: Source, form: DiagnosticForm, *, err: bool = False
 ) -> None:
-    if form is Form.json:
+    if form is DiagnosticForm.json:
         if diagnostics or not err:
             echo(json.dumps(to_json(diagnostics, source), indent=1), err=err)
     elif diagnostics:

@@ -23,7 +23,7 @@ PAIRS = (
     *(":=", "<-", "->", "|>", "+=", "-=", "*=", "/=", "^="),
 )
 
-Kind = Literal[
+WordKind = Literal[
     "name",
     "keyword",
     "number",
@@ -42,7 +42,7 @@ Kind = Literal[
 class Word:
     """A stretch of text that a reader takes for one thing."""
 
-    kind: Kind
+    kind: WordKind
     text: str
     span: Span
 
@@ -78,7 +78,7 @@ def words(text: str, span: Span) -> Iterator[Word]:
             yield Word(_kind(kind, word), word, Span(match.start(), match.end()))
 
 
-def _kind(group: str | None, word: str) -> Kind:
+def _kind(group: str | None, word: str) -> WordKind:
     if group == "name":
         if word in KEYWORDS:
             return "keyword"

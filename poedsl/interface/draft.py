@@ -101,7 +101,7 @@ class Draft:
 
     @cached_property
     def compiled(self) -> Compiled:
-        return compile_source(self.source, base=self.base, known=registered())
+        return compile_source(self.source, base=self.base, registered=registered())
 
     @property
     def formatted(self) -> str:

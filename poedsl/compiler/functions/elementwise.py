@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from poedsl.compiler.functions import constants
 from poedsl.compiler.functions.function import ArgumentError, ArgumentType, Function, parameters
-from poedsl.compiler.functions.result_types import elementwise, single_numbers
+from poedsl.compiler.functions.result_types import elementwise_type, single_numbers
 from poedsl.compiler.plan.terms import Const, Value
 from poedsl.grammar.types import Type
 
@@ -20,7 +20,7 @@ def _clamp_type(x: ArgumentType, low: ArgumentType, high: ArgumentType) -> Type 
     ends = single_numbers(low, high)
     if ends is not None and ends[0] > ends[1]:
         raise ArgumentError(f"`low` is at most `high`, and these are {ends[0]} and {ends[1]}")
-    return elementwise()(x, low, high)
+    return elementwise_type()(x, low, high)
 
 
 def _sigmoid(x: float) -> float:
@@ -33,7 +33,7 @@ def _softplus(x: float) -> float:
 
 
 _X = parameters("x")
-_SAME, _REAL, _WHOLE = elementwise(), elementwise("Real"), elementwise("Int")
+_SAME, _REAL, _WHOLE = elementwise_type(), elementwise_type("Real"), elementwise_type("Int")
 
 ELEMENTWISE = (
     Function("abs", _X, _SAME, "absolute value", "abs([-1, 2])", _each(abs)),

@@ -95,7 +95,7 @@ PARAMETER_KINDS = {
 
 
 @dataclass(frozen=True, slots=True)
-class Parameter:
+class FunctionParameter:
     """A parameter of a function.
 
     Attributes:
@@ -121,9 +121,9 @@ class Parameter:
         return self.name if self.required else f"{self.name} = {self.default}"
 
 
-def parameters(*names: str, takes: str = "numbers") -> tuple[Parameter, ...]:
+def parameters(*names: str, takes: str = "numbers") -> tuple[FunctionParameter, ...]:
     """Required parameters of one kind."""
-    return tuple(Parameter(name, takes) for name in names)
+    return tuple(FunctionParameter(name, takes) for name in names)
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,7 +137,7 @@ class Function:
     """
 
     name: str
-    parameters: tuple[Parameter, ...]
+    parameters: tuple[FunctionParameter, ...]
     result_type: TypeRule
     summary: str
     example: str

@@ -6,7 +6,7 @@ from poedsl.compiler.functions.function import (
     ArgumentError,
     ArgumentType,
     Function,
-    Parameter,
+    FunctionParameter,
     parameters,
 )
 from poedsl.compiler.functions.result_types import (
@@ -95,7 +95,7 @@ def _pixel_count(size: int | None, first: float, last: float) -> int | None:
     return stop - start
 
 
-_PICTURE = Parameter("x", "picture")
+_PICTURE = FunctionParameter("x", "picture")
 
 
 PICTURES = (
@@ -115,14 +115,14 @@ PICTURES = (
     ),
     Function(
         "crop",
-        (_PICTURE, Parameter("region", "region")),
+        (_PICTURE, FunctionParameter("region", "region")),
         crop_type,
         "what lies in a region: `crop(x, r)` is `x[r]`",
         "crop(depth, box(0, 0, 0.5, 1))",
     ),
     Function(
         "blur",
-        (_PICTURE, Parameter("radius", "number")),
+        (_PICTURE, FunctionParameter("radius", "number")),
         _blur_type,
         "Gaussian blur with a standard deviation in pixels; the edges go on outside",
         "blur(mask, radius = 8)",

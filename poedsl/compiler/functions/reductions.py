@@ -11,13 +11,13 @@ from poedsl.compiler.functions.constants import Number, flatten
 from poedsl.compiler.functions.function import (
     ArgumentType,
     Function,
-    Parameter,
+    FunctionParameter,
     parameters,
 )
 from poedsl.compiler.functions.result_types import (
-    condition,
-    elementwise,
-    reduced,
+    condition_type,
+    elementwise_type,
+    reduced_type,
 )
 from poedsl.compiler.plan.terms import Const, Value
 from poedsl.grammar.types import Type
@@ -37,7 +37,7 @@ def _extreme(pick: Callable[..., Number]) -> Callable[..., Value]:
 
 
 def _extreme_type(x: ArgumentType, y: ArgumentType | None = None) -> Type | Const:
-    return reduced()(x) if y is None else elementwise()(x, y)
+    return reduced_type()(x) if y is None else elementwise_type()(x, y)
 
 
 def _mean(numbers: list[Number]) -> float:
@@ -59,24 +59,24 @@ def _prod(numbers: list[Number]) -> Number:
 
 
 _X = parameters("x")
-_X_OR_XY = (Parameter("x"), Parameter("y", default=None))
+_X_OR_XY = (FunctionParameter("x"), FunctionParameter("y", default=None))
 _CONDITIONS = parameters("x", takes="conditions")
 
 
 REDUCTIONS = (
     Function(
         "sum",
-        (Parameter("x", "countable"),),
-        reduced(),
+        (FunctionParameter("x", "countable"),),
+        reduced_type(),
         "sum of all components; of conditions, how many hold",
         "sum(m^2 for m in [1, 2])",
         _fold(sum),
     ),
-    Function("prod", _X, reduced(), "product of all components", "prod([2, 3])", _fold(_prod)),
+    Function("prod", _X, reduced_type(), "product of all components", "prod([2, 3])", _fold(_prod)),
     Function(
         "mean",
-        (Parameter("x", "countable"),),
-        reduced("Real"),
+        (FunctionParameter("x", "countable"),),
+        reduced_type("Real"),
         "mean of all components; of conditions, the share that holds",
         "mean([1, 2])",
         _fold(_mean),
@@ -84,7 +84,7 @@ REDUCTIONS = (
     Function(
         "var",
         _X,
-        reduced("Real"),
+        reduced_type("Real"),
         "variance of all components: the mean square distance from their mean",
         "var([1, 2, 4])",
         _fold(_var),
@@ -92,7 +92,7 @@ REDUCTIONS = (
     Function(
         "std",
         _X,
-        reduced("Real"),
+        reduced_type("Real"),
         "standard deviation of all components, the root of `var`",
         "std([1, 2, 4])",
         _fold(lambda numbers: math.sqrt(_var(numbers))),
@@ -100,7 +100,7 @@ REDUCTIONS = (
     Function(
         "norm",
         _X,
-        reduced("Real"),
+        reduced_type("Real"),
         "Euclidean norm of all components",
         "norm([3, 4])",
         _fold(lambda numbers: math.sqrt(sum(x * x for x in numbers))),
@@ -124,7 +124,7 @@ REDUCTIONS = (
     Function(
         "all",
         _CONDITIONS,
-        condition,
+        condition_type,
         "whether all conditions hold",
         "all([1, 2] > 0)",
         _fold(all),
@@ -132,7 +132,7 @@ REDUCTIONS = (
     Function(
         "any",
         _CONDITIONS,
-        condition,
+        condition_type,
         "whether one condition holds",
         "any([1, 2] > 1)",
         _fold(any),

@@ -14,7 +14,7 @@ def number_type(arguments: Iterable[ArgumentType]) -> str:
     return "Int" if all(a.type.name in ("Int", "Bool") for a in arguments) else "Real"
 
 
-def elementwise(name: str = "") -> TypeRule:
+def elementwise_type(name: str = "") -> TypeRule:
     """Component by component, broadcast; of type ``name``, by default that of the arguments."""
 
     def result_type(*arguments: ArgumentType) -> Type:
@@ -30,12 +30,12 @@ def elementwise(name: str = "") -> TypeRule:
     return result_type
 
 
-def reduced(name: str = "") -> TypeRule:
+def reduced_type(name: str = "") -> TypeRule:
     """One number for all components."""
     return lambda x: Type(name or number_type((x,)))
 
 
-def condition(*_: ArgumentType) -> Type:
+def condition_type(*_: ArgumentType) -> Type:
     return BOOL
 
 

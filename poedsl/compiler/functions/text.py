@@ -8,10 +8,10 @@ from poedsl.compiler.functions.function import (
     ArgumentError,
     ArgumentType,
     Function,
-    Parameter,
+    FunctionParameter,
 )
 from poedsl.compiler.functions.result_types import (
-    condition,
+    condition_type,
 )
 from poedsl.grammar.types import BOOL, Type
 
@@ -28,15 +28,15 @@ def _pattern_type(_: ArgumentType, pattern: ArgumentType) -> Type:
 TEXT = (
     Function(
         "contains",
-        (Parameter("text", "words"), Parameter("part", "text")),
-        condition,
+        (FunctionParameter("text", "words"), FunctionParameter("part", "text")),
+        condition_type,
         "whether a text stands in another",
         'contains(prompt, "horse")',
         lambda text, part: part in text,
     ),
     Function(
         "matches",
-        (Parameter("text", "words"), Parameter("pattern", "text")),
+        (FunctionParameter("text", "words"), FunctionParameter("pattern", "text")),
         _pattern_type,
         "whether a regular expression is found anywhere in a text",
         'matches(prompt, "^an? [a-z]+")',

@@ -7,7 +7,7 @@ from poedsl.compiler.functions.function import (
     ArgumentError,
     ArgumentType,
     Function,
-    Parameter,
+    FunctionParameter,
     parameters,
 )
 from poedsl.compiler.functions.result_types import (
@@ -95,7 +95,7 @@ def _concat(x: Value, y: Value) -> Value:
     return x + y
 
 
-_XY = (Parameter("x"), Parameter("y"))
+_XY = (FunctionParameter("x"), FunctionParameter("y"))
 
 
 VECTORS = (
@@ -109,7 +109,11 @@ VECTORS = (
     ),
     Function(
         "range",
-        (Parameter("start"), Parameter("stop", default=None), Parameter("step", default=1)),
+        (
+            FunctionParameter("start"),
+            FunctionParameter("stop", default=None),
+            FunctionParameter("step", default=1),
+        ),
         _range_type,
         "whole numbers from start to before stop; from 0 where one number is given",
         "range(0, 10, step = 2)",
@@ -126,7 +130,7 @@ VECTORS = (
     ),
     Function(
         "length",
-        (Parameter("x", "sequence"),),
+        (FunctionParameter("x", "sequence"),),
         _length_type,
         "the first size of a tensor, or how many characters a text, or that of tokens, has",
         'length("a horse")',

@@ -50,12 +50,12 @@ def write_out_ambient(
         if signature is None or signature.family == "density":
             return node
         names = [p.name for p in signature.parameters]
-        given = {a.name for a in node.arguments if a.name} | set(
+        passed = {a.name for a in node.arguments if a.name} | set(
             names[: sum(a.name is None for a in node.arguments)]
         )
         more: list[tree.Argument] = []
         for parameter in signature.parameters:
-            if not parameter.ambient or parameter.name in given:
+            if not parameter.ambient or parameter.name in passed:
                 continue
             if parameter.name not in parameters:
                 report_missing_parameter(expansion, node, parameter.name, definition)

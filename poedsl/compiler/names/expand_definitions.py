@@ -201,18 +201,18 @@ def expand_call(
         return without_arguments(expansion, call)
     first = len(expansion.passed)
     values = argument_values(expansion, call, definition)
-    if values is None or exceeds_limit(expansion, call, *values.values()):
+    if values is None or exceeds_node_limit(expansion, call, *values.values()):
         return without_arguments(expansion, call)
     expansion.active.append(name)
     body = expand_product(expansion, substitute(definition.body, values))
     expansion.active.pop()
-    if not expansion.active and exceeds_limit(expansion, call, body):
+    if not expansion.active and exceeds_node_limit(expansion, call, body):
         del expansion.passed[first:]
         return without_arguments(expansion, call)
     return body
 
 
-def exceeds_limit(expansion: Expansion, call: tree.Call, *unfolded: tree.Expr) -> bool:
+def exceeds_node_limit(expansion: Expansion, call: tree.Call, *unfolded: tree.Expr) -> bool:
     """Whether arguments that are copied to many places have made the program too large."""
     reported = expansion.size > MOST_NODES
     expansion.size += sum(map(node_count, unfolded))

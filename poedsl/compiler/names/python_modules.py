@@ -76,14 +76,14 @@ class Module:
         Raises:
             Unusable: its options cannot be read, or it is nested too deeply.
         """
-        found = [s for s in self.definitions() if s.name == name]
-        decorator = self.decorator(found[-1]) if found else None
-        if decorator is None and not (found and self.samples(found[-1])):
+        definitions = [s for s in self.definitions() if s.name == name]
+        decorator = self.decorator(definitions[-1]) if definitions else None
+        if decorator is None and not (definitions and self.samples(definitions[-1])):
             return None
         try:
-            return self._definition(found[-1], *(decorator or ("model", None)))
+            return self._definition(definitions[-1], *(decorator or ("model", None)))
         except (RecursionError, ValueError) as error:
-            at = f"{shown(self.file)}:{found[-1].lineno}"
+            at = f"{shown(self.file)}:{definitions[-1].lineno}"
             raise Unusable("P0206", f"{at} cannot be read: {error}") from None
 
     def samples(self, statement: ast.FunctionDef | ast.ClassDef) -> bool:
@@ -103,8 +103,8 @@ class Module:
             makes = self.function(statement)
         else:
             self.written(statement)
-            own = (s for s in statement.body if isinstance(s, ast.FunctionDef))
-            methods = {s.name: self.function(s, 1) for s in own if not self.unbound(s)}
+            functions = (s for s in statement.body if isinstance(s, ast.FunctionDef))
+            methods = {s.name: self.function(s, 1) for s in functions if not self.unbound(s)}
             makes = methods.get("__init__", makes)
         options = self.options(statement, kind, decorator)
         doc = ast.get_docstring(statement, clean=False) or ""

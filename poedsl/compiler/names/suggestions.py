@@ -46,19 +46,21 @@ WRITTEN = {
 }
 
 
-def similar_name(name: str, known: Iterable[str]) -> str | None:
+def similar_name(name: str, candidates: Iterable[str]) -> str | None:
     """The known name closest to ``name``, or None when none is close enough."""
-    matches = difflib.get_close_matches(name, sorted(known), n=1, cutoff=0.75)
+    matches = difflib.get_close_matches(name, sorted(candidates), n=1, cutoff=0.75)
     return matches[0] if matches else None
 
 
-def similar_name_fix(name: str, span: Span, known: Iterable[str], what: str) -> tuple[Fix, ...]:
+def similar_name_fix(
+    name: str, span: Span, candidates: Iterable[str], what: str
+) -> tuple[Fix, ...]:
     """A fix that replaces ``name`` at ``span`` by the closest known name, if there is one.
 
     Args:
         what: the kind of thing that is named, for the message: "a parameter", "an option".
     """
-    suggestion = similar_name(name, known)
+    suggestion = similar_name(name, candidates)
     if suggestion is None:
         return ()
     return (Fix(f"there is {what} with a similar name: `{suggestion}`", (Edit(span, suggestion),)),)

@@ -50,39 +50,43 @@ def read_code(place: Place, base: Path) -> Signature:
     try:
         file = place.file(base)
     except Unusable as error:
-        raise _beside(error, place, base) from None
+        raise _with_similar_file(error, place, base) from None
     module = Module.read(file)
     definition = module.definition(place.name)
     if definition is None:
-        raise _missing(module, place)
+        raise _no_definition(module, place)
     return signature_of(definition, str(place))
 
 
-def _missing(module: Module, place: Place) -> Unusable:
+def _no_definition(module: Module, place: Place) -> Unusable:
     """Why a file has no definition that a program can use under a name."""
-    file, known = shown(module.file), module.decorated()
-    listed = f"it has {', '.join(f'`{n}`' for n in known)}" if known else "it has none of any name"
+    file, decorated = shown(module.file), module.decorated()
+    listed = (
+        f"it has {', '.join(f'`{n}`' for n in decorated)}"
+        if decorated
+        else "it has none of any name"
+    )
     line = next((s.lineno for s in module.definitions() if s.name == place.name), 0)
     if line:
         decorators = ", ".join(f"`@poedsl.{kind}`" for kind in OPTIONS)
         message = f"`{place.name}` at {file}:{line} is not decorated"
         return Unusable("P0207", message, f"what a program can use has one of {decorators}")
-    found = similar_name(place.name, known) or ""
-    instead = str(replace(place, name=found)) if found else ""
+    suggestion = similar_name(place.name, decorated) or ""
+    instead = str(replace(place, name=suggestion)) if suggestion else ""
     message = f"{file} defines no expert, reward or source `{place.name}`"
     return Unusable("P0206", message, listed, instead=instead)
 
 
-def _beside(error: Unusable, place: Place, base: Path) -> Unusable:
+def _with_similar_file(error: Unusable, place: Place, base: Path) -> Unusable:
     """The error with a place that was probably meant: a file of nearly that name."""
     path = Path(place.where) if place.is_file else Path(*place.where.split(".")).with_suffix(".py")
     try:
         files = {p.name for p in (base / path.parent).glob("*.py")}
     except (OSError, ValueError):
         files = set()
-    found = similar_name(path.name, files)
-    if found is not None:
-        error.instead = f"{path.with_name(found).as_posix()}:{place.name}"
+    suggestion = similar_name(path.name, files)
+    if suggestion is not None:
+        error.instead = f"{path.with_name(suggestion).as_posix()}:{place.name}"
     return error
 
 

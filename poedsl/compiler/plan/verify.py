@@ -23,7 +23,7 @@ from poedsl.compiler.typecheck.domains import common_domain
 from poedsl.compiler.typecheck.exponents import exponent_term
 from poedsl.compiler.typecheck.products import product_term
 from poedsl.compiler.typecheck.sample_options import OptionChecker
-from poedsl.compiler.typecheck.target import Target
+from poedsl.compiler.typecheck.target import TypedTarget
 from poedsl.compiler.typecheck.typed import Typed, describe, fits
 from poedsl.compiler.typecheck.values import ExpressionChecker
 from poedsl.grammar.diagnostics import Diagnostic
@@ -183,7 +183,7 @@ class _Verifier:
                 if self.value(over, f"{place}.loops[{i}].over").type.name != "Layout":
                     wrong(f"{place}.loops[{i}].over", "this is a layout")
                 self.know(name, Typed(Ref(name), Type("Part")))
-            part = Target(own, self.checker.environment[own], NOWHERE)
+            part = TypedTarget(own, self.checker.environment[own], NOWHERE)
             if factor.part is not None:
                 part = self.part(factor, own, f"{place}.part")
             leaf = self.leaf(factor, part, f"{place}.term")
@@ -195,14 +195,14 @@ class _Verifier:
         if factor.given and (factor.given != own or factor.kind not in GENERATIVE):
             wrong(f"{place}.given", f"this is empty, or `{own}` where the factor generates it")
 
-    def part(self, factor: FactorSpec, own: str, place: str) -> Target:
+    def part(self, factor: FactorSpec, own: str, place: str) -> TypedTarget:
         assert isinstance(factor.part, Apply)
         typed = self.value(factor.part, place)
         if factor.part.args[0] != Ref(own) or factor.kind in ("reward", "where"):
             wrong(place, f"this is null, or a part of `{own}` that an expert sees")
-        return Target(own, typed, NOWHERE)
+        return TypedTarget(own, typed, NOWHERE)
 
-    def leaf(self, factor: FactorSpec, part: Target, place: str) -> Apply:
+    def leaf(self, factor: FactorSpec, part: TypedTarget, place: str) -> Apply:
         """The factor as it stands in a product."""
         if factor.kind in ("reward", "where"):
             return self.under(factor, place)
@@ -244,7 +244,7 @@ class _Verifier:
             wrong(place, f"this is {what}, and not {describe(type_)}")
         return Apply("exp", (factor.term,))
 
-    def exponent(self, factor: FactorSpec, part: Target, place: str) -> None:
+    def exponent(self, factor: FactorSpec, part: TypedTarget, place: str) -> None:
         typed = self.value(factor.exponent, place)
         exponent_term(self.checker, to_tree(factor.exponent), part)
         with self.told(place):

@@ -18,7 +18,7 @@ from poedsl.compiler.typecheck.passed_arguments import check_passed_argument
 from poedsl.compiler.typecheck.products import product_term
 from poedsl.compiler.typecheck.program_checker import ProgramChecker
 from poedsl.compiler.typecheck.sample_options import OptionChecker
-from poedsl.compiler.typecheck.target import Target
+from poedsl.compiler.typecheck.target import TypedTarget
 from poedsl.compiler.typecheck.typed import POISONED, Typed
 from poedsl.grammar import tree
 from poedsl.grammar.diagnostics import Diagnostic
@@ -81,7 +81,7 @@ def check_factor(checker: ProgramChecker, statement: tree.Factor, loops: Loops) 
     name = target_name(statement.target).name
     whole = isinstance(statement.target, tree.Name)
     typed = checker.environment[name] if whole else checker.value(statement.target)
-    target = Target(name, typed, statement.target.span)
+    target = TypedTarget(name, typed, statement.target.span)
     checker.target_variable = name if whole else ""
     product = product_term(checker, statement.product, target)
     sound = all([check_passed_argument(checker, p) for p in checker.passed.get(statement.span, ())])

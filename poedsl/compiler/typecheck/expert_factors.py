@@ -7,7 +7,7 @@ from poedsl.compiler.plan.terms import Ref, Term
 from poedsl.compiler.typecheck.model_arguments import check_arguments
 from poedsl.compiler.typecheck.model_calls import expert_term
 from poedsl.compiler.typecheck.scope import TypeScope
-from poedsl.compiler.typecheck.target import Target
+from poedsl.compiler.typecheck.target import TypedTarget
 from poedsl.compiler.typecheck.typed import Typed, describe, sampled, sized
 from poedsl.grammar import tree
 from poedsl.grammar.diagnostics import Label
@@ -15,7 +15,7 @@ from poedsl.grammar.types import Type, broadcast, unify
 
 
 def expert_factor(
-    checker: TypeScope, call: tree.Call, signature: Signature, target: Target
+    checker: TypeScope, call: tree.Call, signature: Signature, target: TypedTarget
 ) -> Term | None:
     arguments = check_arguments(checker, call, signature)
     if arguments is None or not target.typed.ok:
@@ -30,7 +30,7 @@ def expert_factor(
 
 
 def domain_fits_target(
-    checker: TypeScope, call: tree.Call, signature: Signature, target: Target
+    checker: TypeScope, call: tree.Call, signature: Signature, target: TypedTarget
 ) -> bool:
     """Whether a model is over what the part is; for whole variables the domain has said so."""
     domain, over = target.typed.type, signature.domain
@@ -50,7 +50,7 @@ def conditions_fit_target(
     call: tree.Call,
     signature: Signature,
     arguments: dict[str, Typed],
-    target: Target,
+    target: TypedTarget,
 ) -> bool:
     """Whether conditions have the height and width of what the model is over."""
     target_sizes = target.typed.type.sizes[-2:]
@@ -87,7 +87,7 @@ def parameters_fit_target(
     call: tree.Call,
     signature: Signature,
     arguments: dict[str, Typed],
-    target: Target,
+    target: TypedTarget,
 ) -> bool:
     """Whether parameters broadcast to the variable's domain, a matrix to its last size."""
     variable, domain = target.variable, target.typed.type

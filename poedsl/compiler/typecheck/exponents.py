@@ -5,14 +5,14 @@ from __future__ import annotations
 from poedsl.compiler.functions.constants import flatten
 from poedsl.compiler.plan.terms import Apply, Const, Term, names
 from poedsl.compiler.typecheck.scope import TypeScope
-from poedsl.compiler.typecheck.target import Target
+from poedsl.compiler.typecheck.target import TypedTarget
 from poedsl.compiler.typecheck.typed import Typed, describe, sized
 from poedsl.grammar import tree
 from poedsl.grammar.diagnostics import Label
 from poedsl.grammar.types import Type, broadcast, unify
 
 
-def exponent_term(checker: TypeScope, expr: tree.Expr, target: Target) -> Term | None:
+def exponent_term(checker: TypeScope, expr: tree.Expr, target: TypedTarget) -> Term | None:
     """A number, or a mask over the components (Zhang et al., F.1), wrapped in ``mask``."""
     typed = checker.value(expr)
     if not typed.ok:
@@ -36,7 +36,9 @@ def exponent_term(checker: TypeScope, expr: tree.Expr, target: Target) -> Term |
     return mask_exponent(checker, expr, typed, target)
 
 
-def mask_exponent(checker: TypeScope, expr: tree.Expr, typed: Typed, target: Target) -> Term | None:
+def mask_exponent(
+    checker: TypeScope, expr: tree.Expr, typed: Typed, target: TypedTarget
+) -> Term | None:
     domain = target.typed.type
     if not target.typed.ok:
         return None

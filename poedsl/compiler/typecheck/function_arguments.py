@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from poedsl.compiler.functions.constants import constant_value
-from poedsl.compiler.functions.function import ArgumentType, Function, Parameter
+from poedsl.compiler.functions.function import ArgumentType, Function, FunctionParameter
 from poedsl.compiler.names.suggestions import similar_name_fix
 from poedsl.compiler.plan.terms import Const, names
 from poedsl.compiler.typecheck.typed import Typed, describe, typed_constant
@@ -57,7 +57,7 @@ def _accepted_count(function: Function) -> str:
     return counted_noun(most, "argument") if least == most else f"{least} to {most} arguments"
 
 
-def omitted_argument(parameter: Parameter) -> Typed:
+def omitted_argument(parameter: FunctionParameter) -> Typed:
     """The value of an argument that a call omits."""
     if isinstance(parameter.default, int):
         return typed_constant(parameter.default, NOWHERE)
@@ -65,7 +65,11 @@ def omitted_argument(parameter: Parameter) -> Typed:
 
 
 def argument_errors(
-    typed: Typed, parameter: Parameter, function: Function, variables: frozenset[str], place: Span
+    typed: Typed,
+    parameter: FunctionParameter,
+    function: Function,
+    variables: frozenset[str],
+    place: Span,
 ) -> list[Diagnostic]:
     """The errors of an argument that is not of the kind that its parameter accepts."""
     kind = parameter.kind

@@ -11,7 +11,7 @@ from poedsl.compiler.typecheck.function_arguments import (
     match_function_arguments,
     omitted_argument,
 )
-from poedsl.compiler.typecheck.lists import exceeds_limit, unroll
+from poedsl.compiler.typecheck.lists import exceeds_constant_limit, unroll
 from poedsl.compiler.typecheck.scope import TypeScope
 from poedsl.compiler.typecheck.typed import POISONED, Typed, counted, finite, typed_constant
 from poedsl.grammar import tree
@@ -65,7 +65,7 @@ def fold_call(
     checker: TypeScope, function: Function, args: list[Typed], type_: Type, span: Span
 ) -> Typed:
     assert function.fold is not None
-    if exceeds_limit(type_):
+    if exceeds_constant_limit(type_):
         return checker.error("P0306", f"this has more than {MOST_NUMBERS:,} numbers", span)
     try:
         value = function.fold(*(a.value for a in args))

@@ -89,11 +89,11 @@ def stack_elements(checker: TypeScope, items: list[Typed], span: Span) -> Typed:
         return checker.error("P0309", f"a value has at most {MOST_SIZES} sizes", span)
     if not all(isinstance(i.term, Const) for i in items):
         return Typed(Apply("list", tuple(i.term for i in items), span=span), type_)
-    if exceeds_limit(type_):
+    if exceeds_constant_limit(type_):
         return checker.error("P0306", f"this list has more than {MOST_NUMBERS:,} numbers", span)
     return Typed(Const(tuple(i.value for i in items), span), type_)
 
 
-def exceeds_limit(type_: Type) -> bool:
+def exceeds_constant_limit(type_: Type) -> bool:
     """Whether a constant of a type is larger than the compiler computes with."""
     return (type_.count or 0) > MOST_NUMBERS

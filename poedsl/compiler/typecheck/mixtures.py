@@ -8,7 +8,7 @@ from poedsl.compiler.functions.table import FUNCTIONS
 from poedsl.compiler.plan.terms import Apply, Const, Term
 from poedsl.compiler.typecheck.expert_factors import expert_factor
 from poedsl.compiler.typecheck.scope import TypeScope
-from poedsl.compiler.typecheck.target import Target
+from poedsl.compiler.typecheck.target import TypedTarget
 from poedsl.compiler.typecheck.typed import typed_constant
 from poedsl.grammar import tree
 from poedsl.grammar.source import Span
@@ -46,7 +46,7 @@ def mixture_components(
 
 
 def mixture_factor(
-    checker: TypeScope, expr: tree.Call | tree.Comprehension, target: Target
+    checker: TypeScope, expr: tree.Call | tree.Comprehension, target: TypedTarget
 ) -> Term | None:
     weights: list[float | None] = []
     parts: list[Term | None] = []
@@ -70,7 +70,7 @@ def mixture_factor(
     return Apply("mixture", terms, span=expr.span)
 
 
-def mixture_component(checker: TypeScope, expr: tree.Expr, target: Target) -> Term | None:
+def mixture_component(checker: TypeScope, expr: tree.Expr, target: TypedTarget) -> Term | None:
     signature = checker.signature_of(expr)
     if isinstance(expr, tree.Call) and signature is not None and signature.family != "reward":
         if "log_prob" not in signature.capabilities:

@@ -9,14 +9,14 @@ from poedsl.compiler.typecheck.exponents import exponent_term
 from poedsl.compiler.typecheck.mixtures import mixture_factor
 from poedsl.compiler.typecheck.rewards_and_conditions import reward_factor, where_factor
 from poedsl.compiler.typecheck.scope import TypeScope
-from poedsl.compiler.typecheck.target import Target
+from poedsl.compiler.typecheck.target import TypedTarget
 from poedsl.compiler.typecheck.typed import describe
 from poedsl.grammar import tree
 from poedsl.grammar.diagnostics import Edit, Fix
 from poedsl.grammar.traversal import operator_chain
 
 
-def product_term(checker: TypeScope, expr: tree.Expr, target: Target) -> Term | None:
+def product_term(checker: TypeScope, expr: tree.Expr, target: TypedTarget) -> Term | None:
     match expr:
         case tree.Binary(op="*" | "/"):
             return product_chain(checker, expr, target)
@@ -40,7 +40,7 @@ def product_term(checker: TypeScope, expr: tree.Expr, target: Target) -> Term | 
     return None
 
 
-def product_chain(checker: TypeScope, expr: tree.Binary, target: Target) -> Term | None:
+def product_chain(checker: TypeScope, expr: tree.Binary, target: TypedTarget) -> Term | None:
     """A product or a quotient, from its first factor on; numbers there are one number."""
     first, rest = operator_chain(expr)
     sides = [first, *(node.right for node in rest)]

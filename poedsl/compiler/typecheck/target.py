@@ -10,7 +10,7 @@ from poedsl.grammar.source import Span
 
 
 @dataclass(frozen=True, slots=True)
-class Target:
+class TypedTarget:
     """What the left side of ``~`` names: a variable, or a part of it, with its type."""
 
     variable: str

@@ -14,7 +14,7 @@ from poedsl.compiler.functions.table import FUNCTIONS
 from poedsl.compiler.names.references import CONSTRUCTS
 from poedsl.compiler.plan.terms import Apply, Const, applied
 from poedsl.compiler.typecheck.function_calls import function_call
-from poedsl.compiler.typecheck.lists import exceeds_limit, list_literal
+from poedsl.compiler.typecheck.lists import exceeds_constant_limit, list_literal
 from poedsl.compiler.typecheck.model_calls import model_call
 from poedsl.compiler.typecheck.parts import type_of_attribute, type_of_index
 from poedsl.compiler.typecheck.scope import TypeScope
@@ -140,7 +140,7 @@ def fold_operator(
                 return Typed(applied(op, left, right, span), type_)
             case terms:
                 return Typed(Apply(op, tuple(terms), span=span), type_)
-    if exceeds_limit(type_):
+    if exceeds_constant_limit(type_):
         return checker.error("P0306", f"this has more than {MOST_NUMBERS:,} numbers", span)
     try:
         value = operate(op, *(o.value for o in operands))

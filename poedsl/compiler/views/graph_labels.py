@@ -33,13 +33,13 @@ def input_labels(plan: PlanSpec) -> dict[str, str]:
 
 
 def names_in_factor(factor: FactorSpec) -> frozenset[str]:
-    """The names that a factor speaks of."""
+    """The names in a factor."""
     terms = (factor.term, factor.exponent, factor.part, *(over for _, over in factor.loops))
     return frozenset[str]().union(*(names(t) for t in terms if t is not None))
 
 
 def factor_qualifiers(factor: FactorSpec) -> str:
-    """On what part, with what exponent and given what a factor takes part; empty for the usual."""
+    """The part, the exponent and ``given`` of a factor, as far as they are not the defaults."""
     words = [] if factor.part is None else [f"on {print_term(factor.part)}"]
     words += [] if factor.exponent == ONE else [print_term(Apply("^", (Ref(""), factor.exponent)))]
     words += [f"given {factor.given}"] if factor.given else []
@@ -52,7 +52,7 @@ def variable_labels(variable: VariableSpec) -> tuple[str, ...]:
 
 
 def factors_by_loops(factors: Iterable[FactorSpec]) -> dict[str, list[FactorSpec]]:
-    """The factors by the loops that they run over; first those that stand outside of all."""
+    """The factors by the loops that they are in, those outside of loops first."""
     plates: dict[str, list[FactorSpec]] = {"": []}
     for f in factors:
         loops = ", ".join(f"for {name} in {print_term(over)}" for name, over in f.loops)
@@ -61,7 +61,7 @@ def factors_by_loops(factors: Iterable[FactorSpec]) -> dict[str, list[FactorSpec
 
 
 def printable(text: str) -> str:
-    """The text without characters that XML cannot hold or that nobody sees."""
+    """The text without control characters, which XML cannot hold."""
     return "".join(c if c.isprintable() else "\ufffd" for c in text)
 
 
@@ -71,7 +71,7 @@ def display_width(text: str) -> int:
 
 
 def shortened(text: str, cells: int) -> str:
-    """As much of a text as there is room for."""
+    """The text, shortened to a display width."""
     text = printable(text)
     if display_width(text) <= cells:
         return text

@@ -57,13 +57,13 @@ def _edges(plan: PlanSpec) -> Iterator[str]:
     givens = input_labels(plan)
     ends = [(names(c.term), _node("input", c.name)) for c in plan.lets]
     ends += [(names_in_factor(f), _node("factor", f.name)) for f in plan.factors]
-    for spoken, end in ends:
-        for name in (n for n in givens if n in spoken):
+    for names_used, end in ends:
+        for name in (n for n in givens if n in names_used):
             yield f'{_node("input", name)} -- {end} [color = "gray"]'
     for f in plan.factors:
-        own, *others = (_node("variable", v) for v in f.variables)
+        first, *others = (_node("variable", v) for v in f.variables)
         style = {"style": "dashed"} if f.given else {}
-        yield f"{_node('factor', f.name)} -- {own}{_attributes((factor_qualifiers(f),), **style)}"
+        yield f"{_node('factor', f.name)} -- {first}{_attributes((factor_qualifiers(f),), **style)}"
         for other in others:
             yield f"{_node('factor', f.name)} -- {other}"
 
@@ -76,10 +76,10 @@ def _attributes(lines: Iterable[str], **more: str) -> str:
     """Lines of text as a label, as a tooltip too where they are cut, and other attributes."""
     lines = tuple(filter(None, lines))
     shown = tuple(shortened(line, _MOST_CHARACTERS) for line in lines)
-    given = {"label": _label(shown)} if lines else {}
-    given |= {"tooltip": _label(lines)} if shown != lines else {}
-    given |= {name: _quoted(value) for name, value in more.items()}
-    listed = ", ".join(f"{name} = {value}" for name, value in given.items())
+    attributes = {"label": _label(shown)} if lines else {}
+    attributes |= {"tooltip": _label(lines)} if shown != lines else {}
+    attributes |= {name: _quoted(value) for name, value in more.items()}
+    listed = ", ".join(f"{name} = {value}" for name, value in attributes.items())
     return f" [{listed}]" if listed else ""
 
 

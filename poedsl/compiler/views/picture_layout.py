@@ -93,11 +93,11 @@ class Side:
 
 
 def left_and_right(factors: tuple[FactorSpec, ...]) -> list[tuple[str, list[FactorSpec]]]:
-    """What stands on the left and on the right, with a title."""
+    """The factors of the left and of the right side, each with a title."""
     experts = [f for f in factors if f.kind not in ("reward", "where")]
-    judges = [f for f in factors if f.kind in ("reward", "where")]
-    titled = [("experts", experts), ("rewards and conditions", judges)]
-    if experts and judges:
+    rewards = [f for f in factors if f.kind in ("reward", "where")]
+    titled = [("experts", experts), ("rewards and conditions", rewards)]
+    if experts and rewards:
         return titled
     title, alone = titled[0] if experts else titled[1]
     half = len(alone) if len(alone) <= _MOST_ON_ONE_SIDE else (len(alone) + 1) // 2
@@ -122,7 +122,7 @@ def factor_box(f: FactorSpec) -> DrawnBox:
 
 
 def lay_out_side(plan: PlanSpec, title: str, factors: list[FactorSpec]) -> Side:
-    """One side, its factors and its inputs each below each other from zero."""
+    """One side: a column of its factors and one of their inputs, from the top at zero."""
     kinds = list(COLORS)
     boxes: DrawnBoxes = {}
     y = 0.0
@@ -137,23 +137,23 @@ def lay_out_side(plan: PlanSpec, title: str, factors: list[FactorSpec]) -> Side:
 
 
 def input_boxes(plan: PlanSpec, factors: list[FactorSpec], boxes: DrawnBoxes) -> DrawnBoxes:
-    """What factors are given, at best beside them; constants with what they are made of."""
+    """The inputs of factors, as close to them as possible, those of constants included."""
     heights: dict[str, list[float]] = {}
     for f in factors:
-        spoken = set(names_in_factor(f))
+        names_used = set(names_in_factor(f))
         for let in reversed(plan.lets):
-            spoken |= names(let.term) if let.name in spoken else set()
-        for name in spoken:
+            names_used |= names(let.term) if let.name in names_used else set()
+        for name in names_used:
             heights.setdefault(name, []).append(boxes[f.name].middle)
-    given = {n: about for n, about in input_labels(plan).items() if n in heights}
-    lines = {n: (n, given[n]) for n in sorted(given, key=lambda n: mean(heights[n]))}
+    labels = {n: about for n, about in input_labels(plan).items() if n in heights}
+    lines = {n: (n, labels[n]) for n in sorted(labels, key=lambda n: mean(heights[n]))}
     inputs = {n: DrawnBox(both, both, INPUT_WIDTH) for n, both in lines.items()}
     stack_boxes(inputs.values())
     return inputs
 
 
 def stack_boxes(boxes: Iterable[DrawnBox], y: float = 0, gap: float = GAP) -> float:
-    """Puts boxes below each other; where the next would stand."""
+    """Place boxes below each other; returns the place of the next."""
     for box in boxes:
         box.y = y
         y += box.height + gap
@@ -163,7 +163,7 @@ def stack_boxes(boxes: Iterable[DrawnBox], y: float = 0, gap: float = GAP) -> fl
 def place_columns(
     columns: list[tuple[str, DrawnBoxes]], arc: float
 ) -> tuple[list[tuple[float, str]], float]:
-    """Puts columns beside each other; where each has its title, and the width of all."""
+    """Place columns side by side; returns the place of each title, and the whole width."""
     x = MARGIN + arc
     titles: list[tuple[float, str]] = []
     for title, boxes in columns:

@@ -27,14 +27,14 @@ class Group:
     span: Span
 
 
-Part = tree.Node | Group | Token
+Child = tree.Node | Group | Token
 
 
 def _bare(part: Any) -> Any:
     return part.inner if type(part) is Group else part
 
 
-def _span(first: Part, last: Part) -> Span:
+def _span(first: Child, last: Child) -> Span:
     return Span(first.span.start, last.span.end)
 
 

@@ -10,7 +10,7 @@ from poedsl.grammar import tree
 from poedsl.grammar.diagnostics import Diagnostic, Edit
 from poedsl.grammar.logical_lines import Fault, Line, read_line
 from poedsl.grammar.parsing import lalr
-from poedsl.grammar.parsing.blocks import Reading, join
+from poedsl.grammar.parsing.blocks import LineReading, join
 from poedsl.grammar.parsing.build_tree import Builder, Group
 from poedsl.grammar.recovery import messages
 from poedsl.grammar.recovery.invalid_words import InvalidWord
@@ -67,9 +67,9 @@ def _parse(text: str, span: Span, start: str) -> Any:
     return node.inner if isinstance(node, Group) else node
 
 
-def _read(text: str, line: Line, start: str) -> Reading:
+def _read(text: str, line: Line, start: str) -> LineReading:
     try:
-        return Reading(line, _parse(text, line.span, start))
+        return LineReading(line, _parse(text, line.span, start))
     except InvalidWord as error:
         diagnostic: Diagnostic | None = error.diagnostic
         at = error.diagnostic.span.start
@@ -81,7 +81,7 @@ def _read(text: str, line: Line, start: str) -> Reading:
         shorter = read_line(text, line.span.start, limit)
         if shorter is not None:
             return _read(text, replace(shorter, indent=line.indent), start)
-    return Reading(line, diagnostic=diagnostic or _explain(text, line, at, start))
+    return LineReading(line, diagnostic=diagnostic or _explain(text, line, at, start))
 
 
 def _limit(text: str, line: Line, at: int) -> int | None:
@@ -167,12 +167,12 @@ def _failure(text: str, line: Line, at: int, start: str) -> Failure:
     return Failure(text, cut, index, lalr.accepted(text, Span(line.span.start, at), start, Builder))
 
 
-def _mend_continued(readings: list[Reading], text: str) -> list[Reading]:
+def _mend_continued(readings: list[LineReading], text: str) -> list[LineReading]:
     """The readings, with the lines of a statement that runs on without brackets made one again.
 
     Those are a line and the lines indented below it that are statements together and not alone.
     """
-    out: list[Reading] = []
+    out: list[LineReading] = []
     index = 0
     while index < len(readings):
         reading = readings[index]
@@ -189,12 +189,12 @@ def _mend_continued(readings: list[Reading], text: str) -> list[Reading]:
     return out
 
 
-def _is_rest(reading: Reading, above: Reading) -> bool:
+def _is_rest(reading: LineReading, above: LineReading) -> bool:
     indent, outer = reading.line.indent, above.line.indent
     return reading.node is None and len(indent) > len(outer) and indent.startswith(outer)
 
 
-def _continued(first: Reading, rest: list[Reading], text: str) -> Reading | None:
+def _continued(first: LineReading, rest: list[LineReading], text: str) -> LineReading | None:
     last = rest[-1].line
     span = first.line.span.to(last.span)
     try:
@@ -203,4 +203,4 @@ def _continued(first: Reading, rest: list[Reading], text: str) -> Reading | None
         return None
     line = replace(first.line, span=span, after=last.after)
     end = first.line.span.end
-    return Reading(line, node, messages.continued(end, rest[0].line.span, node))
+    return LineReading(line, node, messages.continued(end, rest[0].line.span, node))

@@ -33,13 +33,13 @@ OPERATORS: dict[str, Callable[..., Tensor]] = {
 
 
 def aligned(values: list[Tensor]) -> list[Tensor]:
-    """Own shapes aligned at their ends, as NumPy would, the row of particles staying in front."""
+    """Shapes aligned at their ends as in NumPy, behind the dimension of particles."""
     rank = max(v.dim() for v in values)
     return [v.view(v.shape[0], *(1,) * (rank - v.dim()), *v.shape[1:]) for v in values]
 
 
 def with_equal_rows(values: Sequence[Tensor]) -> list[Tensor]:
-    """Values with as many rows each."""
+    """Values expanded to the same number of rows."""
     rows = max(len(v) for v in values)
     return [v.expand(rows, *v.shape[1:]) for v in values]
 
