@@ -16,7 +16,7 @@ import torch
 from figures import add_out, write
 
 import poedsl
-from poedsl.cli.main import SHOWN_ALONG
+from poedsl.cli.run import SHOWN_ALONG
 from poedsl.runtime.inputs.profile_files import read_profile
 from poedsl.runtime.run import Run
 from poedsl.runtime.run_settings import RunSettings

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from poedsl.grammar.diagnostics import PoeError
+from poedsl.grammar.errors import PoeError
 
 if TYPE_CHECKING:
     from poedsl.api import Plan, compile, load

@@ -17,7 +17,8 @@ from poedsl.compiler.plan.text import print_plan
 from poedsl.compiler.plan.verify import verify
 from poedsl.compiler.planner.planner import rechoose, refuse
 from poedsl.compiler.typecheck.sample_options import check_option
-from poedsl.grammar.diagnostics import Diagnostic, Fix, PoeError
+from poedsl.grammar.diagnostics import Diagnostic, Fix
+from poedsl.grammar.errors import PoeError
 from poedsl.grammar.parsing.parser import parse_expression
 from poedsl.grammar.source import Source
 from poedsl.interface import arguments
@@ -204,7 +205,7 @@ class Plan:
 
         text, code = program_of(model, args, kwargs)
         name = code.signature.name
-        compiled = compile_source(Source(text), known={name: code.signature})
+        compiled = compile_source(Source(text), registered={name: code.signature})
         return replace(plan_of(compiled, Path()), code={name: code})
 
     def to_json(self) -> str:
@@ -230,7 +231,7 @@ def compile(program: str | Path, *, strict: bool = False, allow_code: bool = Fal
         TypeError, ValueError: what is given is neither a text nor a path, or the file is no text.
     """
     source, base = _source(program)
-    compiled = compile_source(source, strict=strict, base=base, known=registered())
+    compiled = compile_source(source, strict=strict, base=base, registered=registered())
     return replace(plan_of(compiled, base), allow_code=allow_code)
 
 

@@ -12,7 +12,7 @@ from typing import Any, TypeGuard
 from poedsl.catalog.model_folders import model_folder
 from poedsl.catalog.references import Unusable, is_file
 from poedsl.catalog.signatures import SIGNATURES, Parameter, Required, Signature
-from poedsl.grammar.diagnostics import PoeError
+from poedsl.grammar.errors import PoeError
 from poedsl.grammar.types import INT, Type
 
 #: Pipelines of diffusers, and the expert whose weights they hold.

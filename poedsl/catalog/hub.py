@@ -7,7 +7,8 @@ from pathlib import Path
 
 from poedsl.catalog.model_folders import local_folder
 from poedsl.catalog.profiles import BUILT_IN
-from poedsl.grammar.diagnostics import Diagnostic, PoeError
+from poedsl.grammar.diagnostics import Diagnostic
+from poedsl.grammar.errors import PoeError
 
 
 @dataclass(frozen=True, slots=True)

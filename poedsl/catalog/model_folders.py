@@ -9,7 +9,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from poedsl.grammar.diagnostics import Diagnostic, PoeError
+from poedsl.grammar.diagnostics import Diagnostic
+from poedsl.grammar.errors import PoeError
 
 _PACKAGE = Path(__file__).resolve().parent.parent
 

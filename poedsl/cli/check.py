@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from poedsl.cli.shared import ERRORS, Form, echo, read_source, show, usage
+from poedsl.cli.shared import ERRORS, DiagnosticForm, echo, read_source, show, usage
 from poedsl.compiler.compile import compile_source
 
 
-def run_check(file: str, strict: bool = False, fix: bool = False, form: Form = Form.text) -> int:
+def run_check(
+    file: str, strict: bool = False, fix: bool = False, form: DiagnosticForm = DiagnosticForm.text
+) -> int:
     """Report everything that is wrong with a program, and list its inputs; the exit code."""
     from poedsl.interface import texts
 
@@ -22,7 +24,7 @@ def run_check(file: str, strict: bool = False, fix: bool = False, form: Form = F
     show(compiled.diagnostics, compiled.source, form, err=piped)
     if compiled.plan is None:
         return ERRORS
-    if form is Form.text and not piped:
+    if form is DiagnosticForm.text and not piped:
         for line in texts.declarations(compiled.plan.variables, compiled.plan.inputs):
             echo(line)
         echo(f"{source.name}: ok")

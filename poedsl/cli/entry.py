@@ -8,8 +8,7 @@ from poedsl.cli.shared import INTERRUPTED, last_resort
 
 
 def entry() -> None:
-    """The command, with a last resort: what is not expected is an error of ours, told in two
-    lines.
+    """The command; an unexpected exception is reported as an internal error, in two lines.
 
     `poe check FILE` is answered without the parser of the command line, which takes as long to load
     as the check.

@@ -12,7 +12,7 @@ from poedsl.grammar.diagnostics import Diagnostic, Edit, Fix
 from poedsl.grammar.recovery.apply_fixes import apply_fix, safe_fixes
 from poedsl.grammar.source import Source
 
-#: A fix can lay open another error of its statement: so often that is fixed too.
+#: A fix can reveal another error of its statement: this many rounds of fixes are tried.
 ROUNDS = 10
 
 Compile = Callable[[Source], Compiled]
@@ -20,11 +20,11 @@ Fixes = tuple[tuple[Diagnostic, Fix], ...]
 
 
 def run_fix(file: str, compiled: Compiled, compile_: Compile) -> Compiled:
-    """Fix a program in place (standard input goes to standard output), and tell of each fix."""
+    """Fix a program in place (standard input goes to standard output), and report each fix."""
     source = compiled.source
     while (better := _better(compiled, compile_)) is not None:
-        told, compiled = better
-        for line in told:
+        lines, compiled = better
+        for line in lines:
             echo(line, err=True)
     for line in _left(compiled):
         echo(line, err=True)
@@ -41,7 +41,7 @@ Better = tuple[list[str], Compiled]
 def _better(compiled: Compiled, compile_: Compile) -> Better | None:
     """The program with fewer errors, and what was done: all fixes together, else some one."""
     chosen = safe_fixes(compiled.diagnostics)
-    alone = ((found,) for found in chosen) if len(chosen) > 1 else ()
+    alone = ((fix,) for fix in chosen) if len(chosen) > 1 else ()
     for fixes in (chosen, *alone):
         if better := _until_fewer(compiled, fixes, compile_):
             return better
@@ -49,17 +49,17 @@ def _better(compiled: Compiled, compile_: Compile) -> Better | None:
 
 
 def _until_fewer(compiled: Compiled, fixes: Fixes, compile_: Compile) -> Better | None:
-    """Fix, and what that lays open too, until there are fewer errors."""
-    told: list[str] = []
+    """Fix, and fix the errors that are revealed, until there are fewer errors."""
+    lines: list[str] = []
     after = compiled
     for _ in range(ROUNDS):
         if not fixes:
             return None
         source = after.source
-        told += (_line(diagnostic, fix, source) for diagnostic, fix in fixes)
+        lines += (_line(diagnostic, fix, source) for diagnostic, fix in fixes)
         after = compile_(Source(apply_fix(source.text, *(f for _, f in fixes)), source.name))
         if _errors(after) < _errors(compiled):
-            return told, after
+            return lines, after
         fixes = safe_fixes(after.diagnostics)
     return None
 

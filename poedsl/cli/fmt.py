@@ -10,8 +10,8 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from poedsl.cli.shared import ERRORS, Form, echo, read_source, show, usage
-from poedsl.grammar.diagnostics import PoeError
+from poedsl.cli.shared import ERRORS, DiagnosticForm, echo, read_source, show, usage
+from poedsl.grammar.errors import PoeError
 from poedsl.grammar.formatting.format import FormatError, format_source
 from poedsl.grammar.source import Source
 
@@ -41,7 +41,7 @@ def _formatted(source: Source) -> str:
     try:
         return format_source(source.text)
     except PoeError as error:
-        show(error.diagnostics, source, Form.text, err=True)
+        show(error.diagnostics, source, DiagnosticForm.text, err=True)
     except FormatError as error:
         echo(f"poe: {source.name}: {error}; it is left as it is", err=True)
     raise SystemExit(ERRORS)

@@ -17,14 +17,13 @@ from prompt_toolkit.key_binding import KeyBindings, KeyPressEvent
 from prompt_toolkit.lexers import Lexer
 
 from poedsl.catalog.signatures import SIGNATURES
-from poedsl.cli.repl import CONTINUATION, PROMPT
+from poedsl.cli.shared import CONTINUATION, PROMPT
 from poedsl.compiler.codes import CODES
 from poedsl.compiler.functions.table import FUNCTIONS
-from poedsl.compiler.names.resolve_calls import CONSTRUCTS
+from poedsl.compiler.names.references import CONSTRUCTS
 from poedsl.compiler.plan.options import OPTIONS
-from poedsl.grammar.formatting.printer import INDENT
 from poedsl.grammar.source import Span
-from poedsl.grammar.tokens import KEYWORDS, words
+from poedsl.grammar.tokens import INDENT, KEYWORDS, words
 from poedsl.grammar.types import RANKS
 from poedsl.interface.session import COMMANDS, Session
 
@@ -38,7 +37,7 @@ class Prompt:
             multiline=True,
             prompt_continuation=CONTINUATION,
             history=history(),
-            completer=Words(session),
+            completer=WordCompleter(session),
             complete_while_typing=False,
             lexer=Colours(),
             key_bindings=keys(session),
@@ -89,7 +88,7 @@ def keys(session: Session) -> KeyBindings:
     return bindings
 
 
-class Words(Completer):
+class WordCompleter(Completer):
     """The words that can stand at the cursor, as far as its line tells."""
 
     def __init__(self, session: Session) -> None:

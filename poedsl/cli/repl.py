@@ -10,11 +10,10 @@ from importlib.util import find_spec
 
 import typer
 
-from poedsl.cli.shared import Form, last_resort, show
+from poedsl.cli.shared import CONTINUATION, PROMPT, DiagnosticForm, last_resort, show
 from poedsl.interface.session import Diagnostics, Incomplete, Reply, Session
 
 LEAVING = frozenset({"exit", "quit", "%exit", "%quit"})
-PROMPT, CONTINUATION = "poe> ", "...  "
 
 
 def converse(file: str | None, allow_code: bool) -> None:
@@ -101,8 +100,8 @@ def answer(session: Session, text: str) -> None:
             if said:
                 typer.echo(said)
             if warnings is not None:
-                show(warnings.items, warnings.source, Form.text)
+                show(warnings.items, warnings.source, DiagnosticForm.text)
         case Diagnostics(items=items, source=source):
-            show(items, source, Form.text)
+            show(items, source, DiagnosticForm.text)
         case Incomplete():
             pass

@@ -1,4 +1,4 @@
-"""What the commands share: reading programs, telling of diagnostics, exit codes.
+"""What the commands share: reading programs, showing diagnostics, exit codes.
 
 Nothing here loads the parser of the command line, so that `poe check` answers at once.
 """
@@ -19,8 +19,11 @@ from poedsl.grammar.source import Source
 #: Exit codes.
 ERRORS, USAGE, FAILED, INTERNAL, INTERRUPTED = 1, 2, 3, 70, 130
 
+#: What the session shows before a statement, and before a further line of one.
+PROMPT, CONTINUATION = "poe> ", "...  "
 
-class Form(StrEnum):
+
+class DiagnosticForm(StrEnum):
     text = "text"
     json = "json"
 
@@ -48,9 +51,9 @@ def read_source(file: str) -> tuple[Source, Path]:
 
 
 def show(
-    diagnostics: tuple[Diagnostic, ...], source: Source, form: Form, *, err: bool = False
+    diagnostics: tuple[Diagnostic, ...], source: Source, form: DiagnosticForm, *, err: bool = False
 ) -> None:
-    if form is Form.json:
+    if form is DiagnosticForm.json:
         if diagnostics or not err:
             echo(json.dumps(to_json(diagnostics, source), indent=1), err=err)
     elif diagnostics:

@@ -15,17 +15,18 @@ from poedsl.compiler.analysis.supports import contradictions
 from poedsl.compiler.analysis.tails import tails
 from poedsl.compiler.names.expand_definitions import Expanded, expand
 from poedsl.compiler.names.resolve import Resolved, resolve
-from poedsl.compiler.names.syntax_names import too_deep
 from poedsl.compiler.names.use_statements import read_use
 from poedsl.compiler.plan.lower import Lowered, lower
 from poedsl.compiler.plan.plan import PlanSpec, UseSpec
 from poedsl.compiler.plan.terms import MOST_LEVELS, Apply, Term, walk
 from poedsl.compiler.planner.planner import plan
-from poedsl.compiler.typecheck.check import Checked, check
+from poedsl.compiler.typecheck.check import check
+from poedsl.compiler.typecheck.checked import Checked
 from poedsl.grammar import tree
 from poedsl.grammar.diagnostics import Diagnostic
 from poedsl.grammar.parsing.parser import parse
 from poedsl.grammar.source import NOWHERE, Source, Span
+from poedsl.grammar.traversal import deeper_than
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +53,7 @@ def compile_source(
     strict: bool = False,
     options: dict[str, Term] | None = None,
     base: Path = Path(),
-    known: Mapping[str, Signature] | None = None,
+    registered: Mapping[str, Signature] | None = None,
 ) -> Compiled:
     """Compile a program.
 
@@ -60,11 +61,11 @@ def compile_source(
         strict: refuse inputs that are not declared.
         options: options of ``sample`` that override the program's.
         base: the folder that places in ``use`` statements are relative to.
-        known: signatures beside those of the language, by name.
+        registered: signatures of Python objects beside those of the language, by name.
     """
     try:
         with without_collection():
-            return _compile(source, strict, options or {}, base, known or {})
+            return _compile(source, strict, options or {}, base, registered or {})
     except RecursionError:
         whole = Span(0, len(source.text))
         too_deep = Diagnostic("P0506", "an expression is nested too deeply", whole)
@@ -73,8 +74,8 @@ def compile_source(
 
 @contextmanager
 def without_collection() -> Iterator[None]:
-    """No search for cyclic garbage meanwhile, which would go through all trees again and again:
-    they have no cycles.
+    """Disable the search for cyclic garbage, which would visit all trees again and again:
+    trees have no cycles.
     """
     enabled = gc.isenabled()
     gc.disable()
@@ -90,54 +91,63 @@ def _compile(
     strict: bool,
     options: dict[str, Term],
     base: Path,
-    known: Mapping[str, Signature],
+    registered: Mapping[str, Signature],
 ) -> Compiled:
-    program, found = parse(source)
-    if deep := too_deep(program, MOST_LEVELS):
-        found = in_order((*found, nested(deep.span)))
-        return Compiled(source, program, diagnostics=found)
-    read = not any(d.is_error for d in found)
-    unread = frozenset() if read else unread_names(source.text, program)
+    program, diagnostics = parse(source)
+    if too_deep := deeper_than(program, MOST_LEVELS):
+        diagnostics = in_order((*diagnostics, nested(too_deep.span)))
+        return Compiled(source, program, diagnostics=diagnostics)
+    has_syntax_errors = any(d.is_error for d in diagnostics)
+    unreadable = unread_names(source.text, program) if has_syntax_errors else frozenset()
+
     uses, more = read_uses(program, base)
-    found += more
-    own = {**known, **{u.name: u.signature for u in uses}}
-    broken = {s.name.name for s in program.statements if isinstance(s, tree.Use)} - own.keys()
+    diagnostics += more
+    user_signatures = {**registered, **{u.name: u.signature for u in uses}}
+    used = {s.name.name for s in program.statements if isinstance(s, tree.Use)}
     defined = {s.name.name for s in program.statements if isinstance(s, tree.ExpertDefinition)}
-    unread |= broken | (defined & SIGNATURES.keys())
-    signatures = {k: s for k, s in {**SIGNATURES, **own}.items() if k not in unread & defined}
+    unreadable |= (used - user_signatures.keys()) | (defined & SIGNATURES.keys())
+    every_signature = {**SIGNATURES, **user_signatures}
+    signatures = {k: s for k, s in every_signature.items() if k not in unreadable & defined}
+
     expanded, more = expand(program, signatures)
-    found += more
+    diagnostics += more
     for statement in every(expanded.program.statements) if expanded.passed else ():
-        if too_deep(statement, MOST_LEVELS):
-            found = in_order((*found, nested(statement.span)))
-            return Compiled(source, program, diagnostics=found)
-    first = program.statements[0].span.start if program.statements else 0
-    indent = source.indent(first)
-    resolved, more = resolve(expanded, signatures, strict=strict, unread=unread, indent=indent)
-    found += more
+        if deeper_than(statement, MOST_LEVELS):
+            diagnostics = in_order((*diagnostics, nested(statement.span)))
+            return Compiled(source, program, diagnostics=diagnostics)
+
+    start = program.statements[0].span.start if program.statements else 0
+    resolved, more = resolve(
+        expanded, signatures, strict=strict, unreadable=unreadable, indent=source.indent(start)
+    )
+    diagnostics += more
+
     checked, more = check(resolved, source)
-    found += more
-    if not any(d.is_error for d in found) and not checked.variables:
-        found += (no_variable(source.text),)
+    diagnostics += more
+    if not any(d.is_error for d in diagnostics) and not checked.variables:
+        diagnostics += (no_variable(source.text),)
+
     lowered, more = lower(checked, source, signatures)
-    found += more
+    diagnostics += more
+
     refuted = integrable(lowered) | contradictions(lowered, signatures)
-    found += tuple(refuted.values())
+    diagnostics += tuple(refuted.values())
     lowered = replace(lowered, incomplete=lowered.incomplete | refuted.keys())
-    found += tuple(tails(lowered, signatures))
-    given = {**lowered.options, **{k: (v, NOWHERE) for k, v in options.items()}}
-    lowered = replace(lowered, options=given)
-    made, more = plan(lowered, source.name, brought(lowered, uses, known))
-    found = in_order((*found, *more))
-    failed = any(d.is_error for d in found)
+    diagnostics += tuple(tails(lowered, signatures))
+
+    overridden = {name: (value, NOWHERE) for name, value in options.items()}
+    lowered = replace(lowered, options={**lowered.options, **overridden})
+    planned, more = plan(lowered, source.name, signatures_called(lowered, uses, registered))
+    diagnostics = in_order((*diagnostics, *more))
+    failed = any(d.is_error for d in diagnostics)
     assert failed or not lowered.incomplete, f"dropped without an error: {lowered.incomplete}"
-    passes = Compiled(source, program, expanded, resolved, checked, lowered, None, found)
-    return passes if failed else replace(passes, plan=made)
+    passes = Compiled(source, program, expanded, resolved, checked, lowered, None, diagnostics)
+    return passes if failed else replace(passes, plan=planned)
 
 
 def read_uses(program: tree.Program, base: Path) -> tuple[list[UseSpec], tuple[Diagnostic, ...]]:
     """What the program's ``use`` statements name, read without running any code."""
-    found: list[UseSpec] = []
+    uses: list[UseSpec] = []
     problems: list[Diagnostic] = []
     for statement in program.statements:
         if isinstance(statement, tree.Use):
@@ -146,14 +156,14 @@ def read_uses(program: tree.Program, base: Path) -> tuple[list[UseSpec], tuple[D
                 problems.append(signature)
             else:
                 name, place = statement.name.name, statement.place.value
-                found.append(UseSpec(name, place, signature))
-    return found, tuple(problems)
+                uses.append(UseSpec(name, place, signature))
+    return uses, tuple(problems)
 
 
-def brought(
-    lowered: Lowered, uses: list[UseSpec], known: Mapping[str, Signature]
+def signatures_called(
+    lowered: Lowered, uses: list[UseSpec], registered: Mapping[str, Signature]
 ) -> tuple[UseSpec, ...]:
-    """The signatures beside the language's own that factors and constants call."""
+    """The signatures other than the built-in ones that factors and constants call."""
     terms = [
         t for f in lowered.factors for t in (f.term, f.exponent, f.part, *dict(f.loops).values())
     ]
@@ -161,18 +171,18 @@ def brought(
     called = {
         t.function for term in terms if term is not None for t in walk(term) if isinstance(t, Apply)
     }
-    own = {u.name: u for u in uses}
-    for name, signature in known.items():
+    by_name = {u.name: u for u in uses}
+    for name, signature in registered.items():
         place = signature.implementation.removeprefix("code:")
-        own.setdefault(name, UseSpec(name, place, signature))
-    return tuple(own[name] for name in own if name in called)
+        by_name.setdefault(name, UseSpec(name, place, signature))
+    return tuple(use for name, use in by_name.items() if name in called)
 
 
 _WORD = re.compile(r'[A-Za-z_]\w*|#[^\n]*|"(?:[^"\\\n]|\\.)*"?')
 
 
 def unread_names(text: str, program: tree.Program) -> frozenset[str]:
-    """The names in lines that could not be read, and of which nothing is known therefore."""
+    """The names in lines with a syntax error, about which nothing is known therefore."""
     rest = list(text)
     for statement in every(program.statements):
         if not isinstance(statement, tree.For):

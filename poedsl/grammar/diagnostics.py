@@ -38,7 +38,7 @@ class Fix:
 
 @dataclass(frozen=True, slots=True)
 class Diagnostic:
-    """One thing to tell about a program.
+    """One error, warning or note about a program.
 
     ``span`` is the whole offending range; ``here`` is what stands under its underline.
     """
@@ -55,25 +55,6 @@ class Diagnostic:
     @property
     def is_error(self) -> bool:
         return self.severity == "error"
-
-
-class PoeError(Exception):
-    """A program, plan or input that cannot be used.
-
-    Attributes:
-        diagnostics: everything there is to say, errors and warnings, in source order.
-        source: the text the spans refer to (empty for what did not come from a text).
-    """
-
-    def __init__(self, diagnostics: tuple[Diagnostic, ...], source: Source | None = None) -> None:
-        self.diagnostics = diagnostics
-        self.source = source or Source("", "")
-        super().__init__(diagnostics)
-
-    def __str__(self) -> str:
-        from poedsl.grammar.render import render_text
-
-        return render_text(self.diagnostics, self.source)
 
 
 def to_json(diagnostics: tuple[Diagnostic, ...], source: Source) -> list[dict[str, Any]]:

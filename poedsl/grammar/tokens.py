@@ -16,13 +16,14 @@ CONNECTIVES = ("from", "given", "in", "by", "and", "or", "not")
 CONSTANTS = ("true", "false", "none")
 #: Every reserved word.
 KEYWORDS = frozenset((*STATEMENTS, *CONNECTIVES, *CONSTANTS))
+INDENT = "    "
 #: Signs that are two characters long, here or in the languages that users come from.
 PAIRS = (
     *("===", "!==", "**", "//", "&&", "||", "==", "!=", "<=", ">=", "=<", "=>", "<>"),
     *(":=", "<-", "->", "|>", "+=", "-=", "*=", "/=", "^="),
 )
 
-Kind = Literal[
+WordKind = Literal[
     "name",
     "keyword",
     "number",
@@ -41,7 +42,7 @@ Kind = Literal[
 class Word:
     """A stretch of text that a reader takes for one thing."""
 
-    kind: Kind
+    kind: WordKind
     text: str
     span: Span
 
@@ -77,7 +78,7 @@ def words(text: str, span: Span) -> Iterator[Word]:
             yield Word(_kind(kind, word), word, Span(match.start(), match.end()))
 
 
-def _kind(group: str | None, word: str) -> Kind:
+def _kind(group: str | None, word: str) -> WordKind:
     if group == "name":
         if word in KEYWORDS:
             return "keyword"

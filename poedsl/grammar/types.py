@@ -31,6 +31,12 @@ RECORDS = frozenset({"Part", "Record"})
 CONTINUOUS = frozenset({"Real", "Image", "Video"})
 #: Types whose values are symbols 0, 1, 2, ...: a sequence of them, or one of a number of them.
 SYMBOLS = frozenset({"Tokens", "Category"})
+#: The most sizes of a value, as many as a tensor can have.
+MOST_SIZES = 32
+#: Types that a variable may have.
+SAMPLED = CONTINUOUS | SYMBOLS
+#: Types whose values are bound from files; their defaults are paths.
+FROM_FILES = frozenset({"Image", "Depth", "Mask", "Video", "Layout", "File"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +79,8 @@ REAL = Type("Real")
 INT = Type("Int")
 BOOL = Type("Bool")
 TEXT = Type("Text")
+#: The type of `none`, and of an argument that is omitted.
+NONE = Type("None")
 
 
 def unify(a: Type, b: Type) -> Type | None:

@@ -11,14 +11,14 @@ from pathlib import Path
 
 from poedsl.api import registered
 from poedsl.compiler.compile import Compiled, compile_source
-from poedsl.compiler.names.syntax_names import spoken
 from poedsl.compiler.plan.terms import Ref
 from poedsl.compiler.typecheck.typed import POISONED, Typed
-from poedsl.compiler.typecheck.values import Values
+from poedsl.compiler.typecheck.values import ExpressionChecker
 from poedsl.grammar import tree
 from poedsl.grammar.diagnostics import Diagnostic, Edit, Fix, Label
 from poedsl.grammar.formatting.printer import print_statement
 from poedsl.grammar.source import Source, Span
+from poedsl.grammar.traversal import names_in
 
 #: What a draft is called where a place in it is named.
 NAME = "<repl>"
@@ -101,7 +101,7 @@ class Draft:
 
     @cached_property
     def compiled(self) -> Compiled:
-        return compile_source(self.source, base=self.base, known=registered())
+        return compile_source(self.source, base=self.base, registered=registered())
 
     @property
     def formatted(self) -> str:
@@ -147,8 +147,8 @@ class Draft:
         replaced = tuple(e for e in self.entries if e.declares in declared)
         kept = [e for e in self.entries if e not in replaced]
         for entry in new:
-            names = spoken(entry.statement)
-            used = [i for i, e in enumerate(kept) if entry.declares in spoken(e.statement)]
+            names = names_in(entry.statement)
+            used = [i for i, e in enumerate(kept) if entry.declares in names_in(e.statement)]
             needed = [i for i, e in enumerate(kept, 1) if e.declares in names]
             kept.insert(max(used[0], *needed, 0) if used else len(kept), entry)
         return replace(self, entries=tuple(kept)), replaced
@@ -160,7 +160,7 @@ class Draft:
             return POISONED
         known = [(i.name, i.type) for i in checked.inputs]
         known += [(v.name, v.type) for v in checked.variables]
-        values = Values(
+        values = ExpressionChecker(
             self.source,
             environment={name: Typed(Ref(name), type_) for name, type_ in known},
             variables=frozenset(v.name for v in checked.variables),

@@ -19,17 +19,18 @@ from textwrap import dedent
 from typing import TYPE_CHECKING, Any
 
 from poedsl.api import Plan, plan_of, read_options
-from poedsl.compiler.names.syntax_names import spoken
 from poedsl.compiler.plan.plan import InputSpec, PlanSpec, VariableSpec
 from poedsl.compiler.plan.terms import Const
 from poedsl.compiler.plan.text import print_term
 from poedsl.grammar import tree
-from poedsl.grammar.diagnostics import Diagnostic, Fix, PoeError
+from poedsl.grammar.diagnostics import Diagnostic, Fix
+from poedsl.grammar.errors import PoeError
+from poedsl.grammar.logical_lines import CLOSERS
 from poedsl.grammar.parsing.incomplete import is_incomplete
-from poedsl.grammar.parsing.logical_lines import CLOSERS
 from poedsl.grammar.parsing.parser import parse, parse_expression
 from poedsl.grammar.source import Source, Span
 from poedsl.grammar.tokens import Word, words
+from poedsl.grammar.traversal import names_in
 from poedsl.interface import texts
 from poedsl.interface.draft import NAME, Draft, Entry, entries
 
@@ -203,7 +204,7 @@ class Session:
     def _expression(self, source: Source) -> Reply | Diagnostics:
         """The value of an expression among the program's names, as that of one more constant."""
         name = "_"
-        while any(name in spoken(e.statement) for e in self.draft.entries):
+        while any(name in names_in(e.statement) for e in self.draft.entries):
             name += "_"
         head = f"let {name} = ("
         statement = tree.Let(

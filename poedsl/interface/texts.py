@@ -11,11 +11,12 @@ from typing import Any
 from poedsl.catalog.signatures import SIGNATURES
 from poedsl.compiler.codes import CODES
 from poedsl.compiler.functions.table import FUNCTIONS
-from poedsl.compiler.names.syntax_names import near
+from poedsl.compiler.names.suggestions import similar_name
 from poedsl.compiler.plan.plan import InputSpec, VariableSpec
 from poedsl.compiler.plan.terms import Const, from_tree
 from poedsl.compiler.plan.text import print_term
-from poedsl.grammar.diagnostics import Diagnostic, PoeError
+from poedsl.grammar.diagnostics import Diagnostic
+from poedsl.grammar.errors import PoeError
 from poedsl.grammar.parsing.parser import parse_expression
 from poedsl.grammar.source import Source
 from poedsl.grammar.types import NUMERIC
@@ -90,7 +91,7 @@ def expert(name: str) -> str:
         f = FUNCTIONS[name]
         return f"{f}\n\n{f.summary}\n\n    {f.example}"
     if name not in SIGNATURES:
-        found = near(name, (*SIGNATURES, *FUNCTIONS, *_CONSTRUCTS))
+        found = similar_name(name, (*SIGNATURES, *FUNCTIONS, *_CONSTRUCTS))
         hint = f"; there is one with a similar name: {found}" if found else ""
         raise LookupError(f"there is no expert, reward or function named {name}{hint}")
     s = SIGNATURES[name]

@@ -14,7 +14,8 @@ from torch import Tensor
 
 from poedsl.compiler.plan.plan import PlanSpec
 from poedsl.experts.sequences.vocabulary import Words
-from poedsl.grammar.diagnostics import Diagnostic, PoeError
+from poedsl.grammar.diagnostics import Diagnostic
+from poedsl.grammar.errors import PoeError
 from poedsl.runtime.build.prepare import prepare
 from poedsl.runtime.results.cost import Cost, peak_memory
 from poedsl.runtime.results.result import Result, Trail, worded

@@ -207,11 +207,13 @@ def test_completions(text: str, some: set[str]) -> None:
     from prompt_toolkit.completion import CompleteEvent
     from prompt_toolkit.document import Document
 
-    from poedsl.cli.prompt import Words
+    from poedsl.cli.prompt import WordCompleter
 
     session = Session()
     session.feed("input cell : Real")
-    found = {c.text for c in Words(session).get_completions(Document(text), CompleteEvent())}
+    found = {
+        c.text for c in WordCompleter(session).get_completions(Document(text), CompleteEvent())
+    }
     assert some <= found
     assert len(found) < 12
 

@@ -19,7 +19,7 @@ _CODE = re.compile(r'"(P0\d{3})"')
 def test_codes_and_pages_agree() -> None:
     given: set[str] = set()
     for path in (ROOT / "poedsl").rglob("*.py"):
-        if path.name != "codes.py":
+        if path.name != "codes.py" and path.parent.name != "code_pages":
             given |= set(_CODE.findall(path.read_text(encoding="utf-8")))
     assert given == set(CODES)
 

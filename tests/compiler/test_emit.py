@@ -15,7 +15,7 @@ from poedsl.compiler.compile import Compiled, compile_source
 from poedsl.compiler.plan.plan import FactorSpec, from_json
 from poedsl.compiler.plan.text import parse_plan
 from poedsl.compiler.views.emit import STAGES, View, emit, emit_plan, read_view
-from poedsl.grammar.diagnostics import PoeError
+from poedsl.grammar.errors import PoeError
 from poedsl.grammar.source import Source
 from tests.compiler.programs import ONE_LINER, OTHERS, ROOT, compiled
 

@@ -6,7 +6,8 @@ import math
 
 import pytest
 
-from poedsl.compiler.functions.table import FUNCTIONS, Function
+from poedsl.compiler.functions.function import Function
+from poedsl.compiler.functions.table import FUNCTIONS
 from poedsl.compiler.plan.plan import PlanSpec
 from poedsl.compiler.plan.terms import Apply, Const, Ref, Term
 from poedsl.grammar.diagnostics import Diagnostic

@@ -11,7 +11,9 @@ from xml.etree import ElementTree
 import pytest
 
 from poedsl.compiler.plan.plan import PlanSpec
-from poedsl.compiler.views.factor_graph import COLORS, dot, svg
+from poedsl.compiler.views.graph_labels import COLORS
+from poedsl.compiler.views.graphviz import dot
+from poedsl.compiler.views.picture import svg
 from tests.compiler.programs import ONE_LINER, every_plan, planned
 
 ODD = 'x ~ flux("a \\"b\\" \\\\ <c> & d\\n\\t日本語 ' + "long " * 40 + '")\n'

@@ -18,7 +18,7 @@ from poedsl.experts.loading.diffusers_parts import prompt
 from poedsl.experts.loading.transformers_models import processor
 from poedsl.experts.rewards.classifier import ClassifierScore
 from poedsl.experts.sequences.language_model import LanguageModel
-from poedsl.grammar.diagnostics import PoeError
+from poedsl.grammar.errors import PoeError
 
 ROOT = Path(__file__).parents[2]
 CPU = torch.device("cpu")

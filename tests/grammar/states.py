@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from functools import cache
 
 from poedsl.grammar.diagnostics import Diagnostic
+from poedsl.grammar.logical_lines import CLOSERS
 from poedsl.grammar.parsing import lalr
 from poedsl.grammar.parsing.build_tree import Builder
-from poedsl.grammar.parsing.logical_lines import CLOSERS
 from poedsl.grammar.parsing.parser import parse, parse_expression
 from poedsl.grammar.source import Source, Span
 from poedsl.grammar.tokens import KEYWORDS

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from poedsl.grammar import tree
-from poedsl.grammar.diagnostics import PoeError
+from poedsl.grammar.errors import PoeError
 from poedsl.grammar.formatting.format import format_source
 from poedsl.grammar.formatting.line_breaks import MOST, WIDTH
 from poedsl.grammar.formatting.printer import print_expr, print_program

@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from textwrap import dedent
 
-from poedsl.grammar.diagnostics import Diagnostic, Fix, Label, PoeError
+from poedsl.grammar.diagnostics import Diagnostic, Fix, Label
+from poedsl.grammar.errors import PoeError
 from poedsl.grammar.render import WIDTH, render_text, summary
 from poedsl.grammar.source import Source, Span
 

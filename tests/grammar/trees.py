@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import strategies as st
 
 from poedsl.grammar import tree
-from poedsl.grammar.recovery.foreign_syntax import FOREIGN_CONSTANTS
+from poedsl.grammar.recovery.invalid_words import FOREIGN_CONSTANTS
 from poedsl.grammar.tokens import KEYWORDS
 
 identifiers = st.from_regex(r"[A-Za-z_][A-Za-z0-9_]{0,6}", fullmatch=True).filter(

@@ -8,10 +8,17 @@ import pytest
 import torch
 from torch import Tensor
 
+from poedsl.compiler.functions import operators as compiler_operators
 from poedsl.compiler.functions.table import FUNCTIONS
 from poedsl.compiler.plan.plan import PlanSpec
 from poedsl.compiler.plan.terms import Apply, Const, Ref, Term
 from poedsl.runtime.build.evaluate import Environment, evaluate, margins, region, selection
+from poedsl.runtime.build.functions import (
+    ALWAYS_FOLDED,
+    OPERATORS,
+    READ_FROM_TERMS,
+    TENSOR_FUNCTIONS,
+)
 from tests.compiler.programs import planned
 
 CPU = torch.device("cpu")
@@ -59,12 +66,19 @@ CONSTANTS: dict[str, list[tuple[Any, ...]]] = {
     "contains": [("a horse", "horse"), ("a horse", "Horse")],
     "matches": [("a horse", "^a [a-z]+$"), ("a horse", "^horse")],
 }
-#: Those whose arguments are always known when the program is compiled.
-FOLDED = {"linspace", "range"}
+
+
+def test_the_compiler_and_the_runtime_have_the_same_functions() -> None:
+    assert set(FUNCTIONS) == {*TENSOR_FUNCTIONS, *READ_FROM_TERMS, *ALWAYS_FOLDED}
+    assert not TENSOR_FUNCTIONS.keys() & (READ_FROM_TERMS | ALWAYS_FOLDED)
+
+
+def test_the_compiler_and_the_runtime_have_the_same_operators() -> None:
+    assert set(compiler_operators.OPERATORS) == set(OPERATORS)
 
 
 def test_every_function_is_evaluated_both_ways() -> None:
-    assert {n for n, f in FUNCTIONS.items() if f.evaluate} == set(CONSTANTS) | FOLDED
+    assert {n for n, f in FUNCTIONS.items() if f.fold} == set(CONSTANTS) | ALWAYS_FOLDED
 
 
 @pytest.mark.parametrize(
@@ -77,7 +91,7 @@ def test_tensors_agree_with_constants(name: str, args: tuple[Any, ...]) -> None:
         for n, a in zip(names, args, strict=True)
     }
     found = evaluate(Apply(name, tuple(map(Ref, names))), environment(**values))
-    fold = FUNCTIONS[name].evaluate
+    fold = FUNCTIONS[name].fold
     assert fold is not None
     wanted = evaluate(Const(fold(*args)), environment())
     assert found.shape == wanted.shape

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 import poedsl
-from poedsl.grammar.diagnostics import PoeError
+from poedsl.grammar.errors import PoeError
 from poedsl.runtime.results.output_folder import MANIFEST, STAGING, OutputFolder
 from poedsl.runtime.results.result import Result
 

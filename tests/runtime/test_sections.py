@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 import poedsl
-from poedsl.grammar.diagnostics import PoeError
+from poedsl.grammar.errors import PoeError
 from poedsl.runtime.run import Run
 from poedsl.runtime.run_settings import RunSettings
 

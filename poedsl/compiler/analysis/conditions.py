@@ -64,6 +64,6 @@ def _apart(parts: list[Term]) -> bool:
 def _continuous(sides: tuple[Term, ...], variables: Mapping[str, VariableSpec]) -> bool:
     """Whether what is compared is a smooth expression in a continuous variable."""
     parts = [part for side in sides for part in walk(side)]
-    spoken = [variables[p.name] for p in parts if isinstance(p, Ref) and p.name in variables]
+    operands = [variables[p.name] for p in parts if isinstance(p, Ref) and p.name in variables]
     smooth = all(p.function in _SMOOTH for p in parts if isinstance(p, Apply))
-    return smooth and bool(spoken) and all(v.type.name in CONTINUOUS for v in spoken)
+    return smooth and bool(operands) and all(v.type.name in CONTINUOUS for v in operands)

@@ -14,7 +14,7 @@ from itertools import combinations, product
 from poedsl.catalog.signatures import SIGNATURES
 from poedsl.compiler.analysis.regions import extent, unseen
 from poedsl.compiler.functions import linear_algebra
-from poedsl.compiler.functions.table import elementwise, flatten, shape
+from poedsl.compiler.functions.constants import elementwise, flatten, shape
 from poedsl.compiler.plan.lower import Lowered
 from poedsl.compiler.plan.plan import FactorSpec, VariableSpec
 from poedsl.compiler.plan.terms import Apply, Const, Term, Value, walk
@@ -36,8 +36,8 @@ ROUNDING = 1e-12
 def integrable(lowered: Lowered) -> dict[str, Diagnostic]:
     """What is wrong with the variables whose product is no density."""
     of = lowered.by_variable()
-    found = {v.name: _variable(v, of[v.name], lowered.spans) for v in lowered.complete}
-    return {name: diagnostic for name, diagnostic in found.items() if diagnostic is not None}
+    diagnostics = {v.name: _variable(v, of[v.name], lowered.spans) for v in lowered.complete}
+    return {name: diagnostic for name, diagnostic in diagnostics.items() if diagnostic is not None}
 
 
 def _variable(
@@ -52,13 +52,15 @@ def _variable(
     if len(exponents) < len(weighted) or all(w > 0 for w in exponents):
         return None
     if any(f.part is not None for f in factors):
-        found = _of_parts(factors, variable)
+        every_precision = _of_parts(factors, variable)
     else:
         if all(_uniform(f.term) for f in factors):
             variable = replace(variable, type=Type(variable.type.name))
-        found = [_precisions(f.term, variable) for f in factors]
-    precisions = [p for p in found if p is not None]
-    if len(precisions) < len(found) or _positive(exponents, precisions, variable.type.sizes):
+        every_precision = [_precisions(f.term, variable) for f in factors]
+    precisions = [p for p in every_precision if p is not None]
+    if len(precisions) < len(every_precision) or _positive(
+        exponents, precisions, variable.type.sizes
+    ):
         return None
     negative = [f for f, w in weighted if w is not None and w < 0]
     first = spans[negative[0].name]
@@ -84,22 +86,26 @@ def _of_parts(factors: list[FactorSpec], variable: VariableSpec) -> list[list[Pr
     sizes = tuple(s for s in variable.type.sizes if s is not None)
     count = math.prod(sizes)
     extents = [extent(f.part, sizes) for f in factors]
-    known = [e for e in extents if e is not None]
-    if len(known) < len(extents) or count > MOST_OF_PARTS or unseen(known, sizes) is not None:
+    constant_extents = [e for e in extents if e is not None]
+    if (
+        len(constant_extents) < len(extents)
+        or count > MOST_OF_PARTS
+        or unseen(constant_extents, sizes) is not None
+    ):
         return [None]
     places = {at: i for i, at in enumerate(product(*map(range, sizes)))}
     out: list[list[Precision] | None] = []
-    for f, ends in zip(factors, known, strict=True):
+    for f, ends in zip(factors, constant_extents, strict=True):
         sides = [range(int(a), int(b)) for a, b in ends]
         cells = [places[at] for at in product(*sides)]
         items = f.part.args[1:] if isinstance(f.part, Apply) else ()
         chosen = [isinstance(i, Const) for i in items] + [False] * (len(sides) - len(items))
         kept = tuple(len(s) for s, one in zip(sides, chosen, strict=False) if not one)
-        found = _precisions(f.term, replace(variable, type=Type("Real", kept)))
-        matrices = found is not None and not all(map(_is_diagonal, found))
-        if found is None or (matrices and count > LIMIT):
+        part_precisions = _precisions(f.term, replace(variable, type=Type("Real", kept)))
+        matrices = part_precisions is not None and not all(map(_is_diagonal, part_precisions))
+        if part_precisions is None or (matrices and count > LIMIT):
             return [None]
-        out.append([_embedded(p, cells, count) for p in found])
+        out.append([_embedded(p, cells, count) for p in part_precisions])
     return out
 
 

@@ -1,4 +1,4 @@
-"""Parts of variables, as far as constants say where they are."""
+"""Extents of parts of variables, as far as constants determine them."""
 
 from __future__ import annotations
 
@@ -7,11 +7,12 @@ from collections.abc import Iterable
 from itertools import product
 
 from poedsl.compiler.plan.terms import Apply, Const, Ref, Term
+from poedsl.grammar.boxes import pixel_range
 from poedsl.grammar.types import Sizes
 
 #: For each side of the whole where the part begins and where it ends.
 Extent = tuple[tuple[float, float], ...]
-#: Above this many comparisons what nobody sees is left to the run.
+#: Above this many comparisons the search for uncovered components is left to the run.
 MOST = 100_000
 
 
@@ -37,9 +38,9 @@ def extent(part: Term | None, sizes: Sizes) -> Extent | None:
         left, top, right, bottom = ends
         rows, columns = pixels(top, bottom, sizes[-2]), pixels(left, right, sizes[-1])
         return (*whole(sizes[:-2]), rows, columns)
-    found = [interval(i, s) for i, s in zip(items, sizes, strict=False)]
-    known = tuple(f for f in found if f is not None)
-    return (*known, *whole(sizes[len(items) :])) if len(known) == len(found) else None
+    intervals = [interval(i, s) for i, s in zip(items, sizes, strict=False)]
+    bounded = tuple(f for f in intervals if f is not None)
+    return (*bounded, *whole(sizes[len(items) :])) if len(bounded) == len(intervals) else None
 
 
 def whole(sizes: Sizes) -> Extent:
@@ -47,7 +48,7 @@ def whole(sizes: Sizes) -> Extent:
 
 
 def pixels(first: float, last: float, size: int | None) -> tuple[float, float]:
-    return (first, last) if size is None else (round(first * size), round(last * size))
+    return (first, last) if size is None else pixel_range(size, first, last)
 
 
 def interval(item: Term, size: int | None) -> tuple[float, float] | None:
@@ -78,8 +79,8 @@ def _meet(first: Extent, second: Extent) -> bool:
 def crossing(parts: Iterable[Term], sizes: Sizes) -> set[Term]:
     """The parts that are known to share something with another: a sweep along their first side."""
     every = {part: extent(part, sizes) for part in dict.fromkeys(parts)}
-    known = [(part, place) for part, place in every.items() if place is not None]
-    places = sorted(known, key=lambda item: item[1])
+    located = [(part, place) for part, place in every.items() if place is not None]
+    places = sorted(located, key=lambda item: item[1])
     crossed: set[int] = set()
     reached: list[int] = []
     for i, (_, place) in enumerate(places):

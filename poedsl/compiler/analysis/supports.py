@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from itertools import permutations
 
 from poedsl.catalog.signatures import Signature
-from poedsl.compiler.functions.table import elementwise, flatten
+from poedsl.compiler.functions.constants import elementwise, flatten
 from poedsl.compiler.plan.lower import Lowered
 from poedsl.compiler.plan.plan import FactorSpec
 from poedsl.compiler.plan.terms import Apply, Const, Term, Value
@@ -39,9 +39,9 @@ def ends(term: Term, signature: Callable[[str], Signature]) -> Ends:
     assert isinstance(term, Apply)
     if term.function != "mixture":
         support = signature(term.function).support
-        given = dict(term.kwargs)
+        arguments = dict(term.kwargs)
         low, high = (
-            () if end is None else (given[end] if isinstance(end, str) else Const(end),)
+            () if end is None else (arguments[end] if isinstance(end, str) else Const(end),)
             for end in (support.low, support.high)
         )
         return Ends(low, high, support.simplex)
@@ -58,11 +58,13 @@ def contradictions(lowered: Lowered, signatures: Mapping[str, Signature]) -> dic
     of = lowered.by_variable()
     out: dict[str, Diagnostic] = {}
     for variable in lowered.complete:
-        own = [f for f in of[variable.name] if f.kind == "density" and not f.loops]
-        own = [f for f in own if f.variables[0] == variable.name]
-        found = _empty(own, lowered.spans, signatures) or _apart(own, lowered.spans, signatures)
-        if found is not None:
-            out[variable.name] = found
+        densities = [f for f in of[variable.name] if f.kind == "density" and not f.loops]
+        densities = [f for f in densities if f.variables[0] == variable.name]
+        diagnostic = _empty(densities, lowered.spans, signatures) or _apart(
+            densities, lowered.spans, signatures
+        )
+        if diagnostic is not None:
+            out[variable.name] = diagnostic
     return out
 
 
@@ -102,8 +104,8 @@ def _constants(
     factor: FactorSpec, signatures: Mapping[str, Signature]
 ) -> tuple[Value | None, Value | None]:
     """The ends of a factor's support, where they are constants."""
-    found = ends(factor.term, signatures.__getitem__)
-    return _outermost(found.low, min), _outermost(found.high, max)
+    support = ends(factor.term, signatures.__getitem__)
+    return _outermost(support.low, min), _outermost(support.high, max)
 
 
 def _outermost(terms: tuple[Term, ...], pick: Callable[..., Value]) -> Value | None:

@@ -12,7 +12,9 @@ from collections.abc import Callable, Mapping
 
 from poedsl.catalog.signatures import Signature
 from poedsl.compiler.analysis.supports import ends
-from poedsl.compiler.functions.table import FUNCTIONS, elementwise, flatten, operate
+from poedsl.compiler.functions.constants import elementwise, flatten
+from poedsl.compiler.functions.operators import operate
+from poedsl.compiler.functions.table import FUNCTIONS
 from poedsl.compiler.plan.lower import Lowered
 from poedsl.compiler.plan.plan import FactorSpec, VariableSpec
 from poedsl.compiler.plan.terms import BINARY, CHAINS, UNARY, Apply, Const, Ref, Term, Value
@@ -26,13 +28,13 @@ CLOSER, CLOSE = 1e-7, 1e-5
 
 
 class _Unknown(Exception):
-    """What only a run can say."""
+    """The value is not known before the run."""
 
 
 def tails(lowered: Lowered, signatures: Mapping[str, Signature]) -> list[Diagnostic]:
     """Warnings of products that do not fall off, or that rise too fast at an end."""
     of = lowered.by_variable()
-    found = ((v, _escapes(v, of[v.name], signatures)) for v in lowered.complete if of[v.name])
+    escapes = ((v, _escapes(v, of[v.name], signatures)) for v in lowered.complete if of[v.name])
     return [
         Diagnostic(
             "P0809",
@@ -41,7 +43,7 @@ def tails(lowered: Lowered, signatures: Mapping[str, Signature]) -> list[Diagnos
             "warning",
             notes=("nothing binds it there: a narrower density, or a condition, would",),
         )
-        for v, how in found
+        for v, how in escapes
         if how
     ]
 
@@ -51,10 +53,10 @@ def _escapes(
 ) -> str:
     """Why the product cannot be integrated along some axis; empty where it can, or is not known."""
     sizes = variable.type.sizes
-    known = {"gaussian", "density", "reward"}
+    kinds = {"gaussian", "density", "reward"}
     if variable.type.name != "Real" or len(sizes) > 1 or (variable.type.count or MOST + 1) > MOST:
         return ""
-    if any(f.kind not in known or f.part or f.loops or len(f.variables) > 1 for f in factors):
+    if any(f.kind not in kinds or f.part or f.loops or len(f.variables) > 1 for f in factors):
         return ""
     count = variable.type.count or 1
 
@@ -83,16 +85,16 @@ def _escapes(
 
 
 def _support(factors: list[FactorSpec], signatures: Mapping[str, Signature]) -> tuple[float, float]:
-    """What all densities leave of the line, where it is the same for every component."""
+    """The intersection of the supports of all densities, the same for every component."""
     lows, highs = [-math.inf], [math.inf]
     for factor in factors:
         if factor.kind != "density":
             continue
-        own = ends(factor.term, signatures.__getitem__)
-        if own.simplex:
+        support_ends = ends(factor.term, signatures.__getitem__)
+        if support_ends.simplex:
             raise _Unknown
-        lows += [min(_number(t) for t in own.low)] if own.low else []
-        highs += [max(_number(t) for t in own.high)] if own.high else []
+        lows += [min(_number(t) for t in support_ends.low)] if support_ends.low else []
+        highs += [max(_number(t) for t in support_ends.high)] if support_ends.high else []
     return max(lows), min(highs)
 
 
@@ -153,8 +155,8 @@ def _log_density(term: Term, x: Value, at: Mapping[str, Value]) -> float:
         return most + math.log(math.fsum(math.exp(part - most) for part in parts))
     if term.function not in _DENSITIES:
         raise _Unknown
-    given = [_value(value, at) for _, value in term.kwargs]
-    return math.fsum(flatten(elementwise(_DENSITIES[term.function], x, *given)))
+    arguments = [_value(value, at) for _, value in term.kwargs]
+    return math.fsum(flatten(elementwise(_DENSITIES[term.function], x, *arguments)))
 
 
 def _value(term: Term, at: Mapping[str, Value]) -> Value:
@@ -177,6 +179,6 @@ def _value(term: Term, at: Mapping[str, Value]) -> Value:
             return out
         case Apply(op, args) if op in BINARY or op in UNARY:
             return operate(op, *(_value(a, at) for a in args))
-        case Apply(name, args) if name in FUNCTIONS and (f := FUNCTIONS[name].evaluate):
+        case Apply(name, args) if name in FUNCTIONS and (f := FUNCTIONS[name].fold):
             return f(*(_value(a, at) for a in args))
     raise _Unknown

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from poedsl.compiler.functions.table import shape
+from poedsl.compiler.functions.constants import shape
 from poedsl.compiler.plan.terms import Value
 
 Matrix = list[list[float]]

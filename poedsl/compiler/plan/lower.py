@@ -10,10 +10,10 @@ from functools import reduce
 from poedsl.catalog.signatures import Signature
 from poedsl.compiler.analysis.conditions import oddity
 from poedsl.compiler.analysis.regions import overlap
-from poedsl.compiler.functions.table import operate
+from poedsl.compiler.functions.operators import operate
 from poedsl.compiler.plan.plan import GENERATIVE, FactorSpec, InputSpec, Kind, LetSpec, VariableSpec
 from poedsl.compiler.plan.terms import Apply, Const, Term, applied, names, too_large, walk
-from poedsl.compiler.typecheck.check import MOST_NODES, Checked, CheckedFactor
+from poedsl.compiler.typecheck.checked import MOST_NODES, Checked, CheckedFactor
 from poedsl.compiler.typecheck.typed import finite
 from poedsl.grammar.diagnostics import Diagnostic, Label
 from poedsl.grammar.source import Source, Span

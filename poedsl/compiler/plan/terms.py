@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from poedsl.compiler.names.syntax_names import spine
 from poedsl.grammar import tree
 from poedsl.grammar.source import NOWHERE, Span
+from poedsl.grammar.traversal import operator_chain
 
 Scalar = float | int | bool | str | None
 #: Constants: scalars and (nested) tuples of them, a vector or a matrix.
@@ -228,7 +228,7 @@ def _operation(expr: tree.Unary | tree.Binary) -> Term:
         case tree.Unary(op=op, operand=operand):
             return Apply("neg" if op == "-" else op, (from_tree(operand),))
         case tree.Binary():
-            first, rest = spine(expr)
+            first, rest = operator_chain(expr)
             out = from_tree(first)
             for node in rest:
                 out = applied(node.op, out, from_tree(node.right))

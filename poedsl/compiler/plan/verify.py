@@ -13,20 +13,22 @@ from typing import NoReturn
 from poedsl.catalog.signatures import SIGNATURES, Signature
 from poedsl.compiler.analysis.integrability import integrable
 from poedsl.compiler.analysis.supports import contradictions
-from poedsl.compiler.functions.types import MOST_SIZES
 from poedsl.compiler.plan.lower import Lowered, Lowerer
 from poedsl.compiler.plan.options import OPTIONS
 from poedsl.compiler.plan.plan import GENERATIVE, FactorSpec, InputSpec, PlanSpec, at
 from poedsl.compiler.plan.terms import Apply, Const, Ref, Term, malformed, names, to_tree
 from poedsl.compiler.planner.planner import FLOW, ODE, PREFIX, TEMPER, refuse
 from poedsl.compiler.planner.planner import plan as planned
-from poedsl.compiler.typecheck.check import FROM_FILES, SAMPLED, agreed
-from poedsl.compiler.typecheck.products import Part, Products
+from poedsl.compiler.typecheck.domains import common_domain
+from poedsl.compiler.typecheck.exponents import exponent_term
+from poedsl.compiler.typecheck.products import product_term
 from poedsl.compiler.typecheck.sample_options import OptionChecker
+from poedsl.compiler.typecheck.target import TypedTarget
 from poedsl.compiler.typecheck.typed import Typed, describe, fits
+from poedsl.compiler.typecheck.values import ExpressionChecker
 from poedsl.grammar.diagnostics import Diagnostic
 from poedsl.grammar.source import NOWHERE, Source
-from poedsl.grammar.types import RANKS, Type, unify
+from poedsl.grammar.types import FROM_FILES, MOST_SIZES, RANKS, SAMPLED, Type, unify
 
 #: What runs without leave: the implementations that come with the package.
 TRUSTED = frozenset({s.implementation for s in SIGNATURES.values()})
@@ -39,7 +41,7 @@ class _Fault(Exception):
 def verify(plan: PlanSpec) -> str:
     """What is wrong with a plan, beginning with its place in the JSON; empty where nothing is."""
     try:
-        _Verifier(plan, Products(Source(""), signatures=_signatures(plan))).verify()
+        _Verifier(plan, ExpressionChecker(Source(""), signatures=_signatures(plan))).verify()
         return ""
     except _Fault as fault:
         return str(fault)
@@ -86,7 +88,7 @@ def _once(listed: Mapping[str, str], what: str) -> None:
 @dataclass(frozen=True, slots=True)
 class _Verifier:
     plan: PlanSpec
-    checker: Products
+    checker: ExpressionChecker
 
     def verify(self) -> None:
         plan = self.plan
@@ -176,12 +178,12 @@ class _Verifier:
         for i, name in enumerate(factor.variables):
             if name not in self.checker.variables:
                 wrong(f"{place}.variables[{i}]", f"the plan has no variable `{name}`")
-        with self.checker.scope(*(name for name, _ in factor.loops)):
+        with self.checker.binding(*(name for name, _ in factor.loops)):
             for i, (name, over) in enumerate(factor.loops):
                 if self.value(over, f"{place}.loops[{i}].over").type.name != "Layout":
                     wrong(f"{place}.loops[{i}].over", "this is a layout")
                 self.know(name, Typed(Ref(name), Type("Part")))
-            part = Part(own, self.checker.environment[own], NOWHERE)
+            part = TypedTarget(own, self.checker.environment[own], NOWHERE)
             if factor.part is not None:
                 part = self.part(factor, own, f"{place}.part")
             leaf = self.leaf(factor, part, f"{place}.term")
@@ -193,14 +195,14 @@ class _Verifier:
         if factor.given and (factor.given != own or factor.kind not in GENERATIVE):
             wrong(f"{place}.given", f"this is empty, or `{own}` where the factor generates it")
 
-    def part(self, factor: FactorSpec, own: str, place: str) -> Part:
+    def part(self, factor: FactorSpec, own: str, place: str) -> TypedTarget:
         assert isinstance(factor.part, Apply)
         typed = self.value(factor.part, place)
         if factor.part.args[0] != Ref(own) or factor.kind in ("reward", "where"):
             wrong(place, f"this is null, or a part of `{own}` that an expert sees")
-        return Part(own, typed, NOWHERE)
+        return TypedTarget(own, typed, NOWHERE)
 
-    def leaf(self, factor: FactorSpec, part: Part, place: str) -> Apply:
+    def leaf(self, factor: FactorSpec, part: TypedTarget, place: str) -> Apply:
         """The factor as it stands in a product."""
         if factor.kind in ("reward", "where"):
             return self.under(factor, place)
@@ -211,9 +213,9 @@ class _Verifier:
             term.function != "mixture" and term.function not in self.checker.signatures
         ):
             wrong(place, "this is a call of an expert, or a mixture")
-        self.checker.speaking_of = part.variable if part.whole else ""
+        self.checker.target_variable = part.variable if part.whole else ""
         with self.told(place):
-            made = self.checker.product(to_tree(term), part)
+            made = product_term(self.checker, to_tree(term), part)
         variables = {v.name: v for v in self.plan.variables}
         variable = variables[part.variable]
         if made != term:
@@ -221,7 +223,7 @@ class _Verifier:
         signature = self.checker.signatures.get(term.function)
         if signature is not None:
             domain = signature.domain if part.whole else None
-            if domain is not None and agreed(variable.type, domain) is None:
+            if domain is not None and common_domain(variable.type, domain) is None:
                 wrong(place, f"`{signature.name}` is over {domain}, not {variable.type}")
             if signature.family == "flow" and signature.space != variable.space:
                 wrong(place, f"`{signature.name}` does not live where `{variable.name}` does")
@@ -242,9 +244,9 @@ class _Verifier:
             wrong(place, f"this is {what}, and not {describe(type_)}")
         return Apply("exp", (factor.term,))
 
-    def exponent(self, factor: FactorSpec, part: Part, place: str) -> None:
+    def exponent(self, factor: FactorSpec, part: TypedTarget, place: str) -> None:
         typed = self.value(factor.exponent, place)
-        self.checker.exponent(to_tree(factor.exponent), part)
+        exponent_term(self.checker, to_tree(factor.exponent), part)
         with self.told(place):
             pass
         if bool(typed.type.sizes) != factor.mask:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from poedsl.compiler.analysis.regions import crossing, extent, unseen
 from poedsl.compiler.analysis.supports import ends
-from poedsl.compiler.functions.table import BOOLEAN
+from poedsl.compiler.functions.operators import CONDITION_OPERATORS
 from poedsl.compiler.plan.lower import Lowered
 from poedsl.compiler.plan.options import OPTIONS, RESAMPLE_BELOW, RESAMPLE_SOON, filled
 from poedsl.compiler.plan.plan import (
@@ -33,7 +33,7 @@ NONE = Const(None)
 #: Forms as the compiler chooses them, without arguments: runs take those that are left out.
 FLOW, PREFIX, TEMPER, ODE = (Apply(form) for form in ("flow", "prefix", "temper", "ode"))
 #: Functions whose values jump, and those that come and go.
-STEPS = BOOLEAN | {"sign"}
+STEPS = CONDITION_OPERATORS | {"sign"}
 SWINGS = frozenset({"sin", "cos", "tan", "floor", "round"})
 #: Functions that leave the degree of a polynomial as it is.
 KEEP_DEGREE = frozenset(

@@ -6,20 +6,22 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from poedsl.catalog.signatures import SIGNATURES
-from poedsl.compiler.names.syntax_names import near_fix, spoken
+from poedsl.compiler.names.suggestions import similar_name_fix
 from poedsl.compiler.plan import terms
 from poedsl.compiler.plan.options import KINDS, OPTIONS, RENAMED, Argument, Form, Option, filled
 from poedsl.compiler.plan.terms import Apply, Const, Ref, Term, Value
-from poedsl.compiler.typecheck.calls import applied
-from poedsl.compiler.typecheck.values import Values
+from poedsl.compiler.typecheck.model_arguments import check_arguments
+from poedsl.compiler.typecheck.model_calls import expert_term
+from poedsl.compiler.typecheck.values import ExpressionChecker
 from poedsl.grammar import tree
 from poedsl.grammar.diagnostics import Diagnostic, Edit, Fix, Label
 from poedsl.grammar.source import Source, Span
+from poedsl.grammar.traversal import names_in
 
 
 def check_option(name: str, value: tree.Expr) -> tuple[Term | None, tuple[Diagnostic, ...]]:
-    """An option of ``sample`` given on its own, as on the command line."""
-    values = Values(Source(""))
+    """Check one option of ``sample`` alone, as the command line passes it."""
+    values = ExpressionChecker(Source(""))
     term = OptionChecker(values).option(name, value, value.span)
     return term, tuple(values.diagnostics)
 
@@ -28,7 +30,7 @@ def check_option(name: str, value: tree.Expr) -> tuple[Term | None, tuple[Diagno
 class OptionChecker:
     """Checks options with the constants that ``values`` knows, and reports to it."""
 
-    values: Values
+    values: ExpressionChecker
 
     def sample(self, statement: tree.Sample) -> dict[str, tuple[Term, Span]]:
         """The options of a statement that fit, each with its place."""
@@ -39,7 +41,7 @@ class OptionChecker:
                 message = f"`{name.name}` is named twice"
                 self.values.error("P0504", message, name.span, labels=labels)
         method = statement.method
-        given: dict[str, tuple[Term, Span]] = {}
+        options: dict[str, tuple[Term, Span]] = {}
         if method.function.name != "anneal":
             self.values.error(
                 "P0502",
@@ -47,7 +49,7 @@ class OptionChecker:
                 method.function.span,
                 notes=("the method is `anneal(...)`",),
             )
-            return given
+            return options
         seen: set[str] = set()
         for argument in method.arguments:
             if argument.weight is not None:
@@ -64,8 +66,8 @@ class OptionChecker:
                 seen.add(argument.name)
                 term = self.option(argument.name, argument.value, argument.name_span)
                 if term is not None:
-                    given[argument.name] = term, argument.span
-        return given
+                    options[argument.name] = term, argument.span
+        return options
 
     def option(self, name: str, value: tree.Expr, name_span: Span) -> Term | None:
         option = OPTIONS.get(name)
@@ -75,7 +77,7 @@ class OptionChecker:
                 f"there is no option named `{name}`",
                 name_span,
                 fixes=_renamed(name, name_span, OPTIONS)
-                or near_fix(name, name_span, OPTIONS, "an option"),
+                or similar_name_fix(name, name_span, OPTIONS, "an option"),
                 notes=("the options are " + ", ".join(OPTIONS),),
             )
             return None
@@ -87,7 +89,7 @@ class OptionChecker:
         typed = self.values.value(value)
         if typed.ok and isinstance(typed.term, Const) and is_kind(typed.term.value, kind):
             return Const(typed.term.value)
-        if typed.ok or spoken(value) - set(self.values.environment):
+        if typed.ok or names_in(value) - set(self.values.environment):
             self.values.error("P0502", f"`{name}` is {KINDS[kind]}", value.span)
         return None
 
@@ -108,37 +110,37 @@ class OptionChecker:
                 f"`{option.name}` is {option.expected}",
                 value.span,
                 fixes=_renamed(name, span, (forms := [f.name for f in option.forms]))
-                or near_fix(name, span, forms, "a form"),
+                or similar_name_fix(name, span, forms, "a form"),
             )
             return None
         return self.form_arguments(form, arguments)
 
     def form_arguments(self, form: Form, arguments: tuple[tree.Argument, ...]) -> Term | None:
-        given: dict[str, Term] = {}
-        known = {a.name: a for a in form.arguments}
+        terms_by_name: dict[str, Term] = {}
+        parameters = {a.name: a for a in form.arguments}
         for position, argument in enumerate(arguments):
             if argument.weight is not None:
                 self.weighted(form.name, argument)
                 return None
-            positional = [*known][position] if position < len(known) else ""
+            positional = [*parameters][position] if position < len(parameters) else ""
             name = argument.name if argument.name is not None else positional
-            if problem := _misplaced(form, name, known, given):
+            if problem := _misplaced(form, name, parameters, terms_by_name):
                 self.values.error(
                     "P0501",
                     problem,
                     argument.span,
-                    fixes=_renamed(name, argument.name_span, known, argument.value.span)
-                    or near_fix(name, argument.name_span, known, "an argument")
-                    if argument.name is not None and name not in known
+                    fixes=_renamed(name, argument.name_span, parameters, argument.value.span)
+                    or similar_name_fix(name, argument.name_span, parameters, "an argument")
+                    if argument.name is not None and name not in parameters
                     else (),
-                    notes=(f"its arguments: {', '.join(known) or 'none'}",),
+                    notes=(f"its arguments: {', '.join(parameters) or 'none'}",),
                 )
                 return None
-            term = self.form_argument(known[name], argument.value)
+            term = self.form_argument(parameters[name], argument.value)
             if term is None:
                 return None
-            given[name] = term
-        return filled(form, given)
+            terms_by_name[name] = term
+        return filled(form, terms_by_name)
 
     def weighted(self, name: str, argument: tree.Argument) -> None:
         self.values.error("P0501", f"an argument of `{name}` has no weight", argument.span)
@@ -175,19 +177,19 @@ class OptionChecker:
         if len(value.arguments) > len(names) or any(a.weight for a in value.arguments):
             return None
         pairs = zip(value.arguments, names, strict=False)
-        named = tuple(replace(a, name=a.name or own) for a, own in pairs)
+        named = tuple(replace(a, name=a.name or parameter) for a, parameter in pairs)
         if {a.name for a in named} - {*names} or len({a.name for a in named}) < len(named):
             return None
         call = replace(value, arguments=named)
-        given = self.values.parameters(call, signature)
-        if given is None or any(
-            terms.names(t.term) & self.values.variables for t in given.values()
+        typed = check_arguments(self.values, call, signature)
+        if typed is None or any(
+            terms.names(t.term) & self.values.variables for t in typed.values()
         ):
             return None
-        return applied(call, signature, given)
+        return expert_term(call, signature, typed)
 
     def mixture(self, call: tree.Call) -> Term | None:
-        """Weights and densities in turn; without weights all parts are alike."""
+        """A mixture with its weights; they are equal when none is written."""
         parts = [self.called(a.value) for a in call.arguments]
         weights = [a.weight for a in call.arguments]
         values = [1.0 if w is None else self.values.value(w).value for w in weights]
@@ -228,13 +230,15 @@ class OptionChecker:
         return None
 
 
-def _misplaced(form: Form, name: str, known: dict[str, Argument], given: dict[str, Term]) -> str:
+def _misplaced(
+    form: Form, name: str, parameters: dict[str, Argument], terms_by_name: dict[str, Term]
+) -> str:
     """What is wrong with an argument of that name; empty where nothing is."""
     if not name:
         return f"`{form.name}` has too many arguments"
-    if name not in known:
+    if name not in parameters:
         return f"`{form.name}` has no argument `{name}`"
-    return f"`{form.name}` is given `{name}` twice" if name in given else ""
+    return f"`{form.name}` is given `{name}` twice" if name in terms_by_name else ""
 
 
 def is_kind(value: Value, kind: str) -> bool:

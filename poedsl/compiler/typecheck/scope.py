@@ -1,7 +1,8 @@
-"""What the type checker knows of names, and what it found wrong."""
+"""The state of type checking: the types of names, and the diagnostics so far."""
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -15,16 +16,18 @@ from poedsl.grammar.source import Source, Span
 
 
 @dataclass(slots=True)
-class Scope:
-    """The state of a check.
+class TypeScope(ABC):
+    """The state of type checking: what names stand for, and the diagnostics so far.
 
     Attributes:
-        environment: what each name stands for.
-        places: where each name got its type.
+        environment: the typed term that each name stands for.
+        places: the place from which each name has its type.
         variables: the names that are sampled.
-        made_up: names that the text does not have.
-        speaking_of: the variable whose statement is being checked, where it is on the whole.
-        signatures: what calls may name.
+        renamed: names introduced by the expansion, which the text does not contain.
+        in_reward: whether the expression is an argument of ``exp``, where rewards may be called.
+        target_variable: the variable of the statement being checked, if the statement is about the
+            whole of it.
+        signatures: the signatures that calls may name.
     """
 
     source: Source
@@ -32,29 +35,32 @@ class Scope:
     environment: dict[str, Typed] = field(default_factory=dict)
     places: dict[str, Span] = field(default_factory=dict)
     variables: frozenset[str] = frozenset()
-    made_up: frozenset[str] = frozenset()
+    renamed: frozenset[str] = frozenset()
     in_reward: bool = False
-    speaking_of: str = ""
+    target_variable: str = ""
     signatures: Mapping[str, Signature] = field(default_factory=lambda: SIGNATURES)
+
+    @abstractmethod
+    def value(self, expr: tree.Expr) -> Typed:
+        """The typed value of an expression; `POISONED` after reporting an error in it."""
 
     def error(self, code: str, message: str, span: Span, **more: Any) -> Typed:
         self.diagnostics.append(Diagnostic(code, message, span, **more))
         return POISONED
 
     @contextmanager
-    def scope(self, *bound: str) -> Iterator[None]:
-        """What names stand for within is forgotten after: they are then what they were before."""
-        hidden = {name: self.environment[name] for name in bound if name in self.environment}
+    def binding(self, *names: str) -> Iterator[None]:
+        """Restore what names stand for when the context ends."""
+        hidden = {name: self.environment[name] for name in names if name in self.environment}
         try:
             yield
         finally:
-            for name in bound:
+            for name in names:
                 self.environment.pop(name, None)
             self.environment.update(hidden)
 
     def text(self, span: Span) -> str:
         return self.source.text[span.start : span.end]
 
-    def value(self, expr: tree.Expr) -> Typed:
-        """The typed value of an expression; poisoned where it is wrong and told."""
-        raise NotImplementedError
+    def signature_of(self, expr: tree.Expr) -> Signature | None:
+        return self.signatures.get(expr.function.name) if isinstance(expr, tree.Call) else None

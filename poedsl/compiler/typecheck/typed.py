@@ -1,16 +1,16 @@
-"""Terms with their types, and the words that messages use for them."""
+"""Terms with their types, and the wording that messages use for them."""
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
 
-from poedsl.compiler.functions.table import flatten, shape
+from poedsl.compiler.functions.constants import flatten, shape
 from poedsl.compiler.plan.terms import Const, Term, Value
 from poedsl.grammar.source import Span
 from poedsl.grammar.types import INT, Type, unify
 
-#: The type of what is wrong and has been reported: nothing is said of what holds it.
+#: The type of an expression with an error that has been reported: nothing more is said about it.
 POISON = Type("?")
 
 _WORDS = {
@@ -39,7 +39,7 @@ class Typed:
 
     @property
     def value(self) -> Value | None:
-        """The value of a constant; None of what is none."""
+        """The value of a constant; None for other terms."""
         return self.term.value if isinstance(self.term, Const) else None
 
 
@@ -53,23 +53,23 @@ def typed_constant(value: Value, span: Span) -> Typed:
     return Typed(Const(value, span), Type(kind, shape(value)))
 
 
-def fits(given: Type, wanted: Type) -> bool:
-    """Whether a value of one type can stand where the other is wanted.
+def fits(type_: Type, required: Type) -> bool:
+    """Whether a value of a type is accepted where another type is required.
 
     Whole numbers are reals, tensors of numbers are pictures, tokens are read as text, and a text
     names a file.
     """
-    if given.name == "Int" and wanted.name == "Real":
-        given = Type("Real", given.sizes)
-    if given.name in ("Real", "Int") and wanted.name in ("Image", "Depth", "Mask", "Video"):
-        given = Type(wanted.name, given.sizes)
-    if (given.name, wanted.name) in (("Tokens", "Text"), ("Text", "File")):
+    if type_.name == "Int" and required.name == "Real":
+        type_ = Type("Real", type_.sizes)
+    if type_.name in ("Real", "Int") and required.name in ("Image", "Depth", "Mask", "Video"):
+        type_ = Type(required.name, type_.sizes)
+    if (type_.name, required.name) in (("Tokens", "Text"), ("Text", "File")):
         return True
-    return unify(given, wanted) is not None
+    return unify(type_, required) is not None
 
 
 def counted(typed: Typed) -> Typed:
-    """Symbols as the whole numbers that stand for them."""
+    """Symbols as whole numbers."""
     if typed.type.name == "Tokens":
         return replace(typed, type=Type("Int", typed.type.sizes))
     return replace(typed, type=INT) if typed.type.name == "Category" else typed
@@ -89,7 +89,7 @@ def finite(value: Value) -> bool:
 
 
 def sized(type_: Type) -> str:
-    """A type where a shape is spoken of: ``Real[2]``, ``a single Real``."""
+    """A type in a message about shapes: ``Real[2]``, ``a single Real``."""
     return f"{type_}" if type_.sizes else f"a single {type_}"
 
 

@@ -15,16 +15,18 @@ from typing import Any
 from poedsl.compiler.compile import Compiled
 from poedsl.compiler.names.expand_definitions import Expanded
 from poedsl.compiler.names.resolve import Resolved
-from poedsl.compiler.names.syntax_names import type_expr
+from poedsl.compiler.names.type_expressions import type_expression
 from poedsl.compiler.plan import terms
 from poedsl.compiler.plan.lower import Lowered
 from poedsl.compiler.plan.plan import ONE, FactorSpec, PlanSpec
 from poedsl.compiler.plan.terms import Apply, Ref, Term
 from poedsl.compiler.plan.text import print_plan
-from poedsl.compiler.typecheck.check import Checked, CheckedFactor
-from poedsl.compiler.views.factor_graph import dot, svg
+from poedsl.compiler.typecheck.checked import Checked, CheckedFactor
+from poedsl.compiler.views.graphviz import dot
+from poedsl.compiler.views.picture import svg
 from poedsl.grammar import tree
-from poedsl.grammar.diagnostics import Diagnostic, PoeError
+from poedsl.grammar.diagnostics import Diagnostic
+from poedsl.grammar.errors import PoeError
 from poedsl.grammar.formatting.printer import print_statement
 from poedsl.grammar.source import NOWHERE, Source, Span
 
@@ -229,12 +231,12 @@ def _declarations(stage: Checked | Lowered, source: Source) -> Iterator[tuple[tr
         default = None if i.default is None else terms.to_tree(i.default)
         place = i.place.removeprefix(f"{source.name}:")
         whence = "" if i.origin == "declared" else f"{i.origin} at {place}"
-        yield tree.Input(name=name, type=type_expr(i.type), default=default), whence
+        yield tree.Input(name=name, type=type_expression(i.type), default=default), whence
     for let in stage.lets:
         yield tree.Let(name=tree.Name(name=let.name), value=terms.to_tree(let.term)), str(let.type)
     for v in stage.variables:
         space = f"sampled in the space of {v.space}" if v.space else ""
-        yield tree.Domain(name=tree.Name(name=v.name), type=type_expr(v.type)), space
+        yield tree.Domain(name=tree.Name(name=v.name), type=type_expression(v.type)), space
 
 
 def _factors(stage: Checked | Lowered, source: Source) -> Iterator[tuple[tree.Statement, str]]:

@@ -16,7 +16,8 @@ from poedsl.catalog.model_folders import missing_extra, quiet_loading
 from poedsl.catalog.profiles import Profile
 from poedsl.experts.loading.cache import cached_by_folder
 from poedsl.experts.loading.transformers_models import LOCAL, loaded
-from poedsl.grammar.diagnostics import Diagnostic, PoeError
+from poedsl.grammar.diagnostics import Diagnostic
+from poedsl.grammar.errors import PoeError
 
 #: Prompts whose embeddings are kept.
 PROMPTS = 256

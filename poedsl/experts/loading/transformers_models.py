@@ -21,7 +21,8 @@ from torch.utils.checkpoint import checkpoint
 from poedsl.catalog.model_folders import missing_extra, quiet_loading
 from poedsl.catalog.profiles import Profile
 from poedsl.experts.loading.cache import cached_by_folder
-from poedsl.grammar.diagnostics import Diagnostic, PoeError
+from poedsl.grammar.diagnostics import Diagnostic
+from poedsl.grammar.errors import PoeError
 
 #: Pictures that a network sees at once, where the profile does not say.
 BATCH = 8

@@ -17,9 +17,7 @@ from poedsl.experts.loading.transformers_models import (
     processor,
     unfit,
 )
-
-#: Left, top, right and bottom, in fractions of width and height.
-Box = tuple[float, float, float, float]
+from poedsl.grammar.boxes import Box
 
 
 class Detected(Judge):

@@ -18,7 +18,8 @@ from poedsl.experts.loading.cache import cached_by_folder
 from poedsl.experts.loading.transformers_models import loading, network, processor, unfit
 from poedsl.experts.protocol import State
 from poedsl.experts.sequences.vocabulary import Words
-from poedsl.grammar.diagnostics import Diagnostic, PoeError
+from poedsl.grammar.diagnostics import Diagnostic
+from poedsl.grammar.errors import PoeError
 
 _BYTE = re.compile(r"<0x([0-9A-Fa-f]{2})>")
 

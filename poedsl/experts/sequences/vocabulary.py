@@ -12,7 +12,8 @@ from torch import Tensor
 
 from poedsl.experts.protocol import State
 from poedsl.experts.sequences.automata import Automaton, Irregular, matching
-from poedsl.grammar.diagnostics import Diagnostic, PoeError
+from poedsl.grammar.diagnostics import Diagnostic
+from poedsl.grammar.errors import PoeError
 
 #: The most cells of a table of states and symbols.
 CELLS = 200_000_000

@@ -14,7 +14,8 @@ from poedsl.catalog.references import shown
 from poedsl.catalog.signatures import Returned
 from poedsl.experts.protocol import Noised, Reward, State
 from poedsl.experts.user.decorators import Code, failures
-from poedsl.grammar.diagnostics import Diagnostic, PoeError
+from poedsl.grammar.diagnostics import Diagnostic
+from poedsl.grammar.errors import PoeError
 from poedsl.grammar.types import SYMBOLS, TEXT
 
 

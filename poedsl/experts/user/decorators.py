@@ -31,7 +31,8 @@ from poedsl.catalog.definitions import (
 )
 from poedsl.catalog.references import Place, Unusable, is_file, shown
 from poedsl.catalog.signatures import REQUIRED, Signature
-from poedsl.grammar.diagnostics import Diagnostic, PoeError
+from poedsl.grammar.diagnostics import Diagnostic
+from poedsl.grammar.errors import PoeError
 
 if TYPE_CHECKING:
     import torch

@@ -3,21 +3,22 @@
 There is one blank around signs and after commas and none inside brackets; `^` has blanks where the
 author wrote them on both sides. Blocks and the insides of brackets are indented by four. Of empty
 lines one is kept between statements, and none at the ends of the file. Numbers, texts and brackets
-stay as written. Where lines end is told in `layout`, what stays below each other in `align`.
+stay as written. Line breaks are decided in `line_breaks`, alignment in `alignment`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
-from poedsl.grammar.diagnostics import PoeError
+from poedsl.grammar.errors import PoeError
 from poedsl.grammar.formatting.alignment import align
 from poedsl.grammar.formatting.line_breaks import Row, lay_out
-from poedsl.grammar.formatting.printer import INDENT, print_program
+from poedsl.grammar.formatting.printer import print_program
 from poedsl.grammar.formatting.spacing import comments
-from poedsl.grammar.parsing.logical_lines import Line, read_line
+from poedsl.grammar.logical_lines import Line, read_line
 from poedsl.grammar.parsing.parser import parse
 from poedsl.grammar.source import Source
+from poedsl.grammar.tokens import INDENT
 
 _MARK = "\ufeff"
 

@@ -13,10 +13,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import accumulate, pairwise
 
-from poedsl.grammar.formatting.printer import INDENT
 from poedsl.grammar.formatting.spacing import OPERATORS, Piece, cut, gap, relate
-from poedsl.grammar.parsing.logical_lines import CLOSERS
+from poedsl.grammar.logical_lines import CLOSERS
 from poedsl.grammar.source import Span
+from poedsl.grammar.tokens import INDENT
 
 #: A row up to this width is left whole, as the author wrote it.
 MOST = 128

@@ -9,8 +9,7 @@ import math
 from collections.abc import Iterable, Iterator
 
 from poedsl.grammar import tree
-
-INDENT = "    "
+from poedsl.grammar.tokens import INDENT
 
 _OR, _AND, _NOT, _COMPARE, _SUM, _PRODUCT, _SIGNED, _POWER, _POSTFIX = range(9)
 _LEVELS = {

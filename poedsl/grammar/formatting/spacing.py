@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from poedsl.grammar.parsing.logical_lines import CLOSERS
+from poedsl.grammar.logical_lines import CLOSERS
 from poedsl.grammar.source import Span
 from poedsl.grammar.tokens import CONSTANTS, KEYWORDS
 

@@ -8,13 +8,13 @@ from typing import Any
 
 from poedsl.grammar import tree
 from poedsl.grammar.diagnostics import Diagnostic
-from poedsl.grammar.parsing.logical_lines import Line
+from poedsl.grammar.logical_lines import Line
 from poedsl.grammar.recovery import messages
 from poedsl.grammar.source import Span
 
 
 @dataclass(frozen=True, slots=True)
-class Reading:
+class LineReading:
     """A logical line and what was read from it: a node, or why there is none."""
 
     line: Line
@@ -22,7 +22,9 @@ class Reading:
     diagnostic: Diagnostic | None = None
 
 
-def join(readings: list[Reading], text: str) -> tuple[tuple[tree.Statement, ...], list[Diagnostic]]:
+def join(
+    readings: list[LineReading], text: str
+) -> tuple[tuple[tree.Statement, ...], list[Diagnostic]]:
     """The statements with their blocks, and what is wrong with the indentation."""
     blocks = _Blocks(text, _common([r.line.indent for r in readings]))
     for reading in readings:
@@ -53,12 +55,12 @@ class _Blocks:
     indent: str
     diagnostics: list[Diagnostic] = field(default_factory=list)
     stack: list[_Block] = field(init=False)
-    waiting: Reading | None = None
+    waiting: LineReading | None = None
 
     def __post_init__(self) -> None:
         self.stack = [_Block(self.indent, [])]
 
-    def add(self, reading: Reading) -> None:
+    def add(self, reading: LineReading) -> None:
         self._enter(reading)
         if self._is_header(reading):
             self.waiting = reading
@@ -72,7 +74,7 @@ class _Blocks:
             self._leave()
         return tuple(self.stack[0].statements)
 
-    def _is_header(self, reading: Reading) -> bool:
+    def _is_header(self, reading: LineReading) -> bool:
         """Also for a header that is broken, so that the block below it has one."""
         if reading.node is not None:
             return isinstance(reading.node, tree.For)
@@ -80,7 +82,7 @@ class _Blocks:
         text = self.text[span.start : span.end]
         return text.lower().startswith(("for ", "for\t")) or text.endswith(":")
 
-    def _enter(self, reading: Reading) -> None:
+    def _enter(self, reading: LineReading) -> None:
         """Open or close blocks until the last one is the line's."""
         line = reading.line
         waiting, self.waiting = self.waiting, None
@@ -105,7 +107,7 @@ class _Blocks:
             loop = replace(block.header, body=tuple(block.statements), span=span)
             self.stack[-1].statements.append(loop)
 
-    def _no_block(self, header: Reading, line: Line | None) -> None:
+    def _no_block(self, header: LineReading, line: Line | None) -> None:
         if header.node is not None:
             below = None if line is None else line.span.start
             self.diagnostics.append(messages.no_block(header.line.span, below))

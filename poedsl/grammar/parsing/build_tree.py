@@ -13,7 +13,7 @@ from typing import Any
 
 from poedsl.grammar import tree
 from poedsl.grammar.parsing.lalr import Token
-from poedsl.grammar.recovery import foreign_syntax
+from poedsl.grammar.recovery import invalid_words
 from poedsl.grammar.source import Span
 
 Children = list[Any]
@@ -27,14 +27,14 @@ class Group:
     span: Span
 
 
-Part = tree.Node | Group | Token
+Child = tree.Node | Group | Token
 
 
 def _bare(part: Any) -> Any:
     return part.inner if type(part) is Group else part
 
 
-def _span(first: Part, last: Part) -> Span:
+def _span(first: Child, last: Child) -> Span:
     return Span(first.span.start, last.span.end)
 
 
@@ -52,15 +52,15 @@ class Builder:
     @staticmethod
     def NAME(token: Token) -> tree.Name:
         span = token.span
-        if token.value in foreign_syntax.FOREIGN_CONSTANTS:
-            raise foreign_syntax.Slip(foreign_syntax.foreign_constant(token.value, span))
+        if token.value in invalid_words.FOREIGN_CONSTANTS:
+            raise invalid_words.InvalidWord(invalid_words.foreign_constant(token.value, span))
         return tree.Name(name=token.value, span=span)
 
     @staticmethod
     def NUMBER(token: Token) -> tree.Number:
         text, span = token.value, token.span
         if len(text) > MOST_DIGITS:
-            raise foreign_syntax.Slip(foreign_syntax.long_number(span))
+            raise invalid_words.InvalidWord(invalid_words.long_number(span))
         value = int(text) if text.isdigit() else float(text)
         return tree.Number(value=value, text=text, span=span)
 
@@ -72,7 +72,9 @@ class Builder:
         def character(match: re.Match[str]) -> str:
             if match[1] not in _ESCAPES:
                 at = span.start + 1 + match.start()
-                raise foreign_syntax.Slip(foreign_syntax.unknown_escape(match[0], Span(at, at + 2)))
+                raise invalid_words.InvalidWord(
+                    invalid_words.unknown_escape(match[0], Span(at, at + 2))
+                )
             return _ESCAPES[match[1]]
 
         value = _ESCAPE.sub(character, inner) if "\\" in inner else inner

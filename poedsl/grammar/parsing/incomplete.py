@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from poedsl.grammar import tree
-from poedsl.grammar.formatting.printer import INDENT
-from poedsl.grammar.parsing.logical_lines import Line, read_line
+from poedsl.grammar.logical_lines import Line, read_line
 from poedsl.grammar.parsing.parser import is_prefix, parse
 from poedsl.grammar.source import Source
+from poedsl.grammar.tokens import INDENT
 
 #: A statement that is right wherever one can stand.
 _ANY = "x : Real"
@@ -44,8 +44,8 @@ def _is_right(text: str) -> bool:
 
 
 def _in_block(text: str, line: Line) -> bool:
-    program, found = parse(Source(text))
-    if found:
+    program, diagnostics = parse(Source(text))
+    if diagnostics:
         return False
     match program.statements[-1]:
         case tree.For(span=span):

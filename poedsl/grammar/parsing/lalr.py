@@ -33,7 +33,7 @@ class Refused(Exception):
         self.at = at
 
 
-class Rule(NamedTuple):
+class Production(NamedTuple):
     """What a reduction makes: the name of its callback, none where its only child stands for it."""
 
     origin: str
@@ -54,7 +54,7 @@ class Tables(NamedTuple):
 
     terminals: re.Pattern[str]
     names: tuple[str, ...]
-    rules: tuple[Rule, ...]
+    rules: tuple[Production, ...]
     actions: tuple[dict[str, int], ...]
     gotos: tuple[dict[str, int], ...]
     starts: dict[str, int]
@@ -68,7 +68,7 @@ def tables() -> Tables:
     return Tables(
         re.compile("|".join(named)),
         tuple(data["terminals"]),
-        tuple(Rule(*rule) for rule in data["rules"]),
+        tuple(Production(*rule) for rule in data["rules"]),
         tuple(data["actions"]),
         tuple(data["gotos"]),
         data["starts"],

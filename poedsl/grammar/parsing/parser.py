@@ -8,12 +8,12 @@ from typing import Any
 
 from poedsl.grammar import tree
 from poedsl.grammar.diagnostics import Diagnostic, Edit
+from poedsl.grammar.logical_lines import Fault, Line, read_line
 from poedsl.grammar.parsing import lalr
-from poedsl.grammar.parsing.blocks import Reading, join
+from poedsl.grammar.parsing.blocks import LineReading, join
 from poedsl.grammar.parsing.build_tree import Builder, Group
-from poedsl.grammar.parsing.logical_lines import Fault, Line, read_line
 from poedsl.grammar.recovery import messages
-from poedsl.grammar.recovery.foreign_syntax import Slip
+from poedsl.grammar.recovery.invalid_words import InvalidWord
 from poedsl.grammar.source import Source, Span
 from poedsl.grammar.tokens import Failure, Word, words
 
@@ -27,10 +27,10 @@ def parse(source: Source) -> tuple[tree.Program, tuple[Diagnostic, ...]]:
         readings.append(_read(text, line, "statement"))
         position = readings[-1].line.after
     readings = _mend_continued(readings, text)
-    statements, found = join(readings, text)
-    found += [r.diagnostic for r in readings if r.diagnostic is not None]
+    statements, diagnostics = join(readings, text)
+    diagnostics += [r.diagnostic for r in readings if r.diagnostic is not None]
     program = tree.Program(statements=statements, span=Span(0, len(text)))
-    return program, tuple(sorted(found, key=lambda d: (d.span.start, d.span.end)))
+    return program, tuple(sorted(diagnostics, key=lambda d: (d.span.start, d.span.end)))
 
 
 def parse_expression(source: Source) -> tuple[tree.Expr | None, tuple[Diagnostic, ...]]:
@@ -51,7 +51,7 @@ def is_prefix(text: str, span: Span) -> bool:
     """Whether a statement can begin with the words of a span."""
     try:
         lalr.read(text, span, "statement", Builder)
-    except (lalr.Refused, Slip):
+    except (lalr.Refused, InvalidWord):
         return False
     return True
 
@@ -67,12 +67,12 @@ def _parse(text: str, span: Span, start: str) -> Any:
     return node.inner if isinstance(node, Group) else node
 
 
-def _read(text: str, line: Line, start: str) -> Reading:
+def _read(text: str, line: Line, start: str) -> LineReading:
     try:
-        return Reading(line, _parse(text, line.span, start))
-    except Slip as slip:
-        diagnostic: Diagnostic | None = slip.diagnostic
-        at = slip.diagnostic.span.start
+        return LineReading(line, _parse(text, line.span, start))
+    except InvalidWord as error:
+        diagnostic: Diagnostic | None = error.diagnostic
+        at = error.diagnostic.span.start
     except lalr.Refused as error:
         diagnostic = None
         at = error.at
@@ -81,7 +81,7 @@ def _read(text: str, line: Line, start: str) -> Reading:
         shorter = read_line(text, line.span.start, limit)
         if shorter is not None:
             return _read(text, replace(shorter, indent=line.indent), start)
-    return Reading(line, diagnostic=diagnostic or _explain(text, line, at, start))
+    return LineReading(line, diagnostic=diagnostic or _explain(text, line, at, start))
 
 
 def _limit(text: str, line: Line, at: int) -> int | None:
@@ -108,11 +108,11 @@ def _limit(text: str, line: Line, at: int) -> int | None:
 
 
 def _explain(text: str, line: Line, at: int, start: str) -> Diagnostic:
-    found = _fault(text, line, at)
-    if found is not None and found.kind == "text":
-        return messages.open_text(found.span, _close_text(text, line, found.span, start))
-    if found is not None:
-        return messages.bracket(found, text)
+    fault = _fault(text, line, at)
+    if fault is not None and fault.kind == "text":
+        return messages.open_text(fault.span, _close_text(text, line, fault.span, start))
+    if fault is not None:
+        return messages.mismatched_bracket(fault, text)
     if line.open:
         return _unclosed(text, line, at, start)
     return messages.explain(_failure(text, line, at, start))
@@ -125,10 +125,10 @@ def _fault(text: str, line: Line, at: int) -> Fault | None:
     it on its physical line.
     """
     begin = text.rfind("\n", 0, at) + 1
-    for found in line.faults:
-        reach = text.find("\n", begin) if found.kind == "text" else at
-        if found.at <= (len(text) if reach < 0 else reach):
-            return found
+    for fault in line.faults:
+        reach = text.find("\n", begin) if fault.kind == "text" else at
+        if fault.at <= (len(text) if reach < 0 else reach):
+            return fault
     return None
 
 
@@ -155,7 +155,7 @@ def _close_text(text: str, line: Line, span: Span, start: str) -> int:
 def _parses(text: str, start: str) -> bool:
     try:
         _parse(text, Span(0, len(text)), start)
-    except (lalr.Refused, Slip):
+    except (lalr.Refused, InvalidWord):
         return False
     return True
 
@@ -167,12 +167,12 @@ def _failure(text: str, line: Line, at: int, start: str) -> Failure:
     return Failure(text, cut, index, lalr.accepted(text, Span(line.span.start, at), start, Builder))
 
 
-def _mend_continued(readings: list[Reading], text: str) -> list[Reading]:
+def _mend_continued(readings: list[LineReading], text: str) -> list[LineReading]:
     """The readings, with the lines of a statement that runs on without brackets made one again.
 
     Those are a line and the lines indented below it that are statements together and not alone.
     """
-    out: list[Reading] = []
+    out: list[LineReading] = []
     index = 0
     while index < len(readings):
         reading = readings[index]
@@ -189,18 +189,18 @@ def _mend_continued(readings: list[Reading], text: str) -> list[Reading]:
     return out
 
 
-def _is_rest(reading: Reading, above: Reading) -> bool:
+def _is_rest(reading: LineReading, above: LineReading) -> bool:
     indent, outer = reading.line.indent, above.line.indent
     return reading.node is None and len(indent) > len(outer) and indent.startswith(outer)
 
 
-def _continued(first: Reading, rest: list[Reading], text: str) -> Reading | None:
+def _continued(first: LineReading, rest: list[LineReading], text: str) -> LineReading | None:
     last = rest[-1].line
     span = first.line.span.to(last.span)
     try:
         node = _parse(text, span, "statement")
-    except (lalr.Refused, Slip):
+    except (lalr.Refused, InvalidWord):
         return None
     line = replace(first.line, span=span, after=last.after)
     end = first.line.span.end
-    return Reading(line, node, messages.continued(end, rest[0].line.span, node))
+    return LineReading(line, node, messages.continued(end, rest[0].line.span, node))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from poedsl.grammar.parsing.logical_lines import CLOSERS
+from poedsl.grammar.logical_lines import CLOSERS
 from poedsl.grammar.tokens import Failure
 
 _OPERANDS = frozenset(
@@ -104,5 +104,5 @@ def shape(f: Failure) -> tuple[str, ...]:
     """A note on how the statement is written, where the word is not in brackets."""
     before = [w.text for w in f.words[: f.index]]
     open_ = sum(before.count(opener) - before.count(closer) for opener, closer in CLOSERS.items())
-    known = _SHAPES.get(f.first.text) if f.index and not open_ else None
-    return () if known is None else (f"the statement is written `{known}`",)
+    form = _SHAPES.get(f.first.text) if f.index and not open_ else None
+    return () if form is None else (f"the statement is written `{form}`",)

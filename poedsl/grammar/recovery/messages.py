@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from poedsl.grammar import tree
 from poedsl.grammar.diagnostics import Diagnostic, Edit, Fix, Label
-from poedsl.grammar.parsing.logical_lines import CLOSERS, Fault
-from poedsl.grammar.recovery.common_mistakes import RULES
+from poedsl.grammar.logical_lines import CLOSERS, Fault
+from poedsl.grammar.recovery.common_mistakes import CHECKS
+from poedsl.grammar.recovery.edits import clip
 from poedsl.grammar.recovery.expected_tokens import expected, shape
-from poedsl.grammar.recovery.foreign_syntax import clip
 from poedsl.grammar.source import Span
 from poedsl.grammar.tokens import Failure
 
@@ -17,9 +17,9 @@ MOST_SHOWN = 3
 
 def explain(failure: Failure) -> Diagnostic:
     """The diagnostic for a word that the parser refused."""
-    for rule in RULES:
-        if found := rule(failure):
-            return found
+    for check in CHECKS:
+        if diagnostic := check(failure):
+            return diagnostic
     early = failure.ended
     return Diagnostic(
         "P0102" if early else "P0101",
@@ -65,29 +65,29 @@ def open_text(span: Span, end: int) -> Diagnostic:
     )
 
 
-def bracket(found: Fault, text: str) -> Diagnostic:
+def mismatched_bracket(fault: Fault, text: str) -> Diagnostic:
     """A bracket that does not come out even."""
-    span = found.span
+    span = fault.span
     word = text[span.start : span.end]
-    if found.kind == "unclosed":
+    if fault.kind == "unclosed":
         closer = CLOSERS[word]
         return Diagnostic(
             "P0104",
             "this bracket is never closed",
             span,
-            labels=(Label(Span(found.at, found.at + 1), "this one closes a bracket around it"),),
-            fixes=(Fix(f"`{closer}` closes it", (_insert(found.at, closer),)),),
+            labels=(Label(Span(fault.at, fault.at + 1), "this one closes a bracket around it"),),
+            fixes=(Fix(f"`{closer}` closes it", (_insert(fault.at, closer),)),),
         )
-    if found.partner is None:
+    if fault.partner is None:
         fix = Fix("the statement needs no such bracket", (Edit(span, ""),))
         return Diagnostic("P0105", f"`{word}` closes no bracket", span, fixes=(fix,))
-    opener = text[found.partner.start]
+    opener = text[fault.partner.start]
     closer = CLOSERS[opener]
     return Diagnostic(
         "P0105",
         f"`{word}` does not close `{opener}`",
         span,
-        labels=(Label(found.partner, "the open bracket"),),
+        labels=(Label(fault.partner, "the open bracket"),),
         fixes=(Fix(f"`{opener}` is closed by `{closer}`", (Edit(span, closer),)),),
     )
 

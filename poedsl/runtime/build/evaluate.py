@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -10,69 +9,16 @@ from functools import reduce
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from jaxtyping import Float, Shaped
 from torch import Tensor
 
-from poedsl.compiler.functions.table import FUNCTIONS, flatten
+from poedsl.compiler.functions.constants import flatten
+from poedsl.compiler.functions.table import FUNCTIONS
 from poedsl.compiler.plan.terms import CHAINS, Apply, Const, Ref, Term
 from poedsl.experts.protocol import Reward
 from poedsl.experts.sequences.vocabulary import Words
-
-#: Left, top, right and bottom, in fractions of width and height.
-Box = tuple[float, float, float, float]
-
-
-def _counted(x: Tensor) -> Tensor:
-    """Conditions as ones and zeros."""
-    return x.float() if x.dtype == torch.bool else x
-
-
-_ELEMENTWISE: dict[str, Callable[..., Tensor]] = {
-    "+": torch.add,
-    "-": torch.sub,
-    "*": torch.mul,
-    "/": torch.div,
-    "^": torch.pow,
-    "neg": torch.neg,
-    "<": torch.lt,
-    "<=": torch.le,
-    ">": torch.gt,
-    ">=": torch.ge,
-    "==": torch.eq,
-    "!=": torch.ne,
-    "and": torch.logical_and,
-    "or": torch.logical_or,
-    "not": torch.logical_not,
-    "abs": torch.abs,
-    "sign": torch.sign,
-    "floor": torch.floor,
-    "round": torch.round,
-    "min": torch.minimum,
-    "max": torch.maximum,
-    "clamp": torch.clamp,
-    "sqrt": torch.sqrt,
-    "exp": torch.exp,
-    "log": torch.log,
-    "sin": torch.sin,
-    "cos": torch.cos,
-    "tan": torch.tan,
-    "tanh": torch.tanh,
-    "sigmoid": torch.sigmoid,
-    "softplus": F.softplus,
-}
-_REDUCTIONS: dict[str, Callable[[Tensor], Tensor]] = {
-    "sum": lambda x: _counted(x).sum(-1),
-    "prod": lambda x: x.prod(-1),
-    "mean": lambda x: _counted(x).mean(-1),
-    "var": lambda x: x.var(-1, correction=0),
-    "std": lambda x: x.std(-1, correction=0),
-    "norm": lambda x: x.norm(dim=-1),
-    "min": lambda x: x.amin(-1),
-    "max": lambda x: x.amax(-1),
-    "all": lambda x: x.all(-1),
-    "any": lambda x: x.any(-1),
-}
+from poedsl.grammar.boxes import Box, as_box, pixel_range
+from poedsl.runtime.build.functions import OPERATORS, TENSOR_FUNCTIONS, aligned, with_equal_rows
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,29 +95,15 @@ def _plain(value: object) -> object:
 
 
 def _apply(function: str, args: list[Tensor]) -> Float[Tensor, L * shape]:
-    if function in _REDUCTIONS and len(args) == 1:
-        return _REDUCTIONS[function](args[0].reshape(len(args[0]), -1))
     if function in CHAINS:
-        return reduce(_ELEMENTWISE[function], aligned(args))
-    if function in _ELEMENTWISE:
-        return _ELEMENTWISE[function](*aligned(args))
-    if function in _OTHERS:
-        return _OTHERS[function](*args)
+        return reduce(OPERATORS[function], aligned(args))
+    if function in OPERATORS:
+        return OPERATORS[function](*aligned(args))
+    if function in TENSOR_FUNCTIONS:
+        return TENSOR_FUNCTIONS[function](*args)
     if function == "list":
-        return torch.stack(_together(args), 1)
+        return torch.stack(with_equal_rows(args), 1)
     raise ValueError(f"`{function}` has no value here")
-
-
-def aligned(values: list[Tensor]) -> list[Tensor]:
-    """Own shapes aligned at their ends, as NumPy would, the row of particles staying in front."""
-    rank = max(v.dim() for v in values)
-    return [v.view(v.shape[0], *(1,) * (rank - v.dim()), *v.shape[1:]) for v in values]
-
-
-def _together(values: Sequence[Tensor]) -> list[Tensor]:
-    """Values with as many rows each."""
-    rows = max(len(v) for v in values)
-    return [v.expand(rows, *v.shape[1:]) for v in values]
 
 
 # Parts.
@@ -216,16 +148,15 @@ def region(term: Term, env: Environment) -> Box:
         case _:
             value = known(term, env)
     sides = value.flatten().tolist() if isinstance(value, Tensor) else [float(v) for v in value]
-    if len(sides) == 4:
-        left, top, right, bottom = sides
-        if 0 <= left < right <= 1 and 0 <= top < bottom <= 1:
-            return left, top, right, bottom
+    box = as_box(sides)
+    if box is not None:
+        return box
     raise ValueError(f"a box is left, top, right and bottom in fractions, and this is {sides}")
 
 
 def _pixels(size: int, first: float, last: float) -> slice:
     """The pixels between two fractions."""
-    pixels = slice(round(first * size), round(last * size))
+    pixels = slice(*pixel_range(size, first, last))
     if pixels.start == pixels.stop:
         raise ValueError(f"a box from {first:g} to {last:g} holds none of {size} pixels")
     return pixels
@@ -252,56 +183,7 @@ def _stretch(ends: Iterable[Term], size: int, what: str) -> slice:
     return slice(start, stop)
 
 
-# Vectors, pictures and text.
-
-
-def concat(x: Tensor, y: Tensor) -> Float[Tensor, L * shape]:
-    return torch.cat(_together((x, y)), 1)
-
-
-def dot(x: Float[Tensor, "#L n"], y: Float[Tensor, "#L n"]) -> Float[Tensor, " _"]:
-    return (x * y).sum(-1)
-
-
-def blur(x: Float[Tensor, "*rest h w"], radius: Tensor) -> Float[Tensor, "*rest h w"]:
-    """Gaussian of a standard deviation in pixels, cut at four of them; edges are replicated."""
-    deviation = float(radius)
-    if not 0 <= deviation < math.inf:
-        raise ValueError(f"the radius of a blur is at least 0, and this is {deviation:g}")
-    if deviation == 0:
-        return x
-    reach = math.ceil(4 * deviation)
-    offsets = torch.arange(-reach, reach + 1, device=x.device)
-    weights = (-0.5 * (offsets / deviation).square()).softmax(0)
-    planes = x.reshape(-1, 1, *x.shape[-2:])
-    planes = F.conv2d(F.pad(planes, (0, 0, reach, reach), "replicate"), weights.view(1, 1, -1, 1))
-    planes = F.conv2d(F.pad(planes, (reach, reach, 0, 0), "replicate"), weights.view(1, 1, 1, -1))
-    return _within(planes.view_as(x), x)
-
-
-def resize(
-    x: Float[Tensor, "*rest h w"], height: Tensor, width: Tensor
-) -> Float[Tensor, "*rest height width"]:
-    """Bilinear, with a wider filter where it shrinks."""
-    sizes = (int(height), int(width))
-    planes = x.reshape(-1, 1, *x.shape[-2:])
-    planes = F.interpolate(planes, sizes, mode="bilinear", antialias=True)
-    return _within(planes.view(*x.shape[:-2], *sizes), x)
-
-
-def _within(
-    y: Float[Tensor, "*rest height width"], x: Float[Tensor, "*rest h w"]
-) -> Float[Tensor, "*rest height width"]:
-    """Averages of ``x`` without what rounding put outside of its range."""
-    return y.clamp(x.amin((-2, -1), keepdim=True), x.amax((-2, -1), keepdim=True))
-
-
-def grey(x: Float[Tensor, "*rest c h w"]) -> Float[Tensor, "*rest 1 h w"]:
-    """The luma of ITU-R 601."""
-    if x.shape[-3] == 1:
-        return x
-    luma = torch.tensor([0.299, 0.587, 0.114], device=x.device)
-    return (x * luma.view(3, 1, 1)).sum(-3, keepdim=True)
+# Text.
 
 
 def read(function: str, values: list[Any], env: Environment) -> Float[Tensor, L * shape]:
@@ -315,7 +197,7 @@ def read_each(
     function: str, texts: list[Any], others: list[Any], env: Environment
 ) -> Shaped[Tensor, " _"]:
     """A function of each of some texts."""
-    evaluated = FUNCTIONS[function].evaluate
+    evaluated = FUNCTIONS[function].fold
     if evaluated is None or not all(isinstance(v, str) for v in (*texts, *others)):
         raise ValueError(f"`{function}` reads text, and this run holds none there")
     try:
@@ -347,15 +229,6 @@ def spoken(term: Term, env: Environment) -> list[str]:
     if words is None:
         raise ValueError("no expert says what these symbols are as text")
     return words.texts(evaluate(term, env).long())
-
-
-_OTHERS: dict[str, Callable[..., Tensor]] = {
-    "concat": concat,
-    "dot": dot,
-    "blur": blur,
-    "resize": resize,
-    "grey": grey,
-}
 
 
 def margins(term: Term, env: Environment) -> list[Float[Tensor, L * shape]] | None:

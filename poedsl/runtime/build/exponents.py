@@ -10,7 +10,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from poedsl.compiler.plan.plan import FactorSpec
-from poedsl.grammar.diagnostics import PoeError
+from poedsl.grammar.errors import PoeError
 from poedsl.runtime.build.refusals import factor_at, refused
 from poedsl.runtime.space.coordinates import Space
 from poedsl.runtime.space.parts import Part

@@ -23,7 +23,8 @@ from poedsl.compiler.plan.text import print_term
 from poedsl.experts.flows.latents import Codec, has_codec, native_size
 from poedsl.experts.protocol import Sited
 from poedsl.experts.user.decorators import Code, load_user
-from poedsl.grammar.diagnostics import Diagnostic, PoeError
+from poedsl.grammar.diagnostics import Diagnostic
+from poedsl.grammar.errors import PoeError
 from poedsl.grammar.types import BOOL, INT, REAL, Type
 from poedsl.runtime.build.evaluate import Environment, known, region, tensor
 from poedsl.runtime.build.refusals import naming, refused

@@ -7,7 +7,8 @@ from contextlib import contextmanager
 from dataclasses import replace
 
 from poedsl.compiler.plan.plan import FactorSpec
-from poedsl.grammar.diagnostics import Diagnostic, PoeError
+from poedsl.grammar.diagnostics import Diagnostic
+from poedsl.grammar.errors import PoeError
 
 
 def refused(code: str, message: str, *notes: str, factor: FactorSpec | None = None) -> PoeError:

@@ -8,16 +8,17 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from poedsl.compiler.functions.table import shape
-from poedsl.compiler.names.syntax_names import near
+from poedsl.compiler.functions.constants import shape
+from poedsl.compiler.names.suggestions import similar_name
 from poedsl.compiler.plan.plan import Array, InputSpec, PlanSpec
 from poedsl.compiler.plan.terms import Const, constant
-from poedsl.compiler.typecheck.check import FROM_FILES
-from poedsl.grammar.diagnostics import Diagnostic, Fix, PoeError
-from poedsl.grammar.types import Type, unify
+from poedsl.grammar.boxes import Box
+from poedsl.grammar.diagnostics import Diagnostic, Fix
+from poedsl.grammar.errors import PoeError
+from poedsl.grammar.types import FROM_FILES, Type, unify
 from poedsl.runtime.inputs import files
 from poedsl.runtime.inputs.hints import how
-from poedsl.runtime.inputs.layouts import Box, Layout, read_box, read_layout
+from poedsl.runtime.inputs.layouts import Layout, read_box, read_layout
 
 #: Types whose values are pictures or one number for each of their pixels.
 PIXELS = ("Image", "Video", "Depth", "Mask")
@@ -121,7 +122,7 @@ def _wrong(spec: InputSpec, reason: str, *notes: str) -> _Unfit:
 
 
 def _unknown(name: str, known: Mapping[str, InputSpec]) -> Diagnostic:
-    found = near(name, known)
+    found = similar_name(name, known)
     fixes = () if found is None else (Fix(f"there is an input with a similar name: `{found}`"),)
     listed = ", ".join(f"{i.name} : {i.type}" for i in known.values()) or "none"
     return Diagnostic(

@@ -10,8 +10,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from poedsl.compiler.plan.terms import Apply, Const, Term
+from poedsl.grammar.boxes import Box, as_box
 
-Box = tuple[float, float, float, float]
 Layout = tuple[tuple[Box, str], ...]
 
 
@@ -54,10 +54,9 @@ def read_box(value: Any) -> Box:
     numbers = isinstance(value, (list, tuple)) and all(
         isinstance(v, (int, float)) and not isinstance(v, bool) for v in value
     )
-    if numbers and len(value) == 4:
-        left, top, right, bottom = map(float, value)
-        if 0 <= left < right <= 1 and 0 <= top < bottom <= 1:
-            return left, top, right, bottom
+    box = as_box(map(float, value)) if numbers else None
+    if box is not None:
+        return box
     raise ValueError(
         "is [left, top, right, bottom] in fractions of width and height, "
         f"0 <= left < right <= 1 and 0 <= top < bottom <= 1, and this is {value!r}"

@@ -20,8 +20,9 @@ from typing import Any, get_args
 
 from poedsl.catalog.profiles import BUILT_IN, DEFAULT, Dtype, Offload, Profile, Quantize
 from poedsl.catalog.signatures import SIGNATURES
-from poedsl.compiler.names.syntax_names import near
-from poedsl.grammar.diagnostics import Diagnostic, Fix, PoeError
+from poedsl.compiler.names.suggestions import similar_name
+from poedsl.grammar.diagnostics import Diagnostic, Fix
+from poedsl.grammar.errors import PoeError
 
 #: The file that holds profiles.
 FILE = "poe.toml"
@@ -49,7 +50,7 @@ def read_profile(name: str, base: Path) -> Profile:
     if name in BUILT_IN:
         return BUILT_IN[name]
     known = sorted({*BUILT_IN, *tables})
-    close = near(name, known)
+    close = similar_name(name, known)
     where = f"{path} holds" if path is not None else f"no {FILE} was found; there are"
     raise _refused(
         f"there is no profile `{name}`",
@@ -87,7 +88,7 @@ def _profile(name: str, table: Any, path: Path) -> Profile:
     for key, value in table.items():
         place = f"{path}: `{key}` of the profile `{name}`"
         if key not in known:
-            close = near(key, known)
+            close = similar_name(key, known)
             fix = f"did you mean `{close}`?" if close else ""
             raise _refused(f"{place} is not known", f"known: {', '.join(known)}", fix=fix)
         if key == "models":
@@ -108,7 +109,7 @@ def _models(name: str, table: Any, path: Path) -> dict[str, str]:
     able = [s.name for s in SIGNATURES.values() if s.parameter("model") is not None]
     for key in table:
         if key not in able:
-            close = near(key, able)
+            close = similar_name(key, able)
             fix = f"did you mean `{close}`?" if close else ""
             raise _refused(
                 f"{place} names `{key}`, which is no expert with a model",

@@ -18,7 +18,8 @@ from pathlib import Path
 from typing import Any
 
 from poedsl.compiler.plan.text import print_plan
-from poedsl.grammar.diagnostics import Diagnostic, PoeError
+from poedsl.grammar.diagnostics import Diagnostic
+from poedsl.grammar.errors import PoeError
 from poedsl.runtime.results.report import html_report
 from poedsl.runtime.results.result import Result
 from poedsl.runtime.smc.records import StageRecord

@@ -15,7 +15,8 @@ from torch import Tensor
 from poedsl.compiler.plan.plan import PlanSpec
 from poedsl.compiler.plan.terms import Apply
 from poedsl.experts.sequences.vocabulary import Words
-from poedsl.grammar.diagnostics import Diagnostic, PoeError
+from poedsl.grammar.diagnostics import Diagnostic
+from poedsl.grammar.errors import PoeError
 from poedsl.interface import arguments
 from poedsl.runtime.build.unrolled import base_name
 from poedsl.runtime.results.composition import Composition

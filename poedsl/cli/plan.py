@@ -1,0 +1,57 @@
+"""``poe plan``: the plan of a program, or what a pass made of it."""
+
+from __future__ import annotations
+
+import typer
+
+from poedsl.api import read_options
+from poedsl.cli.open_plan import guarded, is_plan, open_plan, pairs, show_warnings
+from poedsl.cli.shared import ERRORS, DiagnosticForm, read_source, show, usage
+from poedsl.compiler.compile import compile_source
+from poedsl.compiler.views.emit import View, emit, emit_plan, read_view
+
+
+def show_plan(
+    file: str,
+    bindings: list[str],
+    sample: list[str],
+    strict: bool,
+    emitted: str,
+    form: DiagnosticForm,
+) -> None:
+    """Print the plan of a program, or what a pass made of it."""
+    try:
+        view = read_view(emitted)
+    except ValueError as error:
+        usage(f"--emit: {error}")
+    if view.stage != "plan":
+        show_stage(file, view, bindings, sample, strict, form)
+    else:
+        made, source = open_plan(file, bindings, sample, strict, form)
+        show_warnings(made, source, form)
+        typer.echo(emit_plan(made.spec, view.form), nl=False)
+
+
+def show_stage(
+    file: str,
+    view: View,
+    bindings: list[str],
+    sample: list[str],
+    strict: bool,
+    form: DiagnosticForm,
+) -> None:
+    """Print what a pass made of a program, even where a later one finds errors."""
+    source, base = read_source(file)
+    if is_plan(file, source):
+        usage(f"{file} is a plan: what came before it is not there to be shown")
+    if bindings:
+        usage(f"values are bound to a plan: --set does not go with --emit={view.stage}")
+    options = guarded(lambda: read_options(pairs(sample, "--sample")), form)
+    compiled = compile_source(source, strict=strict, options=options, base=base)
+    notable = tuple(d for d in compiled.diagnostics if d.severity != "note")
+    show(notable, source, form, err=True)
+    made = guarded(lambda: emit(compiled, view), form)
+    if made is not None:
+        typer.echo(made, nl=False)
+    if not compiled.ok:
+        raise typer.Exit(ERRORS)

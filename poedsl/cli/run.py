@@ -1,0 +1,117 @@
+"""``poe run``: run a program or a plan, and show what came out."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, NoReturn
+
+import typer
+
+from poedsl.cli.open_plan import guarded, open_plan, show_warnings
+from poedsl.cli.shared import FAILED, INTERRUPTED, DiagnosticForm, usage
+
+#: Stages whose predicted endpoints a report shows.
+SHOWN_ALONG = 8
+
+
+def run_command(
+    file: str,
+    bindings: list[str],
+    sample: list[str],
+    seed: int,
+    device: str,
+    microbatch: int | None,
+    profile: str,
+    out: str | None,
+    strict: bool,
+    allow_code: bool,
+    form: DiagnosticForm,
+) -> NoReturn:
+    """Run a program or a plan, and leave with the exit code of the run."""
+    if out is not None and not out.strip():
+        usage("--out takes a folder, and this is empty")
+    folder = None if out is None else Path(out)
+    made, source = open_plan(file, bindings, sample, strict, form)
+    made = replace(guarded(made.bound, form), allow_code=allow_code)
+
+    def before_run() -> None:
+        show_warnings(made, source, form)
+
+    sys.exit(
+        guarded(
+            lambda: run_plan(made, seed, device, microbatch, profile, folder, before_run),
+            form,
+            FAILED,
+        )
+    )
+
+
+def run_plan(
+    made: Any,
+    seed: int,
+    device: str,
+    microbatch: int | None,
+    profile: str,
+    out: Path | None,
+    before_run: Callable[[], None],
+) -> int:
+    """Run a plan and show the result; ``before_run`` is called once nothing is missing."""
+    # Torch is loaded after the program is compiled, so that errors in it are shown at once.
+    from poedsl.compiler.plan.text import costs
+    from poedsl.runtime.inputs.profile_files import read_profile
+    from poedsl.runtime.results.output_folder import OutputFolder
+    from poedsl.runtime.results.progress import Progress
+    from poedsl.runtime.results.report import summary
+    from poedsl.runtime.run import Run
+    from poedsl.runtime.run_settings import RunSettings
+
+    settings = RunSettings(
+        seed=seed,
+        device=device,
+        microbatch=microbatch,
+        folder=made.base,
+        allow_code=made.allow_code,
+        profile=read_profile(profile, made.base),
+        shown_stages=0 if out is None else SHOWN_ALONG,
+    )
+    single_thread()
+    folder = None if out is None else OutputFolder(out, made.to_json())
+    job = Run(made.spec, settings)
+    before_run()
+    done = 0
+    try:
+        if any(costs(made.spec)):
+            typer.echo(f"this takes {job.estimate()}", err=True)
+        with Progress() as shown:
+            for record in job.stages():
+                done += 1
+                shown(record, job.stage_count)
+                if folder is not None:
+                    folder.stage(record)
+        result = job.result()
+    except KeyboardInterrupt:
+        kept = "" if out is None else f"; the log of its stages is in {out / 'log.jsonl'}"
+        typer.echo(f"poe: interrupted after {done} stages{kept}", err=True)
+        return INTERRUPTED
+    notes = [] if folder is None else folder.finish(result)
+    for name, value in summary(result):
+        typer.echo(f"{name:<13} {value}")
+    for warning in result.warnings:
+        typer.echo(f"warning: {warning}", err=True)
+    for note in notes:
+        typer.echo(f"note: {note}", err=True)
+    if folder is not None:
+        typer.echo(f"{'written to':<13} {out}")
+    return 0 if result.outcome.ok else FAILED
+
+
+def single_thread() -> None:
+    """Small tensors are much slower on several threads; an explicit setting is kept."""
+    import torch
+
+    if "OMP_NUM_THREADS" not in os.environ:
+        torch.set_num_threads(1)

@@ -1,0 +1,54 @@
+"""Pages of errors in the values of inputs and in plans."""
+
+from __future__ import annotations
+
+from poedsl.grammar.codes import CodePage
+
+INPUTS: dict[str, CodePage] = {
+    "P0601": CodePage(
+        "an input without a value",
+        """\
+Inputs without a default are given by the caller.
+
+    poe run program.poe --set prompt="a cat" --set depth=@depth.png
+    plan.bind(prompt="a cat", depth=image)
+""",
+    ),
+    "P0602": CodePage(
+        "a value of the wrong type",
+        """\
+The value given for an input is not of its type.
+""",
+    ),
+    "P0603": CodePage(
+        "a value of the wrong shape",
+        """\
+The value given for an input has other sizes than its type. Pictures are channel-first:
+Image[3, 480, 640] has 3 channels, 480 rows and 640 columns.
+""",
+    ),
+    "P0604": CodePage(
+        "a file that cannot be read",
+        """\
+Pictures are PNG, JPEG or WebP; numbers come from JSON, CSV or .npy files.
+""",
+    ),
+    "P0605": CodePage(
+        "a value for an input that does not exist",
+        """\
+`--set NAME=VALUE` and `plan.bind(NAME=...)` name inputs of the program; `poe check` lists
+them.
+""",
+    ),
+    "P0606": CodePage(
+        "not a plan",
+        """\
+The file is not a plan of this version, or was changed after it was written: its content no
+longer has the hash it states. A plan that another tool wrote has its hash and is no plan all the
+same where a name, a call, an option or a value in it is not one that the compiler would have
+made; the message then has the place in the JSON:
+
+    at `factors[0].term`, `scale` is above 0, and this is -1
+""",
+    ),
+}

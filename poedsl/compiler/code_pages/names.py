@@ -1,0 +1,139 @@
+"""Pages of errors in names: declarations, definitions, calls and ``use`` statements."""
+
+from __future__ import annotations
+
+from poedsl.grammar.codes import CodePage
+
+NAMES: dict[str, CodePage] = {
+    "P0201": CodePage(
+        "a name that nothing has",
+        """\
+A name stands where a value is needed, and nothing declares it.
+
+    x ~ Normal(mu, 1)            # wrong: nothing says what mu is
+
+    input mu : Real
+    x ~ Normal(mu, 1)            # right
+
+Names that are arguments of a learned expert or a reward become inputs by themselves, with the
+parameter's type; numbers in densities and expressions do not, and a name that nearly is a
+declared one never does.
+""",
+    ),
+    "P0202": CodePage(
+        "an expert, reward or function that does not exist",
+        """\
+A call names something that this release does not know. `poe experts` lists experts and
+rewards.
+
+    x ~ Nomral(0, 1)             # wrong
+    x ~ Normal(0, 1)             # right
+""",
+    ),
+    "P0203": CodePage(
+        "a name declared twice",
+        """\
+A name is declared once: as an input, a constant or a variable.
+
+    let c = 3
+    input c : Real               # wrong: c is a constant already
+""",
+    ),
+    "P0204": CodePage(
+        "a name used above its declaration",
+        """\
+Constants and inputs are declared above their first use.
+
+    let a = b + 1                # wrong
+    let b = 2
+
+    let b = 2
+    let a = b + 1                # right
+""",
+    ),
+    "P0205": CodePage(
+        "an implicit input under --strict",
+        """\
+With --strict every input is declared; without it a free name that is an argument of an
+expert, and an argument that is left out and has no default, become inputs.
+
+    x ~ flux(prompt)             # refused by --strict
+
+    input prompt : Text
+    x ~ flux(prompt)             # accepted
+""",
+    ),
+    "P0206": CodePage(
+        "a `use` of what is not there",
+        """\
+`use` names Python in a file beside the program or in a module, the folder of a model, or a model
+of the hub that an expert of the language has as its default.
+
+    use redness from "rewards.py"              # wrong: which of its functions?
+    use redness from "rewards.py:redness"      # right
+    use redness from "package.module:redness"  # right
+    use mine from "models/my_digits"           # right: a folder that diffusers has written
+
+Files are read and not run when a program is compiled; one with an error of syntax cannot be read.
+""",
+    ),
+    "P0207": CodePage(
+        "a `use` of what is no expert, reward or source",
+        """\
+A Python function or class is made an expert, a reward or a source by a decorator. The class of an
+expert has one of the methods `velocity`, `score` and `log_prob`, that of a reward `__call__`.
+A function that calls `pyro.sample` is a model of Pyro's without one.
+
+    def redness(x: poedsl.Image):              # wrong
+        return x[:, 0].mean((1, 2))
+
+    @poedsl.reward
+    def redness(x: poedsl.Image):              # right
+        return x[:, 0].mean((1, 2))
+
+A plan that was made with one signature is not run with another: compile the program again.
+""",
+    ),
+    "P0208": CodePage(
+        "a parameter whose type or default cannot be read",
+        """\
+The parameters of Python that a program uses have annotations: a type of Python (float, int, bool,
+str) or of the language (poedsl.Real[2], poedsl.Image[3, 64, 64], poedsl.Depth, ...). Since they are
+read without running the code, defaults and options are written as plain numbers and texts.
+
+    @poedsl.reward
+    def redness(x, amount=WEIGHT):                         # wrong
+        ...
+
+    @poedsl.reward
+    def redness(x: poedsl.Image, amount: float = 0.5):     # right
+        ...
+""",
+    ),
+    "P0209": CodePage(
+        "an argument that a definition does not pass on",
+        """\
+Inside a definition of an `expert`, arguments that are left out come from its parameters only, so
+that what it takes can be read off its first line.
+
+    expert cut(mask) = flux_fill(mask)                   # wrong: where is the image from?
+    x ~ cut(mask)
+
+    expert paste(mask, image, prompt) = flux_fill(mask)  # right
+    x ~ paste(mask)
+""",
+    ),
+    "P0210": CodePage(
+        "an expert defined by itself",
+        """\
+A definition stands for its product wherever it is called, so it cannot call itself, not even by
+way of another definition.
+
+    expert twice(m) = twice(m) * Normal(m, 1)    # wrong
+    x ~ twice(0)
+
+    expert both(m) = Normal(m, 1) * Normal(m, 2) # right
+    x ~ both(0)
+""",
+    ),
+}

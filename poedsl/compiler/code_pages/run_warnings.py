@@ -1,0 +1,169 @@
+"""Pages of warnings that a run gives, and of the reasons for a missing or inexact evidence."""
+
+from __future__ import annotations
+
+from poedsl.grammar.codes import CodePage
+
+RUN_WARNINGS: dict[str, CodePage] = {
+    "P1001": CodePage(
+        "a factor that is not finite for some particles",
+        """\
+The factor gives NaN or plus infinity for these particles, or moves them to points that are not
+finite. They get weight zero, and the run goes on with the others. Check the factor's inputs and
+parameters; for a learned model, try `dtype = "float32"` in a profile.
+""",
+    ),
+    "P1002": CodePage(
+        "a stage that no particle outlived",
+        """\
+After this stage no particle has any weight: either the product is zero wherever particles are, or
+a factor is not finite for all of them (a warning P1001 then names it). The run ends; the particles
+that are kept are those of the last stage in which all was well. More `particles` or `steps`, or
+wider constraints, may help.
+""",
+    ),
+    "P1003": CodePage(
+        "a reward of minus infinity on the path",
+        """\
+On the path a reward is taken at the predicted endpoint of a particle, which is not where the
+particle ends. A reward of minus infinity there gives it weight zero although it might have ended
+elsewhere, and the evidence is too low. Write a constraint as `where(...)`, which is relaxed on the
+path, or use `path = temper()`, which takes rewards at the particles themselves.
+""",
+    ),
+    "P1004": CodePage(
+        "tempering that ran out of stages",
+        """\
+`temper(ess = ...)` places each stage as far as the effective sample size allows, in at most `steps`
+stages. They were used up before the target was reached, and the last step went the whole way, so
+that its weights may be uneven. Give more `steps`, or a smaller `ess`.
+""",
+    ),
+    "P1005": CodePage(
+        "few distinct ancestors",
+        """\
+All particles descend from a few of those at the first stage, so that the evidence and the particles
+rest on few independent draws, and a standard error may be far too small. Give more `steps` or
+`particles`, or a kernel with more steps; where all factors have densities, `path = temper()`.
+""",
+    ),
+    "P1006": CodePage(
+        "a learned expert outside the range of its own samples",
+        """\
+The noise that the expert predicts for the particles has a larger mean square than it can have at
+the expert's own samples, so that the product leads it where it was not trained. A learned expert is
+wrong there, its errors grow with the distance, and importance weights select them: more particles
+are expected to make the result worse (Soiffer et al., Catastrophic Compositional Generation). Lower
+the exponents, or compose experts that agree more.
+""",
+    ),
+    "P1007": CodePage(
+        "a constraint that few particles meet",
+        """\
+A rule on text allows a small share of what the experts propose, or a constraint holds for few
+particles at the end. Results then rest on few particles. `kernel = gibbs()` redraws what was
+written before; conditions on text alone (`contains`, `matches`, `length`) are kept on the way.
+""",
+    ),
+    "P1008": CodePage(
+        "an expert that divides by zero",
+        """\
+An expert with a negative exponent gives probability zero to a symbol that all other experts allow:
+the product has no bound there. Sequences with that symbol are left out, and there is no evidence.
+""",
+    ),
+    "P1009": CodePage(
+        "sequences that cannot go on",
+        """\
+No symbol can follow: a rule on text allows none, or the experts have none in common. All particles
+get weight zero.
+""",
+    ),
+    "P1010": CodePage(
+        "a mask that is the same everywhere",
+        """\
+A mask that is all zero takes its expert out of the product, and one that is all one masks nothing.
+Often a mask was read from the wrong file, or 0 and 1 were swapped: a mask is 1 where the expert
+acts.
+""",
+    ),
+    "P1011": CodePage(
+        "a condition on text that weighs at the end alone",
+        """\
+Conditions that a finite automaton can decide are kept on every prefix. This one needs too many
+states, or says something that no automaton decides, so that it only removes finished sequences.
+""",
+    ),
+    "P1012": CodePage(
+        "a condition that no text of this length meets",
+        """\
+With so many tokens no text satisfies the condition; every particle will get weight zero. Give the
+variable more tokens, or change the condition.
+""",
+    ),
+    "P1101": CodePage("no evidence: the run did not complete", "The outcome says why.\n"),
+    "P1102": CodePage(
+        "no evidence: scores that are not those of a density",
+        """\
+A mask as exponent, or `given`, defines a field of scores that is in general not the gradient of a
+log density, so that there is no integral to estimate.
+""",
+    ),
+    "P1103": CodePage(
+        "no evidence: no importance weights",
+        """\
+With `correct = none()` particles move along the sum of the scores without weights that correct for
+the mismatch with the intermediate targets. `correct = fkc()`, or `ais()` with densities, has them.
+""",
+    ),
+    "P1104": CodePage(
+        "no evidence: clipped weights",
+        "`fkc(clip = ...)` limits log weights, which biases the evidence. Leave `clip` out.\n",
+    ),
+    "P1105": CodePage(
+        "no evidence: a biased resampling scheme",
+        "`tophalf()` drops the lower half whatever its weights are. Use `systematic()`.\n",
+    ),
+    "P1106": CodePage(
+        "no evidence: rewards counted more than once",
+        """\
+`potential = full()` weighs by the whole reward at every stage (Zhang et al., Algorithm 1). Use
+`difference()`, which counts each reward once.
+""",
+    ),
+    "P1107": CodePage(
+        "no evidence: a sum over sequences without a bound",
+        "An expert divides by zero; the warning P1008 names it.\n",
+    ),
+    "P1108": CodePage(
+        "no evidence: all particles have weight zero",
+        "No particle satisfies every constraint. Use more particles, or wider constraints.\n",
+    ),
+    "P1111": CodePage(
+        "no standard error: one island has all the weight",
+        "The spread between islands cannot be estimated. Use more `particles` or `steps`.\n",
+    ),
+    "P1112": CodePage(
+        "no standard error from one population",
+        """\
+After systematic, stratified or residual resampling a single population does not give an honest
+standard error. `islands = 4` (or more) gives one from their spread, and `resample = multinomial()`
+from the genealogy (Lee and Whiteley 2018).
+""",
+    ),
+    "P1113": CodePage(
+        "no standard error from the genealogy",
+        """\
+The weight is with too few families of particles, or the estimate of the variance is below zero.
+Use more particles, or four islands or more.
+""",
+    ),
+    "P1120": CodePage(
+        "an approximate evidence",
+        """\
+The evidence has a bias that more particles do not remove: from moves of finite length (`fkc`),
+unadjusted kernels, acceptance by an integral of scores (`line`), stages placed by the particles
+(`temper(ess = ...)`), or a control drift that is fitted to them.
+""",
+    ),
+}

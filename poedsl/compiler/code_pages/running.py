@@ -1,0 +1,128 @@
+"""Pages of errors while a plan is run."""
+
+from __future__ import annotations
+
+from poedsl.grammar.codes import CodePage
+
+RUNNING: dict[str, CodePage] = {
+    "P0701": CodePage(
+        "a model that is not here",
+        """\
+The weights of an expert are not on this machine: there is no such folder, or the model has not been
+fetched. The notes say how large it is, under which licence it stands, and the command that fetches
+it. Other weights are named in the program, `flux(model = "FOLDER")`, or in a profile of `poe.toml`:
+
+    [profile.mine.models]
+    flux = "FOLDER"
+
+`poe run --profile mine` then takes those. `--profile small` has small models that come with the
+package.
+""",
+    ),
+    "P0702": CodePage(
+        "a device that does not exist",
+        """\
+Devices are cpu, cuda:0, cuda:1, ... as far as the machine has them. Apple's mps is none: runs keep
+log weights in double precision, which it does not have.
+""",
+    ),
+    "P0703": CodePage(
+        "an expert that cannot run",
+        """\
+The expert's library is not installed, or this release knows only what the expert takes. The
+note says which.
+""",
+    ),
+    "P0704": CodePage(
+        "results that cannot be written",
+        """\
+The folder given with --out cannot be written: it is a file, the disk is full, or it is not
+permitted. An earlier result in the folder stays as it is; what could be written of the new one is
+in `.poedsl-unfinished` there.
+""",
+    ),
+    "P0705": CodePage(
+        "a run that failed",
+        """A run whose particles all lost their weight has nothing to draw from; its outcome
+says why, and what may help.""",
+    ),
+    "P0707": CodePage(
+        "Python that may not run",
+        """\
+A program can name Python code. To check and plan the program it is read; to run the program it has
+to be run, with everything that stands in its file, and that takes the caller's leave. The message
+says which file. Code that a Python process has decorated itself needs no leave there.
+
+    poe run program.poe                        # wrong, where program.poe says use f from "f.py:f"
+    poe run program.poe --allow-code           # right
+
+    plan.run(allow_code=True)                  # right, in Python
+""",
+    ),
+    "P0708": CodePage(
+        "Python that failed",
+        """\
+A function or class that a program uses raised an exception, or did not return what it should: a
+reward or a log density returns one number a particle, shape [L] for particles [L, ...]; a score or
+a velocity one number a component, shape [L, ...]. The message names the line. A model of Pyro's has
+continuous sites, the same ones whatever their values.
+
+    @poedsl.reward
+    def redness(x: poedsl.Image):
+        return x[:, 0].mean()                  # wrong: one number for all particles
+
+    @poedsl.reward
+    def redness(x: poedsl.Image):
+        return x[:, 0].mean((1, 2))            # right
+""",
+    ),
+    "P0709": CodePage(
+        "an option that is planned and not run",
+        """\
+The language has this option, and a plan can hold it, but this release cannot run it. Leave it
+out, and the compiler chooses one that runs; the printed plan says which, and why.
+""",
+    ),
+    "P0710": CodePage(
+        "a profile that cannot be read",
+        """\
+A profile says which weights experts have and how their networks are run. `--profile NAME` takes it
+from `poe.toml`, beside the program or in a folder above it:
+
+    [profile.mine]
+    dtype = "bfloat16"      # auto, float32, bfloat16 or float16
+    device = "cuda"         # where networks are; the run's own device if left out
+    offload = "blocks"      # none, or blocks: in main memory, a block at a time on the GPU
+    quantize = "fp8"        # none, fp8 or int8: how weights are stored
+    microbatch = 4          # particles that a network sees at once
+    checkpointing = true    # less memory where gradients pass through a network
+    [profile.mine.models]
+    flux = "FOLDER"         # relative to poe.toml; or an id of the hub
+
+`default` and `small` are there without a file.
+""",
+    ),
+    "P0711": CodePage(
+        "language models with different tokenizers",
+        """\
+A product of language models is one over their tokens: the same numbers must stand for the same
+pieces of text, and the same one must end it. Models of one family mostly share a tokenizer. The
+message names the first token that differs.
+
+    y ~ lm("gpt2") * lm("Qwen/Qwen2.5-0.5B")                    # wrong
+    y ~ lm("Qwen/Qwen2.5-1.5B") * lm("Qwen/Qwen2.5-0.5B")       # right
+""",
+    ),
+    "P0712": CodePage(
+        "a folder with files of another origin",
+        """\
+`--out DIR` names a folder that holds files which no run of poedsl wrote, or in which a file or
+folder of a run was replaced by a symbolic link. Nothing in it is written or removed. A run lists
+its files in `.poedsl-run.json`, and a later run into the same folder replaces only those. Name a
+folder that does not exist yet, or an empty one.
+
+    poe run crossing.poe --out .             # wrong: the folder holds the program
+    poe run crossing.poe --out crossing      # right
+""",
+    ),
+}

@@ -1,0 +1,89 @@
+"""Pages of warnings."""
+
+from __future__ import annotations
+
+from poedsl.grammar.codes import CodePage
+
+WARNINGS: dict[str, CodePage] = {
+    "P0801": CodePage(
+        "an unused input",
+        """\
+An input is declared and nothing uses it. Remove it, or use it.
+""",
+    ),
+    "P0802": CodePage(
+        "exponents that do not sum to one",
+        """\
+A note, not an error, where learned models are multiplied: `flux(a) * flux(b)` is sharper than
+either. Where a geometric mean is meant, write the exponents, or `normalize_exponents = true` in the
+`sample` statement. Of densities such as `Normal(0, 1) * Normal(0, 1)` the plan alone says it.
+""",
+    ),
+    "P0803": CodePage(
+        "a reward that never changes",
+        """\
+A reward or condition does not depend on the variable, so it favours nothing.
+""",
+    ),
+    "P0804": CodePage(
+        "a factor to the power 0",
+        """\
+A factor to the power 0 is 1 everywhere. It is left out of the plan. Remove it, or give it
+another exponent.
+""",
+    ),
+    "P0805": CodePage(
+        "parts that overlap are told different things",
+        """\
+One model sees two parts that share some of the picture, with a prompt each. Where they overlap it
+is asked for both at once. Make the parts disjoint, or say the same.
+""",
+    ),
+    "P0806": CodePage(
+        "an expert that counts more than once in places",
+        """\
+The same expert, with the same arguments, sees two parts that overlap: where they do, its exponents
+add up to more than one, and what it likes is sharpened there. Make the parts disjoint, or write
+the exponents so that they sum to one.
+""",
+    ),
+    "P0807": CodePage(
+        "a condition that says nothing, or leaves nothing",
+        """\
+A condition holds always or never, or with probability zero: an equality of continuous values is
+one that no particle meets.
+
+    x ~ Normal(0, 1) * where(x == 0)              # wrong
+    x ~ Normal(0, 1) * where(x > 1 and x < 0)     # wrong
+
+    x ~ Normal(0, 1) * where(abs(x) < 0.01)       # right
+    x ~ Normal(0, 1) * exp(-100 * x^2)            # right
+""",
+    ),
+    "P0808": CodePage(
+        "two inputs of nearly the same name",
+        """\
+A name that nothing declares is an input, and this one is another one but for a letter. If they are
+one, spell them alike; if they are two, declare them.
+
+    x ~ flux(prompt) * exp(vqascore(promt))       # wrong
+    x ~ flux(prompt) * exp(vqascore(prompt))      # right
+""",
+    ),
+    "P0809": CodePage(
+        "a product that does not fall off",
+        """\
+Far out along some axis the product grows, or falls off more slowly than 1 / |x|, or towards an end
+of its support it rises as fast as 1 / distance, so that it has no integral and is no density. Of
+Gaussians alone this is an error, P0404; of other densities and of rewards it is said where
+constants show it.
+
+    x ~ Normal(0, 1) * exp(x^2)                   # wrong: exp(x^2 / 2)
+    x ~ Laplace(0, 1) / Laplace(0, 0.5)           # wrong: exp(|x|)
+    x ~ Gamma(1, 1) / Gamma(3, 1)                 # wrong: 1 / x^2, from 0 on
+
+    x ~ Normal(0, 1) * exp(x^2 / 4)               # right
+    x ~ Laplace(0, 0.5) / Laplace(0, 1)           # right
+""",
+    ),
+}

@@ -1,0 +1,109 @@
+"""Substitution of names in expressions, without capture by comprehensions."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from typing import Any
+
+from poedsl.grammar import tree
+from poedsl.grammar.traversal import names_in, operator_chain
+
+
+def bind(
+    name: tree.Name, fresh: Mapping[str, str], scope: Mapping[str, str]
+) -> tuple[tree.Name, dict[str, str]]:
+    """The name under which one is bound, and the scope from there on."""
+    bound = fresh.get(name.name, name.name)
+    return replace(name, name=bound), {**scope, name.name: bound}
+
+
+def substitute(expr: tree.Expr, values: Mapping[str, tree.Expr | str]) -> tree.Expr:
+    """The expression with names replaced; names that a comprehension binds stay.
+
+    Args:
+        values: what stands for a name: an expression, or another name at the same place.
+    """
+    if not values:
+        return expr
+    match expr:
+        case tree.Name(name=name):
+            value = values.get(name, name)
+            return replace(expr, name=value) if isinstance(value, str) else value
+        case tree.Comprehension(target=target, body=body, iterable=iterable):
+            inner = {k: v for k, v in values.items() if k != target.name}
+            taken = {
+                n for v in inner.values() for n in ({v} if isinstance(v, str) else names_in(v))
+            }
+            if target.name in taken:
+                fresh = unused_name(target.name, taken | names_in(body))
+                inner[target.name] = fresh
+                target = replace(target, name=fresh)
+            return replace(
+                expr,
+                target=target,
+                body=substitute_argument(body, inner),
+                iterable=substitute(iterable, values),
+            )
+        case tree.Call(arguments=arguments):
+            return replace(expr, arguments=tuple(substitute_argument(a, values) for a in arguments))
+        case _:
+            return _with_children(expr, lambda e: substitute(e, values))
+
+
+def substitute_argument(
+    argument: tree.Argument, values: Mapping[str, tree.Expr | str]
+) -> tree.Argument:
+    weight = argument.weight and substitute(argument.weight, values)
+    return replace(argument, value=substitute(argument.value, values), weight=weight)
+
+
+def unused_name(name: str, taken: Iterable[str]) -> str:
+    number = 2
+    while f"{name}_{number}" in taken:
+        number += 1
+    return f"{name}_{number}"
+
+
+def rewrite(expr: tree.Expr, change: Any) -> tree.Expr:
+    """The expression with ``change`` applied to every part, innermost first."""
+    return change(_with_children(expr, lambda e: rewrite(e, change)))  # type: ignore[no-any-return]
+
+
+def _with_children(expr: tree.Expr, change: Any) -> tree.Expr:
+    """The expression with its direct parts changed, of a long sum or product all its sides."""
+    match expr:
+        case tree.List(items=items):
+            return replace(expr, items=tuple(map(change, items)))
+        case tree.Unary(operand=operand):
+            return replace(expr, operand=change(operand))
+        case tree.Binary():
+            first, rest = operator_chain(expr)
+            out = change(first)
+            for node in rest:
+                out = replace(node, left=out, right=change(node.right))
+            return out  # type: ignore[no-any-return]
+        case tree.Index(value=value, items=items):
+            return replace(
+                expr, value=change(value), items=tuple(_with_item(i, change) for i in items)
+            )
+        case tree.Attribute(value=value):
+            return replace(expr, value=change(value))
+        case tree.Call(arguments=arguments):
+            return replace(expr, arguments=tuple(_with_argument(a, change) for a in arguments))
+        case tree.Comprehension(body=body, iterable=iterable):
+            return replace(expr, body=_with_argument(body, change), iterable=change(iterable))
+        case _:
+            return expr
+
+
+def _with_argument(argument: tree.Argument, change: Any) -> tree.Argument:
+    weight = argument.weight and change(argument.weight)
+    return replace(argument, value=change(argument.value), weight=weight)
+
+
+def _with_item(item: tree.Expr | tree.Slice, change: Any) -> tree.Expr | tree.Slice:
+    if isinstance(item, tree.Slice):
+        start, stop = item.start and change(item.start), item.stop and change(item.stop)
+        return replace(item, start=start, stop=stop)
+    return change(item)  # type: ignore[no-any-return]

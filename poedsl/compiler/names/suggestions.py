@@ -1,0 +1,91 @@
+"""Corrections of unknown names: every similar-name suggestion of the compiler comes from here."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+from poedsl.grammar.diagnostics import Edit, Fix
+from poedsl.grammar.source import Span
+
+#: What parameters are called elsewhere.
+PARAMETERS = {
+    **dict.fromkeys(("mu", "mean", "location", "center"), ("loc",)),
+    **dict.fromkeys(("sigma", "std", "sd", "stddev", "b", "s"), ("scale",)),
+    **dict.fromkeys(("cov", "covariance", "Sigma"), ("covariance_matrix",)),
+    **dict.fromkeys(("precision", "tau"), ("precision_matrix",)),
+    **dict.fromkeys(("nu", "dof"), ("df",)),
+    **dict.fromkeys(("alpha", "a", "shape"), ("concentration", "concentration1")),
+    **dict.fromkeys(("beta", "lam", "lambda_"), ("rate", "concentration0")),
+    **dict.fromkeys(("min", "lower"), ("low",)),
+    **dict.fromkeys(("max", "upper"), ("high",)),
+}
+
+
+#: What functions and densities are called elsewhere.
+CALLED = {
+    **dict.fromkeys(("Gaussian", "gaussian", "N", "norm_pdf"), "Normal"),
+    **dict.fromkeys(("MvNormal", "MultiNormal", "multi_normal"), "MultivariateNormal"),
+    **dict.fromkeys(("clip", "bound"), "clamp"),
+    **dict.fromkeys(("minimum", "fmin"), "min"),
+    **dict.fromkeys(("maximum", "fmax"), "max"),
+    **dict.fromkeys(("cat", "concatenate", "stack", "append"), "concat"),
+    **dict.fromkeys(("matmul", "inner", "dot_product"), "dot"),
+    **{"arange": "range", "absolute": "abs", "fabs": "abs", "ln": "log", "inv_logit": "sigmoid"},
+    **{"expit": "sigmoid", "crop_box": "crop", "StudentsT": "StudentT", "Mixture": "mixture"},
+}
+
+
+#: How what other languages call a function is written.
+WRITTEN = {
+    "len": "a vector has the length that its type says; `length(y)` is that of a text",
+    **dict.fromkeys(("array", "tensor", "vector"), "a list is a vector: `[1, 2]`"),
+    **dict.fromkeys(("pow", "power", "square"), "powers are written `x^2`"),
+    **dict.fromkeys(("factor", "observe"), "what raises or lowers the target is `exp(...)`"),
+    **dict.fromkeys(("ones", "zeros", "full"), "a number stands for as many as are needed"),
+}
+
+
+def similar_name(name: str, candidates: Iterable[str]) -> str | None:
+    """The known name closest to ``name``, or None when none is close enough."""
+    matches = difflib.get_close_matches(name, sorted(candidates), n=1, cutoff=0.75)
+    return matches[0] if matches else None
+
+
+def similar_name_fix(
+    name: str, span: Span, candidates: Iterable[str], what: str
+) -> tuple[Fix, ...]:
+    """A fix that replaces ``name`` at ``span`` by the closest known name, if there is one.
+
+    Args:
+        what: the kind of thing that is named, for the message: "a parameter", "an option".
+    """
+    suggestion = similar_name(name, candidates)
+    if suggestion is None:
+        return ()
+    return (Fix(f"there is {what} with a similar name: `{suggestion}`", (Edit(span, suggestion),)),)
+
+
+def equivalent_name_fix(span: Span, equivalent: str) -> Fix:
+    """A fix for a name that other libraries use for what is called ``equivalent`` here."""
+    return Fix(f"here it is called `{equivalent}`", (Edit(span, equivalent),))
+
+
+def is_typo(a: str, b: str) -> bool:
+    """Whether two names differ by one letter omitted, added, changed or by two swapped letters.
+
+    Names that differ in a digit are taken as different on purpose.
+    """
+    short, long = sorted((a, b), key=len)
+    if len(short) < 4 or len(long) - len(short) > 1 or a == b:
+        return False
+    start = next((i for i, (p, q) in enumerate(zip(a, b, strict=False)) if p != q), len(short))
+    rest, other = short[start:], long[start:]
+    if not (other[:1] + rest[:1]).replace("_", "a").isalpha():
+        return False
+    swapped = rest[1:2] + rest[:1] + rest[2:]
+    return (
+        other[1:] in (rest, rest[1:])
+        if len(short) < len(long)
+        else (other[1:] == rest[1:] or other == swapped)
+    )

@@ -1,0 +1,99 @@
+"""Types of lists, and of the lists that comprehensions make."""
+
+from __future__ import annotations
+
+from poedsl.compiler.functions.constants import MOST_NUMBERS
+from poedsl.compiler.plan.terms import Apply, Const
+from poedsl.compiler.typecheck.scope import TypeScope
+from poedsl.compiler.typecheck.typed import POISONED, Typed, describe, typed_constant
+from poedsl.grammar import tree
+from poedsl.grammar.diagnostics import Label
+from poedsl.grammar.source import Span
+from poedsl.grammar.types import MOST_SIZES, Type
+
+#: The most elements that a comprehension runs over.
+MOST_ELEMENTS = 10_000
+
+
+def list_literal(checker: TypeScope, expr: tree.List) -> Typed:
+    items = [checker.value(i) for i in expr.items]
+    if not all(i.ok for i in items):
+        return POISONED
+    if not items:
+        return checker.error("P0309", "a list has at least one element", expr.span)
+    first = items[0].type
+    for item, element in zip(items, expr.items, strict=True):
+        if not item.type.is_numeric:
+            return checker.error(
+                "P0311",
+                f"a list holds numbers, and this is {describe(item.type)}",
+                element.span,
+            )
+        if item.type.sizes != first.sizes:
+            return checker.error(
+                "P0303",
+                "the elements of a list have one shape, and these differ",
+                expr.span,
+                labels=(
+                    Label(expr.items[0].span, describe(first)),
+                    Label(element.span, describe(item.type)),
+                ),
+            )
+    return stack_elements(checker, items, expr.span)
+
+
+def unroll(checker: TypeScope, expr: tree.Comprehension) -> Typed:
+    """The body at each element of a vector, as a list."""
+    iterable = checker.value(expr.iterable)
+    if not iterable.ok:
+        return POISONED
+    if not isinstance(iterable.value, tuple):
+        message = "a comprehension runs over a vector known when the program is compiled"
+        return checker.error("P0302", message, expr.iterable.span)
+    if len(iterable.value) > MOST_ELEMENTS:
+        message = f"a comprehension runs over at most {MOST_ELEMENTS:,} elements"
+        return checker.error("P0506", message, expr.iterable.span)
+    items: list[Typed] = []
+    with checker.binding(expr.target.name):
+        for element in iterable.value:
+            checker.environment[expr.target.name] = typed_constant(element, expr.target.span)
+            items.append(checker.value(expr.body.value))
+            if not items[-1].ok:
+                break
+    return comprehension_list(checker, items, expr)
+
+
+def comprehension_list(checker: TypeScope, items: list[Typed], expr: tree.Comprehension) -> Typed:
+    """Values of one shape as a list."""
+    if not all(i.ok for i in items):
+        return POISONED
+    for item in items:
+        if not item.type.is_numeric:
+            message = f"a list holds numbers, and this is {describe(item.type)}"
+            return checker.error("P0311", message, expr.body.span)
+        if item.type.sizes != items[0].type.sizes:
+            message = (
+                "the elements of a list have one shape, and these differ: "
+                f"{describe(items[0].type)} and {describe(item.type)}"
+            )
+            return checker.error("P0303", message, expr.body.span)
+    return stack_elements(checker, items, expr.span)
+
+
+def stack_elements(checker: TypeScope, items: list[Typed], span: Span) -> Typed:
+    """Values of one shape as one value with a size in front."""
+    kinds = {i.type.name for i in items}
+    name = kinds.pop() if kinds in ({"Int"}, {"Bool"}) else "Real"
+    type_ = Type(name, (len(items), *items[0].type.sizes))
+    if len(type_.sizes) > MOST_SIZES:
+        return checker.error("P0309", f"a value has at most {MOST_SIZES} sizes", span)
+    if not all(isinstance(i.term, Const) for i in items):
+        return Typed(Apply("list", tuple(i.term for i in items), span=span), type_)
+    if exceeds_constant_limit(type_):
+        return checker.error("P0306", f"this list has more than {MOST_NUMBERS:,} numbers", span)
+    return Typed(Const(tuple(i.value for i in items), span), type_)
+
+
+def exceeds_constant_limit(type_: Type) -> bool:
+    """Whether a constant of a type is larger than the compiler computes with."""
+    return (type_.count or 0) > MOST_NUMBERS

@@ -1,0 +1,99 @@
+"""What loops run over, and the names that blocks bind."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from poedsl.compiler.plan.terms import Apply, Const
+from poedsl.compiler.typecheck.checked import MOST_FACTORS
+from poedsl.compiler.typecheck.program_checker import ProgramChecker
+from poedsl.compiler.typecheck.typed import Typed, describe, typed_constant
+from poedsl.grammar import tree
+from poedsl.grammar.source import Span
+from poedsl.grammar.traversal import children
+from poedsl.grammar.types import Type
+
+
+def loop_elements(checker: ProgramChecker, statement: tree.For) -> list[Typed] | Typed | None:
+    """The elements a loop runs over; a layout as a whole; None after an error."""
+    expr = statement.iterable
+    if isinstance(expr, tree.List) and expr.items:
+        items = [checker.value(i) for i in expr.items]
+        return items if all(i.ok for i in items) else None
+    typed = checker.value(expr)
+    if not typed.ok:
+        return None
+    if typed.type.name == "Layout":
+        return typed
+    if isinstance(typed.value, tuple):
+        return within_factor_limit(
+            checker, [typed_constant(v, expr.span) for v in typed.value], expr.span
+        )
+    if typed.type.name in ("Real", "Int") and typed.type.sizes and typed.type.sizes[0]:
+        rest = Type(typed.type.name, typed.type.sizes[1:])
+        return within_factor_limit(
+            checker,
+            [
+                Typed(Apply("index", (typed.term, Const(i)), span=expr.span), rest)
+                for i in range(typed.type.sizes[0])
+            ],
+            expr.span,
+        )
+    checker.error(
+        "P0302",
+        f"`for` runs over a vector of known length, a list or a layout, and this is "
+        f"{describe(typed.type)}",
+        expr.span,
+    )
+    return None
+
+
+def within_factor_limit(
+    checker: ProgramChecker, elements: list[Typed], span: Span
+) -> list[Typed] | None:
+    if len(elements) + len(checker.factors) <= MOST_FACTORS:
+        return elements
+    checker.error("P0506", f"this loop makes more than {MOST_FACTORS:,} factors", span)
+    return None
+
+
+@contextmanager
+def element_scope(checker: ProgramChecker, statement: tree.For, element: Typed) -> Iterator[None]:
+    """Give the names of a block their values at one element of the loop."""
+    with checker.binding(*names_bound(statement)):
+        checker.environment[statement.target.name] = element
+        for let in statement.body:
+            if isinstance(let, tree.Let):
+                checker.environment[let.name.name] = checker.value(let.value)
+        yield
+
+
+def names_bound(statement: tree.For) -> list[str]:
+    """The names that a block gives values."""
+    constants = (s.name.name for s in statement.body if isinstance(s, tree.Let))
+    return [statement.target.name, *constants]
+
+
+def names_bound_within(statements: tuple[tree.Statement, ...]) -> set[str]:
+    """The names bound by blocks and comprehensions, which may hide other names there."""
+    out: set[str] = set()
+    pending: list[tree.Node] = [*statements]
+    while pending:
+        node = pending.pop()
+        pending += children(node)
+        match node:
+            case tree.For():
+                out.update(names_bound(node))
+            case tree.Comprehension(target=target):
+                out.add(target.name)
+    return out
+
+
+def factors_in(statements: tuple[tree.Statement, ...]) -> Iterator[tree.Factor]:
+    """The ``~`` statements, those in blocks too."""
+    for statement in statements:
+        if isinstance(statement, tree.Factor):
+            yield statement
+        elif isinstance(statement, tree.For):
+            yield from factors_in(statement.body)

@@ -1,0 +1,121 @@
+"""Types of mixtures: their components and their weights."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from poedsl.compiler.functions.table import FUNCTIONS
+from poedsl.compiler.plan.terms import Apply, Const, Term
+from poedsl.compiler.typecheck.expert_factors import expert_factor
+from poedsl.compiler.typecheck.scope import TypeScope
+from poedsl.compiler.typecheck.target import TypedTarget
+from poedsl.compiler.typecheck.typed import typed_constant
+from poedsl.grammar import tree
+from poedsl.grammar.source import Span
+
+
+def mixture_components(
+    checker: TypeScope, expr: tree.Call | tree.Comprehension
+) -> Iterator[tuple[tree.Expr | None, tree.Expr]]:
+    """Weights and densities, comprehensions unrolled with their name bound."""
+    if isinstance(expr, tree.Call):
+        for argument in expr.arguments:
+            if argument.name is not None:
+                checker.error(
+                    "P0301",
+                    "a component of a mixture has a weight, not a name",
+                    argument.span,
+                    notes=("it is written `mixture(0.3: A, 0.7: B)`",),
+                )
+            yield argument.weight, argument.value
+        return
+    iterable = checker.value(expr.iterable)
+    if not iterable.ok:
+        return
+    if not isinstance(iterable.value, tuple):
+        checker.error(
+            "P0302",
+            "a comprehension runs over a vector known when the program is compiled",
+            expr.iterable.span,
+        )
+        return
+    with checker.binding(expr.target.name):
+        for element in iterable.value:
+            checker.environment[expr.target.name] = typed_constant(element, expr.target.span)
+            yield expr.body.weight, expr.body.value
+
+
+def mixture_factor(
+    checker: TypeScope, expr: tree.Call | tree.Comprehension, target: TypedTarget
+) -> Term | None:
+    weights: list[float | None] = []
+    parts: list[Term | None] = []
+    before = len(checker.diagnostics)
+    for weight, component in mixture_components(checker, expr):
+        parts.append(mixture_component(checker, component, target))
+        weights.append(None if weight is None else mixture_weight(checker, weight))
+        if isinstance(expr, tree.Comprehension) and len(checker.diagnostics) > before:
+            return None
+    if len(checker.diagnostics) > before or any(p is None for p in parts):
+        return None
+    if not parts:
+        if isinstance(expr, tree.Call):
+            checker.error("P0405", "a mixture has at least one component", expr.span)
+        return None
+    shares = mixture_shares(checker, weights, expr.span)
+    if shares is None:
+        return None
+    pairs = zip(shares, parts, strict=True)
+    terms = tuple(t for w, p in pairs if p is not None for t in (Const(w), p))
+    return Apply("mixture", terms, span=expr.span)
+
+
+def mixture_component(checker: TypeScope, expr: tree.Expr, target: TypedTarget) -> Term | None:
+    signature = checker.signature_of(expr)
+    if isinstance(expr, tree.Call) and signature is not None and signature.family != "reward":
+        if "log_prob" not in signature.capabilities:
+            checker.error(
+                "P0406",
+                f"`{signature.name}` gives a score but no density, which a mixture needs "
+                "of its parts",
+                expr.span,
+            )
+            return None
+        return expert_factor(checker, expr, signature, target)
+    if isinstance(expr, tree.Call | tree.Comprehension):
+        if expr.function.name == "mixture":
+            return mixture_factor(checker, expr, target)
+        if signature is None and expr.function.name not in (*FUNCTIONS, "exp", "where"):
+            return None
+    checker.error("P0406", "a component of a mixture is one normalised density", expr.span)
+    return None
+
+
+def mixture_weight(checker: TypeScope, expr: tree.Expr) -> float:
+    typed = checker.value(expr)
+    value = typed.value
+    if isinstance(value, (int, float)) and not isinstance(value, bool) and value > 0:
+        return float(value)
+    if typed.ok:
+        checker.error(
+            "P0405",
+            "a weight is a number above 0, known when the program is compiled",
+            expr.span,
+        )
+    return 1.0
+
+
+def mixture_shares(
+    checker: TypeScope, weights: list[float | None], span: Span
+) -> list[float] | None:
+    explicit = [w for w in weights if w is not None]
+    if not explicit:
+        return [1 / len(weights)] * len(weights)
+    if len(explicit) < len(weights):
+        checker.error("P0405", "either all components of a mixture have a weight, or none", span)
+        return None
+    total = sum(explicit)
+    if abs(total - 1) > 1e-6:
+        checker.error("P0405", f"the weights of this mixture sum to {total:.6g}, not to 1", span)
+        return None
+    return explicit

@@ -1,0 +1,175 @@
+"""Arguments of experts, rewards and sources."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from poedsl.catalog.signatures import Parameter, Signature
+from poedsl.compiler.functions import linear_algebra
+from poedsl.compiler.functions.constants import flatten
+from poedsl.compiler.plan.terms import Const, Ref, names
+from poedsl.compiler.typecheck.scope import TypeScope
+from poedsl.compiler.typecheck.typed import Typed, describe, fits
+from poedsl.grammar import tree
+from poedsl.grammar.diagnostics import Edit, Fix, Label
+from poedsl.grammar.source import Span
+from poedsl.grammar.types import Type
+
+
+def check_arguments(
+    checker: TypeScope, call: tree.Call, signature: Signature
+) -> dict[str, Typed] | None:
+    """The arguments by name; None where one is wrong."""
+    before = len(checker.diagnostics)
+    out: dict[str, Typed] = {}
+    for argument in call.arguments:
+        if argument.name is None:
+            return None
+        parameter = signature.parameter(argument.name)
+        typed = out[argument.name] = checker.value(argument.value)
+        if not typed.ok:
+            continue
+        if parameter is None:
+            check_subject(checker, typed, argument, call, signature)
+        else:
+            check_argument(checker, typed, argument, parameter, call, signature)
+    sound = len(checker.diagnostics) == before and all(t.ok for t in out.values())
+    return out if sound and not lacks_argument(signature, out) else None
+
+
+def check_subject(
+    checker: TypeScope, typed: Typed, argument: tree.Argument, call: tree.Call, signature: Signature
+) -> None:
+    if not signature.domains or any(fits(typed.type, d) for d in signature.domains):
+        return
+    name = argument.value.name if isinstance(argument.value, tree.Name) else ""
+    what = f"`{name}`" if name else "this"
+    checker.error(
+        "P0302",
+        f"`{signature.name}` judges {signature.judged}, and {what} is {describe(typed.type)}",
+        argument.span if argument.span.end else call.span,
+        labels=(Label(checker.places[name], f"`{name}` is {typed.type} here"),)
+        if name in checker.places
+        else (),
+        notes=(str(signature),),
+    )
+
+
+def check_argument(
+    checker: TypeScope,
+    typed: Typed,
+    argument: tree.Argument,
+    parameter: Parameter,
+    call: tree.Call,
+    signature: Signature,
+) -> None:
+    nothing = isinstance(typed.term, Const) and typed.term.value is None
+    if nothing and parameter.default is None and not parameter.alternative:
+        return
+    unfit = (
+        not typed.type.is_numeric or typed.type.name == "Bool"
+        if parameter.type is None
+        else not fits(typed.type, parameter.type)
+    )
+    if unfit:
+        report_mismatch(checker, typed, argument, parameter, call, signature)
+    elif inner := forbidden_variable(checker, typed, signature):
+        checker.error(
+            "P0312",
+            f"`{parameter.name}` of `{signature.name}` depends on the variable `{inner}`",
+            argument.value.span,
+            notes=(
+                "models are conditioned on constants, inputs and expressions in them",
+                "what two variables owe each other is a density of one around the other, or "
+                "a reward of both",
+            ),
+        )
+    elif parameter.role == "gradient" and not isinstance(typed.term, Const):
+        message = f"`{parameter.name}` of `{signature.name}` is known when it is compiled"
+        checker.error("P0302", message, argument.value.span, notes=("it is true or false",))
+    else:
+        check_range(checker, typed, argument, parameter)
+
+
+def forbidden_variable(checker: TypeScope, typed: Typed, signature: Signature) -> str:
+    """The variable that an argument may not depend on; empty where there is none.
+
+    Rewards may judge several variables, and densities speak of one variable around others.
+    """
+    if signature.family == "reward":
+        return ""
+    forbidden = {checker.target_variable} if signature.family == "density" else checker.variables
+    return min(names(typed.term) & forbidden, default="")
+
+
+def report_mismatch(
+    checker: TypeScope,
+    typed: Typed,
+    argument: tree.Argument,
+    parameter: Parameter,
+    call: tree.Call,
+    signature: Signature,
+) -> None:
+    name = parameter.name
+    type_name = "numbers" if parameter.type is None else str(parameter.type)
+    ambient = argument.span == call.span
+    labels: tuple[Label, ...] = ()
+    if isinstance(typed.term, Ref) and typed.term.name in checker.places:
+        place = checker.places[typed.term.name]
+        labels = (Label(place, f"`{typed.term.name}` is {typed.type} here"),)
+    hidden = checker.variables | checker.renamed
+    others = {n: t for n, t in checker.environment.items() if n not in hidden}
+    same = [n for n in names_of_type(parameter.type, others) if n != name or not ambient]
+    edit = Edit(argument.value.span, same[0] if same else "")
+    if ambient:
+        comma = ", " if checker.text(call.span).rstrip(" )")[-1:] != "(" else ""
+        end = call.span.end - 1
+        edit = Edit(Span(end, end), f"{comma}{name} = {same[0] if same else ''}")
+    checker.error(
+        "P0302",
+        f"`{signature.name}` takes `{name}` from the program, where it is "
+        f"{describe(typed.type)}, not {describe_parameter_type(parameter)}"
+        if ambient
+        else f"`{name}` of `{signature.name}` takes {describe_parameter_type(parameter)}, "
+        f"and this is {describe(typed.type)}",
+        argument.value.span,
+        labels=labels,
+        notes=(str(signature),),
+        fixes=(Fix(f"there is a {type_name} in scope: `{same[0]}`", (edit,)),)
+        if len(same) == 1
+        else (),
+    )
+
+
+def check_range(
+    checker: TypeScope, typed: Typed, argument: tree.Argument, parameter: Parameter
+) -> None:
+    value = typed.value
+    if value is None:
+        return
+    reason = parameter.no_label(value)
+    if parameter.role in ("positive", "frames") and any(x <= 0 for x in flatten(value)):
+        reason = f"is above 0, and this is {min(flatten(value))}"
+    if parameter.role == "matrix":
+        reason = linear_algebra.why_not(value, parameter.name)
+    if reason:
+        checker.error("P0307", f"`{parameter.name}` {reason}", argument.value.span)
+
+
+def names_of_type(type_: Type | None, environment: Mapping[str, Typed]) -> list[str]:
+    """The names whose values are accepted where a type is required."""
+    if type_ is None:
+        return []
+    return sorted(n for n, t in environment.items() if t.ok and fits(t.type, type_))
+
+
+def describe_parameter_type(parameter: Parameter) -> str:
+    return "numbers" if parameter.type is None else describe(parameter.type)
+
+
+def lacks_argument(signature: Signature, arguments: Mapping[str, Typed]) -> bool:
+    """Whether an argument that is needed is missing, which name resolution has reported."""
+    groups = {p.alternative for p in signature.parameters if p.alternative}
+    chosen = [p.alternative for p in signature.parameters if p.alternative and p.name in arguments]
+    missing = any(p.required and p.name not in arguments for p in signature.parameters)
+    return missing or len(chosen) != len(groups)

@@ -1,0 +1,22 @@
+"""The left side of ``~``, with its type."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from poedsl.compiler.plan.terms import Ref
+from poedsl.compiler.typecheck.typed import Typed
+from poedsl.grammar.source import Span
+
+
+@dataclass(frozen=True, slots=True)
+class TypedTarget:
+    """What the left side of ``~`` names: a variable, or a part of it, with its type."""
+
+    variable: str
+    typed: Typed
+    span: Span
+
+    @property
+    def whole(self) -> bool:
+        return isinstance(self.typed.term, Ref)

@@ -1,0 +1,24 @@
+"""The error that carries diagnostics."""
+
+from __future__ import annotations
+
+from poedsl.grammar.diagnostics import Diagnostic
+from poedsl.grammar.render import render_text
+from poedsl.grammar.source import Source
+
+
+class PoeError(Exception):
+    """A program, plan or input that cannot be used.
+
+    Attributes:
+        diagnostics: errors and warnings, in source order.
+        source: the text the spans refer to (empty for what did not come from a text).
+    """
+
+    def __init__(self, diagnostics: tuple[Diagnostic, ...], source: Source | None = None) -> None:
+        self.diagnostics = diagnostics
+        self.source = source or Source("", "")
+        super().__init__(diagnostics)
+
+    def __str__(self) -> str:
+        return render_text(self.diagnostics, self.source)
