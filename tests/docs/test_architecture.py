@@ -1,4 +1,4 @@
-"""The architecture page is true: its picture has the imports of the code, its paths exist."""
+"""The picture of the architecture page has the imports of the code, and its paths exist."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What docs/embedding.md shows runs, from top to bottom, and prints what it shows."""
+"""The programs of docs/embedding.md run in order and print what the page shows."""
 
 from __future__ import annotations
 
