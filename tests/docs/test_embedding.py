@@ -44,14 +44,3 @@ def test_the_page(
             assert shown == printed
     if text != page:
         PAGE.write_text(text, encoding="utf-8", newline="\n")
-
-
-def test_its_links_lead_somewhere() -> None:
-    text = PAGE.read_text(encoding="utf-8")
-    headings = {
-        re.sub(r"[^\w -]", "", h).lower().replace(" ", "-")
-        for h in re.findall(r"^#+ (.*)$", text, re.M)
-    }
-    for target in re.findall(r"\]\(([^)]+)\)", text):
-        file, _, anchor = target.partition("#")
-        assert (PAGE.parent / file).exists() if file else anchor in headings, target
