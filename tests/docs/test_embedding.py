@@ -1,4 +1,4 @@
-"""What docs/embedding.md shows runs, from top to bottom, and prints what it shows."""
+"""The programs of docs/embedding.md run in order and print what the page shows."""
 
 from __future__ import annotations
 
@@ -44,14 +44,3 @@ def test_the_page(
             assert shown == printed
     if text != page:
         PAGE.write_text(text, encoding="utf-8", newline="\n")
-
-
-def test_its_links_lead_somewhere() -> None:
-    text = PAGE.read_text(encoding="utf-8")
-    headings = {
-        re.sub(r"[^\w -]", "", h).lower().replace(" ", "-")
-        for h in re.findall(r"^#+ (.*)$", text, re.M)
-    }
-    for target in re.findall(r"\]\(([^)]+)\)", text):
-        file, _, anchor = target.partition("#")
-        assert (PAGE.parent / file).exists() if file else anchor in headings, target

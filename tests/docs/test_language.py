@@ -1,4 +1,4 @@
-"""The reference is true: its programs compile and run, its tables are those of the code."""
+"""The programs of the reference compile and run, and its tables are those of the code."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ TEXT = LANGUAGE.read_text(encoding="utf-8")
 
 
 class Block(NamedTuple):
-    """A fenced block: the line it begins at, the words after its fence, its content."""
+    """A fenced block: its first line, the words after its fence, its content."""
 
     line: int
     words: tuple[str, ...]
@@ -50,7 +50,7 @@ def blocks(text: str) -> Iterator[Block]:
 PROGRAMS = [b for b in blocks(TEXT) if b.words[:1] == ("poe",)]
 
 
-def told(block: Block, *severities: str) -> set[str]:
+def reported_codes(block: Block, *severities: str) -> set[str]:
     strict = "P0205" in block.words
     compiled = compile_source(Source(block.text), strict=strict, base=ROOT / "docs" / "tutorial")
     return {d.code for d in compiled.diagnostics if d.severity in severities}
@@ -60,11 +60,11 @@ def told(block: Block, *severities: str) -> set[str]:
 def test_programs(block: Block) -> None:
     match block.words[1:]:
         case () | ("run",):
-            assert told(block, "error", "warning") == set()
+            assert reported_codes(block, "error", "warning") == set()
         case ("wrong", code):
-            assert told(block, "error") == {code}
+            assert reported_codes(block, "error") == {code}
         case ("lint", *codes):
-            assert told(block, "error", "warning", "note") == set(codes)
+            assert reported_codes(block, "error", "warning", "note") == set(codes)
         case other:
             raise AssertionError(f"line {block.line}: `poe {' '.join(other)}`")
 
@@ -87,8 +87,8 @@ def test_programs_are_in_canonical_form(block: Block) -> None:
         assert format_source(block.text) == block.text
 
 
-def test_messages_are_those_that_are_shown(request: pytest.FixtureRequest) -> None:
-    """A block of text after a program is what `poe check` says of it."""
+def test_messages_are_those_of_the_compiler(request: pytest.FixtureRequest) -> None:
+    """A block of text after a program is the output of `poe check`."""
     every = list(blocks(TEXT))
     pairs = [(a, b) for a, b in pairwise(every) if b.words == ("text",)]
     assert pairs
@@ -107,7 +107,7 @@ def rewrite(request: pytest.FixtureRequest, text: str) -> None:
     assert text == LANGUAGE.read_text(encoding="utf-8"), "run pytest --update-goldens"
 
 
-# Tables: each stands between two comments, and is what the code says.
+# Tables, each between two comments, are generated from the code.
 
 
 def table(head: tuple[str, ...], rows: Iterator[tuple[str, ...]]) -> str:
@@ -219,7 +219,7 @@ def test_every_type_has_a_row() -> None:
     assert named == list(RANKS)
 
 
-def test_every_default_is_told() -> None:
+def test_every_default_has_a_row() -> None:
     """The table of what is chosen names every option."""
     section = TEXT[TEXT.index("### What the compiler chooses") : TEXT.index("## Errors and lints")]
     named = re.findall(r"^\| `([a-z_]+)` \|", section, re.M)
@@ -240,7 +240,7 @@ def plan_of(text: str) -> PlanSpec:
         ("input m : Mask\nx ~ digits()^m", "particles = 16, steps = 50, langevin, none"),
     ],
 )
-def test_choices_are_as_told(text: str, wanted: str) -> None:
+def test_defaults_of_programs(text: str, wanted: str) -> None:
     plan = plan_of(text)
     shown = {o.name: print_term(o.value) for o in plan.options}
     particles, steps, kernel, correct = wanted.split(", ")

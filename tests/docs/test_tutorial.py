@@ -1,4 +1,4 @@
-"""The tutorial is true: its programs are the files, its commands print what it shows."""
+"""The programs of the tutorial are the files, and its commands print what it shows."""
 
 from __future__ import annotations
 
@@ -79,12 +79,12 @@ def command(line: str) -> str:
     typed, _, file = line.removeprefix("$ poe ").partition(" > ")
     result = CliRunner().invoke(app, shlex.split(typed))
     assert result.exception is None or isinstance(result.exception, SystemExit), result.exception
-    said = _HASH.sub("sha256:...", _TIME.sub("", result.output))
-    said = said.replace(str(Path.cwd()), ".../docs/tutorial")
+    output = _HASH.sub("sha256:...", _TIME.sub("", result.output))
+    output = output.replace(str(Path.cwd()), ".../docs/tutorial")
     if file:
         Path(file).write_text(result.output, encoding="utf-8", newline="\n")
-        said = ""
-    return f"{line}\n{said}"
+        output = ""
+    return f"{line}\n{output}"
 
 
 def python(text: str) -> str:
