@@ -17,9 +17,9 @@ from figures import add_out, write
 
 import poedsl
 from poedsl.cli.run import SHOWN_ALONG
+from poedsl.runtime.core.run_settings import RunSettings
 from poedsl.runtime.inputs.profile_files import read_profile
 from poedsl.runtime.run import Run
-from poedsl.runtime.run_settings import RunSettings
 
 PROGRAMS = Path(__file__).resolve().parent.parent / "programs"
 PLAYROOM = PROGRAMS / "playroom"

@@ -30,9 +30,9 @@ import poedsl
 from poedsl.catalog.profiles import Profile
 from poedsl.experts.loading import diffusers_parts
 from poedsl.experts.protocol import Generative, Noised
+from poedsl.runtime.core.run_settings import RunSettings
 from poedsl.runtime.results.cost import in_words
 from poedsl.runtime.run import Run
-from poedsl.runtime.run_settings import RunSettings
 
 SIZES: dict[str, dict[str, Any]] = {
     "flux": {

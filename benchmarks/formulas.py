@@ -18,8 +18,8 @@ from torch import Tensor
 
 import poedsl
 from poedsl.experts.protocol import Generative, Noised
+from poedsl.runtime.core.run_settings import RunSettings
 from poedsl.runtime.run import Run
-from poedsl.runtime.run_settings import RunSettings
 
 BASE = (
     "x : Real[2]\nx ~ Normal([0, 0], [10^0.5, 1]) * Normal([0, 0], [1, 10^0.5]) / Normal(0, {}^0.5)"

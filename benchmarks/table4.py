@@ -28,7 +28,7 @@ from torch import Tensor
 import poedsl
 from poedsl.experts.densities.gaussian_mixtures import Gaussians
 from poedsl.runtime.build.prepare import prepare
-from poedsl.runtime.run_settings import RunSettings
+from poedsl.runtime.core.run_settings import RunSettings
 
 COUNT = 2000
 #: Standard deviations of the boards' parts, which stand one apart.

@@ -25,10 +25,10 @@ from poedsl.interface import arguments
 
 if TYPE_CHECKING:
     from poedsl.experts.user.decorators import Code
+    from poedsl.runtime.core.run_settings import RunSettings
     from poedsl.runtime.pyro_model import PyroModel
     from poedsl.runtime.results.result import Result
     from poedsl.runtime.run import StageView
-    from poedsl.runtime.run_settings import RunSettings
 
 
 @dataclass(frozen=True)
@@ -155,8 +155,8 @@ class Plan:
         allow_code: bool | None,
         profile: str,
     ) -> RunSettings:
+        from poedsl.runtime.core.run_settings import RunSettings
         from poedsl.runtime.inputs.profile_files import read_profile
-        from poedsl.runtime.run_settings import RunSettings
 
         seed, microbatch = _numbers(seed, microbatch)
         return RunSettings(

@@ -18,12 +18,12 @@ from torch.distributions.transforms import Transform
 from poedsl.compiler.plan.plan import FactorSpec, PlanSpec
 from poedsl.compiler.plan.terms import Apply
 from poedsl.runtime.build.prepare import prepare
-from poedsl.runtime.build.refusals import refused
-from poedsl.runtime.run_settings import RunSettings
+from poedsl.runtime.build.tempering_base import Base
+from poedsl.runtime.core.run_settings import RunSettings
 from poedsl.runtime.space.bijections import Bijection, Interval, Simplex
 from poedsl.runtime.space.coordinates import Space
 from poedsl.runtime.targets.tempering import TemperedTarget, log_base
-from poedsl.runtime.targets.tempering_base import Base
+from poedsl.runtime.terms.refusals import refused
 
 LOG_2_PI = math.log(2 * math.pi)
 

@@ -17,19 +17,19 @@ from poedsl.experts.sequences.vocabulary import Words
 from poedsl.grammar.diagnostics import Diagnostic
 from poedsl.grammar.errors import PoeError
 from poedsl.runtime.build.prepare import prepare
+from poedsl.runtime.core.random_numbers import Noise
+from poedsl.runtime.core.run_settings import RunSettings
+from poedsl.runtime.core.sampler_options import SamplerOptions
+from poedsl.runtime.core.warnings import RunWarning, WarningLog
 from poedsl.runtime.results.cost import Cost, peak_memory
+from poedsl.runtime.results.evidence import evidence
 from poedsl.runtime.results.result import Result, Trail, worded
-from poedsl.runtime.run_settings import RunSettings
 from poedsl.runtime.smc.anneal import anneal
-from poedsl.runtime.smc.evidence import evidence
 from poedsl.runtime.smc.health import AllParticlesLost, HealthCheck
 from poedsl.runtime.smc.population import Population
-from poedsl.runtime.smc.random_numbers import Noise
 from poedsl.runtime.smc.recorder import Recorder
 from poedsl.runtime.smc.records import Outcome, StageRecord
 from poedsl.runtime.smc.resampler import Resampler
-from poedsl.runtime.smc.settings import SamplerOptions
-from poedsl.runtime.smc.warnings import RunWarning, WarningLog
 from poedsl.runtime.space.coordinates import Space
 from poedsl.runtime.targets.target import Target
 

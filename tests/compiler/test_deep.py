@@ -9,7 +9,7 @@ import poedsl
 from poedsl.compiler.plan.text import parse_plan, print_plan
 from poedsl.compiler.views.emit import emit, read_view
 from poedsl.grammar.formatting.format import format_source
-from poedsl.runtime.build.evaluate import Environment, evaluate
+from poedsl.runtime.terms.evaluate import Environment, evaluate
 from tests.compiler.programs import compiled, planned
 
 LONG = 2000

@@ -11,9 +11,9 @@ import torch
 import poedsl
 from poedsl.experts.flows.unet import UNetFlow
 from poedsl.experts.rewards.classifier import ClassifierScore
+from poedsl.runtime.core.run_settings import RunSettings
 from poedsl.runtime.path.noising_path import FlowPath
 from poedsl.runtime.run import Run
-from poedsl.runtime.run_settings import RunSettings
 
 CPU = torch.device("cpu")
 

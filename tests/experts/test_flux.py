@@ -15,9 +15,9 @@ from poedsl.catalog.profiles import Profile
 from poedsl.experts.flows.flux import FluxFlow, pack, places, snapped, unpack
 from poedsl.experts.flows.latents import Codec
 from poedsl.experts.loading import diffusers_parts
+from poedsl.runtime.core.run_settings import RunSettings
 from poedsl.runtime.path.noising_path import LATEST
 from poedsl.runtime.run import Run
-from poedsl.runtime.run_settings import RunSettings
 from tests.experts import tiny
 
 CPU = torch.device("cpu")

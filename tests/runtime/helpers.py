@@ -8,13 +8,13 @@ from torch import Tensor
 
 import poedsl
 from poedsl.experts.protocol import Generative, Noised
+from poedsl.runtime.core.run_settings import RunSettings
 from poedsl.runtime.kernels.hmc import Hmc, UnadjustedHmc
 from poedsl.runtime.kernels.kernel import Kernel
 from poedsl.runtime.kernels.langevin import Langevin
 from poedsl.runtime.kernels.mala import Mala
 from poedsl.runtime.kernels.random_walk import RandomWalk
 from poedsl.runtime.run import Run
-from poedsl.runtime.run_settings import RunSettings
 
 
 @dataclass

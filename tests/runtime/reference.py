@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from poedsl.runtime.smc.random_numbers import Noise
+from poedsl.runtime.core.random_numbers import Noise
 from poedsl.runtime.smc.resampling import along_kd_tree
 
 Vector = np.ndarray

@@ -10,10 +10,10 @@ import pytest
 import torch
 from torch import Tensor
 
+from poedsl.runtime.core.particles import Evaluation, Point
 from poedsl.runtime.kernels.hmc import leapfrog
 from poedsl.runtime.kernels.kernel import Evaluate, StageTarget
 from poedsl.runtime.kernels.metropolis import density_ratio
-from poedsl.runtime.smc.particles import Evaluation, Point
 from tests.runtime.helpers import kernel_named
 
 Log = Callable[[Tensor], Tensor]

@@ -10,11 +10,11 @@ import torch
 
 import poedsl
 from poedsl.experts.densities.gaussian_mixtures import Gaussians
+from poedsl.runtime.core.random_numbers import Noise
+from poedsl.runtime.core.run_settings import RunSettings
 from poedsl.runtime.path.control_drift import Control, diverged, fitted
 from poedsl.runtime.run import Run
-from poedsl.runtime.run_settings import RunSettings
 from poedsl.runtime.smc import loop
-from poedsl.runtime.smc.random_numbers import Noise
 from tests.runtime.helpers import ScoreOnly, as_if_learned, moments
 
 BASE = (

@@ -13,14 +13,14 @@ import pytest
 import torch
 from torch import Tensor
 
+from poedsl.runtime.core.particles import Particles
+from poedsl.runtime.core.random_numbers import Noise
+from poedsl.runtime.core.sampler_options import ResamplingRule
 from poedsl.runtime.kernels.step_size import StepSize
 from poedsl.runtime.path.noising_path import Stage
-from poedsl.runtime.smc.particles import Particles
 from poedsl.runtime.smc.population import Population, Potential
-from poedsl.runtime.smc.random_numbers import Noise
 from poedsl.runtime.smc.resampler import Resampler
 from poedsl.runtime.smc.resampling import SCHEMES
-from poedsl.runtime.smc.settings import ResamplingRule
 
 START = torch.tensor([0.5, 0.3, 0.2], dtype=torch.float64)
 CHAINS = torch.tensor(

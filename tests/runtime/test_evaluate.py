@@ -12,8 +12,8 @@ from poedsl.compiler.functions import operators as compiler_operators
 from poedsl.compiler.functions.table import FUNCTIONS
 from poedsl.compiler.plan.plan import PlanSpec
 from poedsl.compiler.plan.terms import Apply, Const, Ref, Term
-from poedsl.runtime.build.evaluate import Environment, evaluate, margins, region, selection
-from poedsl.runtime.build.functions import (
+from poedsl.runtime.terms.evaluate import Environment, evaluate, margins, region, selection
+from poedsl.runtime.terms.functions import (
     ALWAYS_FOLDED,
     OPERATORS,
     READ_FROM_TERMS,

@@ -9,12 +9,12 @@ import pytest
 import torch
 
 import poedsl
+from poedsl.runtime.core.particles import Evaluation, Point
 from poedsl.runtime.kernels.kernel import LogRatio, StageTarget
 from poedsl.runtime.kernels.line_integral import line_integral, lobatto
 from poedsl.runtime.kernels.metropolis import density_ratio
 from poedsl.runtime.kernels.step_size import StepSize
 from poedsl.runtime.run import Run
-from poedsl.runtime.smc.particles import Evaluation, Point
 from tests.runtime.helpers import ScoreOnly, kernel_named, moments
 
 PROGRAM = "x ~ mixture(0.3: Normal(-2, 0.5), 0.7: Normal(1, 1))"

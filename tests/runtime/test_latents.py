@@ -11,9 +11,9 @@ import torch
 import poedsl
 from poedsl.catalog.profiles import Profile
 from poedsl.experts.flows.latents import Codec
+from poedsl.runtime.core.run_settings import RunSettings
 from poedsl.runtime.run import Run
-from poedsl.runtime.run_settings import RunSettings
-from poedsl.runtime.space.latents import snapped
+from poedsl.runtime.space.parts import snapped
 from tests.experts import tiny
 
 CPU, PROFILE = torch.device("cpu"), Profile(dtype="float32")

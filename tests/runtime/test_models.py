@@ -10,8 +10,8 @@ import torch
 import poedsl
 from poedsl.compiler.plan.options import OPTIONS
 from poedsl.compiler.plan.terms import Apply
-from poedsl.runtime.build.evaluate import Environment
 from poedsl.runtime.space.sizes import fits, shapes
+from poedsl.runtime.terms.evaluate import Environment
 from tests.compiler.programs import planned
 
 CPU = torch.device("cpu")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from scipy import stats
 
-from poedsl.runtime.smc.random_numbers import UNIT, Noise
+from poedsl.runtime.core.random_numbers import UNIT, Noise
 
 CPU = torch.device("cpu")
 

@@ -13,15 +13,15 @@ from torch import Tensor
 
 import poedsl
 from poedsl.runtime.build.prepare import prepare
-from poedsl.runtime.run_settings import RunSettings
+from poedsl.runtime.core.random_numbers import Noise
+from poedsl.runtime.core.run_settings import RunSettings
+from poedsl.runtime.core.sampler_options import SamplerOptions
+from poedsl.runtime.core.warnings import WarningLog
 from poedsl.runtime.smc.anneal import anneal
 from poedsl.runtime.smc.health import HealthCheck
-from poedsl.runtime.smc.random_numbers import Noise
 from poedsl.runtime.smc.records import Outcome
 from poedsl.runtime.smc.resampler import Resampler
 from poedsl.runtime.smc.resampling import SCHEMES
-from poedsl.runtime.smc.settings import SamplerOptions
-from poedsl.runtime.smc.warnings import WarningLog
 
 ONE = "Markov([0.5, 0.3, 0.2], [[0.1, 0.6, 0.3], [0.3, 0.3, 0.4], [0.8, 0.1, 0.1]])"
 TWO = "Markov([0.2, 0.3, 0.5], [[0.3, 0.3, 0.4], [0.1, 0.8, 0.1], [0.2, 0.2, 0.6]])"

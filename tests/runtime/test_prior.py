@@ -9,8 +9,8 @@ import pytest
 import torch
 
 import poedsl
+from poedsl.runtime.build.ancestral_prior import Conjugate, Prior
 from poedsl.runtime.run import Run
-from poedsl.runtime.targets.ancestral_prior import Conjugate, Prior
 from poedsl.runtime.targets.tempering import TemperedTarget
 
 EFFECTS = (28.0, 8.0, -3.0, 7.0, -1.0, 1.0, 18.0, 12.0)

@@ -9,9 +9,9 @@ import torch
 
 import poedsl
 from poedsl.catalog.profiles import Profile
+from poedsl.runtime.core.run_settings import RunSettings
 from poedsl.runtime.inputs.profile_files import read_profile
 from poedsl.runtime.run import Run
-from poedsl.runtime.run_settings import RunSettings
 from poedsl.runtime.targets.prefixes import SequenceTarget
 from tests.experts import tiny
 from tests.experts.tiny_words import causal

@@ -10,7 +10,7 @@ import torch
 
 import poedsl
 from poedsl.runtime.build.prepare import prepare
-from poedsl.runtime.run_settings import RunSettings
+from poedsl.runtime.core.run_settings import RunSettings
 from poedsl.runtime.space.coordinates import Space
 from tests.runtime.reference import Expert, Sampler
 

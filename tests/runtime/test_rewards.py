@@ -10,8 +10,8 @@ import torch
 
 import poedsl
 from poedsl.runtime.build.product import weighing_only
+from poedsl.runtime.core.run_settings import RunSettings
 from poedsl.runtime.run import Run
-from poedsl.runtime.run_settings import RunSettings
 
 REWARD = poedsl.compile("x ~ Normal(0, 1) * exp(0.5 * x)")
 

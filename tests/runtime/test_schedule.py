@@ -9,9 +9,9 @@ import torch
 
 import poedsl
 from poedsl.runtime.build.prepare import prepare
+from poedsl.runtime.core.run_settings import RunSettings
 from poedsl.runtime.path.noising_path import FlowPath
 from poedsl.runtime.run import Run
-from poedsl.runtime.run_settings import RunSettings
 from poedsl.runtime.targets.target import Target
 
 SHARP = """

@@ -10,8 +10,8 @@ from torch import Tensor
 
 import poedsl
 from poedsl.grammar.errors import PoeError
+from poedsl.runtime.core.run_settings import RunSettings
 from poedsl.runtime.run import Run
-from poedsl.runtime.run_settings import RunSettings
 
 N, WIDTH = 6, 2
 SEEN = torch.tensor(

@@ -13,9 +13,9 @@ from torch import Tensor
 
 import poedsl
 from poedsl.experts.flows.unet import UNetFlow
+from poedsl.runtime.core.run_settings import RunSettings
 from poedsl.runtime.path.noising_path import FlowPath, Stage
 from poedsl.runtime.run import Run
-from poedsl.runtime.run_settings import RunSettings
 
 STEPS, SEED, WIDTH = 8, 5, 64
 STAGES = FlowPath.build(STEPS, torch.ones(1)).stages

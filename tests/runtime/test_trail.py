@@ -9,10 +9,10 @@ import torch
 
 import poedsl
 from poedsl.runtime.build.mutation import evenly_spaced
+from poedsl.runtime.core.run_settings import RunSettings
 from poedsl.runtime.results.cost import in_words
 from poedsl.runtime.results.pictures import draw
 from poedsl.runtime.run import Run
-from poedsl.runtime.run_settings import RunSettings
 
 PROGRAM = (
     "x : Image[1, 8, 8]\nx ~ digits(3) * exp(-20 * sum((x - 0.3)^2))\n"

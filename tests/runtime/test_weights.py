@@ -8,11 +8,11 @@ import pytest
 import torch
 
 import poedsl
+from poedsl.runtime.core.particles import Evaluation
+from poedsl.runtime.core.run_settings import RunSettings
 from poedsl.runtime.path import moves
 from poedsl.runtime.path.noising_path import FlowPath
 from poedsl.runtime.run import Run
-from poedsl.runtime.run_settings import RunSettings
-from poedsl.runtime.smc.particles import Evaluation
 from tests.runtime.helpers import as_if_learned, moments
 
 BASE = (

@@ -19,8 +19,8 @@ from transformers.cache_utils import DynamicCache
 import poedsl
 from poedsl.experts.sequences.language_model import LanguageModel
 from poedsl.runtime.build.prepare import prepare
+from poedsl.runtime.core.run_settings import RunSettings
 from poedsl.runtime.run import Run
-from poedsl.runtime.run_settings import RunSettings
 from poedsl.runtime.smc.records import Outcome
 from poedsl.runtime.targets.prefixes import SequenceTarget
 from tests.experts.tiny_words import causal

@@ -22,9 +22,9 @@ from poedsl.experts.densities.gaussian_mixtures import (
     pyro_density,
 )
 from poedsl.experts.protocol import Sited
-from poedsl.runtime.build.evaluate import Environment, evaluate
 from poedsl.runtime.build.models import Models
-from poedsl.runtime.build.refusals import refused
+from poedsl.runtime.terms.evaluate import Environment, evaluate
+from poedsl.runtime.terms.refusals import refused
 
 #: Log density of points (L, *shape), given what names stand for.
 Density = Callable[[Tensor, Environment], Tensor]

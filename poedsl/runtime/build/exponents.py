@@ -3,29 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from poedsl.compiler.plan.plan import FactorSpec
 from poedsl.grammar.errors import PoeError
-from poedsl.runtime.build.refusals import factor_at, refused
 from poedsl.runtime.space.coordinates import Space
-from poedsl.runtime.space.parts import Part
+from poedsl.runtime.space.parts import PlacedFactor
+from poedsl.runtime.terms.refusals import factor_at, refused
 
 #: Components that an error names.
 NAMED = 4
-
-
-@dataclass(frozen=True, slots=True)
-class PlacedFactor:
-    """A generative factor on the components that it sees; a mask has an exponent for each."""
-
-    factor: FactorSpec
-    part: Part
-    exponent: float | Float[Tensor, " d"]
 
 
 def exponents(

@@ -26,8 +26,8 @@ from poedsl.experts.user.decorators import Code, load_user
 from poedsl.grammar.diagnostics import Diagnostic
 from poedsl.grammar.errors import PoeError
 from poedsl.grammar.types import BOOL, INT, REAL, Type
-from poedsl.runtime.build.evaluate import Environment, known, region, tensor
-from poedsl.runtime.build.refusals import naming, refused
+from poedsl.runtime.terms.evaluate import Environment, known, region, tensor
+from poedsl.runtime.terms.refusals import naming, refused
 
 
 def runnable(models: Models) -> None:

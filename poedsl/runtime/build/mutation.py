@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+from poedsl.runtime.core.run_settings import RunSettings
+from poedsl.runtime.core.sampler_options import SamplerOptions
+from poedsl.runtime.core.warnings import WarningLog
 from poedsl.runtime.feynman_kac.continuous import Mutation
 from poedsl.runtime.feynman_kac.rewards import RewardWeights
 from poedsl.runtime.kernels.choose import kernel_steps
-from poedsl.runtime.run_settings import RunSettings
-from poedsl.runtime.smc.settings import SamplerOptions
-from poedsl.runtime.smc.warnings import WarningLog
 from poedsl.runtime.targets.target import Target
 
 

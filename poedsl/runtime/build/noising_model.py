@@ -10,18 +10,19 @@ from poedsl.compiler.plan.plan import GENERATIVE, FactorSpec
 from poedsl.compiler.plan.terms import Apply, Const
 from poedsl.experts.loading.diffusers_parts import free_encoders
 from poedsl.experts.protocol import Scheduled
-from poedsl.runtime.build.exponents import PlacedFactor, covered, exponents, normalised
+from poedsl.runtime.build.balanced_schedule import balanced
+from poedsl.runtime.build.exponents import covered, exponents, normalised
 from poedsl.runtime.build.mutation import mutation, shown_stages
+from poedsl.runtime.build.positive_precision import on_the_way
 from poedsl.runtime.build.product import ProductBuilder
-from poedsl.runtime.build.refusals import factor_at, refused
 from poedsl.runtime.feynman_kac.noising_path import NoisingPathModel
 from poedsl.runtime.path.noising_path import FlowPath, Schedule, at_times
-from poedsl.runtime.path.positive_precision import on_the_way
-from poedsl.runtime.path.schedule import balanced
 from poedsl.runtime.results.composition import Observer
 from poedsl.runtime.smc import potentials
+from poedsl.runtime.space.parts import PlacedFactor
 from poedsl.runtime.targets.parent_guidance import ParentGuidance, parent_guidance
 from poedsl.runtime.targets.target import ExpertFactor, Target
+from poedsl.runtime.terms.refusals import factor_at, refused
 
 
 def noising_model(builder: ProductBuilder, factors: list[FactorSpec]) -> NoisingPathModel:

@@ -8,6 +8,7 @@ import torch
 
 from poedsl.compiler.plan.plan import FactorSpec, PlanSpec
 from poedsl.compiler.plan.terms import Apply
+from poedsl.runtime.build.latent_spaces import codecs
 from poedsl.runtime.build.models import Models, runnable
 from poedsl.runtime.build.noising_model import noising_model
 from poedsl.runtime.build.prefix_model import prefix_model
@@ -15,13 +16,12 @@ from poedsl.runtime.build.product import ProductBuilder
 from poedsl.runtime.build.section_model import section_model
 from poedsl.runtime.build.tempering_model import tempering_model
 from poedsl.runtime.build.values import Values
+from poedsl.runtime.core.run_settings import RunSettings
+from poedsl.runtime.core.warnings import WarningLog
 from poedsl.runtime.results.composition import Composition
-from poedsl.runtime.run_settings import RunSettings
 from poedsl.runtime.smc.anneal import FeynmanKac
 from poedsl.runtime.smc.population import Population, StageT
-from poedsl.runtime.smc.warnings import WarningLog
 from poedsl.runtime.space.coordinates import Space
-from poedsl.runtime.space.latents import codecs
 from poedsl.runtime.space.sizes import shapes
 from poedsl.runtime.targets.prefixes import Symbols
 from poedsl.runtime.targets.sections import Sections

@@ -15,19 +15,18 @@ from poedsl.compiler.plan.terms import Apply, Ref, Term, names, walk
 from poedsl.experts.densities.gaussian_mixtures import Gaussians
 from poedsl.experts.protocol import Sited
 from poedsl.runtime.build.densities import Densities
-from poedsl.runtime.build.evaluate import Environment, evaluate, tensor
-from poedsl.runtime.build.exponents import PlacedFactor
 from poedsl.runtime.build.models import Models
-from poedsl.runtime.build.refusals import factor_at, refused
 from poedsl.runtime.build.values import Values
-from poedsl.runtime.run_settings import RunSettings
-from poedsl.runtime.smc.settings import SamplerOptions
-from poedsl.runtime.smc.warnings import WarningLog
+from poedsl.runtime.core.run_settings import RunSettings
+from poedsl.runtime.core.sampler_options import SamplerOptions
+from poedsl.runtime.core.warnings import WarningLog
 from poedsl.runtime.space.coordinates import PICTURE_CENTRE, PICTURE_SCALE, Known, Space
-from poedsl.runtime.space.parts import locate
+from poedsl.runtime.space.parts import PlacedFactor, locate
 from poedsl.runtime.space.sizes import fits
 from poedsl.runtime.targets.parent_guidance import ParentGuidance
 from poedsl.runtime.targets.target import ExpertFactor, RewardFactor
+from poedsl.runtime.terms.evaluate import Environment, evaluate, tensor
+from poedsl.runtime.terms.refusals import factor_at, refused
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,10 +12,10 @@ from poedsl.compiler.plan.terms import Apply
 from poedsl.experts.protocol import Sequential
 from poedsl.experts.sequences.vocabulary import Words
 from poedsl.runtime.build.models import Models
-from poedsl.runtime.build.refusals import factor_at, naming, refused
 from poedsl.runtime.build.values import Values
 from poedsl.runtime.space.parts import locate
 from poedsl.runtime.targets.prefixes import Reader, Symbols
+from poedsl.runtime.terms.refusals import factor_at, naming, refused
 
 
 @dataclass(slots=True)

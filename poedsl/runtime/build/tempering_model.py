@@ -11,17 +11,17 @@ from poedsl.compiler.plan.plan import GENERATIVE, FactorSpec
 from poedsl.compiler.plan.terms import Const
 from poedsl.experts.loading.diffusers_parts import free_encoders
 from poedsl.runtime.build.ancestral_draws import ancestral
+from poedsl.runtime.build.ancestral_prior import Prior, prior
+from poedsl.runtime.build.constrained_supports import bijections, centred
 from poedsl.runtime.build.exponents import covered, normalised
 from poedsl.runtime.build.mutation import mutation, shown_stages
+from poedsl.runtime.build.positive_precision import DATA, on_the_way
 from poedsl.runtime.build.product import ProductBuilder
+from poedsl.runtime.build.tempering_base import Base, base
 from poedsl.runtime.feynman_kac.tempering import TemperingModel
-from poedsl.runtime.path.positive_precision import DATA, on_the_way
 from poedsl.runtime.smc import potentials
-from poedsl.runtime.space.constrained import bijections, centred
-from poedsl.runtime.targets.ancestral_prior import Prior, prior
 from poedsl.runtime.targets.target import ExpertFactor
 from poedsl.runtime.targets.tempering import TemperedTarget, temper_grid
-from poedsl.runtime.targets.tempering_base import Base, base
 
 
 def tempering_model(builder: ProductBuilder, factors: list[FactorSpec]) -> TemperingModel:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from functools import reduce
 
 from jaxtyping import Float
@@ -15,10 +14,11 @@ from poedsl.compiler.plan.plan import FactorSpec
 from poedsl.compiler.plan.terms import Apply, Const, Ref, Term, names
 from poedsl.experts.sequences.automata import Automaton, Irregular, searching, shorter
 from poedsl.experts.sequences.vocabulary import Acceptor
-from poedsl.runtime.build.evaluate import Environment, known
-from poedsl.runtime.build.refusals import factor_at
-from poedsl.runtime.smc.warnings import WarningLog
+from poedsl.runtime.core.warnings import WarningLog
 from poedsl.runtime.space.coordinates import Space
+from poedsl.runtime.targets.prefixes import TextRule
+from poedsl.runtime.terms.evaluate import Environment, known
+from poedsl.runtime.terms.refusals import factor_at
 
 #: The length that a text must be shorter than, for each comparison of it with a number, and whether
 #: it then must not be.
@@ -32,35 +32,20 @@ _LENGTHS = {
 _TURNED = {"<": ">", "<=": ">=", ">": "<", ">=": "<=", "==": "=="}
 
 
-@dataclass(frozen=True, slots=True)
-class Rule:
-    """Conditions on the text of a variable, whose symbols are ``start`` to ``stop - 1``.
-
-    Attributes:
-        name: of the conditions, with their places.
-    """
-
-    name: str
-    expert: Acceptor
-    start: int
-    stop: int
-    exponent: float = 1.0
-
-
 def text_rules(
     sites: Sequence[FactorSpec],
     space: Space,
     env: Environment,
     foreseen: Callable[[], Float[Tensor, "n V"]],
     warnings: WarningLog,
-) -> tuple[Rule, ...]:
+) -> tuple[TextRule, ...]:
     """The rules of every variable that has a text, together where that takes few states.
 
     Args:
         foreseen: log of the probability of each symbol at each place, as the experts have it.
         warnings: takes what will not come true, and what weighs at the end alone.
     """
-    rules: list[Rule] = []
+    rules: list[TextRule] = []
     for variable in env.words:
         found: list[tuple[str, Automaton]] = []
         for factor in sites:
@@ -85,7 +70,7 @@ def text_rules(
             if not acceptor.possible:
                 length = own.stop - own.start
                 warnings.add("P1012", f"no text of {length} tokens meets {name}")
-            rules.append(Rule(name, acceptor, own.start, own.stop))
+            rules.append(TextRule(name, acceptor, own.start, own.stop))
     return tuple(rules)
 
 

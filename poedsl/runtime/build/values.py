@@ -14,11 +14,11 @@ from poedsl.catalog.signatures import Signature
 from poedsl.compiler.plan.plan import Array, FactorSpec, PlanSpec
 from poedsl.compiler.plan.terms import Apply, Ref, Term, walk
 from poedsl.compiler.plan.text import print_term
-from poedsl.runtime.build.evaluate import Environment, known
 from poedsl.runtime.build.models import Models
-from poedsl.runtime.build.refusals import refused
-from poedsl.runtime.build.unrolled import unrolled
 from poedsl.runtime.inputs.layouts import elements, read_layout
+from poedsl.runtime.terms.evaluate import Environment, known
+from poedsl.runtime.terms.refusals import refused
+from poedsl.runtime.terms.unrolled import unrolled
 
 
 def bound_tensor(value: Any, device: torch.device) -> Float[Tensor, 1 * shape]:

@@ -8,15 +8,15 @@ from dataclasses import dataclass, replace
 from jaxtyping import Float
 from torch import Tensor
 
+from poedsl.runtime.core.particles import Evaluation, Point
+from poedsl.runtime.core.random_numbers import Noise
+from poedsl.runtime.core.sampler_options import SamplerOptions
 from poedsl.runtime.feynman_kac.rewards import RewardWeights
 from poedsl.runtime.kernels.kernel import StageTarget, without_rewards
 from poedsl.runtime.kernels.line_integral import line_integral
 from poedsl.runtime.kernels.metropolis import density_ratio
 from poedsl.runtime.kernels.sweep import KernelSteps
-from poedsl.runtime.smc.particles import Evaluation, Point
 from poedsl.runtime.smc.population import Population, StageT
-from poedsl.runtime.smc.random_numbers import Noise
-from poedsl.runtime.smc.settings import SamplerOptions
 from poedsl.runtime.targets.target import StageLike, Target
 
 Evaluate = Callable[[Float[Tensor, "L D"]], Evaluation]

@@ -11,6 +11,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from poedsl.runtime.core.particles import Evaluation, Particles
+from poedsl.runtime.core.random_numbers import Noise
+from poedsl.runtime.core.sampler_options import SamplerOptions
 from poedsl.runtime.feynman_kac.continuous import Mutation, evaluated
 from poedsl.runtime.kernels.step_size import StepSize
 from poedsl.runtime.path import moves
@@ -18,10 +21,7 @@ from poedsl.runtime.path.control_drift import Control, fitted
 from poedsl.runtime.path.noising_path import FlowPath, Interval, Stage
 from poedsl.runtime.results.composition import Composition, Observer
 from poedsl.runtime.smc.anneal import Proposal
-from poedsl.runtime.smc.particles import Evaluation, Particles
 from poedsl.runtime.smc.population import Population, Potential
-from poedsl.runtime.smc.random_numbers import Noise
-from poedsl.runtime.smc.settings import SamplerOptions
 from poedsl.runtime.targets.target import Target
 
 

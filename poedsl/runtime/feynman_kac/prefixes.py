@@ -11,16 +11,16 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from poedsl.runtime.core.particles import Particles
+from poedsl.runtime.core.random_numbers import Noise
+from poedsl.runtime.core.sampler_options import SamplerOptions
+from poedsl.runtime.core.warnings import WarningLog
 from poedsl.runtime.feynman_kac.rewards import RewardWeights
 from poedsl.runtime.kernels.gibbs import gibbs
 from poedsl.runtime.kernels.step_size import StepSize
 from poedsl.runtime.results.composition import Composition
 from poedsl.runtime.smc.anneal import Proposal
-from poedsl.runtime.smc.particles import Particles
 from poedsl.runtime.smc.population import Population, Potential
-from poedsl.runtime.smc.random_numbers import Noise
-from poedsl.runtime.smc.settings import SamplerOptions
-from poedsl.runtime.smc.warnings import WarningLog
 from poedsl.runtime.targets.prefixes import PrefixStage, Reading, SequenceTarget, drawn
 
 #: The share below which a condition counts as a bottleneck.

@@ -11,11 +11,11 @@ from typing import Any
 from jaxtyping import Float
 from torch import Tensor
 
+from poedsl.runtime.core.particles import Evaluation, RewardMemory
+from poedsl.runtime.core.sampler_options import SamplerOptions
+from poedsl.runtime.core.warnings import WarningLog
 from poedsl.runtime.smc import potentials
-from poedsl.runtime.smc.particles import Evaluation, RewardMemory
 from poedsl.runtime.smc.population import Population, Potential
-from poedsl.runtime.smc.settings import SamplerOptions
-from poedsl.runtime.smc.warnings import WarningLog
 from poedsl.runtime.targets.target import StageLike, Target
 
 

@@ -9,17 +9,17 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from poedsl.runtime.core.particles import Evaluation, Particles
+from poedsl.runtime.core.random_numbers import Noise
+from poedsl.runtime.core.sampler_options import SamplerOptions
+from poedsl.runtime.core.warnings import WarningLog
 from poedsl.runtime.feynman_kac.continuous import Mutation, evaluated
 from poedsl.runtime.feynman_kac.noising_path import start_weights
 from poedsl.runtime.kernels.step_size import StepSize
 from poedsl.runtime.path.moves import density_increase
 from poedsl.runtime.results.composition import Composition
 from poedsl.runtime.smc.anneal import Proposal
-from poedsl.runtime.smc.particles import Evaluation, Particles
 from poedsl.runtime.smc.population import Population, Potential
-from poedsl.runtime.smc.random_numbers import Noise
-from poedsl.runtime.smc.settings import SamplerOptions
-from poedsl.runtime.smc.warnings import WarningLog
 from poedsl.runtime.targets.tempering import TemperedTarget, TemperingStage
 
 

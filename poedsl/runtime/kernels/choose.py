@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+from poedsl.runtime.core.sampler_options import SamplerOptions
 from poedsl.runtime.kernels.hmc import Hmc, UnadjustedHmc
 from poedsl.runtime.kernels.kernel import Kernel
 from poedsl.runtime.kernels.langevin import Langevin
 from poedsl.runtime.kernels.mala import Mala
 from poedsl.runtime.kernels.random_walk import RandomWalk
 from poedsl.runtime.kernels.sweep import KernelSteps
-from poedsl.runtime.smc.settings import SamplerOptions
 
 
 def kernel_steps(options: SamplerOptions) -> KernelSteps | None:

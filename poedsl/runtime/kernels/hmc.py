@@ -8,9 +8,9 @@ from typing import ClassVar
 from jaxtyping import Float
 from torch import Tensor
 
+from poedsl.runtime.core.particles import Evaluation, Point
 from poedsl.runtime.kernels.kernel import Evaluate, StageTarget
 from poedsl.runtime.kernels.metropolis import acceptance_probability
-from poedsl.runtime.smc.particles import Evaluation, Point
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ from typing import Protocol, runtime_checkable
 from jaxtyping import Float
 from torch import Tensor
 
-from poedsl.runtime.smc.particles import Evaluation, Point
+from poedsl.runtime.core.particles import Evaluation, Point
 
 Evaluate = Callable[[Float[Tensor, "L D"]], Evaluation]
 #: The increase of the log target from each particle of some points to that of others.

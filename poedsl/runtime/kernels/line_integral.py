@@ -12,9 +12,9 @@ from jaxtyping import Float
 from numpy.polynomial import Legendre
 from torch import Tensor
 
+from poedsl.runtime.core.particles import Point
 from poedsl.runtime.kernels.kernel import LogRatio
 from poedsl.runtime.kernels.metropolis import reward_ratio
-from poedsl.runtime.smc.particles import Point
 
 Scores = Callable[[Float[Tensor, "L D"]], Float[Tensor, "L D"]]
 

@@ -9,9 +9,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from poedsl.runtime.core.particles import Point
 from poedsl.runtime.kernels.kernel import StageTarget
 from poedsl.runtime.kernels.metropolis import acceptance_probability
-from poedsl.runtime.smc.particles import Point
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from jaxtyping import Float
 from torch import Tensor
 
-from poedsl.runtime.smc.particles import Point
+from poedsl.runtime.core.particles import Point
 
 
 def density_ratio(here: Point, there: Point) -> Float[Tensor, " L"]:

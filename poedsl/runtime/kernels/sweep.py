@@ -9,10 +9,10 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from poedsl.runtime.core.particles import Point
+from poedsl.runtime.core.random_numbers import Noise
 from poedsl.runtime.kernels.kernel import Kernel, StageTarget
 from poedsl.runtime.kernels.step_size import StepSize
-from poedsl.runtime.smc.particles import Point
-from poedsl.runtime.smc.random_numbers import Noise
 
 
 class Swept(NamedTuple):

@@ -23,7 +23,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from poedsl.experts.protocol import Divergent, Generative, Noised
-from poedsl.runtime.smc.particles import Evaluation
+from poedsl.runtime.core.particles import Evaluation
 
 #: Directions in which the scaled gains vary less than this share of the most are left alone.
 CUT = 1e-6

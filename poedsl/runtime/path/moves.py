@@ -9,9 +9,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from poedsl.runtime.core.particles import Evaluation
 from poedsl.runtime.path.control_drift import Control
 from poedsl.runtime.path.noising_path import Interval
-from poedsl.runtime.smc.particles import Evaluation
 
 #: How far rewards may pull the mean of a move in each component, of its own spread. Where a step is
 #: longer than the gradient holds, its weight would have heavy tails.

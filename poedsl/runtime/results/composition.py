@@ -27,9 +27,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from poedsl.runtime.core.particles import Evaluation
+from poedsl.runtime.core.warnings import RunWarning
 from poedsl.runtime.path.noising_path import Stage
-from poedsl.runtime.smc.particles import Evaluation
-from poedsl.runtime.smc.warnings import RunWarning
 from poedsl.runtime.targets.target import ExpertFactor, Target
 
 #: Stages that are looked at, and the most particles at each.

@@ -6,10 +6,10 @@ import html
 import statistics
 from collections.abc import Iterator
 
+from poedsl.runtime.core.sampler_options import SamplerOptions
 from poedsl.runtime.results.cost import in_words
+from poedsl.runtime.results.evidence import EvidenceStatus
 from poedsl.runtime.results.result import Result, keeps_best
-from poedsl.runtime.smc.evidence import EvidenceStatus
-from poedsl.runtime.smc.settings import SamplerOptions
 from poedsl.runtime.smc.standard_errors import FAMILIES
 
 _COLUMNS = ("stage", "beta", "ESS", "ancestors", "acceptance", "log Z +", "seconds", "")

@@ -18,14 +18,14 @@ from poedsl.experts.sequences.vocabulary import Words
 from poedsl.grammar.diagnostics import Diagnostic
 from poedsl.grammar.errors import PoeError
 from poedsl.interface import arguments
-from poedsl.runtime.build.unrolled import base_name
+from poedsl.runtime.core.random_numbers import Noise
+from poedsl.runtime.core.warnings import RunWarning
 from poedsl.runtime.results.composition import Composition
-from poedsl.runtime.smc.evidence import Evidence
-from poedsl.runtime.smc.random_numbers import Noise
+from poedsl.runtime.results.evidence import Evidence
 from poedsl.runtime.smc.records import Outcome, StageRecord
 from poedsl.runtime.smc.resampling import FEW, along_kd_tree, systematic
-from poedsl.runtime.smc.warnings import RunWarning
 from poedsl.runtime.space.coordinates import Space
+from poedsl.runtime.terms.unrolled import base_name
 
 if TYPE_CHECKING:
     import arviz

@@ -14,10 +14,10 @@ from typing import NamedTuple, Protocol, runtime_checkable
 from jaxtyping import Float
 from torch import Tensor
 
+from poedsl.runtime.core.particles import Particles
+from poedsl.runtime.core.random_numbers import Noise
 from poedsl.runtime.smc.health import HealthCheck
-from poedsl.runtime.smc.particles import Particles
 from poedsl.runtime.smc.population import Population, Potential, StageT
-from poedsl.runtime.smc.random_numbers import Noise
 from poedsl.runtime.smc.resampler import Resampler
 
 

@@ -11,9 +11,9 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
+from poedsl.runtime.core.warnings import WarningLog
 from poedsl.runtime.smc.population import Population, StageT
 from poedsl.runtime.smc.records import Outcome
-from poedsl.runtime.smc.warnings import WarningLog
 
 
 @runtime_checkable

@@ -10,8 +10,8 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+from poedsl.runtime.core.particles import Particles, RewardMemory
 from poedsl.runtime.kernels.step_size import StepSize
-from poedsl.runtime.smc.particles import Particles, RewardMemory
 from poedsl.runtime.smc.resampling import effective_size, spread
 
 

@@ -9,10 +9,10 @@ import torch
 from jaxtyping import Int
 from torch import Tensor
 
+from poedsl.runtime.core.random_numbers import Noise
+from poedsl.runtime.core.sampler_options import ResamplingRule
 from poedsl.runtime.smc.population import Population, StageT
-from poedsl.runtime.smc.random_numbers import Noise
 from poedsl.runtime.smc.resampling import FEW, SCHEMES, along_kd_tree, systematic
-from poedsl.runtime.smc.settings import ResamplingRule
 
 
 @dataclass(frozen=True, slots=True)

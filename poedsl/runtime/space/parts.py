@@ -5,15 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Int
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from poedsl.compiler.plan.plan import FactorSpec
 from poedsl.compiler.plan.terms import Apply
-from poedsl.runtime.build.evaluate import Environment, selection
-from poedsl.runtime.build.refusals import refused
+from poedsl.experts.flows.latents import PATCH
 from poedsl.runtime.space.coordinates import Space
-from poedsl.runtime.space.latents import snapped
+from poedsl.runtime.terms.evaluate import Environment, selection
+from poedsl.runtime.terms.refusals import refused
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +27,15 @@ class Part:
     index: slice | Int[Tensor, " d"]
     shape: tuple[int, ...]
     seen: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class PlacedFactor:
+    """A generative factor on the components that it sees; a mask has an exponent for each."""
+
+    factor: FactorSpec
+    part: Part
+    exponent: float | Float[Tensor, " d"]
 
 
 def locate(factor: FactorSpec, space: Space, env: Environment) -> Part:
@@ -67,3 +76,15 @@ def _latents(at: tuple[slice | int, ...], space: Space, name: str) -> tuple[slic
         for stretch, size in ((rows, seen[1]), (columns, seen[2]))
     )
     return every, *cut  # type: ignore[return-value]
+
+
+def snapped(pixels: slice, size: int, factor: int) -> slice:
+    """A stretch of pixels as one of latents, from patch to patch, at least one.
+
+    Args:
+        size: pixels of the whole.
+    """
+    unit = PATCH * factor
+    first = min(round(pixels.start / unit), size // unit - 1)
+    last = max(round(pixels.stop / unit), first + 1)
+    return slice(PATCH * first, PATCH * last)

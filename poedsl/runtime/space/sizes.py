@@ -8,8 +8,8 @@ from torch import Tensor
 
 from poedsl.compiler.plan.plan import FactorSpec, PlanSpec, VariableSpec
 from poedsl.compiler.plan.terms import Apply, Ref
-from poedsl.runtime.build.evaluate import Environment, known
-from poedsl.runtime.build.refusals import factor_at, refused
+from poedsl.runtime.terms.evaluate import Environment, known
+from poedsl.runtime.terms.refusals import factor_at, refused
 
 Sizes = tuple[int | None, ...]
 

@@ -18,9 +18,9 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from poedsl.experts.protocol import Generative
-from poedsl.runtime.build.exponents import PlacedFactor
 from poedsl.runtime.path.noising_path import Stage
 from poedsl.runtime.space.coordinates import Space
+from poedsl.runtime.space.parts import PlacedFactor
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,8 +16,8 @@ from jaxtyping import Bool, Float, Int, Shaped
 from torch import Tensor
 
 from poedsl.experts.protocol import Sequential, State
-from poedsl.runtime.build.text_rules import Rule
-from poedsl.runtime.smc.particles import Gathered
+from poedsl.experts.sequences.vocabulary import Acceptor
+from poedsl.runtime.core.particles import Gathered
 from poedsl.runtime.space.coordinates import Space
 from poedsl.runtime.targets.target import Target
 
@@ -55,6 +55,21 @@ class Reader:
     exponent: float
     start: int
     stop: int
+
+
+@dataclass(frozen=True, slots=True)
+class TextRule:
+    """Conditions on the text of a variable, whose symbols are ``start`` to ``stop - 1``.
+
+    Attributes:
+        name: of the conditions, with their places.
+    """
+
+    name: str
+    expert: Acceptor
+    start: int
+    stop: int
+    exponent: float = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +119,7 @@ class SequenceTarget(Target):
     """
 
     readers: tuple[Reader, ...] = ()
-    rules: tuple[Rule, ...] = ()
+    rules: tuple[TextRule, ...] = ()
 
     @property
     def vocabulary(self) -> int:
@@ -155,9 +170,9 @@ class SequenceTarget(Target):
         after: list[State] = []
         kept: list[Tensor] = []
         endless: list[Tensor] = []
-        seen: tuple[Reader | Rule, ...] = (*self.readers, *self.rules)
+        seen: tuple[Reader | TextRule, ...] = (*self.readers, *self.rules)
         for reader, old in zip(seen, states, strict=True):
-            free = _bounded(total[:, -1]) if isinstance(reader, Rule) else None
+            free = _bounded(total[:, -1]) if isinstance(reader, TextRule) else None
             state = old
             if ahead <= reader.start < stop:
                 state, own = reader.expert.begin(count)
@@ -180,7 +195,7 @@ class SequenceTarget(Target):
         lost = torch.stack(still, 1) if still else total.new_zeros(count, 0, dtype=torch.bool)
         return Reading(tuple(after), total[:, -1], shares, lost), total
 
-    def _add(self, total: Tensor, reader: Reader | Rule, own: Tensor) -> None:
+    def _add(self, total: Tensor, reader: Reader | TextRule, own: Tensor) -> None:
         """Zero times anything is zero, and nothing else to the power 0 has a say."""
         size, exponent = reader.expert.vocabulary, reader.exponent
         total[..., size:] = -math.inf

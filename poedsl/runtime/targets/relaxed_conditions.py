@@ -11,8 +11,8 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from poedsl.compiler.plan.terms import Term
-from poedsl.runtime.build.evaluate import Environment, margins
 from poedsl.runtime.space.coordinates import Space
+from poedsl.runtime.terms.evaluate import Environment, margins
 
 #: With more components than this a condition counts as a plane.
 MOST = 4

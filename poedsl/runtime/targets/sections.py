@@ -18,7 +18,7 @@ from torch import Tensor
 from torch.nn.functional import pad
 
 from poedsl.experts.protocol import Sectional
-from poedsl.runtime.smc.particles import Evaluation
+from poedsl.runtime.core.particles import Evaluation
 from poedsl.runtime.space.coordinates import Space
 from poedsl.runtime.targets.prefixes import lengths
 from poedsl.runtime.targets.target import Target, softened

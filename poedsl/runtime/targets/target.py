@@ -13,14 +13,14 @@ from torch import Tensor
 
 from poedsl.compiler.plan.terms import Term
 from poedsl.experts.protocol import Generative, Noised
-from poedsl.runtime.build.evaluate import Environment, evaluate
-from poedsl.runtime.build.unrolled import base_name
+from poedsl.runtime.core.particles import Evaluation
 from poedsl.runtime.path.control_drift import Basis, diverged
 from poedsl.runtime.path.noising_path import Stage
-from poedsl.runtime.smc.particles import Evaluation
 from poedsl.runtime.space.coordinates import Space
 from poedsl.runtime.targets.parent_guidance import ParentGuidance, guided_score
 from poedsl.runtime.targets.relaxed_conditions import deciding, log_chance
+from poedsl.runtime.terms.evaluate import Environment, evaluate
+from poedsl.runtime.terms.unrolled import base_name
 
 #: Rewards and their slopes are kept within this on the path.
 LIMIT = 1e9

@@ -10,16 +10,28 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from poedsl.runtime.smc.particles import Evaluation
-from poedsl.runtime.smc.random_numbers import Noise
-from poedsl.runtime.targets.ancestral_prior import Prior
+from poedsl.runtime.core.particles import Evaluation
+from poedsl.runtime.core.random_numbers import Noise
 from poedsl.runtime.targets.target import RewardFactor, Target
-from poedsl.runtime.targets.tempering_base import Base
+
+
+@runtime_checkable
+class BaseDistribution(Protocol):
+    """A distribution that can be drawn from exactly, in the coordinates of a run."""
+
+    def first(self, noise: Noise, t: int) -> Float[Tensor, "L D"]:
+        """Draws for the first stage, numbered ``t``."""
+        ...
+
+    def log_density(self, x: Float[Tensor, "L D"]) -> Float[Tensor, " L"]:
+        """Normalised log density."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +65,7 @@ class TemperedTarget(Target):
         base: what the program names, or what it draws its variables from; None for N(0, I).
     """
 
-    base: Base | Prior | None = None
+    base: BaseDistribution | None = None
 
     @property
     def has_density(self) -> bool:

@@ -15,12 +15,12 @@ from poedsl.compiler.analysis.supports import ends
 from poedsl.compiler.plan.plan import FactorSpec, PlanSpec
 from poedsl.compiler.plan.terms import Term, names
 from poedsl.runtime.build.ancestral_draws import Drawn
-from poedsl.runtime.build.evaluate import Environment, evaluate
-from poedsl.runtime.build.functions import aligned
-from poedsl.runtime.build.refusals import factor_at, refused
 from poedsl.runtime.space.bijections import Bijection, Interval, Simplex
 from poedsl.runtime.space.coordinates import Space
 from poedsl.runtime.space.parts import locate
+from poedsl.runtime.terms.evaluate import Environment, evaluate
+from poedsl.runtime.terms.functions import aligned
+from poedsl.runtime.terms.refusals import factor_at, refused
 
 
 def bijections(

@@ -8,7 +8,7 @@ from poedsl.compiler.plan.plan import FactorSpec
 from poedsl.compiler.plan.terms import Apply
 from poedsl.experts.flows.latents import PATCH, Codec
 from poedsl.runtime.build.models import Models
-from poedsl.runtime.build.refusals import factor_at, refused
+from poedsl.runtime.terms.refusals import factor_at, refused
 
 
 def codecs(
@@ -62,15 +62,3 @@ def _whole_patches(factor: FactorSpec, codec: Codec, shape: tuple[int, ...]) -> 
 def _whose(models: Models, factor: FactorSpec) -> str:
     assert isinstance(factor.term, Apply)
     return f"{factor_at(factor)} has the model {models.folder(factor.term)}"
-
-
-def snapped(pixels: slice, size: int, factor: int) -> slice:
-    """A stretch of pixels as one of latents, from patch to patch, at least one.
-
-    Args:
-        size: pixels of the whole.
-    """
-    unit = PATCH * factor
-    first = min(round(pixels.start / unit), size // unit - 1)
-    last = max(round(pixels.stop / unit), first + 1)
-    return slice(PATCH * first, PATCH * last)

@@ -9,11 +9,11 @@ from typing import Any
 
 import torch
 
+from poedsl.runtime.core.sampler_options import SamplerOptions
+from poedsl.runtime.core.warnings import RunWarning, WarningLog
 from poedsl.runtime.smc import standard_errors
 from poedsl.runtime.smc.population import Population
 from poedsl.runtime.smc.records import Outcome
-from poedsl.runtime.smc.settings import SamplerOptions
-from poedsl.runtime.smc.warnings import RunWarning, WarningLog
 from poedsl.runtime.targets.target import Target
 
 #: As many islands have a spread to go by.

@@ -9,10 +9,10 @@ from jaxtyping import Int
 from torch import Tensor
 
 from poedsl.experts.densities.gaussian_mixtures import Gaussians
-from poedsl.runtime.build.refusals import refused
 from poedsl.runtime.path.noising_path import Stage
 from poedsl.runtime.space.coordinates import Space
 from poedsl.runtime.targets.target import ExpertFactor
+from poedsl.runtime.terms.refusals import refused
 
 #: The end of every path.
 DATA = Stage(1, 1.0, 0.0)

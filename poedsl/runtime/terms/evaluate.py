@@ -18,7 +18,7 @@ from poedsl.compiler.plan.terms import CHAINS, Apply, Const, Ref, Term
 from poedsl.experts.protocol import Reward
 from poedsl.experts.sequences.vocabulary import Words
 from poedsl.grammar.boxes import Box, as_box, pixel_range
-from poedsl.runtime.build.functions import OPERATORS, TENSOR_FUNCTIONS, aligned, with_equal_rows
+from poedsl.runtime.terms.functions import OPERATORS, TENSOR_FUNCTIONS, aligned, with_equal_rows
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,12 +16,12 @@ from poedsl.compiler.plan.plan import FactorSpec, PlanSpec
 from poedsl.compiler.plan.terms import Apply, Term, walk
 from poedsl.experts.densities.gaussian_mixtures import broadcast, distribution
 from poedsl.runtime.build.densities import Densities, Density
-from poedsl.runtime.build.evaluate import Environment, evaluate
 from poedsl.runtime.build.models import Models
-from poedsl.runtime.build.refusals import refused
-from poedsl.runtime.smc.random_numbers import Noise
+from poedsl.runtime.core.random_numbers import Noise
 from poedsl.runtime.space.bijections import Bijection, Interval
 from poedsl.runtime.space.coordinates import Space
+from poedsl.runtime.terms.evaluate import Environment, evaluate
+from poedsl.runtime.terms.refusals import refused
 
 #: Points (L, *shape) from uniforms in (0, 1) for each component, and one that picks of a mixture.
 Quantiles = Callable[[Tensor, Tensor], Tensor]

@@ -20,15 +20,15 @@ from torch import Tensor
 from poedsl.compiler.analysis.supports import ends
 from poedsl.compiler.plan.plan import FactorSpec, PlanSpec
 from poedsl.compiler.plan.terms import Apply, Ref, Term, names, walk
+from poedsl.runtime.build.constrained_supports import end
 from poedsl.runtime.build.densities import Densities, Density, parameters
-from poedsl.runtime.build.evaluate import Environment, evaluate
-from poedsl.runtime.smc.random_numbers import Noise
+from poedsl.runtime.build.tempering_base import supports
+from poedsl.runtime.core.random_numbers import Noise
 from poedsl.runtime.smc.resampling import effective_size
 from poedsl.runtime.space.bijections import Simplex
-from poedsl.runtime.space.constrained import end
 from poedsl.runtime.space.coordinates import Space
 from poedsl.runtime.space.parts import Part, locate
-from poedsl.runtime.targets.tempering_base import supports
+from poedsl.runtime.terms.evaluate import Environment, evaluate
 
 #: Points are drawn so many at a time, whether or not all are wanted: the first ones then do not
 #: depend on how many there are.
