@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -17,13 +16,14 @@ from poedsl.compiler.plan.text import print_plan
 from poedsl.compiler.plan.verify import verify
 from poedsl.compiler.planner.planner import rechoose, refuse
 from poedsl.compiler.typecheck.sample_options import check_option
+from poedsl.experts.user import registry
+from poedsl.experts.user.registry import Code
 from poedsl.grammar.diagnostics import Diagnostic, Fix, PoeError
 from poedsl.grammar.parsing.parser import parse_expression
 from poedsl.grammar.source import Source
 from poedsl.interface import arguments
 
 if TYPE_CHECKING:
-    from poedsl.experts.user.decorators import Code
     from poedsl.runtime.pyro_model import PyroModel
     from poedsl.runtime.results.result import Result
     from poedsl.runtime.run import StageView
@@ -223,8 +223,7 @@ def compile(program: str | Path, *, strict: bool = False, allow_code: bool = Fal
 
 def registered() -> dict[str, Signature]:
     """The signatures that decorators have registered in this process."""
-    user = sys.modules.get("poedsl.experts.user.decorators")
-    return {} if user is None else dict(user.REGISTRY.signatures())
+    return registry.REGISTRY.signatures()
 
 
 def plan_of(compiled: Compiled, base: Path) -> Plan:
@@ -240,9 +239,8 @@ def plan_of(compiled: Compiled, base: Path) -> Plan:
 
 def _code(spec: PlanSpec) -> dict[str, Code]:
     """What was decorated in this process of all that a plan calls."""
-    user = sys.modules.get("poedsl.experts.user.decorators")
-    named: Mapping[str, Code] = {} if user is None else user.REGISTRY.named
     called = {u.name: u.signature for u in spec.uses}
+    named = registry.REGISTRY.named
     return {n: c for n, c in named.items() if called.get(n) == c.signature}
 
 

@@ -6,9 +6,10 @@ import inspect
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from poedsl.catalog.signatures import SIGNATURES
+from poedsl.catalog.registry import SIGNATURES
 from poedsl.compiler.functions.table import FUNCTIONS
-from poedsl.experts.user.decorators import Code, called_with
+from poedsl.experts.user.decorators import code_with_arguments
+from poedsl.experts.user.registry import Code
 from poedsl.grammar.tokens import KEYWORDS
 from poedsl.interface import arguments
 
@@ -31,7 +32,9 @@ def program_of(
     if name in (*KEYWORDS, *SIGNATURES, *FUNCTIONS):
         name = f"{name}_model"
     values = tuple(map(_kept, given.args)), {n: _kept(v) for n, v in given.kwargs.items()}
-    return f"{'x' if name != 'x' else 'y'} ~ {name}()\n", called_with(function, name, *values)
+    return f"{'x' if name != 'x' else 'y'} ~ {name}()\n", code_with_arguments(
+        function, name, *values
+    )
 
 
 def _kept(value: Any) -> Any:

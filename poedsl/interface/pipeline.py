@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import poedsl
 from poedsl.api import Plan, compile, load
+from poedsl.catalog.code_references import CodeReference
 from poedsl.catalog.profiles import Profile
-from poedsl.catalog.references import Place
 from poedsl.compiler.plan.plan import PlanSpec
 from poedsl.compiler.plan.terms import Const
 from poedsl.interface import arguments
@@ -231,7 +231,8 @@ def _with_defaults(plan: Plan) -> Plan:
 
 def _beside(plan: PlanSpec, base: Path) -> Iterator[str]:
     """The files and folders that a plan names relative to its program."""
-    named = [place.where if (place := Place.read(u.place)) else u.place for u in plan.uses]
+    references = [CodeReference.parse(u.place) for u in plan.uses]
+    named = [r.location if r else u.place for r, u in zip(references, plan.uses, strict=True)]
     named += [str(v) for n, v in plan.bindings if _type(plan, n) == "File"]
     for call, _ in plan.calls():
         signature = plan.known(call.function)

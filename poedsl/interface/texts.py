@@ -8,7 +8,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from poedsl.catalog.signatures import SIGNATURES
+from poedsl.catalog.registry import SIGNATURES
 from poedsl.compiler.codes import CODES
 from poedsl.compiler.functions.table import FUNCTIONS
 from poedsl.compiler.names.syntax_names import near

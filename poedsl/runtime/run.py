@@ -16,7 +16,7 @@ from torch import Tensor
 from poedsl.catalog.profiles import DEFAULT, Profile
 from poedsl.compiler.plan.plan import PlanSpec
 from poedsl.experts.sequences.vocabulary import Words
-from poedsl.experts.user.decorators import Code
+from poedsl.experts.user.registry import Code
 from poedsl.grammar.diagnostics import Diagnostic, PoeError
 from poedsl.runtime.build.prepare import prepare
 from poedsl.runtime.path.noising_path import FlowPath

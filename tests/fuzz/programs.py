@@ -8,7 +8,7 @@ from functools import cache
 from pathlib import Path
 from random import Random
 
-from poedsl.catalog.signatures import SIGNATURES
+from poedsl.catalog.registry import SIGNATURES
 from poedsl.compiler.functions.table import FUNCTIONS
 from poedsl.compiler.plan.options import OPTIONS
 from poedsl.grammar.tokens import KEYWORDS, PAIRS

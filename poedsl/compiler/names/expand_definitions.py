@@ -13,7 +13,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from poedsl.catalog.signatures import SIGNATURES, Signature
+from poedsl.catalog.registry import SIGNATURES
+from poedsl.catalog.signatures import Signature
 from poedsl.compiler.names.syntax_names import count, spine, spoken, targets, weight
 from poedsl.compiler.plan.terms import MOST_LEVELS
 from poedsl.grammar import tree

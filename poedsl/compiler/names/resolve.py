@@ -11,7 +11,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 
-from poedsl.catalog.signatures import SIGNATURES, Signature
+from poedsl.catalog.registry import SIGNATURES
+from poedsl.catalog.signatures import Signature
 from poedsl.compiler.names.expand_definitions import Expanded, Passed
 from poedsl.compiler.names.resolve_calls import Calls, Target
 from poedsl.compiler.names.syntax_names import sizes_of, spine, spoken, target_name

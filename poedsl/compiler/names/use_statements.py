@@ -13,18 +13,18 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from poedsl.catalog.annotations import Annotation, Record, annotation_of, brief, dotted
+from poedsl.catalog.code_references import CodeReference, DefinitionError, shown
 from poedsl.catalog.definitions import (
     OPTIONS,
-    SAMPLE,
+    PYRO_SAMPLE,
     Argument,
     Definition,
     Function,
     Kind,
-    Unread,
-    signature_of,
+    Unreadable,
 )
-from poedsl.catalog.folders import read_folder
-from poedsl.catalog.references import Place, Unusable, shown
+from poedsl.catalog.folder_signatures import read_folder
+from poedsl.catalog.infer_signature import infer_signature
 from poedsl.catalog.signatures import REQUIRED, Signature
 from poedsl.compiler.names.syntax_names import near
 from poedsl.grammar import tree
@@ -38,13 +38,13 @@ def read_use(statement: tree.Use, base: Path) -> Signature | Diagnostic:
         base: the folder that files and folders of models are relative to.
     """
     text = statement.place.value
-    place = Place.read(text)
+    place = CodeReference.parse(text)
     try:
         if place is None or is_folder(base, text):
             signature = read_folder(text, base)
         else:
             signature = read_code(place, base)
-    except Unusable as error:
+    except DefinitionError as error:
         span = statement.place.span
         text = json.dumps(error.instead, ensure_ascii=False)
         fix = Fix(f"there is one with a similar name: {text}", (Edit(span, text),))
@@ -53,21 +53,21 @@ def read_use(statement: tree.Use, base: Path) -> Signature | Diagnostic:
     return replace(signature, name=statement.name.name)
 
 
-def read_code(place: Place, base: Path) -> Signature:
+def read_code(place: CodeReference, base: Path) -> Signature:
     """The signature of a decorated function or class, from its syntax.
 
     Raises:
-        Unusable: there is none, or its parameters cannot be read.
+        DefinitionError: there is none, or its parameters cannot be read.
     """
     try:
         file = place.file(base)
-    except Unusable as error:
+    except DefinitionError as error:
         raise _beside(error, place, base) from None
     module = Module.read(file)
     definition = module.definition(place.name)
     if definition is None:
         raise _missing(module, place)
-    return signature_of(definition, str(place))
+    return infer_signature(definition, str(place))
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +88,7 @@ class Module:
         """Parse a file.
 
         Raises:
-            Unusable: it cannot be opened, or is no Python.
+            DefinitionError: it cannot be opened, or is no Python.
         """
         try:
             with warnings.catch_warnings():
@@ -105,7 +105,7 @@ class Module:
         except (RecursionError, MemoryError):
             reason, line = "it is nested too deeply", 0
         at = f"{shown(file)}:{line}" if line else shown(file)
-        raise Unusable("P0206", f"{at} cannot be read: {reason}")
+        raise DefinitionError("P0206", f"{at} cannot be read: {reason}")
 
     def origin(self, name: str) -> str:
         return self.origins.get(name, name)
@@ -130,7 +130,7 @@ class Module:
         """The decorated function or class of a name; None where there is none.
 
         Raises:
-            Unusable: its options cannot be read, or it is nested too deeply.
+            DefinitionError: its options cannot be read, or it is nested too deeply.
         """
         found = [s for s in self.definitions() if s.name == name]
         decorator = self.decorator(found[-1]) if found else None
@@ -140,12 +140,12 @@ class Module:
             return self._definition(found[-1], *(decorator or ("model", None)))
         except (RecursionError, ValueError) as error:
             at = f"{shown(self.file)}:{found[-1].lineno}"
-            raise Unusable("P0206", f"{at} cannot be read: {error}") from None
+            raise DefinitionError("P0206", f"{at} cannot be read: {error}") from None
 
     def samples(self, statement: ast.FunctionDef | ast.ClassDef) -> bool:
         """Whether it is a function that calls `pyro.sample`: a model, decorated or not."""
         return isinstance(statement, ast.FunctionDef) and any(
-            isinstance(node, ast.Call) and dotted(node.func, self.origin) == SAMPLE
+            isinstance(node, ast.Call) and dotted(node.func, self.origin) == PYRO_SAMPLE
             for node in ast.walk(statement)
         )
 
@@ -172,7 +172,7 @@ class Module:
         for expr in statement.decorator_list:
             name = dotted(expr.func if isinstance(expr, ast.Call) else expr, self.origin)
             if name in made:
-                raise Unusable(
+                raise DefinitionError(
                     "P0208",
                     f"the parameters of `{statement.name}` cannot be read: `{name}` makes them up",
                     "write its `__init__`",
@@ -195,12 +195,12 @@ class Module:
             at = f"at {shown(self.file)}:{decorator.lineno}"
             if name not in OPTIONS[kind]:
                 takes = f"it takes {', '.join(OPTIONS[kind])}"
-                raise Unusable("P0208", f"`poedsl.{kind}` has no option `{name}`", takes, at)
+                raise DefinitionError("P0208", f"`poedsl.{kind}` has no option `{name}`", takes, at)
             typed = name == "domain" and not isinstance(node, ast.Constant)
             read = out[name] = self.annotation(node) if typed else _literal(node)
-            if isinstance(read, Unread):
+            if isinstance(read, Unreadable):
                 what = f"the option `{name}` of `{statement.name}`"
-                raise Unusable("P0208", f"{what} cannot be read: {read.reason}", at)
+                raise DefinitionError("P0208", f"{what} cannot be read: {read.reason}", at)
         return out
 
     def function(self, statement: ast.FunctionDef, skipped: int = 0) -> Function:
@@ -224,13 +224,13 @@ class Module:
         returns = self.annotation(statement.returns)
         return Function(arguments, returns, more, statement.lineno)
 
-    def annotation(self, node: ast.expr | None) -> Annotation | Record | Unread | None:
+    def annotation(self, node: ast.expr | None) -> Annotation | Record | Unreadable | None:
         if node is None:
             return None
         try:
             return annotation_of(node, self.origin)
         except TypeError as error:
-            return Unread(str(error))
+            return Unreadable(str(error))
 
 
 def _statements(body: Iterable[ast.stmt]) -> Iterator[ast.stmt]:
@@ -270,10 +270,10 @@ def _literal(node: ast.expr) -> object:
     try:
         return ast.literal_eval(node)
     except (ValueError, TypeError, SyntaxError, MemoryError, RecursionError):
-        return Unread(f"{brief(ast.unparse(node))} is known only when the code is run")
+        return Unreadable(f"{brief(ast.unparse(node))} is known only when the code is run")
 
 
-def _missing(module: Module, place: Place) -> Unusable:
+def _missing(module: Module, place: CodeReference) -> DefinitionError:
     """Why a file has no definition that a program can use under a name."""
     file, known = shown(module.file), module.decorated()
     listed = f"it has {', '.join(f'`{n}`' for n in known)}" if known else "it has none of any name"
@@ -281,16 +281,20 @@ def _missing(module: Module, place: Place) -> Unusable:
     if line:
         decorators = ", ".join(f"`@poedsl.{kind}`" for kind in OPTIONS)
         message = f"`{place.name}` at {file}:{line} is not decorated"
-        return Unusable("P0207", message, f"what a program can use has one of {decorators}")
+        return DefinitionError("P0207", message, f"what a program can use has one of {decorators}")
     found = near(place.name, known) or ""
     instead = str(replace(place, name=found)) if found else ""
     message = f"{file} defines no expert, reward or source `{place.name}`"
-    return Unusable("P0206", message, listed, instead=instead)
+    return DefinitionError("P0206", message, listed, instead=instead)
 
 
-def _beside(error: Unusable, place: Place, base: Path) -> Unusable:
+def _beside(error: DefinitionError, place: CodeReference, base: Path) -> DefinitionError:
     """The error with a place that was probably meant: a file of nearly that name."""
-    path = Path(place.where) if place.is_file else Path(*place.where.split(".")).with_suffix(".py")
+    path = (
+        Path(place.location)
+        if place.is_file
+        else Path(*place.location.split(".")).with_suffix(".py")
+    )
     try:
         files = {p.name for p in (base / path.parent).glob("*.py")}
     except (OSError, ValueError):

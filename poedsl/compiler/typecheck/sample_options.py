@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from poedsl.catalog.signatures import SIGNATURES
+from poedsl.catalog.registry import SIGNATURES
 from poedsl.compiler.names.syntax_names import near_fix, spoken
 from poedsl.compiler.plan import terms
 from poedsl.compiler.plan.options import KINDS, OPTIONS, Argument, Form, Option, filled

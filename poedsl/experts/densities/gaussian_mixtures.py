@@ -11,7 +11,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from poedsl.catalog.signatures import SIGNATURES, Support
+from poedsl.catalog.registry import SIGNATURES
+from poedsl.catalog.signatures import Support
 from poedsl.experts.protocol import Noised, Reward
 
 LOG_2_PI = math.log(2 * math.pi)

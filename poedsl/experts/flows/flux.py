@@ -17,6 +17,7 @@ from poedsl.catalog.profiles import Profile
 from poedsl.experts.flows.latents import Codec
 from poedsl.experts.flows.rectified import RectifiedFlow
 from poedsl.experts.loading import diffusers_parts
+from poedsl.experts.loading.dtypes import network_dtype
 
 
 class FluxFlow(RectifiedFlow):
@@ -50,7 +51,7 @@ class FluxFlow(RectifiedFlow):
         self.codec = Codec(folder, device, profile)
         self.extra = self.conditions(depth, mask, image, device)
         self.expect(folder, depth is not None, mask is not None)
-        dtype = profile.torch_dtype(self.device)
+        dtype = network_dtype(profile, self.device)
         self.net = diffusers_parts.transformer(folder, self.device, profile)
         self.tokens, self.pooled = diffusers_parts.prompt(folder, prompt, self.device, dtype)
         self.dtype, self.guidance, self.folder = dtype, guidance, folder

@@ -12,6 +12,7 @@ from torch import Tensor
 from poedsl.catalog.profiles import Profile
 from poedsl.experts.loading import diffusers_parts
 from poedsl.experts.loading.cache import cached_by_folder
+from poedsl.experts.loading.dtypes import network_dtype
 
 #: Parts of latents begin and end at multiples of this, as patches of transformers do.
 PATCH = 2
@@ -41,7 +42,7 @@ class Codec:
         self.scale = float(config.get("scaling_factor") or 1.0)
         self.key = fingerprint(folder)
         self.batch = profile.microbatch or BATCH
-        self.vae = diffusers_parts.autoencoder(folder, device, profile.torch_dtype(device))
+        self.vae = diffusers_parts.autoencoder(folder, device, network_dtype(profile, device))
 
     def shape(self, pixels: tuple[int, ...]) -> tuple[int, int, int]:
         """Of the latents of a picture (3, H, W)."""

@@ -9,8 +9,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from poedsl.catalog.model_folders import model_folder
 from poedsl.catalog.profiles import Profile
+from poedsl.catalog.weights import model_folder
 from poedsl.experts.flows.rectified import RectifiedFlow
 from poedsl.experts.loading import diffusers_parts
 from poedsl.experts.protocol import Noised

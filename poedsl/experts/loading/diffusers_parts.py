@@ -12,9 +12,10 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from poedsl.catalog.model_folders import missing_extra, quiet_loading
 from poedsl.catalog.profiles import Profile
 from poedsl.experts.loading.cache import cached_by_folder
+from poedsl.experts.loading.dtypes import network_dtype
+from poedsl.experts.loading.libraries import missing_extra, quiet_loading
 from poedsl.experts.loading.transformers_models import LOCAL, loaded
 from poedsl.grammar.diagnostics import Diagnostic, PoeError
 
@@ -70,7 +71,7 @@ def _kind(dtype: torch.dtype) -> dict[str, torch.dtype]:
 @cached_by_folder(maxsize=16)
 def transformer(folder: str, device: torch.device, profile: Profile) -> Any:
     """The transformer of a FLUX folder, frozen, as a profile wants it."""
-    dtype = profile.torch_dtype(device)
+    dtype = network_dtype(profile, device)
     with loading(folder, "its transformer"):
         from diffusers import FluxTransformer2DModel
 

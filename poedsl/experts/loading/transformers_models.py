@@ -18,9 +18,10 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
-from poedsl.catalog.model_folders import missing_extra, quiet_loading
 from poedsl.catalog.profiles import Profile
 from poedsl.experts.loading.cache import cached_by_folder
+from poedsl.experts.loading.dtypes import network_dtype
+from poedsl.experts.loading.libraries import missing_extra, quiet_loading
 from poedsl.grammar.diagnostics import Diagnostic, PoeError
 
 #: Pictures that a network sees at once, where the profile does not say.
@@ -57,7 +58,7 @@ class Judge:
             raise PoeError((Diagnostic("P0307", message),))
         self.name, self.gradient, self.frames = name, gradient, frames
         self.device = torch.device(profile.device) if profile.device else device
-        self.dtype = profile.torch_dtype(self.device)
+        self.dtype = network_dtype(profile, self.device)
         self.batch = profile.microbatch or BATCH
         self.checkpointing = profile.checkpointing
 

@@ -6,7 +6,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from poedsl.catalog.model_folders import model_folder
+from poedsl.catalog.weights import model_folder
 from poedsl.experts.loading.transformers_models import loaded, loading
 
 

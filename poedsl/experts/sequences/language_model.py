@@ -15,6 +15,7 @@ from torch import Tensor
 
 from poedsl.catalog.profiles import Profile
 from poedsl.experts.loading.cache import cached_by_folder
+from poedsl.experts.loading.dtypes import network_dtype
 from poedsl.experts.loading.transformers_models import loading, network, processor, unfit
 from poedsl.experts.protocol import State
 from poedsl.experts.sequences.vocabulary import Words
@@ -45,7 +46,7 @@ class LanguageModel:
     ) -> None:
         self.folder, self.device = folder, device
         with loading("lm", folder):
-            dtype = profile.torch_dtype(device)
+            dtype = network_dtype(profile, device)
             self.network = network("AutoModelForCausalLM", folder, device, dtype)
             own = words(folder)
             self.prompt = self._encoded(prompt)

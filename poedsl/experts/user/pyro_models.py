@@ -20,8 +20,8 @@ from pyro.poutine.util import site_is_subsample
 from torch import Tensor
 from torch.distributions import biject_to
 
-from poedsl.experts.user.adapters import called, unfit
-from poedsl.experts.user.decorators import Code
+from poedsl.experts.user.calls import call, unfit
+from poedsl.experts.user.registry import Code
 
 #: Whose support torch gives as the real line, and who have a density on the circle alone.
 CIRCULAR = (torch.distributions.VonMises, SineBivariateVonMises, SineSkewed)
@@ -79,7 +79,7 @@ class PyroExpert:
     def draws(self, count: int) -> Float[Tensor, "{count} D"]:
         """Points as the model draws them by torch's own generator, whatever it observes."""
         with _alone():
-            return torch.stack([called(self.code, self._drawn) for _ in range(count)])
+            return torch.stack([call(self.code, self._drawn) for _ in range(count)])
 
     def _drawn(self) -> Float[Tensor, " D"]:
         nodes = poutine.trace(self.model).get_trace().nodes
@@ -90,8 +90,8 @@ class PyroExpert:
         """A function of points at each row."""
         with _alone():
             if self.batched:
-                return called(self.code, torch.func.vmap(function), x)
-            rows = [called(self.code, function, row) for row in x]
+                return call(self.code, torch.func.vmap(function), x)
+            rows = [call(self.code, function, row) for row in x]
         if isinstance(rows[0], Mapping):
             return {name: torch.stack([row[name] for row in rows]) for name in rows[0]}
         return torch.stack(rows)
@@ -122,7 +122,7 @@ class PyroExpert:
         """A place for each latent site, as one run of the model has them."""
         with _alone(checked=True), torch.random.fork_rng(devices=[]):
             torch.manual_seed(0)
-            trace = called(self.code, poutine.trace(self.model).get_trace)
+            trace = call(self.code, poutine.trace(self.model).get_trace)
         start = 0
         for name, node in trace.nodes.items():
             if node["type"] != "sample" or node["is_observed"]:
@@ -162,7 +162,7 @@ class PyroExpert:
         """Whether two points at once come out as they do one by one."""
         points = torch.tensor([[0.1], [-0.2]], device=device).expand(2, self.size)
         with _alone():
-            single = torch.stack([called(self.code, self._log_density, p) for p in points])
+            single = torch.stack([call(self.code, self._log_density, p) for p in points])
         try:
             return torch.allclose(self(points), single, rtol=1e-4, atol=1e-4, equal_nan=True)
         except Exception:

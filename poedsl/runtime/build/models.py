@@ -11,18 +11,20 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from poedsl.catalog.folders import model_place
-from poedsl.catalog.hub import find_model
-from poedsl.catalog.model_folders import missing_extra, model_folder
+from poedsl.catalog.folder_signatures import model_place
 from poedsl.catalog.profiles import DEFAULT, Profile
 from poedsl.catalog.signatures import Parameter, Required, Signature
+from poedsl.catalog.weights import find_model, model_folder
 from poedsl.compiler.plan.options import OPTIONS
 from poedsl.compiler.plan.plan import FactorSpec, PlanSpec
 from poedsl.compiler.plan.terms import Apply, Const, Term
 from poedsl.compiler.plan.text import print_term
 from poedsl.experts.flows.latents import Codec, has_codec, native_size
+from poedsl.experts.loading.libraries import missing_extra
 from poedsl.experts.protocol import Sited
-from poedsl.experts.user.decorators import Code, load_user
+from poedsl.experts.user.build import build_user
+from poedsl.experts.user.load import load_user
+from poedsl.experts.user.registry import Code
 from poedsl.grammar.diagnostics import Diagnostic, PoeError
 from poedsl.grammar.types import BOOL, INT, REAL, Type
 from poedsl.runtime.build.evaluate import Environment, known, region, tensor
@@ -144,7 +146,7 @@ class Models:
         self, signature: Signature, arguments: dict[str, Any], shape: tuple[int, ...] | None
     ) -> Any:
         if signature.is_code:
-            return self.user(signature).build(arguments, shape, self.device)
+            return build_user(self.user(signature), arguments, shape, self.device)
         over: dict[str, Any] = {} if shape is None else {"shape": shape}
         kind = self.implementation(signature)
         if signature.parameter("model") is not None:

@@ -18,7 +18,7 @@ from poedsl.compiler.plan.terms import Apply, Const, Ref, Term, names, walk
 from poedsl.experts.densities.gaussian_mixtures import Gaussians
 from poedsl.experts.loading.diffusers_parts import free_encoders
 from poedsl.experts.protocol import Scheduled, Sited
-from poedsl.experts.user.decorators import Code
+from poedsl.experts.user.registry import Code
 from poedsl.runtime.build.ancestral_draws import Drawn, ancestral
 from poedsl.runtime.build.densities import Densities
 from poedsl.runtime.build.evaluate import Environment, evaluate, tensor
