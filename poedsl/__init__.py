@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from poedsl.grammar.diagnostics import PoeError
+from poedsl.version import __version__
 
 if TYPE_CHECKING:
     from poedsl.api import Plan, compile, load
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
     Real = Int = Bool = Text = Image = Depth = Mask = Video = Annotation("", ())
     Tokens = Category = Region = Layout = File = Annotation("", ())
 
-__version__ = "0.1.0"
 #: Types of the language, as annotations of Python.
 _TYPES = ["Real", "Int", "Bool", "Text", "Image", "Depth", "Mask", "Video"]
 _TYPES += ["Tokens", "Category", "Region", "Layout", "File"]

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from poedsl import argument_checks
 from poedsl.catalog.signatures import Signature
 from poedsl.compiler.compile import Compiled, compile_source
 from poedsl.compiler.plan import plan as plans
@@ -21,7 +22,6 @@ from poedsl.experts.user.registry import Code
 from poedsl.grammar.diagnostics import Diagnostic, Fix, PoeError
 from poedsl.grammar.parsing.parser import parse_expression
 from poedsl.grammar.source import Source
-from poedsl.interface import arguments
 
 if TYPE_CHECKING:
     from poedsl.runtime.pyro_model import PyroModel
@@ -116,7 +116,7 @@ class Plan:
         from poedsl.runtime.run import run
 
         seed, microbatch = _numbers(seed, microbatch)
-        chosen = read_profile(arguments.text("profile", profile), self.base)
+        chosen = read_profile(argument_checks.text("profile", profile), self.base)
         plan = (self.with_options(**options) if options else self).bound()
         leave = self.allow_code if allow_code is None else allow_code
         more = (self.base, leave, chosen, 0, self.code)
@@ -145,7 +145,7 @@ class Plan:
         from poedsl.runtime.run import Run
 
         seed, microbatch = _numbers(seed, microbatch)
-        chosen = read_profile(arguments.text("profile", profile), self.base)
+        chosen = read_profile(argument_checks.text("profile", profile), self.base)
         plan = (self.with_options(**options) if options else self).bound()
         leave = self.allow_code if allow_code is None else allow_code
         job = Run(plan.spec, seed, device, microbatch, self.base, leave, chosen, 0, self.code)
@@ -170,7 +170,7 @@ class Plan:
         from poedsl.runtime.pyro_model import pyro_model
         from poedsl.runtime.run import find_device
 
-        chosen = read_profile(arguments.text("profile", profile), self.base)
+        chosen = read_profile(argument_checks.text("profile", profile), self.base)
         leave = self.allow_code if allow_code is None else allow_code
         place, spec = find_device(device), self.bound().spec
         return pyro_model(spec, place, self.base, leave, chosen, self.code)
@@ -187,7 +187,7 @@ class Plan:
         Raises:
             TypeError: it is no function, or the arguments are not the model's.
         """
-        from poedsl.interface.embedding import program_of
+        from poedsl.interface.pyro_program import program_of
 
         text, code = program_of(model, args, kwargs)
         name = code.signature.name
@@ -252,7 +252,8 @@ def load(json_text: str) -> Plan:
     """
     if not isinstance(json_text, str):
         raise TypeError(
-            f"a plan is loaded from its JSON as a text, and this is {arguments.kind(json_text)}"
+            f"a plan is loaded from its JSON as a text, and this is "
+            f"{argument_checks.describe(json_text)}"
         )
     try:
         spec = plans.from_json(json_text)
@@ -305,20 +306,21 @@ def _written(name: str, value: Any) -> str:
     if not isinstance(value, (int, float)):
         raise TypeError(
             f"`{name}` is given as a number, or as a text as in a program, and this is "
-            f"{arguments.kind(value)}"
+            f"{argument_checks.describe(value)}"
         )
     return str(value)
 
 
 def _numbers(seed: int, microbatch: int | None) -> tuple[int, int | None]:
-    own = None if microbatch is None else arguments.whole("microbatch", microbatch, 1)
-    return arguments.whole("seed", seed), own
+    own = None if microbatch is None else argument_checks.whole_number("microbatch", microbatch, 1)
+    return argument_checks.whole_number("seed", seed), own
 
 
 def _source(program: str | Path) -> tuple[Source, Path]:
     if not isinstance(program, (str, Path)):
         raise TypeError(
-            f"a program is its text or the path of its file, and this is {arguments.kind(program)}"
+            f"a program is its text or the path of its file, and this is "
+            f"{argument_checks.describe(program)}"
         )
     if isinstance(program, Path) or ("\n" not in program and program.strip().endswith(".poe")):
         path = Path(program)

@@ -8,7 +8,7 @@ from poedsl.compiler.compile import compile_source
 
 def run_check(file: str, strict: bool = False, fix: bool = False, form: Form = Form.text) -> int:
     """Report everything that is wrong with a program, and list its inputs; the exit code."""
-    from poedsl.interface import texts
+    from poedsl.interface.descriptions import declarations
 
     source, base = read_source(file)
     if file.endswith(".json"):
@@ -23,7 +23,7 @@ def run_check(file: str, strict: bool = False, fix: bool = False, form: Form = F
     if compiled.plan is None:
         return ERRORS
     if form is Form.text and not piped:
-        for line in texts.declarations(compiled.plan.variables, compiled.plan.inputs):
+        for line in declarations(compiled.plan.variables, compiled.plan.inputs):
             echo(line)
         echo(f"{source.name}: ok")
     return 0

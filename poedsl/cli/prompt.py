@@ -26,7 +26,8 @@ from poedsl.grammar.formatting.printer import INDENT
 from poedsl.grammar.source import Span
 from poedsl.grammar.tokens import KEYWORDS, words
 from poedsl.grammar.types import RANKS
-from poedsl.interface.session import COMMANDS, Session
+from poedsl.interface.commands import COMMANDS
+from poedsl.interface.session import Session
 
 
 class Prompt:

@@ -9,13 +9,13 @@ from dataclasses import dataclass, fields, replace
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
-import poedsl
+from poedsl import argument_checks
 from poedsl.api import Plan, compile, load
 from poedsl.catalog.code_references import CodeReference
 from poedsl.catalog.profiles import Profile
 from poedsl.compiler.plan.plan import PlanSpec
 from poedsl.compiler.plan.terms import Const
-from poedsl.interface import arguments
+from poedsl.version import __version__
 
 if TYPE_CHECKING:
     import torch
@@ -142,7 +142,7 @@ class PoePipeline:
         from poedsl.runtime.inputs.profile_files import read_profile
 
         out, plan = Path(folder), _with_defaults(self.plan)
-        profile = read_profile(arguments.text("profile", self.profile), plan.base)
+        profile = read_profile(argument_checks.text("profile", self.profile), plan.base)
         models = _models(profile, plan)
         copied = sorted(set(_beside(plan.spec, plan.base)))
         for name in copied:
@@ -156,7 +156,7 @@ class PoePipeline:
         (out / PLAN).write_text(plan.to_json(), encoding="utf-8")
         index = {
             "_class_name": type(self).__name__,
-            "_poedsl_version": poedsl.__version__,
+            "_poedsl_version": __version__,
             "plan": PLAN,
             "profile": self.profile,
         }

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from poedsl.catalog.profiles import DEFAULT, Profile
 from poedsl.compiler.plan.plan import PlanSpec
-from poedsl.experts.sequences.vocabulary import Words
+from poedsl.experts.sequences.vocabulary import Vocabulary
 from poedsl.experts.user.registry import Code
 from poedsl.grammar.diagnostics import Diagnostic, PoeError
 from poedsl.runtime.build.prepare import prepare
@@ -62,7 +62,7 @@ class StageView:
     endpoint: Shaped[Tensor, "L whole"]
     log_weights: Float[Tensor, " L"]
     length: int
-    words: Mapping[str, Words]
+    words: Mapping[str, Vocabulary]
 
     def texts(self, name: str) -> list[str]:
         """What each particle of a variable of tokens says so far, up to its end.

@@ -1,4 +1,4 @@
-"""Latent spaces: pictures as an autoencoder of diffusers holds them."""
+"""Latent spaces of autoencoders of diffusers."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from poedsl.experts.loading import diffusers_parts
 from poedsl.experts.loading.cache import cached_by_folder
 from poedsl.experts.loading.dtypes import network_dtype
 
-#: Parts of latents begin and end at multiples of this, as patches of transformers do.
+#: Parts of latents begin and end at multiples of this, the patch size of transformers.
 PATCH = 2
-#: Pictures decoded at once where no gradient is taken.
+#: Images decoded at once without a gradient.
 BATCH = 8
 
 
@@ -27,11 +27,11 @@ class Codec:
         folder: of a model of diffusers with ``vae/``.
 
     Attributes:
-        factor: pixels along a side of one latent. channels: of latents. key: what tells latent
-            spaces apart: the autoencoder's configuration and weights.
+        factor: pixels along a side of one latent. channels: of latents. key: a hash of the
+            autoencoder's configuration and weights, which identifies the latent space.
 
     Raises:
-        PoeError: the folder has no autoencoder that can be read.
+        PoeError: the folder has no autoencoder, or it cannot be loaded (P0206).
     """
 
     def __init__(self, folder: str, device: torch.device, profile: Profile) -> None:
@@ -45,7 +45,7 @@ class Codec:
         self.vae = diffusers_parts.autoencoder(folder, device, network_dtype(profile, device))
 
     def shape(self, pixels: tuple[int, ...]) -> tuple[int, int, int]:
-        """Of the latents of a picture (3, H, W)."""
+        """The shape (c, h, w) of the latents of an image (3, H, W)."""
         _, height, width = pixels
         return self.channels, height // self.factor, width // self.factor
 
@@ -70,11 +70,11 @@ class Codec:
 
 @cached_by_folder(maxsize=64)
 def fingerprint(folder: str) -> str:
-    """What tells one autoencoder from another, wherever it stands."""
+    """A hash of the configuration and the weights of an autoencoder."""
     digest = hashlib.sha256()
     config = diffusers_parts.config(folder, "vae")
-    told = sorted((k, str(v)) for k, v in config.items() if not k.startswith("_"))
-    digest.update(repr(told).encode())
+    settings = sorted((k, str(v)) for k, v in config.items() if not k.startswith("_"))
+    digest.update(repr(settings).encode())
     for path in sorted((Path(folder) / "vae").glob("*.safetensors")):
         with path.open("rb") as file:
             digest.update(hashlib.file_digest(file, "sha256").digest())
@@ -82,11 +82,12 @@ def fingerprint(folder: str) -> str:
 
 
 def has_codec(folder: str) -> bool:
+    """Whether a folder has an autoencoder."""
     return (Path(folder) / "vae" / "config.json").is_file()
 
 
 def native_size(folder: str) -> tuple[int, int] | None:
-    """Height and width of the pictures that a model was trained on, where its folder says so."""
+    """Height and width in pixels of a model's training images; None where it is not recorded."""
     if has_codec(folder):
         size = diffusers_parts.config(folder, "vae").get("sample_size")
     elif (Path(folder) / "unet" / "config.json").is_file():

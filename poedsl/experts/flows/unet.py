@@ -38,7 +38,7 @@ class UNetFlow(RectifiedFlow):
         self.shape = shape
 
     def velocity(self, z: Float[Tensor, "L D"], s: float) -> Float[Tensor, "L D"]:
-        """V = E[eps - x_1 | z], noise-ward."""
+        """V = E[eps - x_1 | z], which points from data to noise."""
         pictures = z.view(-1, *self.shape)
         time = torch.full((len(z),), 1000 * s, device=z.device)
         labels = torch.full((len(z),), self.label, dtype=torch.long, device=z.device)
@@ -102,16 +102,16 @@ class VariancePreservingUNet:
     def numbered(folder: str, contents: str) -> int:
         """The number of a class."""
         names = diffusers_parts.config(folder, "model_index.json").get("id2label", {})
-        known = {str(name): int(number) for number, name in names.items()}
-        if contents not in known:
-            listed = ", ".join(f'"{n}"' for n in known)
+        numbers = {str(name): int(number) for number, name in names.items()}
+        if contents not in numbers:
+            listed = ", ".join(f'"{n}"' for n in numbers)
             raise diffusers_parts.unfit(
                 folder, f'it has no class "{contents}"', f"its classes: {listed}"
             )
-        return known[contents]
+        return numbers[contents]
 
     def endpoint_precision(self, alpha: float, sigma: float) -> float:
-        """As if its data had variance one, which is the scale they were trained at."""
+        """The precision of x_1 given x_t if the data are Gaussian with variance 1."""
         return 1 + alpha**2 / sigma**2
 
     def noised(self, x: Float[Tensor, "L D"], alpha: float, sigma: float) -> Noised:
@@ -125,7 +125,7 @@ class VariancePreservingUNet:
         return Noised(-x - alpha / sigma * v.reshape(x.shape))
 
     def time(self, sigma: float) -> float:
-        """The network's time of a noise level, between its whole ones in proportion."""
+        """The network's time of a noise level, by linear interpolation."""
         after = bisect.bisect_left(self.sigmas, sigma)
         if after == 0:
             return 0.0
@@ -136,7 +136,7 @@ class VariancePreservingUNet:
 
 
 def noise_levels(schedule: dict[str, Any]) -> Float[Tensor, " T"]:
-    """Sigma at each time of a `DDPMScheduler`, rising."""
+    """Sigma at each time of a `DDPMScheduler`, increasing."""
     from diffusers import DDPMScheduler
 
     scheduler = DDPMScheduler.from_config(schedule)

@@ -1,4 +1,4 @@
-"""Judges: networks that score what is sampled."""
+"""The reward `digit_score`: log-probability of a class by an image classifier."""
 
 from __future__ import annotations
 

@@ -23,13 +23,13 @@ from torch.distributions import biject_to
 from poedsl.experts.user.calls import call, unfit
 from poedsl.experts.user.registry import Code
 
-#: Whose support torch gives as the real line, and who have a density on the circle alone.
+#: Distributions over angles, whose support in torch is the real line.
 CIRCULAR = (torch.distributions.VonMises, SineBivariateVonMises, SineSkewed)
 
 
 @dataclass(frozen=True, slots=True)
 class Slot:
-    """Where a latent site stands in a point, and its shape on the real line."""
+    """The position of a latent site in a point, and its shape in unconstrained coordinates."""
 
     part: slice
     shape: tuple[int, ...]

@@ -17,7 +17,7 @@ from torch import Tensor
 from poedsl.compiler.functions.table import FUNCTIONS, flatten
 from poedsl.compiler.plan.terms import CHAINS, Apply, Const, Ref, Term
 from poedsl.experts.protocol import Reward
-from poedsl.experts.sequences.vocabulary import Words
+from poedsl.experts.sequences.vocabulary import Vocabulary
 
 #: Left, top, right and bottom, in fractions of width and height.
 Box = tuple[float, float, float, float]
@@ -90,7 +90,7 @@ class Environment:
     values: dict[str, Any]
     rewards: dict[Term, Reward]
     device: torch.device
-    words: dict[str, Words] = field(default_factory=dict)
+    words: dict[str, Vocabulary] = field(default_factory=dict)
 
     def with_values(self, values: Mapping[str, Any]) -> Environment:
         return replace(self, values={**self.values, **values})

@@ -14,7 +14,7 @@ from poedsl.catalog.registry import SIGNATURES
 from poedsl.compiler.analysis.supports import ends
 from poedsl.compiler.plan.plan import FactorSpec, PlanSpec
 from poedsl.compiler.plan.terms import Apply, Term, walk
-from poedsl.experts.densities.gaussian_mixtures import broadcast, distribution
+from poedsl.experts.densities.pyro_densities import broadcast, distribution
 from poedsl.runtime.build.densities import Densities, Density
 from poedsl.runtime.build.evaluate import Environment, evaluate
 from poedsl.runtime.build.models import Models
