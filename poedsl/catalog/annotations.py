@@ -11,6 +11,7 @@ import re
 import types
 import typing
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 
 from poedsl.grammar.types import RANKS, Sizes, Type
@@ -97,6 +98,7 @@ class Record:
         object.__setattr__(self, "fields", plain)
 
 
+_TYPES = (Annotation, Record)
 #: Every type under its name.
 ANNOTATIONS: dict[str, Annotation] = {
     name: Annotation(name, (None,) * (rank or 0)) for name, rank in RANKS.items()
@@ -126,6 +128,9 @@ def annotation(value: object, namespace: Mapping[str, object] | None = None) -> 
             raise TypeError("a number is no type of the language")
     if isinstance(value, type) and value in _PYTHON:
         return ANNOTATIONS[_PYTHON[value]]
+    if typing.get_origin(value) is typing.Annotated:
+        types_of_language = (m for m in typing.get_args(value)[1:] if isinstance(m, _TYPES))
+        return annotation(next(types_of_language, typing.get_args(value)[0]))
     if typing.get_origin(value) in (typing.Union, types.UnionType):
         inner = [t for t in typing.get_args(value) if t is not type(None)]
         if len(inner) == 1:
@@ -177,6 +182,8 @@ def annotation_of(node: ast.expr, origin: Callable[[str], str]) -> Annotation | 
         case ast.Subscript(value=base, slice=inner):
             if dotted(base, origin) in ("typing.Optional", "Optional"):
                 return annotation_of(inner, origin)
+            if dotted(base, origin) in ("typing.Annotated", "Annotated"):
+                return _annotated(inner, origin)
             kind = annotation_of(base, origin)
             items = inner.elts if isinstance(inner, ast.Tuple) else [inner]
             if isinstance(kind, Annotation):
@@ -192,6 +199,15 @@ def annotation_of(node: ast.expr, origin: Callable[[str], str]) -> Annotation | 
             if type_name in ANNOTATIONS:
                 return ANNOTATIONS[type_name]
     raise TypeError(f"{brief(ast.unparse(node))} is no type of the language")
+
+
+def _annotated(node: ast.expr, origin: Callable[[str], str]) -> Annotation | Record:
+    """The first type of the language in the metadata of ``Annotated``, else the annotated type."""
+    plain, *metadata = node.elts if isinstance(node, ast.Tuple) else [node]
+    for item in metadata:
+        with suppress(TypeError):
+            return annotation_of(item, origin)
+    return annotation_of(plain, origin)
 
 
 def _size_of(node: ast.expr) -> object:
