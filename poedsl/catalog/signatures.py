@@ -16,8 +16,8 @@ from poedsl.grammar.types import (
     whole,
 )
 
-#: What a parameter is for. ``gradient``: a constant that, when true, gives the capability of that
-#: name; ``frames``: how many of a film a judge of pictures looks at.
+#: The role of a parameter. ``gradient``: a constant that, when true, gives the capability of that
+#: name. ``frames``: the number of frames of a video that a reward for images scores.
 Role = Literal[
     "location",
     "positive",
@@ -36,7 +36,7 @@ Capability = Literal["log_prob", "noised", "score", "sample", "extend", "reward"
 
 @dataclass(frozen=True, slots=True)
 class Required:
-    """No default: the argument must be given, or is taken from the program's input of its name."""
+    """No default: an argument is required, or the input of its name is used."""
 
 
 REQUIRED = Required()
@@ -45,14 +45,13 @@ Default = Required | float | int | str | None
 
 @dataclass(frozen=True, slots=True)
 class Parameter:
-    """One parameter.
+    """A parameter.
 
     Attributes:
-        type: what it takes; None for numbers that broadcast to the variable's domain.
-        default: what it is when left out.
-        alternative: parameters of one group exclude each other, and one of them is needed.
-        classes: for labels, how many there are; 0 where that is not known.
-        aligned: whether its last two sizes are the height and width of what the expert is over.
+        type: of its values; None for numbers that broadcast to the shape of the variable.
+        alternative: the name of a group of parameters, of which a call has exactly one.
+        classes: the number of values of a label; 0 where it is unknown.
+        aligned: whether its last two sizes are the height and width of the variable.
     """
 
     name: str
@@ -65,7 +64,7 @@ class Parameter:
     aligned: bool = False
 
     def no_label(self, value: object) -> str:
-        """What keeps a value from being one of the classes; empty where nothing does."""
+        """The reason why a value is not one of the classes; empty if it is."""
         if not self.classes or value is None or value in range(self.classes):
             return ""
         return f"is a class from 0 to {self.classes - 1}, and this is {value}"
@@ -76,7 +75,7 @@ class Parameter:
 
     @property
     def ambient(self) -> bool:
-        """Whether a call may leave it to the program's input of its name: numbers are given."""
+        """Whether it defaults to the input of its name; numbers of densities do not."""
         return self.required and self.type is not None
 
     def __str__(self) -> str:
@@ -93,11 +92,11 @@ def _show(value: Default) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Returned:
-    """What a source returns: under an attribute, or as a whole where the name is empty.
+    """An output of a source, an attribute or, with an empty name, the whole output.
 
     Attributes:
-        sizes: numbers, None where open, or the argument that says: ``frames``, ``size.0`` for the
-            first element of ``size``.
+        sizes: numbers, None for any size, or the name of an argument: ``frames``, or ``size.0`` for
+            the first element of ``size``.
     """
 
     name: str
@@ -107,10 +106,10 @@ class Returned:
 
 @dataclass(frozen=True, slots=True)
 class Support:
-    """Where a density is above zero: everywhere, between two ends, or on the simplex.
+    """The support of a density: the real line, an interval, or the simplex.
 
     Attributes:
-        low, high: a number, or the parameter that says it; None where there is no end.
+        low, high: a number, or the name of a parameter; None where it is unbounded.
         simplex: whether the vectors of an event sum to one.
     """
 
@@ -136,19 +135,20 @@ REALS = Support()
 
 @dataclass(frozen=True, slots=True)
 class Signature:
-    """An expert, a reward, a density or a source of inputs as the compiler knows it.
+    """An expert, a reward, a density or a source, as the compiler needs it.
 
     Attributes:
-        domain: the type of what it judges; open sizes are the variable's; None: any tensor of
-            reals. event_rank: for densities, how many trailing sizes belong to one event. cost:
-            milliseconds of one evaluation of one particle on the hardware it is meant for, to an
-            order of magnitude.
-        implementation: ``module:class`` that runs it, loaded when a run needs it; empty where this
-            release knows the signature alone; ``code:PLACE`` for Python that a program brings.
-        space: the latent space its noised marginals live in; empty for the variable's own.
-        returns: for sources, what they return.
-        requires: the extra that must be installed to run it.
-        support: of the language's densities; what a program brings is over all numbers.
+        domain: the type of the variable, whose sizes replace open ones; None for any tensor of
+            reals. event_rank: of densities, the number of trailing sizes of one event. cost: of
+            one evaluation of one particle in milliseconds, to an order of magnitude, on the
+            hardware that it is meant for.
+        implementation: ``module:class``, which is imported when a run needs it; empty if this
+            release cannot run it; ``code:PLACE`` for Python code that a program names.
+        requires: the extra of the package that must be installed to run it.
+        model: the folder of its weights, where they are fixed.
+        space: the latent space of its noised marginals; empty for the space of the variable.
+        returns: the outputs of a source.
+        support: of a density of the language; user code is over all numbers.
     """
 
     name: str
@@ -169,7 +169,7 @@ class Signature:
 
     @property
     def is_code(self) -> bool:
-        """Whether it is Python that a program names, and that runs only with leave."""
+        """Whether it is Python code that a program names, which runs only if that is allowed."""
         return self.implementation.startswith("code:")
 
     def __str__(self) -> str:
@@ -182,11 +182,12 @@ class Signature:
         return f"{self.name}({takes}) -> {self.domain or 'numbers'}"
 
     def parameter(self, name: str) -> Parameter | None:
+        """The parameter of a name, or None."""
         return next((p for p in self.parameters if p.name == name), None)
 
     @property
     def domains(self) -> tuple[Type, ...]:
-        """What it judges; one that looks at some of a film's frames judges films too."""
+        """The types of its variable; a reward that scores frames takes videos too."""
         if self.domain is None:
             return ()
         if all(p.role != "frames" for p in self.parameters):
@@ -195,7 +196,7 @@ class Signature:
 
     @property
     def judged(self) -> str:
-        """What it judges, in words."""
+        """The types of its variable, for messages."""
         return " or ".join(map(str, self.domains)) or "numbers"
 
 
@@ -224,13 +225,12 @@ def signature_from_json(data: dict[str, Any]) -> Signature:
     """The inverse of `signature_to_json`.
 
     Raises:
-        KeyError, TypeError, ValueError: the data are no signature.
+        KeyError, TypeError, ValueError: the data are not those of a signature.
     """
-    known = {"family": get_args(Family), "capabilities": get_args(Capability)}
-    given = {"family": [data["family"]], "capabilities": data["capabilities"]}
-    for key, values in given.items():
-        if unknown := sorted(set(values) - set(known[key])):
-            raise ValueError(f"{unknown[0]!r} is not one of {', '.join(known[key])}")
+    checked = (([data["family"]], get_args(Family)), (data["capabilities"], get_args(Capability)))
+    for values, allowed in checked:
+        if unknown := sorted(set(values) - set(allowed)):
+            raise ValueError(f"{unknown[0]!r} is not one of {', '.join(allowed)}")
     plain = {k: data[k] for k in ("name", "family", "summary", "cost", "citation")}
     more = {k: data[k] for k in ("implementation", "requires", "model", "space")}
     return Signature(

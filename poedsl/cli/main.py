@@ -135,9 +135,9 @@ def show_stage(
     file: str, view: View, bindings: list[str], sample: list[str], strict: bool, form: Form
 ) -> None:
     """Print what a pass made of a program, even where a later one finds errors."""
-    from poedsl.api import read_options
     from poedsl.compiler.compile import compile_source
     from poedsl.compiler.views.emit import emit
+    from poedsl.interface.option_text import read_options
 
     source, base = read_source(file)
     if is_plan(file, source):
@@ -313,8 +313,9 @@ def open_plan(
     file: str, bindings: list[str], sample: list[str], strict: bool, form: Form
 ) -> tuple[Any, Source]:
     """The plan of a program or of a plan's JSON, with what the command line gives, and its text."""
-    from poedsl.api import Plan, load, read_options
+    from poedsl.api import Plan, load
     from poedsl.compiler.compile import compile_source
+    from poedsl.interface.option_text import read_options
 
     source, base = read_source(file)
     options = guarded(lambda: read_options(pairs(sample, "--sample")), form)

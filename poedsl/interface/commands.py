@@ -9,7 +9,6 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
-from poedsl.api import read_options
 from poedsl.compiler.plan.plan import PlanSpec
 from poedsl.grammar.diagnostics import Fix
 from poedsl.grammar.parsing.parser import parse
@@ -18,7 +17,7 @@ from poedsl.interface.descriptions import declarations, describe_code, describe_
 from poedsl.interface.draft import NAME, Draft, entries
 from poedsl.interface.input_values import read_value
 from poedsl.interface.interactive_program import InteractiveProgram
-from poedsl.interface.option_text import assignments
+from poedsl.interface.option_text import assignments, read_options
 from poedsl.interface.replies import Diagnostics, Reply, command_error
 
 #: Arguments of `%run` beside the options of `sample`.

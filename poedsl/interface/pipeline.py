@@ -1,4 +1,4 @@
-"""A program as a pipeline in the manner of diffusers: inputs in, pictures out; kept as a folder."""
+"""A program as a pipeline with the interface of diffusers, which can be saved as a folder."""
 
 from __future__ import annotations
 
@@ -23,13 +23,20 @@ if TYPE_CHECKING:
     from poedsl.runtime.results.result import Result
 
 INDEX, PLAN, PROFILES = "model_index.json", "plan.json", "poe.toml"
-#: What calls take beside the program's inputs.
-OWN = ("generator", "seed", "num_particles", "num_inference_steps", "microbatch", "progress")
+#: Arguments of `PoePipeline.__call__` beside the inputs of the program.
+CALL_ARGUMENTS = (
+    "generator",
+    "seed",
+    "num_particles",
+    "num_inference_steps",
+    "microbatch",
+    "progress",
+)
 
 
 @dataclass(frozen=True)
 class PipelineOutput:
-    """What a call of a pipeline gives.
+    """The output of a pipeline.
 
     Attributes:
         images: of the program's first picture, PIL images in [0, 255], as many as particles: the
@@ -56,7 +63,7 @@ class PoePipeline:
 
     def __post_init__(self) -> None:
         for spec in self.plan.spec.inputs:
-            if spec.name in OWN:
+            if spec.name in CALL_ARGUMENTS:
                 raise ValueError(f"the input `{spec.name}` has the name of an argument of calls")
 
     @classmethod
@@ -116,14 +123,14 @@ class PoePipeline:
             )
         if generator is not None and seed is not None:
             raise TypeError("either a generator or a seed is given")
-        given: dict[str, Any] = {"particles": num_particles, "steps": num_inference_steps}
+        options: dict[str, Any] = {"particles": num_particles, "steps": num_inference_steps}
         result = self.plan.bind(**inputs).run(
             seed=_drawn(generator) if seed is None else seed,
             device=self.device,
             microbatch=microbatch,
             progress=progress,
             profile=self.profile,
-            **{name: value for name, value in given.items() if value is not None},
+            **{name: value for name, value in options.items() if value is not None},
         )
         return PipelineOutput(_images(result), result)
 
@@ -151,8 +158,8 @@ class PoePipeline:
         out.mkdir(parents=True, exist_ok=True)
         for name in copied:
             _copy(plan.base / name, out / name)
-        for expert, own in models.items():
-            _copy(Path(profile.models[expert]), out / own)
+        for expert, target in models.items():
+            _copy(Path(profile.models[expert]), out / target)
         (out / PLAN).write_text(plan.to_json(), encoding="utf-8")
         index = {
             "_class_name": type(self).__name__,
