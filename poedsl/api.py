@@ -16,7 +16,7 @@ from poedsl.compiler.plan.text import print_plan
 from poedsl.compiler.plan.verify import verify
 from poedsl.compiler.planner.planner import rechoose, refuse
 from poedsl.experts.user import registry
-from poedsl.experts.user.registry import Code
+from poedsl.experts.user.registry import UserCode
 from poedsl.grammar.diagnostics import Diagnostic, PoeError
 from poedsl.grammar.source import Source
 from poedsl.interface.option_text import read_options
@@ -44,7 +44,7 @@ class Plan:
     base: Path = field(default=Path(), compare=False)
     diagnostics: tuple[Diagnostic, ...] = field(default=(), compare=False)
     allow_code: bool = field(default=False, compare=False)
-    code: Mapping[str, Code] = field(default_factory=dict, compare=False)
+    code: Mapping[str, UserCode] = field(default_factory=dict, compare=False)
 
     def __str__(self) -> str:
         return print_plan(self.spec)
@@ -239,7 +239,7 @@ def plan_of(compiled: Compiled, base: Path) -> Plan:
     return Plan(compiled.plan, base, compiled.diagnostics, code=_code(compiled.plan))
 
 
-def _code(spec: PlanSpec) -> dict[str, Code]:
+def _code(spec: PlanSpec) -> dict[str, UserCode]:
     """The decorated objects of this process that a plan calls."""
     called = {u.name: u.signature for u in spec.uses}
     named = registry.REGISTRY.named

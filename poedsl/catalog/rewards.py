@@ -16,7 +16,7 @@ def _image_reward(
     citation: str,
     *parameters: Parameter,
 ) -> Signature:
-    """A network that scores pictures, and films by some of their frames."""
+    """A network that scores images, and videos by some of their frames."""
     return Signature(
         name,
         "reward",

@@ -39,9 +39,9 @@ class PipelineOutput:
     """The output of a pipeline.
 
     Attributes:
-        images: of the program's first picture, PIL images in [0, 255], as many as particles: the
-            best first where the plan keeps the best, else draws of equal weight. Of a film, a list
-            of frames each. Empty where the program samples neither.
+        images: PIL images of the first variable that is an image or a video, one for each particle
+            (for a video a list of frames): the best first where the plan keeps the best, else
+            draws of equal weight. Empty if there is no such variable.
         result: of the run.
     """
 
@@ -205,7 +205,7 @@ def _drawn(generator: torch.Generator | None) -> int:
 
 
 def _images(result: Result) -> list[Any]:
-    """Every particle of the first picture or film."""
+    """Every particle of the first image or video."""
     from poedsl.runtime.results.pictures import pil_image
     from poedsl.runtime.results.result import keeps_best
 

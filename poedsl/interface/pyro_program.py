@@ -10,13 +10,13 @@ from poedsl import argument_checks
 from poedsl.catalog.registry import SIGNATURES
 from poedsl.compiler.functions.table import FUNCTIONS
 from poedsl.experts.user.decorators import code_with_arguments
-from poedsl.experts.user.registry import Code
+from poedsl.experts.user.registry import UserCode
 from poedsl.grammar.tokens import KEYWORDS
 
 
 def program_of(
     function: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any]
-) -> tuple[str, Code]:
+) -> tuple[str, UserCode]:
     """The text of a program with one factor, and the model of Pyro's that it calls.
 
     Args:

@@ -19,7 +19,7 @@ from torch.distributions.transforms import Transform
 from poedsl.catalog.profiles import DEFAULT, Profile
 from poedsl.compiler.plan.plan import FactorSpec, PlanSpec
 from poedsl.compiler.plan.terms import Apply
-from poedsl.experts.user.registry import Code
+from poedsl.experts.user.registry import UserCode
 from poedsl.runtime.build.prepare import prepare
 from poedsl.runtime.build.refusals import refused
 from poedsl.runtime.space.bijections import Chart, Interval, Simplex
@@ -36,7 +36,7 @@ def pyro_model(
     base: Path = Path(),
     allow_code: bool = False,
     profile: Profile = DEFAULT,
-    code: Mapping[str, Code] | None = None,
+    code: Mapping[str, UserCode] | None = None,
 ) -> PyroModel:
     """The product of a plan whose inputs are all bound.
 

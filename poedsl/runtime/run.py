@@ -16,7 +16,7 @@ from torch import Tensor
 from poedsl.catalog.profiles import DEFAULT, Profile
 from poedsl.compiler.plan.plan import PlanSpec
 from poedsl.experts.sequences.vocabulary import Vocabulary
-from poedsl.experts.user.registry import Code
+from poedsl.experts.user.registry import UserCode
 from poedsl.grammar.diagnostics import Diagnostic, PoeError
 from poedsl.runtime.build.prepare import prepare
 from poedsl.runtime.path.noising_path import FlowPath
@@ -101,7 +101,7 @@ class Run:
         allow_code: bool = False,
         profile: Profile = DEFAULT,
         along: int = 0,
-        code: Mapping[str, Code] | None = None,
+        code: Mapping[str, UserCode] | None = None,
     ) -> None:
         self.plan, self.seed = plan, int(seed)
         place = find_device(device)
@@ -224,7 +224,7 @@ def run(
     allow_code: bool = False,
     profile: Profile = DEFAULT,
     along: int = 0,
-    code: Mapping[str, Code] | None = None,
+    code: Mapping[str, UserCode] | None = None,
 ) -> Result:
     """Run a bound plan to its end.
 

@@ -21,7 +21,7 @@ from poedsl.experts.protocol import Generative
 from poedsl.experts.user import registry as user
 from poedsl.experts.user.build import build_user
 from poedsl.experts.user.load import load_user
-from poedsl.experts.user.registry import Code, Registry
+from poedsl.experts.user.registry import Registry, UserCode
 from poedsl.grammar import tree
 from poedsl.grammar.types import Type
 
@@ -48,7 +48,7 @@ def read(place: str, base: Path = CODE.parent) -> Signature:
     return found
 
 
-def load(place: str, base: Path = CODE.parent, *, allowed: bool = True) -> Code:
+def load(place: str, base: Path = CODE.parent, *, allowed: bool = True) -> UserCode:
     return load_user(read(place, base), place, base, allowed)
 
 

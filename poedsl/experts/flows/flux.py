@@ -24,7 +24,7 @@ class FluxFlow(RectifiedFlow):
     """A velocity of latents (c, h, w), by the transformer in a folder of diffusers.
 
     Args:
-        prompt: what the picture shows. folder: of a FluxPipeline, FluxControlPipeline or
+        prompt: what the image shows. folder: of a FluxPipeline, FluxControlPipeline or
             FluxFillPipeline. shape: (c, h, w) of the latents it sees, h and w even. guidance: the
             distilled scale, for guidance-distilled models. depth: (H, W) relative inverse depth
             in [0, 1]. mask: (H, W), 1 where it repaints. image: (3, H, W) in [0, 1], kept
@@ -114,11 +114,11 @@ class FluxFlow(RectifiedFlow):
         shown = F.pixel_unshuffle(hole, self.codec.factor)
         return torch.cat([pack(kept), pack(shown)], 2)
 
-    def sized(self, picture: Float[Tensor, "c H W"]) -> Float[Tensor, "1 c H2 W2"]:
+    def sized(self, image: Float[Tensor, "c H W"]) -> Float[Tensor, "1 c H2 W2"]:
         """Resize to the size in pixels of the latents."""
         size = tuple(n * self.codec.factor for n in self.shape[1:])
-        whole = picture[None].float()
-        if picture.shape[-2:] == size:
+        whole = image[None].float()
+        if image.shape[-2:] == size:
             return whole
         return F.interpolate(whole, size, mode="bilinear", antialias=True, align_corners=False)
 

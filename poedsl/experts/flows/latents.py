@@ -21,7 +21,7 @@ BATCH = 8
 
 
 class Codec:
-    """An autoencoder between pictures in [0, 1] and latents of about unit variance.
+    """An autoencoder between images in [0, 1] and latents of about unit variance.
 
     Args:
         folder: of a model of diffusers with ``vae/``.
@@ -49,10 +49,10 @@ class Codec:
         _, height, width = pixels
         return self.channels, height // self.factor, width // self.factor
 
-    def encode(self, pictures: Float[Tensor, "L 3 H W"]) -> Float[Tensor, "L c h w"]:
+    def encode(self, images: Float[Tensor, "L 3 H W"]) -> Float[Tensor, "L c h w"]:
         """The mode of the encoder's distribution."""
         with torch.no_grad():
-            encoded = self.vae.encode((2 * pictures - 1).to(self.vae.dtype))
+            encoded = self.vae.encode((2 * images - 1).to(self.vae.dtype))
         latents: Tensor = encoded.latent_dist.mode()
         return (latents.float() - self.shift) * self.scale
 
@@ -64,8 +64,8 @@ class Codec:
 
     def _decoded(self, latents: Float[Tensor, "L c h w"]) -> Float[Tensor, "L 3 H W"]:
         scaled = (latents / self.scale + self.shift).to(self.vae.dtype)
-        pictures: Tensor = self.vae.decode(scaled, return_dict=False)[0]
-        return (pictures.to(latents.dtype) / 2 + 0.5).clamp(0, 1)
+        images: Tensor = self.vae.decode(scaled, return_dict=False)[0]
+        return (images.to(latents.dtype) / 2 + 0.5).clamp(0, 1)
 
 
 @cached_by_folder(maxsize=64)

@@ -17,7 +17,7 @@ from poedsl.experts.protocol import Noised
 
 
 class UNetFlow(RectifiedFlow):
-    """A rectified flow over pictures: a diffusers ``UNet2DModel`` that predicts v = eps - x_1.
+    """A rectified flow over images: a diffusers ``UNet2DModel`` that predicts v = eps - x_1.
 
     The network sees z = (1 - s) x_1 + s eps at time 1000 s, with x_1 in [-1, 1].
 
@@ -39,10 +39,10 @@ class UNetFlow(RectifiedFlow):
 
     def velocity(self, z: Float[Tensor, "L D"], s: float) -> Float[Tensor, "L D"]:
         """V = E[eps - x_1 | z], which points from data to noise."""
-        pictures = z.view(-1, *self.shape)
+        images = z.view(-1, *self.shape)
         time = torch.full((len(z),), 1000 * s, device=z.device)
         labels = torch.full((len(z),), self.label, dtype=torch.long, device=z.device)
-        out: Tensor = self.unet(pictures, time, class_labels=labels, return_dict=False)[0]
+        out: Tensor = self.unet(images, time, class_labels=labels, return_dict=False)[0]
         return out.reshape(z.shape)
 
 
@@ -115,10 +115,10 @@ class VariancePreservingUNet:
         return 1 + alpha**2 / sigma**2
 
     def noised(self, x: Float[Tensor, "L D"], alpha: float, sigma: float) -> Noised:
-        pictures = x.reshape(-1, *self.shape)
+        images = x.reshape(-1, *self.shape)
         time = torch.full((len(x),), self.time(sigma), device=x.device)
         labels = torch.full((len(x),), self.label, dtype=torch.long, device=x.device)
-        v: Tensor = self.unet(pictures, time, class_labels=labels, return_dict=False)[0]
+        v: Tensor = self.unet(images, time, class_labels=labels, return_dict=False)[0]
         if sigma < self.sigmas[0]:
             sigma = self.sigmas[0]
             alpha = (1 - sigma**2) ** 0.5

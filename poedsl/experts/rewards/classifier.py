@@ -11,10 +11,10 @@ from poedsl.experts.loading.transformers_models import loaded, loading
 
 
 class ClassifierScore:
-    """log p(label | picture) by a transformers image classifier, differentiable.
+    """log p(label | image) by a transformers image classifier, differentiable.
 
     Args:
-        folder: in transformers' format; the network sees pictures scaled to [-1, 1].
+        folder: in transformers' format; the network sees images scaled to [-1, 1].
         label: the class whose log-probability is the score.
 
     Raises:

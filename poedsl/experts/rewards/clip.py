@@ -26,10 +26,10 @@ _VISION = ("clip_vision_model", "aesthetics_predictor")
 
 
 class ClipScore(LearnedReward):
-    """Cosine similarity of picture and prompt, in [-1, 1] (Hessel et al. 2021, without its 2.5).
+    """Cosine similarity of image and prompt, in [-1, 1] (Hessel et al. 2021, without its 2.5).
 
     Args:
-        prompt: what the picture shows, cut at the tokens that CLIP reads. folder: of a CLIPModel
+        prompt: what the image shows, cut at the tokens that CLIP reads. folder: of a CLIPModel
             with its processor.
 
     Raises:
@@ -61,8 +61,8 @@ class ClipScore(LearnedReward):
 
     def score(self, x: Float[Tensor, "N 3 H W"]) -> Float[Tensor, " N"]:
         seen = self.preprocess(x).to(self.dtype)
-        pictures = pooled(self.net.get_image_features(pixel_values=seen))
-        return (F.normalize(pictures.float(), dim=-1) * self.text).sum(-1)
+        images = pooled(self.net.get_image_features(pixel_values=seen))
+        return (F.normalize(images.float(), dim=-1) * self.text).sum(-1)
 
 
 class Aesthetic(LearnedReward):

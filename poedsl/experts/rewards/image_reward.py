@@ -51,7 +51,7 @@ class Preference:
 
     Attributes:
         text, vision: encoders of transformers' BlipForImageTextRetrieval; the text's attends to
-            the picture's patches.
+            the image's patches.
     """
 
     def __init__(self, folder: str, device: torch.device, dtype: torch.dtype) -> None:
@@ -99,10 +99,10 @@ def preference(folder: str, device: torch.device, dtype: torch.dtype) -> Prefere
 
 
 class ImageReward(LearnedReward):
-    """Preference for a picture given a prompt, about -2 to 2 (Xu et al., ImageReward, 2023).
+    """Preference for an image given a prompt, about -2 to 2 (Xu et al., ImageReward, 2023).
 
     Args:
-        prompt: what the picture shows, cut after 35 tokens. folder: of ImageReward's weights,
+        prompt: what the image shows, cut after 35 tokens. folder: of ImageReward's weights,
             under BLIP's names or those of transformers, beside a ``BlipConfig``, BERT's tokenizer
             and an image processor.
 

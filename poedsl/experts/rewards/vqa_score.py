@@ -72,7 +72,7 @@ def answer_probability(
 class ChatVqaScore(LearnedReward):
     """Probability that the first token of the answer is "Yes", among all tokens.
 
-    All pictures of a batch are of one size and asked one question, so that nothing is padded.
+    All images of a batch are of one size and asked one question, so that nothing is padded.
     """
 
     def __init__(
@@ -104,8 +104,8 @@ class ChatVqaScore(LearnedReward):
         """What the model takes; with a gradient its pixels are those of `ImagePreprocessor`."""
         asked = {"type": "text", "text": self.question}
         chats = [
-            [{"role": "user", "content": [{"type": "image", "image": picture}, asked]}]
-            for picture in pil(x)
+            [{"role": "user", "content": [{"type": "image", "image": image}, asked]}]
+            for image in pil(x)
         ]
         processed = self.processor.apply_chat_template(
             chats,
@@ -189,7 +189,7 @@ LAYOUT = (
 
 
 class ClipFlanT5:
-    """T5 that reads a text, then the patches of a picture as tokens, then another text.
+    """T5 that reads a text, then the patches of an image as tokens, then another text.
 
     Attributes:
         t5, vision: networks of transformers. layers: weights and biases of the two linear layers,

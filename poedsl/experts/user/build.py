@@ -9,7 +9,7 @@ import torch
 
 from poedsl.experts.user.flows import UserFlow
 from poedsl.experts.user.pyro_models import PyroExpert
-from poedsl.experts.user.registry import Code
+from poedsl.experts.user.registry import UserCode
 from poedsl.experts.user.rewards import user_reward
 from poedsl.experts.user.sections import UserSections
 from poedsl.experts.user.sequences import UserSequence
@@ -17,7 +17,7 @@ from poedsl.experts.user.sources import source_output
 
 
 def build_user(
-    code: Code,
+    code: UserCode,
     arguments: Mapping[str, Any],
     shape: tuple[int, ...] | None,
     device: torch.device,

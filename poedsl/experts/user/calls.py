@@ -12,11 +12,11 @@ from torch import Tensor
 
 from poedsl.catalog.code_references import shown
 from poedsl.experts.user.errors import failures
-from poedsl.experts.user.registry import Code
+from poedsl.experts.user.registry import UserCode
 from poedsl.grammar.diagnostics import Diagnostic, PoeError
 
 
-def convert_arguments(code: Code, arguments: Mapping[str, Any]) -> dict[str, Any]:
+def convert_arguments(code: UserCode, arguments: Mapping[str, Any]) -> dict[str, Any]:
     """Arguments for user code: layouts as lists of ``{"box": ..., "text": ...}``."""
     layouts = {p.name for p in code.signature.parameters if p.type and p.type.name == "Layout"}
     return {
@@ -27,13 +27,13 @@ def convert_arguments(code: Code, arguments: Mapping[str, Any]) -> dict[str, Any
     }
 
 
-def make(code: Code, arguments: Mapping[str, Any], device: torch.device) -> Any:
+def make(code: UserCode, arguments: Mapping[str, Any], device: torch.device) -> Any:
     """An instance of a class; a torch module is moved to the device."""
     instance = call(code, code.target, **convert_arguments(code, arguments))
     return instance.to(device) if isinstance(instance, torch.nn.Module) else instance
 
 
-def call(code: Code, target: Any, *args: Any, **kwargs: Any) -> Any:
+def call(code: UserCode, target: Any, *args: Any, **kwargs: Any) -> Any:
     """Call user code.
 
     Raises:
@@ -43,7 +43,7 @@ def call(code: Code, target: Any, *args: Any, **kwargs: Any) -> Any:
         return target(*args, **kwargs)
 
 
-def to_tensor(value: Any, like: Tensor, code: Code) -> Tensor:
+def to_tensor(value: Any, like: Tensor, code: UserCode) -> Tensor:
     """The output of user code as a tensor with the dtype and device of ``like``.
 
     Raises:
@@ -63,7 +63,7 @@ def type_description(value: object) -> str:
     return "nothing" if value is None else f"a value of type {type(value).__name__}"
 
 
-def per_particle(value: Any, x: Tensor, code: Code, method: str = "") -> Float[Tensor, " L"]:
+def per_particle(value: Any, x: Tensor, code: UserCode, method: str = "") -> Float[Tensor, " L"]:
     """The output of user code as one number for each row of ``x``.
 
     Raises:
@@ -80,7 +80,7 @@ def per_particle(value: Any, x: Tensor, code: Code, method: str = "") -> Float[T
     return numbers
 
 
-def check_differentiable(value: Tensor, x: Tensor, method: str, code: Code) -> None:
+def check_differentiable(value: Tensor, x: Tensor, method: str, code: UserCode) -> None:
     """Check that a value is differentiable in ``x`` where gradients are taken.
 
     Raises:
@@ -96,7 +96,7 @@ def check_differentiable(value: Tensor, x: Tensor, method: str, code: Code) -> N
         )
 
 
-def unfit(code: Code, message: str) -> PoeError:
+def unfit(code: UserCode, message: str) -> PoeError:
     """An error (P0708) about the output of user code, with the place of the code."""
     name = f"{code.target.__name__} at {shown(Path(code.file))}:{code.line}"
     return PoeError((Diagnostic("P0708", f"{name} {message}"),))

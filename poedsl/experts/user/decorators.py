@@ -18,7 +18,7 @@ from poedsl.catalog.definitions import OPTIONS, Definition, Function, Kind
 from poedsl.catalog.infer_signature import infer_signature
 from poedsl.experts.user import registry
 from poedsl.experts.user.inspection import definition_of, reference_to, source_location
-from poedsl.experts.user.registry import Code
+from poedsl.experts.user.registry import UserCode
 
 T = TypeVar("T", bound=Callable[..., Any])
 
@@ -140,7 +140,7 @@ def decorate(kind: Kind, target: Any, options: Mapping[str, Any]) -> Any:
         except DefinitionError as error:
             registry.REGISTRY.refuse(target, file, error)
         else:
-            registry.REGISTRY.add(Code(signature, target, file, line, kind=kind))
+            registry.REGISTRY.add(UserCode(signature, target, file, line, kind=kind))
         return target
 
     return register if target is None else register(target)
@@ -148,7 +148,7 @@ def decorate(kind: Kind, target: Any, options: Mapping[str, Any]) -> Any:
 
 def code_with_arguments(
     target: Callable[..., Any], name: str, args: tuple[Any, ...], kwargs: Mapping[str, Any]
-) -> Code:
+) -> UserCode:
     """A model of Pyro's with all of its arguments, without registering it.
 
     Args:
@@ -161,4 +161,4 @@ def code_with_arguments(
     doc = target.__doc__ or ""
     definition = Definition("model", name, doc, Function(line=line), file=shown(Path(file)))
     signature = infer_signature(definition, str(reference_to(target, file)))
-    return Code(signature, target, file, line, kind="model", args=args, kwargs=kwargs)
+    return UserCode(signature, target, file, line, kind="model", args=args, kwargs=kwargs)

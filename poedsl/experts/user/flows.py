@@ -18,7 +18,7 @@ from poedsl.experts.user.calls import (
     to_tensor,
     unfit,
 )
-from poedsl.experts.user.registry import Code
+from poedsl.experts.user.registry import UserCode
 
 
 class UserFlow:
@@ -39,7 +39,7 @@ class UserFlow:
 
     def __init__(
         self,
-        code: Code,
+        code: UserCode,
         arguments: Mapping[str, Any],
         shape: tuple[int, ...],
         device: torch.device,

@@ -16,10 +16,10 @@ from poedsl.experts.user import registry
 from poedsl.experts.user.decorators import decorate
 from poedsl.experts.user.errors import definition_error, failures
 from poedsl.experts.user.inspection import calls_pyro_sample
-from poedsl.experts.user.registry import Code
+from poedsl.experts.user.registry import UserCode
 
 
-def load_user(signature: Signature, place: str, base: Path, allowed: bool) -> Code:
+def load_user(signature: Signature, place: str, base: Path, allowed: bool) -> UserCode:
     """The code of a signature: an object decorated in this process, else its file is run.
 
     Args:
@@ -47,7 +47,9 @@ def load_user(signature: Signature, place: str, base: Path, allowed: bool) -> Co
     return replace(code, signature=signature)
 
 
-def _run_file(registered: Code | None, reference: CodeReference, base: Path, allowed: bool) -> Code:
+def _run_file(
+    registered: UserCode | None, reference: CodeReference, base: Path, allowed: bool
+) -> UserCode:
     """The object of a reference; its file is run unless it was run since its last change."""
     file = reference.file(base)
     if not allowed:

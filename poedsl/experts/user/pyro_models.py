@@ -21,7 +21,7 @@ from torch import Tensor
 from torch.distributions import biject_to
 
 from poedsl.experts.user.calls import call, unfit
-from poedsl.experts.user.registry import Code
+from poedsl.experts.user.registry import UserCode
 
 #: Distributions over angles, whose support in torch is the real line.
 CIRCULAR = (torch.distributions.VonMises, SineBivariateVonMises, SineSkewed)
@@ -54,7 +54,7 @@ class PyroExpert:
             real line, or none.
     """
 
-    def __init__(self, code: Code, arguments: Mapping[str, Any], device: torch.device) -> None:
+    def __init__(self, code: UserCode, arguments: Mapping[str, Any], device: torch.device) -> None:
         self.code = code
         args = [_on(device, value) for value in code.args]
         kwargs = {name: _on(device, value) for name, value in code.kwargs.items()}
@@ -172,7 +172,7 @@ class PyroExpert:
 class _Placed(Messenger):  # type: ignore[misc]
     """Puts every latent site where a point has it."""
 
-    def __init__(self, code: Code, slots: Mapping[str, Slot], point: Tensor) -> None:
+    def __init__(self, code: UserCode, slots: Mapping[str, Slot], point: Tensor) -> None:
         super().__init__()
         self.code, self.slots, self.point = code, slots, point
         self.log_det = torch.zeros((), device=point.device)

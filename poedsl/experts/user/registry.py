@@ -18,7 +18,7 @@ Stamp = tuple[int, int]
 
 
 @dataclass(frozen=True, slots=True)
-class Code:
+class UserCode:
     """A function or class that is an expert, a reward or a source.
 
     Attributes:
@@ -52,8 +52,8 @@ class Registry:
             raised where a program uses one of them.
     """
 
-    named: dict[str, Code] = field(default_factory=dict)
-    placed: dict[tuple[str, str], Code] = field(default_factory=dict)
+    named: dict[str, UserCode] = field(default_factory=dict)
+    placed: dict[tuple[str, str], UserCode] = field(default_factory=dict)
     invalid: dict[tuple[str, str], DefinitionError] = field(default_factory=dict)
     _stamp: Stamp | None = None
 
@@ -66,7 +66,7 @@ class Registry:
         """Signatures that programs can use without ``use``."""
         return {name: code.signature for name, code in self.named.items()}
 
-    def add(self, code: Code) -> None:
+    def add(self, code: UserCode) -> None:
         """Register an object; it replaces an earlier one of the same name."""
         if self._stamp is None:
             self.named[code.signature.name] = code
@@ -82,7 +82,7 @@ class Registry:
             raise definition_error(error) from None
         self.invalid[file, target.__name__] = error
 
-    def at(self, reference: CodeReference, base: Path) -> Code | None:
+    def at(self, reference: CodeReference, base: Path) -> UserCode | None:
         """The object of a reference; None where it has not been decorated.
 
         Args:

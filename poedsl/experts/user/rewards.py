@@ -17,11 +17,11 @@ from poedsl.experts.user.calls import (
     make,
     per_particle,
 )
-from poedsl.experts.user.registry import Code
+from poedsl.experts.user.registry import UserCode
 from poedsl.grammar.types import SYMBOLS, TEXT
 
 
-def user_reward(code: Code, arguments: Mapping[str, Any], device: torch.device) -> Reward:
+def user_reward(code: UserCode, arguments: Mapping[str, Any], device: torch.device) -> Reward:
     """A reward, or the log density of an expert, of particles (L, *shape): one number each, (L,).
 
     Args:

@@ -17,7 +17,7 @@ from poedsl.experts.user.calls import (
     to_tensor,
     unfit,
 )
-from poedsl.experts.user.registry import Code
+from poedsl.experts.user.registry import UserCode
 
 
 class UserSections:
@@ -34,7 +34,7 @@ class UserSections:
         PoeError: its ``__init__`` or a method fails, or returns the wrong shape (P0708).
     """
 
-    def __init__(self, code: Code, arguments: Mapping[str, Any], device: torch.device) -> None:
+    def __init__(self, code: UserCode, arguments: Mapping[str, Any], device: torch.device) -> None:
         self.code = code
         self.instance = make(code, arguments, device)
         self.has_density = "log_prob" in code.signature.capabilities

@@ -16,7 +16,7 @@ from poedsl.experts.user.calls import (
     to_tensor,
     unfit,
 )
-from poedsl.experts.user.registry import Code
+from poedsl.experts.user.registry import UserCode
 
 
 class UserSequence:
@@ -33,7 +33,7 @@ class UserSequence:
             (P0708).
     """
 
-    def __init__(self, code: Code, arguments: Mapping[str, Any], device: torch.device) -> None:
+    def __init__(self, code: UserCode, arguments: Mapping[str, Any], device: torch.device) -> None:
         self.code = code
         self.instance = make(code, arguments, device)
         self.device = device

@@ -16,10 +16,10 @@ from poedsl.experts.user.calls import (
     type_description,
     unfit,
 )
-from poedsl.experts.user.registry import Code
+from poedsl.experts.user.registry import UserCode
 
 
-def source_output(code: Code, arguments: Mapping[str, Any], device: torch.device) -> Any:
+def source_output(code: UserCode, arguments: Mapping[str, Any], device: torch.device) -> Any:
     """The output of a source: a value of its type, or a dictionary of values by name.
 
     Numbers and arrays are returned as tensors on the device.
@@ -45,7 +45,7 @@ def source_output(code: Code, arguments: Mapping[str, Any], device: torch.device
 
 
 def _converted(
-    code: Code,
+    code: UserCode,
     returns: Returned,
     value: Any,
     arguments: Mapping[str, Any],

@@ -24,7 +24,7 @@ from poedsl.experts.loading.libraries import missing_extra
 from poedsl.experts.protocol import Sited
 from poedsl.experts.user.build import build_user
 from poedsl.experts.user.load import load_user
-from poedsl.experts.user.registry import Code
+from poedsl.experts.user.registry import UserCode
 from poedsl.grammar.diagnostics import Diagnostic, PoeError
 from poedsl.grammar.types import BOOL, INT, REAL, Type
 from poedsl.runtime.build.evaluate import Environment, known, region, tensor
@@ -119,7 +119,7 @@ class Models:
     base: Path
     allow_code: bool
     profile: Profile = DEFAULT
-    code: Mapping[str, Code] = field(default_factory=dict)
+    code: Mapping[str, UserCode] = field(default_factory=dict)
     made: dict[tuple[Term, tuple[int, ...] | None], Any] = field(default_factory=dict)
 
     def model(
@@ -197,7 +197,7 @@ class Models:
             return named
         return self.profile.models.get(signature.name, own)
 
-    def user(self, signature: Signature) -> Code:
+    def user(self, signature: Signature) -> UserCode:
         """The Python that a program brings along.
 
         Raises:

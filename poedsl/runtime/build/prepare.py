@@ -18,7 +18,7 @@ from poedsl.compiler.plan.terms import Apply, Const, Ref, Term, names, walk
 from poedsl.experts.densities.gaussian_mixtures import Gaussians
 from poedsl.experts.loading.diffusers_parts import free_encoders
 from poedsl.experts.protocol import Scheduled, Sited
-from poedsl.experts.user.registry import Code
+from poedsl.experts.user.registry import UserCode
 from poedsl.runtime.build.ancestral_draws import Drawn, ancestral
 from poedsl.runtime.build.densities import Densities
 from poedsl.runtime.build.evaluate import Environment, evaluate, tensor
@@ -52,7 +52,7 @@ def prepare(
     base: Path = Path(),
     allow_code: bool = False,
     profile: Profile = DEFAULT,
-    code: Mapping[str, Code] | None = None,
+    code: Mapping[str, UserCode] | None = None,
     microbatch: int | None = None,
 ) -> tuple[Target, FlowPath]:
     """The target and the path of a plan whose inputs are all bound.
