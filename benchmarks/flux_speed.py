@@ -29,6 +29,7 @@ from torch import Tensor
 import poedsl
 from poedsl.catalog.profiles import Profile
 from poedsl.experts.loading import diffusers_parts
+from poedsl.experts.loading.dtypes import network_dtype
 from poedsl.experts.protocol import Generative, Noised
 from poedsl.runtime.core.run_settings import RunSettings
 from poedsl.runtime.results.cost import in_words
@@ -170,7 +171,7 @@ def random_transformer(size: dict[str, Any]) -> Callable[..., Any]:
     def transformer(folder: str, device: torch.device, profile: Profile) -> Any:
         if folder not in made:
             channels = diffusers_parts.config(folder, "transformer")["in_channels"]
-            with torch.device("meta"), default_dtype(profile.torch_dtype(device)):
+            with torch.device("meta"), default_dtype(network_dtype(profile, device)):
                 model = FluxTransformer2DModel(
                     in_channels=channels,
                     out_channels=4 * LATENTS,

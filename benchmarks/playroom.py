@@ -14,8 +14,8 @@ from PIL import Image
 from torch import Tensor
 
 import poedsl
-from poedsl.catalog.model_folders import model_folder
 from poedsl.catalog.profiles import BUILT_IN
+from poedsl.catalog.weights import model_folder
 from poedsl.experts.rewards.vqa_score import vqa_score
 
 CPU = torch.device("cpu")

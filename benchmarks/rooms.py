@@ -21,8 +21,8 @@ from figures import add_out, write
 from torch import Tensor
 
 import poedsl
-from poedsl.catalog.model_folders import model_folder
 from poedsl.catalog.profiles import BUILT_IN
+from poedsl.catalog.weights import model_folder
 from poedsl.experts.flows.latents import Codec
 from poedsl.experts.flows.unet import VariancePreservingUNet
 

@@ -10,18 +10,40 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from poedsl.grammar.errors import PoeError
+from poedsl.version import __version__
 
 if TYPE_CHECKING:
     from poedsl.api import Plan, compile, load
-    from poedsl.catalog.annotations import Annotation, Record
+    from poedsl.catalog.annotations import Record
     from poedsl.experts.user.decorators import expert, model, reward, source
     from poedsl.interface.pipeline import PoePipeline
     from poedsl.runtime.results.result import Result
 
-    Real = Int = Bool = Text = Image = Depth = Mask = Video = Annotation("", ())
-    Tokens = Category = Region = Layout = File = Annotation("", ())
+#: The types of the language take sizes as annotations: ``Image[3, 64, 64]``. mypy, for which MYPY
+#: is true, takes them from `__getattr__` as Any; for other type checkers they are classes.
+MYPY = False
+if TYPE_CHECKING and not MYPY:
+    from typing import TypeAlias
 
-__version__ = "0.1.0"
+    from torch import Tensor
+
+    class _TensorType(Tensor):
+        def __class_getitem__(cls, sizes: object) -> type[_TensorType]: ...
+
+    Real: TypeAlias = _TensorType
+    Int: TypeAlias = _TensorType
+    Bool: TypeAlias = _TensorType
+    Image: TypeAlias = _TensorType
+    Depth: TypeAlias = _TensorType
+    Mask: TypeAlias = _TensorType
+    Video: TypeAlias = _TensorType
+    Tokens: TypeAlias = _TensorType
+    Category: TypeAlias = _TensorType
+    Region: TypeAlias = _TensorType
+    Text: TypeAlias = Any
+    Layout: TypeAlias = Any
+    File: TypeAlias = Any
+
 #: Types of the language, as annotations of Python.
 _TYPES = ["Real", "Int", "Bool", "Text", "Image", "Depth", "Mask", "Video"]
 _TYPES += ["Tokens", "Category", "Region", "Layout", "File"]

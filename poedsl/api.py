@@ -2,29 +2,27 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from poedsl import argument_checks
 from poedsl.catalog.signatures import Signature
 from poedsl.compiler.compile import Compiled, compile_source
 from poedsl.compiler.plan import plan as plans
 from poedsl.compiler.plan.plan import PlanSpec
-from poedsl.compiler.plan.terms import Term
 from poedsl.compiler.plan.text import print_plan
 from poedsl.compiler.plan.verify import verify
 from poedsl.compiler.planner.planner import rechoose, refuse
-from poedsl.compiler.typecheck.sample_options import check_option
-from poedsl.grammar.diagnostics import Diagnostic, Fix
+from poedsl.experts.user import registry
+from poedsl.experts.user.registry import UserCode
+from poedsl.grammar.diagnostics import Diagnostic
 from poedsl.grammar.errors import PoeError
-from poedsl.grammar.parsing.parser import parse_expression
 from poedsl.grammar.source import Source
-from poedsl.interface import arguments
+from poedsl.interface.option_text import read_options
 
 if TYPE_CHECKING:
-    from poedsl.experts.user.decorators import Code
     from poedsl.runtime.core.run_settings import RunSettings
     from poedsl.runtime.pyro_model import PyroModel
     from poedsl.runtime.results.result import Result
@@ -37,28 +35,30 @@ class Plan:
 
     Attributes:
         spec: the plan as data.
-        base: the folder that file names in the program, and its ``use``, are relative to.
+        base: the folder to which file names and ``use`` statements of the program are relative.
         diagnostics: warnings and notes of the compilation.
-        allow_code: whether Python that the program names may run.
-        code: what was decorated in this process, or given as a model, that the plan was compiled
-            with: it counts for the plan whatever else has its name by now.
+        allow_code: whether Python code that the program names may run.
+        code: the decorated objects and models that the plan was compiled with, by name; objects
+            of the same name that are decorated later do not replace them.
     """
 
     spec: PlanSpec
     base: Path = field(default=Path(), compare=False)
     diagnostics: tuple[Diagnostic, ...] = field(default=(), compare=False)
     allow_code: bool = field(default=False, compare=False)
-    code: Mapping[str, Code] = field(default_factory=dict, compare=False)
+    code: Mapping[str, UserCode] = field(default_factory=dict, compare=False)
 
     def __str__(self) -> str:
         return print_plan(self.spec)
 
     def bind(self, **values: Any) -> Plan:
-        """The plan with values for some inputs: numbers, text, tensors, arrays, PIL images, `Path`
-        to a file.
+        """The plan with values for some inputs.
+
+        Args:
+            values: numbers, texts, tensors, NumPy arrays, PIL images, or a `Path` to a file.
 
         Raises:
-            PoeError: there is no such input, or a value has the wrong type or shape.
+            PoeError: an input is unknown, or a value has the wrong type or shape.
         """
         from poedsl.runtime.inputs.bind import bind
 
@@ -68,17 +68,17 @@ class Plan:
         """The plan with options of ``sample`` given: ``steps=100``, ``kernel="mala(steps = 2)"``.
 
         Raises:
-            PoeError: there is no such option, or its value does not fit.
+            PoeError: an option is unknown, or its value does not fit.
+            TypeError: a value is neither a number nor a text.
         """
-        given = read_options({k: v for k, v in options.items()})
-        spec = rechoose(self.spec, given)
+        spec = rechoose(self.spec, read_options(options))
         problems = refuse(spec, {})
         if problems:
             raise PoeError(tuple(problems))
         return self._with(spec)
 
     def bound(self) -> Plan:
-        """The plan with every input bound, those not given by their defaults.
+        """The plan with every input bound, those without a value to their defaults.
 
         Raises:
             PoeError: an input has neither a value nor a default.
@@ -100,18 +100,18 @@ class Plan:
         """Run the plan to its end.
 
         Args:
-            seed: of all random numbers; the same seed gives the same particles.
+            seed: of all random numbers; runs with the same seed have the same particles.
             device: ``cpu``, ``cuda``, ``cuda:1``.
-            microbatch: particles evaluated at once; None for all.
-            progress: show a line of progress on standard error, where that is a terminal.
-            allow_code: whether Python that the program names may run; None: as compiled.
-            profile: of the experts' weights, by its name in ``poe.toml``; ``small`` comes with the
+            microbatch: the number of particles evaluated at once; None for all.
+            progress: whether to show the progress on standard error, where that is a terminal.
+            allow_code: whether Python code that the program names may run; None: as compiled.
+            profile: the name of a profile in ``poe.toml``, or ``small``, which comes with the
                 package.
             options: options of ``sample``, which override the program's.
 
         Raises:
             PoeError: an input is not bound, an option does not fit, a model or device is missing,
-                or the program names Python and that is not allowed.
+                or the program names Python code, which is not allowed (P0707).
             TypeError, ValueError: the seed or the microbatch is no whole number, or too small.
         """
         from poedsl.runtime.run import run
@@ -134,7 +134,7 @@ class Plan:
         profile: str = "default",
         **options: Any,
     ) -> Iterator[StageView]:
-        """Run the plan, yielding every stage when it is done; the same particles as `run`.
+        """Run the plan and yield a view of every stage; the particles are those of `run`.
 
         Raises:
             PoeError, TypeError, ValueError: as `run`.
@@ -165,17 +165,17 @@ class Plan:
             microbatch=microbatch,
             folder=self.base,
             allow_code=self.allow_code if allow_code is None else allow_code,
-            profile=read_profile(arguments.text("profile", profile), self.base),
+            profile=read_profile(argument_checks.text("profile", profile), self.base),
             code=self.code,
         )
 
     def to_pyro(
         self, device: str = "cpu", allow_code: bool | None = None, profile: str = "default"
     ) -> PyroModel:
-        """The plan as a model of Pyro's: a site for each variable, a factor for each factor.
+        """The plan as a model of Pyro's, with a site for each variable and for each factor.
 
-        Its log density is that of the product, so that `pyro.poutine` traces, blocks, scales and
-        conditions factors by name, and Pyro's own inference runs.
+        Its log density is that of the product, so that `pyro.poutine` can trace, block, scale and
+        condition factors by name, and the inference algorithms of Pyro apply.
 
         Args:
             device, allow_code, profile: as of `run`.
@@ -191,17 +191,18 @@ class Plan:
 
     @classmethod
     def from_pyro(cls, model: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Plan:
-        """The plan of one factor: a model of Pyro's over its latent sites, as `poedsl.model` has
-        it. ``result.sites`` holds them by name.
+        """The plan of one factor, a model of Pyro's over its latent sites, as by `poedsl.model`.
+
+        ``result.sites`` of a run has the sites by name.
 
         Args:
-            args, kwargs: of the model. Lists and arrays of numbers come as tensors, on the device
-                of the run, all else as it is. The plan keeps them; its JSON does not.
+            args, kwargs: of the model. Lists and arrays of numbers are converted to tensors on the
+                device of the run. The plan keeps the arguments; its JSON does not.
 
         Raises:
-            TypeError: it is no function, or the arguments are not the model's.
+            TypeError: it is no function, or the arguments do not fit its parameters.
         """
-        from poedsl.interface.embedding import program_of
+        from poedsl.interface.pyro_program import program_of
 
         text, code = program_of(model, args, kwargs)
         name = code.signature.name
@@ -217,18 +218,19 @@ class Plan:
 
 
 def compile(program: str | Path, *, strict: bool = False, allow_code: bool = False) -> Plan:
-    """Compile a program from its text or its file. Runs no code that the program names.
+    """Compile a program from its text or its file, without running code that the program names.
 
-    Experts, rewards and sources that were decorated in this process are known by name.
+    Programs can use the experts, rewards and sources that are decorated in this process by name.
 
     Args:
         program: a path, or a text: a string without line breaks that ends in ``.poe`` is a path.
-        strict: refuse inputs that are not declared.
-        allow_code: whether runs of the plan may run Python that the program names.
+        strict: whether inputs must be declared.
+        allow_code: whether runs of the plan may run Python code that the program names.
 
     Raises:
-        PoeError: with all diagnostics, where there are errors, or the file cannot be read.
-        TypeError, ValueError: what is given is neither a text nor a path, or the file is no text.
+        PoeError: the program has errors (with all its diagnostics), or the file cannot be read
+            (P0604).
+        TypeError, ValueError: ``program`` is neither a text nor a path, or the file is not UTF-8.
     """
     source, base = _source(program)
     compiled = compile_source(source, strict=strict, base=base, registered=registered())
@@ -236,39 +238,39 @@ def compile(program: str | Path, *, strict: bool = False, allow_code: bool = Fal
 
 
 def registered() -> dict[str, Signature]:
-    """The signatures that decorators have registered in this process."""
-    user = sys.modules.get("poedsl.experts.user.decorators")
-    return {} if user is None else dict(user.REGISTRY.signatures())
+    """The signatures of the objects that are decorated in this process, by name."""
+    return registry.REGISTRY.signatures()
 
 
 def plan_of(compiled: Compiled, base: Path) -> Plan:
-    """The plan of a compilation.
+    """The plan of a compiled program.
 
     Raises:
-        PoeError: there are errors.
+        PoeError: the program has errors.
     """
     if compiled.plan is None:
         raise PoeError(compiled.diagnostics, compiled.source)
     return Plan(compiled.plan, base, compiled.diagnostics, code=_code(compiled.plan))
 
 
-def _code(spec: PlanSpec) -> dict[str, Code]:
-    """What was decorated in this process of all that a plan calls."""
-    user = sys.modules.get("poedsl.experts.user.decorators")
-    named: Mapping[str, Code] = {} if user is None else user.REGISTRY.named
+def _code(spec: PlanSpec) -> dict[str, UserCode]:
+    """The decorated objects of this process that a plan calls."""
     called = {u.name: u.signature for u in spec.uses}
+    named = registry.REGISTRY.named
     return {n: c for n, c in named.items() if called.get(n) == c.signature}
 
 
 def load(json_text: str) -> Plan:
-    """A plan from its JSON. Runs no code.
+    """A plan from its JSON, without running code.
 
     Raises:
-        PoeError: it is not a plan of this version, or was changed.
+        PoeError: it is no valid plan of this version, or its hash does not match (P0606).
+        TypeError: ``json_text`` is no text.
     """
     if not isinstance(json_text, str):
         raise TypeError(
-            f"a plan is loaded from its JSON as a text, and this is {arguments.kind(json_text)}"
+            f"a plan is loaded from its JSON as a text, and this is "
+            f"{argument_checks.describe(json_text)}"
         )
     try:
         spec = plans.from_json(json_text)
@@ -281,60 +283,18 @@ def load(json_text: str) -> Plan:
     return Plan(rebound(spec))
 
 
-def read_options(options: dict[str, Any]) -> dict[str, Term]:
-    """Options of ``sample`` from text as in a program, or from plain values.
-
-    Raises:
-        PoeError: with every option that does not fit.
-        TypeError: a value is neither a number nor a text.
-    """
-    given: dict[str, Term] = {}
-    problems: list[Diagnostic] = []
-    text = ""
-    for name, value in options.items():
-        text = value if isinstance(value, str) else _written(name, value)
-        expr, found = parse_expression(Source(text, f"--sample {name}"))
-        if expr is not None and not found:
-            term, found = check_option(name, expr)
-            if term is not None:
-                given[name] = term
-        problems += [
-            Diagnostic(
-                d.code,
-                f"in `{name} = {text}`: {d.message}",
-                notes=d.notes,
-                fixes=tuple(Fix(f.text) for f in d.fixes),
-            )
-            for d in found
-        ]
-    if problems:
-        raise PoeError(tuple(problems))
-    return given
-
-
-def _written(name: str, value: Any) -> str:
-    """A value as it stands in a program."""
-    if hasattr(value, "item"):  # of NumPy or torch
-        value = value.item()
-    if value is None or isinstance(value, bool):
-        return {None: "none", True: "true", False: "false"}[value]
-    if not isinstance(value, (int, float)):
-        raise TypeError(
-            f"`{name}` is given as a number, or as a text as in a program, and this is "
-            f"{arguments.kind(value)}"
-        )
-    return str(value)
-
-
 def _numbers(seed: int, microbatch: int | None) -> tuple[int, int | None]:
-    own = None if microbatch is None else arguments.whole("microbatch", microbatch, 1)
-    return arguments.whole("seed", seed), own
+    seed = argument_checks.whole_number("seed", seed)
+    if microbatch is not None:
+        microbatch = argument_checks.whole_number("microbatch", microbatch, 1)
+    return seed, microbatch
 
 
 def _source(program: str | Path) -> tuple[Source, Path]:
     if not isinstance(program, (str, Path)):
         raise TypeError(
-            f"a program is its text or the path of its file, and this is {arguments.kind(program)}"
+            f"a program is its text or the path of its file, and this is "
+            f"{argument_checks.describe(program)}"
         )
     if isinstance(program, Path) or ("\n" not in program and program.strip().endswith(".poe")):
         path = Path(program)

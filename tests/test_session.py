@@ -8,7 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from poedsl.interface.session import COMMANDS, Diagnostics, Incomplete, Reply, Session, assignments
+from poedsl.interface.commands import COMMANDS
+from poedsl.interface.option_text import assignments
+from poedsl.interface.replies import Diagnostics, Incomplete, Reply
+from poedsl.interface.session import Session
 from poedsl.runtime.results.progress import Progress
 
 ROOT = Path(__file__).parents[1]

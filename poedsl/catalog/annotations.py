@@ -1,6 +1,7 @@
 """Types of the language as annotations of Python: ``Real[2]``, ``Image[3, 64, 64]``, ``float``.
 
-Read from objects where the code runs, and from its syntax where it does not.
+An annotation is read from an object where the code has been run, and from its syntax where it must
+not be run.
 """
 
 from __future__ import annotations
@@ -10,21 +11,26 @@ import re
 import types
 import typing
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 
 from poedsl.grammar.types import RANKS, Sizes, Type
 
-#: A number; None for any; in what a source returns, an argument: ``frames``, ``size.0``.
+#: A number; None for any size; in the output of a source, an argument: ``frames``, ``size.0``.
 Size = int | str | None
 
 _ARGUMENT = re.compile(r"[^\W\d]\w*(\.\d+)?")
-#: Maps may be films of maps, with a frame each.
+#: Types that may have a size more, for the frames of a video.
 _FRAMED = ("Depth", "Mask")
 
 
 @dataclass(frozen=True, slots=True)
 class Annotation:
-    """A type as an annotation. ``sizes`` is None for tensors of any shape: ``Real[...]``."""
+    """A type as an annotation.
+
+    Attributes:
+        name: of the type, such as ``Real``. sizes: None for tensors of any shape, ``Real[...]``.
+    """
 
     name: str
     sizes: tuple[Size, ...] | None
@@ -33,16 +39,16 @@ class Annotation:
         """The type with sizes: ``Image[3, 64, 64]``, ``Image[1, None, None]``, ``Real[...]``.
 
         Raises:
-            TypeError: they are no sizes of this type.
+            TypeError: the type has another number of sizes, or a size is not valid.
         """
-        given = sizes if isinstance(sizes, tuple) else (sizes,)
-        if self.name == "Real" and given == (...,):
+        listed = sizes if isinstance(sizes, tuple) else (sizes,)
+        if self.name == "Real" and listed == (...,):
             return Annotation("Real", None)
         rank = RANKS[self.name]
         ranks = (rank,) if self.name not in _FRAMED else (2, 3)
-        if rank is not None and len(given) not in ranks:
+        if rank is not None and len(listed) not in ranks:
             raise TypeError(f"{self.name} takes {' or '.join(map(str, ranks))} sizes")
-        return Annotation(self.name, tuple(map(_size, given)))
+        return Annotation(self.name, tuple(map(_size, listed)))
 
     def __or__(self, other: None) -> Annotation:
         return self
@@ -76,18 +82,23 @@ def _size(size: object) -> Size:
 
 @dataclass(frozen=True, slots=True, init=False)
 class Record:
-    """What a source returns under several names: ``Record(depth=Depth, mask=Mask)``."""
+    """The type of a dictionary that a source returns: ``Record(depth=Depth, mask=Mask)``.
+
+    Raises:
+        TypeError: it has no fields, or a field is a record or no type of the language.
+    """
 
     fields: tuple[tuple[str, Annotation], ...]
 
     def __init__(self, **fields: object) -> None:
         read = [(name, annotation(kind)) for name, kind in fields.items()]
-        own = tuple((name, kind) for name, kind in read if isinstance(kind, Annotation))
-        if not own or len(own) < len(read):
+        plain = tuple((name, kind) for name, kind in read if isinstance(kind, Annotation))
+        if not plain or len(plain) < len(read):
             raise TypeError("a record has fields, and each is of a type that is no record")
-        object.__setattr__(self, "fields", own)
+        object.__setattr__(self, "fields", plain)
 
 
+_TYPES = (Annotation, Record)
 #: Every type under its name.
 ANNOTATIONS: dict[str, Annotation] = {
     name: Annotation(name, (None,) * (rank or 0)) for name, rank in RANKS.items()
@@ -97,10 +108,13 @@ _BUILTINS = {"float": "Real", "int": "Int", "bool": "Bool", "str": "Text"}
 
 
 def annotation(value: object, namespace: Mapping[str, object] | None = None) -> Annotation | Record:
-    """What an annotation says, given as an object or as text.
+    """The type of the language that an annotation stands for.
 
     Args:
-        namespace: of the module that a text is from, which has been run; without it nothing runs.
+        value: an annotation of this module, a type of Python such as ``float``, an ``Annotated``
+            type with one of these, or any of them as text.
+        namespace: names of the module of a text, in which the text is evaluated; without it the
+            text is parsed and nothing is evaluated.
 
     Raises:
         TypeError: it is no type of the language.
@@ -114,6 +128,9 @@ def annotation(value: object, namespace: Mapping[str, object] | None = None) -> 
             raise TypeError("a number is no type of the language")
     if isinstance(value, type) and value in _PYTHON:
         return ANNOTATIONS[_PYTHON[value]]
+    if typing.get_origin(value) is typing.Annotated:
+        types_of_language = (m for m in typing.get_args(value)[1:] if isinstance(m, _TYPES))
+        return annotation(next(types_of_language, typing.get_args(value)[0]))
     if typing.get_origin(value) in (typing.Union, types.UnionType):
         inner = [t for t in typing.get_args(value) if t is not type(None)]
         if len(inner) == 1:
@@ -123,7 +140,7 @@ def annotation(value: object, namespace: Mapping[str, object] | None = None) -> 
 
 
 def _from_text(text: str, namespace: Mapping[str, object] | None) -> Annotation | Record:
-    """By what its names stand for, where they are known; else by its syntax."""
+    """Evaluate a text in a namespace, or parse it where there is none or that fails."""
     if namespace is not None:
         try:
             value = eval(text, {**ANNOTATIONS, "Record": Record, **namespace})
@@ -141,15 +158,16 @@ def _parsed(text: str) -> ast.expr:
 
 
 def brief(text: str) -> str:
-    """A piece of code as a message quotes it."""
+    """A piece of code for messages, in backquotes and at most 60 characters."""
     return f"`{text}`" if len(text) <= 60 else f"`{text[:57]}...`"
 
 
 def annotation_of(node: ast.expr, origin: Callable[[str], str]) -> Annotation | Record:
-    """What the syntax of an annotation says; nothing is run.
+    """The type of the language that an annotation stands for, from its syntax alone.
 
     Args:
-        origin: where a name of the module comes from: ``poedsl.Real`` for ``Real``.
+        origin: the dotted name that a name of the module was imported as: ``poedsl.Real`` for
+            ``Real``.
 
     Raises:
         TypeError: it is no type of the language.
@@ -164,21 +182,32 @@ def annotation_of(node: ast.expr, origin: Callable[[str], str]) -> Annotation | 
         case ast.Subscript(value=base, slice=inner):
             if dotted(base, origin) in ("typing.Optional", "Optional"):
                 return annotation_of(inner, origin)
+            if dotted(base, origin) in ("typing.Annotated", "Annotated"):
+                return _annotated(inner, origin)
             kind = annotation_of(base, origin)
             items = inner.elts if isinstance(inner, ast.Tuple) else [inner]
             if isinstance(kind, Annotation):
                 return kind[tuple(map(_size_of, items))]
         case ast.Call(func=function, args=[], keywords=keywords):
-            if _own(dotted(function, origin)) == "Record":
+            if _poedsl_name(dotted(function, origin)) == "Record":
                 fields = {k.arg: annotation_of(k.value, origin) for k in keywords if k.arg}
                 if len(fields) == len(keywords):
                     return Record(**fields)
         case ast.Name() | ast.Attribute():
             name = dotted(node, origin)
-            found = _BUILTINS.get(name) or _own(name)
-            if found in ANNOTATIONS:
-                return ANNOTATIONS[found]
+            type_name = _BUILTINS.get(name) or _poedsl_name(name)
+            if type_name in ANNOTATIONS:
+                return ANNOTATIONS[type_name]
     raise TypeError(f"{brief(ast.unparse(node))} is no type of the language")
+
+
+def _annotated(node: ast.expr, origin: Callable[[str], str]) -> Annotation | Record:
+    """The first type of the language in the metadata of ``Annotated``, else the annotated type."""
+    plain, *metadata = node.elts if isinstance(node, ast.Tuple) else [node]
+    for item in metadata:
+        with suppress(TypeError):
+            return annotation_of(item, origin)
+    return annotation_of(plain, origin)
 
 
 def _size_of(node: ast.expr) -> object:
@@ -192,7 +221,7 @@ def _size_of(node: ast.expr) -> object:
 
 
 def dotted(node: ast.expr, origin: Callable[[str], str]) -> str:
-    """``poedsl.Real`` for a name or an attribute; empty for anything else."""
+    """The dotted name of a name or an attribute, ``poedsl.Real``; empty for anything else."""
     match node:
         case ast.Name(id=name):
             return origin(name)
@@ -203,10 +232,10 @@ def dotted(node: ast.expr, origin: Callable[[str], str]) -> str:
             return ""
 
 
-def _own(name: str) -> str:
-    """The name in this package of what a dotted name stands for, or of a name from nowhere.
+def _poedsl_name(name: str) -> str:
+    """The name in this package of a dotted name, or of a name of unknown origin; else empty.
 
-    Names that a module makes itself begin with a dot.
+    A name that the module itself defines begins with a dot.
     """
     module, _, last = name.rpartition(".")
     return last if module in ("", "poedsl") and not name.startswith(".") else ""

@@ -1,13 +1,10 @@
-"""Profiles: which weights experts have, and how their networks are held and run."""
+"""Profiles: the weights of experts, and the device, precision and memory of their networks."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal
-
-if TYPE_CHECKING:
-    import torch
+from typing import Literal
 
 Dtype = Literal["auto", "float32", "bfloat16", "float16"]
 Offload = Literal["none", "blocks"]
@@ -16,17 +13,19 @@ Quantize = Literal["none", "fp8", "int8"]
 
 @dataclass(frozen=True, slots=True)
 class Profile:
-    """How the networks of a run are had and run.
+    """How the networks of a run are loaded and evaluated.
 
     Attributes:
-        models: a hub id or a folder for an expert's name, in place of its own.
-        device: where the networks are; empty for the device of the run.
-        dtype: of networks; ``auto`` is bfloat16 on a GPU and float32 elsewhere.
-        offload: ``blocks`` keeps transformers in the main memory, and brings a block at a time to
-            the GPU: several fit on one, each evaluation waits for the transfers.
-        quantize: how transformers' weights are stored: ``fp8`` halves bfloat16 (2 to 3 % error of
-            velocities of random networks), ``int8`` too (.6 %, needs torchao).
-        microbatch: particles that a network sees at once; 0 for what the run says.
+        models: the hub id or the folder of an expert's weights, by the expert's name; others have
+            the weights of their signature.
+        device: of the networks; empty for the device of the run.
+        dtype: of the networks; ``auto`` is bfloat16 on a GPU and float32 elsewhere.
+        offload: ``blocks`` keeps transformers in main memory and moves one block at a time to the
+            GPU. It saves GPU memory, and every evaluation waits for the transfers.
+        quantize: how the weights of transformers are stored. ``fp8`` halves the memory of bfloat16
+            (relative error of velocities of random networks 2 to 3 %), as does ``int8`` (0.6 %,
+            needs torchao).
+        microbatch: particles in one evaluation of a network; 0 for the microbatch of the run.
         checkpointing: recompute activations where gradients pass through a transformer.
     """
 
@@ -38,15 +37,6 @@ class Profile:
     quantize: Quantize = "none"
     microbatch: int = 0
     checkpointing: bool = True
-
-    def torch_dtype(self, device: torch.device) -> torch.dtype:
-        """What networks compute in."""
-        import torch
-
-        if self.dtype == "auto":
-            return torch.bfloat16 if device.type == "cuda" else torch.float32
-        kind: torch.dtype = getattr(torch, self.dtype)
-        return kind
 
 
 DEFAULT = Profile()
@@ -64,5 +54,5 @@ _SMALL = Profile(
     dtype="float32",
     checkpointing=False,
 )
-#: Those that are there without a file.
+#: Profiles that exist without a file ``poe.toml``.
 BUILT_IN = {p.name: p for p in (DEFAULT, _SMALL)}

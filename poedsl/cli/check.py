@@ -10,7 +10,7 @@ def run_check(
     file: str, strict: bool = False, fix: bool = False, form: DiagnosticForm = DiagnosticForm.text
 ) -> int:
     """Report everything that is wrong with a program, and list its inputs; the exit code."""
-    from poedsl.interface import texts
+    from poedsl.interface.descriptions import declarations
 
     source, base = read_source(file)
     if file.endswith(".json"):
@@ -25,7 +25,7 @@ def run_check(
     if compiled.plan is None:
         return ERRORS
     if form is DiagnosticForm.text and not piped:
-        for line in texts.declarations(compiled.plan.variables, compiled.plan.inputs):
+        for line in declarations(compiled.plan.variables, compiled.plan.inputs):
             echo(line)
         echo(f"{source.name}: ok")
     return 0

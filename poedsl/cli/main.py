@@ -140,10 +140,10 @@ def experts(
     name: Annotated[str | None, typer.Argument(help="An expert or reward.")] = None,
 ) -> None:
     """List experts, rewards, sources and functions, or show what one takes."""
-    from poedsl.interface import texts
+    from poedsl.interface.descriptions import describe_expert, list_experts
 
     try:
-        typer.echo(texts.experts() if name is None else texts.expert(name))
+        typer.echo(list_experts() if name is None else describe_expert(name))
     except LookupError as error:
         usage(str(error))
 
@@ -155,10 +155,10 @@ def explain(
     ] = None,
 ) -> None:
     """Explain a diagnostic code, with a wrong and a right example."""
-    from poedsl.interface import texts
+    from poedsl.interface.descriptions import describe_code
 
     try:
-        typer.echo(texts.explanation(code))
+        typer.echo(describe_code(code))
     except LookupError as error:
         usage(str(error))
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import typer
 
-from poedsl.api import read_options
 from poedsl.cli.open_plan import guarded, is_plan, open_plan, pairs, show_warnings
 from poedsl.cli.shared import ERRORS, DiagnosticForm, read_source, show, usage
 from poedsl.compiler.compile import compile_source
 from poedsl.compiler.views.emit import View, emit, emit_plan, read_view
+from poedsl.interface.option_text import read_options
 
 
 def show_plan(

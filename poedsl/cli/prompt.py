@@ -16,7 +16,7 @@ from prompt_toolkit.history import FileHistory, History, InMemoryHistory
 from prompt_toolkit.key_binding import KeyBindings, KeyPressEvent
 from prompt_toolkit.lexers import Lexer
 
-from poedsl.catalog.signatures import SIGNATURES
+from poedsl.catalog.registry import SIGNATURES
 from poedsl.cli.shared import CONTINUATION, PROMPT
 from poedsl.compiler.codes import CODES
 from poedsl.compiler.functions.table import FUNCTIONS
@@ -25,7 +25,8 @@ from poedsl.compiler.plan.options import OPTIONS
 from poedsl.grammar.source import Span
 from poedsl.grammar.tokens import INDENT, KEYWORDS, words
 from poedsl.grammar.types import RANKS
-from poedsl.interface.session import COMMANDS, Session
+from poedsl.interface.commands import COMMANDS
+from poedsl.interface.session import Session
 
 
 class Prompt:

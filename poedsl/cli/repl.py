@@ -11,7 +11,8 @@ from importlib.util import find_spec
 import typer
 
 from poedsl.cli.shared import CONTINUATION, PROMPT, DiagnosticForm, last_resort, show
-from poedsl.interface.session import Diagnostics, Incomplete, Reply, Session
+from poedsl.interface.replies import Diagnostics, Incomplete, Reply
+from poedsl.interface.session import Session
 
 LEAVING = frozenset({"exit", "quit", "%exit", "%quit"})
 

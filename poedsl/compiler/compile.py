@@ -9,7 +9,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from poedsl.catalog.signatures import SIGNATURES, Signature
+from poedsl.catalog.registry import SIGNATURES
+from poedsl.catalog.signatures import Signature
 from poedsl.compiler.analysis.integrability import integrable
 from poedsl.compiler.analysis.supports import contradictions
 from poedsl.compiler.analysis.tails import tails

@@ -1,4 +1,4 @@
-"""What a factor can be at run time. Capabilities decide, not names."""
+"""The protocols of experts at run time; the runtime dispatches on these and not on names."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ class Generative(Protocol):
     Attributes:
         has_density: whether `noised` gives log densities; ``terminal`` then holds too.
         terminal: whether it can be evaluated at sigma = 0.
-        calls_per_evaluation: network calls behind one evaluation (guidance counts two).
-        inference_mode: whether evaluations may run in torch's inference mode, as they take no
-            gradients of their own and leave the model as it is.
+        calls_per_evaluation: network calls in one evaluation (two with guidance).
+        inference_mode: whether evaluations may run in torch's inference mode: they neither take
+            gradients nor change the model.
     """
 
     has_density: bool
@@ -33,17 +33,17 @@ class Generative(Protocol):
     inference_mode: bool
 
     def endpoint_precision(self, alpha: float, sigma: float) -> Float[Tensor, " D"] | float:
-        """How sharply x_t tells each component of x_1 under this expert, at sigma > 0."""
+        """The precision of each component of x_1 given x_t under this expert, at sigma > 0."""
         ...
 
     def noised(self, x: Float[Tensor, "L D"], alpha: float, sigma: float) -> Noised:
-        """Score, and log density where there is one; differentiable in ``x``."""
+        """The score of p_t at x_t, and log p_t if it has a density; differentiable in ``x``."""
         ...
 
 
 @runtime_checkable
 class Divergent(Protocol):
-    """A generative expert that knows the divergence of its score, the Laplacian of log p_t."""
+    """A generative expert with the divergence of its score, the Laplacian of log p_t."""
 
     def divergence(
         self, x: Float[Tensor, "L D"], alpha: float, sigma: float
@@ -52,10 +52,10 @@ class Divergent(Protocol):
 
 @runtime_checkable
 class Scheduled(Protocol):
-    """A generative expert that says where its path is best discretised.
+    """A generative expert with a time discretisation of its own.
 
     Attributes:
-        snaps: whether its network rounds time, so that stages are better placed where it can see.
+        snaps: whether its network rounds time, so that stages should be at rounded times.
     """
 
     snaps: bool
@@ -71,7 +71,7 @@ class Scheduled(Protocol):
 
 @runtime_checkable
 class Reward(Protocol):
-    """A judge: one number a particle; differentiable in ``x`` where its signature says so."""
+    """One number for each particle; differentiable in ``x`` if its signature has a gradient."""
 
     def __call__(self, x: Float[Tensor, L * shape]) -> Float[Tensor, " L"]: ...
 
@@ -81,7 +81,7 @@ class Sectional(Protocol):
     """An expert that draws a variable section by section, along its first size.
 
     Attributes:
-        has_density: whether it knows the density of a prefix.
+        has_density: whether `log_prob` is defined.
     """
 
     has_density: bool
@@ -114,25 +114,25 @@ class Sited(Protocol):
         ...
 
 
-#: What a sequence expert remembers of what it has read: tensors with a row for each particle.
+#: The state of a sequence expert after a prefix: tensors with a row for each particle.
 State = tuple[Tensor, ...]
 
 
 @runtime_checkable
 class Sequential(Protocol):
-    """An expert on sequences of symbols 0 to ``vocabulary`` - 1, which knows what follows a prefix.
+    """An expert over sequences of symbols 0 to ``vocabulary`` - 1, by its conditionals.
 
-    Conditionals are logs of probabilities, in the last size.
+    Conditionals are log-probabilities of the next symbol, in the last size.
     """
 
     vocabulary: int
 
     def begin(self, count: int) -> tuple[State, Float[Tensor, "L V"]]:
-        """Of ``count`` empty prefixes: the states, and the conditionals of the first symbol."""
+        """The states of ``count`` empty prefixes, and the conditionals of the first symbol."""
         ...
 
     def read(
         self, state: State, symbols: Int[Tensor, "L m"]
     ) -> tuple[State, Float[Tensor, "L m V"]]:
-        """Read on: the states, and after each symbol the conditionals of the next one."""
+        """The states after further symbols, and after each of them the conditionals of the next."""
         ...

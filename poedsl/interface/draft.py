@@ -1,4 +1,4 @@
-"""A program whose statements come one by one."""
+"""The text of a program to which statements are added one by one, and its compilation."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ from poedsl.grammar.formatting.printer import print_statement
 from poedsl.grammar.source import Source, Span
 from poedsl.grammar.traversal import names_in
 
-#: What a draft is called where a place in it is named.
+#: The name of a draft as a source.
 NAME = "<repl>"
-#: Characters of a statement that are shown where one is spoken of.
+#: The number of characters of a statement that are shown in messages.
 _SHOWN = 60
-#: What later statements can mend: there is no variable yet, nothing generates one yet, or what is
-#: there of a product is no density yet.
+#: Errors that later statements can resolve: there is no variable, no expert generates one, or a
+#: product is not a density.
 _PENDING = frozenset({"P0404", "P0407", "P0408", "P0411"})
 
 
@@ -46,7 +46,7 @@ class Entry:
 
     @property
     def declares(self) -> str | None:
-        """The name that it declares, which a later declaration takes over; `sample` has one too."""
+        """The name that it declares, which a later declaration replaces; or ``sample``."""
         match self.statement:
             case tree.Factor() | tree.For():
                 return None
@@ -110,7 +110,7 @@ class Draft:
 
     @property
     def refused(self) -> tuple[Diagnostic, ...]:
-        """The errors that no later statement can mend."""
+        """The errors that no later statement can resolve."""
         return tuple(d for d in self.compiled.diagnostics if d.is_error and not self._pending(d))
 
     @property
@@ -120,9 +120,9 @@ class Draft:
 
     def warnings(self, source: Source) -> tuple[Diagnostic, ...]:
         """Those of a source's statements; what is not used yet may be used later."""
-        found = (d for d in self.notable if not d.is_error and d.code != "P0801")
+        warnings = (d for d in self.notable if not d.is_error and d.code != "P0801")
         return tuple(
-            self.located(d, source) for d in found if self._span(d.span, source) is not None
+            self.located(d, source) for d in warnings if self._span(d.span, source) is not None
         )
 
     def _pending(self, d: Diagnostic) -> bool:
@@ -158,11 +158,11 @@ class Draft:
         checked, resolved = self.compiled.checked, self.compiled.resolved
         if checked is None or resolved is None:
             return POISONED
-        known = [(i.name, i.type) for i in checked.inputs]
-        known += [(v.name, v.type) for v in checked.variables]
+        names = [(i.name, i.type) for i in checked.inputs]
+        names += [(v.name, v.type) for v in checked.variables]
         values = ExpressionChecker(
             self.source,
-            environment={name: Typed(Ref(name), type_) for name, type_ in known},
+            environment={name: Typed(Ref(name), type_) for name, type_ in names},
             variables=frozenset(v.name for v in checked.variables),
             signatures=resolved.signatures,
         )
@@ -197,7 +197,7 @@ class Draft:
     def located(self, d: Diagnostic, source: Source) -> Diagnostic:
         """A diagnostic of the draft as one of the source of some of its statements.
 
-        What lies in other statements is told in notes.
+        Labels in other statements become notes.
         """
         notes = list(d.notes)
         span = self._span(d.span, source)

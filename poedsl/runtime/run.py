@@ -13,7 +13,7 @@ from jaxtyping import Float, Shaped
 from torch import Tensor
 
 from poedsl.compiler.plan.plan import PlanSpec
-from poedsl.experts.sequences.vocabulary import Words
+from poedsl.experts.sequences.vocabulary import Vocabulary
 from poedsl.grammar.diagnostics import Diagnostic
 from poedsl.grammar.errors import PoeError
 from poedsl.runtime.build.prepare import prepare
@@ -61,7 +61,7 @@ class StageView:
     endpoint: Shaped[Tensor, "L whole"]
     log_weights: Float[Tensor, " L"]
     length: int
-    words: Mapping[str, Words]
+    words: Mapping[str, Vocabulary]
 
     def texts(self, name: str) -> list[str]:
         """What each particle of a variable of tokens says so far, up to its end.

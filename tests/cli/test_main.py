@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from poedsl.catalog.signatures import SIGNATURES
+from poedsl.catalog.registry import SIGNATURES
 from poedsl.cli.entry import entry
 from poedsl.compiler.codes import CODES
 from poedsl.compiler.functions.table import FUNCTIONS

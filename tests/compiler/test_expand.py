@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from poedsl.catalog.signatures import SIGNATURES
+from poedsl.catalog.registry import SIGNATURES
 from poedsl.compiler.names.expand_definitions import expand
 from poedsl.compiler.plan.terms import Const
 from poedsl.grammar.formatting.printer import print_program

@@ -11,11 +11,12 @@ from pathlib import Path
 
 import pytest
 
-from poedsl.catalog.references import Place
-from poedsl.catalog.signatures import REQUIRED, SIGNATURES, Signature
+from poedsl.catalog.code_references import CodeReference
+from poedsl.catalog.registry import SIGNATURES
+from poedsl.catalog.signatures import REQUIRED, Signature
 from poedsl.compiler.names.use_statements import read_use
-from poedsl.experts.user import decorators
-from poedsl.experts.user.decorators import load_user
+from poedsl.experts.user import registry
+from poedsl.experts.user.load import load_user
 from poedsl.grammar import tree
 from poedsl.grammar.diagnostics import Diagnostic
 from poedsl.grammar.types import Type
@@ -60,7 +61,7 @@ def test_what_is_read_is_what_the_decorator_makes(tmp_path: Path, name: str, fut
     file.write_text(text if future else text.replace("from __future__ import annotations", ""))
     found = signature(f"{file}:{name}")
     load_user(found, f"{file}:{name}", Path(), allowed=True)
-    made = decorators.REGISTRY.at(Place(str(file), name), Path())
+    made = registry.REGISTRY.at(CodeReference(str(file), name), Path())
     assert made is not None
     assert replace(found, name=name) == made.signature
 

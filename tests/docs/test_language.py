@@ -12,7 +12,8 @@ from typing import Any, NamedTuple, get_args
 
 import pytest
 
-from poedsl.catalog.signatures import SIGNATURES, Family, Signature
+from poedsl.catalog.registry import SIGNATURES
+from poedsl.catalog.signatures import Family, Signature
 from poedsl.compiler.codes import CODES
 from poedsl.compiler.compile import compile_source
 from poedsl.compiler.functions.table import FUNCTIONS

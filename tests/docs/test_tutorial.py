@@ -19,7 +19,7 @@ ROOT = Path(__file__).parents[2]
 TUTORIAL = ROOT / "docs" / "tutorial.md"
 FOLDER = ROOT / "docs" / "tutorial"
 
-#: Words of a fence, its content.
+#: Vocabulary of a fence, its content.
 _BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.M | re.S)
 _NUMBER = re.compile(r"-?\d+(?:\.\d+)?(?:e[+-]?\d+)?")
 _TIME = re.compile(r"^(time  |peak memory|this takes).*\n", re.M)

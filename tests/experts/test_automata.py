@@ -9,7 +9,8 @@ from itertools import product
 
 import pytest
 
-from poedsl.experts.sequences.automata import Automaton, searching, shorter
+from poedsl.experts.sequences.automata import Automaton, shorter
+from poedsl.experts.sequences.regular_expressions import searching
 
 
 def accepts(automaton: Automaton, text: bytes) -> bool:

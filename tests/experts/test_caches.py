@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 import poedsl
-from poedsl.experts.sequences.language_model import words
+from poedsl.experts.sequences.language_model import read_vocabulary
 from tests.experts.tiny_words import causal
 
 PROGRAM = 'y : Tokens[2]\ny ~ lm("model", "ab")'
@@ -48,6 +48,6 @@ def test_weights_that_are_written_again_are_read_again(
 
 def test_what_stays_is_read_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     model(tmp_path, 0)
-    first = words(str(tmp_path / "model"))
+    first = read_vocabulary(str(tmp_path / "model"))
     monkeypatch.chdir(tmp_path)
-    assert words("model") is first and words(folder="model") is first
+    assert read_vocabulary("model") is first and read_vocabulary(folder="model") is first

@@ -12,7 +12,7 @@ from torch import Tensor
 
 import poedsl
 from poedsl.catalog.profiles import Profile
-from poedsl.experts.flows.flux import FluxFlow, pack, places, snapped, unpack
+from poedsl.experts.flows.flux import FluxFlow, pack, positions, snapped, unpack
 from poedsl.experts.flows.latents import Codec
 from poedsl.experts.loading import diffusers_parts
 from poedsl.runtime.core.run_settings import RunSettings
@@ -161,7 +161,7 @@ def test_one_expert_alone_draws_its_pipelines_picture(place: Path) -> None:
 def test_packing_is_undone_and_places_are_rows_and_columns() -> None:
     z = torch.randn(2, 3, 4, 6)
     assert torch.equal(unpack(pack(z), 4, 6), z)
-    assert places(4, 6).tolist()[:4] == [[0, 0, 0], [0, 0, 1], [0, 0, 2], [0, 1, 0]]
+    assert positions(4, 6).tolist()[:4] == [[0, 0, 0], [0, 0, 1], [0, 0, 2], [0, 1, 0]]
 
 
 def test_times_that_networks_round_are_where_they_see_them() -> None:
@@ -198,5 +198,5 @@ def test_prompts_are_encoded_once_and_encoders_freed(
     diffusers_parts.prompt.cache_clear()
     first = diffusers_parts.prompt(folder, "a red cat", CPU, torch.float32)
     diffusers_parts.free_encoders()
-    monkeypatch.setattr(components, "_encoders", None)
+    monkeypatch.setattr(diffusers_parts, "_encoders", None)
     assert diffusers_parts.prompt(folder, "a red cat", CPU, torch.float32) is first

@@ -18,10 +18,12 @@ from poedsl.catalog.profiles import Profile
 from poedsl.compiler.plan.terms import Apply
 from poedsl.compiler.plan.text import costs
 from poedsl.experts.loading import transformers_models
-from poedsl.experts.loading.transformers_models import Judge, Sight
 from poedsl.experts.rewards.clip import Aesthetic, ClipScore
+from poedsl.experts.rewards.depth_agreement import DepthAgreement, correlation
+from poedsl.experts.rewards.detected import Detected, share_inside
+from poedsl.experts.rewards.image_preprocessing import ImagePreprocessor
 from poedsl.experts.rewards.image_reward import DEVIATION, MEAN, ImageReward
-from poedsl.experts.rewards.scene import DepthAgreement, Detected, correlation, share_inside
+from poedsl.experts.rewards.learned_reward import LearnedReward
 from poedsl.experts.rewards.vqa_score import QUESTION, SYSTEM, squared, vqa_score
 from tests.compiler.programs import planned
 from tests.experts import tiny_judges as tiny
@@ -32,7 +34,9 @@ DEPTH = tiny.pictures(1, 12, 10, seed=5)[0, 0]
 
 #: How each judge is made, the builder of its folder, its own arguments, and pixels along a side of
 #: what its network sees.
-KINDS: dict[str, tuple[Callable[..., Judge], Callable[[Path], str], dict[str, Any], int]] = {
+KINDS: dict[
+    str, tuple[Callable[..., LearnedReward], Callable[[Path], str], dict[str, Any], int]
+] = {
     "chat": (vqa_score, tiny.llava, {"prompt": "a cat"}, 16),
     "instructblip": (vqa_score, tiny.instructblip, {"prompt": "a cat"}, 16),
     "clip_flant5": (vqa_score, tiny.clip_flant5, {"prompt": "a cat"}, 16),
@@ -343,7 +347,7 @@ def test_sight_is_the_processor_s_but_for_interpolation(
         x = squared(x, torch.zeros(1, 3, 1, 1))
     eye = tf.AutoImageProcessor.from_pretrained(f"{path}/vision" * (kind == "clip_flant5") or path)
     expected = eye(images(x), return_tensors="pt").pixel_values
-    seen = Sight(kind, path, eye)(x)
+    seen = ImagePreprocessor(kind, path, eye)(x)
     assert seen.shape == expected.shape
     assert float((seen - expected).abs().mean()) < 0.03
 
@@ -351,7 +355,7 @@ def test_sight_is_the_processor_s_but_for_interpolation(
 def test_sight_rounds_nothing_and_cuts_the_middle(place: Path) -> None:
     eye = tiny.cropping()
     x = torch.full((1, 3, 16, 20), 0.5) + 1e-4 * torch.arange(20) / 20
-    seen = Sight("clipscore", "", eye)(x)
+    seen = ImagePreprocessor("clipscore", "", eye)(x)
     mean, std = (torch.tensor(v)[:, None] for v in (eye.image_mean, eye.image_std))
     torch.testing.assert_close(seen[0, :, 7], (x[0, :, 7, 2:18] - mean) / std)
 
@@ -360,7 +364,7 @@ def test_sight_stays_within_black_and_white() -> None:
     eye = tiny.image_processor("CLIPImageProcessor", size={"shortest_edge": 16}, crop_size=16)
     edges = (torch.arange(48) // 4 % 2).float().expand(1, 3, 48, -1)
     mean, std = (torch.tensor(v)[:, None, None] for v in (eye.image_mean, eye.image_std))
-    seen = Sight("clipscore", "", eye).seen(edges, (40, 40)) * std + mean
+    seen = ImagePreprocessor("clipscore", "", eye).transform(edges, (40, 40)) * std + mean
     assert -1e-6 < float(seen.min()) < 1e-3 and 1 - 1e-3 < float(seen.max()) < 1 + 1e-6
 
 
@@ -369,11 +373,11 @@ def test_a_processor_that_does_more_has_no_gradient() -> None:
         "Qwen2VLImageProcessor", size={"shortest_edge": 784, "longest_edge": 7840}
     )
     with pytest.raises(poedsl.PoeError, match="does more than resize") as caught:
-        Sight("vqascore", "there", eye)(tiny.pictures(1, 28, 28))
+        ImagePreprocessor("vqascore", "there", eye)(tiny.pictures(1, 28, 28))
     assert "`vqascore`" in caught.value.diagnostics[0].message
     padding = tiny.image_processor("CLIPImageProcessor", do_resize=True, do_rescale=False)
     with pytest.raises(poedsl.PoeError, match="does more than resize"):
-        Sight("vqascore", "there", padding)(tiny.pictures(1, 28, 28))
+        ImagePreprocessor("vqascore", "there", padding)(tiny.pictures(1, 28, 28))
 
 
 # What is wrong with folders.

@@ -13,7 +13,7 @@ import poedsl
 from poedsl.catalog.profiles import DEFAULT
 from poedsl.experts.sequences import layouts
 from poedsl.experts.sequences.language_model import LanguageModel
-from poedsl.experts.sequences.layouts import LEAST, PARTS, Pen, layout_of
+from poedsl.experts.sequences.layouts import LEAST, PARTS, LayoutWriter, layout_of
 from poedsl.runtime.inputs.layouts import read_layout
 from tests.experts.tiny_words import JSON_SYMBOLS, causal
 
@@ -52,12 +52,12 @@ def test_prompts_and_models_matter(tmp_path: Path) -> None:
 def test_the_likeliest_of_what_fits_is_written(tmp_path: Path) -> None:
     folder = causal(tmp_path, JSON_SYMBOLS, seed=3, end="<end>")
     model = LanguageModel("a", folder=folder, profile=DEFAULT, device=CPU)
-    pen = Pen(model, *model.begin(1))
+    writer = LayoutWriter(model, *model.begin(1))
     first = model.begin(1)[1][0]
     chosen = max("xyz", key=lambda c: float(first[JSON_SYMBOLS.index(c)]))
-    assert pen.spell("xx|yy|zz") == 2 * chosen
+    assert writer.write_match("xx|yy|zz") == 2 * chosen
     again = LanguageModel("a" + 2 * chosen, folder=folder, profile=DEFAULT, device=CPU)
-    assert torch.allclose(pen.following, again.begin(1)[1], atol=1e-5)
+    assert torch.allclose(writer.following, again.begin(1)[1], atol=1e-5)
 
 
 def test_a_program_with_a_layout_of_a_prompt(tmp_path: Path) -> None:

@@ -14,9 +14,9 @@ from torch import Tensor
 from torch.nn.functional import interpolate
 
 import poedsl
-from poedsl.catalog.model_folders import model_folder
 from poedsl.catalog.profiles import BUILT_IN
-from poedsl.experts.rewards.scene import DepthAgreement
+from poedsl.catalog.weights import model_folder
+from poedsl.experts.rewards.depth_agreement import DepthAgreement
 from poedsl.experts.rewards.vqa_score import vqa_score
 
 ROOT = Path(__file__).resolve().parent.parent.parent

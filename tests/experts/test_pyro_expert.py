@@ -18,8 +18,11 @@ from torch.distributions import biject_to
 import poedsl
 from poedsl.catalog.signatures import Signature
 from poedsl.compiler.names.use_statements import read_use
-from poedsl.experts.user.decorators import Registry, load_user
+from poedsl.experts.user import registry as user
+from poedsl.experts.user.build import build_user
+from poedsl.experts.user.load import load_user
 from poedsl.experts.user.pyro_models import PyroExpert
+from poedsl.experts.user.registry import Registry
 from poedsl.grammar import tree
 from poedsl.grammar.types import Type
 from tests.experts.pyro_models import SIGMA, Y
@@ -49,7 +52,7 @@ def read(name: str) -> Signature:
 def made(name: str, **arguments: Any) -> PyroExpert:
     place = f"{FILE.name}:{name}"
     code = load_user(read(name), place, FILE.parent, allowed=True)
-    expert = code.build(arguments, None, CPU)
+    expert = build_user(code, arguments, None, CPU)
     assert isinstance(expert, PyroExpert)
     return expert
 

@@ -18,7 +18,10 @@ from poedsl.api import registered
 from poedsl.catalog.signatures import Signature
 from poedsl.compiler.names.use_statements import read_use
 from poedsl.experts.protocol import Generative
-from poedsl.experts.user.decorators import Code, Registry, load_user
+from poedsl.experts.user import registry as user
+from poedsl.experts.user.build import build_user
+from poedsl.experts.user.load import load_user
+from poedsl.experts.user.registry import Registry, UserCode
 from poedsl.grammar import tree
 from poedsl.grammar.types import Type
 
@@ -45,12 +48,12 @@ def read(place: str, base: Path = CODE.parent) -> Signature:
     return found
 
 
-def load(place: str, base: Path = CODE.parent, *, allowed: bool = True) -> Code:
+def load(place: str, base: Path = CODE.parent, *, allowed: bool = True) -> UserCode:
     return load_user(read(place, base), place, base, allowed)
 
 
 def made(name: str, shape: tuple[int, ...] | None = None, **arguments: Any) -> Any:
-    return load(f"user_code.py:{name}").build(arguments, shape, CPU)
+    return build_user(load(f"user_code.py:{name}"), arguments, shape, CPU)
 
 
 def refusal(run: Any, *args: Any, **kwargs: Any) -> tuple[str, str, tuple[str, ...]]:
@@ -163,7 +166,7 @@ def test_what_python_has_imported_needs_no_leave(
     monkeypatch.syspath_prepend(tmp_path)
     place = "a_package.black_box:f"
     assert refusal(load, place, allowed=False)[0] == "P0707"
-    judge = load(place).build({}, None, CPU)
+    judge = build_user(load(place), {}, None, CPU)
     assert judge(torch.ones(2)).tolist() == [2, 2]
     del sys.modules["a_package.black_box"]
     import a_package.black_box  # type: ignore[import-not-found]
@@ -180,7 +183,7 @@ def test_a_file_is_run_once_for_each_time_it_is_written(tmp_path: Path) -> None:
     assert load("code.py:f", tmp_path).target is first.target
     path.write_text(path.read_text().replace("1 * x", "2 * x"))
     os.utime(path, ns=(1, 1))
-    assert load("code.py:f", tmp_path).build({}, None, CPU)(torch.ones(1)).tolist() == [2]
+    assert build_user(load("code.py:f", tmp_path), {}, None, CPU)(torch.ones(1)).tolist() == [2]
 
 
 BROKEN = """import poedsl
@@ -288,7 +291,7 @@ def test_what_a_judge_does_wrong_is_told_with_its_place(
     tmp_path: Path, body: str, told: str
 ) -> None:
     path = file(tmp_path, f"@poedsl.reward(gradient=True)\ndef f(x: Real): return {body}\n")
-    judge = load("code.py:f", tmp_path).build({}, None, CPU)
+    judge = build_user(load("code.py:f", tmp_path), {}, None, CPU)
     code, message, _ = refusal(judge, torch.ones(3, requires_grad=True))
     line = 4 if "failed" in told else 3
     assert (code, told.format(place=f"{path}:{line}") in message) == ("P0708", True), message
@@ -301,7 +304,7 @@ def test_layouts_are_lists_of_records(tmp_path: Path) -> None:
         "    return x + sum(part['box'][2] + len(part['text']) for part in layout)\n",
     )
     layout = (((0.0, 0.0, 0.5, 1.0), "ab"), ((0.0, 0.0, 1.0, 1.0), ""))
-    judge = load("code.py:f", tmp_path).build({"layout": layout}, None, CPU)
+    judge = build_user(load("code.py:f", tmp_path), {"layout": layout}, None, CPU)
     assert judge(torch.zeros(2)).tolist() == [3.5, 3.5]
 
 
@@ -343,13 +346,13 @@ def test_what_an_expert_does_wrong_is_told_with_its_place(tmp_path: Path) -> Non
         "    def score(self, x: Real[2], alpha, sigma): return x[0]\n",
     )
     code = load("code.py:f", tmp_path)
-    told = refusal(code.build({"n": 1}, (2,), CPU).noised, torch.zeros(3, 2), 0.6, 0.8)
+    told = refusal(build_user(code, {"n": 1}, (2,), CPU).noised, torch.zeros(3, 2), 0.6, 0.8)
     assert told[:2] == (
         "P0708",
         f"f at {path}:5 returned shape [2] from `score` for 3 particles; it returns one number a "
         "component, [3, 2]",
     )
-    told = refusal(code.build, {"n": 0}, (2,), CPU)
+    told = refusal(build_user, code, {"n": 0}, (2,), CPU)
     assert told[:2] == (
         "P0708", f"`f` failed at {path}:5: ZeroDivisionError: division by zero"
     )  # fmt: skip
@@ -385,7 +388,7 @@ def test_what_a_source_does_wrong_is_told(
     tmp_path: Path, annotation: str, body: str, told: str
 ) -> None:
     file(tmp_path, f"@poedsl.source\ndef f(n: int) -> {annotation}: return {body}\n")
-    code, message, _ = refusal(load("code.py:f", tmp_path).build, {"n": 4}, None, CPU)
+    code, message, _ = refusal(build_user, load("code.py:f", tmp_path), {"n": 4}, None, CPU)
     assert (code, told in message) == ("P0708", True), message
 
 
@@ -396,4 +399,4 @@ def test_a_name_in_two_files_is_two_things(tmp_path: Path) -> None:
         )
     one, two = (load(f"code{n}.py:f", tmp_path) for n in (1, 2))
     assert replace(one.signature, implementation="") == replace(two.signature, implementation="")
-    assert [c.build({}, None, CPU)(torch.ones(1)).item() for c in (one, two)] == [1, 2]
+    assert [build_user(c, {}, None, CPU)(torch.ones(1)).item() for c in (one, two)] == [1, 2]

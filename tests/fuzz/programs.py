@@ -8,7 +8,7 @@ from functools import cache
 from pathlib import Path
 from random import Random
 
-from poedsl.catalog.signatures import SIGNATURES
+from poedsl.catalog.registry import SIGNATURES
 from poedsl.compiler.functions.table import FUNCTIONS
 from poedsl.compiler.plan.options import OPTIONS
 from poedsl.grammar.tokens import KEYWORDS, PAIRS
@@ -139,7 +139,7 @@ def _expr(random: Random, depth: int) -> str:
 
 
 def _words(random: Random, text: str) -> str:
-    """Words deleted, doubled, swapped, replaced or put between."""
+    """Vocabulary deleted, doubled, swapped, replaced or put between."""
     words = PIECE.findall(text) or [""]
     i, j = random.randrange(len(words)), random.randrange(len(words))
     match random.randrange(6):

@@ -17,7 +17,7 @@ from tests.grammar.samples import complaints, program
 from tests.grammar.states import WORDS, found, states
 from tests.grammar.test_states import check
 
-# Words that no part of the language begins with, in every state of the parser.
+# Vocabulary that no part of the language begins with, in every state of the parser.
 
 STRANGERS = (*PAIRS, "{", "!", "'s'", '"s', "1_0", "2x", "é", "−", ";", "If", "Let", "True", "%")
 

@@ -12,7 +12,7 @@ import poedsl
 from poedsl.experts.densities.gaussian_mixtures import Gaussians
 from poedsl.runtime.path.noising_path import Stage
 from poedsl.runtime.run import Run
-from poedsl.runtime.targets.parent_guidance import Guide, guided, velocity
+from poedsl.runtime.targets.parent_guidance import ParentGuidance, guided_score, velocity
 from tests.runtime.helpers import moments
 
 STAGE = Stage(3, 0.6, 0.8)
@@ -50,7 +50,7 @@ def test_one_dimension_by_hand(weight: float, updates: int) -> None:
     expert, parent = gaussian(1, 0.5), gaussian(0, 2)
     x = torch.tensor([[0.7], [-1.2]])
     above = parent.noised(x, STAGE.alpha, STAGE.sigma).score
-    score = guided(expert, x, above, Guide(weight, updates, ()), STAGE)
+    score = guided_score(expert, x, above, ParentGuidance(weight, updates, ()), STAGE)
     found = velocity(x, score, STAGE).flatten()
     wanted = velocity(x, above, STAGE).flatten()
     expected = [
@@ -63,16 +63,16 @@ def test_one_dimension_by_hand(weight: float, updates: int) -> None:
 def test_an_expert_that_agrees_with_its_parent_is_left_alone() -> None:
     expert, x = gaussian(1, 0.5), torch.randn(5, 1)
     own = expert.noised(x, STAGE.alpha, STAGE.sigma).score
-    torch.testing.assert_close(guided(expert, x, own, Guide(0.2, 3, ()), STAGE), own)
+    torch.testing.assert_close(guided_score(expert, x, own, ParentGuidance(0.2, 3, ()), STAGE), own)
 
 
 def test_the_gradient_of_the_point_goes_through_the_expert_alone() -> None:
     expert, x = gaussian(1, 0.5), torch.randn(4, 1, requires_grad=True)
     above = gaussian(0, 2).noised(x.detach(), STAGE.alpha, STAGE.sigma).score
-    score = guided(expert, x, above, Guide(0.2, 2, ()), STAGE)
+    score = guided_score(expert, x, above, ParentGuidance(0.2, 2, ()), STAGE)
     (slope,) = torch.autograd.grad(score.sum(), x)
     torch.testing.assert_close(slope, torch.full((4, 1), -1 / (0.36 / 4 + 0.64)))
-    fixed = guided(expert, x.detach(), above, Guide(0.2, 2, ()), STAGE)
+    fixed = guided_score(expert, x.detach(), above, ParentGuidance(0.2, 2, ()), STAGE)
     torch.testing.assert_close(score.detach(), fixed)
 
 
@@ -89,7 +89,7 @@ def test_a_correction_leads_where_velocities_agree(stage: Stage) -> None:
     wanted = velocity(x, above, stage)
     apart = [own(x) - wanted]
     for updates in (1, 2, 4):
-        score = guided(expert, x, above, Guide(0.1, updates, ()), stage)
+        score = guided_score(expert, x, above, ParentGuidance(0.1, updates, ()), stage)
         shift = velocity(x, score, stage) - own(x)
         apart.append(own(x + scale * shift) - wanted)
     sizes = [float(a.abs().mean()) for a in apart]
@@ -134,7 +134,7 @@ def test_the_product_s_score_holds_the_correction() -> None:
     assert part.guide is not None
     s = [a.expert.noised(x, stage.alpha, stage.sigma).score for a in (first, second)]
     above = 0.75 * s[0][:, 1:] + 0.25 * s[1][:, 1:]
-    own = guided(part.expert, x[:, 1:], above, part.guide, stage)
+    own = guided_score(part.expert, x[:, 1:], above, part.guide, stage)
     expected = 3 * s[0] + s[1] + torch.nn.functional.pad(own, (1, 0))
     torch.testing.assert_close(job.target.evaluate(x, stage).score, expected)
     job.target.microbatch = 2

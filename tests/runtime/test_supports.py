@@ -11,7 +11,7 @@ from torch import Tensor
 from torch import distributions as D
 
 import poedsl
-from poedsl.experts.densities.gaussian_mixtures import pyro_density
+from poedsl.experts.densities.pyro_densities import pyro_density
 from poedsl.runtime.space.bijections import Interval, Simplex
 from tests.runtime.helpers import moments
 

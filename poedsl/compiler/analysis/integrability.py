@@ -11,7 +11,7 @@ import math
 from dataclasses import replace
 from itertools import combinations, product
 
-from poedsl.catalog.signatures import SIGNATURES
+from poedsl.catalog.registry import SIGNATURES
 from poedsl.compiler.analysis.regions import extent, unseen
 from poedsl.compiler.functions import linear_algebra
 from poedsl.compiler.functions.constants import elementwise, flatten, shape

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from poedsl.catalog.signatures import SIGNATURES
+from poedsl.catalog.registry import SIGNATURES
 from poedsl.compiler.names.infer_inputs import infer_input
 from poedsl.compiler.names.passed_arguments import PassedArgument
 from poedsl.compiler.names.scope import NameScope

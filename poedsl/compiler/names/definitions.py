@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from poedsl.catalog.signatures import SIGNATURES
+from poedsl.catalog.registry import SIGNATURES
 from poedsl.compiler.names.expansion import Expansion
 from poedsl.compiler.names.substitution import rewrite
 from poedsl.grammar import tree

@@ -11,7 +11,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
-from poedsl.catalog.signatures import SIGNATURES, Signature
+from poedsl.catalog.registry import SIGNATURES
+from poedsl.catalog.signatures import Signature
 from poedsl.compiler.names.definition_calls import argument_values
 from poedsl.compiler.names.definitions import add_definition
 from poedsl.compiler.names.expansion import Expansion

@@ -9,8 +9,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from poedsl.catalog.annotations import Annotation, Record, annotation_of, brief, dotted
-from poedsl.catalog.definitions import OPTIONS, SAMPLE, Argument, Definition, Function, Kind, Unread
-from poedsl.catalog.references import Unusable, shown
+from poedsl.catalog.code_references import DefinitionError, shown
+from poedsl.catalog.definitions import (
+    OPTIONS,
+    PYRO_SAMPLE,
+    Argument,
+    Definition,
+    Function,
+    Kind,
+    Unreadable,
+)
 from poedsl.catalog.signatures import REQUIRED
 
 
@@ -32,7 +40,7 @@ class Module:
         """Parse a file.
 
         Raises:
-            Unusable: it cannot be opened, or is no Python.
+            DefinitionError: it cannot be opened, or is no Python.
         """
         try:
             with warnings.catch_warnings():
@@ -49,7 +57,7 @@ class Module:
         except (RecursionError, MemoryError):
             reason, line = "it is nested too deeply", 0
         at = f"{shown(file)}:{line}" if line else shown(file)
-        raise Unusable("P0206", f"{at} cannot be read: {reason}")
+        raise DefinitionError("P0206", f"{at} cannot be read: {reason}")
 
     def origin(self, name: str) -> str:
         return self.origins.get(name, name)
@@ -74,7 +82,7 @@ class Module:
         """The decorated function or class of a name; None where there is none.
 
         Raises:
-            Unusable: its options cannot be read, or it is nested too deeply.
+            DefinitionError: its options cannot be read, or it is nested too deeply.
         """
         definitions = [s for s in self.definitions() if s.name == name]
         decorator = self.decorator(definitions[-1]) if definitions else None
@@ -84,12 +92,12 @@ class Module:
             return self._definition(definitions[-1], *(decorator or ("model", None)))
         except (RecursionError, ValueError) as error:
             at = f"{shown(self.file)}:{definitions[-1].lineno}"
-            raise Unusable("P0206", f"{at} cannot be read: {error}") from None
+            raise DefinitionError("P0206", f"{at} cannot be read: {error}") from None
 
     def samples(self, statement: ast.FunctionDef | ast.ClassDef) -> bool:
         """Whether it is a function that calls `pyro.sample`: a model, decorated or not."""
         return isinstance(statement, ast.FunctionDef) and any(
-            isinstance(node, ast.Call) and dotted(node.func, self.origin) == SAMPLE
+            isinstance(node, ast.Call) and dotted(node.func, self.origin) == PYRO_SAMPLE
             for node in ast.walk(statement)
         )
 
@@ -116,7 +124,7 @@ class Module:
         for expr in statement.decorator_list:
             name = dotted(expr.func if isinstance(expr, ast.Call) else expr, self.origin)
             if name in made:
-                raise Unusable(
+                raise DefinitionError(
                     "P0208",
                     f"the parameters of `{statement.name}` cannot be read: `{name}` makes them up",
                     "write its `__init__`",
@@ -139,12 +147,12 @@ class Module:
             at = f"at {shown(self.file)}:{decorator.lineno}"
             if name not in OPTIONS[kind]:
                 takes = f"it takes {', '.join(OPTIONS[kind])}"
-                raise Unusable("P0208", f"`poedsl.{kind}` has no option `{name}`", takes, at)
+                raise DefinitionError("P0208", f"`poedsl.{kind}` has no option `{name}`", takes, at)
             typed = name == "domain" and not isinstance(node, ast.Constant)
             read = out[name] = self.annotation(node) if typed else _literal(node)
-            if isinstance(read, Unread):
+            if isinstance(read, Unreadable):
                 what = f"the option `{name}` of `{statement.name}`"
-                raise Unusable("P0208", f"{what} cannot be read: {read.reason}", at)
+                raise DefinitionError("P0208", f"{what} cannot be read: {read.reason}", at)
         return out
 
     def function(self, statement: ast.FunctionDef, skipped: int = 0) -> Function:
@@ -168,13 +176,13 @@ class Module:
         returns = self.annotation(statement.returns)
         return Function(arguments, returns, more, statement.lineno)
 
-    def annotation(self, node: ast.expr | None) -> Annotation | Record | Unread | None:
+    def annotation(self, node: ast.expr | None) -> Annotation | Record | Unreadable | None:
         if node is None:
             return None
         try:
             return annotation_of(node, self.origin)
         except TypeError as error:
-            return Unread(str(error))
+            return Unreadable(str(error))
 
 
 def _statements(body: Iterable[ast.stmt]) -> Iterator[ast.stmt]:
@@ -214,4 +222,4 @@ def _literal(node: ast.expr) -> object:
     try:
         return ast.literal_eval(node)
     except (ValueError, TypeError, SyntaxError, MemoryError, RecursionError):
-        return Unread(f"{brief(ast.unparse(node))} is known only when the code is run")
+        return Unreadable(f"{brief(ast.unparse(node))} is known only when the code is run")

@@ -10,7 +10,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
-from poedsl.catalog.signatures import SIGNATURES, Signature
+from poedsl.catalog.registry import SIGNATURES
+from poedsl.catalog.signatures import Signature
 from poedsl.compiler.names.declare import declare, declare_omitted_argument
 from poedsl.compiler.names.expand_definitions import Expanded
 from poedsl.compiler.names.passed_arguments import PassedArgument

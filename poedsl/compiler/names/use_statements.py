@@ -9,9 +9,10 @@ import json
 from dataclasses import replace
 from pathlib import Path
 
-from poedsl.catalog.definitions import OPTIONS, signature_of
-from poedsl.catalog.folders import read_folder
-from poedsl.catalog.references import Place, Unusable, shown
+from poedsl.catalog.code_references import CodeReference, DefinitionError, shown
+from poedsl.catalog.definitions import OPTIONS
+from poedsl.catalog.folder_signatures import read_folder
+from poedsl.catalog.infer_signature import infer_signature
 from poedsl.catalog.signatures import Signature
 from poedsl.compiler.names.python_modules import Module
 from poedsl.compiler.names.suggestions import similar_name
@@ -26,13 +27,13 @@ def read_use(statement: tree.Use, base: Path) -> Signature | Diagnostic:
         base: the folder that files and folders of models are relative to.
     """
     text = statement.place.value
-    place = Place.read(text)
+    place = CodeReference.parse(text)
     try:
         if place is None or is_folder(base, text):
             signature = read_folder(text, base)
         else:
             signature = read_code(place, base)
-    except Unusable as error:
+    except DefinitionError as error:
         span = statement.place.span
         text = json.dumps(error.instead, ensure_ascii=False)
         fix = Fix(f"there is one with a similar name: {text}", (Edit(span, text),))
@@ -41,24 +42,24 @@ def read_use(statement: tree.Use, base: Path) -> Signature | Diagnostic:
     return replace(signature, name=statement.name.name)
 
 
-def read_code(place: Place, base: Path) -> Signature:
+def read_code(place: CodeReference, base: Path) -> Signature:
     """The signature of a decorated function or class, from its syntax.
 
     Raises:
-        Unusable: there is none, or its parameters cannot be read.
+        DefinitionError: there is none, or its parameters cannot be read.
     """
     try:
         file = place.file(base)
-    except Unusable as error:
+    except DefinitionError as error:
         raise _with_similar_file(error, place, base) from None
     module = Module.read(file)
     definition = module.definition(place.name)
     if definition is None:
         raise _no_definition(module, place)
-    return signature_of(definition, str(place))
+    return infer_signature(definition, str(place))
 
 
-def _no_definition(module: Module, place: Place) -> Unusable:
+def _no_definition(module: Module, place: CodeReference) -> DefinitionError:
     """Why a file has no definition that a program can use under a name."""
     file, decorated = shown(module.file), module.decorated()
     listed = (
@@ -70,16 +71,20 @@ def _no_definition(module: Module, place: Place) -> Unusable:
     if line:
         decorators = ", ".join(f"`@poedsl.{kind}`" for kind in OPTIONS)
         message = f"`{place.name}` at {file}:{line} is not decorated"
-        return Unusable("P0207", message, f"what a program can use has one of {decorators}")
+        return DefinitionError("P0207", message, f"what a program can use has one of {decorators}")
     suggestion = similar_name(place.name, decorated) or ""
     instead = str(replace(place, name=suggestion)) if suggestion else ""
     message = f"{file} defines no expert, reward or source `{place.name}`"
-    return Unusable("P0206", message, listed, instead=instead)
+    return DefinitionError("P0206", message, listed, instead=instead)
 
 
-def _with_similar_file(error: Unusable, place: Place, base: Path) -> Unusable:
+def _with_similar_file(error: DefinitionError, place: CodeReference, base: Path) -> DefinitionError:
     """The error with a place that was probably meant: a file of nearly that name."""
-    path = Path(place.where) if place.is_file else Path(*place.where.split(".")).with_suffix(".py")
+    path = (
+        Path(place.location)
+        if place.is_file
+        else Path(*place.location.split(".")).with_suffix(".py")
+    )
     try:
         files = {p.name for p in (base / path.parent).glob("*.py")}
     except (OSError, ValueError):

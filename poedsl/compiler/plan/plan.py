@@ -9,7 +9,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
-from poedsl.catalog.signatures import SIGNATURES, Signature, signature_from_json, signature_to_json
+from poedsl.catalog.registry import SIGNATURES
+from poedsl.catalog.signatures import Signature, signature_from_json, signature_to_json
 from poedsl.compiler.plan import schema, terms
 from poedsl.compiler.plan.terms import Apply, Const, Term
 from poedsl.grammar.types import Type, type_from_json, type_to_json, whole

@@ -10,7 +10,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import NoReturn
 
-from poedsl.catalog.signatures import SIGNATURES, Signature
+from poedsl.catalog.registry import SIGNATURES
+from poedsl.catalog.signatures import Signature
 from poedsl.compiler.analysis.integrability import integrable
 from poedsl.compiler.analysis.supports import contradictions
 from poedsl.compiler.plan.lower import Lowered, Lowerer

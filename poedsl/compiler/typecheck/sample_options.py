@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
-from poedsl.catalog.signatures import SIGNATURES
+from poedsl.catalog.registry import SIGNATURES
 from poedsl.compiler.names.suggestions import similar_name_fix
 from poedsl.compiler.plan import terms
 from poedsl.compiler.plan.options import KINDS, OPTIONS, RENAMED, Argument, Form, Option, filled

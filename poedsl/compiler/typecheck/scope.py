@@ -8,7 +8,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from poedsl.catalog.signatures import SIGNATURES, Signature
+from poedsl.catalog.registry import SIGNATURES
+from poedsl.catalog.signatures import Signature
 from poedsl.compiler.typecheck.typed import POISONED, Typed
 from poedsl.grammar import tree
 from poedsl.grammar.diagnostics import Diagnostic

@@ -1,26 +1,18 @@
-"""Densities: Gaussians and their mixtures with closed-form noised marginals, and Pyro's others."""
+"""Gaussians and their mixtures, whose noised marginals have a closed form."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from poedsl.catalog.signatures import SIGNATURES, Support
-from poedsl.experts.protocol import Noised, Reward
+from poedsl.experts.protocol import Noised
 
 LOG_2_PI = math.log(2 * math.pi)
-#: Parameters that have one size more than a point.
-MATRICES = frozenset(
-    p.name for s in SIGNATURES.values() for p in s.parameters if p.role == "matrix"
-)
-#: How far from one the shares of a vector may sum.
-ON_THE_SIMPLEX = 1e-3
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +57,7 @@ class Gaussians:
         )
 
     def within(self, loc: Float[Tensor, " D"], scale: Float[Tensor, " D"]) -> Gaussians:
-        """The same distribution of z in x = loc + scale z."""
+        """The distribution of z in x = loc + scale z."""
         means = (self.means - loc) / scale
         if self.axes is None:
             return Gaussians(self.log_weights, means, self.variances / scale.square())
@@ -87,12 +79,12 @@ class Gaussians:
 
     def moments(self) -> tuple[Float[Tensor, " D"], Float[Tensor, " D"]]:
         """Mean and variance of each component of x."""
-        weights, own = self.log_weights.exp()[:, None], self.component_variances()
+        weights, variances = self.log_weights.exp()[:, None], self.component_variances()
         mean = (weights * self.means).sum(0)
-        return mean, (weights * (own + (self.means - mean).square())).sum(0)
+        return mean, (weights * (variances + (self.means - mean).square())).sum(0)
 
     def endpoint_precision(self, alpha: float, sigma: float) -> Float[Tensor, " D"]:
-        """How sharply x_t tells x_1 under this expert: 1 / variance + alpha^2 / sigma^2."""
+        """The precision of x_1 given x_t: 1 / variance + alpha^2 / sigma^2."""
         return 1 / self.moments()[1] + alpha**2 / sigma**2
 
     def noised(self, x: Float[Tensor, "L D"], alpha: float, sigma: float) -> Noised:
@@ -120,8 +112,10 @@ class Gaussians:
     ) -> tuple[Float[Tensor, "L C D"], Float[Tensor, "L C"], Float[Tensor, "C D"]]:
         """Of each Gaussian the distance over variance along its axes, log density, variances."""
         variances = alpha**2 * self.variances + sigma**2
-        away = x[:, None, :] - alpha * self.means
-        along = away if self.axes is None else torch.einsum("lcd,cde->lce", away, self.axes)
+        deviations = x[:, None, :] - alpha * self.means
+        along = (
+            deviations if self.axes is None else torch.einsum("lcd,cde->lce", deviations, self.axes)
+        )
         scaled = along / variances
         constant = self.log_weights - 0.5 * (LOG_2_PI + variances.log()).sum(-1)
         return scaled, constant - 0.5 * (along * scaled).sum(-1), variances
@@ -161,42 +155,3 @@ def _covariance(arguments: dict[str, Float[Tensor, "*shape"]]) -> Float[Tensor, 
         return inverse.float()
     lower = arguments["scale_tril"]
     return lower @ lower.mT
-
-
-def pyro_density(
-    name: str, arguments: dict[str, Float[Tensor, "*shape"]], shape: tuple[int, ...]
-) -> Reward:
-    """A density of Pyro's by name, on a variable of a shape: log p(x), summed over components."""
-    wide = broadcast(arguments, shape)
-    density, support = distribution(name, wide), SIGNATURES[name].support
-    return lambda x: log_prob(density, support, wide, x)
-
-
-def distribution(name: str, arguments: dict[str, Tensor]) -> Any:
-    """A distribution of Pyro's by name."""
-    import pyro.distributions
-
-    return getattr(pyro.distributions, name)(**arguments, validate_args=False)
-
-
-def broadcast(arguments: dict[str, Tensor], shape: tuple[int, ...]) -> dict[str, Tensor]:
-    """Parameters as wide as the variable; matrices speak of its last size already."""
-    return {k: v if k in MATRICES else v.expand(shape) for k, v in arguments.items()}
-
-
-def log_prob(
-    density: Any, support: Support, arguments: dict[str, Tensor], x: Float[Tensor, "L *shape"]
-) -> Float[Tensor, " L"]:
-    """log p(x) by a distribution of Pyro's, summed over events; -inf outside of its support."""
-    if not support.constrained:
-        each: Tensor = density.log_prob(x)
-        return each.reshape(len(x), -1).sum(-1)
-    low, high = (arguments[e] if isinstance(e, str) else e for e in (support.low, support.high))
-    assert low is not None
-    inside, within = x >= low, low + 1
-    if high is not None:
-        inside, within = inside & (x <= high), (low + high) / 2
-    each = density.log_prob(torch.where(inside, x, within))
-    if support.simplex:
-        inside = inside.all(-1) & ((x.sum(-1) - 1).abs() < ON_THE_SIMPLEX)
-    return torch.where(inside, each, -math.inf).reshape(len(x), -1).sum(-1)

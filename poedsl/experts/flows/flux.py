@@ -17,20 +17,21 @@ from poedsl.catalog.profiles import Profile
 from poedsl.experts.flows.latents import Codec
 from poedsl.experts.flows.rectified import RectifiedFlow
 from poedsl.experts.loading import diffusers_parts
+from poedsl.experts.loading.dtypes import network_dtype
 
 
 class FluxFlow(RectifiedFlow):
     """A velocity of latents (c, h, w), by the transformer in a folder of diffusers.
 
     Args:
-        prompt: what the picture shows. folder: of a FluxPipeline, FluxControlPipeline or
+        prompt: what the image shows. folder: of a FluxPipeline, FluxControlPipeline or
             FluxFillPipeline. shape: (c, h, w) of the latents it sees, h and w even. guidance: the
-            distilled scale, for models that were given one. depth: (H, W) relative inverse depth
+            distilled scale, for guidance-distilled models. depth: (H, W) relative inverse depth
             in [0, 1]. mask: (H, W), 1 where it repaints. image: (3, H, W) in [0, 1], kept
             outside the mask. Conditions of another size are resized to the pixels it sees.
 
     Raises:
-        PoeError: the folder holds another model, or the library is missing.
+        PoeError: the folder holds another model (P0206), or the library is missing (P0703).
     """
 
     def __init__(
@@ -50,15 +51,15 @@ class FluxFlow(RectifiedFlow):
         self.codec = Codec(folder, device, profile)
         self.extra = self.conditions(depth, mask, image, device)
         self.expect(folder, depth is not None, mask is not None)
-        dtype = profile.torch_dtype(self.device)
+        dtype = network_dtype(profile, self.device)
         self.net = diffusers_parts.transformer(folder, self.device, profile)
         self.tokens, self.pooled = diffusers_parts.prompt(folder, prompt, self.device, dtype)
         self.dtype, self.guidance, self.folder = dtype, guidance, folder
         self.snaps = dtype == torch.bfloat16
         self.inference_mode = profile.quantize == "none" and profile.offload == "none"
         _, h, w = shape
-        self.places = places(h, w).to(self.device)
-        self.text_places = torch.zeros(self.tokens.shape[1], 3, device=self.device)
+        self.positions = positions(h, w).to(self.device)
+        self.text_positions = torch.zeros(self.tokens.shape[1], 3, device=self.device)
 
     def velocity(self, z: Float[Tensor, "L D"], s: float) -> Float[Tensor, "L D"]:
         count, (_, h, w) = len(z), self.shape
@@ -73,15 +74,15 @@ class FluxFlow(RectifiedFlow):
             guidance=guidance if self.net.config.guidance_embeds else None,
             pooled_projections=self.pooled.expand(count, -1),
             encoder_hidden_states=self.tokens.expand(count, -1, -1),
-            txt_ids=self.text_places,
-            img_ids=self.places,
+            txt_ids=self.text_positions,
+            img_ids=self.positions,
             return_dict=False,
         )[0]
         return unpack(out.to(z), h, w).reshape(count, -1)
 
     def times(self, steps: int, shape: tuple[int, ...], *, snaps: bool) -> list[float]:
-        """As its pipeline has them: larger pictures spend more of their steps near noise (Esser et
-        al. 2024, 5.3.2).
+        """The times of its pipeline, with more steps near the noise for larger images (Esser et al.
+        2024, 5.3.2).
         """
         c = diffusers_parts.config(self.folder, "scheduler/scheduler_config.json")
         shift = float(c.get("shift", 1.0))
@@ -90,9 +91,9 @@ class FluxFlow(RectifiedFlow):
             least, most = c.get("base_shift", 0.5), c.get("max_shift", 1.15)
             tokens = shape[-2] * shape[-1] // 4
             shift = math.exp(least + (most - least) * (tokens - low) / (high - low))
-        even = [1 - k / steps for k in range(steps)]
-        found = [shift * u / (1 + (shift - 1) * u) for u in even]
-        return [*(map(snapped, found) if snaps else found), 0.0]
+        uniform = [1 - k / steps for k in range(steps)]
+        shifted = [shift * u / (1 + (shift - 1) * u) for u in uniform]
+        return [*(map(snapped, shifted) if snaps else shifted), 0.0]
 
     def conditions(
         self,
@@ -101,7 +102,7 @@ class FluxFlow(RectifiedFlow):
         image: Float[Tensor, "3 H W"] | None,
         device: torch.device,
     ) -> Float[Tensor, "1 N k"] | None:
-        """What the network sees beside the latents, packed; masked pixels are mid grey."""
+        """The packed conditions beside the latents; masked pixels are grey (0.5)."""
         if depth is not None:
             grey = self.sized(depth.to(device)[None].expand(3, -1, -1))
             return pack(self.codec.encode(grey))
@@ -113,25 +114,33 @@ class FluxFlow(RectifiedFlow):
         shown = F.pixel_unshuffle(hole, self.codec.factor)
         return torch.cat([pack(kept), pack(shown)], 2)
 
-    def sized(self, picture: Float[Tensor, "c H W"]) -> Float[Tensor, "1 c H2 W2"]:
-        """As many pixels as the latents stand for."""
+    def sized(self, image: Float[Tensor, "c H W"]) -> Float[Tensor, "1 c H2 W2"]:
+        """Resize to the size in pixels of the latents."""
         size = tuple(n * self.codec.factor for n in self.shape[1:])
-        whole = picture[None].float()
-        if picture.shape[-2:] == size:
+        whole = image[None].float()
+        if image.shape[-2:] == size:
             return whole
         return F.interpolate(whole, size, mode="bilinear", antialias=True, align_corners=False)
 
     def expect(self, folder: str, depth: bool, mask: bool) -> None:
-        """Whether the transformer takes what this expert shows it."""
-        own = 4 * self.shape[0]
-        fill = own + 4 * self.codec.factor**2
+        """Check that the transformer has the input channels of this expert.
+
+        Raises:
+            PoeError: it has others (P0206).
+        """
+        latent = 4 * self.shape[0]
+        fill = latent + 4 * self.codec.factor**2
         takes = int(diffusers_parts.config(folder, "transformer").get("in_channels", 64))
-        kinds = {own: "no picture", 2 * own: "a depth map", own + fill: "a picture and its mask"}
-        wanted = own + (own if depth else fill if mask else 0)
+        kinds = {
+            latent: "no picture",
+            2 * latent: "a depth map",
+            latent + fill: "a picture and its mask",
+        }
+        wanted = latent + (latent if depth else fill if mask else 0)
         if takes != wanted:
-            found = kinds.get(takes, f"{takes} channels")
+            actual = kinds.get(takes, f"{takes} channels")
             raise diffusers_parts.unfit(
-                folder, f"its transformer takes {found}, and this expert has {kinds[wanted]}"
+                folder, f"its transformer takes {actual}, and this expert has {kinds[wanted]}"
             )
 
 
@@ -144,13 +153,13 @@ def unpack(tokens: Float[Tensor, "L N k"], h: int, w: int) -> Float[Tensor, "L c
     return F.pixel_shuffle(tokens.transpose(1, 2).reshape(len(tokens), -1, h // 2, w // 2), 2)
 
 
-def places(h: int, w: int) -> Float[Tensor, "N 3"]:
-    """Where each token stands: 0, its row and its column."""
+def positions(h: int, w: int) -> Float[Tensor, "N 3"]:
+    """The position of each token: 0, its row and its column."""
     rows, columns = torch.meshgrid(torch.arange(h // 2), torch.arange(w // 2), indexing="ij")
     return torch.stack([torch.zeros_like(rows), rows, columns], -1).reshape(-1, 3).float()
 
 
 def snapped(s: float) -> float:
-    """The time that a network in bfloat16 sees: it rounds s, and then 1000 s."""
+    """The time that a network in bfloat16 gets: it rounds s, and then 1000 s."""
     rounded = torch.tensor(s).bfloat16() * 1000
     return float(rounded.bfloat16()) / 1000

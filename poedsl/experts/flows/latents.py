@@ -1,4 +1,4 @@
-"""Latent spaces: pictures as an autoencoder of diffusers holds them."""
+"""Latent spaces of autoencoders of diffusers."""
 
 from __future__ import annotations
 
@@ -12,25 +12,26 @@ from torch import Tensor
 from poedsl.catalog.profiles import Profile
 from poedsl.experts.loading import diffusers_parts
 from poedsl.experts.loading.cache import cached_by_folder
+from poedsl.experts.loading.dtypes import network_dtype
 
-#: Parts of latents begin and end at multiples of this, as patches of transformers do.
+#: Parts of latents begin and end at multiples of this, the patch size of transformers.
 PATCH = 2
-#: Pictures decoded at once where no gradient is taken.
+#: Images decoded at once without a gradient.
 BATCH = 8
 
 
 class Codec:
-    """An autoencoder between pictures in [0, 1] and latents of about unit variance.
+    """An autoencoder between images in [0, 1] and latents of about unit variance.
 
     Args:
         folder: of a model of diffusers with ``vae/``.
 
     Attributes:
-        factor: pixels along a side of one latent. channels: of latents. key: what tells latent
-            spaces apart: the autoencoder's configuration and weights.
+        factor: pixels along a side of one latent. channels: of latents. key: a hash of the
+            autoencoder's configuration and weights, which identifies the latent space.
 
     Raises:
-        PoeError: the folder has no autoencoder that can be read.
+        PoeError: the folder has no autoencoder, or it cannot be loaded (P0206).
     """
 
     def __init__(self, folder: str, device: torch.device, profile: Profile) -> None:
@@ -41,17 +42,17 @@ class Codec:
         self.scale = float(config.get("scaling_factor") or 1.0)
         self.key = fingerprint(folder)
         self.batch = profile.microbatch or BATCH
-        self.vae = diffusers_parts.autoencoder(folder, device, profile.torch_dtype(device))
+        self.vae = diffusers_parts.autoencoder(folder, device, network_dtype(profile, device))
 
     def shape(self, pixels: tuple[int, ...]) -> tuple[int, int, int]:
-        """Of the latents of a picture (3, H, W)."""
+        """The shape (c, h, w) of the latents of an image (3, H, W)."""
         _, height, width = pixels
         return self.channels, height // self.factor, width // self.factor
 
-    def encode(self, pictures: Float[Tensor, "L 3 H W"]) -> Float[Tensor, "L c h w"]:
+    def encode(self, images: Float[Tensor, "L 3 H W"]) -> Float[Tensor, "L c h w"]:
         """The mode of the encoder's distribution."""
         with torch.no_grad():
-            encoded = self.vae.encode((2 * pictures - 1).to(self.vae.dtype))
+            encoded = self.vae.encode((2 * images - 1).to(self.vae.dtype))
         latents: Tensor = encoded.latent_dist.mode()
         return (latents.float() - self.shift) * self.scale
 
@@ -63,17 +64,17 @@ class Codec:
 
     def _decoded(self, latents: Float[Tensor, "L c h w"]) -> Float[Tensor, "L 3 H W"]:
         scaled = (latents / self.scale + self.shift).to(self.vae.dtype)
-        pictures: Tensor = self.vae.decode(scaled, return_dict=False)[0]
-        return (pictures.to(latents.dtype) / 2 + 0.5).clamp(0, 1)
+        images: Tensor = self.vae.decode(scaled, return_dict=False)[0]
+        return (images.to(latents.dtype) / 2 + 0.5).clamp(0, 1)
 
 
 @cached_by_folder(maxsize=64)
 def fingerprint(folder: str) -> str:
-    """What tells one autoencoder from another, wherever it stands."""
+    """A hash of the configuration and the weights of an autoencoder."""
     digest = hashlib.sha256()
     config = diffusers_parts.config(folder, "vae")
-    told = sorted((k, str(v)) for k, v in config.items() if not k.startswith("_"))
-    digest.update(repr(told).encode())
+    settings = sorted((k, str(v)) for k, v in config.items() if not k.startswith("_"))
+    digest.update(repr(settings).encode())
     for path in sorted((Path(folder) / "vae").glob("*.safetensors")):
         with path.open("rb") as file:
             digest.update(hashlib.file_digest(file, "sha256").digest())
@@ -81,11 +82,12 @@ def fingerprint(folder: str) -> str:
 
 
 def has_codec(folder: str) -> bool:
+    """Whether a folder has an autoencoder."""
     return (Path(folder) / "vae" / "config.json").is_file()
 
 
 def native_size(folder: str) -> tuple[int, int] | None:
-    """Height and width of the pictures that a model was trained on, where its folder says so."""
+    """Height and width in pixels of a model's training images; None where it is not recorded."""
     if has_codec(folder):
         size = diffusers_parts.config(folder, "vae").get("sample_size")
     elif (Path(folder) / "unet" / "config.json").is_file():

@@ -12,7 +12,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from poedsl.catalog.model_folders import model_folder
+from poedsl.catalog.weights import model_folder
 from poedsl.experts.flows.rectified import RectifiedFlow
 
 
@@ -97,7 +97,7 @@ class PointFlow(RectifiedFlow):
         self.spread = self.net.config.spread
 
     def velocity(self, z: Float[Tensor, "L 2"], s: float) -> Float[Tensor, "L 2"]:
-        """V = E[eps - x_1 | z], noise-ward."""
+        """V = E[eps - x_1 | z], which points from data to noise."""
         labels = torch.full((len(z),), self.label, dtype=torch.long, device=z.device)
         out: Tensor = self.net(z, torch.full((len(z),), s, device=z.device), labels)
         return out

@@ -1,6 +1,6 @@
-"""Rectified flows: all that an expert is follows from its velocity (Zhang et al., C.1).
+"""Rectified flows: the score of an expert from its velocity (Zhang et al., C.1).
 
-At z = (1 - s) x_1 + s eps, s from 1 (noise) to 0 (data), the network knows v = E[eps - x_1 | z].
+At z = (1 - s) x_1 + s eps, s from 1 (noise) to 0 (data), the network gives v = E[eps - x_1 | z].
 Then x_1 = z - s v, eps = z + (1 - s) v and the score is -eps / s. A point of the path, which
 preserves variance, is x = z sqrt((1 - s)^2 + s^2): s = sigma / (alpha + sigma), z = x / (alpha +
 sigma), and its score is -eps / sigma.
@@ -31,10 +31,10 @@ class RectifiedFlow(ABC):
 
     @abstractmethod
     def velocity(self, z: Float[Tensor, "L D"], s: float) -> Float[Tensor, "L D"]:
-        """V = E[eps - x_1 | z], noise-ward; differentiable in ``z``."""
+        """V = E[eps - x_1 | z], which points from data to noise; differentiable in ``z``."""
 
     def endpoint_precision(self, alpha: float, sigma: float) -> float:
-        """As if its data were Gaussian."""
+        """The precision of x_1 given x_t for Gaussian data with standard deviation `spread`."""
         return self.spread**-2 + alpha**2 / sigma**2
 
     def noised(self, x: Float[Tensor, "L D"], alpha: float, sigma: float) -> Noised:

@@ -9,15 +9,15 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from poedsl.catalog.model_folders import model_folder
 from poedsl.catalog.profiles import Profile
+from poedsl.catalog.weights import model_folder
 from poedsl.experts.flows.rectified import RectifiedFlow
 from poedsl.experts.loading import diffusers_parts
 from poedsl.experts.protocol import Noised
 
 
 class UNetFlow(RectifiedFlow):
-    """A rectified flow over pictures: a diffusers ``UNet2DModel`` that predicts v = eps - x_1.
+    """A rectified flow over images: a diffusers ``UNet2DModel`` that predicts v = eps - x_1.
 
     The network sees z = (1 - s) x_1 + s eps at time 1000 s, with x_1 in [-1, 1].
 
@@ -38,11 +38,11 @@ class UNetFlow(RectifiedFlow):
         self.shape = shape
 
     def velocity(self, z: Float[Tensor, "L D"], s: float) -> Float[Tensor, "L D"]:
-        """V = E[eps - x_1 | z], noise-ward."""
-        pictures = z.view(-1, *self.shape)
+        """V = E[eps - x_1 | z], which points from data to noise."""
+        images = z.view(-1, *self.shape)
         time = torch.full((len(z),), 1000 * s, device=z.device)
         labels = torch.full((len(z),), self.label, dtype=torch.long, device=z.device)
-        out: Tensor = self.unet(pictures, time, class_labels=labels, return_dict=False)[0]
+        out: Tensor = self.unet(images, time, class_labels=labels, return_dict=False)[0]
         return out.reshape(z.shape)
 
 
@@ -102,30 +102,30 @@ class VariancePreservingUNet:
     def numbered(folder: str, contents: str) -> int:
         """The number of a class."""
         names = diffusers_parts.config(folder, "model_index.json").get("id2label", {})
-        known = {str(name): int(number) for number, name in names.items()}
-        if contents not in known:
-            listed = ", ".join(f'"{n}"' for n in known)
+        numbers = {str(name): int(number) for number, name in names.items()}
+        if contents not in numbers:
+            listed = ", ".join(f'"{n}"' for n in numbers)
             raise diffusers_parts.unfit(
                 folder, f'it has no class "{contents}"', f"its classes: {listed}"
             )
-        return known[contents]
+        return numbers[contents]
 
     def endpoint_precision(self, alpha: float, sigma: float) -> float:
-        """As if its data had variance one, which is the scale they were trained at."""
+        """The precision of x_1 given x_t if the data are Gaussian with variance 1."""
         return 1 + alpha**2 / sigma**2
 
     def noised(self, x: Float[Tensor, "L D"], alpha: float, sigma: float) -> Noised:
-        pictures = x.reshape(-1, *self.shape)
+        images = x.reshape(-1, *self.shape)
         time = torch.full((len(x),), self.time(sigma), device=x.device)
         labels = torch.full((len(x),), self.label, dtype=torch.long, device=x.device)
-        v: Tensor = self.unet(pictures, time, class_labels=labels, return_dict=False)[0]
+        v: Tensor = self.unet(images, time, class_labels=labels, return_dict=False)[0]
         if sigma < self.sigmas[0]:
             sigma = self.sigmas[0]
             alpha = (1 - sigma**2) ** 0.5
         return Noised(-x - alpha / sigma * v.reshape(x.shape))
 
     def time(self, sigma: float) -> float:
-        """The network's time of a noise level, between its whole ones in proportion."""
+        """The network's time of a noise level, by linear interpolation."""
         after = bisect.bisect_left(self.sigmas, sigma)
         if after == 0:
             return 0.0
@@ -136,7 +136,7 @@ class VariancePreservingUNet:
 
 
 def noise_levels(schedule: dict[str, Any]) -> Float[Tensor, " T"]:
-    """Sigma at each time of a `DDPMScheduler`, rising."""
+    """Sigma at each time of a `DDPMScheduler`, increasing."""
     from diffusers import DDPMScheduler
 
     scheduler = DDPMScheduler.from_config(schedule)

@@ -1,4 +1,4 @@
-"""What is read from folders of models, kept for all that use it."""
+"""A cache for what is loaded from the folders of models."""
 
 from __future__ import annotations
 
@@ -10,35 +10,35 @@ from typing import Generic, ParamSpec, TypeVar
 
 P = ParamSpec("P")
 R = TypeVar("R")
-#: Endings of the files that models, tokenizers and processors are read from.
+#: Suffixes of the files of models, tokenizers and processors.
 READ = (".json", ".jinja", ".model", ".safetensors", ".txt")
 
 
 def stamp(folder: str) -> tuple[tuple[str, int, int], ...]:
-    """Of the files of a model and its parts: their names, when they were written, their sizes."""
+    """The names, modification times and sizes of the files of a model and its parts."""
     places = sorted(p for at in ("*", "*/*") for p in Path(folder).glob(at) if p.suffix in READ)
-    found = ((str(place), place.stat()) for place in places if place.is_file())
-    return tuple((name, stat.st_mtime_ns, stat.st_size) for name, stat in found)
+    stats = ((str(place), place.stat()) for place in places if place.is_file())
+    return tuple((name, stat.st_mtime_ns, stat.st_size) for name, stat in stats)
 
 
 class Cached(Generic[P, R]):
-    """A function of a folder that is called once for as long as the folder's files are the same."""
+    """A cached function of a ``folder``, which is called again when the folder's files change."""
 
     def __init__(self, function: Callable[P, R], maxsize: int) -> None:
         update_wrapper(self, function)
         self._signature = inspect.signature(function)
-        made: Callable[..., R] = function
-        self._kept = lru_cache(maxsize)(lambda _, *given: made(**dict(given)))
+        call: Callable[..., R] = function
+        self._kept = lru_cache(maxsize)(lambda _, *arguments: call(**dict(arguments)))
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
-        given = self._signature.bind(*args, **kwargs).arguments
-        given["folder"] = folder = str(Path(given["folder"]).resolve())
-        return self._kept(stamp(folder), *given.items())
+        arguments = self._signature.bind(*args, **kwargs).arguments
+        arguments["folder"] = folder = str(Path(arguments["folder"]).resolve())
+        return self._kept(stamp(folder), *arguments.items())
 
     def cache_clear(self) -> None:
         self._kept.cache_clear()
 
 
 def cached_by_folder(maxsize: int) -> Callable[[Callable[P, R]], Cached[P, R]]:
-    """Keeps what a function of a ``folder`` returns: of the last ``maxsize`` of its arguments."""
+    """Cache a function of a ``folder``, for the ``maxsize`` arguments that were used last."""
     return lambda function: Cached(function, maxsize)

@@ -1,4 +1,7 @@
-"""Parts of models in diffusers' folders, each loaded once for all that use it."""
+"""Parts of models in folders of diffusers: transformer, autoencoder, UNet, text encoders.
+
+Each part is loaded once and shared by all experts that use it.
+"""
 
 from __future__ import annotations
 
@@ -12,44 +15,48 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from poedsl.catalog.model_folders import missing_extra, quiet_loading
 from poedsl.catalog.profiles import Profile
 from poedsl.experts.loading.cache import cached_by_folder
+from poedsl.experts.loading.dtypes import network_dtype
+from poedsl.experts.loading.libraries import missing_extra, quiet_loading
 from poedsl.experts.loading.transformers_models import LOCAL, loaded
 from poedsl.grammar.diagnostics import Diagnostic
 from poedsl.grammar.errors import PoeError
 
-#: Prompts whose embeddings are kept.
+#: The number of prompts whose embeddings are cached.
 PROMPTS = 256
 
 
 def config(folder: str, part: str) -> dict[str, Any]:
-    """What a part of a model says of itself.
+    """The configuration of a part of a model, from its JSON file.
+
+    Args:
+        part: a subfolder with ``config.json``, or the path of a JSON file.
 
     Raises:
-        PoeError: the folder has no such part.
+        PoeError: it cannot be read (P0206).
     """
     path = Path(folder) / part
     path = path if path.suffix else path / "config.json"
     try:
-        found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        configuration: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise unfit(folder, f"it has no {path.relative_to(folder)} that can be read") from error
-    return found
+    return configuration
 
 
 def unfit(folder: str, reason: str, *notes: str) -> PoeError:
-    """A folder that holds another model than what it is to be."""
+    """An error (P0206): the folder holds another model than the expected one."""
     message = f"the folder {folder} does not hold the model that is wanted: {reason}"
     return PoeError((Diagnostic("P0206", message, notes=notes),))
 
 
 @contextmanager
 def loading(folder: str, what: str) -> Iterator[None]:
-    """Loads from a folder; what is wrong with it is told in a line.
+    """Load from a folder; an error of the library becomes a diagnostic of one line.
 
     Raises:
-        PoeError: the library is missing, or the folder's files cannot be read.
+        PoeError: a library is missing (P0703), or the files cannot be loaded (P0206).
     """
     try:
         with quiet_loading():
@@ -61,7 +68,7 @@ def loading(folder: str, what: str) -> Iterator[None]:
 
 
 def _kind(dtype: torch.dtype) -> dict[str, torch.dtype]:
-    """The argument by which diffusers takes a dtype, which was renamed in 0.40."""
+    """The dtype argument of diffusers, which was renamed in version 0.40."""
     import diffusers
 
     major, minor = (int(v) for v in diffusers.__version__.split(".")[:2])
@@ -70,8 +77,8 @@ def _kind(dtype: torch.dtype) -> dict[str, torch.dtype]:
 
 @cached_by_folder(maxsize=16)
 def transformer(folder: str, device: torch.device, profile: Profile) -> Any:
-    """The transformer of a FLUX folder, frozen, as a profile wants it."""
-    dtype = profile.torch_dtype(device)
+    """The transformer of a FLUX folder, frozen, with the precision and offloading of a profile."""
+    dtype = network_dtype(profile, device)
     with loading(folder, "its transformer"):
         from diffusers import FluxTransformer2DModel
 
@@ -168,7 +175,7 @@ def _encoders(folder: str, device: torch.device, dtype: torch.dtype) -> Any:
 def prompt(
     folder: str, text: str, device: torch.device, dtype: torch.dtype
 ) -> tuple[Float[Tensor, "1 S d"], Float[Tensor, "1 p"]]:
-    """T5's embedding of every token of a prompt, and CLIP's of the whole."""
+    """The embeddings of a prompt: T5's of every token (1, S, d), and CLIP's pooled one (1, p)."""
     pipeline = _encoders(folder, device, dtype)
     length = min(512, pipeline.tokenizer_2.model_max_length)
     with torch.no_grad():
@@ -179,7 +186,7 @@ def prompt(
 
 
 def free_encoders() -> None:
-    """Text encoders are as large as what they serve, and idle once the prompts are known."""
+    """Free the text encoders, which are not needed once the prompts are encoded."""
     _encoders.cache_clear()
     if torch.cuda.is_available():
         torch.cuda.empty_cache()

@@ -1,4 +1,4 @@
-"""Judges: networks that score what is sampled."""
+"""The reward `digit_score`: log-probability of a class by an image classifier."""
 
 from __future__ import annotations
 
@@ -6,15 +6,15 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from poedsl.catalog.model_folders import model_folder
+from poedsl.catalog.weights import model_folder
 from poedsl.experts.loading.transformers_models import loaded, loading
 
 
 class ClassifierScore:
-    """log p(label | picture) by a transformers image classifier, differentiable.
+    """log p(label | image) by a transformers image classifier, differentiable.
 
     Args:
-        folder: in transformers' format; the network sees pictures scaled to [-1, 1].
+        folder: in transformers' format; the network sees images scaled to [-1, 1].
         label: the class whose log-probability is the score.
 
     Raises:

@@ -1,4 +1,4 @@
-"""Judges from CLIP's features: likeness to a text, and how pleasing a picture is."""
+"""The rewards `clipscore` and `aesthetic`, from CLIP's features of an image."""
 
 from __future__ import annotations
 
@@ -11,25 +11,25 @@ from torch import Tensor
 
 from poedsl.catalog.profiles import Profile
 from poedsl.experts.loading.transformers_models import (
-    Head,
-    Judge,
-    Sight,
     expect,
     loading,
     network,
     processor,
     tensors,
 )
+from poedsl.experts.rewards.image_preprocessing import ImagePreprocessor
+from poedsl.experts.rewards.learned_reward import LearnedReward
+from poedsl.experts.rewards.linear_head import LinearHead
 
-#: What CLIP's picture side by itself is called, with the aesthetic head or without.
+#: ``model_type`` of CLIP's image encoder alone, without and with the aesthetic head.
 _VISION = ("clip_vision_model", "aesthetics_predictor")
 
 
-class ClipScore(Judge):
-    """Cosine similarity of picture and prompt, in [-1, 1] (Hessel et al. 2021, without its 2.5).
+class ClipScore(LearnedReward):
+    """Cosine similarity of image and prompt, in [-1, 1] (Hessel et al. 2021, without its 2.5).
 
     Args:
-        prompt: what the picture shows, cut at the tokens that CLIP reads. folder: of a CLIPModel
+        prompt: what the image shows, cut at the tokens that CLIP reads. folder: of a CLIPModel
             with its processor.
 
     Raises:
@@ -49,7 +49,9 @@ class ClipScore(Judge):
         expect(self.name, folder, ("clip",))
         with loading(self.name, folder):
             self.net = network("CLIPModel", folder, self.device, self.dtype)
-            self.sight = Sight(self.name, folder, processor("AutoImageProcessor", folder))
+            self.preprocess = ImagePreprocessor(
+                self.name, folder, processor("AutoImageProcessor", folder)
+            )
             tokens = processor("AutoTokenizer", folder)(
                 [prompt], truncation=True, return_tensors="pt"
             ).to(self.device)
@@ -58,12 +60,12 @@ class ClipScore(Judge):
         self.text = F.normalize(text.float(), dim=-1)
 
     def score(self, x: Float[Tensor, "N 3 H W"]) -> Float[Tensor, " N"]:
-        seen = self.sight(x).to(self.dtype)
-        pictures = pooled(self.net.get_image_features(pixel_values=seen))
-        return (F.normalize(pictures.float(), dim=-1) * self.text).sum(-1)
+        seen = self.preprocess(x).to(self.dtype)
+        images = pooled(self.net.get_image_features(pixel_values=seen))
+        return (F.normalize(images.float(), dim=-1) * self.text).sum(-1)
 
 
-class Aesthetic(Judge):
+class Aesthetic(LearnedReward):
     """LAION's aesthetic score, about 0 to 10: linear layers on the direction of CLIP's feature.
 
     Args:
@@ -92,13 +94,15 @@ class Aesthetic(Judge):
         name = "CLIPModel" if self.whole else "CLIPVisionModelWithProjection"
         with loading(self.name, folder, layout):
             self.net = network(name, folder, self.device, self.dtype)
-            self.sight = Sight(self.name, folder, processor("AutoImageProcessor", folder))
-            found = tensors(folder, "layers.")
-            weights = {name.removeprefix("layers."): value for name, value in found.items()}
-            self.head = Head(weights, self.net.config.projection_dim, self.device)
+            self.preprocess = ImagePreprocessor(
+                self.name, folder, processor("AutoImageProcessor", folder)
+            )
+            head = tensors(folder, "layers.")
+            weights = {name.removeprefix("layers."): value for name, value in head.items()}
+            self.head = LinearHead(weights, self.net.config.projection_dim, self.device)
 
     def score(self, x: Float[Tensor, "N 3 H W"]) -> Float[Tensor, " N"]:
-        seen = self.sight(x).to(self.dtype)
+        seen = self.preprocess(x).to(self.dtype)
         return self.head(F.normalize(self.features(seen).float(), dim=-1))
 
     def features(self, seen: Float[Tensor, "N 3 h w"]) -> Float[Tensor, "N d"]:
@@ -111,5 +115,5 @@ class Aesthetic(Judge):
 
 def pooled(features: Any) -> Float[Tensor, "N d"]:
     """CLIP's projected features, out of what transformers returns them in."""
-    found: Tensor = features.pooler_output
-    return found
+    projected: Tensor = features.pooler_output
+    return projected

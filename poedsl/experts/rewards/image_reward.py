@@ -1,4 +1,4 @@
-"""ImageReward: what people would prefer for a prompt, from BLIP's reading of text and picture."""
+"""The reward `imagereward`: human preference for an image given a prompt, by BLIP."""
 
 from __future__ import annotations
 
@@ -12,18 +12,19 @@ from poedsl.catalog.profiles import Profile
 from poedsl.experts.loading.cache import cached_by_folder
 from poedsl.experts.loading.transformers_models import (
     LOCAL,
-    Head,
-    Judge,
-    Sight,
     expect,
     loading,
     processor,
     tensors,
 )
+from poedsl.experts.rewards.image_preprocessing import ImagePreprocessor
+from poedsl.experts.rewards.learned_reward import LearnedReward
+from poedsl.experts.rewards.linear_head import LinearHead
 
-#: Rewards of the training pairs had this mean and deviation, before they were normalised.
+#: Mean and standard deviation of the raw rewards of the training data, by which rewards are
+#: normalised.
 MEAN, DEVIATION = 0.16717362830052426, 1.0333394966054072
-#: Tokens of a prompt that are read.
+#: The maximal number of tokens of a prompt.
 LENGTH = 35
 LAYOUT = (
     "ImageReward is a BlipConfig as config.json, BERT's tokenizer, an image processor, and "
@@ -50,7 +51,7 @@ class Preference:
 
     Attributes:
         text, vision: encoders of transformers' BlipForImageTextRetrieval; the text's attends to
-            the picture's patches.
+            the image's patches.
     """
 
     def __init__(self, folder: str, device: torch.device, dtype: torch.dtype) -> None:
@@ -59,11 +60,13 @@ class Preference:
         config = BlipConfig.from_pretrained(folder, **LOCAL)
         with torch.device("meta"):
             model = BlipForImageTextRetrieval(config)
-        found = {renamed(name): value for name, value in tensors(folder).items()}
-        self.vision = _filled(model.vision_model, "vision_model.", found, device, dtype)
-        self.text = _filled(model.text_encoder, "text_encoder.", found, device, dtype)
-        head = {n.removeprefix("mlp.layers."): v for n, v in found.items() if n.startswith("mlp.")}
-        self.head = Head(head, config.text_config.hidden_size, device)
+        weights = {renamed(name): value for name, value in tensors(folder).items()}
+        self.vision = _filled(model.vision_model, "vision_model.", weights, device, dtype)
+        self.text = _filled(model.text_encoder, "text_encoder.", weights, device, dtype)
+        head = {
+            n.removeprefix("mlp.layers."): v for n, v in weights.items() if n.startswith("mlp.")
+        }
+        self.head = LinearHead(head, config.text_config.hidden_size, device)
 
 
 def renamed(name: str) -> str:
@@ -74,11 +77,11 @@ def renamed(name: str) -> str:
 
 
 def _filled(
-    part: Any, prefix: str, found: dict[str, Tensor], device: torch.device, dtype: torch.dtype
+    part: Any, prefix: str, weights: dict[str, Tensor], device: torch.device, dtype: torch.dtype
 ) -> Any:
     """A part of a model with its weights, frozen; the positions of tokens are counted again."""
-    own = {n.removeprefix(prefix): v for n, v in found.items() if n.startswith(prefix)}
-    part.load_state_dict(own, strict=False, assign=True)
+    part_weights = {n.removeprefix(prefix): v for n, v in weights.items() if n.startswith(prefix)}
+    part.load_state_dict(part_weights, strict=False, assign=True)
     for name, value in [*part.named_parameters(), *part.named_buffers()]:
         if not value.is_meta:
             continue
@@ -95,11 +98,11 @@ def preference(folder: str, device: torch.device, dtype: torch.dtype) -> Prefere
     return Preference(folder, device, dtype)
 
 
-class ImageReward(Judge):
-    """Preference for a picture given a prompt, about -2 to 2 (Xu et al., ImageReward, 2023).
+class ImageReward(LearnedReward):
+    """Preference for an image given a prompt, about -2 to 2 (Xu et al., ImageReward, 2023).
 
     Args:
-        prompt: what the picture shows, cut after 35 tokens. folder: of ImageReward's weights,
+        prompt: what the image shows, cut after 35 tokens. folder: of ImageReward's weights,
             under BLIP's names or those of transformers, beside a ``BlipConfig``, BERT's tokenizer
             and an image processor.
 
@@ -120,14 +123,16 @@ class ImageReward(Judge):
         expect(self.name, folder, ("blip",), *LAYOUT)
         with loading(self.name, folder, *LAYOUT):
             self.net = preference(folder, self.device, self.dtype)
-            self.sight = Sight(self.name, folder, processor("AutoImageProcessor", folder))
+            self.preprocess = ImagePreprocessor(
+                self.name, folder, processor("AutoImageProcessor", folder)
+            )
             tokens = processor("AutoTokenizer", folder)(
                 [prompt], truncation=True, max_length=LENGTH, return_tensors="pt"
             )
         self.tokens = tokens.input_ids.to(self.device)
 
     def score(self, x: Float[Tensor, "N 3 H W"]) -> Float[Tensor, " N"]:
-        patches = self.net.vision(pixel_values=self.sight(x).to(self.dtype)).last_hidden_state
+        patches = self.net.vision(pixel_values=self.preprocess(x).to(self.dtype)).last_hidden_state
         read = self.net.text(
             input_ids=self.tokens.expand(len(x), -1), encoder_hidden_states=patches
         ).last_hidden_state

@@ -1,7 +1,8 @@
-"""VQAScore: how likely a model is to answer yes to whether a picture shows a text.
+"""The reward `vqascore`: the probability that a model answers yes to "Does this show ...?".
 
-Each family is asked and read as the authors' t2v_metrics does (Lin et al., Evaluating
-Text-to-Visual Generation with Image-to-Text Generation, 2024).
+Questions and answers of each model family are those of the authors' t2v_metrics.
+
+Source: Lin et al., Evaluating Text-to-Visual Generation with Image-to-Text Generation (2024).
 """
 
 from __future__ import annotations
@@ -19,17 +20,16 @@ from torch import Tensor
 from poedsl.catalog.profiles import Profile
 from poedsl.experts.loading.cache import cached_by_folder
 from poedsl.experts.loading.transformers_models import (
-    Judge,
-    Sight,
     loaded,
     loading,
     model_type,
     network,
-    pil,
     processor,
     tensors,
     unfit,
 )
+from poedsl.experts.rewards.image_preprocessing import ImagePreprocessor, pil
+from poedsl.experts.rewards.learned_reward import LearnedReward
 
 NAME = "vqascore"
 QUESTION = 'Does this figure show "{}"? Please answer yes or no.'
@@ -46,31 +46,33 @@ def vqa_score(
     profile: Profile,
     gradient: bool = False,
     frames: int = 4,
-) -> Judge:
-    """The judge that the model in a folder makes.
+) -> LearnedReward:
+    """The reward of the model in a folder, by its ``model_type``.
 
     Args:
-        prompt: what the picture is to show. folder: of CLIP-FlanT5, of InstructBLIP over T5, or of
-            any chat model that transformers' ``AutoModelForImageTextToText`` loads.
+        prompt: the text that the image should show. folder: of CLIP-FlanT5, of InstructBLIP with
+            T5, or of any chat model that transformers' ``AutoModelForImageTextToText`` loads.
 
     Raises:
         PoeError: the folder holds something else, or the library is missing.
     """
-    kinds = {"clip_t5": FlanJudge, "instructblip": InstructJudge}
-    kind = kinds.get(model_type(NAME, folder), ChatJudge)
+    kinds = {"clip_t5": ClipFlanT5VqaScore, "instructblip": InstructBlipVqaScore}
+    kind = kinds.get(model_type(NAME, folder), ChatVqaScore)
     return kind(prompt, folder, device, profile, gradient, frames)
 
 
-def answered(logits: Float[Tensor, "N T V"], labels: Int[Tensor, "N T"]) -> Float[Tensor, " N"]:
+def answer_probability(
+    logits: Float[Tensor, "N T V"], labels: Int[Tensor, "N T"]
+) -> Float[Tensor, " N"]:
     """exp of the mean log probability of an answer's tokens, the end of the text among them."""
     logs = logits.float().log_softmax(-1).gather(-1, labels[..., None])[..., 0]
     return logs.mean(-1).exp()
 
 
-class ChatJudge(Judge):
+class ChatVqaScore(LearnedReward):
     """Probability that the first token of the answer is "Yes", among all tokens.
 
-    All pictures of a batch are of one size and asked one question, so that nothing is padded.
+    All images of a batch are of one size and asked one question, so that nothing is padded.
     """
 
     def __init__(
@@ -93,35 +95,35 @@ class ChatJudge(Judge):
                 raise ValueError("it is an encoder and a decoder, of no family that is known")
             self.yes = tokenizer.encode("Yes", add_special_tokens=False)[0]
             self.net.config.get_text_config().use_cache = False
-        self.sight = Sight(NAME, folder, self.processor.image_processor)
+        self.preprocess = ImagePreprocessor(NAME, folder, self.processor.image_processor)
         self.question = QUESTION.format(prompt)
         takes = inspect.signature(self.net.forward).parameters
         self.last = {"logits_to_keep": 1} if "logits_to_keep" in takes else {}
 
     def inputs(self, x: Float[Tensor, "N 3 H W"]) -> dict[str, Any]:
-        """What the model takes; with a gradient its pixels are those of `Sight`."""
+        """What the model takes; with a gradient its pixels are those of `ImagePreprocessor`."""
         asked = {"type": "text", "text": self.question}
         chats = [
-            [{"role": "user", "content": [{"type": "image", "image": picture}, asked]}]
-            for picture in pil(x)
+            [{"role": "user", "content": [{"type": "image", "image": image}, asked]}]
+            for image in pil(x)
         ]
-        found = self.processor.apply_chat_template(
+        processed = self.processor.apply_chat_template(
             chats,
             tokenize=True,
             add_generation_prompt=True,
             return_dict=True,
             return_tensors="pt",
         )
-        given = dict(found.to(self.device))
-        given["pixel_values"] = seen(self, x, given["pixel_values"])
-        return given
+        inputs = dict(processed.to(self.device))
+        inputs["pixel_values"] = pixel_values(self, x, inputs["pixel_values"])
+        return inputs
 
     def score(self, x: Float[Tensor, "N 3 H W"]) -> Float[Tensor, " N"]:
         last: Tensor = self.net(**self.inputs(x), **self.last).logits[:, -1]
         return last.float().softmax(-1)[:, self.yes]
 
 
-class InstructJudge(Judge):
+class InstructBlipVqaScore(LearnedReward):
     """InstructBLIP over T5: how surely it answers "yes", by all tokens of the answer."""
 
     def __init__(
@@ -142,35 +144,37 @@ class InstructJudge(Judge):
                 raise ValueError("it is an InstructBLIP over another language model than T5")
             answer = self.processor.tokenizer("yes", return_tensors="pt").input_ids
         self.answer = answer.to(self.device)
-        self.sight = Sight(NAME, folder, self.processor.image_processor)
+        self.preprocess = ImagePreprocessor(NAME, folder, self.processor.image_processor)
         self.question = f"Question: {QUESTION.format(prompt)}"
 
     def score(self, x: Float[Tensor, "N 3 H W"]) -> Float[Tensor, " N"]:
         texts = [self.question] * len(x)
-        found = self.processor(images=pil(x), text=texts, return_tensors="pt")
-        given = dict(found.to(self.device))
-        given["pixel_values"] = seen(self, x, given["pixel_values"])
+        processed = self.processor(images=pil(x), text=texts, return_tensors="pt")
+        inputs = dict(processed.to(self.device))
+        inputs["pixel_values"] = pixel_values(self, x, inputs["pixel_values"])
         labels = self.answer.expand(len(x), -1).contiguous()
-        return answered(self.net(**given, labels=labels).logits, labels)
+        return answer_probability(self.net(**inputs, labels=labels).logits, labels)
 
 
-def seen(
-    judge: ChatJudge | InstructJudge, x: Float[Tensor, "N 3 H W"], own: Float[Tensor, "..."]
+def pixel_values(
+    reward: ChatVqaScore | InstructBlipVqaScore,
+    x: Float[Tensor, "N 3 H W"],
+    processed: Float[Tensor, "..."],
 ) -> Float[Tensor, "..."]:
-    """The pixels that a network takes: its processor's, or where there is a gradient its `Sight`'s.
+    """The pixels that a network takes, differentiable in ``x`` if the reward has a gradient.
 
     Args:
-        own: the processor's.
+        processed: the output of the library's processor.
 
     Raises:
-        PoeError: its processor's are not such as have a gradient.
+        PoeError: `ImagePreprocessor` cannot reproduce the processor (P0206).
     """
-    if not judge.gradient:
-        return own.to(judge.dtype)
-    pixels = judge.sight(x).to(judge.dtype)
-    if pixels.shape != own.shape:
+    if not reward.gradient:
+        return processed.to(reward.dtype)
+    pixels = reward.preprocess(x).to(reward.dtype)
+    if pixels.shape != processed.shape:
         reason = "its processor makes more of a picture than one that has a gradient"
-        raise unfit(NAME, judge.sight.folder, reason)
+        raise unfit(NAME, reward.preprocess.folder, reason)
     return pixels
 
 
@@ -185,7 +189,7 @@ LAYOUT = (
 
 
 class ClipFlanT5:
-    """T5 that reads a text, then the patches of a picture as tokens, then another text.
+    """T5 that reads a text, then the patches of an image as tokens, then another text.
 
     Attributes:
         t5, vision: networks of transformers. layers: weights and biases of the two linear layers,
@@ -196,13 +200,14 @@ class ClipFlanT5:
         from transformers import T5Config
 
         config = json.loads((Path(folder) / "config.json").read_text(encoding="utf-8"))
-        own = T5Config(**{k: v for k, v in config.items() if k != "model_type"})
-        self.t5 = loaded("T5ForConditionalGeneration", folder, device, dtype, config=own)
+        t5_config = T5Config(**{k: v for k, v in config.items() if k != "model_type"})
+        self.t5 = loaded("T5ForConditionalGeneration", folder, device, dtype, config=t5_config)
         self.vision = network("CLIPVisionModel", str(Path(folder) / "vision"), device, dtype)
-        found = tensors(folder, "mm_projector.")
+        projector = tensors(folder, "mm_projector.")
         self.layers = [
             tuple(
-                found[f"mm_projector.{n}.{part}"].to(device, dtype) for part in ("weight", "bias")
+                projector[f"mm_projector.{n}.{part}"].to(device, dtype)
+                for part in ("weight", "bias")
             )
             for n in (0, 2)
         ]
@@ -230,7 +235,7 @@ def clip_flant5(folder: str, device: torch.device, dtype: torch.dtype) -> ClipFl
     return ClipFlanT5(folder, device, dtype)
 
 
-class FlanJudge(Judge):
+class ClipFlanT5VqaScore(LearnedReward):
     """CLIP-FlanT5: how surely it answers "Yes", by that token and the end of the text.
 
     The score is exp of their mean log probability, sqrt(P(Yes) P(end | Yes)).
@@ -249,19 +254,19 @@ class FlanJudge(Judge):
         with loading(NAME, folder, *LAYOUT):
             self.net = clip_flant5(folder, self.device, self.dtype)
             tokenizer = processor("T5TokenizerFast", folder)
-            eye = processor("AutoImageProcessor", str(Path(folder) / "vision"))
+            image_processor = processor("AutoImageProcessor", str(Path(folder) / "vision"))
             texts = (f"{SYSTEM} USER: ", f"\n{QUESTION.format(prompt)} ASSISTANT: ", "Yes")
             self.before, self.after, self.answer = (
                 torch.tensor(tokenizer(t).input_ids, device=self.device) for t in texts
             )
-        self.sight = Sight(NAME, folder, eye)
-        mean = torch.tensor(eye.image_mean, device=self.device)
+        self.preprocess = ImagePreprocessor(NAME, folder, image_processor)
+        mean = torch.tensor(image_processor.image_mean, device=self.device)
         self.margin = (mean * 255).floor().view(1, 3, 1, 1) / 255
 
     def score(self, x: Float[Tensor, "N 3 H W"]) -> Float[Tensor, " N"]:
-        seen = self.sight(squared(x, self.margin)).to(self.dtype)
+        pixels = self.preprocess(squared(x, self.margin)).to(self.dtype)
         labels = self.answer.expand(len(x), -1).contiguous()
-        return answered(self.net.logits(seen, self.before, self.after, labels), labels)
+        return answer_probability(self.net.logits(pixels, self.before, self.after, labels), labels)
 
 
 def squared(

@@ -15,9 +15,10 @@ from torch import Tensor
 
 from poedsl.catalog.profiles import Profile
 from poedsl.experts.loading.cache import cached_by_folder
+from poedsl.experts.loading.dtypes import network_dtype
 from poedsl.experts.loading.transformers_models import loading, network, processor, unfit
 from poedsl.experts.protocol import State
-from poedsl.experts.sequences.vocabulary import Words
+from poedsl.experts.sequences.vocabulary import Vocabulary
 from poedsl.grammar.diagnostics import Diagnostic
 from poedsl.grammar.errors import PoeError
 
@@ -25,20 +26,19 @@ _BYTE = re.compile(r"<0x([0-9A-Fa-f]{2})>")
 
 
 class LanguageModel:
-    """What a causal model writes after a prompt, as a `Sequential`.
+    """A causal language model after a prompt, as a `Sequential`.
 
-    Each particle carries the keys and values of what it has read, so that a symbol takes one
-    evaluation and resampling gathers them; so it is on the device of the run. After the token that
-    ends a text it repeats that token with probability one. Numbers without a token have probability
-    zero.
+    Each particle carries the keys and values of its prefix, so that a symbol takes one evaluation
+    and resampling gathers them; therefore the model is on the device of the run. After the token
+    that ends a text, that token has probability one. Numbers without a token have probability zero.
 
     Args:
         prompt: what comes before the sequence; empty for the token that begins a text.
-        folder: with the model and its tokenizer.
+        folder: of the model and its tokenizer.
 
     Raises:
-        PoeError: the folder holds no such model, one that keeps more than keys and values, or one
-            that cannot read as much as the prompt.
+        PoeError: the folder holds no causal model, or one whose cache is more than keys and
+            values (P0206), or the prompt is too long (P0307).
     """
 
     def __init__(
@@ -46,30 +46,30 @@ class LanguageModel:
     ) -> None:
         self.folder, self.device = folder, device
         with loading("lm", folder):
-            dtype = profile.torch_dtype(device)
+            dtype = network_dtype(profile, device)
             self.network = network("AutoModelForCausalLM", folder, device, dtype)
-            own = words(folder)
+            vocabulary = read_vocabulary(folder)
             self.prompt = self._encoded(prompt)
             self.over(1)
             self.keys, logits = self._forward((), self.prompt)
-            known = list(processor("AutoTokenizer", folder).get_vocab().values())
-        self.vocabulary = min(len(own), logits.shape[-1])
-        self.missing = torch.ones(len(own), dtype=torch.bool, device=device)
-        self.missing[known] = False
-        self.words = Words(own.pieces[: self.vocabulary], own.end)
+            token_ids = list(processor("AutoTokenizer", folder).get_vocab().values())
+        self.vocabulary = min(len(vocabulary), logits.shape[-1])
+        self.missing = torch.ones(len(vocabulary), dtype=torch.bool, device=device)
+        self.missing[token_ids] = False
+        self.words = Vocabulary(vocabulary.pieces[: self.vocabulary], vocabulary.end)
         self.first = self._conditionals(logits[:, -1])
 
     @property
     def room(self) -> int:
-        """How many tokens it can read after the prompt."""
+        """The maximal number of tokens after the prompt."""
         most = getattr(self.network.config, "max_position_embeddings", None)
         return most - self.prompt.shape[1] if isinstance(most, int) else sys.maxsize
 
     def over(self, length: int) -> LanguageModel:
-        """On sequences of so many tokens.
+        """The expert over sequences of ``length`` tokens: itself.
 
         Raises:
-            PoeError: they are too many for the model.
+            PoeError: they are too many for the model (P0307).
         """
         prompt = self.prompt.shape[1]
         if length > self.room:
@@ -99,26 +99,26 @@ class LanguageModel:
         return (over[:, -1], *after), torch.where(over[..., None], silence, logs)
 
     def _encoded(self, prompt: str) -> Int[Tensor, "1 P"]:
-        """Without the end that some tokenizers add to what they are given."""
+        """The tokens of a prompt, without the end token that some tokenizers add."""
         tokenizer = processor("AutoTokenizer", self.folder)
-        found = tokenizer(prompt)["input_ids"] if prompt else []
-        if found and found[-1] == tokenizer.eos_token_id:
+        tokens = tokenizer(prompt)["input_ids"] if prompt else []
+        if tokens and tokens[-1] == tokenizer.eos_token_id:
             plain = tokenizer(prompt, add_special_tokens=False)["input_ids"]
-            added = found[-len(plain) - 1 : -1] == plain
-            found = found[:-1] if added else found
-        if not found:
+            added = tokens[-len(plain) - 1 : -1] == plain
+            tokens = tokens[:-1] if added else tokens
+        if not tokens:
             first = tokenizer.bos_token_id
             first = tokenizer.eos_token_id if first is None else first
             if first is None:
                 reason = "its tokenizer has no token that begins a text: give it a prompt"
                 raise unfit("lm", self.folder, reason)
-            found = [first]
-        return torch.tensor([found], device=self.device)
+            tokens = [first]
+        return torch.tensor([tokens], device=self.device)
 
     def _forward(
         self, keys: State, symbols: Int[Tensor, "L m"]
     ) -> tuple[State, Float[Tensor, "L m N"]]:
-        """Keys and values of every layer, in turns, and the logits after each symbol."""
+        """The keys and values of every layer, alternating, and the logits after each symbol."""
         from transformers.cache_utils import DynamicCache, DynamicLayer
 
         cache = DynamicCache(list(zip(keys[::2], keys[1::2], strict=True)))
@@ -131,13 +131,13 @@ class LanguageModel:
         return tuple(t for layer in layers for t in (layer.keys, layer.values)), out.logits
 
     def _conditionals(self, logits: Float[Tensor, "*n N"]) -> Float[Tensor, "*n V"]:
-        own = logits[..., : self.vocabulary].float()
-        return own.masked_fill(self.missing[: self.vocabulary], -math.inf).log_softmax(-1)
+        logits = logits[..., : self.vocabulary].float()
+        return logits.masked_fill(self.missing[: self.vocabulary], -math.inf).log_softmax(-1)
 
 
 @cached_by_folder(maxsize=8)
-def words(folder: str) -> Words:
-    """What the tokens of a folder's tokenizer add to a text."""
+def read_vocabulary(folder: str) -> Vocabulary:
+    """The vocabulary of the tokenizer in a folder."""
     tokenizer = processor("AutoTokenizer", folder)
     ids = tokenizer.get_vocab()
     special = set(tokenizer.all_special_ids)
@@ -152,17 +152,17 @@ def words(folder: str) -> Words:
             pieces[number] = added[number].encode()
         elif "ByteLevel" in kinds:
             pieces[number] = bytes(_byte_level()[c] for c in token if c in _byte_level())
-        elif "ByteFallback" in kinds and (found := _BYTE.fullmatch(token)):
-            pieces[number] = bytes([int(found[1], 16)])
+        elif "ByteFallback" in kinds and (escape := _BYTE.fullmatch(token)):
+            pieces[number] = bytes([int(escape[1], 16)])
         else:
             pieces[number] = _shown(tokenizer, [*before, number])[
                 len(_shown(tokenizer, before)) :
             ].encode()
-    return Words(tuple(pieces), tokenizer.eos_token_id)
+    return Vocabulary(tuple(pieces), tokenizer.eos_token_id)
 
 
 def _before(tokenizer: Any, ids: dict[str, int], special: set[int]) -> list[int]:
-    """A token that another one can follow, so that blanks between them show."""
+    """A token before another one, so that decoding shows the space between them."""
     plain = (n for t, n in ids.items() if t.isascii() and t.isalnum() and n not in special)
     return [min(plain, default=0)]
 
@@ -173,7 +173,7 @@ def _shown(tokenizer: Any, tokens: list[int]) -> str:
 
 
 def _decoders(tokenizer: Any) -> set[str]:
-    """The names of what turns tokens into text."""
+    """The types of the decoders of a tokenizer."""
     backend = getattr(tokenizer, "backend_tokenizer", None)
     decoder = json.loads(backend.to_str()).get("decoder") if backend is not None else None
     if decoder is None:

@@ -1,4 +1,7 @@
-"""Layouts from a causal model that can only answer with one (Zhang et al., F.5)."""
+"""The source `layout_of`: a layout written by a causal model under constrained decoding.
+
+Source: Zhang et al., Product of Experts for Visual Generation, F.5 (ICLR 2026).
+"""
 
 from __future__ import annotations
 
@@ -15,14 +18,14 @@ from torch import Tensor
 from poedsl.catalog.profiles import Profile
 from poedsl.experts.loading.transformers_models import loading, processor, unfit
 from poedsl.experts.protocol import State
-from poedsl.experts.sequences.automata import matching
 from poedsl.experts.sequences.language_model import LanguageModel
-from poedsl.experts.sequences.vocabulary import Words
+from poedsl.experts.sequences.regular_expressions import matching
+from poedsl.experts.sequences.vocabulary import Vocabulary
 
-#: The most parts of a layout, the most bytes of a part's text, and the least width and height of a
-#: box, in hundredths.
+#: The maximal number of parts of a layout, the maximal number of bytes of a part's text, and the
+#: minimal width and height of a box in hundredths.
 PARTS, LONGEST, LEAST = 8, 80, 10
-#: The most tokens of a part beside its text.
+#: The maximal number of tokens of a part beside its text.
 AROUND = 64
 _ASK = """\
 Lay out a picture of: {prompt}
@@ -37,53 +40,55 @@ _NUMBERS, _TEXT, _NEXT = b"0123456789.", rb'[^"\\\x00-\x20][^"\\\x00-\x1f]*"'.de
 def layout_of(
     prompt: str, *, folder: str, profile: Profile, device: torch.device
 ) -> list[dict[str, Any]]:
-    """Parts of a picture, each a ``box`` and a ``text``: the likeliest token at every step among
-    those after which the answer can still become a layout; as many as the model can read.
+    """The parts of an image, each with a ``box`` and a ``text``, by greedy constrained decoding.
+
+    Only tokens after which the answer can still become a layout are considered. A box is its left,
+    top, right and bottom side in fractions of width and height.
 
     Raises:
-        PoeError: the folder holds no causal model, it cannot read as much as a layout of one part
-            takes, or its tokens cannot write one.
+        PoeError: the folder holds no causal model or its tokens cannot write a layout (P0206), or
+            the model cannot read enough tokens (P0307).
     """
-    asked = _asked(prompt, folder)
-    model = LanguageModel(asked, folder=folder, profile=profile, device=device)
+    chat = _request(prompt, folder)
+    model = LanguageModel(chat, folder=folder, profile=profile, device=device)
     most = AROUND + LONGEST
-    pen = Pen(model.over(most), *model.begin(1))
+    writer = LayoutWriter(model.over(most), *model.begin(1))
     while True:
-        pen.put('{"box": [' if pen.text else '[{"box": [')
-        left, top = (pen.side(0, 100 - LEAST) for _ in range(2))
-        pen.side(left + LEAST, 100)
-        pen.side(top + LEAST, 100, "]")
-        pen.put(', "text": "')
-        pen.words()
-        pen.put("}")
-        if pen.text.count('"box": [') == PARTS or pen.tokens + most > model.room:
-            pen.put("]")
-        elif pen.spell(_NEXT, b",]") == ",":
-            pen.put(" ")
+        writer.write('{"box": [' if writer.text else '[{"box": [')
+        left, top = (writer.write_number(0, 100 - LEAST) for _ in range(2))
+        writer.write_number(left + LEAST, 100)
+        writer.write_number(top + LEAST, 100, "]")
+        writer.write(', "text": "')
+        writer.write_text()
+        writer.write("}")
+        if writer.text.count('"box": [') == PARTS or writer.tokens + most > model.room:
+            writer.write("]")
+        elif writer.write_match(_NEXT, b",]") == ",":
+            writer.write(" ")
             continue
-        parts: list[dict[str, Any]] = json.loads(pen.text)
+        parts: list[dict[str, Any]] = json.loads(writer.text)
         return parts
 
 
-def _asked(prompt: str, folder: str) -> str:
-    """What the model is asked, as its tokenizer has it for a chat where it has that."""
-    told = _ASK.format(prompt=prompt)
+def _request(prompt: str, folder: str) -> str:
+    """The prompt of the model, in the chat template of its tokenizer where it has one."""
+    request = _ASK.format(prompt=prompt)
     with loading("layout_of", folder):
         tokenizer = processor("AutoTokenizer", folder)
         if not getattr(tokenizer, "chat_template", None):
-            return told
-        turn = [{"role": "user", "content": told}]
+            return request
+        turn = [{"role": "user", "content": request}]
         text = tokenizer.apply_chat_template(turn, tokenize=False, add_generation_prompt=True)
         return str(text).removeprefix(tokenizer.bos_token or "")
 
 
 @dataclass(slots=True)
-class Pen:
-    """What is written so far, and what the model makes of it.
+class LayoutWriter:
+    """The text of a layout so far, and the state of the model after it.
 
     Attributes:
         following: log-probabilities of the next token.
-        tokens: how many are written.
+        tokens: the number of tokens so far.
     """
 
     model: LanguageModel
@@ -92,32 +97,32 @@ class Pen:
     text: str = ""
     tokens: int = 0
 
-    def put(self, text: str) -> None:
-        """Write a text as it is."""
+    def write(self, text: str) -> None:
+        """Write a fixed text."""
         tokenizer = processor("AutoTokenizer", self.model.folder)
         self.read(tokenizer(text, add_special_tokens=False)["input_ids"])
         self.text += text
 
-    def side(self, low: int, high: int, after: str = ", ") -> int:
-        """Write a number of hundredths within two ends, and what comes after it; the number."""
+    def write_number(self, low: int, high: int, after: str = ", ") -> int:
+        """Write a number from ``low`` to ``high`` hundredths and the text ``after``; the number."""
         choices = "|".join(f"{n // 100}\\.{n % 100:02}" for n in range(low, high + 1))
-        number = self.spell(choices, _NUMBERS)
-        self.put(after)
+        number = self.write_match(choices, _NUMBERS)
+        self.write(after)
         return round(100 * float(number))
 
-    def words(self) -> None:
+    def write_text(self) -> None:
         """Write a text in JSON up to its closing quotation mark."""
-        if not self.spell(_TEXT).endswith('"'):
-            self.put('"')
+        if not self.write_match(_TEXT).endswith('"'):
+            self.write('"')
 
-    def spell(self, pattern: str, characters: bytes = b"") -> str:
-        """Write the likeliest tokens until a pattern matches, or there are enough of them.
+    def write_match(self, pattern: str, characters: bytes = b"") -> str:
+        """Write the most probable tokens until a pattern matches or the text is `LONGEST` bytes.
 
         Args:
-            characters: those of the pattern, where they are few.
+            characters: of the pattern, where they are few.
 
         Raises:
-            PoeError: no token goes on.
+            PoeError: no token can follow (P0206).
         """
         tokens, words = _usable(self.model.words, characters)
         tokens = tokens.to(self.following.device)
@@ -146,7 +151,7 @@ class Pen:
 
 
 def _alive(table: Int[Tensor, "S V"], accepts: Bool[Tensor, " _"]) -> Bool[Tensor, " S"]:
-    """States from which tokens lead to an accepted text."""
+    """The states from which tokens lead to an accepted text."""
     alive = torch.zeros(len(table), dtype=torch.bool, device=table.device)
     alive[: len(accepts)] = accepts
     while True:
@@ -157,11 +162,11 @@ def _alive(table: Int[Tensor, "S V"], accepts: Bool[Tensor, " _"]) -> Bool[Tenso
 
 
 @lru_cache(maxsize=8)
-def _usable(words: Words, characters: bytes) -> tuple[Int[Tensor, " V"], Words]:
-    """The tokens that write something, of some characters alone where they are given."""
+def _usable(words: Vocabulary, characters: bytes) -> tuple[Int[Tensor, " V"], Vocabulary]:
+    """The tokens with a text, of ``characters`` if there are any, and their vocabulary."""
     kept = [
         n
         for n, piece in enumerate(words.pieces)
         if piece and n != words.end and (not characters or set(piece) <= set(characters))
     ]
-    return torch.tensor(kept, dtype=torch.long), Words(tuple(words.pieces[n] for n in kept))
+    return torch.tensor(kept, dtype=torch.long), Vocabulary(tuple(words.pieces[n] for n in kept))

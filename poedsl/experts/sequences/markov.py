@@ -19,7 +19,7 @@ class Markov:
             with the probabilities of what follows it.
 
     Raises:
-        PoeError: these are no probabilities, or their sizes differ.
+        PoeError: these are no probabilities, or their sizes differ (P0307).
     """
 
     def __init__(
@@ -51,10 +51,10 @@ class Categorical:
     """Independent symbols 0 to V - 1.
 
     Args:
-        probs: (V,), the same at every place, or (n, V), a row for each.
+        probs: (V,), the same at every position, or (n, V), a row for each position.
 
     Raises:
-        PoeError: these are no probabilities.
+        PoeError: these are no probabilities (P0307).
     """
 
     def __init__(self, probs: Float[Tensor, "..."], *, device: torch.device) -> None:
@@ -63,10 +63,10 @@ class Categorical:
         self.vocabulary = self.rows.shape[-1]
 
     def over(self, length: int) -> Categorical:
-        """Itself, on sequences of a length.
+        """The expert over sequences of ``length`` symbols: itself.
 
         Raises:
-            PoeError: it has fewer rows than they have places.
+            PoeError: it has fewer rows (P0307).
         """
         if 1 < len(self.rows) < length:
             raise _unfit(f"`probs` has {len(self.rows)} rows, and the sequence {length} symbols")
@@ -87,10 +87,10 @@ class Categorical:
 
 
 def _table(values: Tensor, name: str, rank: int) -> Float[Tensor, "*n V"]:
-    """Logs of probabilities, whose last size is that of the symbols.
+    """Log-probabilities of a table whose last size is that of the symbols.
 
     Raises:
-        PoeError: they are negative, do not sum to one, or have another rank.
+        PoeError: values are negative, do not sum to one, or have another rank (P0307).
     """
     if values.dim() != rank:
         wanted = {1: "a vector", 2: "a matrix"}[rank]

@@ -20,16 +20,16 @@ from pyro.poutine.util import site_is_subsample
 from torch import Tensor
 from torch.distributions import biject_to
 
-from poedsl.experts.user.adapters import called, unfit
-from poedsl.experts.user.decorators import Code
+from poedsl.experts.user.calls import call, unfit
+from poedsl.experts.user.registry import UserCode
 
-#: Whose support torch gives as the real line, and who have a density on the circle alone.
+#: Distributions over angles, whose support in torch is the real line.
 CIRCULAR = (torch.distributions.VonMises, SineBivariateVonMises, SineSkewed)
 
 
 @dataclass(frozen=True, slots=True)
 class Slot:
-    """Where a latent site stands in a point, and its shape on the real line."""
+    """The position of a latent site in a point, and its shape in unconstrained coordinates."""
 
     part: slice
     shape: tuple[int, ...]
@@ -54,7 +54,7 @@ class PyroExpert:
             real line, or none.
     """
 
-    def __init__(self, code: Code, arguments: Mapping[str, Any], device: torch.device) -> None:
+    def __init__(self, code: UserCode, arguments: Mapping[str, Any], device: torch.device) -> None:
         self.code = code
         args = [_on(device, value) for value in code.args]
         kwargs = {name: _on(device, value) for name, value in code.kwargs.items()}
@@ -79,7 +79,7 @@ class PyroExpert:
     def draws(self, count: int) -> Float[Tensor, "{count} D"]:
         """Points as the model draws them by torch's own generator, whatever it observes."""
         with _alone():
-            return torch.stack([called(self.code, self._drawn) for _ in range(count)])
+            return torch.stack([call(self.code, self._drawn) for _ in range(count)])
 
     def _drawn(self) -> Float[Tensor, " D"]:
         nodes = poutine.trace(self.model).get_trace().nodes
@@ -90,8 +90,8 @@ class PyroExpert:
         """A function of points at each row."""
         with _alone():
             if self.batched:
-                return called(self.code, torch.func.vmap(function), x)
-            rows = [called(self.code, function, row) for row in x]
+                return call(self.code, torch.func.vmap(function), x)
+            rows = [call(self.code, function, row) for row in x]
         if isinstance(rows[0], Mapping):
             return {name: torch.stack([row[name] for row in rows]) for name in rows[0]}
         return torch.stack(rows)
@@ -122,7 +122,7 @@ class PyroExpert:
         """A place for each latent site, as one run of the model has them."""
         with _alone(checked=True), torch.random.fork_rng(devices=[]):
             torch.manual_seed(0)
-            trace = called(self.code, poutine.trace(self.model).get_trace)
+            trace = call(self.code, poutine.trace(self.model).get_trace)
         start = 0
         for name, node in trace.nodes.items():
             if node["type"] != "sample" or node["is_observed"]:
@@ -162,7 +162,7 @@ class PyroExpert:
         """Whether two points at once come out as they do one by one."""
         points = torch.tensor([[0.1], [-0.2]], device=device).expand(2, self.size)
         with _alone():
-            single = torch.stack([called(self.code, self._log_density, p) for p in points])
+            single = torch.stack([call(self.code, self._log_density, p) for p in points])
         try:
             return torch.allclose(self(points), single, rtol=1e-4, atol=1e-4, equal_nan=True)
         except Exception:
@@ -172,7 +172,7 @@ class PyroExpert:
 class _Placed(Messenger):  # type: ignore[misc]
     """Puts every latent site where a point has it."""
 
-    def __init__(self, code: Code, slots: Mapping[str, Slot], point: Tensor) -> None:
+    def __init__(self, code: UserCode, slots: Mapping[str, Slot], point: Tensor) -> None:
         super().__init__()
         self.code, self.slots, self.point = code, slots, point
         self.log_det = torch.zeros((), device=point.device)

@@ -13,11 +13,10 @@ from torch import Tensor
 from poedsl.catalog.signatures import Signature
 from poedsl.compiler.plan.plan import FactorSpec
 from poedsl.compiler.plan.terms import Apply, Term, names
-from poedsl.experts.densities.gaussian_mixtures import (
+from poedsl.experts.densities.gaussian_mixtures import Gaussians, gaussian
+from poedsl.experts.densities.pyro_densities import (
     MATRICES,
-    Gaussians,
     distribution,
-    gaussian,
     log_prob,
     pyro_density,
 )

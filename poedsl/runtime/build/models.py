@@ -11,18 +11,20 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from poedsl.catalog.folders import model_place
-from poedsl.catalog.hub import find_model
-from poedsl.catalog.model_folders import missing_extra, model_folder
+from poedsl.catalog.folder_signatures import model_place
 from poedsl.catalog.profiles import DEFAULT, Profile
 from poedsl.catalog.signatures import Parameter, Required, Signature
+from poedsl.catalog.weights import find_model, model_folder
 from poedsl.compiler.plan.options import OPTIONS
 from poedsl.compiler.plan.plan import FactorSpec, PlanSpec
 from poedsl.compiler.plan.terms import Apply, Const, Term
 from poedsl.compiler.plan.text import print_term
 from poedsl.experts.flows.latents import Codec, has_codec, native_size
+from poedsl.experts.loading.libraries import missing_extra
 from poedsl.experts.protocol import Sited
-from poedsl.experts.user.decorators import Code, load_user
+from poedsl.experts.user.build import build_user
+from poedsl.experts.user.load import load_user
+from poedsl.experts.user.registry import UserCode
 from poedsl.grammar.diagnostics import Diagnostic
 from poedsl.grammar.errors import PoeError
 from poedsl.grammar.types import BOOL, INT, REAL, Type
@@ -118,7 +120,7 @@ class Models:
     base: Path
     allow_code: bool
     profile: Profile = DEFAULT
-    code: Mapping[str, Code] = field(default_factory=dict)
+    code: Mapping[str, UserCode] = field(default_factory=dict)
     made: dict[tuple[Term, tuple[int, ...] | None], Any] = field(default_factory=dict)
 
     def model(
@@ -145,7 +147,7 @@ class Models:
         self, signature: Signature, arguments: dict[str, Any], shape: tuple[int, ...] | None
     ) -> Any:
         if signature.is_code:
-            return self.user(signature).build(arguments, shape, self.device)
+            return build_user(self.user(signature), arguments, shape, self.device)
         over: dict[str, Any] = {} if shape is None else {"shape": shape}
         kind = self.implementation(signature)
         if signature.parameter("model") is not None:
@@ -196,7 +198,7 @@ class Models:
             return named
         return self.profile.models.get(signature.name, own)
 
-    def user(self, signature: Signature) -> Code:
+    def user(self, signature: Signature) -> UserCode:
         """The Python that a program brings along.
 
         Raises:

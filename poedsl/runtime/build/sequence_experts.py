@@ -10,7 +10,7 @@ from typing import Any
 from poedsl.compiler.plan.plan import FactorSpec, PlanSpec
 from poedsl.compiler.plan.terms import Apply
 from poedsl.experts.protocol import Sequential
-from poedsl.experts.sequences.vocabulary import Words
+from poedsl.experts.sequences.vocabulary import Vocabulary
 from poedsl.runtime.build.models import Models
 from poedsl.runtime.build.values import Values
 from poedsl.runtime.space.parts import locate
@@ -30,7 +30,7 @@ class Readers:
     models: Models
     values: Values
     space: Symbols
-    words: dict[str, Words] = field(default_factory=dict)
+    words: dict[str, Vocabulary] = field(default_factory=dict)
 
     def of(self, factors: Sequence[FactorSpec]) -> tuple[Reader, ...]:
         """A reader for each factor.

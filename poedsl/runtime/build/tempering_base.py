@@ -10,11 +10,11 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from poedsl.catalog.signatures import SIGNATURES
+from poedsl.catalog.registry import SIGNATURES
 from poedsl.compiler.analysis.supports import ends
 from poedsl.compiler.plan.plan import FactorSpec, PlanSpec
 from poedsl.compiler.plan.terms import Apply, Term, walk
-from poedsl.experts.densities.gaussian_mixtures import broadcast, distribution
+from poedsl.experts.densities.pyro_densities import broadcast, distribution
 from poedsl.runtime.build.densities import Densities, Density
 from poedsl.runtime.build.models import Models
 from poedsl.runtime.core.random_numbers import Noise

@@ -12,8 +12,9 @@ from torch import Tensor
 
 from poedsl.compiler.plan.plan import FactorSpec
 from poedsl.compiler.plan.terms import Apply, Const, Ref, Term, names
-from poedsl.experts.sequences.automata import Automaton, Irregular, searching, shorter
-from poedsl.experts.sequences.vocabulary import Acceptor
+from poedsl.experts.sequences.acceptor import Acceptor
+from poedsl.experts.sequences.automata import Automaton, AutomatonError, shorter
+from poedsl.experts.sequences.regular_expressions import searching
 from poedsl.runtime.core.warnings import WarningLog
 from poedsl.runtime.space.coordinates import Space
 from poedsl.runtime.targets.prefixes import TextRule
@@ -53,7 +54,7 @@ def text_rules(
                 continue
             try:
                 automaton = necessary(factor.term, variable, env)
-            except Irregular as error:
+            except AutomatonError as error:
                 warnings.add("P1011", f"{factor_at(factor)} weighs at the end alone: {error}")
                 continue
             if automaton is not None:
@@ -64,7 +65,7 @@ def text_rules(
             guess = foreseen()[own, : len(words)]
             try:
                 acceptor = Acceptor(automaton, words, guess, normalised=False)
-            except Irregular as error:
+            except AutomatonError as error:
                 warnings.add("P1011", f"{name} weighs at the end alone: {error}")
                 continue
             if not acceptor.possible:
@@ -79,7 +80,7 @@ def joined(found: list[tuple[str, Automaton]]) -> Iterator[tuple[str, Automaton]
     try:
         if found:
             yield " and ".join(n for n, _ in found), reduce(Automaton.both, [a for _, a in found])
-    except Irregular:
+    except AutomatonError:
         yield from found
 
 
@@ -87,7 +88,7 @@ def necessary(term: Term, variable: str, env: Environment) -> Automaton | None:
     """Texts without which a condition does not hold; None where it does not speak of text.
 
     Raises:
-        Irregular: it speaks of text as no automaton can.
+        AutomatonError: it speaks of text as no automaton can.
     """
     match term:
         case Apply("and", args):
@@ -139,6 +140,6 @@ def _length(comparison: str, count: object) -> Automaton | None:
     if isinstance(count, bool) or not isinstance(count, int) or comparison not in _LENGTHS:
         return None
     if count > 10_000:
-        raise Irregular(f"{count} characters are too many to count")
+        raise AutomatonError(f"{count} characters are too many to count")
     found = [(shorter(count + more), turned) for more, turned in _LENGTHS[comparison]]
     return reduce(Automaton.both, [a.negated() if turned else a for a, turned in found])

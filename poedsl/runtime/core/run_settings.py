@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from poedsl.catalog.profiles import DEFAULT, Profile
-from poedsl.experts.user.decorators import Code
+from poedsl.experts.user.registry import UserCode
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,7 +30,7 @@ class RunSettings:
     folder: Path = Path()
     allow_code: bool = False
     profile: Profile = DEFAULT
-    code: Mapping[str, Code] = field(default_factory=dict)
+    code: Mapping[str, UserCode] = field(default_factory=dict)
     shown_stages: int = 0
 
     @property

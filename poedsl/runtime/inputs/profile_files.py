@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any, get_args
 
 from poedsl.catalog.profiles import BUILT_IN, DEFAULT, Dtype, Offload, Profile, Quantize
-from poedsl.catalog.signatures import SIGNATURES
+from poedsl.catalog.registry import SIGNATURES
 from poedsl.compiler.names.suggestions import similar_name
 from poedsl.grammar.diagnostics import Diagnostic, Fix
 from poedsl.grammar.errors import PoeError

@@ -14,10 +14,9 @@ from torch import Tensor
 
 from poedsl.compiler.plan.plan import PlanSpec
 from poedsl.compiler.plan.terms import Apply
-from poedsl.experts.sequences.vocabulary import Words
+from poedsl.experts.sequences.vocabulary import Vocabulary
 from poedsl.grammar.diagnostics import Diagnostic
 from poedsl.grammar.errors import PoeError
-from poedsl.interface import arguments
 from poedsl.runtime.core.random_numbers import Noise
 from poedsl.runtime.core.warnings import RunWarning
 from poedsl.runtime.results.composition import Composition
@@ -96,7 +95,7 @@ class Result:
     trail: Trail | None = None
     peak_memory: int | None = None
     sites: dict[str, dict[str, Shaped[Tensor, L * shape]]] = field(default_factory=dict)
-    words: dict[str, Words] = field(default_factory=dict)
+    words: dict[str, Vocabulary] = field(default_factory=dict)
 
     def __repr__(self) -> str:
         from poedsl.runtime.results.report import summary
@@ -147,7 +146,8 @@ class Result:
             PoeError: the run failed, so that there is nothing to draw from.
             TypeError, ValueError: a number is not whole, or below zero.
         """
-        index = self._drawn(arguments.whole("n", n, 0), arguments.whole("seed", seed))
+        count, seed = whole_number("n", n, 0), whole_number("seed", seed)
+        index = self._drawn(count, seed)
         return {name: x[index.to(x.device)] for name, x in self.particles.items()}
 
     def _drawn(self, n: int, seed: int) -> Int[Tensor, " n"]:
@@ -254,7 +254,7 @@ def keeps_best(plan: PlanSpec) -> bool:
     return isinstance(keep, Apply) and keep.function == "best"
 
 
-def worded(words: Mapping[str, Words], name: str) -> Words:
+def worded(words: Mapping[str, Vocabulary], name: str) -> Vocabulary:
     """What the symbols of a variable say.
 
     Raises:

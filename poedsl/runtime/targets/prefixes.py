@@ -16,7 +16,7 @@ from jaxtyping import Bool, Float, Int, Shaped
 from torch import Tensor
 
 from poedsl.experts.protocol import Sequential, State
-from poedsl.experts.sequences.vocabulary import Acceptor
+from poedsl.experts.sequences.acceptor import Acceptor
 from poedsl.runtime.core.particles import Gathered
 from poedsl.runtime.space.coordinates import Space
 from poedsl.runtime.targets.target import Target

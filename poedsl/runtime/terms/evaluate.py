@@ -16,7 +16,7 @@ from poedsl.compiler.functions.constants import flatten
 from poedsl.compiler.functions.table import FUNCTIONS
 from poedsl.compiler.plan.terms import CHAINS, Apply, Const, Ref, Term
 from poedsl.experts.protocol import Reward
-from poedsl.experts.sequences.vocabulary import Words
+from poedsl.experts.sequences.vocabulary import Vocabulary
 from poedsl.grammar.boxes import Box, as_box, pixel_range
 from poedsl.runtime.terms.functions import OPERATORS, TENSOR_FUNCTIONS, aligned, with_equal_rows
 
@@ -36,7 +36,7 @@ class Environment:
     values: dict[str, Any]
     rewards: dict[Term, Reward]
     device: torch.device
-    words: dict[str, Words] = field(default_factory=dict)
+    words: dict[str, Vocabulary] = field(default_factory=dict)
 
     def with_values(self, values: Mapping[str, Any]) -> Environment:
         return replace(self, values={**self.values, **values})

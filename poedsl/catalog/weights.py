@@ -1,19 +1,24 @@
-"""Models of the hub: where their weights are on this machine, and how they are had."""
+"""Weights of models: their folders on this machine, and how to download them.
+
+A folder is named by its path, as a model that comes with the package, or by its id on the Hugging
+Face hub.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
 
-from poedsl.catalog.model_folders import local_folder
 from poedsl.catalog.profiles import BUILT_IN
 from poedsl.grammar.diagnostics import Diagnostic
 from poedsl.grammar.errors import PoeError
 
+_PACKAGE = Path(__file__).resolve().parent.parent
+
 
 @dataclass(frozen=True, slots=True)
 class HubModel:
-    """What a person wants to know before fetching weights.
+    """The size and terms of weights on the hub.
 
     Attributes:
         size: of the download, in GB. licence: what it may be used for. gated: whether its terms
@@ -26,7 +31,7 @@ class HubModel:
 
 
 _FLUX_DEV = "FLUX.1 [dev] Non-Commercial License"
-KNOWN = {
+HUB_MODELS = {
     "black-forest-labs/FLUX.1-dev": HubModel(34.0, _FLUX_DEV, gated=True),
     "black-forest-labs/FLUX.1-Depth-dev": HubModel(34.0, _FLUX_DEV, gated=True),
     "black-forest-labs/FLUX.1-Fill-dev": HubModel(34.0, _FLUX_DEV, gated=True),
@@ -40,14 +45,33 @@ KNOWN = {
 }
 
 
+def model_folder(name: str) -> Path:
+    """The folder of a model: a path, or one of those that come with the package.
+
+    Raises:
+        PoeError: there is no such folder (P0701).
+    """
+    folder = local_folder(name)
+    if folder is None:
+        message = f"the model `{name}` is not here: there is no such folder"
+        raise PoeError((Diagnostic("P0701", message),))
+    return folder
+
+
+def local_folder(name: str) -> Path | None:
+    """As `model_folder`, but None where there is no such folder."""
+    places = (Path(name), _PACKAGE / "models" / name, _PACKAGE.parent / "models" / name)
+    return next((p for p in places if p.is_dir()), None)
+
+
 def find_model(expert: str, model: str, base: Path = Path()) -> Path:
-    """The folder of a model: a folder, one that comes with the package, or one fetched before.
+    """The folder of a model: a path, one that comes with the package, or one that was downloaded.
 
     Args:
         expert: whose model it is, for messages. base: the folder that paths are relative to.
 
     Raises:
-        PoeError: its weights are not on this machine; the note says how they get there.
+        PoeError: its weights are not on this machine (P0701); a note says how to download them.
     """
     if model:
         folder = local_folder(str(base / model)) or local_folder(model) or _cached(model)
@@ -57,7 +81,7 @@ def find_model(expert: str, model: str, base: Path = Path()) -> Path:
 
 
 def _cached(model: str) -> Path | None:
-    """Where the hub's library keeps a model that was fetched whole."""
+    """The folder of a model in the cache of huggingface_hub."""
     if model.count("/") != 1:
         return None
     try:
@@ -79,10 +103,10 @@ def _how(expert: str, model: str) -> tuple[str, ...]:
         table = f'`{expert} = "FOLDER"` under [profile.NAME.models] in poe.toml'
         return (f'`model = "FOLDER"` names one, a folder or an id of the hub, or {table}',)
     notes = []
-    known = KNOWN.get(model)
-    if known is not None:
-        notes.append(f"they take about {known.size:.2g} GB; licence: {known.licence}")
-    if known is not None and known.gated:
+    hub_model = HUB_MODELS.get(model)
+    if hub_model is not None:
+        notes.append(f"they take about {hub_model.size:.2g} GB; licence: {hub_model.licence}")
+    if hub_model is not None and hub_model.gated:
         notes.append(f"accept their terms at https://huggingface.co/{model}, then `hf auth login`")
     if model.count("/") == 1:
         notes.append(f"`hf download {model}` fetches them")

@@ -1,29 +1,19 @@
-"""What a person is told of experts, codes and programs, wherever they ask."""
+"""Descriptions of experts, diagnostic codes and programs, for terminals."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Iterator
-from contextlib import suppress
-from pathlib import Path
-from typing import Any
 
-from poedsl.catalog.signatures import SIGNATURES
+from poedsl.catalog.registry import SIGNATURES
 from poedsl.compiler.codes import CODES
 from poedsl.compiler.functions.table import FUNCTIONS
 from poedsl.compiler.names.suggestions import similar_name
 from poedsl.compiler.plan.plan import InputSpec, VariableSpec
-from poedsl.compiler.plan.terms import Const, from_tree
 from poedsl.compiler.plan.text import print_term
-from poedsl.grammar.diagnostics import Diagnostic
-from poedsl.grammar.errors import PoeError
-from poedsl.grammar.parsing.parser import parse_expression
-from poedsl.grammar.source import Source
-from poedsl.grammar.types import NUMERIC
 
 
 def declarations(variables: Iterable[VariableSpec], inputs: Iterable[InputSpec]) -> Iterator[str]:
-    """A line for each variable and input of a program."""
+    """A line for each variable and each input of a program."""
     for variable in variables:
         yield f"variable {variable.name} : {variable.type}"
     for i in inputs:
@@ -31,7 +21,7 @@ def declarations(variables: Iterable[VariableSpec], inputs: Iterable[InputSpec])
         yield f"input {i.name} : {i.type}{default}  ({i.origin} at {i.place})"
 
 
-#: What factors are beside experts.
+#: Descriptions of the factors that are not experts.
 _CONSTRUCTS = {
     "mixture": """\
 mixture(weight: density, ...) -> numbers
@@ -63,7 +53,7 @@ in expressions it is the exponential function, exp(x): exp(-1)""",
 }
 
 
-def experts() -> str:
+def list_experts() -> str:
     """A line for each expert, reward, source and function."""
     rows: list[tuple[str, str, str]] = [
         (s.name, s.family, s.summary + ("" if s.implementation else "  (signature only)"))
@@ -79,11 +69,11 @@ def experts() -> str:
     return "\n".join(f"{name:<{width}}  {family:<8} {summary}" for name, family, summary in rows)
 
 
-def expert(name: str) -> str:
-    """What an expert, reward, source or function takes and can.
+def describe_expert(name: str) -> str:
+    """The parameters, capabilities and source of an expert, reward, source or function.
 
     Raises:
-        LookupError: there is none of that name.
+        LookupError: the name is unknown; the message may have a similar one.
     """
     if name in _CONSTRUCTS:
         return _CONSTRUCTS[name]
@@ -91,8 +81,8 @@ def expert(name: str) -> str:
         f = FUNCTIONS[name]
         return f"{f}\n\n{f.summary}\n\n    {f.example}"
     if name not in SIGNATURES:
-        found = similar_name(name, (*SIGNATURES, *FUNCTIONS, *_CONSTRUCTS))
-        hint = f"; there is one with a similar name: {found}" if found else ""
+        similar = similar_name(name, (*SIGNATURES, *FUNCTIONS, *_CONSTRUCTS))
+        hint = f"; there is one with a similar name: {similar}" if similar else ""
         raise LookupError(f"there is no expert, reward or function named {name}{hint}")
     s = SIGNATURES[name]
     lines = [f"{s}", "", s.summary, ""]
@@ -109,38 +99,15 @@ def expert(name: str) -> str:
     return "\n".join(lines)
 
 
-def explanation(code: str | None) -> str:
-    """The page of a diagnostic code; without one a line for each.
+def describe_code(code: str | None) -> str:
+    """The page of a diagnostic code; for None a line for each code.
 
     Raises:
-        LookupError: there is no such code.
+        LookupError: the code is unknown.
     """
     if code is None:
-        return "\n".join(f"{known}  {CODES[known].title}" for known in sorted(CODES))
+        return "\n".join(f"{listed}  {CODES[listed].title}" for listed in sorted(CODES))
     page = CODES.get(code.upper())
     if page is None:
         raise LookupError(f"there is no code {code}; codes run from {min(CODES)} to {max(CODES)}")
     return f"{code.upper()}: {page.title}\n\n{page.page.strip()}"
-
-
-def read_value(text: str, type_name: str) -> Any:
-    """A value for an input as a person writes it: a path after ``@``, text for text, else JSON.
-
-    Raises:
-        PoeError: there is nothing after ``@``.
-    """
-    if text == "@":
-        raise PoeError((Diagnostic("P0604", "there is no file name after `@`"),))
-    if text.startswith("@"):
-        return Path(text[1:])
-    if type_name == "Text":
-        return text
-    with suppress(ValueError):
-        return json.loads(text)
-    if type_name in NUMERIC:
-        expr, problems = parse_expression(Source(text))
-        with suppress(ValueError):
-            term = None if expr is None or problems else from_tree(expr)
-            if isinstance(term, Const):
-                return term.value
-    return text

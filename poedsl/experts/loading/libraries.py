@@ -1,4 +1,4 @@
-"""Where the weights of learned experts are."""
+"""The optional libraries transformers and diffusers."""
 
 from __future__ import annotations
 
@@ -6,39 +6,15 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from importlib import import_module
 from importlib.util import find_spec
-from pathlib import Path
 from typing import Any
 
 from poedsl.grammar.diagnostics import Diagnostic
 from poedsl.grammar.errors import PoeError
 
-_PACKAGE = Path(__file__).resolve().parent.parent
-
-
-def model_folder(name: str) -> Path:
-    """The folder of a model: a path as given, or one of those that come with the package.
-
-    Raises:
-        PoeError: there is no such folder.
-    """
-    folder = local_folder(name)
-    if folder is None:
-        message = f"the model `{name}` is not here: there is no such folder"
-        raise PoeError((Diagnostic("P0701", message),))
-    return folder
-
-
-def local_folder(name: str) -> Path | None:
-    """The folder of a model, where there is one."""
-    places = (Path(name), _PACKAGE / "models" / name, _PACKAGE.parent / "models" / name)
-    return next((p for p in places if p.is_dir()), None)
-
 
 @contextmanager
 def quiet_loading() -> Iterator[None]:
-    """Without the bars of transformers and diffusers, which do not know whether anybody watches,
-    and what they say of weights that nobody wants.
-    """
+    """Without the progress bars and the warnings of transformers and diffusers."""
     with ExitStack() as stack:
         for library in ("transformers", "diffusers"):
             if find_spec(library) is not None:
@@ -60,7 +36,11 @@ def _quiet(logging: Any) -> Iterator[None]:
 
 
 def missing_extra(expert: str, extra: str, error: ImportError) -> PoeError:
-    """What to say where an optional library is not installed."""
+    """The error (P0703) for an optional library that is not installed.
+
+    Args:
+        extra: of the package poedsl, that installs the library.
+    """
     return PoeError(
         (
             Diagnostic(

@@ -1,4 +1,4 @@
-"""Folders of models, and models of the hub, as experts: read from their configurations alone."""
+"""Signatures of the models in folders and on the hub, from their configuration files."""
 
 from __future__ import annotations
 
@@ -9,9 +9,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeGuard
 
-from poedsl.catalog.model_folders import model_folder
-from poedsl.catalog.references import Unusable, is_file
-from poedsl.catalog.signatures import SIGNATURES, Parameter, Required, Signature
+from poedsl.catalog.code_references import DefinitionError, is_file
+from poedsl.catalog.registry import SIGNATURES
+from poedsl.catalog.signatures import Parameter, Required, Signature
+from poedsl.catalog.weights import model_folder
 from poedsl.grammar.errors import PoeError
 from poedsl.grammar.types import INT, Type
 
@@ -22,7 +23,7 @@ _PIPELINES = {
     "FluxFillPipeline": "flux_fill",
 }
 _HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
-UNDERSTOOD = (
+_SUPPORTED = (
     "folders of diffusers: rectified flows with a UNet2DModel and classes, and "
     + ", ".join(_PIPELINES),
     "folders of transformers: image classifiers, and causal language models",
@@ -31,38 +32,39 @@ UNDERSTOOD = (
 
 
 def read_folder(place: str, base: Path) -> Signature:
-    """The signature of the model in a folder, or of a model of the hub that experts have.
+    """The signature of the model in a folder, or of a model of the hub that an expert uses.
 
     Args:
-        place: a path relative to ``base``, the folder of a model that comes with the package, or
-            the id of a model of the hub.
+        place: a path relative to ``base``, a model that comes with the package, or the id of a
+            model of the hub.
 
     Raises:
-        Unusable: there is no such folder, or it holds what no expert is made of.
+        DefinitionError: there is no such folder, or no expert can use its model (P0206).
     """
     folder = _folder(place, base)
     if folder is None:
-        return _of_the_hub(place)
+        return _hub_model(place)
     if is_file(folder / "model_index.json"):
         return _pipeline(place, folder, _json(folder / "model_index.json"))
     if is_file(folder / "config.json"):
         return _model(place, _json(folder / "config.json"))
-    raise _unknown(f'the folder "{place}" has no model_index.json and no config.json')
+    raise _unsupported(f'the folder "{place}" has no model_index.json and no config.json')
 
 
 def model_place(signature: Signature, base: Path) -> str:
-    """Where the weights of a signature are, as its implementation takes it.
+    """The folder of a signature's weights, as its implementation takes it.
 
-    Those of a ``use`` are relative to ``base``, the folder of the program.
+    Args:
+        base: the folder of the program, to which the folders of ``use`` statements are relative.
     """
     folder = None if signature.name in SIGNATURES else _below(base, signature.model)
     return signature.model if folder is None else str(folder)
 
 
 def _folder(place: str, base: Path) -> Path | None:
-    own = _below(base, place)
-    if own is not None or not place:
-        return own
+    beside_program = _below(base, place)
+    if beside_program is not None or not place:
+        return beside_program
     try:
         return model_folder(place)
     except (PoeError, OSError, ValueError):
@@ -80,16 +82,17 @@ def _json(path: Path) -> dict[str, Any]:
     try:
         data = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
-        raise _unknown(f"{path} cannot be read: {error.strerror or error}") from None
+        raise _unsupported(f"{path} cannot be read: {error.strerror or error}") from None
     except (ValueError, RecursionError):
-        raise _unknown(f"{path} is no JSON") from None
+        raise _unsupported(f"{path} is no JSON") from None
     if not isinstance(data, dict):
-        raise _unknown(f"{path} holds no record")
+        raise _unsupported(f"{path} holds no record")
     return data
 
 
-def _unknown(message: str, *notes: str) -> Unusable:
-    return Unusable("P0206", message, *notes, *(f"understood: {kind}" for kind in UNDERSTOOD))
+def _unsupported(message: str, *notes: str) -> DefinitionError:
+    supported = (f"understood: {kind}" for kind in _SUPPORTED)
+    return DefinitionError("P0206", message, *notes, *supported)
 
 
 # Models of diffusers.
@@ -106,25 +109,25 @@ def _pipeline(place: str, folder: Path, index: dict[str, Any]) -> Signature:
         return _with_model(SIGNATURES[name], place)
     if index.get("unet") == ["diffusers", "UNet2DModel"]:
         return _flow(place, folder, index)
-    raise _unknown(f'the folder "{place}" holds a {kind}, of which no expert is made')
+    raise _unsupported(f'the folder "{place}" holds a {kind}, of which no expert is made')
 
 
 def _flow(place: str, folder: Path, index: dict[str, Any]) -> Signature:
     """A rectified flow over pictures, as that of the digits."""
     scheduler = index.get("scheduler")
     if scheduler != ["diffusers", "FlowMatchEulerDiscreteScheduler"]:
-        found = scheduler[-1] if isinstance(scheduler, list) and scheduler else "none"
-        raise _unknown(
-            f'the folder "{place}" holds no rectified flow: its scheduler is {found}',
+        name = scheduler[-1] if isinstance(scheduler, list) and scheduler else "none"
+        raise _unsupported(
+            f'the folder "{place}" holds no rectified flow: its scheduler is {name}',
             "that of a rectified flow is FlowMatchEulerDiscreteScheduler",
         )
     path = folder / "unet" / "config.json"
     config = _json(path)
     channels, embedded = config.get("in_channels"), config.get("num_class_embeds")
-    if not _whole(channels) or config.get("out_channels") != channels:
-        raise _unknown(f"{path} is not of a flow: it has other channels out than in")
-    if not _whole(embedded) or embedded < 2:
-        raise _unknown(f"{path} has no classes: `num_class_embeds`, of which the last is none")
+    if not _is_size(channels) or config.get("out_channels") != channels:
+        raise _unsupported(f"{path} is not of a flow: it has other channels out than in")
+    if not _is_size(embedded) or embedded < 2:
+        raise _unsupported(f"{path} has no classes: `num_class_embeds`, of which the last is none")
     classes = embedded - 1
     summary = f"class 0 to {classes - 1}; none: unconditional"
     return replace(
@@ -139,15 +142,15 @@ def _flow(place: str, folder: Path, index: dict[str, Any]) -> Signature:
 
 def _height_and_width(size: object) -> tuple[int | None, int | None]:
     match size:
-        case int() if _whole(size):
+        case int() if _is_size(size):
             return size, size
-        case [height, width] if _whole(height) and _whole(width):
+        case [height, width] if _is_size(height) and _is_size(width):
             return height, width
         case _:
             return None, None
 
 
-def _whole(value: object) -> TypeGuard[int]:
+def _is_size(value: object) -> TypeGuard[int]:
     return isinstance(value, int) and not isinstance(value, bool) and value >= 1
 
 
@@ -162,7 +165,7 @@ def _model(place: str, config: dict[str, Any]) -> Signature:
     if any(n.endswith("ForCausalLM") for n in names) and "lm" in SIGNATURES:
         return _with_model(SIGNATURES["lm"], place)
     what = ", ".join(names) or config.get("_class_name") or "a model of no known kind"
-    raise _unknown(f'the folder "{place}" holds {what}, of which no expert is made')
+    raise _unsupported(f'the folder "{place}" holds {what}, of which no expert is made')
 
 
 def _classifier(place: str, config: dict[str, Any]) -> Signature:
@@ -176,17 +179,17 @@ def _classifier(place: str, config: dict[str, Any]) -> Signature:
         SIGNATURES["digit_score"],
         summary=f"log-probability of a class, by the classifier in {place}",
         parameters=(Parameter("label", INT, "label", summary=summary, classes=classes),),
-        domain=Type("Image", (channels if _whole(channels) else None, *sizes)),
+        domain=Type("Image", (channels if _is_size(channels) else None, *sizes)),
         citation="",
         model=place,
     )
 
 
-# Models that experts of the language are made for.
+# Models that the experts of the language use.
 
 
 def _with_model(signature: Signature, place: str) -> Signature:
-    """An expert with its weights fixed; what says them comes after the other parameters."""
+    """An expert with its weights as the default of `model`, its last parameter."""
     others = tuple(p for p in signature.parameters if p.name != "model")
     fixed = (replace(p, default=place) for p in signature.parameters if p.name == "model")
     return replace(signature, parameters=(*others, *fixed))
@@ -199,18 +202,20 @@ def _hub_models() -> Iterator[tuple[str, Signature]]:
             yield str(model.default), signature
 
 
-def _of_the_hub(place: str) -> Signature:
-    known: dict[str, Signature] = {}
+def _hub_model(place: str) -> Signature:
+    signatures: dict[str, Signature] = {}
     for model, signature in _hub_models():
-        known.setdefault(model, signature)
-    if place in known:
-        return _with_model(known[place], place)
+        signatures.setdefault(model, signature)
+    if place in signatures:
+        return _with_model(signatures[place], place)
     if place.endswith(".py"):
         message = f'"{place}" does not say which of its functions is meant'
-        raise Unusable("P0206", message, f'a function is named after a colon: "{place}:NAME"')
+        raise DefinitionError(
+            "P0206", message, f'a function is named after a colon: "{place}:NAME"'
+        )
     if not _HUB_ID.fullmatch(place):
-        raise _unknown(f'there is no folder "{place}"')
-    raise _unknown(
+        raise _unsupported(f'there is no folder "{place}"')
+    raise _unsupported(
         f'"{place}" is neither a folder nor a model of the hub that an expert has',
         "what a model of the hub is can be seen only where it is fetched; name the expert: "
         f'`flux(model = "{place}")`',

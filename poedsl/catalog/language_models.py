@@ -1,0 +1,63 @@
+"""Experts over sequences of tokens: language models, Markov chains and automata."""
+
+from __future__ import annotations
+
+from poedsl.catalog.parameters import model_parameter
+from poedsl.catalog.signatures import REQUIRED, Capability, Parameter, Signature
+from poedsl.grammar.types import TEXT, Type
+
+_TOKENS: frozenset[Capability] = frozenset({"log_prob", "extend", "sample"})
+
+LANGUAGE_MODELS = (
+    Signature(
+        "lm",
+        "tokens",
+        "a causal language model, continuing a prompt",
+        (
+            model_parameter(""),
+            Parameter("prompt", TEXT, "prompt", "", "what comes before the sequence"),
+        ),
+        domain=Type("Tokens", (None,)),
+        capabilities=_TOKENS,
+        cost=20.0,
+        implementation="poedsl.experts.sequences.language_model:LanguageModel",
+        requires="diffusers",
+    ),
+    Signature(
+        "Markov",
+        "tokens",
+        "a Markov chain over symbols 0 to V - 1",
+        (
+            Parameter("initial", None, "table", REQUIRED, "probabilities of the first, (V,)"),
+            Parameter("transition", None, "table", REQUIRED, "a row for each symbol, (V, V)"),
+        ),
+        domain=Type("Tokens", (None,)),
+        capabilities=_TOKENS,
+        implementation="poedsl.experts.sequences.markov:Markov",
+    ),
+    Signature(
+        "Categorical",
+        "tokens",
+        "independent symbols 0 to V - 1",
+        (
+            Parameter(
+                "probs", None, "table", REQUIRED, "probabilities, (V,), or a row a place, (n, V)"
+            ),
+        ),
+        domain=Type("Tokens", (None,)),
+        capabilities=_TOKENS,
+        implementation="poedsl.experts.sequences.markov:Categorical",
+    ),
+    Signature(
+        "Automaton",
+        "tokens",
+        "sequences that match a regular expression as a whole, all equally probable",
+        (
+            Parameter("pattern", TEXT, "prompt", REQUIRED, "as Python's"),
+            Parameter("symbols", TEXT, "label", REQUIRED, "the characters that symbols stand for"),
+        ),
+        domain=Type("Tokens", (None,)),
+        capabilities=_TOKENS,
+        implementation="poedsl.experts.sequences.acceptor:PatternExpert",
+    ),
+)

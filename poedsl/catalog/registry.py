@@ -1,0 +1,14 @@
+"""Every expert, reward and source of the language by its name."""
+
+from __future__ import annotations
+
+from poedsl.catalog.densities import DENSITIES
+from poedsl.catalog.flows import FLOWS
+from poedsl.catalog.language_models import LANGUAGE_MODELS
+from poedsl.catalog.rewards import REWARDS
+from poedsl.catalog.signatures import Signature
+from poedsl.catalog.sources import SOURCES
+
+SIGNATURES: dict[str, Signature] = {
+    s.name: s for s in (*DENSITIES, *FLOWS, *LANGUAGE_MODELS, *REWARDS, *SOURCES)
+}

@@ -1,0 +1,102 @@
+"""Images as networks take them: the image processors of transformers in differentiable torch."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float
+from torch import Tensor
+
+from poedsl.experts.loading.transformers_models import loading, unfit
+
+#: The mean difference from the output of the library's own processor, in normalised units,
+#: that another implementation of resizing may cause on a smooth image.
+TOLERANCE = 0.05
+#: Names of interpolations in torch by PIL's numbers; others are taken for bicubic.
+_MODES = {0: "nearest-exact", 2: "bilinear", 3: "bicubic"}
+
+
+class ImagePreprocessor:
+    """The image processor of a network in differentiable torch: resize, centre crop, normalise.
+
+    Values are not rounded to 256 levels. For the first images of a size, the library's processor
+    gives the size after resizing, and the outputs of both are compared.
+
+    Args:
+        expert, folder: for messages. processor: an image processor of transformers.
+    """
+
+    def __init__(self, expert: str, folder: str, processor: Any) -> None:
+        self.expert, self.folder, self.processor = expert, folder, processor
+        self.sizes: dict[tuple[int, int], tuple[int, int]] = {}
+
+    def __call__(self, x: Float[Tensor, "N 3 H W"]) -> Float[Tensor, "N 3 h w"]:
+        """The network's input (N, 3, h, w) for images in [0, 1]."""
+        height, width = x.shape[-2:]
+        if (height, width) not in self.sizes:
+            self.sizes[height, width] = self.resized_size(height, width)
+        return self.transform(x, self.sizes[height, width])
+
+    def transform(
+        self, x: Float[Tensor, "N 3 H W"], size: tuple[int, int]
+    ) -> Float[Tensor, "N 3 h w"]:
+        """Args: size: height and width in pixels after resizing."""
+        p = self.processor
+        if x.shape[-2:] != size:
+            mode = _MODES.get(getattr(p, "resample", 3), "bicubic")
+            smooth: dict[str, Any] = {"align_corners": False, "antialias": True}
+            x = F.interpolate(x, size, mode=mode, **({} if mode == "nearest-exact" else smooth))
+        x = x.clamp(0, 1)
+        if getattr(p, "do_center_crop", False):
+            x = centre_crop(x, _side(p.crop_size, "height"), _side(p.crop_size, "width"))
+        if getattr(p, "do_normalize", True):
+            mean, std = (torch.tensor(v).to(x).view(-1, 1, 1) for v in (p.image_mean, p.image_std))
+            x = (x - mean) / std
+        return x
+
+    def resized_size(self, height: int, width: int) -> tuple[int, int]:
+        """Height and width in pixels after resizing.
+
+        Raises:
+            PoeError: the processor does more than this class (P0206).
+        """
+        across, down = torch.linspace(0, 1, width), torch.linspace(0, 1, height)[:, None]
+        probe = torch.stack([across.expand(height, -1), down.expand(-1, width), across * down])
+        shown = pil(probe[None])
+        whole = (
+            {"do_center_crop": False} if getattr(self.processor, "do_center_crop", False) else {}
+        )
+        with loading(self.expert, self.folder):
+            resized = self.processor(images=shown, return_tensors="pt", **whole).pixel_values
+            expected = self.processor(images=shown, return_tensors="pt").pixel_values
+        size = tuple(resized.shape[-2:])
+        output = self.transform(probe[None], (size[0], size[1])) if resized.dim() == 4 else None
+        if (
+            output is None
+            or output.shape != expected.shape
+            or (output - expected).abs().mean() > TOLERANCE
+        ):
+            kind = type(self.processor).__name__
+            reason = f"{kind} does more than resize pictures, cut out the middle and normalise"
+            raise unfit(self.expert, self.folder, reason)
+        return size[0], size[1]
+
+
+def pil(x: Float[Tensor, "N 3 H W"]) -> list[Any]:
+    """PIL images with 256 levels, of images in [0, 1]."""
+    from PIL import Image
+
+    levels = (x.detach().clamp(0, 1) * 255).round().byte().permute(0, 2, 3, 1).cpu().numpy()
+    return [Image.fromarray(picture) for picture in levels]
+
+
+def centre_crop(x: Float[Tensor, "N 3 H W"], height: int, width: int) -> Float[Tensor, "N 3 h w"]:
+    """Crop the centre of images."""
+    top, left = (x.shape[-2] - height) // 2, (x.shape[-1] - width) // 2
+    return x[..., top : top + height, left : left + width]
+
+
+def _side(size: Any, name: str) -> int:
+    return int(size[name] if isinstance(size, dict) else getattr(size, name))
