@@ -15,7 +15,8 @@ from poedsl.compiler.plan.plan import PlanSpec
 from poedsl.compiler.plan.terms import Term
 from poedsl.compiler.plan.text import print_plan
 from poedsl.compiler.plan.verify import verify
-from poedsl.compiler.planner.planner import rechoose, refuse
+from poedsl.compiler.planner.planner import rechoose
+from poedsl.compiler.planner.refuse_options import refuse
 from poedsl.compiler.typecheck.sample_options import check_option
 from poedsl.grammar.diagnostics import Diagnostic, Fix, PoeError
 from poedsl.grammar.parsing.parser import parse_expression

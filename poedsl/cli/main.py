@@ -203,7 +203,7 @@ def _run(
     told: Callable[[], None],
 ) -> int:
     """Run a plan, and show it; warnings of the compilation are told when nothing is missing."""
-    from poedsl.compiler.plan.text import costs
+    from poedsl.compiler.plan.costs import costs
     from poedsl.runtime.inputs.profile_files import read_profile
     from poedsl.runtime.results.output_folder import OutputFolder
     from poedsl.runtime.results.progress import Progress

@@ -234,7 +234,7 @@ def _beside(plan: PlanSpec, base: Path) -> Iterator[str]:
     named = [place.where if (place := Place.read(u.place)) else u.place for u in plan.uses]
     named += [str(v) for n, v in plan.bindings if _type(plan, n) == "File"]
     for call, _ in plan.calls():
-        signature = plan.known(call.function)
+        signature = plan.find_signature(call.function)
         for name, value in call.kwargs:
             parameter = signature.parameter(name) if signature is not None else None
             kind = parameter.type.name if parameter and parameter.type else ""

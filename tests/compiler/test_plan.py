@@ -16,11 +16,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
+from poedsl.compiler.plan.costs import spoken
 from poedsl.compiler.plan.plan import Array, InputSpec, PlanSpec, from_json
 from poedsl.compiler.plan.terms import Apply, Const, Ref, Term, applied
 from poedsl.compiler.plan.terms import from_json as term_from_json
 from poedsl.compiler.plan.terms import to_json as term_to_json
-from poedsl.compiler.plan.text import parse_plan, print_plan, spoken
+from poedsl.compiler.plan.text import parse_plan, print_plan
 from poedsl.grammar.types import RANKS, RECORDS, Type
 from tests.compiler.programs import FILES, ROOT, every_plan
 

@@ -335,7 +335,7 @@ RESAMPLE_BELOW = Apply("<", (Ref("ess"), Const(0.5)))
 RESAMPLE_SOON = Apply("<", (Ref("ess"), Const(0.9)))
 
 
-def filled(form: Form, arguments: Mapping[str, Term]) -> Term:
+def filled(form: Form, arguments: Mapping[str, Term]) -> Apply:
     """The form with its left-out arguments at their defaults."""
     kwargs = tuple(
         (a.name, arguments.get(a.name, RESAMPLE_BELOW if a.kind == "rule" else Const(a.default)))
@@ -354,3 +354,33 @@ def kernel_traits(name: str) -> Kernel:
     if not isinstance(kernel, Kernel):
         raise KeyError(name)
     return kernel
+
+
+def filled_form(option: str, name: str, arguments: Mapping[str, Term] | None = None) -> Apply:
+    """A form of an option by name, with its left-out arguments at their defaults."""
+    form = OPTIONS[option].form(name)
+    assert form is not None
+    return filled(form, arguments or {})
+
+
+def form_name(value: Term) -> str:
+    """The name of the form that an option has; empty for a plain value."""
+    return value.function if isinstance(value, Apply) else ""
+
+
+def form_constants(value: Term) -> dict[str, Value]:
+    """The arguments of a form that are constants."""
+    arguments = value.kwargs if isinstance(value, Apply) else ()
+    return {name: term.value for name, term in arguments if isinstance(term, Const)}
+
+
+def kernel_evaluations(kernel: Term) -> int:
+    """K, the evaluations of all experts by a kernel at one stage."""
+    constants = form_constants(kernel)
+    steps, leaps, line = (constants.get(name) for name in ("steps", "leaps", "line"))
+    row = OPTIONS["kernel"].form(form_name(kernel))
+    if not isinstance(row, Kernel) or not isinstance(steps, int):
+        return 0
+    return steps * row.evaluations(
+        leaps if isinstance(leaps, int) else 1, line if isinstance(line, int) else None
+    )

@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 from poedsl.catalog.signatures import SIGNATURES, Signature, signature_from_json, signature_to_json
 from poedsl.compiler.plan import schema, terms
+from poedsl.compiler.plan.options import kernel_evaluations
 from poedsl.compiler.plan.terms import Apply, Const, Term
 from poedsl.grammar.types import Type, type_from_json, type_to_json, whole
 
@@ -150,21 +151,21 @@ class PlanSpec:
 
     def signature(self, name: str) -> Signature:
         """What an expert, reward or source takes: the program's own, or the language's."""
-        found = self.known(name)
-        if found is None:
+        signature = self.find_signature(name)
+        if signature is None:
             raise KeyError(name)
-        return found
+        return signature
 
-    def known(self, name: str) -> Signature | None:
+    def find_signature(self, name: str) -> Signature | None:
         """The signature of that name, if there is one."""
-        own = (u.signature for u in self.uses if u.name == name)
-        return next(own, None) or SIGNATURES.get(name)
+        used = (u.signature for u in self.uses if u.name == name)
+        return next(used, None) or SIGNATURES.get(name)
 
     def capabilities(self, call: Apply) -> frozenset[str]:
         """What a call can do: what its signature says, and what its arguments ask for."""
-        signature, given = self.signature(call.function), dict(call.kwargs)
-        asked = (p for p in signature.parameters if p.role == "gradient")
-        if any(given.get(p.name) == Const(True) for p in asked):
+        signature, arguments = self.signature(call.function), dict(call.kwargs)
+        switches = (p for p in signature.parameters if p.role == "gradient")
+        if any(arguments.get(p.name) == Const(True) for p in switches):
             return signature.capabilities | {"gradient"}
         return signature.capabilities
 
@@ -181,10 +182,10 @@ class PlanSpec:
                     if isinstance(term, Apply):
                         yield term, f"the factor `{factor.name}` at {factor.place}"
 
-    def with_options(self, given: dict[str, Term]) -> PlanSpec:
-        """The plan with some options given anew (their reason becomes empty)."""
+    def with_options(self, values: dict[str, Term]) -> PlanSpec:
+        """The plan with some options set to other values, without a reason."""
         options = tuple(
-            OptionSpec(o.name, given[o.name]) if o.name in given else o for o in self.options
+            OptionSpec(o.name, values[o.name]) if o.name in values else o for o in self.options
         )
         return replace(self, options=options)
 
@@ -255,18 +256,6 @@ class PlanSpec:
             ],
             "notes": list(self.notes),
         }
-
-
-def kernel_evaluations(kernel: Term) -> int:
-    """K, a leap and a node of a line integral counting as a step each."""
-    given = dict(kernel.kwargs) if isinstance(kernel, Apply) else {}
-
-    def count(name: str, otherwise: int) -> int:
-        part = given.get(name)
-        value = part.value if isinstance(part, Const) else None
-        return value if isinstance(value, int) else otherwise
-
-    return count("steps", 0) * (count("leaps", 1) + count("line", 0))
 
 
 def canonical_hash(data: dict[str, Any]) -> str:

@@ -18,8 +18,10 @@ from poedsl.compiler.plan.lower import Lowered, Lowerer
 from poedsl.compiler.plan.options import OPTIONS
 from poedsl.compiler.plan.plan import GENERATIVE, FactorSpec, InputSpec, PlanSpec, at
 from poedsl.compiler.plan.terms import Apply, Const, Ref, Term, malformed, names, to_tree
-from poedsl.compiler.planner.planner import FLOW, ODE, PREFIX, TEMPER, refuse
+from poedsl.compiler.planner.choose_move import ODE
+from poedsl.compiler.planner.choose_path import FLOW, PREFIX, TEMPER
 from poedsl.compiler.planner.planner import plan as planned
+from poedsl.compiler.planner.refuse_options import refuse
 from poedsl.compiler.typecheck.check import FROM_FILES, SAMPLED, agreed
 from poedsl.compiler.typecheck.products import Part, Products
 from poedsl.compiler.typecheck.sample_options import OptionChecker

@@ -13,6 +13,7 @@ from torch.nn.functional import adaptive_avg_pool2d
 
 from poedsl.catalog.profiles import DEFAULT, Profile
 from poedsl.catalog.signatures import Signature
+from poedsl.compiler.plan.options import OPTIONS, form_name
 from poedsl.compiler.plan.plan import GENERATIVE, FactorSpec, PlanSpec
 from poedsl.compiler.plan.terms import Apply, Const, Ref, Term, names, walk
 from poedsl.experts.densities.gaussian_mixtures import Gaussians
@@ -259,15 +260,12 @@ class _Builder:
     def without_density(self, seats: Sequence[Seat]) -> None:
         """Whether what needs a density is asked of exponents that leave none."""
         mask = next((s for s in seats if isinstance(s.exponent, Tensor)), None)
-        for option, forms in {
-            "correct": ("ais", "fkc"),
-            "kernel": ("mala", "hmc", "random_walk"),
-        }.items():
-            chosen = self.plan.option(option)
-            if mask is not None and isinstance(chosen, Apply) and chosen.function in forms:
+        for option in ("correct", "kernel"):
+            form = OPTIONS[option].form(form_name(self.plan.option(option)))
+            if mask is not None and form is not None and form.needs_conservative:
                 raise refused(
                     "P0503",
-                    f"`{option} = {chosen.function}()` needs a density",
+                    f"`{option} = {form.name}()` needs a density",
                     f"the exponent of {site(mask.factor)} varies over its components",
                 )
 
@@ -391,7 +389,7 @@ class _Builder:
         return [c for c in calls if self.family(c) == "reward"]
 
     def family(self, call: Apply) -> str:
-        signature: Signature | None = self.plan.known(call.function)
+        signature: Signature | None = self.plan.find_signature(call.function)
         return "" if signature is None else signature.family
 
     def guiding(self, factor: FactorSpec) -> bool:
