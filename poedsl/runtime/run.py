@@ -14,6 +14,7 @@ from jaxtyping import Float, Shaped
 from torch import Tensor
 
 from poedsl.catalog.profiles import DEFAULT, Profile
+from poedsl.compiler.plan.approximations import approximations, biases
 from poedsl.compiler.plan.plan import PlanSpec
 from poedsl.experts.sequences.vocabulary import Words
 from poedsl.experts.user.decorators import Code
@@ -183,7 +184,7 @@ class Run:
         log_weights = a.total_log_weights()
         if bool(torch.isfinite(log_weights).any()):
             log_weights = log_weights - torch.logsumexp(log_weights, 0)
-        evidence, error, reason = _evidence(a, self.target, self.path)
+        evidence, error, reason = _evidence(self.plan, a, self.target, self.path)
         composition = a.observer.composition(len(p.x))
         shown = tuple(sorted(a.shown, reverse=True))[: len(p.trail)]
         trail = Trail(self.target.space, shown, torch.stack(p.trail)) if p.trail else None
@@ -289,21 +290,16 @@ def find_device(name: str) -> torch.device:
 
 
 def _evidence(
-    a: Annealer, target: Target, path: FlowPath
+    plan: PlanSpec, a: Annealer, target: Target, path: FlowPath
 ) -> tuple[float | None, float | None, str]:
     """Log Z in the variables' own units, its standard error, and why one is missing."""
     if a.outcome is not Outcome.COMPLETED:
         return None, None, "the run did not complete"
     if target.field:
         return None, None, target.field
-    if a.options.correct == "none":
-        return None, None, "correct = none() leaves the path without weights"
-    if a.options.clip is not None:
-        return None, None, "clipped weights are biased"
-    if a.options.scheme == "tophalf":
-        return None, None, "resample = tophalf() is biased"
-    if a.options.potential == "full" and target.judges:
-        return None, None, "potential = full() counts rewards more than once"
+    for setting in biases(plan):
+        if setting.option != "potential" or target.judges:
+            return None, None, f"{setting}: {setting.biased}"
     if isinstance(a, PrefixAnnealer) and a.endless:
         return None, None, f"{a.endless[0]} divides by zero: the sum over sequences has no bound"
     per_component = (path.exponents.double() - 1) * target.space.scale.double().log()
@@ -313,7 +309,7 @@ def _evidence(
     if not math.isfinite(value):
         return None, None, "all particles have weight zero"
     error, missing = _standard_error(a, each)
-    return value, error, "; ".join([*_approximate(a), *missing])
+    return value, error, "; ".join([*_approximate(plan), *missing])
 
 
 def _standard_error(a: Annealer, each: Float[Tensor, " S"]) -> tuple[float | None, list[str]]:
@@ -332,17 +328,6 @@ def _standard_error(a: Annealer, each: Float[Tensor, " S"]) -> tuple[float | Non
     return error, [f"no standard error: {why}; {remedy}"] if why else []
 
 
-def _approximate(a: Annealer) -> list[str]:
-    """What keeps the evidence from being exact however many particles there are."""
-    out = []
-    if a.options.correct == "fkc":
-        out.append("approximate: fkc() is exact in the limit of many steps")
-    if a.options.share is not None:
-        out.append("approximate: temper(ess = ...) places its stages by the particles")
-    if a.options.kernel in ("langevin", "unadjusted_hmc"):
-        out.append(f"approximate: {a.options.kernel}() is biased by its step size")
-    if a.options.line is not None:
-        out.append(f"approximate: {a.options.kernel}(line = ...) accepts by an integral of scores")
-    if a.options.control:
-        out.append("approximate: control = true is fitted to the particles, a bias of order 1 / L")
-    return out
+def _approximate(plan: PlanSpec) -> list[str]:
+    """Why the evidence is not exact, however many particles there are."""
+    return [f"approximate: {s}, because {s.approximate}" for s in approximations(plan)]

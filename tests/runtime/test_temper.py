@@ -126,7 +126,7 @@ def test_stages_are_placed_by_the_particles() -> None:
     assert all(s.ess > 0.4 * 20_000 for s in placed.stages)
     assert fixed.log_evidence is not None
     assert placed.log_evidence == pytest.approx(fixed.log_evidence, abs=0.04)
-    assert placed.evidence_reason.startswith("approximate: temper(ess")
+    assert placed.evidence_reason.startswith("approximate: path = temper(ess")
     assert not placed.warnings
 
 

@@ -204,15 +204,14 @@ def _chance(log_ratio: Float[Tensor, " L"]) -> Float[Tensor, " L"]:
     return log_ratio.clamp_(max=0.0).exp_().nan_to_num_(nan=0.0)
 
 
-#: Acceptance that step sizes adapt to (Roberts and Rosenthal 2001; Beskos et al. 2013).
-ACCEPTANCE = {"mala": 0.574, "hmc": 0.651, "random_walk": 0.3}
+def followed(narrowing: float, target: float, steps: int) -> float:
+    """The factor of a step size where the target has become narrower by `narrowing`: no less than
+    what the adaptation of so many accepted steps restores.
 
-
-def followed(narrowing: float, kernel: str, steps: int) -> float:
-    """What a step size is taken times where the target has become narrower: no less than so many
-    steps that are all accepted make up for.
+    Args:
+        target: the acceptance rate that the step size adapts to.
     """
-    return max(narrowing, math.exp(steps * (ACCEPTANCE[kernel] - 1)))
+    return max(narrowing, math.exp(steps * (target - 1)))
 
 
 def adapted(

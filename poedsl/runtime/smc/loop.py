@@ -264,7 +264,7 @@ class Annealer:
         copies apart, and no black-box rewards have yet to be settled.
         """
         o = self.options
-        if stage.t > 1 or o.kernel not in kernels.ACCEPTANCE or not self.kernel_steps(stage):
+        if stage.t > 1 or not o.traits.adjusted or not self.kernel_steps(stage):
             return False
         ruled = o.resample is not None and not o.resample.stages and o.scheme != "tophalf"
         return ruled and not self.target.judges
@@ -322,9 +322,9 @@ class Annealer:
 
         rise = kernels.between_densities if o.line is None else kernels.along_line(scores, o.line)
         rates: list[Float[Tensor, "S 1"]] = []
-        adjusted = o.kernel in kernels.ACCEPTANCE
-        if adjusted and o.adapt and stage.narrowing != 1:
-            self.sizes = self.sizes * kernels.followed(stage.narrowing, o.kernel, o.kernel_steps)
+        goal, adjusted = o.traits.acceptance_target, o.traits.adjusted
+        if goal is not None and o.adapt and stage.narrowing != 1:
+            self.sizes = self.sizes * kernels.followed(stage.narrowing, goal, o.kernel_steps)
         normals, uniforms = self.noise.proposals(width, stage.t, o.kernel_steps, accepting=adjusted)
         judge, reward = kernels.unjudged, None
         if self.judged(stage):
@@ -340,8 +340,8 @@ class Annealer:
             uniform = uniforms[step]
             point, chance = self.adjusted(point, evaluate, noise, uniform, size, rise, judge)
             rates.append(chance.view(-1, per_island).mean(-1, keepdim=True))
-            if o.adapt:
-                self.sizes = kernels.adapted(self.sizes, rates[-1], kernels.ACCEPTANCE[o.kernel])
+            if o.adapt and goal is not None:
+                self.sizes = kernels.adapted(self.sizes, rates[-1], goal)
         self.particles = replace(self.particles, x=point.x, at=point.at)
         if self.target.guides:
             guide = self.evaluated().guide
@@ -444,7 +444,7 @@ class Annealer:
     def evaluations(self, stage: Stage) -> int:
         """Evaluations of all experts that this stage took (Zhang et al., E.1)."""
         o = self.options
-        each = o.leaps + (o.line or 0)
+        each = o.traits.evaluations(o.leaps, o.line)
         return 1 + self.kernel_steps(stage) * each if self.judgeable(stage) else 0
 
     def weighs(self, stage: Stage) -> bool:
@@ -460,7 +460,7 @@ class Annealer:
         """
         o = self.options
         counts = any(t.kind != "where" for t in self.target.judges)
-        adjusted = o.kernel in kernels.ACCEPTANCE and o.potential == "difference"
+        adjusted = o.traits.adjusted and o.potential == "difference"
         return counts and adjusted and self.weighs(stage)
 
     def rewarded(self, stage: Stage, point: Point) -> Point:
@@ -473,7 +473,7 @@ class Annealer:
 
     def kernel_steps(self, stage: Stage) -> int:
         """Kernel steps at a stage; unadjusted ones shrink to nothing at the end."""
-        still = self.options.kernel not in kernels.ACCEPTANCE and stage.sigma == 0
+        still = not self.options.traits.adjusted and stage.sigma == 0
         return self.options.kernel_steps if self.judgeable(stage) and not still else 0
 
     def bury(self, stage: Stage) -> bool:
@@ -596,7 +596,7 @@ class Annealer:
             resampled=resampled,
             weight_variance=variance,
             rewards=rewards,
-            step_size=None
-            if self.options.kernel in ("none", "gibbs")
-            else float(self.sizes.sqrt().mean()),
+            step_size=float(self.sizes.sqrt().mean())
+            if self.options.traits.has_step_size
+            else None,
         )

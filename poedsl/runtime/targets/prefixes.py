@@ -312,7 +312,7 @@ class PrefixAnnealer(Annealer):
     def kernel(self, stage: Stage) -> float | None:
         """K times y <- y with a block drawn anew."""
         o, length = self.options, self.length(stage)
-        if o.kernel != "gibbs":
+        if o.traits.moves != "symbols":
             return None
         block = min(o.block, length)
         uniforms = self.noise.blocks(block + 1, stage.t, o.kernel_steps)
@@ -336,8 +336,9 @@ class PrefixAnnealer(Annealer):
         return self.particles.at
 
     def evaluations(self, stage: Stage) -> int:
-        """One of all experts for the section, and one for each Gibbs step."""
-        return 1 + (self.options.kernel_steps if self.options.kernel == "gibbs" else 0)
+        """One of all experts for the section, and those of the kernel's steps."""
+        o = self.options
+        return 1 + (o.kernel_steps * o.traits.evaluations() if o.traits.moves == "symbols" else 0)
 
 
 def foreseen(target: SequenceTarget) -> Float[Tensor, "n V"]:
