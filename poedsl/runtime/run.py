@@ -299,7 +299,7 @@ def _evidence(
         return None, None, target.field
     for setting in biases(plan):
         if setting.option != "potential" or target.judges:
-            return None, None, f"{setting}: {setting.biased}"
+            return None, None, f"{setting.biased} ({setting})"
     if isinstance(a, PrefixAnnealer) and a.endless:
         return None, None, f"{a.endless[0]} divides by zero: the sum over sequences has no bound"
     per_component = (path.exponents.double() - 1) * target.space.scale.double().log()
@@ -330,4 +330,4 @@ def _standard_error(a: Annealer, each: Float[Tensor, " S"]) -> tuple[float | Non
 
 def _approximate(plan: PlanSpec) -> list[str]:
     """Why the evidence is not exact, however many particles there are."""
-    return [f"approximate: {s}, because {s.approximate}" for s in approximations(plan)]
+    return [f"approximate: {s.approximate} ({s})" for s in approximations(plan)]

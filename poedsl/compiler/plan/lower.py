@@ -22,13 +22,13 @@ from poedsl.grammar.types import Sizes
 
 @dataclass(frozen=True, slots=True)
 class Lowered:
-    """Factors over variables: what is to be sampled, before how.
+    """Factors over variables: what is sampled, before it is decided how.
 
     Attributes:
-        spans: where each factor stands.
-        options: those given, each with its place (`NOWHERE` for what did not come from the text).
-        places: where each variable got its type.
-        incomplete: variables of which a statement is left out, so that nothing is said of them.
+        spans: the place of each factor.
+        options: those that are set, each with its place (`NOWHERE` if it is not in the text).
+        places: where each variable's type was determined.
+        incomplete: variables with a statement in error, which later passes do not diagnose.
     """
 
     inputs: tuple[InputSpec, ...]
@@ -113,13 +113,13 @@ class Lowerer:
     def factor(self, statement: CheckedFactor, leaf: Apply, exponent: Term) -> FactorSpec:
         variable = self.variables[statement.variable]
         kind = self.kind(leaf, variable)
-        spoken = (names(leaf) & self.variables.keys()) - {variable.name}
+        others = (names(leaf) & self.variables.keys()) - {variable.name}
         line, column = self.source.location(leaf.span.start)
         exponent, mask = unmasked(exponent)
         return FactorSpec(
             name=unique(site(leaf, kind, self.signatures), self.taken),
             kind=kind,
-            variables=(variable.name, *sorted(spoken)),
+            variables=(variable.name, *sorted(others)),
             term=leaf.args[0] if kind in ("reward", "where") else leaf,
             exponent=exponent,
             place=f"{self.source.name}:{line}:{column}",
@@ -149,7 +149,7 @@ class Lowerer:
     def orphans(
         self, statements: tuple[CheckedFactor, ...], incomplete: frozenset[str]
     ) -> set[str]:
-        """The variables with a statement that is given parents, and without one."""
+        """The variables that are conditioned on parents and have none."""
         out: set[str] = set()
         parents = {
             f.variables[0]
@@ -194,16 +194,16 @@ MOST_PARTS = 64
 
 
 def overlaps(lowered: Lowered) -> list[Diagnostic]:
-    """Parts that share something, and are told different things or the same thing twice."""
+    """Overlapping parts whose experts have different prompts, or are the same expert."""
     out: list[Diagnostic] = []
     sizes = {v.name: v.type.sizes for v in lowered.variables}
     for name, factors in lowered.by_variable().items():
         models = [f for f in factors if f.kind == "flow" and not f.loops and not f.mask]
         for i, later in enumerate(models[:MOST_PARTS]):
             for earlier in models[:i]:
-                found = _overlap(earlier, later, sizes[name])
-                if found is not None:
-                    code, message = found
+                conflict = _overlap(earlier, later, sizes[name])
+                if conflict is not None:
+                    code, message = conflict
                     labels = (Label(lowered.spans[earlier.name], "the other one"),)
                     span = lowered.spans[later.name]
                     out.append(Diagnostic(code, message, span, "warning", labels=labels))
@@ -212,7 +212,7 @@ def overlaps(lowered: Lowered) -> list[Diagnostic]:
 
 
 def _overlap(earlier: FactorSpec, later: FactorSpec, sizes: Sizes) -> tuple[str, str] | None:
-    """What is odd about two models that see some of the same."""
+    """The code and message of a conflict between two models with components in common."""
     whole = earlier.part is None or later.part is None
     if not (whole or overlap(earlier.part, later.part, sizes)):
         return None
@@ -226,9 +226,9 @@ def _overlap(earlier: FactorSpec, later: FactorSpec, sizes: Sizes) -> tuple[str,
     prompts = [
         dict(f.term.kwargs).get("prompt") for f in (earlier, later) if isinstance(f.term, Apply)
     ]
-    told = all(isinstance(p, Const) for p in prompts) and prompts[0] != prompts[1]
-    if told and earlier.part is not None and later.part is not None:
-        return "P0805", "two parts that overlap are told different things"
+    differ = all(isinstance(p, Const) for p in prompts) and prompts[0] != prompts[1]
+    if differ and earlier.part is not None and later.part is not None:
+        return "P0805", "two parts that overlap have different prompts"
     return None
 
 
@@ -265,18 +265,18 @@ def site(leaf: Apply, kind: Kind, signatures: Mapping[str, Signature]) -> str:
 
 
 def unique(name: str, taken: dict[str, int]) -> str:
-    """The name, with the first number that makes it one of its own.
+    """The name, with the lowest number that makes it unique.
 
     Args:
-        taken: the names that are, each with the number it was last given with.
+        taken: the names in use, each with the highest number in use; updated.
     """
-    own, number = name, taken.get(name, 1)
-    while own in taken:
+    result, number = name, taken.get(name, 1)
+    while result in taken:
         number += 1
-        own = f"{name}_{number}"
+        result = f"{name}_{number}"
     taken[name] = number
-    taken.setdefault(own, 1)
-    return own
+    taken.setdefault(result, 1)
+    return result
 
 
 def lints(

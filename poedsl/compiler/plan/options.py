@@ -260,7 +260,7 @@ OPTIONS: dict[str, Option] = {
                 Form(
                     "full",
                     summary="by all of it at every stage, as Zhang et al. do: biased",
-                    biased="rewards are counted at every stage",
+                    biased="rewards are counted more than once",
                 ),
                 Form("maximum", summary="by the highest so far, corrected at the end"),
                 Form("sum", summary="by all so far, corrected at the end"),

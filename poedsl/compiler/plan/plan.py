@@ -1,4 +1,4 @@
-"""The plan: the product's waist. All before it is text processing, all after it needs no source."""
+"""The plan, the interface between compiler and runtime: a compiled program as data."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ class InputSpec:
 
 @dataclass(frozen=True, slots=True)
 class UseSpec:
-    """An expert, reward or source of the program's own: where it stands, and what it takes."""
+    """A user-defined expert, reward or source: its place and its signature."""
 
     name: str
     place: str
@@ -64,7 +64,7 @@ class UseSpec:
 
 @dataclass(frozen=True, slots=True)
 class LetSpec:
-    """A constant of the program that depends on its inputs, evaluated once a run."""
+    """A constant that depends on inputs, evaluated once per run."""
 
     name: str
     type: Type
@@ -73,7 +73,7 @@ class LetSpec:
 
 @dataclass(frozen=True, slots=True)
 class VariableSpec:
-    """What is sampled; ``space`` names the latent space it is sampled in, empty for its own."""
+    """A sampled variable; ``space`` names its latent space, empty if it has none."""
 
     name: str
     type: Type
@@ -88,12 +88,12 @@ class FactorSpec:
     """One named site: ``term`` to the power ``exponent`` in the target of its variables.
 
     Attributes:
-        variables: the statement's own first, then the others that the factor speaks of.
-        part: the part of its variable that it sees, ``x[...]``; None for the whole.
+        variables: that of the statement first, then the others that occur in the factor.
+        part: the part of its variable that it covers, ``x[...]``; None for the whole.
         given: the variable on whose parents it is conditioned (Zhang et al., Eq. 6); empty: none.
         mask: whether the exponent varies over the components, so that there is no density.
-        loops: names and what they run over, outermost first, where that is known only when the
-            inputs are: one site for each element.
+        loops: names and what they run over, outermost first, where that depends on inputs: the
+            factor has one site for each element.
     """
 
     name: str
@@ -110,7 +110,7 @@ class FactorSpec:
 
 @dataclass(frozen=True, slots=True)
 class OptionSpec:
-    """An option of ``sample``; ``reason`` says why it has its value (empty: it was given)."""
+    """An option of ``sample``; ``reason`` is empty if the program sets its value."""
 
     name: str
     value: Term
@@ -126,11 +126,11 @@ class PlanSpec:
         inputs: what a caller binds, declared or inferred.
         variables: what is sampled.
         factors: the product, one site each.
-        options: every option of ``sample``, given or chosen, with the reason.
+        options: every option of ``sample``, set or chosen, with the reason.
         bindings: values of inputs, as constants or arrays.
-        notes: what a reader should know (sums of exponents, where an input came from).
+        notes: remarks, such as on sums of exponents and approximations.
         lets: constants that depend on inputs, in an order in which they can be evaluated.
-        uses: what the program brings along, by name.
+        uses: user-defined experts, rewards and sources.
     """
 
     program: str
@@ -150,7 +150,7 @@ class PlanSpec:
         return next(f for f in self.factors if f.name == name)
 
     def signature(self, name: str) -> Signature:
-        """What an expert, reward or source takes: the program's own, or the language's."""
+        """The signature of an expert, reward or source, user-defined or built in."""
         signature = self.find_signature(name)
         if signature is None:
             raise KeyError(name)
@@ -162,7 +162,7 @@ class PlanSpec:
         return next(used, None) or SIGNATURES.get(name)
 
     def capabilities(self, call: Apply) -> frozenset[str]:
-        """What a call can do: what its signature says, and what its arguments ask for."""
+        """The capabilities of a call, by its signature and its arguments."""
         signature, arguments = self.signature(call.function), dict(call.kwargs)
         switches = (p for p in signature.parameters if p.role == "gradient")
         if any(arguments.get(p.name) == Const(True) for p in switches):
@@ -170,7 +170,7 @@ class PlanSpec:
         return signature.capabilities
 
     def calls(self) -> Iterator[tuple[Apply, str]]:
-        """Every call in the terms of constants and factors, and where it stands."""
+        """Every call in the terms of constants and factors, and its place."""
         for constant in self.lets:
             for term in terms.walk(constant.term):
                 if isinstance(term, Apply):
@@ -205,7 +205,7 @@ class PlanSpec:
 
     @property
     def hash(self) -> str:
-        """Of the content, the bindings among it."""
+        """The hash of the content, including bindings."""
         return canonical_hash(self._data())
 
     def _data(self) -> dict[str, Any]:
@@ -279,8 +279,8 @@ def from_json(text: str) -> PlanSpec:
     except (RecursionError, ValueError) as error:  # too deep, or a number of too many digits
         raise ValueError(f"not a plan of schema {SCHEMA}: it cannot be read: {error}") from error
     if not isinstance(data, dict) or data.get("schema") != SCHEMA:
-        found = data.get("schema") if isinstance(data, dict) else data
-        raise ValueError(f"not a plan of schema {SCHEMA}: found {schema.shown(found)}")
+        stated = data.get("schema") if isinstance(data, dict) else data
+        raise ValueError(f"not a plan of schema {SCHEMA}: found {schema.shown(stated)}")
     try:
         fault = schema.fault(data, schema.plan_schema())
         if fault is None:
@@ -300,7 +300,7 @@ def from_json(text: str) -> PlanSpec:
 
 
 def at(place: str) -> str:
-    """The beginning of what is said of a place in the JSON."""
+    """The beginning of a message about a place in the JSON."""
     return f"at `{place}`, " if place else ""
 
 

@@ -1,4 +1,4 @@
-"""Terms: the expressions of a plan. Closed, resolved, and readable without the program's source."""
+"""Terms: the expressions of a plan, resolved and independent of the program's source."""
 
 from __future__ import annotations
 
@@ -68,26 +68,26 @@ def walk(term: Term) -> Iterator[Term]:
 def measure(term: Term) -> tuple[int, int]:
     """The number of nodes when the term is written out, and that of its levels.
 
-    Parts that are one object count again, and are looked at once.
+    Shared subterms count every time they occur, and are measured once.
     """
-    known: dict[int, tuple[int, int]] = {}
+    measured: dict[int, tuple[int, int]] = {}
     pending = [term]
     while pending:
         node = pending[-1]
         parts = (*node.args, *(a for _, a in node.kwargs)) if isinstance(node, Apply) else ()
-        unknown = [part for part in parts if id(part) not in known]
-        if unknown:
-            pending += unknown
+        unmeasured = [part for part in parts if id(part) not in measured]
+        if unmeasured:
+            pending += unmeasured
             continue
         pending.pop()
-        each = [known[id(part)] for part in parts]
+        each = [measured[id(part)] for part in parts]
         levels = 1 + max((levels for _, levels in each), default=0)
-        known[id(node)] = 1 + sum(weight for weight, _ in each), levels
-    return known[id(term)]
+        measured[id(node)] = 1 + sum(weight for weight, _ in each), levels
+    return measured[id(term)]
 
 
 def too_large(term: Term, most: int) -> str:
-    """What makes a term too large to compute with; empty where nothing does."""
+    """Why a term is too large to compute with; empty if it is not."""
     weight, levels = measure(term)
     if weight > most:
         return f"unfolds to more than {most:,} operations"
@@ -108,7 +108,7 @@ def applied(op: str, left: Term, right: Term, span: Span = NOWHERE) -> Apply:
 
 
 def names(term: Term) -> frozenset[str]:
-    """The variables and inputs a term speaks of."""
+    """The variables and inputs in a term."""
     return frozenset(t.name for t in walk(term) if isinstance(t, Ref))
 
 
@@ -135,9 +135,9 @@ def to_tree(term: Term) -> tree.Expr:
             parts = tuple(tree.Argument(value=to_tree(d), weight=to_tree(w)) for w, d in pairs)
             return tree.Call(function=tree.Name(name="mixture"), arguments=parts)
         case Apply(function, args, kwargs):
-            given = [tree.Argument(value=to_tree(a)) for a in args]
-            given += [tree.Argument(value=to_tree(a), name=k) for k, a in kwargs]
-            return tree.Call(function=tree.Name(name=function), arguments=tuple(given))
+            arguments = [tree.Argument(value=to_tree(a)) for a in args]
+            arguments += [tree.Argument(value=to_tree(a), name=k) for k, a in kwargs]
+            return tree.Call(function=tree.Name(name=function), arguments=tuple(arguments))
 
 
 def _chain(op: str, args: tuple[Term, ...]) -> tree.Expr:

@@ -176,7 +176,7 @@ def parse_plan(text: str) -> PlanSpec:
 
 
 def _read_factor(head: re.Match[str], rest: Iterator[str]) -> FactorSpec:
-    line, part, given = next(rest, ""), None, ""
+    line, part, conditioned = next(rest, ""), None, ""
     loops: list[tuple[str, Term]] = []
     while m := _LOOP.fullmatch(line):
         loops.append((m["name"], _term(m["over"])))
@@ -185,7 +185,7 @@ def _read_factor(head: re.Match[str], rest: Iterator[str]) -> FactorSpec:
         part = _term(line.removeprefix("    on: "))
         line = next(rest, "")
     if line.startswith("    given: "):
-        given = line.removeprefix("    given: ")
+        conditioned = line.removeprefix("    given: ")
         line = next(rest, "")
     exponent = next(rest, "").strip().removeprefix("^ ")
     return FactorSpec(
@@ -196,7 +196,7 @@ def _read_factor(head: re.Match[str], rest: Iterator[str]) -> FactorSpec:
         _term(exponent.removeprefix("mask: ")),
         json.loads(head["place"]),
         part,
-        given,
+        conditioned,
         exponent.startswith("mask: "),
         tuple(loops),
     )
