@@ -11,10 +11,10 @@ from poedsl.compiler.planner.product import Choice, Product
 
 def choose_condition(product: Product, options: Mapping[str, Term]) -> Choice:
     if not product.conditioned:
-        return Apply("none"), "no statement is given another"
+        return Choice(Apply("none"), "no statement uses `given`")
     guide = filled_form("condition", "guide")
-    return guide, "strength and updates as in Zhang et al., Eq. 6 and F.5"
+    return Choice(guide, "weight and updates are those of Zhang et al., Eq. 6 and F.5")
 
 
 def choose_normalize_exponents(product: Product, options: Mapping[str, Term]) -> Choice:
-    return Const(False), "exponents are taken as written"
+    return Choice(Const(False), "exponents are used as they are written")

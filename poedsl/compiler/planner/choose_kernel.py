@@ -15,15 +15,24 @@ MOST_KERNEL_STEPS = 3
 
 def choose_kernel(product: Product, options: Mapping[str, Term]) -> Choice:
     if product.extension == "symbols":
-        return Apply("none"), "tokens are drawn from the product of the conditionals"
+        return Choice(
+            Apply("none"), "tokens are drawn exactly from the product of the conditionals"
+        )
     if product.extension == "draws":
-        return Apply("none"), "an expert has no density of prefixes, to revisit them by"
+        return Choice(
+            Apply("none"), "an expert has no density of prefixes, which a kernel would need"
+        )
     if product.extension == "densities":
-        return _mala(options), "densities of prefixes are known"
+        return Choice(_mala(options), "the densities of prefixes are available")
     if product.closed_form and not product.nonconservative:
-        return _mala(options), "densities are known: exactly invariant"
-    kernel = filled_form("kernel", "langevin")
-    return kernel, "a learned flow gives a score, which is all this kernel needs"
+        return Choice(
+            _mala(options),
+            "log densities are available, and with them a kernel that is exactly invariant",
+        )
+    return Choice(
+        filled_form("kernel", "langevin"),
+        "a learned flow has a score but no density, and this kernel needs only a score",
+    )
 
 
 def _mala(options: Mapping[str, Term]) -> Term:

@@ -14,9 +14,13 @@ ODE = Apply("ode")
 
 def choose_move(product: Product, options: Mapping[str, Term]) -> Choice:
     if product.sequential:
-        return Apply("none"), "a prefix grows by what the experts propose"
+        return Choice(Apply("none"), "the experts themselves propose the extension of a prefix")
     if form_name(options["path"]) == "temper":
-        return Apply("none"), "between tempered densities only the weights and the kernel act"
+        return Choice(
+            Apply("none"), "tempered densities are connected by the weights and the kernel alone"
+        )
     if reason := product.nonconservative:
-        return ODE, f"{reason}: the scores are no density's, and nothing is weighed"
-    return filled_form("move", "sde"), "fresh noise at every move keeps particles apart"
+        return Choice(ODE, f"{reason}, so that the scores are not the gradient of a log density")
+    return Choice(
+        filled_form("move", "sde"), "fresh noise in every move separates duplicate particles"
+    )

@@ -10,19 +10,19 @@ from poedsl.compiler.planner.product import Choice, Product
 
 def choose_particles(product: Product, options: Mapping[str, Term]) -> Choice:
     if product.pictures:
-        return Const(16), "pictures: enough to choose from"
-    return Const(1000), "a cloud that shows the distribution"
+        return Choice(Const(16), "16 pictures are enough to select from")
+    return Choice(Const(1000), "1000 particles are enough to show the distribution")
 
 
 def choose_islands(product: Product, options: Mapping[str, Term]) -> Choice:
-    return Const(1), "one population loses fewer modes than several small ones"
+    return Choice(Const(1), "one large population loses fewer modes than several small ones")
 
 
 def choose_start(product: Product, options: Mapping[str, Term]) -> Choice:
-    return Apply("noise"), "the path begins there"
+    return Choice(Apply("noise"), "this is the initial distribution of the path")
 
 
 def choose_keep(product: Product, options: Mapping[str, Term]) -> Choice:
     if product.rewarded:
-        return Apply("best"), f"{product.rewarded} with a reward"
-    return Apply("weighted"), "the whole distribution is of interest"
+        return Choice(Apply("best"), f"individual {product.rewarded} are judged by a reward")
+    return Choice(Apply("weighted"), "the whole distribution is of interest")

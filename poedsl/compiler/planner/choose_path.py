@@ -14,14 +14,20 @@ FLOW, PREFIX, TEMPER = Apply("flow"), Apply("prefix"), Apply("temper")
 
 def choose_path(product: Product, options: Mapping[str, Term]) -> Choice:
     if product.sequential:
-        return PREFIX, "every expert extends a prefix"
+        return Choice(PREFIX, "every expert can extend a prefix")
     if product.tempering:
-        return TEMPER, product.tempering
+        return Choice(TEMPER, product.tempering)
     if product.raised_mixture is not None:
         path = filled_form("path", "temper", {"base": product.raised_mixture})
-        return path, "a power of one mixture, which is drawn from exactly"
+        return Choice(
+            path, "the product is a power of one mixture, from which exact samples can be drawn"
+        )
     if len(set(product.paths.values())) > 1:
         each = tuple((name, Apply(path)) for name, path in product.paths.items())
-        return Apply("each", (), each), "each variable by what its experts can do"
-    how = "in closed form, which also space the stages" if product.closed_form else "learned"
-    return FLOW, f"every expert has noised marginals, {how}"
+        return Choice(
+            Apply("each", (), each), "each variable takes the path that its experts support"
+        )
+    if product.closed_form:
+        reason = "the noised marginals of every expert have a closed form, which spaces the stages"
+        return Choice(FLOW, reason)
+    return Choice(FLOW, "every expert has noised marginals, in closed form or learned")

@@ -12,7 +12,11 @@ from poedsl.compiler.planner.product import Choice, Product
 def choose_resample(product: Product, options: Mapping[str, Term]) -> Choice:
     noisy = form_name(options["move"]) == "sde"
     if noisy and form_name(options["correct"]) == "fkc" and not product.pictures:
-        resample = filled_form("resample", "systematic", {"when": RESAMPLE_SOON})
-        return resample, "soon: moves with noise take copies apart"
-    resample = filled_form("resample", "systematic", {"when": RESAMPLE_BELOW})
-    return resample, "only when the weights have become uneven"
+        return Choice(
+            filled_form("resample", "systematic", {"when": RESAMPLE_SOON}),
+            "moves with noise separate duplicates, so that early resampling costs little",
+        )
+    return Choice(
+        filled_form("resample", "systematic", {"when": RESAMPLE_BELOW}),
+        "resampling loses diversity, and is put off until the weights are uneven",
+    )

@@ -18,26 +18,29 @@ VIDEO_SECTIONS = 4
 
 def choose_steps(product: Product, options: Mapping[str, Term]) -> Choice:
     if product.sequential:
-        if product.pictures:
-            return Const(VIDEO_SECTIONS), "sections, each a stage"
-        symbols = product.extension == "symbols"
-        return Const(product.length), "a token a stage" if symbols else "a section a stage"
+        unit = "token" if product.extension == "symbols" else "section"
+        steps = VIDEO_SECTIONS if product.pictures else product.length
+        return Choice(Const(steps), f"every stage extends the prefix by one {unit}")
     if product.nonconservative:
-        return Const(50), "fine enough for learned flows"
+        return Choice(Const(50), "50 steps keep the discretization error of a learned flow small")
     tempered, kernel = form_name(options["path"]) == "temper", options["kernel"]
     if product.closed_form and not tempered and form_name(kernel) == "none":
-        reason = "without a kernel nothing mends a coarse step, and these experts are cheap"
-        return Const(1000), reason
+        reason = (
+            "without a kernel no step corrects the error of another, and these experts are cheap"
+        )
+        return Choice(Const(1000), reason)
     if product.closed_form or tempered:
         return _affordable(kernel)
-    return Const(50), "fine enough for the weights of a learned flow"
+    return Choice(Const(50), "50 steps keep the variance of the weights of a learned flow small")
 
 
 def _affordable(kernel: Term) -> Choice:
     """As many stages as the evaluation budget allows with this kernel."""
     evaluations = kernel_evaluations(kernel)
     if not 0 < evaluations < EVALUATION_BUDGET // FEWEST_STAGES:
-        return Const(FEWEST_STAGES), "fine enough for the weights of densities"
-    each = ("one kernel step", "two evaluations by the kernel", "three evaluations by the kernel")
-    reason = f"with {each[evaluations - 1]} a stage, under 200 evaluations of all experts"
-    return Const(EVALUATION_BUDGET // (evaluations + 1)), reason
+        return Choice(
+            Const(FEWEST_STAGES), f"{FEWEST_STAGES} steps keep the variance of the weights small"
+        )
+    each = ("one kernel step", "two kernel evaluations", "three kernel evaluations")
+    reason = f"with {each[evaluations - 1]} per stage, all experts are evaluated under 200 times"
+    return Choice(Const(EVALUATION_BUDGET // (evaluations + 1)), reason)

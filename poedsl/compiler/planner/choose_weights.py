@@ -12,23 +12,34 @@ from poedsl.compiler.planner.product import Choice, Product
 def choose_correct(product: Product, options: Mapping[str, Term]) -> Choice:
     move = options["move"]
     if product.nonconservative:
-        return Apply("none"), "a field of scores has no density to weigh by"
+        return Choice(
+            Apply("none"), "importance weights need a log density, and these scores have none"
+        )
     if product.extension == "symbols":
-        return Apply("ais"), "the normaliser of each proposal is its weight"
+        return Choice(
+            Apply("ais"), "the normalizing constant of each proposal is its importance weight"
+        )
     if product.extension in ("densities", "draws"):
-        return Apply("ais"), "the conditionals of those that do not propose are the weight"
+        return Choice(
+            Apply("ais"), "the importance weight is the product of the other experts' conditionals"
+        )
     if product.closed_form and has_transition_density(move):
-        return Apply("ais"), "densities are known: exact ratios, and an unbiased evidence"
+        return Choice(Apply("ais"), "log densities are available, so that the evidence is unbiased")
     if form_name(move) == "none":
-        return Apply("none"), "nothing moves and no density is known"
+        return Choice(Apply("none"), "there is no move to correct, and no log density is available")
     if product.latent and not is_controlled(move):
-        return Apply("none"), "path weights in so many components would leave one particle"
-    correct = filled_form("correct", "fkc")
-    return correct, "the product of noised marginals is not the noised product"
+        return Choice(
+            Apply("none"),
+            "importance weights in so many dimensions would leave one particle with weight",
+        )
+    return Choice(
+        filled_form("correct", "fkc"),
+        "the product of the noised marginals is not the noised product, which weights correct",
+    )
 
 
 def choose_potential(product: Product, options: Mapping[str, Term]) -> Choice:
-    return Apply("difference"), "counts each reward once"
+    return Choice(Apply("difference"), "every reward is counted exactly once")
 
 
 def has_transition_density(move: Term) -> bool:
@@ -37,8 +48,8 @@ def has_transition_density(move: Term) -> bool:
     """
     if form_name(move) == "none":
         return True
-    own_noise = form_constants(move).get("noise") == 1
-    return form_name(move) == "sde" and own_noise and not is_controlled(move)
+    path_noise = form_constants(move).get("noise") == 1
+    return form_name(move) == "sde" and path_noise and not is_controlled(move)
 
 
 def is_controlled(move: Term) -> bool:

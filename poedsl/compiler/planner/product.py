@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from poedsl.compiler.plan.plan import FactorSpec, PlanSpec, VariableSpec
 from poedsl.compiler.plan.terms import Apply, Const, Term
@@ -79,8 +79,13 @@ class Product:
         return bool(self.extension)
 
 
-#: A value for an option, and the reason for it.
-Choice = tuple[Term, str]
+class Choice(NamedTuple):
+    """A value for an option, and the reason for it."""
+
+    value: Term
+    reason: str
+
+
 #: A decision, from a description of the product and the options that are set so far.
 Decision = Callable[[Product, Mapping[str, Term]], Choice]
 

@@ -49,7 +49,7 @@ def _need_density(spec: PlanSpec, options: Mapping[str, Term]) -> Iterator[Refus
     """Forms that need a log density, or scores that are the gradient of one, and lack it."""
     field = nonconservative(spec, options)
     if field:
-        why = "a field of scores that is no density's takes no weights and no Metropolis"
+        why = "weights and acceptance ratios need scores that are the gradient of a log density"
         notes: tuple[str, ...] = (field, why)
     else:
         flows = (f for f in spec.factors if f.kind == "flow")
@@ -85,7 +85,9 @@ def _with_line(spec: PlanSpec, options: Mapping[str, Term], span: Span) -> tuple
     changed = tuple((name, value) for name, value in kernel.kwargs if value != defaults[name])
     text = print_term(replace(kernel, kwargs=(*changed, ("line", Const(LINE_NODES)))))
     fix = f"kernel = {text}"
-    return (Fix(f"`{fix}` accepts by the scores: approximate", (Edit(span, fix),)),)
+    return (
+        Fix(f"`{fix}` computes acceptance ratios from scores, approximately", (Edit(span, fix),)),
+    )
 
 
 def _weights_without_move(options: Mapping[str, Term]) -> Iterator[Refusal]:
@@ -93,13 +95,13 @@ def _weights_without_move(options: Mapping[str, Term]) -> Iterator[Refusal]:
     if is_controlled(move):
         if correct != "fkc":
             message = f"`control = true` needs `correct = fkc()`, and it is {correct}()"
-            notes = ("the drift evens out the weights that fkc() gives",)
+            notes = ("the control drift reduces the variance of the weights of `fkc()`",)
             yield Refusal("move", message, notes)
     elif correct == "ais" and not has_transition_density(move):
         message = "`correct = ais()` goes with `move = none()` or `move = sde()`"
         yield Refusal("correct", message, ("other moves have no transition density",))
     elif correct == "fkc" and form_name(move) == "none":
-        message = "`correct = fkc()` weighs a move, and there is none"
+        message = "`correct = fkc()` corrects a move, and there is none"
         yield Refusal("correct", message, ("without a move, `ais()` gives exact ratios",))
 
 

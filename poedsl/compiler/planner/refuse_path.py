@@ -63,8 +63,8 @@ def _incapable(spec: PlanSpec, path: str, experts: list[FactorSpec]) -> Refusal 
 def _on_simplex(spec: PlanSpec, path: str) -> Refusal | None:
     for factor in spec.factors if path == "flow" else ():
         if factor.kind == "density" and ends(factor.term, spec.signature).simplex:
-            note = f"`{factor.name}` at {factor.place} is over such vectors alone"
-            message = "`path = flow()` does not keep to shares that sum to one"
+            note = f"`{factor.name}` at {factor.place} is a density on the simplex"
+            message = "`path = flow()` leaves the simplex, the vectors that sum to one"
             return Refusal("path", message, (note,))
     return None
 
@@ -76,7 +76,7 @@ def _wrong_kernel(name: str, symbols: FactorSpec | None) -> Iterator[Refusal]:
         yield Refusal("kernel", f"`kernel = {name}()` revisits tokens, and there are none")
     if kernel.moves == "numbers" and symbols is not None:
         message = f"`kernel = {name}()` moves numbers, and these are symbols"
-        yield Refusal("kernel", message, ("`gibbs()` draws blocks of them anew",))
+        yield Refusal("kernel", message, ("`gibbs()` redraws blocks of symbols",))
 
 
 def _refuse_sections(
@@ -94,7 +94,9 @@ def _refuse_sections(
     for factor in experts:
         if obstacle := _section_obstacle(factor):
             note = f"`{factor.name}` at {factor.place} has {obstacle}"
-            message = "an expert of sections sees the whole, to a power of one number"
+            message = (
+                "an expert of sections covers the whole variable, and its exponent is one number"
+            )
             yield Refusal("path", message, (note,))
             return
     kernel = form_name(options["kernel"])
@@ -105,8 +107,8 @@ def _refuse_sections(
         note = f"`{factor.name}` at {factor.place} has no `log_prob(self, prefix)`"
         if number or factor.exponent != Const(1):
             message = (
-                "sections are proposed by the first expert to the power one, and the others' "
-                "densities weigh"
+                "sections are proposed by the first expert, whose exponent is one, and weighted by "
+                "the densities of the others"
             )
             yield Refusal("path", message, (note,))
             return
@@ -120,7 +122,7 @@ def _section_obstacle(factor: FactorSpec) -> str:
     if factor.part:
         return "a part"
     if factor.loops:
-        return "each of a loop"
+        return "a loop"
     if factor.given:
         return "parents"
     return "a mask" if factor.mask else ""

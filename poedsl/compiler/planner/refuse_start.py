@@ -53,7 +53,7 @@ def _no_expert(name: str, factors: list[FactorSpec], span: Span) -> Diagnostic:
         "P0408",
         f"`{name}` has rewards and conditions, but no expert that generates it",
         span,
-        notes=("rewards and conditions tilt a density; they are none by themselves",),
+        notes=("rewards and conditions reweight a density; they are not densities themselves",),
     )
 
 
@@ -86,7 +86,7 @@ def _uncovered(
     return [
         Diagnostic(
             "P0408",
-            f"nothing generates `{variable.name}[{index}]`: no expert sees it",
+            f"nothing generates `{variable.name}[{index}]`: no expert covers it",
             spans[generative[-1].name],
             notes=(
                 f"`{variable.name}` is {variable.type}, and every component of it needs an expert",

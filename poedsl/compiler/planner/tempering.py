@@ -37,17 +37,18 @@ def tempering_reason(spec: PlanSpec) -> str:
         if not generative:
             return f"no expert of {name} has noised marginals in closed form"
         if any(_calls_user_code(f, spec) for f in densities):
-            return f"a density of the program's own may lie far from the others over {name}"
+            return f"a user-defined density over {name} may lie far from the other experts"
         total = whole_exponent_sum(generative)
         if total is not None and total <= 0:
-            return f"the exponents over {name} sum to {total:g}, and noise has no such power"
+            return f"the exponents over {name} sum to {total:g}, so that no path from noise exists"
         index = uncovered_component(variable, generative)
         if index and densities:
             return f"no expert has noised marginals of {name}[{index}]"
     variables = {v.name for v in spec.variables}
     for factor in spec.factors:
         if _unpredictable(factor, variables):
-            return f"`{factor.name}` at {factor.place} is not what it seems where noise is left"
+            site = f"`{factor.name}` at {factor.place}"
+            return f"{site} cannot be predicted well from a noised particle"
     return ""
 
 
