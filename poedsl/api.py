@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from poedsl.catalog.signatures import Signature
 from poedsl.compiler.compile import Compiled, compile_source
-from poedsl.compiler.plan import plan as plans
 from poedsl.compiler.plan.plan import PlanSpec
+from poedsl.compiler.plan.read_json import from_json
 from poedsl.compiler.plan.terms import Term
 from poedsl.compiler.plan.text import print_plan
 from poedsl.compiler.plan.verify import verify
@@ -258,7 +258,7 @@ def load(json_text: str) -> Plan:
             f"a plan is loaded from its JSON as a text, and this is {arguments.kind(json_text)}"
         )
     try:
-        spec = plans.from_json(json_text)
+        spec = from_json(json_text)
     except ValueError as error:
         raise PoeError((Diagnostic("P0606", str(error)),)) from error
     from poedsl.runtime.inputs.bind import rebound

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 import poedsl
-from poedsl.compiler.plan.plan import from_json
+from poedsl.compiler.plan.read_json import from_json
 from poedsl.compiler.plan.text import parse_plan, print_plan
 from poedsl.runtime.results.result import Result
 from poedsl.runtime.run import Run

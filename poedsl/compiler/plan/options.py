@@ -126,7 +126,7 @@ _LINE = Argument(
     "line",
     "nodes",
     None,
-    approximate="acceptance ratios are computed by quadrature of the scores along a line",
+    approximate="acceptance ratios are computed from a line integral of the scores",
 )
 _STEP_SIZE_BIAS = "the kernel has no Metropolis correction and is biased by its step size"
 _WHEN = Argument("when", "rule", None)

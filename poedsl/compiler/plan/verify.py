@@ -16,7 +16,8 @@ from poedsl.compiler.analysis.supports import contradictions
 from poedsl.compiler.functions.types import MOST_SIZES
 from poedsl.compiler.plan.lower import Lowered, Lowerer
 from poedsl.compiler.plan.options import OPTIONS
-from poedsl.compiler.plan.plan import GENERATIVE, FactorSpec, InputSpec, PlanSpec, at
+from poedsl.compiler.plan.plan import GENERATIVE, FactorSpec, InputSpec, PlanSpec
+from poedsl.compiler.plan.read_json import at
 from poedsl.compiler.plan.terms import Apply, Const, Ref, Term, malformed, names, to_tree
 from poedsl.compiler.planner.choose_move import ODE
 from poedsl.compiler.planner.choose_path import FLOW, PREFIX, TEMPER
