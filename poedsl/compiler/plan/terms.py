@@ -126,7 +126,7 @@ def to_tree(term: Term) -> tree.Expr:
         case Apply("list", args):
             return tree.List(items=tuple(to_tree(a) for a in args))
         case Apply("index", args):
-            items = tuple(_slice(a) if _is_slice(a) else to_tree(a) for a in args[1:])
+            items = tuple(_slice(a) if is_slice(a) else to_tree(a) for a in args[1:])
             return tree.Index(value=to_tree(args[0]), items=items)
         case Apply("attribute", (inner, Const(str(name)))):
             return tree.Attribute(value=to_tree(inner), name=name)
@@ -151,7 +151,7 @@ def _chain(op: str, args: tuple[Term, ...]) -> tree.Expr:
     return out
 
 
-def _is_slice(term: Term) -> bool:
+def is_slice(term: Term) -> bool:
     return isinstance(term, Apply) and term.function == "slice"
 
 
@@ -253,39 +253,6 @@ def to_json(term: Term) -> Any:
 
 def _plain(value: Value) -> Any:
     return [_plain(v) for v in value] if isinstance(value, tuple) else value
-
-
-def malformed(term: Term) -> str:
-    """Why a term cannot be written in the language; empty where it can be."""
-    for node in walk(term):
-        if isinstance(node, Apply) and (problem := _ill_formed(node)):
-            return problem
-    return ""
-
-
-def _ill_formed(node: Apply) -> str:
-    args = node.args
-    fits = {
-        "list": bool(args),
-        "index": len(args) > 1,
-        "slice": len(args) == 2 and all(isinstance(a, Const) for a in args),
-        "attribute": len(args) == 2 and isinstance(args[1], Const) and is_name(args[1].value),
-        "mixture": bool(args) and len(args) % 2 == 0,
-    }
-    fits |= dict.fromkeys(UNARY, len(args) == 1) | dict.fromkeys(BINARY, len(args) == 2)
-    fits |= dict.fromkeys(CHAINS, len(args) > 1)
-    if node.function not in fits:
-        return "" if is_name(node.function) else f"there is no `{node.function[:40]}`"
-    if node.kwargs or not fits[node.function]:
-        return f"`{node.function}` does not have these arguments"
-    places = args[1:] if node.function == "index" else ()
-    if any(_is_slice(a) for a in (*args, *dict(node.kwargs).values()) if a not in places):
-        return "a slice stands in an index"
-    return ""
-
-
-def is_name(value: object) -> bool:
-    return isinstance(value, str) and value.isidentifier() and value.isascii()
 
 
 def from_json(data: Any) -> Term:

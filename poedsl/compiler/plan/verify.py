@@ -18,7 +18,8 @@ from poedsl.compiler.plan.lower import Lowered, Lowerer
 from poedsl.compiler.plan.options import OPTIONS
 from poedsl.compiler.plan.plan import GENERATIVE, FactorSpec, InputSpec, PlanSpec
 from poedsl.compiler.plan.read_json import at
-from poedsl.compiler.plan.terms import Apply, Const, Ref, Term, malformed, names, to_tree
+from poedsl.compiler.plan.terms import Apply, Const, Ref, Term, names, to_tree
+from poedsl.compiler.plan.well_formed import malformed
 from poedsl.compiler.planner.choose_move import ODE
 from poedsl.compiler.planner.choose_path import FLOW, PREFIX, TEMPER
 from poedsl.compiler.planner.planner import plan as planned
@@ -285,15 +286,9 @@ class _Verifier:
         options = {o.name: (o.value, NOWHERE) for o in plan.options if not o.reason}
         spans = {f.name: NOWHERE for f in plan.factors}
         places = {v.name: NOWHERE for v in plan.variables}
+        incomplete: frozenset[str] = frozenset()
         lowered = Lowered(
-            plan.inputs,
-            plan.lets,
-            plan.variables,
-            plan.factors,
-            spans,
-            options,
-            places,
-            frozenset(),
+            plan.inputs, plan.lets, plan.variables, plan.factors, spans, options, places, incomplete
         )
         diagnostics: list[Diagnostic] = [*integrable(lowered).values()]
         diagnostics += contradictions(lowered, self.checker.signatures).values()
