@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING, Any
 from poedsl import argument_checks
 from poedsl.catalog.signatures import Signature
 from poedsl.compiler.compile import Compiled, compile_source
-from poedsl.compiler.plan import plan as plans
 from poedsl.compiler.plan.plan import PlanSpec
+from poedsl.compiler.plan.read_json import from_json
 from poedsl.compiler.plan.text import print_plan
 from poedsl.compiler.plan.verify import verify
-from poedsl.compiler.planner.planner import rechoose, refuse
+from poedsl.compiler.planner.planner import rechoose
+from poedsl.compiler.planner.refuse_options import refuse
 from poedsl.experts.user import registry
 from poedsl.experts.user.registry import UserCode
 from poedsl.grammar.diagnostics import Diagnostic
@@ -273,7 +274,7 @@ def load(json_text: str) -> Plan:
             f"{argument_checks.describe(json_text)}"
         )
     try:
-        spec = plans.from_json(json_text)
+        spec = from_json(json_text)
     except ValueError as error:
         raise PoeError((Diagnostic("P0606", str(error)),)) from error
     from poedsl.runtime.inputs.bind import rebound

@@ -61,7 +61,7 @@ def run_plan(
 ) -> int:
     """Run a plan and show the result; ``before_run`` is called once nothing is missing."""
     # Torch is loaded after the program is compiled, so that errors in it are shown at once.
-    from poedsl.compiler.plan.text import costs
+    from poedsl.compiler.plan.costs import costs
     from poedsl.runtime.core.run_settings import RunSettings
     from poedsl.runtime.inputs.profile_files import read_profile
     from poedsl.runtime.results.output_folder import OutputFolder

@@ -34,7 +34,7 @@ def files_of_program(plan: PlanSpec, base: Path) -> Iterator[str]:
     named = [r.location if r else u.place for r, u in zip(references, plan.uses, strict=True)]
     named += [str(v) for n, v in plan.bindings if _type(plan, n) == "File"]
     for call, _ in plan.calls():
-        signature = plan.known(call.function)
+        signature = plan.find_signature(call.function)
         for name, value in call.kwargs:
             parameter = signature.parameter(name) if signature is not None else None
             kind = parameter.type.name if parameter and parameter.type else ""

@@ -12,6 +12,7 @@ import torch
 from jaxtyping import Float, Shaped
 from torch import Tensor
 
+from poedsl.compiler.plan.options import kernel_traits
 from poedsl.compiler.plan.plan import PlanSpec
 from poedsl.experts.sequences.vocabulary import Vocabulary
 from poedsl.grammar.diagnostics import Diagnostic
@@ -99,7 +100,7 @@ class Run:
         self.rng = Noise(self.settings.seed, o.islands, o.particles, self.device)
         self.recorder = Recorder(
             rewarded=bool(self.target.reward_factors),
-            has_step_size=o.kernel not in ("none", "gibbs"),
+            has_step_size=kernel_traits(o.kernel).has_step_size,
         )
         self.outcome = Outcome.COMPLETED
         self.population: Population[Any] | None = None
@@ -180,7 +181,7 @@ class Run:
         log_weights = population.total_log_weights
         if bool(torch.isfinite(log_weights).any()):
             log_weights = log_weights - torch.logsumexp(log_weights, 0)
-        log_z = evidence(population, self.target, self.options, self.outcome, self.warnings)
+        log_z = evidence(self.plan, population, self.target, self.outcome, self.warnings)
         composition = self.model.composition(len(p.x))
         shown = sorted(self.model.shown, reverse=True)[: len(p.trail)]
         trail = Trail(self.target.space, tuple(shown), torch.stack(p.trail)) if p.trail else None

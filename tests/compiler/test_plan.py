@@ -16,11 +16,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
-from poedsl.compiler.plan.plan import Array, InputSpec, PlanSpec, from_json
+from poedsl.compiler.plan.costs import spoken
+from poedsl.compiler.plan.plan import Array, InputSpec, PlanSpec
+from poedsl.compiler.plan.read_json import from_json
 from poedsl.compiler.plan.terms import Apply, Const, Ref, Term, applied
 from poedsl.compiler.plan.terms import from_json as term_from_json
 from poedsl.compiler.plan.terms import to_json as term_to_json
-from poedsl.compiler.plan.text import parse_plan, print_plan, spoken
+from poedsl.compiler.plan.text import parse_plan, print_plan
 from poedsl.grammar.types import RANKS, RECORDS, Type
 from tests.compiler.programs import FILES, ROOT, every_plan
 
@@ -75,7 +77,7 @@ def test_another_process_makes_and_reads_the_same_plans(tmp_path: Path) -> None:
         (tmp_path / f"{name}.txt").write_text(print_plan(plan), encoding="utf-8")
     code = """
 import pathlib, sys
-from poedsl.compiler.plan.plan import from_json
+from poedsl.compiler.plan.read_json import from_json
 from poedsl.compiler.plan.text import parse_plan
 from tests.compiler.programs import every_plan
 for name, plan in every_plan().items():

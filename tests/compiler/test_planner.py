@@ -7,7 +7,8 @@ import pytest
 from poedsl.compiler.compile import compile_source
 from poedsl.compiler.plan.options import OPTIONS
 from poedsl.compiler.plan.terms import Apply, Const, Term
-from poedsl.compiler.planner.planner import rechoose, refuse
+from poedsl.compiler.planner.planner import rechoose
+from poedsl.compiler.planner.refuse_options import refuse
 from poedsl.compiler.typecheck.sample_options import check_option
 from poedsl.grammar.parsing.parser import parse_expression
 from poedsl.grammar.source import Source

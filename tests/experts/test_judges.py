@@ -15,8 +15,8 @@ from torch import Tensor
 
 import poedsl
 from poedsl.catalog.profiles import Profile
+from poedsl.compiler.plan.costs import costs
 from poedsl.compiler.plan.terms import Apply
-from poedsl.compiler.plan.text import costs
 from poedsl.experts.loading import transformers_models
 from poedsl.experts.rewards.clip import Aesthetic, ClipScore
 from poedsl.experts.rewards.depth_agreement import DepthAgreement, correlation

@@ -9,11 +9,8 @@ from torch import Tensor
 import poedsl
 from poedsl.experts.protocol import Generative, Noised
 from poedsl.runtime.core.run_settings import RunSettings
-from poedsl.runtime.kernels.hmc import Hmc, UnadjustedHmc
+from poedsl.runtime.kernels.choose import implementation
 from poedsl.runtime.kernels.kernel import Kernel
-from poedsl.runtime.kernels.langevin import Langevin
-from poedsl.runtime.kernels.mala import Mala
-from poedsl.runtime.kernels.random_walk import RandomWalk
 from poedsl.runtime.run import Run
 
 
@@ -53,11 +50,4 @@ def moments(result: poedsl.Result, name: str = "x") -> tuple[Tensor, Tensor]:
 
 def kernel_named(name: str, leaps: int = 3) -> Kernel:
     """A kernel by the name it has in plans."""
-    kernels: dict[str, Kernel] = {
-        "langevin": Langevin(),
-        "mala": Mala(),
-        "random_walk": RandomWalk(),
-        "hmc": Hmc(leaps),
-        "unadjusted_hmc": UnadjustedHmc(leaps),
-    }
-    return kernels[name]
+    return implementation(name, leaps=leaps)

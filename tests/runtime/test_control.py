@@ -12,9 +12,9 @@ import poedsl
 from poedsl.experts.densities.gaussian_mixtures import Gaussians
 from poedsl.runtime.core.random_numbers import Noise
 from poedsl.runtime.core.run_settings import RunSettings
+from poedsl.runtime.feynman_kac import noising_path
 from poedsl.runtime.path.control_drift import Control, diverged, fitted
 from poedsl.runtime.run import Run
-from poedsl.runtime.smc import loop
 from tests.runtime.helpers import ScoreOnly, as_if_learned, moments
 
 BASE = (
@@ -93,7 +93,7 @@ def test_any_drift_leaves_the_target_alone(
         particles=10_000, steps=100, move=move, kernel="none", resample="none"
     )
     (mean, variance), truth = moments(exact), exact.log_evidence
-    monkeypatch.setattr(loop, "fitted", wild)
+    monkeypatch.setattr(noising_path, "fitted", wild)
     result = as_if_learned(plan, 1).result() if hidden else plan.run(seed=1)
     assert result.stages[-1].weight_variance > 0.1
     found, spread = moments(result)

@@ -9,6 +9,7 @@ import pytest
 import torch
 
 import poedsl
+from poedsl.compiler.plan.options import kernel_traits
 from poedsl.runtime.core.particles import Evaluation, Point
 from poedsl.runtime.kernels.kernel import LogRatio, StageTarget
 from poedsl.runtime.kernels.line_integral import line_integral, lobatto
@@ -101,7 +102,7 @@ def test_a_run_ends_near_the_acceptance_it_adapts_to(kernel: str) -> None:
     result = plan.run(particles=2000, kernel=f"{kernel}(steps = 3)")
     last = [s.acceptance for s in result.stages[-5:]]
     assert sum(a for a in last if a is not None) / 5 == pytest.approx(
-        kernel_named(kernel).acceptance_target, abs=0.03
+        kernel_traits(kernel).acceptance_target, abs=0.03
     )
     wide = torch.tensor([1, 1, 1, 2, 3.0]).square()
     mean, variance = moments(result)

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 import poedsl
-from poedsl.compiler.plan.plan import from_json
+from poedsl.compiler.plan.read_json import from_json
 from poedsl.compiler.plan.text import parse_plan, print_plan
 from poedsl.runtime.results.result import Result
 from poedsl.runtime.run import Run
@@ -126,7 +126,7 @@ def test_stages_are_placed_by_the_particles() -> None:
     assert all(s.ess > 0.4 * 20_000 for s in placed.stages)
     assert fixed.log_evidence is not None
     assert placed.log_evidence == pytest.approx(fixed.log_evidence, abs=0.04)
-    assert placed.evidence_reason.startswith("approximate: temper(ess")
+    assert "approximate" in placed.evidence_reason and "temper(ess" in placed.evidence_reason
     assert not placed.warnings
 
 

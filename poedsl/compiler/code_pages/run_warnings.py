@@ -110,25 +110,12 @@ log density, so that there is no integral to estimate.
 """,
     ),
     "P1103": CodePage(
-        "no evidence: no importance weights",
+        "no evidence: a setting that biases it",
         """\
-With `correct = none()` particles move along the sum of the scores without weights that correct for
-the mismatch with the intermediate targets. `correct = fkc()`, or `ais()` with densities, has them.
-""",
-    ),
-    "P1104": CodePage(
-        "no evidence: clipped weights",
-        "`fkc(clip = ...)` limits log weights, which biases the evidence. Leave `clip` out.\n",
-    ),
-    "P1105": CodePage(
-        "no evidence: a biased resampling scheme",
-        "`tophalf()` drops the lower half whatever its weights are. Use `systematic()`.\n",
-    ),
-    "P1106": CodePage(
-        "no evidence: rewards counted more than once",
-        """\
-`potential = full()` weighs by the whole reward at every stage (Zhang et al., Algorithm 1). Use
-`difference()`, which counts each reward once.
+The message names the setting. `correct = none()` has no weights that correct for the mismatch with
+the intermediate targets; `fkc(clip = ...)` limits log weights; `tophalf()` drops the lower half
+whatever its weights are; `potential = full()` counts rewards at every stage (Zhang et al.,
+Algorithm 1). `fkc()` or `ais()`, `systematic()` and `difference()` do not bias the evidence.
 """,
     ),
     "P1107": CodePage(

@@ -2,33 +2,30 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import reduce
 
 from poedsl.catalog.signatures import Signature
-from poedsl.compiler.analysis.conditions import oddity
-from poedsl.compiler.analysis.regions import overlap
 from poedsl.compiler.functions.operators import operate
+from poedsl.compiler.plan.lint_factors import lints, overlaps
 from poedsl.compiler.plan.plan import GENERATIVE, FactorSpec, InputSpec, Kind, LetSpec, VariableSpec
 from poedsl.compiler.plan.terms import Apply, Const, Term, applied, names, too_large, walk
 from poedsl.compiler.typecheck.checked import MOST_NODES, Checked, CheckedFactor
 from poedsl.compiler.typecheck.typed import finite
-from poedsl.grammar.diagnostics import Diagnostic, Label
+from poedsl.grammar.diagnostics import Diagnostic
 from poedsl.grammar.source import Source, Span
-from poedsl.grammar.types import Sizes
 
 
 @dataclass(frozen=True, slots=True)
 class Lowered:
-    """Factors over variables: what is to be sampled, before how.
+    """Factors over variables: what is sampled, before it is decided how.
 
     Attributes:
-        spans: where each factor stands.
-        options: those given, each with its place (`NOWHERE` for what did not come from the text).
-        places: where each variable got its type.
-        incomplete: variables of which a statement is left out, so that nothing is said of them.
+        spans: the place of each factor.
+        options: those that are set, each with its place (`NOWHERE` if it is not in the text).
+        places: where each variable's type was determined.
+        incomplete: variables with a statement in error, which later passes do not diagnose.
     """
 
     inputs: tuple[InputSpec, ...]
@@ -71,7 +68,8 @@ def lower(
         checked.places,
         frozenset(incomplete),
     )
-    return lowered, (*lowerer.diagnostics, *overlaps(lowered))
+    warnings = overlaps(lowered.by_variable(), lowered.variables, lowered.spans)
+    return lowered, (*lowerer.diagnostics, *warnings)
 
 
 @dataclass(slots=True)
@@ -113,13 +111,13 @@ class Lowerer:
     def factor(self, statement: CheckedFactor, leaf: Apply, exponent: Term) -> FactorSpec:
         variable = self.variables[statement.variable]
         kind = self.kind(leaf, variable)
-        spoken = (names(leaf) & self.variables.keys()) - {variable.name}
+        others = (names(leaf) & self.variables.keys()) - {variable.name}
         line, column = self.source.location(leaf.span.start)
         exponent, mask = unmasked(exponent)
         return FactorSpec(
             name=unique(site(leaf, kind, self.signatures), self.taken),
             kind=kind,
-            variables=(variable.name, *sorted(spoken)),
+            variables=(variable.name, *sorted(others)),
             term=leaf.args[0] if kind in ("reward", "where") else leaf,
             exponent=exponent,
             place=f"{self.source.name}:{line}:{column}",
@@ -149,7 +147,7 @@ class Lowerer:
     def orphans(
         self, statements: tuple[CheckedFactor, ...], incomplete: frozenset[str]
     ) -> set[str]:
-        """The variables with a statement that is given parents, and without one."""
+        """The variables that are conditioned on parents and have none."""
         out: set[str] = set()
         parents = {
             f.variables[0]
@@ -189,49 +187,6 @@ def unmasked(exponent: Term) -> tuple[Term, bool]:
     return folded, any(m for _, m in parts)
 
 
-#: Above this many parts of one variable, pairs of them are not compared.
-MOST_PARTS = 64
-
-
-def overlaps(lowered: Lowered) -> list[Diagnostic]:
-    """Parts that share something, and are told different things or the same thing twice."""
-    out: list[Diagnostic] = []
-    sizes = {v.name: v.type.sizes for v in lowered.variables}
-    for name, factors in lowered.by_variable().items():
-        models = [f for f in factors if f.kind == "flow" and not f.loops and not f.mask]
-        for i, later in enumerate(models[:MOST_PARTS]):
-            for earlier in models[:i]:
-                found = _overlap(earlier, later, sizes[name])
-                if found is not None:
-                    code, message = found
-                    labels = (Label(lowered.spans[earlier.name], "the other one"),)
-                    span = lowered.spans[later.name]
-                    out.append(Diagnostic(code, message, span, "warning", labels=labels))
-                    break
-    return out
-
-
-def _overlap(earlier: FactorSpec, later: FactorSpec, sizes: Sizes) -> tuple[str, str] | None:
-    """What is odd about two models that see some of the same."""
-    whole = earlier.part is None or later.part is None
-    if not (whole or overlap(earlier.part, later.part, sizes)):
-        return None
-    exponents = [_number(earlier.exponent), _number(later.exponent)]
-    if earlier.term == later.term:
-        counted = min(exponents) > 0 and max(exponents) <= 1 < sum(exponents)
-        if counted and earlier.part != later.part:
-            total = sum(exponents)
-            return "P0806", f"where the two overlap, this expert has the exponent {total:g}"
-        return None
-    prompts = [
-        dict(f.term.kwargs).get("prompt") for f in (earlier, later) if isinstance(f.term, Apply)
-    ]
-    told = all(isinstance(p, Const) for p in prompts) and prompts[0] != prompts[1]
-    if told and earlier.part is not None and later.part is not None:
-        return "P0805", "two parts that overlap are told different things"
-    return None
-
-
 def flatten(product: Term) -> list[tuple[Apply, Term]]:
     """The leaves of a product with their exponents, left to right."""
     out: list[tuple[Apply, Term]] = []
@@ -265,46 +220,15 @@ def site(leaf: Apply, kind: Kind, signatures: Mapping[str, Signature]) -> str:
 
 
 def unique(name: str, taken: dict[str, int]) -> str:
-    """The name, with the first number that makes it one of its own.
+    """The name, with the lowest number that makes it unique.
 
     Args:
-        taken: the names that are, each with the number it was last given with.
+        taken: the names in use, each with the highest number in use; updated.
     """
-    own, number = name, taken.get(name, 1)
-    while own in taken:
+    result, number = name, taken.get(name, 1)
+    while result in taken:
         number += 1
-        own = f"{name}_{number}"
+        result = f"{name}_{number}"
     taken[name] = number
-    taken.setdefault(own, 1)
-    return own
-
-
-def lints(
-    factor: FactorSpec, leaf: Apply, variables: Mapping[str, VariableSpec]
-) -> list[Diagnostic]:
-    negative = _number(factor.exponent) < 0
-    if factor.kind == "where" and negative:
-        return [
-            Diagnostic(
-                "P0409", "a condition has no negative power: it would divide by zero", leaf.span
-            )
-        ]
-    if factor.mask and factor.kind not in GENERATIVE:
-        message = "a mask as exponent goes with an expert that generates, and this is none"
-        return [Diagnostic("P0409", message, leaf.span)]
-    if factor.kind == "where" and (odd := oddity(factor.term, variables)):
-        return [Diagnostic("P0807", odd, leaf.span, "warning")]
-    if factor.kind in ("reward", "where") and not names(leaf) & variables.keys():
-        what = "reward" if factor.kind == "reward" else "condition"
-        return [
-            Diagnostic(
-                "P0803", f"this {what} does not depend on the variable", leaf.span, "warning"
-            )
-        ]
-    return []
-
-
-def _number(term: Term) -> float:
-    """The value of a constant number; nan of all else."""
-    value = term.value if isinstance(term, Const) else None
-    return float(value) if isinstance(value, (int, float)) else math.nan
+    taken.setdefault(result, 1)
+    return result

@@ -2,28 +2,82 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Literal
 
 from poedsl.compiler.plan.terms import Apply, Const, Ref, Term, Value
 
 
 @dataclass(frozen=True, slots=True)
 class Argument:
-    """An argument of an option's form: its kind and what it is when left out."""
+    """An argument of an option's form: its kind and its default.
+
+    Attributes:
+        approximate: why results are approximate when the argument differs from its default.
+        biased: why no evidence is reported then.
+    """
 
     name: str
     kind: str
     default: Value
+    approximate: str = ""
+    biased: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Form:
-    """One thing an option may be, such as ``langevin(steps = 1, step_size = 0.55)``."""
+    """One value that an option may have, such as ``langevin(steps = 1, step_size = 0.55)``.
+
+    Attributes:
+        needs_density: whether it evaluates the log density of every expert.
+        needs_conservative: whether the combined scores must be the gradient of a log density.
+        approximate: why results are approximate under this form.
+        biased: why no evidence is reported under this form.
+    """
 
     name: str
     arguments: tuple[Argument, ...] = ()
     summary: str = ""
     available: bool = True
+    needs_density: bool = False
+    needs_conservative: bool = False
+    approximate: str = ""
+    biased: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Kernel(Form):
+    """A Markov kernel: what it moves, what it needs, and how it adapts.
+
+    Attributes:
+        moves: real-valued variables, symbols, or nothing.
+        needs_score: whether a proposal follows the score.
+        acceptance_target: the acceptance rate that the step size adapts to; None for a kernel
+            without a Metropolis correction.
+        implementation: ``module:Class`` below `poedsl.runtime.kernels`; empty for none, and for
+            kernels on symbols.
+    """
+
+    moves: Literal["numbers", "symbols", "nothing"] = "numbers"
+    needs_score: bool = False
+    acceptance_target: float | None = None
+    implementation: str = ""
+
+    @property
+    def adjusted(self) -> bool:
+        """Whether a Metropolis correction makes the kernel exactly invariant."""
+        return self.acceptance_target is not None
+
+    @property
+    def has_step_size(self) -> bool:
+        return any(a.name == "step_size" for a in self.arguments)
+
+    def evaluations(self, leaps: int = 1, line: int | None = None) -> int:
+        """Evaluations of all experts by one step: one for each leap, and one for each inner node
+        of the line integral that replaces log densities.
+        """
+        return leaps + (line or 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,8 +119,19 @@ _STEPS = Argument("steps", "count", 1)
 _STEP_SIZE = Argument("step_size", "positive", 0.55)
 _LEAPS = Argument("leaps", "count", 5)
 _ADAPT = Argument("adapt", "truth", True)
-_CONTROL = Argument("control", "truth", False)
-_LINE = Argument("line", "nodes", None)
+_CONTROL = Argument(
+    "control",
+    "truth",
+    False,
+    approximate="the control drift is fitted to the particles, which adds a bias of order 1 / L",
+)
+_LINE = Argument(
+    "line",
+    "nodes",
+    None,
+    approximate="acceptance ratios are computed from a line integral of the scores",
+)
+_STEP_SIZE_BIAS = "the kernel has no Metropolis correction and is biased by its step size"
 _WHEN = Argument("when", "rule", None)
 
 OPTIONS: dict[str, Option] = {
@@ -82,7 +147,15 @@ OPTIONS: dict[str, Option] = {
                 Form("prefix", summary="a token or a section a stage"),
                 Form(
                     "temper",
-                    (Argument("ess", "share", None), Argument("base", "density", None)),
+                    (
+                        Argument(
+                            "ess",
+                            "share",
+                            None,
+                            approximate="the stages are placed by the particles themselves",
+                        ),
+                        Argument("base", "density", None),
+                    ),
                     "powers of the densities, from a Gaussian, ancestral draws or `base`; "
                     "with `ess`, as far apart as keeps that share of the particles, in at "
                     "most `steps` stages",
@@ -107,38 +180,59 @@ OPTIONS: dict[str, Option] = {
             "kernel",
             "the Markov kernel at each stage",
             forms=(
-                Form(
+                Kernel(
                     "langevin",
                     (_STEPS, _STEP_SIZE),
                     "unadjusted Langevin, steps in units of sigma / sqrt(W)",
+                    needs_score=True,
+                    approximate=_STEP_SIZE_BIAS,
+                    implementation="langevin:Langevin",
                 ),
-                Form(
+                Kernel(
                     "mala",
                     (_STEPS, Argument("step_size", "positive", 0.7), _ADAPT, _LINE),
                     "Metropolis-adjusted Langevin; the step size adapts to the acceptance; with "
                     "`line`, that comes from scores alone, by a line integral with so many inner "
                     "nodes",
+                    needs_density=True,
+                    needs_conservative=True,
+                    needs_score=True,
+                    acceptance_target=0.574,  # Roberts and Rosenthal 2001
+                    implementation="mala:Mala",
                 ),
-                Form("none", summary="no kernel"),
-                Form(
+                Kernel("none", summary="no kernel", moves="nothing"),
+                Kernel(
                     "hmc",
                     (_STEPS, _LEAPS, Argument("step_size", "positive", 0.3), _ADAPT, _LINE),
                     "Hamiltonian Monte Carlo by leapfrog steps; the step size adapts",
+                    needs_density=True,
+                    needs_conservative=True,
+                    needs_score=True,
+                    acceptance_target=0.651,  # Beskos et al. 2013
+                    implementation="hmc:Hmc",
                 ),
-                Form(
+                Kernel(
                     "unadjusted_hmc",
                     (_STEPS, _LEAPS, _STEP_SIZE),
                     "the same without rejection: biased",
+                    needs_score=True,
+                    approximate=_STEP_SIZE_BIAS,
+                    implementation="hmc:UnadjustedHmc",
                 ),
-                Form(
+                Kernel(
                     "random_walk",
                     (_STEPS, Argument("step_size", "positive", 1.0), _ADAPT, _LINE),
                     "random-walk Metropolis; the step size adapts",
+                    needs_density=True,
+                    needs_conservative=True,
+                    acceptance_target=0.3,  # 0.234 is optimal in high dimension, 0.44 in one
+                    implementation="random_walk:RandomWalk",
                 ),
-                Form(
+                Kernel(
                     "gibbs",
                     (_STEPS, Argument("block", "count", 1)),
                     "blocks of tokens drawn anew given the rest: exactly invariant",
+                    moves="symbols",
                 ),
             ),
         ),
@@ -146,11 +240,24 @@ OPTIONS: dict[str, Option] = {
             "correct",
             "weights for the path itself",
             forms=(
-                Form("none", summary="no weights: biased where experts overlap"),
                 Form(
-                    "fkc", (Argument("clip", "limit", None),), "Feynman-Kac correction, from scores"
+                    "none",
+                    summary="no weights: biased where experts overlap",
+                    biased="the path is not weighted",
                 ),
-                Form("ais", summary="exact ratios, from densities"),
+                Form(
+                    "fkc",
+                    (Argument("clip", "limit", None, biased="clipped weights are biased"),),
+                    "Feynman-Kac correction, from scores",
+                    needs_conservative=True,
+                    approximate="the weights are exact only in the limit of many steps",
+                ),
+                Form(
+                    "ais",
+                    summary="exact ratios, from densities",
+                    needs_density=True,
+                    needs_conservative=True,
+                ),
             ),
         ),
         Option(
@@ -158,7 +265,11 @@ OPTIONS: dict[str, Option] = {
             "how rewards weigh along the path",
             forms=(
                 Form("difference", summary="by their increase"),
-                Form("full", summary="by all of it at every stage, as Zhang et al. do: biased"),
+                Form(
+                    "full",
+                    summary="by all of it at every stage, as Zhang et al. do: biased",
+                    biased="rewards are counted more than once",
+                ),
                 Form("maximum", summary="by the highest so far, corrected at the end"),
                 Form("sum", summary="by all so far, corrected at the end"),
             ),
@@ -172,7 +283,12 @@ OPTIONS: dict[str, Option] = {
                 Form("multinomial", (_WHEN,), "independent draws"),
                 Form("stratified", (_WHEN,), "a uniform in each of L strata"),
                 Form("residual", (_WHEN,), "whole copies first, then independent draws"),
-                Form("tophalf", (_WHEN,), "the better half twice: biased (Zhang et al., E.6)"),
+                Form(
+                    "tophalf",
+                    (_WHEN,),
+                    "the better half twice: biased (Zhang et al., E.6)",
+                    biased="keeping the better half of the particles is biased",
+                ),
             ),
         ),
         Option(
@@ -227,10 +343,52 @@ RESAMPLE_BELOW = Apply("<", (Ref("ess"), Const(0.5)))
 RESAMPLE_SOON = Apply("<", (Ref("ess"), Const(0.9)))
 
 
-def filled(form: Form, given: dict[str, Term]) -> Term:
+def filled(form: Form, arguments: Mapping[str, Term]) -> Apply:
     """The form with its left-out arguments at their defaults."""
     kwargs = tuple(
-        (a.name, given.get(a.name, RESAMPLE_BELOW if a.kind == "rule" else Const(a.default)))
+        (a.name, arguments.get(a.name, RESAMPLE_BELOW if a.kind == "rule" else Const(a.default)))
         for a in form.arguments
     )
     return Apply(form.name, (), kwargs)
+
+
+def kernel_traits(name: str) -> Kernel:
+    """The row of a kernel, by its name.
+
+    Raises:
+        KeyError: there is no such kernel.
+    """
+    kernel = OPTIONS["kernel"].form(name)
+    if not isinstance(kernel, Kernel):
+        raise KeyError(name)
+    return kernel
+
+
+def filled_form(option: str, name: str, arguments: Mapping[str, Term] | None = None) -> Apply:
+    """A form of an option by name, with its left-out arguments at their defaults."""
+    form = OPTIONS[option].form(name)
+    assert form is not None
+    return filled(form, arguments or {})
+
+
+def form_name(value: Term) -> str:
+    """The name of the form that an option has; empty for a plain value."""
+    return value.function if isinstance(value, Apply) else ""
+
+
+def form_constants(value: Term) -> dict[str, Value]:
+    """The arguments of a form that are constants."""
+    arguments = value.kwargs if isinstance(value, Apply) else ()
+    return {name: term.value for name, term in arguments if isinstance(term, Const)}
+
+
+def kernel_evaluations(kernel: Term) -> int:
+    """K, the evaluations of all experts by a kernel at one stage."""
+    constants = form_constants(kernel)
+    steps, leaps, line = (constants.get(name) for name in ("steps", "leaps", "line"))
+    row = OPTIONS["kernel"].form(form_name(kernel))
+    if not isinstance(row, Kernel) or not isinstance(steps, int):
+        return 0
+    return steps * row.evaluations(
+        leaps if isinstance(leaps, int) else 1, line if isinstance(line, int) else None
+    )

@@ -1,4 +1,4 @@
-"""The plan: the product's waist. All before it is text processing, all after it needs no source."""
+"""The plan, the interface between compiler and runtime: a compiled program as data."""
 
 from __future__ import annotations
 
@@ -10,10 +10,11 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from poedsl.catalog.registry import SIGNATURES
-from poedsl.catalog.signatures import Signature, signature_from_json, signature_to_json
-from poedsl.compiler.plan import schema, terms
+from poedsl.catalog.signatures import Signature, signature_to_json
+from poedsl.compiler.plan import terms
+from poedsl.compiler.plan.options import kernel_evaluations
 from poedsl.compiler.plan.terms import Apply, Const, Term
-from poedsl.grammar.types import Type, type_from_json, type_to_json, whole
+from poedsl.grammar.types import Type, type_to_json
 
 SCHEMA = "poedsl-plan/1"
 
@@ -55,7 +56,7 @@ class InputSpec:
 
 @dataclass(frozen=True, slots=True)
 class UseSpec:
-    """An expert, reward or source of the program's own: where it stands, and what it takes."""
+    """A user-defined expert, reward or source: its place and its signature."""
 
     name: str
     place: str
@@ -64,7 +65,7 @@ class UseSpec:
 
 @dataclass(frozen=True, slots=True)
 class LetSpec:
-    """A constant of the program that depends on its inputs, evaluated once a run."""
+    """A constant that depends on inputs, evaluated once per run."""
 
     name: str
     type: Type
@@ -73,7 +74,7 @@ class LetSpec:
 
 @dataclass(frozen=True, slots=True)
 class VariableSpec:
-    """What is sampled; ``space`` names the latent space it is sampled in, empty for its own."""
+    """A sampled variable; ``space`` names its latent space, empty if it has none."""
 
     name: str
     type: Type
@@ -88,12 +89,12 @@ class FactorSpec:
     """One named site: ``term`` to the power ``exponent`` in the target of its variables.
 
     Attributes:
-        variables: the statement's own first, then the others that the factor speaks of.
-        part: the part of its variable that it sees, ``x[...]``; None for the whole.
+        variables: that of the statement first, then the others that occur in the factor.
+        part: the part of its variable that it covers, ``x[...]``; None for the whole.
         given: the variable on whose parents it is conditioned (Zhang et al., Eq. 6); empty: none.
         mask: whether the exponent varies over the components, so that there is no density.
-        loops: names and what they run over, outermost first, where that is known only when the
-            inputs are: one site for each element.
+        loops: names and what they run over, outermost first, where that depends on inputs: the
+            factor has one site for each element.
     """
 
     name: str
@@ -110,7 +111,7 @@ class FactorSpec:
 
 @dataclass(frozen=True, slots=True)
 class OptionSpec:
-    """An option of ``sample``; ``reason`` says why it has its value (empty: it was given)."""
+    """An option of ``sample``; ``reason`` is empty if the program sets its value."""
 
     name: str
     value: Term
@@ -126,11 +127,11 @@ class PlanSpec:
         inputs: what a caller binds, declared or inferred.
         variables: what is sampled.
         factors: the product, one site each.
-        options: every option of ``sample``, given or chosen, with the reason.
+        options: every option of ``sample``, set or chosen, with the reason.
         bindings: values of inputs, as constants or arrays.
-        notes: what a reader should know (sums of exponents, where an input came from).
+        notes: remarks, such as on sums of exponents and approximations.
         lets: constants that depend on inputs, in an order in which they can be evaluated.
-        uses: what the program brings along, by name.
+        uses: user-defined experts, rewards and sources.
     """
 
     program: str
@@ -150,27 +151,27 @@ class PlanSpec:
         return next(f for f in self.factors if f.name == name)
 
     def signature(self, name: str) -> Signature:
-        """What an expert, reward or source takes: the program's own, or the language's."""
-        found = self.known(name)
-        if found is None:
+        """The signature of an expert, reward or source, user-defined or built in."""
+        signature = self.find_signature(name)
+        if signature is None:
             raise KeyError(name)
-        return found
+        return signature
 
-    def known(self, name: str) -> Signature | None:
+    def find_signature(self, name: str) -> Signature | None:
         """The signature of that name, if there is one."""
-        own = (u.signature for u in self.uses if u.name == name)
-        return next(own, None) or SIGNATURES.get(name)
+        used = (u.signature for u in self.uses if u.name == name)
+        return next(used, None) or SIGNATURES.get(name)
 
     def capabilities(self, call: Apply) -> frozenset[str]:
-        """What a call can do: what its signature says, and what its arguments ask for."""
-        signature, given = self.signature(call.function), dict(call.kwargs)
-        asked = (p for p in signature.parameters if p.role == "gradient")
-        if any(given.get(p.name) == Const(True) for p in asked):
+        """The capabilities of a call, by its signature and its arguments."""
+        signature, arguments = self.signature(call.function), dict(call.kwargs)
+        switches = (p for p in signature.parameters if p.role == "gradient")
+        if any(arguments.get(p.name) == Const(True) for p in switches):
             return signature.capabilities | {"gradient"}
         return signature.capabilities
 
     def calls(self) -> Iterator[tuple[Apply, str]]:
-        """Every call in the terms of constants and factors, and where it stands."""
+        """Every call in the terms of constants and factors, and its place."""
         for constant in self.lets:
             for term in terms.walk(constant.term):
                 if isinstance(term, Apply):
@@ -182,10 +183,10 @@ class PlanSpec:
                     if isinstance(term, Apply):
                         yield term, f"the factor `{factor.name}` at {factor.place}"
 
-    def with_options(self, given: dict[str, Term]) -> PlanSpec:
-        """The plan with some options given anew (their reason becomes empty)."""
+    def with_options(self, values: dict[str, Term]) -> PlanSpec:
+        """The plan with some options set to other values, without a reason."""
         options = tuple(
-            OptionSpec(o.name, given[o.name]) if o.name in given else o for o in self.options
+            OptionSpec(o.name, values[o.name]) if o.name in values else o for o in self.options
         )
         return replace(self, options=options)
 
@@ -205,7 +206,7 @@ class PlanSpec:
 
     @property
     def hash(self) -> str:
-        """Of the content, the bindings among it."""
+        """The hash of the content, including bindings."""
         return canonical_hash(self._data())
 
     def _data(self) -> dict[str, Any]:
@@ -258,110 +259,11 @@ class PlanSpec:
         }
 
 
-def kernel_evaluations(kernel: Term) -> int:
-    """K, a leap and a node of a line integral counting as a step each."""
-    given = dict(kernel.kwargs) if isinstance(kernel, Apply) else {}
-
-    def count(name: str, otherwise: int) -> int:
-        part = given.get(name)
-        value = part.value if isinstance(part, Const) else None
-        return value if isinstance(value, int) else otherwise
-
-    return count("steps", 0) * (count("leaps", 1) + count("line", 0))
-
-
 def canonical_hash(data: dict[str, Any]) -> str:
     """SHA-256 of the JSON of a plan without its hash: keys sorted, no blanks, ASCII."""
     content = {key: value for key, value in data.items() if key != "hash"}
     canonical = json.dumps(content, sort_keys=True, separators=(",", ":"), allow_nan=False)
     return "sha256:" + hashlib.sha256(canonical.encode()).hexdigest()
-
-
-def from_json(text: str) -> PlanSpec:
-    """A plan from its JSON. Runs no code.
-
-    Raises:
-        ValueError: not JSON, not of the schema, another version, or a content hash that does not
-            match.
-    """
-    try:
-        data = json.loads(text)
-    except json.JSONDecodeError as error:
-        raise ValueError(f"this is not JSON: {error}") from error
-    except (RecursionError, ValueError) as error:  # too deep, or a number of too many digits
-        raise ValueError(f"not a plan of schema {SCHEMA}: it cannot be read: {error}") from error
-    if not isinstance(data, dict) or data.get("schema") != SCHEMA:
-        found = data.get("schema") if isinstance(data, dict) else data
-        raise ValueError(f"not a plan of schema {SCHEMA}: found {schema.shown(found)}")
-    try:
-        fault = schema.fault(data, schema.plan_schema())
-        if fault is None:
-            plan = _from_data(data)
-    except RecursionError as error:
-        raise ValueError(f"not a plan of schema {SCHEMA}: it is nested too deeply") from error
-    if fault is not None:
-        place, what = fault
-        raise ValueError(f"not a plan of schema {SCHEMA}: {at(place)}{what}")
-    stated = data["hash"]
-    if stated != plan.hash:
-        raise ValueError(
-            "the plan was changed after it was written: "
-            f"its content has the hash {plan.hash}, and it states {stated}"
-        )
-    return plan
-
-
-def at(place: str) -> str:
-    """The beginning of what is said of a place in the JSON."""
-    return f"at `{place}`, " if place else ""
-
-
-def _from_data(data: dict[str, Any]) -> PlanSpec:
-    return PlanSpec(
-        program=data["program"],
-        inputs=tuple(
-            InputSpec(
-                i["name"],
-                type_from_json(i["type"]),
-                None if i["default"] is None else terms.from_json(i["default"]["value"]),
-                i["origin"],
-                i["place"],
-            )
-            for i in data["inputs"]
-        ),
-        variables=tuple(
-            VariableSpec(v["name"], type_from_json(v["type"]), v["space"])
-            for v in data["variables"]
-        ),
-        factors=tuple(
-            FactorSpec(
-                f["name"],
-                f["kind"],
-                tuple(f["variables"]),
-                terms.from_json(f["term"]),
-                terms.from_json(f["exponent"]),
-                f["place"],
-                None if f["part"] is None else terms.from_json(f["part"]),
-                f["given"],
-                f["mask"],
-                tuple((one["name"], terms.from_json(one["over"])) for one in f["loops"]),
-            )
-            for f in data["factors"]
-        ),
-        options=tuple(
-            OptionSpec(o["name"], terms.from_json(o["value"]), o["reason"]) for o in data["options"]
-        ),
-        bindings=tuple((name, _value_from_json(v)) for name, v in data["bindings"].items()),
-        notes=tuple(data["notes"]),
-        lets=tuple(
-            LetSpec(c["name"], type_from_json(c["type"]), terms.from_json(c["term"]))
-            for c in data["lets"]
-        ),
-        uses=tuple(
-            UseSpec(u["name"], u["place"], signature_from_json(u["signature"]))
-            for u in data["uses"]
-        ),
-    )
 
 
 def _value_to_json(value: terms.Value | Array) -> Any:
@@ -372,11 +274,3 @@ def _value_to_json(value: terms.Value | Array) -> Any:
             "base64": base64.b64encode(value.data).decode(),
         }
     return terms.to_json(Const(value))
-
-
-def _value_from_json(data: Any) -> terms.Value | Array:
-    if isinstance(data, dict):
-        return Array(
-            data["dtype"], tuple(map(whole, data["shape"])), base64.b64decode(data["base64"])
-        )
-    return terms.constant(data)

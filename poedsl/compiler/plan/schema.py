@@ -1,4 +1,4 @@
-"""Data against a JSON Schema: of draft 2020-12 the words that `plan.schema.json` uses.
+"""Validation of data by a JSON Schema: the keywords of draft 2020-12 in `plan.schema.json`.
 
 Wright et al., "JSON Schema: A Media Type for Describing JSON Documents", 2022.
 """
@@ -13,7 +13,7 @@ from functools import cache
 from importlib.resources import files
 from typing import Any
 
-#: What is wrong, and where: ``factors[0].term``.
+#: A place such as ``factors[0].term``, and what is wrong there.
 Fault = tuple[str, str]
 
 _TYPES: dict[str, Callable[[Any], bool]] = {
@@ -43,7 +43,7 @@ def plan_schema() -> Any:
 
 
 def fault(data: Any, schema: Any) -> Fault | None:
-    """The first fault of data; None where they are of the schema."""
+    """The first fault of the data; None if they conform to the schema."""
     return next(_faults(data, schema, schema, ""), None)
 
 
@@ -73,7 +73,7 @@ def _faults(data: Any, schema: Any, root: Any, path: str) -> Iterator[Fault]:
 def _scalar(data: Any, schema: Any, path: str) -> Iterator[Fault]:
     match data:
         case str() if "pattern" in schema and not re.fullmatch(schema["pattern"], data):
-            yield path, f"{shown(data)} is not written as it should be"
+            yield path, f"{shown(data)} does not match the required pattern"
         case str() if any("\ud800" <= c <= "\udfff" for c in data):
             yield path, "this text has half of a surrogate pair"
         case float() if not math.isfinite(data):
@@ -83,7 +83,7 @@ def _scalar(data: Any, schema: Any, path: str) -> Iterator[Fault]:
 
 
 def _alternatives(data: Any, schemas: list[Any], root: Any, path: str) -> Iterator[Fault]:
-    """The data are of the first schema that they resemble; in ours no two are alike."""
+    """Validate by the first schema that the data resemble; no two of ours are alike."""
     chosen = next((s for s in schemas if _resembles(data, s, root)), None)
     if chosen is None:
         yield path, f"{shown(data)} has no place here"
@@ -96,7 +96,7 @@ def _resolved(schema: Any, root: Any) -> Any:
 
 
 def _resembles(data: Any, schema: Any, root: Any) -> bool:
-    """Whether data have a schema's type, and an object the member that must come first."""
+    """Whether data have a schema's type, and an object its first required member."""
     schema = _resolved(schema, root)
     if "anyOf" in schema:
         return any(_resembles(data, s, root) for s in schema["anyOf"])
@@ -106,7 +106,7 @@ def _resembles(data: Any, schema: Any, root: Any) -> bool:
 
 
 def _object(data: dict[str, Any], schema: Any, root: Any, path: str) -> Iterator[Fault]:
-    known, rest = schema.get("properties", {}), schema.get("additionalProperties", {})
+    properties, rest = schema.get("properties", {}), schema.get("additionalProperties", {})
     for key in schema.get("required", ()):
         if key not in data:
             yield path, f"`{key}` is missing"
@@ -114,8 +114,8 @@ def _object(data: dict[str, Any], schema: Any, root: Any, path: str) -> Iterator
         yield path, "this object is empty"
     for key, value in data.items():
         place = f"{path}.{key}" if path else key
-        if key in known:
-            yield from _faults(value, known[key], root, place)
+        if key in properties:
+            yield from _faults(value, properties[key], root, place)
         elif rest is False:
             yield path, f"`{key[:40]}` has no place here"
         else:

@@ -1,4 +1,4 @@
-"""Terms: the expressions of a plan. Closed, resolved, and readable without the program's source."""
+"""Terms: the expressions of a plan, resolved and independent of the program's source."""
 
 from __future__ import annotations
 
@@ -68,26 +68,26 @@ def walk(term: Term) -> Iterator[Term]:
 def measure(term: Term) -> tuple[int, int]:
     """The number of nodes when the term is written out, and that of its levels.
 
-    Parts that are one object count again, and are looked at once.
+    Shared subterms count every time they occur, and are measured once.
     """
-    known: dict[int, tuple[int, int]] = {}
+    measured: dict[int, tuple[int, int]] = {}
     pending = [term]
     while pending:
         node = pending[-1]
         parts = (*node.args, *(a for _, a in node.kwargs)) if isinstance(node, Apply) else ()
-        unknown = [part for part in parts if id(part) not in known]
-        if unknown:
-            pending += unknown
+        unmeasured = [part for part in parts if id(part) not in measured]
+        if unmeasured:
+            pending += unmeasured
             continue
         pending.pop()
-        each = [known[id(part)] for part in parts]
+        each = [measured[id(part)] for part in parts]
         levels = 1 + max((levels for _, levels in each), default=0)
-        known[id(node)] = 1 + sum(weight for weight, _ in each), levels
-    return known[id(term)]
+        measured[id(node)] = 1 + sum(weight for weight, _ in each), levels
+    return measured[id(term)]
 
 
 def too_large(term: Term, most: int) -> str:
-    """What makes a term too large to compute with; empty where nothing does."""
+    """Why a term is too large to compute with; empty if it is not."""
     weight, levels = measure(term)
     if weight > most:
         return f"unfolds to more than {most:,} operations"
@@ -108,7 +108,7 @@ def applied(op: str, left: Term, right: Term, span: Span = NOWHERE) -> Apply:
 
 
 def names(term: Term) -> frozenset[str]:
-    """The variables and inputs a term speaks of."""
+    """The variables and inputs in a term."""
     return frozenset(t.name for t in walk(term) if isinstance(t, Ref))
 
 
@@ -126,7 +126,7 @@ def to_tree(term: Term) -> tree.Expr:
         case Apply("list", args):
             return tree.List(items=tuple(to_tree(a) for a in args))
         case Apply("index", args):
-            items = tuple(_slice(a) if _is_slice(a) else to_tree(a) for a in args[1:])
+            items = tuple(_slice(a) if is_slice(a) else to_tree(a) for a in args[1:])
             return tree.Index(value=to_tree(args[0]), items=items)
         case Apply("attribute", (inner, Const(str(name)))):
             return tree.Attribute(value=to_tree(inner), name=name)
@@ -135,9 +135,9 @@ def to_tree(term: Term) -> tree.Expr:
             parts = tuple(tree.Argument(value=to_tree(d), weight=to_tree(w)) for w, d in pairs)
             return tree.Call(function=tree.Name(name="mixture"), arguments=parts)
         case Apply(function, args, kwargs):
-            given = [tree.Argument(value=to_tree(a)) for a in args]
-            given += [tree.Argument(value=to_tree(a), name=k) for k, a in kwargs]
-            return tree.Call(function=tree.Name(name=function), arguments=tuple(given))
+            arguments = [tree.Argument(value=to_tree(a)) for a in args]
+            arguments += [tree.Argument(value=to_tree(a), name=k) for k, a in kwargs]
+            return tree.Call(function=tree.Name(name=function), arguments=tuple(arguments))
 
 
 def _chain(op: str, args: tuple[Term, ...]) -> tree.Expr:
@@ -151,7 +151,7 @@ def _chain(op: str, args: tuple[Term, ...]) -> tree.Expr:
     return out
 
 
-def _is_slice(term: Term) -> bool:
+def is_slice(term: Term) -> bool:
     return isinstance(term, Apply) and term.function == "slice"
 
 
@@ -253,39 +253,6 @@ def to_json(term: Term) -> Any:
 
 def _plain(value: Value) -> Any:
     return [_plain(v) for v in value] if isinstance(value, tuple) else value
-
-
-def malformed(term: Term) -> str:
-    """Why a term cannot be written in the language; empty where it can be."""
-    for node in walk(term):
-        if isinstance(node, Apply) and (problem := _ill_formed(node)):
-            return problem
-    return ""
-
-
-def _ill_formed(node: Apply) -> str:
-    args = node.args
-    fits = {
-        "list": bool(args),
-        "index": len(args) > 1,
-        "slice": len(args) == 2 and all(isinstance(a, Const) for a in args),
-        "attribute": len(args) == 2 and isinstance(args[1], Const) and is_name(args[1].value),
-        "mixture": bool(args) and len(args) % 2 == 0,
-    }
-    fits |= dict.fromkeys(UNARY, len(args) == 1) | dict.fromkeys(BINARY, len(args) == 2)
-    fits |= dict.fromkeys(CHAINS, len(args) > 1)
-    if node.function not in fits:
-        return "" if is_name(node.function) else f"there is no `{node.function[:40]}`"
-    if node.kwargs or not fits[node.function]:
-        return f"`{node.function}` does not have these arguments"
-    places = args[1:] if node.function == "index" else ()
-    if any(_is_slice(a) for a in (*args, *dict(node.kwargs).values()) if a not in places):
-        return "a slice stands in an index"
-    return ""
-
-
-def is_name(value: object) -> bool:
-    return isinstance(value, str) and value.isidentifier() and value.isascii()
 
 
 def from_json(data: Any) -> Term:

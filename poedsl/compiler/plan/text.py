@@ -10,8 +10,8 @@ from typing import cast, get_args
 
 from poedsl.catalog.signatures import signature_from_json, signature_to_json
 from poedsl.compiler.plan import terms
+from poedsl.compiler.plan.costs import costs
 from poedsl.compiler.plan.plan import (
-    GENERATIVE,
     Array,
     FactorSpec,
     InputSpec,
@@ -23,7 +23,7 @@ from poedsl.compiler.plan.plan import (
     UseSpec,
     VariableSpec,
 )
-from poedsl.compiler.plan.terms import Apply, Const, Term
+from poedsl.compiler.plan.terms import Const, Term
 from poedsl.grammar.formatting.printer import print_expr
 from poedsl.grammar.parsing.parser import parse_expression
 from poedsl.grammar.source import Source
@@ -68,57 +68,6 @@ def _lines(plan: PlanSpec) -> Iterator[str]:
         yield f"note {_text(note)}"
     yield f"# {plan.nfe} evaluations of all experts for each particle, (K + 1)(T - 1); {plan.hash}"
     yield from (f"# {line}" for line in costs(plan))
-
-
-def costs(plan: PlanSpec) -> Iterator[str]:
-    """What the models of a plan cost, as far as their signatures say.
-
-    Kernels follow rewards with a gradient. Others are judged once a stage, and once a step of a
-    kernel that accepts by them.
-    """
-    form = plan.option("path")
-    path = form.function if isinstance(form, Apply) else ""
-    particles = plan.option("particles")
-    count = particles.value if isinstance(particles, Const) else 1
-    assert isinstance(count, int)
-    for f in plan.factors:
-        calls = {t for t in terms.walk(f.term) if isinstance(t, Apply)}
-        called = [(c, s) for c in calls if (s := plan.known(c.function)) is not None]
-        cost = sum(s.cost for _, s in called)
-        if not cost:
-            continue
-        rewards = [c for c, s in called if s.family == "reward"]
-        followed = all("gradient" in plan.capabilities(c) for c in rewards)
-        at_each_step = followed and path != "prefix"
-        stages = plan.nfe + 1 if f.kind in GENERATIVE or at_each_step else judgements(plan)
-        each = " for each part" if f.loops else ""
-        seconds = cost * stages * count / 1000
-        yield (
-            f"{f.name}: {stages} evaluations of {count} particles{each}, about {spoken(seconds)}"
-        )
-
-
-def judgements(plan: PlanSpec) -> int:
-    """How often a particle's black-box rewards are judged."""
-    kernel, potential = plan.option("kernel"), plan.option("potential")
-    adjusted = isinstance(kernel, Apply) and kernel.function in ("mala", "hmc", "random_walk")
-    if isinstance(kernel, Apply) and adjusted and potential == Apply("difference"):
-        steps = dict(kernel.kwargs).get("steps")
-        if isinstance(steps, Const) and isinstance(steps.value, int):
-            return plan.stages * (1 + steps.value)
-    return plan.stages
-
-
-def spoken(seconds: float) -> str:
-    """A duration to one or two digits."""
-    for unit, size in (("h", 3600), ("min", 60), ("s", 1)):
-        if seconds >= size:
-            return f"{_rounded(seconds / size)} {unit}"
-    return f"{_rounded(1000 * seconds)} ms"
-
-
-def _rounded(number: float) -> str:
-    return f"{float(f'{number:.2g}'):g}"
 
 
 def _factor(f: FactorSpec) -> Iterator[str]:
@@ -227,7 +176,7 @@ def parse_plan(text: str) -> PlanSpec:
 
 
 def _read_factor(head: re.Match[str], rest: Iterator[str]) -> FactorSpec:
-    line, part, given = next(rest, ""), None, ""
+    line, part, conditioned = next(rest, ""), None, ""
     loops: list[tuple[str, Term]] = []
     while m := _LOOP.fullmatch(line):
         loops.append((m["name"], _term(m["over"])))
@@ -236,7 +185,7 @@ def _read_factor(head: re.Match[str], rest: Iterator[str]) -> FactorSpec:
         part = _term(line.removeprefix("    on: "))
         line = next(rest, "")
     if line.startswith("    given: "):
-        given = line.removeprefix("    given: ")
+        conditioned = line.removeprefix("    given: ")
         line = next(rest, "")
     exponent = next(rest, "").strip().removeprefix("^ ")
     return FactorSpec(
@@ -247,7 +196,7 @@ def _read_factor(head: re.Match[str], rest: Iterator[str]) -> FactorSpec:
         _term(exponent.removeprefix("mask: ")),
         json.loads(head["place"]),
         part,
-        given,
+        conditioned,
         exponent.startswith("mask: "),
         tuple(loops),
     )

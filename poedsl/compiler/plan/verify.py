@@ -1,6 +1,6 @@
-"""A plan that comes from elsewhere, held to what the compiler demands of a program.
+"""Verification of a plan that was read from a file, to the standard of a compiled program.
 
-Its terms are typed as those of a text are, and its factors go through the passes that follow.
+Its terms are type-checked as those of a program are, and its factors go through the later passes.
 """
 
 from __future__ import annotations
@@ -16,10 +16,14 @@ from poedsl.compiler.analysis.integrability import integrable
 from poedsl.compiler.analysis.supports import contradictions
 from poedsl.compiler.plan.lower import Lowered, Lowerer
 from poedsl.compiler.plan.options import OPTIONS
-from poedsl.compiler.plan.plan import GENERATIVE, FactorSpec, InputSpec, PlanSpec, at
-from poedsl.compiler.plan.terms import Apply, Const, Ref, Term, malformed, names, to_tree
-from poedsl.compiler.planner.planner import FLOW, ODE, PREFIX, TEMPER, refuse
+from poedsl.compiler.plan.plan import GENERATIVE, FactorSpec, InputSpec, PlanSpec
+from poedsl.compiler.plan.read_json import at
+from poedsl.compiler.plan.terms import Apply, Const, Ref, Term, names, to_tree
+from poedsl.compiler.plan.well_formed import malformed
+from poedsl.compiler.planner.choose_move import ODE
+from poedsl.compiler.planner.choose_path import FLOW, PREFIX, TEMPER
 from poedsl.compiler.planner.planner import plan as planned
+from poedsl.compiler.planner.refuse_options import refuse
 from poedsl.compiler.typecheck.domains import common_domain
 from poedsl.compiler.typecheck.exponents import exponent_term
 from poedsl.compiler.typecheck.products import product_term
@@ -31,16 +35,16 @@ from poedsl.grammar.diagnostics import Diagnostic
 from poedsl.grammar.source import NOWHERE, Source
 from poedsl.grammar.types import FROM_FILES, MOST_SIZES, RANKS, SAMPLED, Type, unify
 
-#: What runs without leave: the implementations that come with the package.
+#: Implementations that run without permission: those that come with the package.
 TRUSTED = frozenset({s.implementation for s in SIGNATURES.values()})
 
 
 class _Fault(Exception):
-    """What is wrong with a plan, and where in its JSON."""
+    """An error in a plan, with its place in the JSON."""
 
 
 def verify(plan: PlanSpec) -> str:
-    """What is wrong with a plan, beginning with its place in the JSON; empty where nothing is."""
+    """The first error in a plan, beginning with its place in the JSON; empty if it is valid."""
     try:
         _Verifier(plan, ExpressionChecker(Source(""), signatures=_signatures(plan))).verify()
         return ""
@@ -51,10 +55,10 @@ def verify(plan: PlanSpec) -> str:
 
 
 def has_rank(type_: Type) -> bool:
-    """Whether a type has as many sizes as it takes; a film's depths and masks have one more."""
+    """Whether a type has as many sizes as it takes; depths and masks of a video have one more."""
     rank, sizes = RANKS.get(type_.name, 0), len(type_.sizes)
-    films = type_.name in ("Depth", "Mask") and sizes == 3
-    return sizes == rank or films or (rank is None and sizes <= MOST_SIZES)
+    of_video = type_.name in ("Depth", "Mask") and sizes == 3
+    return sizes == rank or of_video or (rank is None and sizes <= MOST_SIZES)
 
 
 def wrong(place: str, what: str) -> NoReturn:
@@ -62,7 +66,7 @@ def wrong(place: str, what: str) -> NoReturn:
 
 
 def _signatures(plan: PlanSpec) -> dict[str, Signature]:
-    """What the plan's terms may call."""
+    """The signatures that the plan's terms may call."""
     for i, use in enumerate(plan.uses):
         place = f"uses[{i}]"
         if use.name in SIGNATURES:
@@ -78,7 +82,7 @@ def _signatures(plan: PlanSpec) -> dict[str, Signature]:
 
 
 def _once(listed: Mapping[str, str], what: str) -> None:
-    """Names, by their places, are each the name of one thing."""
+    """Refuse names, by their places, that occur more than once."""
     seen: set[str] = set()
     for place, name in listed.items():
         if name in seen:
@@ -105,23 +109,23 @@ class _Verifier:
             if name not in {i.name for i in plan.inputs}:
                 wrong(f"bindings.{name}", "the plan has no such input")
         for i, input_ in enumerate(plan.inputs):
-            self.know(input_.name, Typed(Ref(input_.name), input_.type))
+            self.declare(input_.name, Typed(Ref(input_.name), input_.type))
             self.default(input_, f"inputs[{i}].default.value")
         for i, let in enumerate(plan.lets):
             place = f"lets[{i}].term"
             typed = self.value(let.term, place)
             if unify(typed.type, let.type) is None:
                 wrong(place, f"this is {describe(typed.type)}, and `{let.name}` is {let.type}")
-            self.know(let.name, Typed(Ref(let.name), let.type, typed.fields))
+            self.declare(let.name, Typed(Ref(let.name), let.type, typed.fields))
         for i, variable in enumerate(plan.variables):
             if variable.type.name not in SAMPLED:
                 wrong(f"variables[{i}].type", f"a variable of {variable.type} cannot be sampled")
-            self.know(variable.name, Typed(Ref(variable.name), variable.type))
+            self.declare(variable.name, Typed(Ref(variable.name), variable.type))
         self.checker.variables = frozenset(v.name for v in plan.variables)
         for i, factor in enumerate(plan.factors):
             self.factor(factor, f"factors[{i}]")
         self.options()
-        self.together()
+        self.combination()
 
     def types(self) -> None:
         """Every type has as many sizes as it takes."""
@@ -132,32 +136,32 @@ class _Verifier:
         for i, use in enumerate(plan.uses):
             place = f"uses[{i}].signature"
             listed.append((f"{place}.domain", use.signature.domain))
-            own = enumerate(use.signature.parameters)
-            listed += [(f"{place}.parameters[{k}].type", p.type) for k, p in own]
+            parameters = enumerate(use.signature.parameters)
+            listed += [(f"{place}.parameters[{k}].type", p.type) for k, p in parameters]
         for place, type_ in listed:
             if type_ is not None and not has_rank(type_):
                 wrong(place, f"{type_.name} does not take {len(type_.sizes)} sizes")
 
-    def know(self, name: str, typed: Typed) -> None:
+    def declare(self, name: str, typed: Typed) -> None:
         self.checker.environment[name] = typed
         self.checker.places[name] = NOWHERE
 
     # Terms.
 
     @contextmanager
-    def told(self, place: str) -> Iterator[None]:
-        """What the checker finds is wrong with a place."""
+    def diagnosed(self, place: str) -> Iterator[None]:
+        """Raise the type checker's first diagnostic as an error at a place."""
         yield
         if self.checker.diagnostics:
-            found = self.checker.diagnostics.pop(0)
+            first = self.checker.diagnostics.pop(0)
             self.checker.diagnostics.clear()
-            wrong(place, found.message)
+            wrong(place, first.message)
 
     def value(self, term: Term, place: str) -> Typed:
-        """The typed value of a term that has one."""
+        """The typed value of a term."""
         if problem := malformed(term):
             wrong(place, problem)
-        with self.told(place):
+        with self.diagnosed(place):
             typed = self.checker.value(to_tree(term))
         return typed if typed.ok else wrong(place, "a name or a call here is not known")
 
@@ -175,7 +179,7 @@ class _Verifier:
     # Factors.
 
     def factor(self, factor: FactorSpec, place: str) -> None:
-        own = factor.variables[0]
+        subject = factor.variables[0]
         for i, name in enumerate(factor.variables):
             if name not in self.checker.variables:
                 wrong(f"{place}.variables[{i}]", f"the plan has no variable `{name}`")
@@ -183,28 +187,28 @@ class _Verifier:
             for i, (name, over) in enumerate(factor.loops):
                 if self.value(over, f"{place}.loops[{i}].over").type.name != "Layout":
                     wrong(f"{place}.loops[{i}].over", "this is a layout")
-                self.know(name, Typed(Ref(name), Type("Part")))
-            part = TypedTarget(own, self.checker.environment[own], NOWHERE)
+                self.declare(name, Typed(Ref(name), Type("Part")))
+            part = TypedTarget(subject, self.checker.environment[subject], NOWHERE)
             if factor.part is not None:
-                part = self.part(factor, own, f"{place}.part")
+                part = self.part(factor, subject, f"{place}.part")
             leaf = self.leaf(factor, part, f"{place}.term")
             self.exponent(factor, part, f"{place}.exponent")
-        spoken = names(leaf) & self.checker.variables - {own}
-        if factor.variables != (own, *sorted(spoken)):
-            listed = ", ".join((own, *sorted(spoken)))
+        variables = (subject, *sorted(names(leaf) & self.checker.variables - {subject}))
+        if factor.variables != variables:
+            listed = ", ".join(variables)
             wrong(f"{place}.variables", f"the factor speaks of {listed}")
-        if factor.given and (factor.given != own or factor.kind not in GENERATIVE):
-            wrong(f"{place}.given", f"this is empty, or `{own}` where the factor generates it")
+        if factor.given and (factor.given != subject or factor.kind not in GENERATIVE):
+            wrong(f"{place}.given", f"this is empty, or `{subject}` where the factor generates it")
 
-    def part(self, factor: FactorSpec, own: str, place: str) -> TypedTarget:
+    def part(self, factor: FactorSpec, subject: str, place: str) -> TypedTarget:
         assert isinstance(factor.part, Apply)
         typed = self.value(factor.part, place)
-        if factor.part.args[0] != Ref(own) or factor.kind in ("reward", "where"):
-            wrong(place, f"this is null, or a part of `{own}` that an expert sees")
-        return TypedTarget(own, typed, NOWHERE)
+        if factor.part.args[0] != Ref(subject) or factor.kind in ("reward", "where"):
+            wrong(place, f"this is null, or a part of `{subject}` that an expert sees")
+        return TypedTarget(subject, typed, NOWHERE)
 
     def leaf(self, factor: FactorSpec, part: TypedTarget, place: str) -> Apply:
-        """The factor as it stands in a product."""
+        """The factor as a leaf of a product."""
         if factor.kind in ("reward", "where"):
             return self.under(factor, place)
         term = factor.term
@@ -215,7 +219,7 @@ class _Verifier:
         ):
             wrong(place, "this is a call of an expert, or a mixture")
         self.checker.target_variable = part.variable if part.whole else ""
-        with self.told(place):
+        with self.diagnosed(place):
             made = product_term(self.checker, to_tree(term), part)
         variables = {v.name: v for v in self.plan.variables}
         variable = variables[part.variable]
@@ -248,14 +252,14 @@ class _Verifier:
     def exponent(self, factor: FactorSpec, part: TypedTarget, place: str) -> None:
         typed = self.value(factor.exponent, place)
         exponent_term(self.checker, to_tree(factor.exponent), part)
-        with self.told(place):
+        with self.diagnosed(place):
             pass
         if bool(typed.type.sizes) != factor.mask:
             wrong(place.replace("exponent", "mask"), "whether the exponent varies is not this")
         if factor.mask and factor.kind not in GENERATIVE:
             wrong(place, "a mask as exponent goes with an expert that generates")
 
-    # Options, and what goes together.
+    # Options, and their combination with the factors.
 
     def options(self) -> None:
         _once({f"options[{i}]": o.name for i, o in enumerate(self.plan.options)}, "an option")
@@ -267,7 +271,7 @@ class _Verifier:
                 continue
             if problem := malformed(value):
                 wrong(place, problem)
-            with self.told(place):
+            with self.diagnosed(place):
                 made = checker.option(option.name, to_tree(value), NOWHERE)
             if made != value and value not in (ODE, TEMPER):
                 wrong(place, f"`{option.name}` is {OPTIONS[option.name].expected}, written out")
@@ -280,25 +284,19 @@ class _Verifier:
         if not all(path in (FLOW, PREFIX, TEMPER) for _, path in value.kwargs):
             wrong(place, "a path is `flow()`, `prefix()` or `temper()`")
 
-    def together(self) -> None:
+    def combination(self) -> None:
         plan = self.plan
         options = {o.name: (o.value, NOWHERE) for o in plan.options if not o.reason}
         spans = {f.name: NOWHERE for f in plan.factors}
         places = {v.name: NOWHERE for v in plan.variables}
+        incomplete: frozenset[str] = frozenset()
         lowered = Lowered(
-            plan.inputs,
-            plan.lets,
-            plan.variables,
-            plan.factors,
-            spans,
-            options,
-            places,
-            frozenset(),
+            plan.inputs, plan.lets, plan.variables, plan.factors, spans, options, places, incomplete
         )
-        found: list[Diagnostic] = [*integrable(lowered).values()]
-        found += contradictions(lowered, self.checker.signatures).values()
-        found += planned(lowered, plan.program, plan.uses)[1]
-        found += refuse(plan, {})
-        for diagnostic in found:
+        diagnostics: list[Diagnostic] = [*integrable(lowered).values()]
+        diagnostics += contradictions(lowered, self.checker.signatures).values()
+        diagnostics += planned(lowered, plan.program, plan.uses)[1]
+        diagnostics += refuse(plan, {})
+        for diagnostic in diagnostics:
             if diagnostic.is_error:
                 wrong("", diagnostic.message)

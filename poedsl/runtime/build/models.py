@@ -49,7 +49,7 @@ def _absent(models: Models) -> Iterator[Diagnostic]:
     """What has no weights on this machine."""
     seen: set[tuple[str, str]] = set()
     for call, where in models.plan.calls():
-        signature = models.plan.known(call.function)
+        signature = models.plan.find_signature(call.function)
         if signature is None or signature.parameter("model") is None:
             continue
         if not signature.implementation:
@@ -67,7 +67,7 @@ def _absent(models: Models) -> Iterator[Diagnostic]:
 def _missing(plan: PlanSpec) -> Iterator[Diagnostic]:
     seen: set[tuple[str, str]] = set()
     for call, where in plan.calls():
-        signature = plan.known(call.function)
+        signature = plan.find_signature(call.function)
         if signature is None or signature.implementation or signature.family == "density":
             continue
         chosen = dict(call.kwargs).get("model", Const(signature.model or None))

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from torch import Tensor
 
+from poedsl.compiler.plan.options import OPTIONS, form_name
 from poedsl.compiler.plan.plan import GENERATIVE, FactorSpec
 from poedsl.compiler.plan.terms import Apply, Const
 from poedsl.experts.loading.diffusers_parts import free_encoders
@@ -102,13 +103,12 @@ def refuse_without_density(builder: ProductBuilder, placed: Sequence[PlacedFacto
     mask = next((p for p in placed if isinstance(p.exponent, Tensor)), None)
     if mask is None:
         return
-    need = {"correct": ("ais", "fkc"), "kernel": ("mala", "hmc", "random_walk")}
-    for option, forms in need.items():
-        chosen = builder.plan.option(option)
-        if isinstance(chosen, Apply) and chosen.function in forms:
+    for option in ("correct", "kernel"):
+        form = OPTIONS[option].form(form_name(builder.plan.option(option)))
+        if form is not None and form.needs_conservative:
             raise refused(
                 "P0503",
-                f"`{option} = {chosen.function}()` needs a density",
+                f"`{option} = {form.name}()` needs a density",
                 f"the exponent of {factor_at(mask.factor)} varies over its components",
             )
 

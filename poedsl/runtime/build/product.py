@@ -253,7 +253,7 @@ class ProductBuilder:
         return [c for c in calls if self.family(c) == "reward"]
 
     def family(self, call: Apply) -> str:
-        signature: Signature | None = self.plan.known(call.function)
+        signature: Signature | None = self.plan.find_signature(call.function)
         return "" if signature is None else signature.family
 
     def differentiable(self, factor: FactorSpec) -> bool:

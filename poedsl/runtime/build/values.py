@@ -102,7 +102,7 @@ class Values:
         """The signature of a call of a source."""
         if not isinstance(term, Apply):
             return None
-        signature = self.models.plan.known(term.function)
+        signature = self.models.plan.find_signature(term.function)
         return signature if signature is not None and signature.family == "source" else None
 
     def returned(self, value: Any, signature: Signature) -> Any:

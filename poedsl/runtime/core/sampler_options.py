@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from poedsl.compiler.plan.options import Kernel, kernel_traits
 from poedsl.compiler.plan.plan import PlanSpec
 from poedsl.compiler.plan.terms import Apply, Const, Ref, Term
 
@@ -33,7 +34,7 @@ class SamplerOptions:
     move: Literal["none", "ode", "sde"]
     eta: float
     control: bool
-    kernel: Literal["none", "langevin", "mala", "hmc", "unadjusted_hmc", "random_walk", "gibbs"]
+    kernel: str
     kernel_steps: int
     step_size: float
     leaps: int
@@ -45,6 +46,10 @@ class SamplerOptions:
     potential: Literal["difference", "maximum", "sum", "full"]
     scheme: str
     resample: ResamplingRule | None
+
+    @property
+    def traits(self) -> Kernel:
+        return kernel_traits(self.kernel)
 
     @property
     def weighing(self) -> int:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from jaxtyping import Float
 from torch import Tensor
 
+from poedsl.compiler.plan.options import kernel_traits
 from poedsl.runtime.core.particles import Evaluation, Point
 from poedsl.runtime.core.random_numbers import Noise
 from poedsl.runtime.core.sampler_options import SamplerOptions
@@ -40,6 +41,11 @@ class Mutation:
         if self.steps is None or not self.target.evaluable(stage):
             return 0
         return 0 if stage.noise_scale == 0 and not self.steps.adjusted else self.steps.count
+
+    def evaluations(self, stage: StageLike) -> int:
+        """Evaluations of all experts by the kernel steps of a stage."""
+        each = kernel_traits(self.options.kernel).evaluations(self.options.leaps, self.options.line)
+        return self.count(stage) * each
 
     def adjusted(self, stage: StageLike) -> bool:
         """Whether there are steps, and each is accepted or rejected."""

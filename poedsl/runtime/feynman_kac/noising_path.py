@@ -131,8 +131,7 @@ class NoisingPathModel:
         """Evaluations of all experts that a stage takes (Zhang et al., E.1)."""
         if not self.target.evaluable(stage):
             return 0
-        each = self.options.leaps + (self.options.line or 0)
-        return 1 + self.mutation.count(stage) * each
+        return 1 + self.mutation.evaluations(stage)
 
     # The parts of a move.
 

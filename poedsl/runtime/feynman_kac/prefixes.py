@@ -11,6 +11,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from poedsl.compiler.plan.options import kernel_traits
 from poedsl.runtime.core.particles import Particles
 from poedsl.runtime.core.random_numbers import Noise
 from poedsl.runtime.core.sampler_options import SamplerOptions
@@ -86,7 +87,7 @@ class PrefixModel:
     def mutate(self, population: Population[PrefixStage], rng: Noise) -> Population[PrefixStage]:
         """K times Y <- y with a block drawn anew (lines 4 and 5)."""
         o, stage = self.options, population.stage
-        if o.kernel != "gibbs":
+        if not self.revisits:
             return population
         block = min(o.block, stage.length)
         uniforms = rng.blocks(block + 1, stage.t, o.kernel_steps)
@@ -125,7 +126,12 @@ class PrefixModel:
 
     def evaluations(self, stage: PrefixStage) -> int:
         """One of all experts for the section, and one for each Gibbs step."""
-        return 1 + (self.options.kernel_steps if self.options.kernel == "gibbs" else 0)
+        return 1 + (self.options.kernel_steps if self.revisits else 0)
+
+    @property
+    def revisits(self) -> bool:
+        """Whether a kernel redraws symbols of the prefix."""
+        return kernel_traits(self.options.kernel).moves == "symbols"
 
     def reading(self, particles: Particles) -> Reading:
         assert isinstance(particles.at, Reading)

@@ -134,5 +134,4 @@ class TemperingModel:
 
     def evaluations(self, stage: TemperingStage) -> int:
         """Evaluations of all experts that a stage takes (Zhang et al., E.1)."""
-        each = self.options.leaps + (self.options.line or 0)
-        return 1 + self.mutation.count(stage) * each
+        return 1 + self.mutation.evaluations(stage)

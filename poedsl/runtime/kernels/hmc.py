@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
 
 from jaxtyping import Float
 from torch import Tensor
@@ -15,12 +14,9 @@ from poedsl.runtime.kernels.metropolis import acceptance_probability
 
 @dataclass(frozen=True, slots=True)
 class Hmc:
-    """A leapfrog trajectory with fresh momentum; exactly invariant (Neal 2011). The acceptance
-    target is that of Beskos et al. (2013).
-    """
+    """A leapfrog trajectory with fresh momentum; exactly invariant (Neal 2011)."""
 
     leaps: int
-    acceptance_target: ClassVar[float] = 0.651
 
     def step(
         self,
@@ -46,7 +42,6 @@ class UnadjustedHmc:
     """
 
     leaps: int
-    acceptance_target: ClassVar[None] = None
 
     def step(
         self,

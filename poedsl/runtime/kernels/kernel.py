@@ -45,15 +45,7 @@ class StageTarget:
 
 @runtime_checkable
 class Kernel(Protocol):
-    """A kernel with its settings.
-
-    Attributes:
-        acceptance_target: the acceptance to which the step size adapts; None for unadjusted
-            kernels, which accept every proposal.
-    """
-
-    @property
-    def acceptance_target(self) -> float | None: ...
+    """A kernel with its settings."""
 
     def step(
         self,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
 
 import torch
 from jaxtyping import Float
@@ -19,8 +18,6 @@ class Langevin:
 
     The experts at the new point are evaluated by whoever needs them next.
     """
-
-    acceptance_target: ClassVar[None] = None
 
     def step(
         self,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
 
 import torch
 from jaxtyping import Float
@@ -17,10 +16,8 @@ from poedsl.runtime.kernels.metropolis import acceptance_probability
 @dataclass(frozen=True, slots=True)
 class Mala:
     """A Langevin proposal, accepted or rejected for each particle; exactly invariant (Roberts and
-    Tweedie 1996). The acceptance target is that of Roberts and Rosenthal (2001).
+    Tweedie 1996).
     """
-
-    acceptance_target: ClassVar[float] = 0.574
 
     def step(
         self,

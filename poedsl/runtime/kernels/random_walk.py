@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
 
 import torch
 from jaxtyping import Float
@@ -17,8 +16,6 @@ from poedsl.runtime.kernels.metropolis import acceptance_probability
 @dataclass(frozen=True, slots=True)
 class RandomWalk:
     """A Gaussian proposal around each particle; exactly invariant (Metropolis et al. 1953)."""
-
-    acceptance_target: ClassVar[float] = 0.3
 
     def step(
         self,

@@ -30,15 +30,18 @@ class KernelSteps:
     Attributes:
         count: K, the number of steps.
         adapt: whether the step size follows the acceptance.
+        acceptance_target: the acceptance to which it adapts; None for unadjusted kernels, which
+            accept every proposal.
     """
 
     kernel: Kernel
     count: int
     adapt: bool
+    acceptance_target: float | None
 
     @property
     def adjusted(self) -> bool:
-        return self.kernel.acceptance_target is not None
+        return self.acceptance_target is not None
 
     def sweep(
         self,
@@ -58,7 +61,7 @@ class KernelSteps:
             narrowing: the target's variance over that of the stage before.
             noise_scale, exponents: unadjusted kernels take steps in units of noise_scale / sqrt(W).
         """
-        aim = self.kernel.acceptance_target
+        aim = self.acceptance_target
         adapt = self.adapt and aim is not None
         if adapt and narrowing != 1:
             assert aim is not None

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import torch
 
-from poedsl.compiler.plan.text import spoken
+from poedsl.compiler.plan.costs import spoken
 
 
 @dataclass(frozen=True, slots=True)

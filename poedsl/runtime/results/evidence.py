@@ -9,6 +9,8 @@ from typing import Any
 
 import torch
 
+from poedsl.compiler.plan.approximations import approximations, biases
+from poedsl.compiler.plan.plan import PlanSpec
 from poedsl.runtime.core.sampler_options import SamplerOptions
 from poedsl.runtime.core.warnings import RunWarning, WarningLog
 from poedsl.runtime.smc import standard_errors
@@ -50,14 +52,14 @@ class Evidence:
 
 
 def evidence(
+    plan: PlanSpec,
     population: Population[Any],
     target: Target,
-    options: SamplerOptions,
     outcome: Outcome,
     warnings: WarningLog,
 ) -> Evidence:
     """The evidence of a run that has ended."""
-    missing = missing_because(target, options, outcome, warnings)
+    missing = missing_because(plan, target, outcome, warnings)
     if missing is not None:
         return Evidence(None, None, EvidenceStatus.MISSING, (missing,))
     each = population.island_evidence - target.evidence_shift
@@ -65,28 +67,23 @@ def evidence(
     if not math.isfinite(value):
         zero = RunWarning("P1108", "all particles have weight zero")
         return Evidence(None, None, EvidenceStatus.MISSING, (zero,))
-    approximations = approximate_because(options)
-    error, unknown = standard_error(population, each, options)
-    exact = EvidenceStatus.APPROXIMATE if approximations else EvidenceStatus.EXACT
-    return Evidence(value, error, exact, (*approximations, *unknown))
+    inexact = approximate_because(plan)
+    error, unknown = standard_error(population, each, SamplerOptions.of(plan).scheme)
+    status = EvidenceStatus.APPROXIMATE if inexact else EvidenceStatus.EXACT
+    return Evidence(value, error, status, (*inexact, *unknown))
 
 
 def missing_because(
-    target: Target, options: SamplerOptions, outcome: Outcome, warnings: WarningLog
+    plan: PlanSpec, target: Target, outcome: Outcome, warnings: WarningLog
 ) -> RunWarning | None:
     """What keeps a run from an evidence; None where nothing does."""
     if outcome is not Outcome.COMPLETED:
         return RunWarning("P1101", "the run did not complete")
     if target.field:
         return RunWarning("P1102", target.field)
-    if options.correct == "none":
-        return RunWarning("P1103", "correct = none() leaves the path without weights")
-    if options.clip is not None:
-        return RunWarning("P1104", "clipped weights are biased")
-    if options.scheme == "tophalf":
-        return RunWarning("P1105", "resample = tophalf() is biased")
-    if options.potential == "full" and target.black_box:
-        return RunWarning("P1106", "potential = full() counts rewards more than once")
+    for setting in biases(plan):
+        if setting.option != "potential" or target.black_box:
+            return RunWarning("P1103", f"{setting.biased} ({setting})")
     if "P1008" in warnings:
         first = next(w for w in warnings if w.code == "P1008").message.partition(" at stage")[0]
         return RunWarning("P1107", f"{first}: the sum over sequences has no bound")
@@ -94,7 +91,7 @@ def missing_because(
 
 
 def standard_error(
-    population: Population[Any], each: torch.Tensor, options: SamplerOptions
+    population: Population[Any], each: torch.Tensor, scheme: str
 ) -> tuple[float | None, tuple[RunWarning, ...]]:
     """The error of log Z by what the run allows, or what would have allowed it.
 
@@ -107,7 +104,7 @@ def standard_error(
             return spread, ()
         alone = "no standard error: one island has all the weight"
         return None, (RunWarning("P1111", alone),)
-    if options.scheme != "multinomial" and bool(population.resamplings.any()):
+    if scheme != "multinomial" and bool(population.resamplings.any()):
         how = "a standard error takes four islands or more, or resample = multinomial()"
         return None, (RunWarning("P1112", how),)
     error, why = standard_errors.within(each, *population.lineages, population.resamplings)
@@ -117,14 +114,7 @@ def standard_error(
     return error, (RunWarning("P1113", f"no standard error: {why}; {remedy}"),)
 
 
-def approximate_because(options: SamplerOptions) -> tuple[RunWarning, ...]:
+def approximate_because(plan: PlanSpec) -> tuple[RunWarning, ...]:
     """What keeps the evidence from being exact however many particles there are."""
-    kernel = options.kernel
-    reasons = {
-        "fkc() is exact in the limit of many steps": options.correct == "fkc",
-        "temper(ess = ...) places its stages by the particles": options.share is not None,
-        f"{kernel}() is biased by its step size": kernel in ("langevin", "unadjusted_hmc"),
-        f"{kernel}(line = ...) accepts by an integral of scores": options.line is not None,
-        "control = true is fitted to the particles, a bias of order 1 / L": options.control,
-    }
-    return tuple(RunWarning("P1120", f"approximate: {r}") for r, holds in reasons.items() if holds)
+    reasons = (f"approximate: {s.approximate} ({s})" for s in approximations(plan))
+    return tuple(RunWarning("P1120", reason) for reason in reasons)

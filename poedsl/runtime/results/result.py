@@ -12,6 +12,7 @@ import torch
 from jaxtyping import Float, Int, Shaped
 from torch import Tensor
 
+from poedsl.argument_checks import whole_number
 from poedsl.compiler.plan.plan import PlanSpec
 from poedsl.compiler.plan.terms import Apply
 from poedsl.experts.sequences.vocabulary import Vocabulary

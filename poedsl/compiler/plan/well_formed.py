@@ -1,0 +1,38 @@
+"""Whether a term can be written in the language."""
+
+from __future__ import annotations
+
+from poedsl.compiler.plan.terms import BINARY, CHAINS, UNARY, Apply, Const, Term, is_slice, walk
+
+
+def malformed(term: Term) -> str:
+    """Why a term cannot be written in the language; empty where it can be."""
+    for node in walk(term):
+        if isinstance(node, Apply) and (problem := _ill_formed(node)):
+            return problem
+    return ""
+
+
+def _ill_formed(node: Apply) -> str:
+    args = node.args
+    fits = {
+        "list": bool(args),
+        "index": len(args) > 1,
+        "slice": len(args) == 2 and all(isinstance(a, Const) for a in args),
+        "attribute": len(args) == 2 and isinstance(args[1], Const) and is_name(args[1].value),
+        "mixture": bool(args) and len(args) % 2 == 0,
+    }
+    fits |= dict.fromkeys(UNARY, len(args) == 1) | dict.fromkeys(BINARY, len(args) == 2)
+    fits |= dict.fromkeys(CHAINS, len(args) > 1)
+    if node.function not in fits:
+        return "" if is_name(node.function) else f"there is no `{node.function[:40]}`"
+    if node.kwargs or not fits[node.function]:
+        return f"`{node.function}` does not have these arguments"
+    places = args[1:] if node.function == "index" else ()
+    if any(is_slice(a) for a in (*args, *dict(node.kwargs).values()) if a not in places):
+        return "a slice stands in an index"
+    return ""
+
+
+def is_name(value: object) -> bool:
+    return isinstance(value, str) and value.isidentifier() and value.isascii()
