@@ -76,8 +76,11 @@ class Judge:
         """The pictures to score, those of one film after the other."""
         if x.dim() == 4:
             return x
-        chosen = torch.linspace(0, x.shape[1] - 1, min(self.frames, x.shape[1])).round().long()
-        return x[:, chosen.to(x.device)].flatten(0, 1)
+        last = x.shape[1] - 1
+        chosen = torch.linspace(
+            0, last, min(self.frames, last + 1), dtype=torch.float32, device="cpu"
+        )
+        return x[:, chosen.round().long().to(x.device)].flatten(0, 1)
 
     def score(self, x: Float[Tensor, "N 3 H W"]) -> Float[Tensor, " N"]:
         raise NotImplementedError
@@ -116,7 +119,7 @@ class Sight:
         if getattr(p, "do_center_crop", False):
             x = middle(x, _side(p.crop_size, "height"), _side(p.crop_size, "width"))
         if getattr(p, "do_normalize", True):
-            mean, std = (torch.tensor(v).to(x).view(-1, 1, 1) for v in (p.image_mean, p.image_std))
+            mean, std = (x.new_tensor(v).view(-1, 1, 1) for v in (p.image_mean, p.image_std))
             x = (x - mean) / std
         return x
 
@@ -126,7 +129,10 @@ class Sight:
         Raises:
             PoeError: the processor does more with pictures than is known here.
         """
-        across, down = torch.linspace(0, 1, width), torch.linspace(0, 1, height)[:, None]
+        across, down = (
+            torch.linspace(0, 1, n, dtype=torch.float32, device="cpu") for n in (width, height)
+        )
+        down = down[:, None]
         probe = torch.stack([across.expand(height, -1), down.expand(-1, width), across * down])
         shown = pil(probe[None])
         whole = (

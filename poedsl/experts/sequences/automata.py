@@ -40,7 +40,7 @@ def _utf8() -> Int[Tensor, "8 256"]:
         "90-BF:2",
         "80-8F:2",
     )
-    table = torch.full((8, 256), -1)
+    table = torch.full((8, 256), -1, device="cpu")
     for state, listed in enumerate(ranges):
         for part in listed.split():
             low, high = (int(part[k : k + 2], 16) for k in (0, 3))
@@ -97,7 +97,7 @@ class Automaton:
         Raises:
             Irregular: that takes too many states.
         """
-        size, byte = len(self), torch.arange(256)
+        size, byte = len(self), torch.arange(256, device="cpu")
         odd = self.follows[self.follows[self.follows[:, 0xEF], 0xBF], 0xBD]
 
         def after(states: Int[Tensor, " n"]) -> Int[Tensor, "n 256"]:
@@ -110,7 +110,7 @@ class Automaton:
             before, begun = torch.where(begun <= 0, now, before), begun.clamp(min=0)
             return (before * size + now) * 8 + begun
 
-        known = front = torch.zeros(1, dtype=torch.long)
+        known = front = torch.zeros(1, dtype=torch.long, device="cpu")
         rows = []
         while len(front):
             rows.append(after(front))
@@ -127,8 +127,8 @@ class Automaton:
 
     def minimal(self) -> Automaton:
         """The smallest that accepts the same."""
-        here = torch.zeros(len(self), dtype=torch.bool)
-        front = torch.zeros(1, dtype=torch.long)
+        here = torch.zeros(len(self), dtype=torch.bool, device="cpu")
+        front = torch.zeros(1, dtype=torch.long, device="cpu")
         while len(front):
             here[front] = True
             after = torch.unique(self.follows[front])
@@ -146,8 +146,8 @@ class Automaton:
             classes = finer
         count = int(classes.max()) + 1
         order = (classes - classes[0]) % count
-        first = torch.empty(count, dtype=torch.long)
-        first[order.flip(0)] = torch.arange(len(order)).flip(0)
+        first = torch.empty(count, dtype=torch.long, device="cpu")
+        first[order.flip(0)] = torch.arange(len(order), device="cpu").flip(0)
         return Automaton(order[follows[first]], accepts[first])
 
 
@@ -178,10 +178,11 @@ def matching(pattern: str) -> Automaton:
 def shorter(count: int) -> Automaton:
     """Texts of fewer characters than that: a character begins with no continuation byte."""
     states = max(count, 0) + 1
-    begins = torch.ones(256, dtype=torch.long)
+    begins = torch.ones(256, dtype=torch.long, device="cpu")
     begins[0x80:0xC0] = 0
-    follows = (torch.arange(states)[:, None] + begins).clamp(max=states - 1)
-    return Automaton(follows, torch.arange(states) < count)
+    each = torch.arange(states, device="cpu")
+    follows = (each[:, None] + begins).clamp(max=states - 1)
+    return Automaton(follows, each < count)
 
 
 # From a pattern to an automaton that may be in many states at once.
@@ -353,7 +354,8 @@ def _determined(nodes: _Nodes, start: int, final: int, anywhere: bool) -> Automa
             row.append(known[after])
         follows.append(row)
     accepts = [any(node == final for node, _ in states) for states in order]
-    return Automaton(torch.tensor(follows), torch.tensor(accepts)).minimal()
+    table, ends = (torch.tensor(rows, device="cpu") for rows in (follows, accepts))
+    return Automaton(table, ends).minimal()
 
 
 def _after(

@@ -164,4 +164,6 @@ def _usable(words: Words, characters: bytes) -> tuple[Int[Tensor, " V"], Words]:
         for n, piece in enumerate(words.pieces)
         if piece and n != words.end and (not characters or set(piece) <= set(characters))
     ]
-    return torch.tensor(kept, dtype=torch.long), Words(tuple(words.pieces[n] for n in kept))
+    return torch.tensor(kept, dtype=torch.long, device="cpu"), Words(
+        tuple(words.pieces[n] for n in kept)
+    )

@@ -66,13 +66,13 @@ class Words:
         states, size = len(automaton), len(self)
         if states * size > CELLS:
             raise Irregular(f"{states} states are too many for {size} symbols")
-        lengths = torch.tensor([len(p) for p in self.pieces])
+        lengths = torch.tensor([len(p) for p in self.pieces], device="cpu")
         order = lengths.argsort(descending=True)
         longest = int(lengths.max()) if size else 0
         text = b"".join(self.pieces[i].ljust(longest, b"\0") for i in order.tolist())
         rows = torch.frombuffer(bytearray(text or b"\0"), dtype=torch.uint8)
         rows = rows[: size * longest].view(size, longest).to(device).long()
-        counts = (lengths[:, None] > torch.arange(longest)).sum(0).tolist()
+        counts = (lengths[:, None] > torch.arange(longest, device="cpu")).sum(0).tolist()
         step = automaton.follows.to(device, torch.int32)
         at = torch.arange(states, dtype=torch.int32, device=device)[:, None].repeat(1, size)
         for place, count in enumerate(counts):
@@ -112,9 +112,9 @@ class Acceptor:
         self.words, self.vocabulary, self.normalised = words, len(words), normalised
         automaton = automaton if words.whole else automaton.decoded()
         self.table = words.follows(automaton, guess.device)
-        ended = torch.tensor([True, False])
+        ended = torch.tensor([True, False], device="cpu")
         accepts = torch.cat([automaton.accepts, ended]).to(guess.device)
-        self.ahead = [torch.where(accepts, 0.0, -math.inf).double()]
+        self.ahead = [accepts.double().log()]
         for log_chances in guess.double().flip(0):
             rows = [(log_chances + self.ahead[-1][row.long()]).logsumexp(0) for row in self.table]
             self.ahead.append(torch.stack(rows))

@@ -286,7 +286,7 @@ class _Builder:
             index = seat.part.index
             if seat.factor.name in gaussians:
                 mean, variance = (m.to(self.device) for m in gaussians[seat.factor.name].moments())
-                weight = torch.as_tensor(seat.exponent, device=self.device).abs()
+                weight = torch.as_tensor(seat.exponent, dtype=mean.dtype, device=self.device).abs()
                 known.append(Known(index, weight.expand(len(mean)), mean, variance))
                 continue
             fixed[index] = True
@@ -407,9 +407,12 @@ class _Builder:
     def attempt(self, tilt: Tilt, factor: FactorSpec) -> None:
         """Evaluate a tilt once, judges left out, so that what does not fit is told by its place."""
         env = self.environment
-        silent = {call: lambda x: torch.zeros(len(x), device=x.device) for call in env.rewards}
+        silent = {
+            call: lambda x: torch.zeros(len(x), dtype=torch.float32, device=x.device)
+            for call in env.rewards
+        }
         at = replace(env, rewards=silent)
-        origin = torch.zeros(1, self.space.size, device=self.device)
+        origin = torch.zeros(1, self.space.size, dtype=torch.float32, device=self.device)
         try:
             tilt.log_value(at.with_values(self.space.values(origin)))
         except (ValueError, RuntimeError) as error:

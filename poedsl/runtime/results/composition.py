@@ -179,9 +179,9 @@ class Observer:
     def of(cls, target: Target, stages: Sequence[Stage], *, weighed: bool) -> Observer:
         """The start and the end of the path are left out, and so are targets of one expert."""
         loc = target.space.loc
-        exponents = torch.zeros(len(target.anchors), len(loc), device=loc.device)
+        exponents = loc.new_zeros(len(target.anchors), len(loc))
         for row, anchor in zip(exponents, target.anchors, strict=True):
-            row[anchor.part] = torch.as_tensor(anchor.exponent, device=row.device)
+            row[anchor.part] = anchor.exponent
         inner = stages[1:-1] if len(target.anchors) > 1 else ()
         count = min(LOOKS, len(inner))
         chosen = (inner[(2 * k + 1) * len(inner) // (2 * count)].t for k in range(count))

@@ -132,7 +132,8 @@ class Annealer:
         islands, slots = self.noise.islands, self.particles.eve_indices
         self.banked = torch.zeros(islands, dtype=torch.float64, device=slots.device)
         self.rounds = torch.zeros(islands, dtype=torch.long, device=slots.device)
-        self.sizes = torch.full((islands, 1), self.options.kernel_size, device=slots.device)
+        size = self.options.kernel_size
+        self.sizes = torch.full((islands, 1), size, dtype=torch.float32, device=slots.device)
         self.founders = len(slots)
         self.genealogy.append(slots)
         self.good = self.particles, self.banked, self.stage

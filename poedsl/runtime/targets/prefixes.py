@@ -138,7 +138,9 @@ class SequenceTarget(Target):
         count, read = symbols.shape
         ahead = place + (0 if first else 1)
         stop = place + read + 1
-        total = torch.zeros(count, stop - ahead, self.vocabulary, device=symbols.device)
+        total = torch.zeros(
+            count, stop - ahead, self.vocabulary, dtype=torch.float32, device=symbols.device
+        )
         after: list[State] = []
         kept: list[Tensor] = []
         endless: list[Tensor] = []
@@ -207,7 +209,7 @@ def prefix_path(steps: int, length: int, device: torch.device) -> FlowPath:
     """A stage for each of ``steps`` sections of nearly one length; ``alpha`` squared is the share
     of the sequence that is there.
     """
-    flow = FlowPath.build(steps, torch.ones(1, device=device))
+    flow = FlowPath.build(steps, torch.ones(1, dtype=torch.float32, device=device))
     ends = (round(k * length / steps) for k in range(steps + 1))
     stages = (Stage(steps + 1 - k, math.sqrt(e / length), 0.0) for k, e in enumerate(ends))
     return replace(flow, stages=tuple(stages))
@@ -344,8 +346,10 @@ def foreseen(target: SequenceTarget) -> Float[Tensor, "n V"]:
     """Log of the probability of each symbol at each place: the mean of the products of conditionals
     over a few sequences that are drawn from them, with a share of all symbols alike.
     """
-    drawing = torch.Generator().manual_seed(0)
-    uniforms = torch.rand(PILOTS, target.space.size, generator=drawing)
+    drawing = torch.Generator("cpu").manual_seed(0)
+    uniforms = torch.rand(
+        PILOTS, target.space.size, generator=drawing, dtype=torch.float32, device="cpu"
+    )
     reading, rows = target.begin(PILOTS), []
     with torch.no_grad():
         for place, uniform in enumerate(uniforms.to(target.space.loc.device).unbind(1)):

@@ -201,7 +201,7 @@ class SectionAnnealer(Annealer):
         slots = torch.arange(count, device=device)
         zeros = torch.zeros(count, dtype=torch.float64, device=device)
         peak = potentials.start(self.options.potential, zeros)
-        x = torch.zeros(count, 0, device=device)
+        x = torch.zeros(count, 0, dtype=torch.float32, device=device)
         self.particles = Particles(x, zeros, zeros, zeros, zeros, peak, slots)
         self.found()
 

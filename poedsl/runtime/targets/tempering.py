@@ -25,7 +25,7 @@ from poedsl.runtime.targets.tempering_base import Base
 
 def temper_path(steps: int, device: torch.device) -> FlowPath:
     """Stages with b = (k / steps)^3: fine where the target first bends the base."""
-    flow = FlowPath.build(steps, torch.ones(1, device=device))
+    flow = FlowPath.build(steps, torch.ones(1, dtype=torch.float32, device=device))
     stages = (tempered(steps + 1 - k, (k / steps) ** 3) for k in range(steps + 1))
     return replace(flow, stages=tuple(stages))
 
@@ -139,7 +139,7 @@ class TemperedTarget(Target):
 
     def conditions(self, x: Float[Tensor, "L D"], b: float) -> Float[Tensor, " L"]:
         """Log of the conditions, which are hard at b = 1 only."""
-        total = torch.zeros(len(x), device=x.device)
+        total = x.new_zeros(len(x))
         for tilt in self.tilts:
             if tilt.guiding and tilt.kind == "where":
                 self._count(tilt.name, len(x))
