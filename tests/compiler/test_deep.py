@@ -79,6 +79,7 @@ def test_long_chains_have_the_value_that_is_written(term: str, value: float) -> 
     assert found.tolist() == [value]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["sum_and_difference", "and"])
 def test_long_chains_run(name: str) -> None:
     result = poedsl.compile(CHAINS[name]).run(particles=2, steps=1, kernel="none")

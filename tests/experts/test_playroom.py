@@ -73,6 +73,7 @@ def test_segments_depth_and_captions_belong_together(work: Path) -> None:
             assert near > wall, solid
 
 
+@pytest.mark.slow
 def test_everything_trains_goes_on_and_runs(
     work: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

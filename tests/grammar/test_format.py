@@ -195,6 +195,7 @@ def test_a_line_inside_brackets_may_look_like_a_loop() -> None:
     assert print_program(program(text)) == text.replace('\nfor a in "', ' for a in "')
 
 
+@pytest.mark.slow
 @given(sources, st.integers(0, 10**6))
 @settings(max_examples=300, deadline=None)
 def test_disturbed_programs(text: str, seed: int) -> None:

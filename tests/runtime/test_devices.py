@@ -125,6 +125,13 @@ VALUES = {
 }
 
 
+#: Those with large networks are slow.
+NAMES = [
+    pytest.param(name, marks=pytest.mark.slow) if name in ("digits", "mask", "rooms") else name
+    for name in CASES
+]
+
+
 def run(name: str) -> poedsl.Result:
     """A short run, with nothing left of one before."""
     forget()
@@ -134,7 +141,7 @@ def run(name: str) -> poedsl.Result:
     return plan.run(seed=1, **{"particles": 16, **steps, **options})
 
 
-@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize("name", NAMES)
 def test_programs(name: str, every_tensor_names_its_device: None) -> None:
     run(name)
 
@@ -151,7 +158,7 @@ def test_a_language_model(tmp_path: Path, every_tensor_names_its_device: None) -
     poedsl.compile(program).run(particles=8)
 
 
-@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize("name", NAMES)
 def test_another_default_type(name: str) -> None:
     """The particles, weights and evidence are the same bits."""
     plain = run(name)

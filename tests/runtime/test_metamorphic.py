@@ -20,6 +20,8 @@ from torch import Tensor
 import poedsl
 from poedsl.runtime.smc import random_numbers
 
+pytestmark = pytest.mark.statistical
+
 #: Islands, and particles of each.
 ISLANDS, SIZE = 8, 16
 SIGMAS = 4

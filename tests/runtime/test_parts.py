@@ -65,6 +65,7 @@ PROGRAMS: list[tuple[str, int, list[Factor]]] = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("program", "size", "factors"), PROGRAMS)
 @pytest.mark.parametrize(
     "options", [{}, {"correct": "fkc()", "steps": 100, "kernel": "mala(steps = 1)"}]

@@ -236,6 +236,7 @@ class Choices:
             self.taken[-1][0] += 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("particles", "length", "steps", "resample", "kernel"),
     [

@@ -30,6 +30,7 @@ def schools() -> tuple[float, float]:
     return math.log(total * 0.1 * (tau[0, 1] - tau[0, 0])), float((each * tau).sum() / total)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("text", "offset"),
     [
@@ -57,6 +58,7 @@ def test_eight_schools(text: str, offset: float) -> None:
     assert float(found) == pytest.approx(tau, abs=0.2)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "text",
     [
@@ -74,6 +76,7 @@ def test_what_is_drawn_from_exactly_has_even_weights(text: str) -> None:
     assert result.stages[-1].unique_ancestors == 500
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("count", [20, 200])
 def test_a_long_chain_and_one_reward(count: int) -> None:
     text = (

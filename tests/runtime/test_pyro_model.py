@@ -64,6 +64,7 @@ def test_a_factor_with_the_name_of_a_variable() -> None:
     assert list(trace.observation_nodes) == ["Normal.base", "Normal.factor"]
 
 
+@pytest.mark.slow
 def test_nuts_finds_the_moments_of_the_runtime() -> None:
     chain = MCMC(NUTS(GAUSSIANS.to_pyro()), 120, 50, disable_progbar=True)
     chain.run()

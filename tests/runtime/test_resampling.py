@@ -214,6 +214,7 @@ def test_drawing_evenly_changes_neither_evidence_nor_its_error(resample: str) ->
     assert spread == pytest.approx(float(apart.log_weights.var(correction=0)))
 
 
+@pytest.mark.slow
 def test_slots_say_nothing_of_where_a_particle_is() -> None:
     plan = poedsl.compile("x : Real[2]\nx ~ Normal(0, 1) * Normal(1, 2)")
     runs = [plan.run(particles=500, steps=20, seed=seed).particles["x"] for seed in range(20)]

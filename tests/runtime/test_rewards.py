@@ -41,6 +41,7 @@ def test_differences_end_at_the_reward(kernel: str, resample: str, black: bool) 
     assert abs(mean - 0.5) < 3 * error
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("beside", ["", "\ny : Real[100]\ny ~ Normal(0, 1)"])
 def test_moves_along_a_steep_reward_have_no_heavy_tails(beside: str) -> None:
     """Three narrow modes times exp(-x^2), by moves alone; the product is a mixture again."""

@@ -210,6 +210,7 @@ def test_a_mixture_may_hold_densities_of_any_kind() -> None:
     assert result.outcome.ok and result.log_evidence is not None
 
 
+@pytest.mark.slow
 def test_a_condition_on_inputs_and_variables() -> None:
     plan = poedsl.compile("input a : Real\nx ~ Normal(0, 1) * where(x > 0 and a > 0)")
     result = plan.bind(a=1).run(particles=1000)
@@ -250,6 +251,7 @@ def test_a_failed_run_has_no_draws() -> None:
         result.sample(3)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("reward", ["log(x)", "log(max(x, 0))"])
 def test_a_reward_without_a_value_does_not_count_on_the_way(reward: str) -> None:
     """The integral of x N(x; 0, 1) over x > 0 is 1 / sqrt(2 pi)."""

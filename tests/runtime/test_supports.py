@@ -95,6 +95,7 @@ def test_the_product_of_two_dirichlets_is_one() -> None:
     torch.testing.assert_close(x.sum(-1), torch.ones(PARTICLES))
 
 
+@pytest.mark.slow
 def test_the_volume_of_a_quarter_disc_in_a_box() -> None:
     text = "x : Real[2]\nx ~ Uniform(0, 2) * where(norm(x) < 1)"
     result = poedsl.compile(text).run(seed=0, particles=PARTICLES)

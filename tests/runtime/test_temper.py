@@ -47,6 +47,7 @@ def test_a_hierarchy_and_its_posterior() -> None:
     assert moments(seen, "x")[1] == pytest.approx(1 / 3, rel=0.1)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("text", "off"),
     [

@@ -14,6 +14,8 @@ from poedsl.runtime.run import Run
 from poedsl.runtime.smc.particles import Evaluation
 from tests.runtime.helpers import as_if_learned, moments
 
+pytestmark = pytest.mark.statistical
+
 BASE = (
     "x : Real[2]\n"
     "x ~ Normal([0, 0], [10^0.5, 1]) * Normal([0, 0], [1, 10^0.5]) / Normal(0, {base}^0.5)"
@@ -88,6 +90,7 @@ def test_a_gradient_that_is_not_finite_is_seen(broken: float) -> None:
     assert moved.twist.isfinite().tolist() == [False, True]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("base", [20.0, 1.1])
 def test_the_naive_plan_has_the_bias_it_should(base: float) -> None:
     """Soiffer et al., Theorem 2: the product of powers of the covariances."""
@@ -99,6 +102,7 @@ def test_the_naive_plan_has_the_bias_it_should(base: float) -> None:
     assert result.log_evidence is None and "correct" in result.evidence_reason
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("move", ["sde()", "none()"])
 def test_exact_ratios_are_unbiased_on_the_coarsest_path(move: str) -> None:
     """Three moves, eight particles, resampling on: the mean of Z-hat is Z."""

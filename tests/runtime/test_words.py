@@ -168,6 +168,7 @@ def test_an_automaton_alone_is_even_over_what_it_accepts() -> None:
 # Language models.
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kernel", ["none", "gibbs(steps = 1, block = 2)"])
 @pytest.mark.parametrize("length", [3, 6])
 def test_two_transformers(models: dict[str, str], length: int, kernel: str) -> None:
