@@ -52,6 +52,7 @@ for name in ("experts", "experts_of_one_argument"):
     DEEP[name] = f"expert e0(a) = exp(a)\n{DEEP[name]}x ~ Normal(0, 1) * e200(x)\n"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", CHAINS)
 def test_long_chains_compile_print_and_read_back(name: str) -> None:
     plan = planned(CHAINS[name])

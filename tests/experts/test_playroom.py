@@ -46,6 +46,7 @@ def work(tmp_path_factory: pytest.TempPathFactory) -> Any:
         sys.path.remove(str(RECIPES))
 
 
+@pytest.mark.slow
 def test_held_out_scenes_are_not_among_those_of_training(work: Path) -> None:
     from playroom import data
 

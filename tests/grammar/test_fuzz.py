@@ -146,6 +146,7 @@ def test_a_broken_statement_hides_no_other(pairs: list[tuple[str, str | None]]) 
     assert "".join(f"{whole}\n" for whole, _ in pairs) == print_program(found)
 
 
+@pytest.mark.slow
 def test_every_prefix_of_the_programs() -> None:
     for text in PROGRAMS.values():
         for end in range(0, len(text), 3):

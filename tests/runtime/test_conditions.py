@@ -85,6 +85,7 @@ def test_conditions_on_the_plane() -> None:
     assert log_evidence(program) == pytest.approx(math.log(math.exp(-1.5) - math.exp(-3)), abs=0.08)
 
 
+@pytest.mark.slow
 def test_walls_that_a_judge_builds_are_told(tmp_path: Path) -> None:
     (tmp_path / "own.py").write_text(
         """
@@ -106,6 +107,7 @@ def right(x: poedsl.Real[2]):
     assert not any("infinity" in w for w in tempered.warnings)
 
 
+@pytest.mark.slow
 def test_widths_far_apart() -> None:
     """Of which the product has but a millionth of a millionth."""
     runs = [poedsl.compile("x ~ Normal(0, 1e6) * Normal(0, 1e-6)").run(seed=s) for s in range(4)]

@@ -44,6 +44,7 @@ def test_observers(plan: poedsl.Plan, capsys: pytest.CaptureFixture[str]) -> Non
     assert capsys.readouterr().out == ""
 
 
+@pytest.mark.slow
 def test_more_particles(plan: poedsl.Plan) -> None:
     still = {"resample": "none", "kernel": "mala(steps = 2, adapt = false)"}
     few = plan.run(seed=1, **still)

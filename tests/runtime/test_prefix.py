@@ -33,6 +33,7 @@ def enumerated(plan: poedsl.Plan, length: int, symbols: int) -> tuple[Tensor, Te
     return every, torch.stack([powers[n] * v.double() for n, v in values.items()]).sum(0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("tilt", ["", f" * {TILT}", " * where(sum(y == 2) == 1)"])
 @pytest.mark.parametrize("kernel", ["none", "gibbs(steps = 2)", "gibbs(steps = 1, block = 3)"])
 def test_marginals_and_evidence(kernel: str, tilt: str) -> None:

@@ -186,6 +186,7 @@ x ~ (mixture(Normal([m, 0], [.1, 2]) for m in linspace(-3.5, 3.5, 8))
   * mixture(Normal([0, m], [2, .1]) for m in linspace(-3.5, 3.5, 8)))"""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("islands", [1, 5])
 def test_a_last_kernel_is_given_particles_of_one_weight(islands: int) -> None:
     """The evidence is that of the weights before; next to no draw comes twice."""
@@ -198,6 +199,7 @@ def test_a_last_kernel_is_given_particles_of_one_weight(islands: int) -> None:
     assert len(apart.sample(1000)["x"].unique(dim=0)) < 800
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "resample", ["systematic()", "multinomial()", "residual()", "stratified()"]
 )

@@ -31,6 +31,7 @@ def mean_and_error(black: bool, **options: object) -> tuple[float, float]:
     return float(found.mean()), float(found.std()) / 8**0.5
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("black", [True, False], ids=["black box", "differentiable"])
 @pytest.mark.parametrize("resample", ["systematic(when = ess < 0.9)", "none"])
 @pytest.mark.parametrize("kernel", ["none", "mala(steps = 1, adapt = false)"])

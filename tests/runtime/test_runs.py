@@ -28,6 +28,7 @@ def crossing() -> float:
     return 2 * math.log(each.mean() / math.sqrt(2 * math.pi * variance))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("program", "mean", "variance", "log_z"),
     [
@@ -109,6 +110,7 @@ def test_crossing_finds_every_mode_and_the_evidence(crossing: float) -> None:
     assert len(inner) >= 48
 
 
+@pytest.mark.slow
 def test_circle_keeps_everyone_inside() -> None:
     program = (
         "x : Real[2]\n"
@@ -143,6 +145,7 @@ def test_a_condition_that_nothing_meets_ends_with_an_outcome() -> None:
     assert result.log_evidence is None
 
 
+@pytest.mark.slow
 def test_several_variables_are_sampled_together() -> None:
     program = """
 x ~ Normal(0, 1)
@@ -159,6 +162,7 @@ x ~ exp(-0.5 * (x - y)^2)
         assert float(variance) == pytest.approx(covariance[k, k], rel=0.08)
 
 
+@pytest.mark.slow
 def test_islands_give_a_standard_error_that_covers(crossing: float) -> None:
     plan = poedsl.compile(CROSSING)
     result = plan.run(particles=2000, islands=8)
@@ -216,6 +220,7 @@ def test_what_only_values_show_to_be_wrong(
     assert [d.code for d in caught.value.diagnostics] == [code]
 
 
+@pytest.mark.slow
 def test_a_mixture_may_hold_densities_of_any_kind() -> None:
     program = (
         "x : Real[2]\n"
@@ -234,6 +239,7 @@ def test_a_condition_on_inputs_and_variables() -> None:
     assert not plan.bind(a=-1).run(particles=100).outcome.ok
 
 
+@pytest.mark.slow
 def test_normalised_exponents_sum_to_one_also_where_they_are_inputs() -> None:
     plan = poedsl.compile("input a : Real\nx ~ Normal(0, 1)^a * Normal(2, 1)^a").bind(a=2)
     scaled = plan.run(particles=4000, normalize_exponents=True)

@@ -122,6 +122,7 @@ def test_exact_ratios_are_unbiased_on_the_coarsest_path(move: str) -> None:
     assert float(mean.std()) < 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("steps", "tolerance"), [(100, 0.5), (400, 0.2)])
 @pytest.mark.parametrize("kernel", ["none", "langevin(steps = 1)"])
 def test_exponents_that_sum_to_two_from_scores_alone(
