@@ -4,12 +4,14 @@ rewrites.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 import torch
 from hypothesis import settings
+
+from tests.factories import EveryTensorIsPlaced, forget
 
 torch.set_num_threads(1)
 #: The same examples in every run; `pytest --hypothesis-profile=default` looks for new ones.
@@ -35,3 +37,15 @@ def golden(request: pytest.FixtureRequest) -> Callable[[Path, str], None]:
         assert text == path.read_text(encoding="utf-8")
 
     return compare
+
+
+@pytest.fixture
+def every_tensor_names_its_device() -> Iterator[None]:
+    """Fails where code of the package makes a tensor and leaves its device, or the type of its
+    numbers, to torch's defaults: with a GPU, or another default type, that would be the wrong one.
+    """
+    forget()
+    with EveryTensorIsPlaced() as mode:
+        yield
+    found = {"device": sorted(mode.without_device), "dtype": sorted(mode.without_dtype)}
+    assert found == {"device": [], "dtype": []}

@@ -49,7 +49,8 @@ def _as_tensor(value: Any) -> Any:
     if not array and not isinstance(value, list):
         return value
     try:
-        tensor = torch.as_tensor(value).detach().clone()
+        held = value if isinstance(value, torch.Tensor) else torch.from_numpy(np.array(value))
+        tensor = held.detach().clone()
     except (TypeError, ValueError, RuntimeError):
         return value
     return tensor.float() if tensor.is_floating_point() else tensor

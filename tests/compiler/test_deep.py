@@ -52,6 +52,7 @@ for name in ("experts", "experts_of_one_argument"):
     DEEP[name] = f"expert e0(a) = exp(a)\n{DEEP[name]}x ~ Normal(0, 1) * e200(x)\n"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", CHAINS)
 def test_long_chains_compile_print_and_read_back(name: str) -> None:
     plan = planned(CHAINS[name])
@@ -79,6 +80,7 @@ def test_long_chains_have_the_value_that_is_written(term: str, value: float) -> 
     assert found.tolist() == [value]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["sum_and_difference", "and"])
 def test_long_chains_run(name: str) -> None:
     result = poedsl.compile(CHAINS[name]).run(particles=2, steps=1, kernel="none")

@@ -73,6 +73,7 @@ def test_components_of_a_mixture_may_be_defined() -> None:
     assert [f.kind for f in plan.factors] == ["gaussian"]
 
 
+@pytest.mark.slow
 def test_definitions_that_double_end() -> None:
     lines = [f"expert e{i + 1}(m) = e{i}(m) * e{i}(m)" for i in range(40)]
     text = "\n".join(("expert e0(m) = Normal(m, 1)", *lines, "x ~ e40(0)\n"))

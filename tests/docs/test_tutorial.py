@@ -43,6 +43,7 @@ def copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root / "docs" / "tutorial"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("step", range(len(STEPS)), ids=lambda i: STEPS[i].split(".")[0])
 def test_step(
     step: int, copy: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest

@@ -514,6 +514,7 @@ def test_arguments_and_subjects_are_checked(program: str, code: str) -> None:
     assert [d.code for d in caught.value.diagnostics] == [code]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("shape", ["Image[3, 16, 16]", "Video[2, 3, 16, 16]"])
 @pytest.mark.parametrize("gradient", [False, True])
 def test_a_program_samples_what_a_judge_likes(shape: str, gradient: bool, place: Path) -> None:

@@ -78,6 +78,7 @@ def test_tokens_that_cannot_write_one_are_told(tmp_path: Path) -> None:
         layout_of("a dog", folder=folder, profile=DEFAULT, device=CPU)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["llama", "gpt2"])
 def test_as_many_parts_as_the_model_can_read(tmp_path: Path, kind: str) -> None:
     """A token is a character; a part may take 64 and its text."""

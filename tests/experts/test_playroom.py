@@ -46,6 +46,7 @@ def work(tmp_path_factory: pytest.TempPathFactory) -> Any:
         sys.path.remove(str(RECIPES))
 
 
+@pytest.mark.slow
 def test_held_out_scenes_are_not_among_those_of_training(work: Path) -> None:
     from playroom import data
 
@@ -73,6 +74,7 @@ def test_segments_depth_and_captions_belong_together(work: Path) -> None:
             assert near > wall, solid
 
 
+@pytest.mark.slow
 def test_everything_trains_goes_on_and_runs(
     work: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -77,6 +77,7 @@ def test_the_segmenter_names_the_solids_of_held_out_renders() -> None:
     assert np.mean(right) > 0.9
 
 
+@pytest.mark.slow
 def test_the_judge_names_what_is_in_a_box() -> None:
     folder, other = str(model_folder("playroom/judge")), {"sphere": "box", "cone": "cylinder"}
     other |= {v: k for k, v in other.items()}
@@ -109,6 +110,7 @@ def test_the_depth_of_held_out_renders_is_found() -> None:
     assert float(near.mean()) < 0.02 and bool((near < far).all())
 
 
+@pytest.mark.slow
 def test_the_one_liner_keeps_what_is_around_and_fills_what_is_not() -> None:
     image, mask = INPUTS / "without.png", INPUTS / "mask.png"
     plan = poedsl.compile(ROOT / "programs" / "front.poe").bind(

@@ -30,6 +30,7 @@ def dark(x: torch.Tensor) -> torch.Tensor:
     return ((column + row) % 2 == 0) & (column >= 0) & (column < 8) & (row >= 0) & (row < 8)
 
 
+@pytest.mark.slow
 def test_the_board_and_a_column_of_it() -> None:
     board = poedsl.compile("x ~ checkerboard()").run(seed=0, particles=500, steps=40)
     assert dark(board.sample(500)["x"]).float().mean() > 0.75

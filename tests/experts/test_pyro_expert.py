@@ -244,6 +244,7 @@ def test_a_plan_keeps_its_model_whatever_has_its_name_later() -> None:
     assert means == pytest.approx([-3, 3], abs=0.5)
 
 
+@pytest.mark.slow
 def test_a_plan_runs_what_it_was_compiled_with() -> None:
     def line() -> None:
         pyro.sample("a", dist.Normal(0.0, 1.0))

@@ -195,6 +195,7 @@ def test_a_line_inside_brackets_may_look_like_a_loop() -> None:
     assert print_program(program(text)) == text.replace('\nfor a in "', ' for a in "')
 
 
+@pytest.mark.slow
 @given(sources, st.integers(0, 10**6))
 @settings(max_examples=300, deadline=None)
 def test_disturbed_programs(text: str, seed: int) -> None:
@@ -203,12 +204,14 @@ def test_disturbed_programs(text: str, seed: int) -> None:
     formatted(other)
 
 
+@pytest.mark.slow
 @given(trees.programs)
 @settings(max_examples=150, deadline=None)
 def test_printed_programs(original: tree.Program) -> None:
     formatted(print_program(original))
 
 
+@pytest.mark.slow
 @given(st.lists(trees.expressions, min_size=5, max_size=12))
 @settings(max_examples=60, deadline=None)
 def test_long_statements(items: list[tree.Expr]) -> None:

@@ -73,6 +73,7 @@ def mutants(draw: st.DrawFn) -> str:
     return "".join(words)
 
 
+@pytest.mark.slow
 @given(mutants())
 @settings(max_examples=500, deadline=None)
 def test_mutants(text: str) -> None:
@@ -86,6 +87,7 @@ def test_noise(text: str) -> None:
     parse_expression(Source(text))
 
 
+@pytest.mark.slow
 @given(texts, st.data())
 @settings(max_examples=150, deadline=None)
 def test_a_deleted_word_is_noticed(text: str, data: st.DataObject) -> None:
@@ -127,6 +129,7 @@ BROKEN = (
 )
 
 
+@pytest.mark.slow
 @given(st.lists(st.tuples(lines, st.none() | st.sampled_from(BROKEN)), min_size=1, max_size=6))
 @settings(max_examples=300, deadline=None)
 def test_a_broken_statement_hides_no_other(pairs: list[tuple[str, str | None]]) -> None:
@@ -143,6 +146,7 @@ def test_a_broken_statement_hides_no_other(pairs: list[tuple[str, str | None]]) 
     assert "".join(f"{whole}\n" for whole, _ in pairs) == print_program(found)
 
 
+@pytest.mark.slow
 def test_every_prefix_of_the_programs() -> None:
     for text in PROGRAMS.values():
         for end in range(0, len(text), 3):

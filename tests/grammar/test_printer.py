@@ -15,12 +15,14 @@ from tests.grammar import trees
 from tests.grammar.samples import PROGRAMS, expression, program, statement
 
 
+@pytest.mark.slow
 @given(trees.expressions)
 @settings(max_examples=500, deadline=None)
 def test_an_expression_comes_back(expr: tree.Expr) -> None:
     assert expression(print_expr(expr)) == expr
 
 
+@pytest.mark.slow
 @given(trees.programs)
 @settings(max_examples=150, deadline=None)
 def test_a_program_comes_back(original: tree.Program) -> None:

@@ -62,6 +62,7 @@ def draws(count: int, width: int, seed: int) -> Tensor:
     return torch.randn(count, width, generator=generator, dtype=torch.float64)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("batch", [1, 256])
 @pytest.mark.parametrize("size", [0.1, 1.5])
 @pytest.mark.parametrize(("log", "width"), [(skewed, 1), (bent, 2)])
@@ -84,6 +85,7 @@ def test_detailed_balance(kernel: str, log: Log, width: int, size: float, batch:
     torch.testing.assert_close(forth[seen], back[seen], atol=1e-8, rtol=1e-8)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("batch", [1, 256])
 @pytest.mark.parametrize("leaps", [1, 4])
 @pytest.mark.parametrize(("log", "width"), [(skewed, 1), (bent, 2)])

@@ -37,6 +37,7 @@ def learned(text: str) -> poedsl.Result:
     return as_if_learned(poedsl.compile(text), 0).result()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("base", [10.0, 20.0, 1.0, 1.1])
 def test_gaussians_have_what_their_precisions_say(base: float) -> None:
     """The looks are those of N(0, 1 / P) with s_i = -p_i x, in the coordinates of the run."""
@@ -97,6 +98,7 @@ def test_chance_is_allowed_for() -> None:
     assert not any(as_if_learned(plan, seed).result().warnings for seed in range(6))
 
 
+@pytest.mark.slow
 def test_looking_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     plan = poedsl.compile(gaussians(1.1)).with_options(particles=60, steps=12)
     looked, chunked = plan.run(seed=0), plan.run(seed=0, microbatch=17)
@@ -109,6 +111,7 @@ def test_looking_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     assert found(chunked).drift == pytest.approx(found(looked).drift, rel=1e-3)
 
 
+@pytest.mark.slow
 def test_an_expert_on_a_part_is_judged_by_its_part() -> None:
     """Two experts of four components and of one; noise at its own samples is as on the line."""
     text = "x : Real[4]\nx ~ Normal(0, 1)\nx[0:1] ~ Normal(0, 1)\n"
@@ -119,6 +122,7 @@ def test_an_expert_on_a_part_is_judged_by_its_part() -> None:
         assert look.noise[1] == pytest.approx(sigma2 / 2, rel=0.2)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "text", ["x ~ Normal(0, 1)", "x ~ Normal(0, 1) * Laplace(0, 1) / Normal(0, 2)"]
 )

@@ -31,6 +31,7 @@ def log_evidence(program: str, seeds: int = 4, **options: str) -> float:
     return sum(f for f in found if f is not None) / seeds
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("path", ["flow()", "temper()"])
 @pytest.mark.parametrize(
     ("condition", "holds"),
@@ -47,6 +48,7 @@ def test_conditions_in_pieces(condition: str, holds: Callable[[Tensor], Tensor],
     assert found == pytest.approx(log_integral(inside(holds)), abs=0.08)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("factor", "log_factor"),
     [
@@ -65,6 +67,7 @@ def test_what_noise_hides_is_tempered(factor: str, log_factor: Callable[[Tensor]
     assert log_evidence(program) == pytest.approx(log_integral(log_factor), abs=0.1)
 
 
+@pytest.mark.slow
 def test_conditions_without_a_slope() -> None:
     """A saddle, of two components among eight."""
     program = "x : Real[8]\nx ~ Normal(0, 1) * where(x[0] * x[1] > 0.5)"
@@ -75,12 +78,14 @@ def test_conditions_without_a_slope() -> None:
     assert log_evidence(program) == pytest.approx(truth, abs=0.05)
 
 
+@pytest.mark.slow
 def test_conditions_on_the_plane() -> None:
     """A ring: its middle has no slope to go by."""
     program = "x : Real[2]\nx ~ Normal(0, 1) * where(sum(x^2) > 3 and sum(x^2) < 6)"
     assert log_evidence(program) == pytest.approx(math.log(math.exp(-1.5) - math.exp(-3)), abs=0.08)
 
 
+@pytest.mark.slow
 def test_walls_that_a_judge_builds_are_told(tmp_path: Path) -> None:
     (tmp_path / "own.py").write_text(
         """
@@ -102,6 +107,7 @@ def right(x: poedsl.Real[2]):
     assert not any(w.code == "P1003" for w in tempered.warnings)
 
 
+@pytest.mark.slow
 def test_widths_far_apart() -> None:
     """Of which the product has but a millionth of a millionth."""
     runs = [poedsl.compile("x ~ Normal(0, 1e6) * Normal(0, 1e-6)").run(seed=s) for s in range(4)]

@@ -78,6 +78,7 @@ def test_dead_particles_do_not_steer() -> None:
     assert fitted(rate, gains, log_weights - math.inf, 1).theta.tolist() == [[0]]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("move", ["sde(control = true)", "ode(control = true)"])
 @pytest.mark.parametrize("hidden", [False, True])
 def test_any_drift_leaves_the_target_alone(

@@ -183,6 +183,7 @@ def measures(weights: Tensor) -> Tensor:
     return (after @ CHAINS[1]) * weights[2]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("weights", WEIGHTS)
 @pytest.mark.parametrize("rule", RULES)
 @pytest.mark.parametrize("scheme", UNBIASED)
@@ -218,6 +219,7 @@ def test_copies_are_proportional_to_weights(scheme: str, shares: list[float]) ->
     torch.testing.assert_close(mean, len(shares) * weights[0], atol=1e-12, rtol=0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("scheme", UNBIASED)
 def test_ancestors_are_the_same_within_a_cell(scheme: str) -> None:
     """What makes the sums above integrals: only the edges of the cells change the ancestors."""

@@ -40,6 +40,7 @@ CASES = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("program", "truth", "options"), CASES)
 def test_eight_islands_tell_how_far_off_they_are(
     program: str, truth: float, options: dict[str, object]
@@ -52,6 +53,7 @@ def test_eight_islands_tell_how_far_off_they_are(
     assert 1 / 1.5 < float(error.mean() / value.std()) < 1.5
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("program", "truth", "options"), CASES)
 def test_so_does_the_genealogy_of_one_population(
     program: str, truth: float, options: dict[str, object]
@@ -105,6 +107,7 @@ def test_the_jackknife_is_the_spread_where_that_is_small() -> None:
     assert not math.isfinite(standard_errors.between(one))
 
 
+@pytest.mark.slow
 def test_where_there_is_none_the_reason_says_how_to_get_one() -> None:
     plan = poedsl.compile(WIDE).with_options(particles=200, steps=8, path="temper()")
     systematic = plan.run(seed=0)
@@ -115,6 +118,7 @@ def test_where_there_is_none_the_reason_says_how_to_get_one() -> None:
     assert "too few" in collapsed.evidence_reason
 
 
+@pytest.mark.slow
 def test_a_run_that_never_resampled_needs_no_islands() -> None:
     result = poedsl.compile("x ~ Normal(0, 1) * Normal(1, 2)").run(seed=0, particles=500)
     assert not any(s.resampled for s in result.stages)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import pytest
 import torch
 from safetensors.torch import load_file
 from torch import Tensor
@@ -126,6 +127,7 @@ def test_a_failed_run_leaves_its_folder(tmp_path: Path) -> None:
     assert (tmp_path / "report.html").exists()
 
 
+@pytest.mark.slow
 def test_conditions_that_nothing_meets_leave_what_was_there_before() -> None:
     result = poedsl.compile("x ~ Normal(0, 1) * where(x > 5 or x < -9)").run(seed=0, particles=100)
     assert result.outcome is Outcome.NO_WEIGHT

@@ -103,6 +103,7 @@ def run(program: str, condition: str) -> poedsl.Result:
 TWO = "x : Real[2]\nx ~ Normal(0, 1) * Normal([1, 0], 2)\nx[0] ~ Normal(3, 0.5) given x"
 
 
+@pytest.mark.slow
 def test_a_weight_of_zero_is_no_parent_at_all() -> None:
     alone = run(TWO.replace(" given x", ""), "none()").particles["x"]
     for condition in ("guide(weight = 0)", "none()"):
@@ -162,6 +163,7 @@ def test_rewards_guide_a_product_with_parents() -> None:
     assert float(moments(result)[0]) < 0
 
 
+@pytest.mark.slow
 def test_a_learned_flow_is_conditioned_through_its_network() -> None:
     program = "x ~ digits()^0.5\nx ~ digits(3)^0.5 given x"
     found = {}

@@ -18,6 +18,7 @@ def plan() -> poedsl.Plan:
     return poedsl.compile(PROGRAM).with_options(particles=40, steps=10)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("microbatch", [1, 7, 40, 1000])
 def test_micro_batches(plan: poedsl.Plan, microbatch: int) -> None:
     whole = plan.run(seed=4)
@@ -43,6 +44,7 @@ def test_observers(plan: poedsl.Plan, capsys: pytest.CaptureFixture[str]) -> Non
     assert capsys.readouterr().out == ""
 
 
+@pytest.mark.slow
 def test_more_particles(plan: poedsl.Plan) -> None:
     still = {"resample": "none", "kernel": "mala(steps = 2, adapt = false)"}
     few = plan.run(seed=1, **still)

@@ -32,6 +32,7 @@ def gaussian(
     return mean, covariance, float(log_z)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("options", [{}, {"correct": "fkc()", "steps": 100}])
 def test_a_density_around_another_variable(options: dict[str, object]) -> None:
     program = "x ~ Normal(1, 1)\ny ~ Normal(0, 3)\ny ~ Normal(x, 0.5)"
@@ -46,6 +47,7 @@ def test_a_density_around_another_variable(options: dict[str, object]) -> None:
     assert result.log_evidence == pytest.approx(log_z, abs=0.08)
 
 
+@pytest.mark.slow
 def test_a_chain_of_vectors_around_each_other() -> None:
     program = (
         "x : Real[2]\ny : Real[2]\nx ~ Normal([1, -1], 1)\ny ~ Normal(0, 2)\n"
@@ -64,6 +66,7 @@ def test_a_chain_of_vectors_around_each_other() -> None:
         )
 
 
+@pytest.mark.slow
 def test_a_part_around_a_part() -> None:
     program = "x : Real[2]\ny : Real\nx ~ Normal(0, 1)\ny ~ Normal(3, 1)\nx[1] ~ Normal(y, 0.5)"
     result = poedsl.compile(program).run(particles=8000)
@@ -76,6 +79,7 @@ def test_a_part_around_a_part() -> None:
     assert result.log_evidence == pytest.approx(log_z, abs=0.06)
 
 
+@pytest.mark.slow
 def test_a_spread_that_depends_on_another_variable() -> None:
     """Integrating x out of N(x; 0, s) N(x; 0, 2): the rest is N(s; 1, 0.1) N(0; 0, hypot(s, 2))."""
     program = "s ~ Normal(1, 0.1)\nx ~ Normal(0, 2)\nx ~ Normal(0, abs(s))"
@@ -90,6 +94,7 @@ def test_a_spread_that_depends_on_another_variable() -> None:
     )
 
 
+@pytest.mark.slow
 def test_a_mixture_around_another_variable() -> None:
     program = (
         "x ~ Normal(0, 1)\ny ~ Normal(0, 3)\n"

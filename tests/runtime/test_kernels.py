@@ -96,6 +96,7 @@ def test_steps_adapt_towards_the_target() -> None:
     assert small < 1 < large
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kernel", ["mala", "hmc", "random_walk"])
 def test_a_run_ends_near_the_acceptance_it_adapts_to(kernel: str) -> None:
     plan = poedsl.compile("x : Real[5]\nx ~ Normal(0, [1, 1, 1, 2, 3]) * Normal(1, 2)")
@@ -188,6 +189,7 @@ def test_line_integrals_accept_as_densities_do(kernel: str, program: str) -> Non
         assert errors[0] > 5 * errors[1] and errors[2] < 1e-3
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kernel", ["mala", "hmc", "random_walk"])
 def test_metropolis_from_scores_keeps_the_moments(kernel: str) -> None:
     """Two modes, between which steps of the kernel cross a trough."""

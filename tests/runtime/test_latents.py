@@ -121,6 +121,7 @@ def test_a_density_beside_a_model_with_latents_counts_as_a_reward(flux: str) -> 
     torch.testing.assert_close(result.log_values["Normal"], wanted, atol=1e-2, rtol=1e-4)
 
 
+@pytest.mark.slow
 def test_the_program_of_the_front_page_runs(place: Path) -> None:
     """With parents and a mask, as in programs/insert_object.poe."""
     depth, fill = (tiny.folder(kind, place) for kind in ("flux_depth", "flux_fill"))

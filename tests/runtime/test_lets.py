@@ -47,6 +47,7 @@ def test_a_constant_without_a_value_is_named() -> None:
     assert found.code == "P0603" and "`cut`" in found.message
 
 
+@pytest.mark.slow
 def test_a_loop_over_a_layout_makes_a_site_for_each_part() -> None:
     result = poedsl.compile(LOOP).bind(layout=LAYOUT).run(particles=4000)
     assert set(result.log_values) == {"Normal", "Normal_2[0]", "Normal_2[1]", "exp[0]", "exp[1]"}

@@ -22,6 +22,7 @@ def test_a_constant_vector_as_exponent() -> None:
     assert not result.warnings
 
 
+@pytest.mark.slow
 def test_each_component_has_its_own_exponents() -> None:
     """At the end the kernel has been at the product of every component by itself."""
     plan = poedsl.compile(PROGRAM).bind(m=MASK)

@@ -37,6 +37,7 @@ def refused(folder: Path) -> str:
     return diagnostic.message
 
 
+@pytest.mark.slow
 def test_a_finished_folder_says_so_and_lists_its_files(tmp_path: Path, result: Result) -> None:
     write(tmp_path / "out", result)
     manifest = json.loads((tmp_path / "out" / MANIFEST).read_text())
@@ -66,6 +67,7 @@ def test_files_beside_a_result_stay(tmp_path: Path, result: Result) -> None:
     assert (tmp_path / "samples" / "mine.txt").read_text() == "mine"
 
 
+@pytest.mark.slow
 def test_files_of_the_last_run_that_the_next_does_not_write_go(
     tmp_path: Path, result: Result
 ) -> None:
@@ -75,6 +77,7 @@ def test_files_of_the_last_run_that_the_next_does_not_write_go(
     assert sorted(p.name for p in (tmp_path / "samples").iterdir()) == ["y.png"]
 
 
+@pytest.mark.slow
 def test_a_file_of_a_name_that_a_later_run_would_take_is_kept(
     tmp_path: Path, result: Result
 ) -> None:
@@ -88,6 +91,7 @@ def test_a_file_of_a_name_that_a_later_run_would_take_is_kept(
     assert all(after[n] == before[n] for n in before if n not in (MANIFEST, "log.jsonl"))
 
 
+@pytest.mark.slow
 def test_an_earlier_result_stays_until_the_next_is_complete(tmp_path: Path, result: Result) -> None:
     write(tmp_path, result)
     before = content(tmp_path)
@@ -102,6 +106,7 @@ def test_an_earlier_result_stays_until_the_next_is_complete(tmp_path: Path, resu
     assert content(tmp_path).keys() == before.keys()
 
 
+@pytest.mark.slow
 def test_links_are_not_followed(tmp_path: Path, result: Result) -> None:
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()

@@ -79,6 +79,7 @@ def run(folder: Path, name: str, program: str, **options: Any) -> poedsl.Result:
     return poedsl.compile(file).run(particles=4000, **{"allow_code": True, **options})
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "program", "mean", "variance"),
     [

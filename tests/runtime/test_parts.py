@@ -65,6 +65,7 @@ PROGRAMS: list[tuple[str, int, list[Factor]]] = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("program", "size", "factors"), PROGRAMS)
 @pytest.mark.parametrize(
     "options", [{}, {"correct": "fkc()", "steps": 100, "kernel": "mala(steps = 1)"}]
@@ -107,6 +108,7 @@ def test_a_mixture_on_a_part() -> None:
     assert float(moments(result)[0][0]) == pytest.approx(0, abs=0.1)
 
 
+@pytest.mark.slow
 def test_a_density_without_closed_form_on_a_part() -> None:
     program = "x : Real[2]\nx ~ Normal(0, 2)\nx[0] ~ StudentT(3, 1, 0.5)"
     result = poedsl.compile(program).run(particles=4000)
@@ -136,6 +138,7 @@ def test_a_full_covariance_on_a_part() -> None:
     np.testing.assert_allclose(moments(result)[1].numpy(), [1, *np.diag(covariance)], rtol=0.1)
 
 
+@pytest.mark.slow
 def test_normalised_exponents_on_parts_that_do_not_overlap_keep_a_density() -> None:
     program = "x : Real[2]\nx[0] ~ Normal(0, 1)^2\nx[1] ~ Normal(0, 1)^3 * Normal(2, 1)"
     result = poedsl.compile(program).run(particles=4000, normalize_exponents=True)

@@ -32,6 +32,7 @@ def test_rewards_weigh_where_resampling_may_follow_and_at_the_end() -> None:
     assert [s.t for s in result.stages if s.resampled] == [5, 3]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("potential", ["difference", "maximum", "sum"])
 @pytest.mark.parametrize("resample", ["systematic(when = ess < 0.9)", "none()"])
 def test_rewards_that_weigh_at_every_stage(potential: str, resample: str) -> None:

@@ -37,6 +37,7 @@ def enumerated(plan: poedsl.Plan, length: int, symbols: int) -> tuple[Tensor, Te
     return every, torch.stack([powers[n] * v.double() for n, v in values.items()]).sum(0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("reward_factor", ["", f" * {TILT}", " * where(sum(y == 2) == 1)"])
 @pytest.mark.parametrize("kernel", ["none", "gibbs(steps = 2)", "gibbs(steps = 1, block = 3)"])
 def test_marginals_and_evidence(kernel: str, reward_factor: str) -> None:
@@ -241,6 +242,7 @@ class Choices:
             self.taken[-1][0] += 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("particles", "length", "steps", "resample", "kernel"),
     [

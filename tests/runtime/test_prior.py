@@ -30,6 +30,7 @@ def schools() -> tuple[float, float]:
     return math.log(total * 0.1 * (tau[0, 1] - tau[0, 0])), float((each * tau).sum() / total)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("text", "offset"),
     [
@@ -57,6 +58,7 @@ def test_eight_schools(text: str, offset: float) -> None:
     assert float(found) == pytest.approx(tau, abs=0.2)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "text",
     [
@@ -74,6 +76,7 @@ def test_what_is_drawn_from_exactly_has_even_weights(text: str) -> None:
     assert result.stages[-1].unique_ancestors == 500
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("count", [20, 200])
 def test_a_long_chain_and_one_reward(count: int) -> None:
     text = (
@@ -85,6 +88,7 @@ def test_a_long_chain_and_one_reward(count: int) -> None:
     assert result.log_evidence == pytest.approx(truth, abs=0.15)
 
 
+@pytest.mark.slow
 def test_one_number_around_another_and_a_gaussian() -> None:
     result = poedsl.compile("s ~ HalfNormal(2)\nx ~ Normal(0, s) * Normal(3, 0.1)").run(seed=0)
     s = np.linspace(1e-3, 20, 20_000)
@@ -92,6 +96,7 @@ def test_one_number_around_another_and_a_gaussian() -> None:
     assert result.log_evidence == pytest.approx(math.log(each.sum() * (s[1] - s[0])), abs=0.05)
 
 
+@pytest.mark.slow
 def test_a_parameter_out_of_its_range_leaves_a_share() -> None:
     """The scale is negative with chance 0.16; no sample has it."""
     result = poedsl.compile("s ~ Normal(1, 1)\nx ~ Normal(7, s)").run(seed=0, particles=8000)
@@ -101,6 +106,7 @@ def test_a_parameter_out_of_its_range_leaves_a_share() -> None:
     assert bool((result.particles["s"].flatten()[alive] > 0).all())
 
 
+@pytest.mark.slow
 def test_the_evidence_is_unbiased() -> None:
     """Few particles and steps: E[Z-hat] is Z all the same."""
     plan = poedsl.compile(GROUPS + f"theta ~ Normal(mu, tau) * Normal({list(EFFECTS)}, 12)")

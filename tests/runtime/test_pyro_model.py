@@ -64,6 +64,7 @@ def test_a_factor_with_the_name_of_a_variable() -> None:
     assert list(trace.observation_nodes) == ["Normal.base", "Normal.factor"]
 
 
+@pytest.mark.slow
 def test_nuts_finds_the_moments_of_the_runtime() -> None:
     chain = MCMC(NUTS(GAUSSIANS.to_pyro()), 120, 50, disable_progbar=True)
     chain.run()
@@ -76,6 +77,7 @@ def test_nuts_finds_the_moments_of_the_runtime() -> None:
     assert float((x.mean(0) - (weights @ points).float()).abs().max()) < 0.35 * VARIANCE**0.5
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("program", "exact"),
     [
@@ -100,6 +102,7 @@ def test_importance_sampling_has_the_evidence_of_the_runtime(
     assert run.log_evidence == pytest.approx(exact, abs=0.1)
 
 
+@pytest.mark.slow
 def test_importance_of_pyro() -> None:
     posterior = Importance(GAUSSIANS.to_pyro(), num_samples=200).run()
     logs = torch.tensor(posterior.log_weights)
@@ -136,6 +139,7 @@ def test_condition_block_and_scale() -> None:
     assert float(traced(outside).log_prob_sum()) == -math.inf
 
 
+@pytest.mark.slow
 def test_nuts_moves_in_unconstrained_coordinates() -> None:
     chain = MCMC(NUTS(poedsl.compile("x ~ Gamma(4, 2)").to_pyro()), 60, 30, disable_progbar=True)
     chain.run()

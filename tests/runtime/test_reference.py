@@ -14,6 +14,8 @@ from poedsl.runtime.core.run_settings import RunSettings
 from poedsl.runtime.space.coordinates import Space
 from tests.runtime.reference import Expert, Sampler
 
+pytestmark = pytest.mark.statistical
+
 #: Programs, and the same experts: power, and chance, mean and standard deviations of each part.
 Parts = list[tuple[float, list[float], list[float]]]
 PROGRAMS: dict[str, tuple[str, list[tuple[float, Parts]]]] = {

@@ -192,6 +192,7 @@ x ~ (mixture(Normal([m, 0], [.1, 2]) for m in linspace(-3.5, 3.5, 8))
   * mixture(Normal([0, m], [2, .1]) for m in linspace(-3.5, 3.5, 8)))"""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("islands", [1, 5])
 def test_a_last_kernel_is_given_particles_of_one_weight(islands: int) -> None:
     """The evidence is that of the weights before; next to no draw comes twice."""
@@ -204,6 +205,7 @@ def test_a_last_kernel_is_given_particles_of_one_weight(islands: int) -> None:
     assert len(apart.sample(1000)["x"].unique(dim=0)) < 800
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "resample", ["systematic()", "multinomial()", "residual()", "stratified()"]
 )
@@ -220,6 +222,7 @@ def test_drawing_evenly_changes_neither_evidence_nor_its_error(resample: str) ->
     assert spread == pytest.approx(float(apart.log_weights.var(correction=0)))
 
 
+@pytest.mark.slow
 def test_slots_say_nothing_of_where_a_particle_is() -> None:
     plan = poedsl.compile("x : Real[2]\nx ~ Normal(0, 1) * Normal(1, 2)")
     runs = [plan.run(particles=500, steps=20, seed=seed).particles["x"] for seed in range(20)]

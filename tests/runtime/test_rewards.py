@@ -35,6 +35,7 @@ def mean_and_error(black: bool, **options: object) -> tuple[float, float]:
     return float(found.mean()), float(found.std()) / 8**0.5
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("black", [True, False], ids=["black box", "differentiable"])
 @pytest.mark.parametrize("resample", ["systematic(when = ess < 0.9)", "none"])
 @pytest.mark.parametrize("kernel", ["none", "mala(steps = 1, adapt = false)"])
@@ -45,6 +46,7 @@ def test_differences_end_at_the_reward(kernel: str, resample: str, black: bool) 
     assert abs(mean - 0.5) < 3 * error
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("beside", ["", "\ny : Real[100]\ny ~ Normal(0, 1)"])
 def test_moves_along_a_steep_reward_have_no_heavy_tails(beside: str) -> None:
     """Three narrow modes times exp(-x^2), by moves alone; the product is a mixture again."""

@@ -42,6 +42,7 @@ def close(a: poedsl.Result, b: poedsl.Result, rows: slice = slice(None)) -> None
     torch.testing.assert_close(a.particles["x"], b.particles["x"][rows], atol=1e-3, rtol=1e-3)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", PLANS)
 def test_batches_of_any_size(name: str) -> None:
     """Resampling included: its rule, its ancestors and what it banks."""

@@ -105,6 +105,7 @@ def test_narrow_parts_take_most_of_the_stages_where_they_come_apart() -> None:
     assert 0.5 * 0.1**2 / 2 < end < 0.02 and max(widest) < 1.1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("steps", "often", "least"), [(50, 3, 0.4), (96, 1, 0.35)])
 @pytest.mark.parametrize("seed", [0, 1])
 def test_sharp_mixtures_keep_their_particles(
@@ -144,6 +145,7 @@ def test_parts_without_mass_leave_the_step_alone() -> None:
     assert last.acceptance is not None and 0.4 < last.acceptance < 0.75
 
 
+@pytest.mark.slow
 def test_sizes_shrink_no_faster_than_they_can_grow() -> None:
     """A narrow part that the product has no use for."""
     far = "x ~ mixture(Normal(0, 1), Normal(50, 1e-5)) * Normal(0, 1)"

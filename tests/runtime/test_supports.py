@@ -54,6 +54,7 @@ PRODUCTS: dict[str, tuple[list[D.Distribution], float, float]] = {
 }  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("text", PRODUCTS)
 def test_products_of_one_number(text: str) -> None:
     factors, low, high = PRODUCTS[text]
@@ -66,6 +67,7 @@ def test_products_of_one_number(text: str) -> None:
     assert bool(((x > low) & (x < (high if high in (1, 2) else math.inf))).all())
 
 
+@pytest.mark.slow
 def test_the_product_of_two_gammas_is_one() -> None:
     values, _ = found("x ~ Gamma(2, 1) * Gamma(3, 2)")
     log_z = math.log(4) + math.lgamma(4) - 4 * math.log(3)
@@ -74,6 +76,7 @@ def test_the_product_of_two_gammas_is_one() -> None:
     )
 
 
+@pytest.mark.slow
 def test_the_product_of_two_dirichlets_is_one() -> None:
     a, b = torch.tensor([1.0, 2, 3]), torch.tensor([2.0, 2, 1.5])
     text = "x ~ Dirichlet([1, 2, 3]) * Dirichlet([2, 2, 1.5])"
@@ -95,6 +98,7 @@ def test_the_product_of_two_dirichlets_is_one() -> None:
     torch.testing.assert_close(x.sum(-1), torch.ones(PARTICLES))
 
 
+@pytest.mark.slow
 def test_the_volume_of_a_quarter_disc_in_a_box() -> None:
     text = "x : Real[2]\nx ~ Uniform(0, 2) * where(norm(x) < 1)"
     result = poedsl.compile(text).run(seed=0, particles=PARTICLES)
@@ -106,6 +110,7 @@ def test_the_volume_of_a_quarter_disc_in_a_box() -> None:
     assert float(mean.mean()) == pytest.approx(4 / (3 * math.pi), abs=0.02)
 
 
+@pytest.mark.slow
 def test_a_scale_given_what_was_seen() -> None:
     text = "s ~ HalfNormal(1)\ny : Real[3]\ny ~ Normal(0, s)\ny ~ Normal([1, -2, 0.5], 0.1)"
     seen = torch.tensor([1.0, -2, 0.5], dtype=torch.float64)
@@ -122,6 +127,7 @@ def test_a_scale_given_what_was_seen() -> None:
     assert float(s.min()) > 0
 
 
+@pytest.mark.slow
 def test_an_end_that_is_a_variable() -> None:
     values, _ = found("s ~ Gamma(4, 2)\ny ~ Uniform(0, s)", "y")
     assert abs(values[0]) < 0.06
@@ -129,6 +135,7 @@ def test_an_end_that_is_a_variable() -> None:
     assert values[2] == pytest.approx(2 / 3, rel=0.15)
 
 
+@pytest.mark.slow
 def test_parts_have_supports_of_their_own() -> None:
     text = """
 x : Real[5]
@@ -147,6 +154,7 @@ x[3:5] ~ Beta(1, 2) * exp(-sum(x[0:1]))
     assert float(x[:, 2].min()) < 0
 
 
+@pytest.mark.slow
 def test_a_mixture_is_zero_in_its_gap() -> None:
     values, x = found("x ~ mixture(0.3: Uniform(0, 1), 0.7: Uniform(2, 4)) * Normal(2, 2)")
     normal = D.Normal(2.0, 2.0)
@@ -231,6 +239,7 @@ def test_no_coordinate_leaves_the_support(bijection: Interval | Simplex) -> None
         assert float(y.min()) > 0
 
 
+@pytest.mark.slow
 def test_coordinates_are_those_of_the_densities_draws() -> None:
     before = torch.get_rng_state()
     text = "x : Real[2]\nx[0] ~ Gamma(100, 0.01)\nx[1] ~ mixture(Beta(900, 100), Beta(950, 50))"

@@ -20,6 +20,7 @@ def moments(result: Result, name: str = "x") -> tuple[float, float]:
     return mean, float((weights * (x - mean).square()).sum())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "text, mean, variance, log_z",
     [
@@ -37,6 +38,7 @@ def test_one_variable(text: str, mean: float, variance: float | None, log_z: flo
     assert result.log_evidence == pytest.approx(log_z, abs=0.04)
 
 
+@pytest.mark.slow
 def test_a_hierarchy_and_its_posterior() -> None:
     prior = "x ~ Normal(0, 1)\ny : Real\ny ~ Normal(x, 0.5)"
     result = poedsl.compile(prior).run(seed=0, particles=4000)
@@ -47,6 +49,7 @@ def test_a_hierarchy_and_its_posterior() -> None:
     assert moments(seen, "x")[1] == pytest.approx(1 / 3, rel=0.1)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("text", "off"),
     [
@@ -72,6 +75,7 @@ def test_it_starts_where_the_densities_are(text: str, off: float | None) -> None
     assert mean == pytest.approx(truth, abs=off or 0.1)
 
 
+@pytest.mark.slow
 def test_conditions_are_hard_at_the_end() -> None:
     text = "x : Real[2]\nx ~ StudentT(3) * where(norm(x - [1, 0]) < 1)"
     result = poedsl.compile(text).run(seed=0, particles=2000)
@@ -94,6 +98,7 @@ def test_the_evidence_is_unbiased() -> None:
     assert abs(float(ratios.mean()) - 1) < 3 * error
 
 
+@pytest.mark.slow
 def test_a_chain_given_what_was_seen() -> None:
     text = """
 input seen : Real[4] = [1, 2, 2, 3]
@@ -116,6 +121,7 @@ x ~ exp(-0.5 * sum((x - seen)^2))
     assert result.log_evidence == pytest.approx(float(log_z), abs=0.2)
 
 
+@pytest.mark.slow
 def test_stages_are_placed_by_the_particles() -> None:
     plan = poedsl.compile("x ~ StudentT(9, 1, 2) * Normal(0, 3) * where(x > 0)")
     fixed = plan.run(seed=0, particles=20_000, path="temper()")
@@ -214,6 +220,7 @@ def test_bases_that_cannot_be(text: str, base: str, told: str) -> None:
     assert told in str(caught.value)
 
 
+@pytest.mark.slow
 def test_a_product_that_is_no_density_on_the_way_from_noise() -> None:
     """Exponents -1.9, 2.2 and 0.4: the flow path is refused, and tempering needs no middle."""
     powers = ((-1.9, 1.24), (2.2, 3.48), (0.4, 0.46))
@@ -228,6 +235,7 @@ def test_a_product_that_is_no_density_on_the_way_from_noise() -> None:
     assert moments(result)[1] == pytest.approx(1 / precision, rel=0.08)
 
 
+@pytest.mark.slow
 def test_a_power_of_one_mixture_starts_from_the_mixture() -> None:
     """Modes of one width, cubed: each has its weight cubed."""
     plan = poedsl.compile("x ~ mixture(1/3: Normal(-30, 1), 2/3: Normal(30, 1))^3")

@@ -129,6 +129,7 @@ OTHER = (
 PATTERN = "(?:[ab]+c|[de]{2,3}a?)*"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kernel", ["none", "gibbs(steps = 1, block = 3)"])
 def test_two_chains_and_an_automaton(kernel: str) -> None:
     plan = poedsl.compile(
@@ -168,6 +169,7 @@ def test_an_automaton_alone_is_even_over_what_it_accepts() -> None:
 # Language models.
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kernel", ["none", "gibbs(steps = 1, block = 2)"])
 @pytest.mark.parametrize("length", [3, 6])
 def test_two_transformers(models: dict[str, str], length: int, kernel: str) -> None:
@@ -178,6 +180,7 @@ def test_two_transformers(models: dict[str, str], length: int, kernel: str) -> N
     agrees(plan, logs, 20, length, particles=2000, kernel=kernel)
 
 
+@pytest.mark.slow
 def test_a_ratio_of_models(models: dict[str, str]) -> None:
     plan = poedsl.compile(
         f'y : Tokens[3]\ny ~ lm("{models["one"]}", "ab")^1.5 / lm("{models["two"]}", "c")^0.5'
@@ -304,6 +307,7 @@ def test_rules_on_the_way_mean_the_text_at_the_end(tmp_path: Path, condition: st
     assert torch.equal(at_the_end > -math.inf, holds)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("condition", [c for c in CONDITIONS if " or " not in c])
 def test_gibbs_keeps_to_conditions(models: dict[str, str], condition: str) -> None:
     """Conditions with `or` leave weights with tails too heavy for standard errors of eight runs."""

@@ -38,12 +38,12 @@ class Gaussians:
 
     @classmethod
     def diagonal(cls, mean: Float[Tensor, " D"], scale: Float[Tensor, " D"]) -> Gaussians:
-        return cls(torch.zeros(1), mean[None], scale.square()[None])
+        return cls(mean.new_zeros(1), mean[None], scale.square()[None])
 
     @classmethod
     def full(cls, mean: Float[Tensor, " D"], covariance: Float[Tensor, "D D"]) -> Gaussians:
         values, vectors = torch.linalg.eigh(covariance.double())
-        return cls(torch.zeros(1), mean[None], values.float()[None], vectors.float()[None])
+        return cls(mean.new_zeros(1), mean[None], values.float()[None], vectors.float()[None])
 
     @classmethod
     def mixture(cls, weights: Sequence[float], parts: Sequence[Gaussians]) -> Gaussians:
@@ -128,7 +128,9 @@ class Gaussians:
 
 def _unit(part: Gaussians) -> Float[Tensor, "C D D"]:
     count, size = part.means.shape
-    return torch.eye(size).expand(count, size, size)
+    return torch.eye(size, dtype=part.means.dtype, device=part.means.device).expand(
+        count, size, size
+    )
 
 
 def gaussian(
@@ -144,7 +146,9 @@ def gaussian(
         return Gaussians.diagonal(loc, arguments["scale"].expand(shape).reshape(size))
     matrix = _covariance(arguments)
     copies = size // shape[-1]
-    return Gaussians.full(loc, torch.kron(torch.eye(copies), matrix))
+    return Gaussians.full(
+        loc, torch.kron(torch.eye(copies, dtype=matrix.dtype, device=matrix.device), matrix)
+    )
 
 
 def _covariance(arguments: dict[str, Float[Tensor, "*shape"]]) -> Float[Tensor, "d d"]:

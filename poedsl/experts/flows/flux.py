@@ -59,15 +59,16 @@ class FluxFlow(RectifiedFlow):
         self.inference_mode = profile.quantize == "none" and profile.offload == "none"
         _, h, w = shape
         self.positions = positions(h, w).to(self.device)
-        self.text_positions = torch.zeros(self.tokens.shape[1], 3, device=self.device)
+        count = self.tokens.shape[1]
+        self.text_positions = torch.zeros(count, 3, dtype=torch.float32, device=self.device)
 
     def velocity(self, z: Float[Tensor, "L D"], s: float) -> Float[Tensor, "L D"]:
         count, (_, h, w) = len(z), self.shape
         packed = pack(z.reshape(count, *self.shape).to(self.device))
         if self.extra is not None:
             packed = torch.cat([packed, self.extra.to(packed).expand(count, -1, -1)], 2)
-        time = torch.full((count,), s, device=self.device)
-        guidance = torch.full((count,), self.guidance, device=self.device)
+        time = torch.full((count,), s, dtype=torch.float32, device=self.device)
+        guidance = torch.full((count,), self.guidance, dtype=torch.float32, device=self.device)
         out = self.net(
             hidden_states=packed.to(self.dtype),
             timestep=time.to(self.dtype),
@@ -155,11 +156,12 @@ def unpack(tokens: Float[Tensor, "L N k"], h: int, w: int) -> Float[Tensor, "L c
 
 def positions(h: int, w: int) -> Float[Tensor, "N 3"]:
     """The position of each token: 0, its row and its column."""
-    rows, columns = torch.meshgrid(torch.arange(h // 2), torch.arange(w // 2), indexing="ij")
+    down, across = (torch.arange(n // 2, device="cpu") for n in (h, w))
+    rows, columns = torch.meshgrid(down, across, indexing="ij")
     return torch.stack([torch.zeros_like(rows), rows, columns], -1).reshape(-1, 3).float()
 
 
 def snapped(s: float) -> float:
     """The time that a network in bfloat16 gets: it rounds s, and then 1000 s."""
-    rounded = torch.tensor(s).bfloat16() * 1000
+    rounded = torch.tensor(s, dtype=torch.float32, device="cpu").bfloat16() * 1000
     return float(rounded.bfloat16()) / 1000

@@ -42,9 +42,10 @@ class PointNet(nn.Module):
     def __init__(self, config: PointConfig) -> None:
         super().__init__()
         self.config = config
-        sines = torch.tensor(config.frequencies)
+        sines = torch.tensor(config.frequencies, dtype=torch.float32, device="cpu")
         self.register_buffer("sines", sines, persistent=False)
-        self.register_buffer("waves", math.pi * torch.arange(1.0, 9.0), persistent=False)
+        waves = math.pi * torch.arange(1, 9, dtype=torch.float32, device="cpu")
+        self.register_buffer("waves", waves, persistent=False)
         self.kinds = nn.Embedding(config.classes + 1, 32)
         sizes = [2 + 4 * len(sines) + 16 + 32, *[config.width] * (config.layers - 1)]
         body = [m for a, b in pairwise(sizes) for m in (nn.Linear(a, b), nn.SiLU())]
@@ -92,12 +93,12 @@ class PointFlow(RectifiedFlow):
     def __init__(
         self, folder: str, column: int | None, shape: tuple[int, ...], device: torch.device
     ) -> None:
-        self.net = PointNet.load(model_folder(folder)).to(device)
+        self.net = PointNet.load(model_folder(folder)).to(device, torch.float32)
         self.label = self.net.config.classes if column is None else column
         self.spread = self.net.config.spread
 
     def velocity(self, z: Float[Tensor, "L 2"], s: float) -> Float[Tensor, "L 2"]:
         """V = E[eps - x_1 | z], which points from data to noise."""
         labels = torch.full((len(z),), self.label, dtype=torch.long, device=z.device)
-        out: Tensor = self.net(z, torch.full((len(z),), s, device=z.device), labels)
+        out: Tensor = self.net(z, z.new_full((len(z),), s), labels)
         return out

@@ -40,7 +40,7 @@ class UNetFlow(RectifiedFlow):
     def velocity(self, z: Float[Tensor, "L D"], s: float) -> Float[Tensor, "L D"]:
         """V = E[eps - x_1 | z], which points from data to noise."""
         images = z.view(-1, *self.shape)
-        time = torch.full((len(z),), 1000 * s, device=z.device)
+        time = torch.full((len(z),), 1000 * s, dtype=torch.float32, device=z.device)
         labels = torch.full((len(z),), self.label, dtype=torch.long, device=z.device)
         out: Tensor = self.unet(images, time, class_labels=labels, return_dict=False)[0]
         return out.reshape(z.shape)
@@ -116,7 +116,7 @@ class VariancePreservingUNet:
 
     def noised(self, x: Float[Tensor, "L D"], alpha: float, sigma: float) -> Noised:
         images = x.reshape(-1, *self.shape)
-        time = torch.full((len(x),), self.time(sigma), device=x.device)
+        time = torch.full((len(x),), self.time(sigma), dtype=torch.float32, device=x.device)
         labels = torch.full((len(x),), self.label, dtype=torch.long, device=x.device)
         v: Tensor = self.unet(images, time, class_labels=labels, return_dict=False)[0]
         if sigma < self.sigmas[0]:

@@ -139,6 +139,7 @@ def unet(folder: str, device: torch.device) -> Any:
             subfolder="unet",
             use_safetensors=True,
             local_files_only=True,
+            **_kind(torch.float32),
             low_cpu_mem_usage=False,
         )
     return model.to(device).eval().requires_grad_(False)

@@ -88,7 +88,7 @@ def _filled(
         if not name.endswith("position_ids"):
             raise ValueError(f"its weights lack {prefix}{name}")
         part.get_submodule(name.rpartition(".")[0]).position_ids = torch.arange(
-            value.shape[-1]
+            value.shape[-1], device="cpu"
         ).expand(1, -1)
     return part.to(device, dtype).eval().requires_grad_(False)
 

@@ -28,7 +28,7 @@ def _utf8() -> Int[Tensor, "8 256"]:
         "90-BF:2",
         "80-8F:2",
     )
-    table = torch.full((8, 256), -1)
+    table = torch.full((8, 256), -1, device="cpu")
     for state, listed in enumerate(ranges):
         for part in listed.split():
             low, high = (int(part[k : k + 2], 16) for k in (0, 3))
@@ -86,7 +86,7 @@ class Automaton:
         Raises:
             AutomatonError: it has too many states.
         """
-        size, byte = len(self), torch.arange(256)
+        size, byte = len(self), torch.arange(256, device="cpu")
         replacement = self.follows[self.follows[self.follows[:, 0xEF], 0xBF], 0xBD]
 
         def after(states: Int[Tensor, " n"]) -> Int[Tensor, "n 256"]:
@@ -102,7 +102,7 @@ class Automaton:
             before, partial = torch.where(partial <= 0, now, before), partial.clamp(min=0)
             return (before * size + now) * 8 + partial
 
-        visited = front = torch.zeros(1, dtype=torch.long)
+        visited = front = torch.zeros(1, dtype=torch.long, device="cpu")
         rows = []
         while len(front):
             rows.append(after(front))
@@ -119,8 +119,8 @@ class Automaton:
 
     def minimal(self) -> Automaton:
         """The smallest equivalent automaton, by partition refinement (Moore, 1956)."""
-        reachable = torch.zeros(len(self), dtype=torch.bool)
-        front = torch.zeros(1, dtype=torch.long)
+        reachable = torch.zeros(len(self), dtype=torch.bool, device="cpu")
+        front = torch.zeros(1, dtype=torch.long, device="cpu")
         while len(front):
             reachable[front] = True
             after = torch.unique(self.follows[front])
@@ -138,8 +138,8 @@ class Automaton:
             classes = finer
         count = int(classes.max()) + 1
         order = (classes - classes[0]) % count
-        first = torch.empty(count, dtype=torch.long)
-        first[order.flip(0)] = torch.arange(len(order)).flip(0)
+        first = torch.empty(count, dtype=torch.long, device="cpu")
+        first[order.flip(0)] = torch.arange(len(order), device="cpu").flip(0)
         return Automaton(order[follows[first]], accepts[first])
 
 
@@ -156,7 +156,8 @@ def shorter(count: int) -> Automaton:
     continuation byte.
     """
     states = max(count, 0) + 1
-    begins = torch.ones(256, dtype=torch.long)
+    begins = torch.ones(256, dtype=torch.long, device="cpu")
     begins[0x80:0xC0] = 0
-    follows = (torch.arange(states)[:, None] + begins).clamp(max=states - 1)
-    return Automaton(follows, torch.arange(states) < count)
+    each = torch.arange(states, device="cpu")
+    follows = (each[:, None] + begins).clamp(max=states - 1)
+    return Automaton(follows, each < count)

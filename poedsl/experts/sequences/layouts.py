@@ -169,4 +169,5 @@ def _usable(words: Vocabulary, characters: bytes) -> tuple[Int[Tensor, " V"], Vo
         for n, piece in enumerate(words.pieces)
         if piece and n != words.end and (not characters or set(piece) <= set(characters))
     ]
-    return torch.tensor(kept, dtype=torch.long), Vocabulary(tuple(words.pieces[n] for n in kept))
+    pieces = tuple(words.pieces[n] for n in kept)
+    return torch.tensor(kept, dtype=torch.long, device="cpu"), Vocabulary(pieces)

@@ -66,13 +66,13 @@ class Vocabulary:
         states, size = len(automaton), len(self)
         if states * size > CELLS:
             raise AutomatonError(f"{states} states are too many for {size} symbols")
-        lengths = torch.tensor([len(p) for p in self.pieces])
+        lengths = torch.tensor([len(p) for p in self.pieces], device="cpu")
         order = lengths.argsort(descending=True)
         longest = int(lengths.max()) if size else 0
         text = b"".join(self.pieces[i].ljust(longest, b"\0") for i in order.tolist())
         rows = torch.frombuffer(bytearray(text or b"\0"), dtype=torch.uint8)
         rows = rows[: size * longest].view(size, longest).to(device).long()
-        counts = (lengths[:, None] > torch.arange(longest)).sum(0).tolist()
+        counts = (lengths[:, None] > torch.arange(longest, device="cpu")).sum(0).tolist()
         step = automaton.follows.to(device, torch.int32)
         at = torch.arange(states, dtype=torch.int32, device=device)[:, None].repeat(1, size)
         for place, count in enumerate(counts):

@@ -149,7 +149,9 @@ class PyroExpert:
             reason = f"samples `{name}`, an angle; that has no density on the real line"
             raise unfit(self.code, reason)
         masks = [node["mask"], *(getattr(layer, "_mask", None) for layer in layers)]
-        if not all(mask is None or bool(torch.as_tensor(mask).all()) for mask in masks):
+        if not all(
+            mask is None or bool(torch.as_tensor(mask, device="cpu").all()) for mask in masks
+        ):
             reason = f"samples `{name}` under a mask, which leaves a part of it without a density"
             raise unfit(self.code, reason)
         try:
@@ -160,7 +162,9 @@ class PyroExpert:
 
     def _runs_batched(self, device: torch.device) -> bool:
         """Whether two points at once come out as they do one by one."""
-        points = torch.tensor([[0.1], [-0.2]], device=device).expand(2, self.size)
+        points = torch.tensor([[0.1], [-0.2]], dtype=torch.float32, device=device).expand(
+            2, self.size
+        )
         with _alone():
             single = torch.stack([call(self.code, self._log_density, p) for p in points])
         try:
@@ -175,7 +179,7 @@ class _Placed(Messenger):  # type: ignore[misc]
     def __init__(self, code: UserCode, slots: Mapping[str, Slot], point: Tensor) -> None:
         super().__init__()
         self.code, self.slots, self.point = code, slots, point
-        self.log_det = torch.zeros((), device=point.device)
+        self.log_det = point.new_zeros(())
 
     def _pyro_sample(self, msg: Any) -> None:
         if msg["is_observed"] or site_is_subsample(msg):

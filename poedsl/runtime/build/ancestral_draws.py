@@ -42,7 +42,7 @@ class Drawn:
 
     def within(self, bijection: Bijection, size: int) -> Known:
         """In a bijection's unconstrained coordinates; of weight zero where few draws are inside."""
-        points = torch.full((len(self.points), size), math.nan, device=self.points.device)
+        points = self.points.new_full((len(self.points), size), math.nan)
         points[:, self.index] = self.points
         free = bijection.inverse(points[:, bijection.index]).flatten(1)
         return _known(bijection.index.flatten(), self.weight, free)
@@ -58,7 +58,7 @@ def ancestral(
 
     Of several densities on a component, what depends on it is drawn given the first.
     """
-    y = torch.full((DRAWS, space.size), math.nan, device=space.loc.device)
+    y = space.loc.new_full((DRAWS, space.size), math.nan)
     values = {name: y[:, space.slice(name)].view(-1, *s) for name, s in space.shapes.items()}
     waiting = [f for f in sites if f.kind in ("gaussian", "density")]
     found: dict[str, Drawn] = {}
@@ -84,9 +84,9 @@ def ancestral(
 def _known(index: slice | Int[Tensor, " d"], weight: float, points: Float[Tensor, "n d"]) -> Known:
     """The Gaussians with the same middle, of weight zero where there are few points."""
     finite = points.isfinite()
-    at = torch.tensor(MIDDLE, device=points.device)
+    at = points.new_tensor(MIDDLE)
     low, middle, high = torch.nanquantile(points.where(finite, math.nan), at, 0)
     spread = (high - low) / APART
     enough = (finite.sum(0) > len(points) / 10) & (spread > 0) & spread.isfinite()
     mean, variance = middle.where(enough, 0.0), spread.square().where(enough, 1.0)
-    return Known(index, weight * enough, mean, variance)
+    return Known(index, weight * enough.to(mean.dtype), mean, variance)

@@ -70,7 +70,7 @@ class Conjugate(Site):
         known = mean.isfinite() & spread.isfinite()
         if not bool(known.any(0).all()):
             return None
-        return mean + spread * torch.randn(mean.shape).to(mean)
+        return mean + spread * torch.randn(mean.shape, dtype=torch.float32, device="cpu").to(mean)
 
     def log_density(self, env: Environment) -> Float[Tensor, " L"]:
         x = evaluate(self.subject, env)
@@ -116,7 +116,7 @@ class Prior:
 
     def block(self, seed: int) -> Float[Tensor, "256 D"]:
         """Draws in the variables' own units."""
-        x = torch.full((BLOCK, self.space.size), math.nan, device=self.space.loc.device)
+        x = self.space.loc.new_full((BLOCK, self.space.size), math.nan)
         with torch.random.fork_rng(devices=[]):
             torch.default_generator.manual_seed(seed)
             for site in self.sites:
@@ -172,7 +172,7 @@ def prior(
         return None
     if not all(_reaches(f, p, plan, space, env) for f, p in chosen):
         return None
-    fixed = torch.zeros(2, space.size, device=space.loc.device)
+    fixed = space.loc.new_zeros(2, space.size)
     for factor in own:
         call = factor.term
         if factor.kind == "gaussian" and isinstance(call, Apply) and call.function == "Normal":
@@ -225,7 +225,7 @@ def _reaches(
 def _ordered(made: Prior) -> Prior | None:
     """With each density after what it depends on; None where there is no such order."""
     waiting, out = list(made.sites), list[Site]()
-    x = torch.full((BLOCK, made.space.size), math.nan, device=made.space.loc.device)
+    x = made.space.loc.new_full((BLOCK, made.space.size), math.nan)
     with torch.random.fork_rng(devices=[]):
         while waiting:
             later = [s for s in waiting if not made.draw(s, x)]

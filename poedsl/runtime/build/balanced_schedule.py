@@ -41,9 +41,9 @@ def balanced(experts: Sequence[ExpertFactor], size: int, steps: int) -> Schedule
     gaussians = [a.expert for a in experts if isinstance(a.expert, Gaussians)]
     if len(gaussians) < len(experts):
         return None
-    order = torch.randperm(size, generator=torch.Generator().manual_seed(0))
-    seen = torch.full((size,), -1).index_fill(0, order[:COMPONENTS], 0)
-    seen[seen == 0] = torch.arange(min(size, COMPONENTS))
+    order = torch.randperm(size, generator=torch.Generator("cpu").manual_seed(0), device="cpu")
+    seen = torch.full((size,), -1, device="cpu").index_fill(0, order[:COMPONENTS], 0)
+    seen[seen == 0] = torch.arange(min(size, COMPONENTS), device="cpu")
     parts = [_parts(a, e, seen) for a, e in zip(experts, gaussians, strict=True)]
     angles = _angles()
     speeds, precision = speed(angles, parts, size)
@@ -70,8 +70,8 @@ def speed(
     """
     alpha, sigma = angles.sin()[:, None], angles.cos()[:, None]
     count = min(size, COMPONENTS)
-    precision, slope, pull, rise = torch.zeros(4, len(angles), count, dtype=torch.float64)
-    between, total = torch.zeros(2, count, dtype=torch.float64)
+    precision, slope, pull, rise = angles.new_zeros(4, len(angles), count)
+    between, total = angles.new_zeros(2, count)
     for part in parts:
         i, w, v = part.places, part.exponent, part.variance
         noised = alpha**2 * v + sigma**2
@@ -109,7 +109,7 @@ def _parts(factor: ExpertFactor, expert: Gaussians, seen: Int[Tensor, " D"]) -> 
         variances = variances.amin(1, keepdim=True).expand(-1, int(kept.sum()))
     means = expert.means.cpu()[:, kept].double()
     mean = (shares * means).sum(0)
-    w = torch.as_tensor(factor.exponent, dtype=torch.float64).cpu().expand(len(kept))
+    w = torch.as_tensor(factor.exponent, dtype=torch.float64, device="cpu").expand(len(kept))
     return Parts(
         places[kept],
         w[kept],
@@ -125,4 +125,5 @@ def _angles() -> Float[Tensor, " angles"]:
     even = np.linspace(first, right, 150)
     early = first * (right / first) ** np.linspace(0, 1, 80)
     late = right - np.geomspace(1e-6, right - first, 150)
-    return torch.tensor(np.unique(np.concatenate([even, early, late]).clip(first, right)))
+    angles = np.unique(np.concatenate([even, early, late]).clip(first, right))
+    return torch.from_numpy(angles)

@@ -33,7 +33,7 @@ def bijections(
     Raises:
         PoeError: some component has nowhere to be.
     """
-    low = torch.full((space.size,), -math.inf, device=space.loc.device)
+    low = space.loc.new_full((space.size,), -math.inf)
     high = -low
     lowest = torch.zeros(space.size, dtype=torch.long, device=low.device)
     highest = lowest.clone()
@@ -98,7 +98,7 @@ def end(
 ) -> Float[Tensor, " *shape"]:
     """The outermost end, as far as no variable has a say in it."""
     if not terms or any(names(t) & space.shapes.keys() for t in terms):
-        return torch.full((), otherwise, device=env.device)
+        return torch.tensor(otherwise, dtype=torch.float32, device=env.device)
     return reduce(pick, aligned([evaluate(t, env) for t in terms]))[0].float()
 
 

@@ -89,9 +89,11 @@ class Densities:
             parts = [d for d in drawn if d is not None]
             if len(parts) < len(drawn):
                 return None
-            shares = torch.tensor([self.number(w) for w in term.args[::2]])
+            shares = torch.tensor(
+                [self.number(w) for w in term.args[::2]], dtype=torch.float32, device="cpu"
+            )
             chosen = torch.multinomial(shares, count, replacement=True)
-            return torch.stack(parts)[chosen, torch.arange(count)]
+            return torch.stack(parts)[chosen, torch.arange(count, device="cpu")]
         if self.signature(term).is_code:
             if names(term) & self.variables:
                 return None
@@ -102,7 +104,7 @@ class Densities:
         self.constants(term, shape)
         env, wanted = self.environment.with_values(values), (count, *shape)
         arguments: dict[str, Tensor] = {}
-        known = torch.ones(wanted, dtype=torch.bool)
+        known = torch.ones(wanted, dtype=torch.bool, device="cpu")
         for name, value in parameters(term, env, wanted).items():
             arguments[name] = value.cpu()
             if name in MATRICES and not bool(value.isfinite().all()):

@@ -22,7 +22,7 @@ def exponents(
     placed: Sequence[PlacedFactor], size: int, device: torch.device
 ) -> Float[Tensor, " D"]:
     """W, the sum of the exponents at each component."""
-    total = torch.zeros(size, device=device)
+    total = torch.zeros(size, dtype=torch.float32, device=device)
     for site in placed:
         total[site.part.index] += site.exponent
     return total
@@ -94,10 +94,9 @@ def _sunk(
 
 def _spoken(variable: str, components: Int[Tensor, " m"], shape: tuple[int, ...]) -> str:
     """`x[0, 3]`, and how many more."""
-    first = int(components[0])
     if not shape:
         return f"`{variable}`"
-    index = ", ".join(str(int(i)) for i in torch.unravel_index(torch.tensor(first), shape))
+    index = ", ".join(str(int(i)) for i in torch.unravel_index(components[0], shape))
     if len(components) == 1:
         return f"`{variable}[{index}]`"
     more, count = len(components) - 1, torch.Size(shape).numel()

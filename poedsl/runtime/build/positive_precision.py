@@ -74,18 +74,18 @@ def _least(factor: ExpertFactor) -> float:
 def positive(experts: Sequence[ExpertFactor], stage: Stage, where: slice, known: Tensor) -> bool:
     """Whether the precision of the product is positive at a stage."""
     size = where.stop - where.start
-    diagonal = torch.zeros(size, dtype=torch.float64)
+    diagonal = torch.zeros(size, dtype=torch.float64, device="cpu")
     full: Tensor | None = None
     for factor in experts:
         expert, w = factor.expert, factor.exponent
         assert isinstance(expert, Gaussians)
         own = _inside(factor, where)
-        weight = w.double().cpu() if isinstance(w, Tensor) else torch.tensor(w, dtype=torch.float64)
+        weight = torch.as_tensor(w, dtype=torch.float64, device="cpu")
         if expert.axes is not None and len(expert.log_weights) == 1 and not weight.dim():
             spread = stage.alpha**2 * expert.variances[0].double() + stage.sigma**2
             axes = expert.axes[0].double()
             turned = ((axes * (1 / spread)) @ axes.T).cpu() * weight
-            full = torch.zeros(size, size, dtype=torch.float64) if full is None else full
+            full = diagonal.new_zeros(size, size) if full is None else full
             full[own[:, None], own] += turned
         else:
             widest = expert.component_variances().amax(0).double().cpu()
@@ -99,5 +99,5 @@ def positive(experts: Sequence[ExpertFactor], stage: Stage, where: slice, known:
 def _inside(factor: ExpertFactor, where: slice) -> Int[Tensor, " d"]:
     """The factor's components, counted from the variable's first."""
     part = factor.part if isinstance(factor.part, slice) else factor.part.cpu()
-    inside: Tensor = torch.arange(where.stop)[part] - where.start
+    inside: Tensor = torch.arange(where.stop, device="cpu")[part] - where.start
     return inside

@@ -40,7 +40,7 @@ class Base:
         """Draws in the run's coordinates, from uniforms for each component and each variable."""
         uniform = noise.uniform(self.space.size + len(self.space.shapes), stage, "start")
         space, picks = self.space, uniform[:, self.space.size :]
-        x = torch.zeros(len(uniform), space.size, device=uniform.device)
+        x = uniform.new_zeros(len(uniform), space.size)
         for (name, shape), pick in zip(space.shapes.items(), picks.unbind(1), strict=True):
             part = space.slice(name)
             own = uniform[:, part].double().reshape(-1, *shape)
@@ -130,10 +130,9 @@ def mixed(shares: Sequence[float], parts: Sequence[Quantiles]) -> Quantiles:
 def alike(own: FactorSpec, plan: PlanSpec, env: Environment, space: Space, variable: str) -> None:
     """Whether a base is positive where a variable can be, and nowhere else."""
     support, part = ends(own.term, plan.signature), space.slice(variable)
-    lows = [evaluate(t, env).float() for t in support.low] or [torch.tensor(-math.inf)]
-    highs = [evaluate(t, env).float() for t in support.high] or [torch.tensor(math.inf)]
-    begins = min(float(low.min()) for low in lows)
-    stops = max(float(high.max()) for high in highs)
+    lows = (float(evaluate(t, env).float().min()) for t in support.low)
+    highs = (float(evaluate(t, env).float().max()) for t in support.high)
+    begins, stops = min(lows, default=-math.inf), max(highs, default=math.inf)
     low, high = supports(space, space.bijections)
     for a, b in zip(low[part].tolist(), high[part].tolist(), strict=True):
         if support.simplex or (a, b) != (begins, stops):
@@ -151,7 +150,7 @@ def supports(
     space: Space, bijections: Sequence[Bijection]
 ) -> tuple[Float[Tensor, " D"], Float[Tensor, " D"]]:
     """The ends of each component; nan for shares that sum to one."""
-    low = torch.full((space.size,), -math.inf)
+    low = torch.full((space.size,), -math.inf, dtype=torch.float32, device="cpu")
     high = -low
     for bijection in bijections:
         if isinstance(bijection, Interval):

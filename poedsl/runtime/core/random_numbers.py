@@ -70,8 +70,8 @@ class Noise:
 
     def signs(self, width: int, stage: int) -> Float[Tensor, "L {width}"]:
         """Ones of random sign, one row a slot."""
-        negative = self._symmetric(width, stage, "signs") < 0
-        return torch.where(negative, -1.0, 1.0).to(self.device)
+        uniforms = self._symmetric(width, stage, "signs")
+        return torch.ones_like(uniforms).where(uniforms >= 0, -1.0).to(self.device)
 
     def proposals(
         self, width: int, stage: int, steps: int, *, accepting: bool = True
@@ -102,7 +102,7 @@ class Noise:
     def _symmetric(self, width: int, stage: int, purpose: str) -> Float[Tensor, "L {width}"]:
         """Uniforms in (-1, 1), single precision, one row a slot."""
         bits = self._bits(self.size * width, stage, purpose)
-        return torch.mul(bits, UNIT).view(-1, width)
+        return bits.to(torch.float32).mul_(UNIT).view(-1, width)
 
     def _bits(self, count: int, stage: int, purpose: str) -> Int[Tensor, " bits"]:
         """Integers of 32 bits, ``count`` from each island."""

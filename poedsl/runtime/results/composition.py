@@ -183,9 +183,9 @@ class Observer:
     def of(cls, target: Target, stages: Sequence[Stage], *, weighed: bool) -> Observer:
         """The start and the end of the path are left out, and so are targets of one expert."""
         loc = target.space.loc
-        exponents = torch.zeros(len(target.experts), len(loc), device=loc.device)
+        exponents = loc.new_zeros(len(target.experts), len(loc))
         for row, factor in zip(exponents, target.experts, strict=True):
-            row[factor.part] = torch.as_tensor(factor.exponent, device=row.device)
+            row[factor.part] = factor.exponent
         inner = stages[1:-1] if len(target.experts) > 1 else ()
         count = min(LOOKS, len(inner))
         chosen = (inner[(2 * k + 1) * len(inner) // (2 * count)].t for k in range(count))

@@ -155,7 +155,7 @@ def _symbols(result: Result, name: str, folder: Path) -> str:
     weights = result.log_weights.exp().double().cpu()
     particles = result.particles[name].cpu()
     rows = particles.reshape(len(weights), -1)
-    table = torch.zeros(int(rows.max()) + 1, rows.shape[1], dtype=torch.float64)
+    table = weights.new_zeros(int(rows.max()) + 1, rows.shape[1])
     table.scatter_add_(0, rows, weights[:, None].expand(rows.shape))
     figure, axes = _axes(result.plan.program)
     image = axes.imshow(
@@ -167,7 +167,7 @@ def _symbols(result: Result, name: str, folder: Path) -> str:
     axes.locator_params(integer=True)
     figure.savefig(folder / f"{name}.png", dpi=110)
     distinct, which = torch.unique(rows, dim=0, return_inverse=True)
-    shares = torch.zeros(len(distinct), dtype=torch.float64).scatter_add_(0, which, weights)
+    shares = weights.new_zeros(len(distinct)).scatter_add_(0, which, weights)
     order = shares.argsort(descending=True, stable=True).tolist()
     words = result.words.get(name)
     told = [

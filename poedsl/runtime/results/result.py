@@ -163,7 +163,9 @@ class Result:
             columns = [x.cpu()[order].reshape(len(order), -1).double() for x in few]
             order = order[along_kd_tree(torch.cat(columns, 1)[None])[0]]
         index = order[systematic(log_weights[order][None], uniform, n)[0]]
-        return index[torch.randperm(n, generator=torch.Generator().manual_seed(seed))]
+        return index[
+            torch.randperm(n, generator=torch.Generator("cpu").manual_seed(seed), device="cpu")
+        ]
 
     @property
     def scores(self) -> Float[Tensor, " L"]:

@@ -99,6 +99,7 @@ def along_kd_tree(points: Float[Tensor, "S n D"]) -> Int[Tensor, "S n"]:
     climbed = torch.zeros_like(slots)
     climbed[:, 1:] = (values.diff(dim=1) != 0).cumsum(1)
     ranks = torch.empty_like(slots).scatter_(1, slots, climbed)
+    ranks = ranks.float()
     places = ranks / ranks.amax(1, keepdim=True).clamp(min=1)
     places = places[:, torch.arange(size, device=points.device) % count].flatten(0, 1)
     order = torch.arange(islands * size, device=points.device)

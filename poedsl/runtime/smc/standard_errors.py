@@ -19,7 +19,8 @@ def between(log_evidence: Float[Tensor, " S"]) -> float:
     the mean it is larger, as it should be.
     """
     islands = len(log_evidence)
-    others = log_evidence.expand(islands, -1).masked_fill(torch.eye(islands).bool(), -math.inf)
+    itself = torch.eye(islands, dtype=torch.bool, device=log_evidence.device)
+    others = log_evidence.expand(islands, -1).masked_fill(itself, -math.inf)
     left_out = others.logsumexp(1) - math.log(islands - 1)
     return float((left_out.var(correction=0) * (islands - 1)).sqrt())
 

@@ -76,7 +76,7 @@ class Simplex:
 
     @classmethod
     def over(cls, index: Int[Tensor, "n K"]) -> Simplex:
-        zeros = torch.zeros(index.shape, device=index.device)
+        zeros = torch.zeros(index.shape, dtype=torch.float32, device=index.device)
         return cls(index, zeros, torch.ones_like(zeros), StickBreakingTransform())
 
     def forward(

@@ -58,8 +58,8 @@ class Space:
         codecs = codecs or {}
         held = {n: codecs[n].shape(s) if n in codecs else s for n, s in shapes.items()}
         size = sum(math.prod(s) for s in held.values())
-        zeros, ones = torch.zeros(size, device=device), torch.ones(size, device=device)
-        return cls(held, zeros, ones, codecs=codecs)
+        loc = torch.zeros(size, dtype=torch.float32, device=device)
+        return cls(held, loc, torch.ones_like(loc), codecs=codecs)
 
     @property
     def size(self) -> int:
@@ -92,7 +92,7 @@ class Space:
         """z with constrained components inside their supports, and log |det| of what put them
         there.
         """
-        log_det = torch.zeros(len(z), device=z.device)
+        log_det = torch.zeros(len(z), dtype=torch.float32, device=z.device)
         if not self.bijections:
             return z, log_det
         y = z.clone()

@@ -52,7 +52,7 @@ def locate(factor: FactorSpec, space: Space, env: Environment) -> Part:
     numbers = torch.arange(whole.start, whole.stop, device=space.loc.device).view(shape)
     try:
         at = selection(factor.part.args[1:], seen, env)
-        wanted = torch.empty(seen, device="meta")[at].shape
+        wanted = torch.empty(seen, dtype=torch.bool, device="meta")[at].shape
         chosen = numbers[_latents(at, space, name) if name in space.codecs else at]
     except (ValueError, IndexError) as error:
         raise refused("P0603", f"a part of `{name}` is not there: {error}", factor=factor) from None

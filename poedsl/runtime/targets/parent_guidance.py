@@ -79,7 +79,7 @@ def _shares(parents: Sequence[PlacedFactor], size: int, device: torch.device) ->
     """Exponents scaled to sum to one; where they sum to nothing, parents count alike."""
     own = [torch.as_tensor(s.exponent, device=device).expand(size) for s in parents]
     total = torch.stack(own).sum(0)
-    alike = torch.full((size,), 1 / len(parents), device=device)
+    alike = torch.full((size,), 1 / len(parents), dtype=torch.float32, device=device)
     return [torch.where(total > 0, w / total.where(total > 0, 1.0), alike) for w in own]
 
 

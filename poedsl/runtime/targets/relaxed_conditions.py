@@ -22,8 +22,10 @@ def deciding(term: Term, env: Environment, space: Space) -> Int[Tensor, " d"]:
     """The components that have a say in a condition, by its slopes at a few points; of very many
     the first.
     """
-    generator = torch.Generator().manual_seed(0)
-    points = torch.randn(8, space.size, generator=generator).to(space.loc.device)
+    generator = torch.Generator("cpu").manual_seed(0)
+    points = torch.randn(8, space.size, generator=generator, dtype=torch.float32, device="cpu").to(
+        space.loc.device
+    )
     with torch.enable_grad():
         points.requires_grad_()
         has_say = torch.zeros(space.size, dtype=torch.bool, device=points.device)
@@ -101,11 +103,11 @@ def _log_share(mean: Float[Tensor, "*n"], width: Float[Tensor, "*n"]) -> Float[T
 def _cubature(size: int) -> tuple[Float[Tensor, "n d"], Float[Tensor, " n"]]:
     """Nodes and weights for N(0, I), exact to the fifth degree (McNamee and Stenger 1967)."""
     reach = math.sqrt(3)
-    nodes, weights = [torch.zeros(size)], [1 + (size**2 - 7 * size) / 18]
+    nodes, weights = [[0.0] * size], [1 + (size**2 - 7 * size) / 18]
     for places in [*combinations(range(size), 1), *combinations(range(size), 2)]:
         for signs in product((-reach, reach), repeat=len(places)):
-            node = torch.zeros(size)
-            node[torch.tensor(places)] = torch.tensor(signs)
-            nodes.append(node)
+            at = dict(zip(places, signs, strict=True))
+            nodes.append([at.get(i, 0.0) for i in range(size)])
             weights.append((4 - size) / 18 if len(places) == 1 else 1 / 36)
-    return torch.stack(nodes), torch.tensor(weights)
+    points = torch.tensor(nodes, dtype=torch.float32, device="cpu")
+    return points, points.new_tensor(weights)

@@ -99,7 +99,7 @@ class RewardFactor:
         value = evaluate(self.term, env)
         if self.kind == "where":
             holds = value.reshape(len(value), -1).all(-1)
-            return torch.where(holds, 0.0, -math.inf)
+            return holds.float().log()
         return self.exponent * value.flatten()
 
 
@@ -302,11 +302,12 @@ class Target:
         al., Eq. 8); with unequal ones that would follow the expert that knows least.
         """
         if stage.t not in self._shares:
-            total = torch.zeros(self.space.size, device=self.space.loc.device)
+            total = torch.zeros_like(self.space.loc)
             each: dict[str, Tensor] = {}
             for factor in self.experts:
                 known = factor.expert.endpoint_precision(stage.alpha, stage.sigma)
-                each[factor.name] = factor.exponent * torch.as_tensor(known, device=total.device)
+                precision = torch.as_tensor(known, dtype=total.dtype, device=total.device)
+                each[factor.name] = factor.exponent * precision
                 total[factor.part] += each[factor.name]
             floor = self.exponents.expand(self.space.size) * stage.alpha**2 / stage.sigma**2
             total = torch.where(total > floor, total, floor + self.exponents)
@@ -325,7 +326,7 @@ class Target:
         self, endpoint: Float[Tensor, "L D"], stage: Stage
     ) -> tuple[Float[Tensor, " L"], Float[Tensor, "L D"]]:
         """log q_t, and the gradient with respect to the endpoint that kernels follow."""
-        total = torch.zeros(len(endpoint), device=endpoint.device)
+        total = endpoint.new_zeros(len(endpoint))
         pull = torch.zeros_like(endpoint)
         with torch.enable_grad():
             point = endpoint.detach().requires_grad_()
@@ -410,7 +411,7 @@ class Target:
     def _rewards_at(
         self, x: Shaped[Tensor, "L D"], reward_factors: list[RewardFactor]
     ) -> Float[Tensor, " L"]:
-        total = torch.zeros(len(x), device=x.device)
+        total = torch.zeros(len(x), dtype=torch.float32, device=x.device)
         if not reward_factors:
             return total
         size = self.microbatch or len(x)

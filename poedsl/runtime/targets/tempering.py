@@ -169,7 +169,7 @@ class TemperedTarget(Target):
 
     def conditions(self, x: Float[Tensor, "L D"], b: float) -> Float[Tensor, " L"]:
         """Log of the conditions, which are hard at b = 1 only."""
-        total = torch.zeros(len(x), device=x.device)
+        total = x.new_zeros(len(x))
         for reward_factor in self.reward_factors:
             if reward_factor.differentiable and reward_factor.kind == "where":
                 self._count(reward_factor.name, len(x))
