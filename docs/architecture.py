@@ -26,6 +26,8 @@ SUMMARIES = {
     "compiler": "tree to plan",
     "catalog": "what an expert is",
     "grammar": "text to tree",
+    "argument_checks": "for callers in Python",
+    "version": "of the package",
 }
 
 # Box size, distance of boxes along the diagonal, and margin, in pixels.
