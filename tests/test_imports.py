@@ -13,18 +13,7 @@ import networkx
 
 PACKAGE = Path(__file__).parent.parent / "poedsl"
 #: Circles that are there. One that was cut is taken out of this list; none is added to it.
-KNOWN = [
-    {"poedsl", "poedsl.interface.pipeline"},
-    {"poedsl.cli.entry", "poedsl.cli.main"},
-    {"poedsl.cli.prompt", "poedsl.cli.repl"},
-    {
-        "poedsl.experts.user.adapters",
-        "poedsl.experts.user.decorators",
-        "poedsl.experts.user.pyro_models",
-    },
-    {"poedsl.grammar.diagnostics", "poedsl.grammar.render"},
-    {"poedsl.runtime.results.report", "poedsl.runtime.results.result"},
-]
+KNOWN = [{"poedsl.runtime.results.report", "poedsl.runtime.results.result"}]
 
 
 def modules() -> dict[str, Path]:

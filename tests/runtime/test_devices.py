@@ -29,7 +29,7 @@ INPUTS = PROGRAMS / "playroom" / "inputs"
 @pytest.fixture(scope="module", autouse=True)
 def registered() -> Iterator[None]:
     """An expert of sections and a reward without a slope, of the user's."""
-    from poedsl.experts.user.decorators import REGISTRY
+    from poedsl.experts.user.registry import REGISTRY
 
     before = dict(REGISTRY.named)
 

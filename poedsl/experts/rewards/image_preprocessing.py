@@ -52,7 +52,7 @@ class ImagePreprocessor:
         if getattr(p, "do_center_crop", False):
             x = centre_crop(x, _side(p.crop_size, "height"), _side(p.crop_size, "width"))
         if getattr(p, "do_normalize", True):
-            mean, std = (torch.tensor(v).to(x).view(-1, 1, 1) for v in (p.image_mean, p.image_std))
+            mean, std = (x.new_tensor(v).view(-1, 1, 1) for v in (p.image_mean, p.image_std))
             x = (x - mean) / std
         return x
 
@@ -62,7 +62,10 @@ class ImagePreprocessor:
         Raises:
             PoeError: the processor does more than this class (P0206).
         """
-        across, down = torch.linspace(0, 1, width), torch.linspace(0, 1, height)[:, None]
+        across, down = (
+            torch.linspace(0, 1, n, dtype=torch.float32, device="cpu") for n in (width, height)
+        )
+        down = down[:, None]
         probe = torch.stack([across.expand(height, -1), down.expand(-1, width), across * down])
         shown = pil(probe[None])
         whole = (

@@ -64,7 +64,9 @@ class LearnedReward:
         """The images to score; frames of one video after the other."""
         if x.dim() == 4:
             return x
-        chosen = torch.linspace(0, x.shape[1] - 1, min(self.frames, x.shape[1])).round().long()
+        last = x.shape[1] - 1
+        count = min(self.frames, last + 1)
+        chosen = torch.linspace(0, last, count, dtype=torch.float32, device="cpu").round().long()
         return x[:, chosen.to(x.device)].flatten(0, 1)
 
     def score(self, x: Float[Tensor, "N 3 H W"]) -> Float[Tensor, " N"]:

@@ -47,9 +47,9 @@ class Acceptor:
         self.words, self.vocabulary, self.normalised = words, len(words), normalised
         automaton = automaton if words.whole else automaton.decoded()
         self.table = words.follows(automaton, guess.device)
-        ended = torch.tensor([True, False])
+        ended = torch.tensor([True, False], device="cpu")
         accepts = torch.cat([automaton.accepts, ended]).to(guess.device)
-        self.ahead = [torch.where(accepts, 0.0, -math.inf).double()]
+        self.ahead = [accepts.double().log()]
         for log_chances in guess.double().flip(0):
             rows = [(log_chances + self.ahead[-1][row.long()]).logsumexp(0) for row in self.table]
             self.ahead.append(torch.stack(rows))

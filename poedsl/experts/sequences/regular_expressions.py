@@ -205,7 +205,8 @@ def _determinized(nfa: _Nfa, start: int, final: int, anywhere: bool) -> Automato
             row.append(numbered[after])
         follows.append(row)
     accepts = [any(node == final for node, _ in states) for states in order]
-    return Automaton(torch.tensor(follows), torch.tensor(accepts)).minimal()
+    table = torch.tensor(follows, dtype=torch.long, device="cpu")
+    return Automaton(table, torch.tensor(accepts, device="cpu")).minimal()
 
 
 def _after(nfa: _Nfa, states: frozenset[tuple[int, int]]) -> Iterator[frozenset[tuple[int, int]]]:

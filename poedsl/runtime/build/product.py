@@ -176,7 +176,7 @@ class ProductBuilder:
             if p.factor.name in gaussians:
                 pair = gaussians[p.factor.name].moments()
                 mean, variance = (m.to(self.device) for m in pair)
-                weight = torch.as_tensor(p.exponent, device=self.device).abs()
+                weight = torch.as_tensor(p.exponent, dtype=torch.float32, device=self.device).abs()
                 moments.append(Known(index, weight.expand(len(mean)), mean, variance))
                 continue
             fixed[index] = True
@@ -273,15 +273,19 @@ class ProductBuilder:
             PoeError: it has no value for these inputs.
         """
         env = self.environment
-        silent = {call: lambda x: torch.zeros(len(x), device=x.device) for call in env.rewards}
-        at = replace(env, rewards=silent)
-        origin = torch.zeros(1, self.space.size, device=self.device)
+        at = replace(env, rewards=dict.fromkeys(env.rewards, no_reward))
+        origin = torch.zeros(1, self.space.size, dtype=torch.float32, device=self.device)
         try:
             reward.log_value(at.with_values(self.space.values(origin)))
         except (ValueError, RuntimeError) as error:
             reason = str(error).splitlines()[0]
             message = f"this has no value for these inputs: {reason}"
             raise refused("P0603", message, factor=factor) from error
+
+
+def no_reward(x: Tensor) -> Tensor:
+    """In place of a network, where only the shapes around it are of interest."""
+    return torch.zeros(len(x), dtype=torch.float32, device=x.device)
 
 
 def weighing_only(reward: RewardFactor) -> RewardFactor:

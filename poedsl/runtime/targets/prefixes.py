@@ -166,7 +166,8 @@ class SequenceTarget(Target):
         count, read = symbols.shape
         ahead = place + (0 if first else 1)
         stop = place + read + 1
-        total = torch.zeros(count, stop - ahead, self.vocabulary, device=symbols.device)
+        shape = (count, stop - ahead, self.vocabulary)
+        total = torch.zeros(shape, dtype=torch.float32, device=symbols.device)
         after: list[State] = []
         kept: list[Tensor] = []
         endless: list[Tensor] = []
@@ -250,8 +251,9 @@ def foreseen(target: SequenceTarget) -> Float[Tensor, "n V"]:
     """Log of the probability of each symbol at each place: the mean of the products of conditionals
     over a few sequences that are drawn from them, with a share of all symbols alike.
     """
-    drawing = torch.Generator().manual_seed(0)
-    uniforms = torch.rand(PILOTS, target.space.size, generator=drawing)
+    drawing = torch.Generator("cpu").manual_seed(0)
+    shape = (PILOTS, target.space.size)
+    uniforms = torch.rand(shape, generator=drawing, dtype=torch.float32, device="cpu")
     reading, rows = target.begin(PILOTS), []
     with torch.no_grad():
         for place, uniform in enumerate(uniforms.to(target.space.loc.device).unbind(1)):

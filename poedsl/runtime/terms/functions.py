@@ -82,7 +82,7 @@ def blur(x: Float[Tensor, "*rest h w"], radius: Tensor) -> Float[Tensor, "*rest 
     if deviation == 0:
         return x
     reach = math.ceil(4 * deviation)
-    offsets = torch.arange(-reach, reach + 1, device=x.device)
+    offsets = torch.arange(-reach, reach + 1, dtype=x.dtype, device=x.device)
     weights = (-0.5 * (offsets / deviation).square()).softmax(0)
     planes = x.reshape(-1, 1, *x.shape[-2:])
     planes = F.conv2d(F.pad(planes, (0, 0, reach, reach), "replicate"), weights.view(1, 1, -1, 1))
@@ -111,7 +111,7 @@ def grey(x: Float[Tensor, "*rest c h w"]) -> Float[Tensor, "*rest 1 h w"]:
     """The luma of ITU-R 601."""
     if x.shape[-3] == 1:
         return x
-    luma = torch.tensor([0.299, 0.587, 0.114], device=x.device)
+    luma = x.new_tensor([0.299, 0.587, 0.114])
     return (x * luma.view(3, 1, 1)).sum(-3, keepdim=True)
 
 
