@@ -169,9 +169,9 @@ def test_a_prefix_is_shown_with_zeros_and_its_completion() -> None:
 @pytest.mark.parametrize(
     ("text", "told"),
     [
-        ("Drawn()^0.5", "to the power one"),
+        ("Drawn()^0.5", "whose exponent is one"),
         ("Chain() * Drawn()", "`Drawn` at"),
-        ("Chain()^[[1, 0]]", "a power of one number"),
+        ("Chain()^[[1, 0]]", "its exponent is one number"),
     ],
 )
 def test_what_is_refused(text: str, told: str) -> None:
