@@ -13,9 +13,9 @@ from poedsl.compiler.compile import Compiled, compile_source
 from poedsl.compiler.plan.plan import PlanSpec
 from poedsl.compiler.plan.read_json import from_json
 from poedsl.compiler.plan.text import print_plan
-from poedsl.compiler.plan.verify import verify
 from poedsl.compiler.planner.planner import rechoose
 from poedsl.compiler.planner.refuse_options import refuse
+from poedsl.compiler.verification.verify import verify
 from poedsl.experts.user import registry
 from poedsl.experts.user.registry import UserCode
 from poedsl.grammar.diagnostics import Diagnostic

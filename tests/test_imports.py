@@ -13,7 +13,7 @@ import networkx
 
 PACKAGE = Path(__file__).parent.parent / "poedsl"
 #: Circles that are there. One that was cut is taken out of this list; none is added to it.
-KNOWN = [{"poedsl.runtime.results.report", "poedsl.runtime.results.result"}]
+KNOWN: list[set[str]] = []
 
 
 def modules() -> dict[str, Path]:

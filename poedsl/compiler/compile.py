@@ -14,10 +14,11 @@ from poedsl.catalog.signatures import Signature
 from poedsl.compiler.analysis.integrability import integrable
 from poedsl.compiler.analysis.supports import contradictions
 from poedsl.compiler.analysis.tails import tails
+from poedsl.compiler.lowering.lower import lower
 from poedsl.compiler.names.expand_definitions import Expanded, expand
 from poedsl.compiler.names.resolve import Resolved, resolve
 from poedsl.compiler.names.use_statements import read_use
-from poedsl.compiler.plan.lower import Lowered, lower
+from poedsl.compiler.plan.lowered import Lowered
 from poedsl.compiler.plan.plan import PlanSpec, UseSpec
 from poedsl.compiler.plan.terms import MOST_LEVELS, Apply, Term, walk
 from poedsl.compiler.planner.planner import plan

@@ -15,7 +15,7 @@ from poedsl.compiler.analysis.supports import ends
 from poedsl.compiler.functions.constants import elementwise, flatten
 from poedsl.compiler.functions.operators import operate
 from poedsl.compiler.functions.table import FUNCTIONS
-from poedsl.compiler.plan.lower import Lowered
+from poedsl.compiler.plan.lowered import Lowered
 from poedsl.compiler.plan.plan import FactorSpec, VariableSpec
 from poedsl.compiler.plan.terms import BINARY, CHAINS, UNARY, Apply, Const, Ref, Term, Value
 from poedsl.grammar.diagnostics import Diagnostic

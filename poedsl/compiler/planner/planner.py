@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from poedsl.compiler.plan.approximations import approximation_notes
-from poedsl.compiler.plan.lower import Lowered
+from poedsl.compiler.plan.lowered import Lowered
 from poedsl.compiler.plan.options import OPTIONS, form_name
 from poedsl.compiler.plan.plan import OptionSpec, PlanSpec, UseSpec
 from poedsl.compiler.plan.terms import Term

@@ -21,8 +21,9 @@ from poedsl.runtime.path.noising_path import FlowPath, Schedule, at_times
 from poedsl.runtime.results.composition import Observer
 from poedsl.runtime.smc import potentials
 from poedsl.runtime.space.parts import PlacedFactor
+from poedsl.runtime.targets.factors import ExpertFactor
 from poedsl.runtime.targets.parent_guidance import ParentGuidance, parent_guidance
-from poedsl.runtime.targets.target import ExpertFactor, Target
+from poedsl.runtime.targets.target import Target
 from poedsl.runtime.terms.refusals import factor_at, refused
 
 

@@ -23,8 +23,8 @@ from poedsl.runtime.core.warnings import WarningLog
 from poedsl.runtime.space.coordinates import PICTURE_CENTRE, PICTURE_SCALE, Known, Space
 from poedsl.runtime.space.parts import PlacedFactor, locate
 from poedsl.runtime.space.sizes import fits
+from poedsl.runtime.targets.factors import ExpertFactor, RewardFactor
 from poedsl.runtime.targets.parent_guidance import ParentGuidance
-from poedsl.runtime.targets.target import ExpertFactor, RewardFactor
 from poedsl.runtime.terms.evaluate import Environment, evaluate, tensor
 from poedsl.runtime.terms.refusals import factor_at, refused
 

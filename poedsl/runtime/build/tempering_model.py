@@ -20,7 +20,7 @@ from poedsl.runtime.build.product import ProductBuilder
 from poedsl.runtime.build.tempering_base import Base, base
 from poedsl.runtime.feynman_kac.tempering import TemperingModel
 from poedsl.runtime.smc import potentials
-from poedsl.runtime.targets.target import ExpertFactor
+from poedsl.runtime.targets.factors import ExpertFactor
 from poedsl.runtime.targets.tempering import TemperedTarget, temper_grid
 
 

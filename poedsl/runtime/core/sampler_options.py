@@ -106,3 +106,9 @@ def _rule(term: Term) -> ResamplingRule:
         case Apply("<", (_, limit)):
             return ResamplingRule(below=_constant(limit))
     raise ValueError(f"not a rule for resampling: {term}")
+
+
+def keeps_best(plan: PlanSpec) -> bool:
+    """Whether the best particle is what a person is shown first."""
+    keep = plan.option("keep")
+    return isinstance(keep, Apply) and keep.function == "best"

@@ -18,7 +18,8 @@ from poedsl.runtime.kernels.line_integral import line_integral
 from poedsl.runtime.kernels.metropolis import density_ratio
 from poedsl.runtime.kernels.sweep import KernelSteps
 from poedsl.runtime.smc.population import Population, StageT
-from poedsl.runtime.targets.target import StageLike, Target
+from poedsl.runtime.targets.factors import StageLike
+from poedsl.runtime.targets.target import Target
 
 Evaluate = Callable[[Float[Tensor, "L D"]], Evaluation]
 

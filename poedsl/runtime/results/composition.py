@@ -30,7 +30,8 @@ from torch import Tensor
 from poedsl.runtime.core.particles import Evaluation
 from poedsl.runtime.core.warnings import RunWarning
 from poedsl.runtime.path.noising_path import Stage
-from poedsl.runtime.targets.target import ExpertFactor, Target
+from poedsl.runtime.targets.factors import ExpertFactor
+from poedsl.runtime.targets.target import Target
 
 #: Stages that are looked at, and the most particles at each.
 LOOKS, PARTICLES = 6, 512

@@ -14,7 +14,8 @@ from jaxtyping import Float
 from torch import Tensor
 
 from poedsl.grammar.types import SYMBOLS
-from poedsl.runtime.results.result import Result, keeps_best
+from poedsl.runtime.core.sampler_options import keeps_best
+from poedsl.runtime.results.result import Result
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -5,17 +5,56 @@ from __future__ import annotations
 import html
 import statistics
 from collections.abc import Iterator
+from typing import Protocol, runtime_checkable
 
-from poedsl.runtime.core.sampler_options import SamplerOptions
+from torch import Tensor
+
+from poedsl.compiler.plan.plan import PlanSpec
+from poedsl.runtime.core.sampler_options import SamplerOptions, keeps_best
+from poedsl.runtime.core.warnings import RunWarning
+from poedsl.runtime.results.composition import Composition
 from poedsl.runtime.results.cost import in_words
-from poedsl.runtime.results.evidence import EvidenceStatus
-from poedsl.runtime.results.result import Result, keeps_best
+from poedsl.runtime.results.evidence import Evidence, EvidenceStatus
+from poedsl.runtime.smc.records import Outcome, StageRecord
 from poedsl.runtime.smc.standard_errors import FAMILIES
+
+
+@runtime_checkable
+class ReportedRun(Protocol):
+    """What a report reads of a result; `Result` describes the attributes."""
+
+    @property
+    def plan(self) -> PlanSpec: ...
+    @property
+    def seed(self) -> int: ...
+    @property
+    def outcome(self) -> Outcome: ...
+    @property
+    def warnings(self) -> tuple[RunWarning, ...]: ...
+    @property
+    def stages(self) -> tuple[StageRecord, ...]: ...
+    @property
+    def evidence(self) -> Evidence: ...
+    @property
+    def composition(self) -> Composition | None: ...
+    @property
+    def log_weights(self) -> Tensor: ...
+    @property
+    def scores(self) -> Tensor: ...
+    @property
+    def best_index(self) -> int: ...
+    @property
+    def ess(self) -> float: ...
+    @property
+    def nfe(self) -> int: ...
+    @property
+    def peak_memory(self) -> int | None: ...
+
 
 _COLUMNS = ("stage", "beta", "ESS", "ancestors", "acceptance", "log Z +", "seconds", "")
 
 
-def summary(result: Result) -> list[tuple[str, str]]:
+def summary(result: ReportedRun) -> list[tuple[str, str]]:
     """What a person wants to know first, as names and values."""
     options = SamplerOptions.of(result.plan)
     lines = [
@@ -37,25 +76,30 @@ def summary(result: Result) -> list[tuple[str, str]]:
     return lines
 
 
-def _ancestors(result: Result) -> str:
+def _ancestors(result: ReportedRun) -> str:
     """How many particles of the first stage have descendants, where not all do."""
     count = result.stages[-1].unique_ancestors if result.stages else 0
     return f", distinct ancestors {count}" if 0 < count < len(result.log_weights) else ""
 
 
-def _evidence(result: Result) -> str:
-    if result.log_evidence is None:
-        return f"none: {result.evidence_reason}"
-    value = f"{round(result.log_evidence, 4) + 0.0:.4f}"
+def _evidence(result: ReportedRun) -> str:
+    if result.evidence.value is None:
+        return f"none: {result.evidence.text}"
+    value = f"{round(result.evidence.value, 4) + 0.0:.4f}"
+    standard_error = result.evidence.standard_error
     if result.evidence.status is EvidenceStatus.APPROXIMATE:
-        error = "" if result.log_evidence_se is None else f" +- {result.log_evidence_se:.4f}"
+        error = (
+            ""
+            if result.evidence.standard_error is None
+            else f" +- {result.evidence.standard_error:.4f}"
+        )
         return f"{value}{error} (approximate)"
-    if result.log_evidence_se is None:
+    if result.evidence.standard_error is None:
         return f"{value} (standard error unknown: `islands = 4` gives one)"
-    return f"{value} +- {result.log_evidence_se:.4f}"
+    return f"{value} +- {standard_error:.4f}"
 
 
-def bottlenecks(result: Result) -> Iterator[str]:
+def bottlenecks(result: ReportedRun) -> Iterator[str]:
     """Where each stage was narrow, and the option that would help.
 
     Marked are an effective size below a tenth of the population, a kernel that accepts less than
@@ -80,7 +124,7 @@ def bottlenecks(result: Result) -> Iterator[str]:
         yield "; ".join(marks)
 
 
-def rows(result: Result) -> Iterator[tuple[str, ...]]:
+def rows(result: ReportedRun) -> Iterator[tuple[str, ...]]:
     """The table of stages, a row a stage."""
     for s, marks in zip(result.stages, bottlenecks(result), strict=True):
         yield (
@@ -95,7 +139,7 @@ def rows(result: Result) -> Iterator[tuple[str, ...]]:
         )
 
 
-def text_report(result: Result) -> str:
+def text_report(result: ReportedRun) -> str:
     """The summary and the table of stages, for a terminal."""
     head = [f"{name:<13} {value}" for name, value in summary(result)]
     head += [f"warning: {w}" for w in result.warnings]
@@ -110,7 +154,7 @@ def text_report(result: Result) -> str:
     return "\n".join([*head, "", *(line.rstrip() for line in lines)]) + "\n"
 
 
-def html_report(result: Result, plan_text: str, pictures: list[str]) -> str:
+def html_report(result: ReportedRun, plan_text: str, pictures: list[str]) -> str:
     """One page without scripts: the picture, the summary, the table and the plan."""
     esc = html.escape
     facts = "".join(f"<tr><th>{esc(n)}</th><td>{esc(v)}</td></tr>" for n, v in summary(result))

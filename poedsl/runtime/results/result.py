@@ -14,7 +14,6 @@ from torch import Tensor
 
 from poedsl.argument_checks import whole_number
 from poedsl.compiler.plan.plan import PlanSpec
-from poedsl.compiler.plan.terms import Apply
 from poedsl.experts.sequences.vocabulary import Vocabulary
 from poedsl.grammar.diagnostics import Diagnostic
 from poedsl.grammar.errors import PoeError
@@ -249,12 +248,6 @@ class Result:
         }
         data.add_groups(stages=arviz.dict_to_dataset(stages, dims=dims, default_dims=[]))
         return data
-
-
-def keeps_best(plan: PlanSpec) -> bool:
-    """Whether the best particle is what a person is shown first."""
-    keep = plan.option("keep")
-    return isinstance(keep, Apply) and keep.function == "best"
 
 
 def worded(words: Mapping[str, Vocabulary], name: str) -> Vocabulary:

@@ -21,7 +21,8 @@ from poedsl.experts.protocol import Sectional
 from poedsl.runtime.core.particles import Evaluation
 from poedsl.runtime.space.coordinates import Space
 from poedsl.runtime.targets.prefixes import lengths
-from poedsl.runtime.targets.target import Target, softened
+from poedsl.runtime.targets.relaxed_rewards import softened
+from poedsl.runtime.targets.target import Target
 
 
 @dataclass(frozen=True, slots=True)

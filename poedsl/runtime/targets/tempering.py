@@ -18,7 +18,8 @@ from torch import Tensor
 
 from poedsl.runtime.core.particles import Evaluation
 from poedsl.runtime.core.random_numbers import Noise
-from poedsl.runtime.targets.target import RewardFactor, Target
+from poedsl.runtime.targets.factors import RewardFactor
+from poedsl.runtime.targets.target import Target
 
 
 @runtime_checkable

@@ -14,12 +14,12 @@ from poedsl.catalog.registry import SIGNATURES
 from poedsl.catalog.signatures import Signature
 from poedsl.compiler.analysis.integrability import integrable
 from poedsl.compiler.analysis.supports import contradictions
-from poedsl.compiler.plan.lower import Lowered, Lowerer
+from poedsl.compiler.lowering.lower import Lowerer
+from poedsl.compiler.plan.lowered import Lowered
 from poedsl.compiler.plan.options import OPTIONS
 from poedsl.compiler.plan.plan import GENERATIVE, FactorSpec, InputSpec, PlanSpec
 from poedsl.compiler.plan.read_json import at
 from poedsl.compiler.plan.terms import Apply, Const, Ref, Term, names, to_tree
-from poedsl.compiler.plan.well_formed import malformed
 from poedsl.compiler.planner.choose_move import ODE
 from poedsl.compiler.planner.choose_path import FLOW, PREFIX, TEMPER
 from poedsl.compiler.planner.planner import plan as planned
@@ -31,6 +31,7 @@ from poedsl.compiler.typecheck.sample_options import OptionChecker
 from poedsl.compiler.typecheck.target import TypedTarget
 from poedsl.compiler.typecheck.typed import Typed, describe, fits
 from poedsl.compiler.typecheck.values import ExpressionChecker
+from poedsl.compiler.verification.well_formed import malformed
 from poedsl.grammar.diagnostics import Diagnostic
 from poedsl.grammar.source import NOWHERE, Source
 from poedsl.grammar.types import FROM_FILES, MOST_SIZES, RANKS, SAMPLED, Type, unify

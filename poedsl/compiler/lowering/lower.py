@@ -8,46 +8,14 @@ from functools import reduce
 
 from poedsl.catalog.signatures import Signature
 from poedsl.compiler.functions.operators import operate
-from poedsl.compiler.plan.lint_factors import lints, overlaps
-from poedsl.compiler.plan.plan import GENERATIVE, FactorSpec, InputSpec, Kind, LetSpec, VariableSpec
+from poedsl.compiler.lowering.lint_factors import lints, overlaps
+from poedsl.compiler.plan.lowered import Lowered
+from poedsl.compiler.plan.plan import GENERATIVE, FactorSpec, Kind, VariableSpec
 from poedsl.compiler.plan.terms import Apply, Const, Term, applied, names, too_large, walk
 from poedsl.compiler.typecheck.checked import MOST_NODES, Checked, CheckedFactor
 from poedsl.compiler.typecheck.typed import finite
 from poedsl.grammar.diagnostics import Diagnostic
 from poedsl.grammar.source import Source, Span
-
-
-@dataclass(frozen=True, slots=True)
-class Lowered:
-    """Factors over variables: what is sampled, before it is decided how.
-
-    Attributes:
-        spans: the place of each factor.
-        options: those that are set, each with its place (`NOWHERE` if it is not in the text).
-        places: where each variable's type was determined.
-        incomplete: variables with a statement in error, which later passes do not diagnose.
-    """
-
-    inputs: tuple[InputSpec, ...]
-    lets: tuple[LetSpec, ...]
-    variables: tuple[VariableSpec, ...]
-    factors: tuple[FactorSpec, ...]
-    spans: dict[str, Span]
-    options: dict[str, tuple[Term, Span]]
-    places: dict[str, Span]
-    incomplete: frozenset[str]
-
-    @property
-    def complete(self) -> tuple[VariableSpec, ...]:
-        return tuple(v for v in self.variables if v.name not in self.incomplete)
-
-    def by_variable(self) -> dict[str, list[FactorSpec]]:
-        """The factors of each variable."""
-        out: dict[str, list[FactorSpec]] = {v.name: [] for v in self.variables}
-        for factor in self.factors:
-            for name in factor.variables:
-                out[name].append(factor)
-        return out
 
 
 def lower(
