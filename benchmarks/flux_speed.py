@@ -209,8 +209,8 @@ def stand_ins(size: dict[str, Any]) -> Iterator[None]:
         return tokens.to(device, dtype), pooled.to(device, dtype)
 
     with (
-        patch.object(components, "transformer", random_transformer(size)),
-        patch.object(components, "prompt", prompt),
+        patch.object(diffusers_parts, "transformer", random_transformer(size)),
+        patch.object(diffusers_parts, "prompt", prompt),
     ):
         yield
 

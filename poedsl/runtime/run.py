@@ -162,13 +162,13 @@ class Run:
 
     def view(self, record: StageRecord) -> StageView:
         assert self.population is not None
-        population, x = self.population, self.population.particles.x
+        population = self.population
         return StageView(
             record,
             self.stage_count,
             self.target.space,
-            x.clone() if x.is_inference() else x,
-            self.model.endpoint(population),
+            ordinary(population.particles.x),
+            ordinary(self.model.endpoint(population)),
             population.total_log_weights,
             self.model.length(population),
             self.target.environment.words,
@@ -228,6 +228,11 @@ def run(
         if observe is not None:
             observe(record, job.stage_count)
     return job.result()
+
+
+def ordinary(x: Tensor) -> Tensor:
+    """The tensor as one that gradients may be taken of, if it was made in inference mode."""
+    return x.clone() if x.is_inference() else x
 
 
 def few_ancestors(ancestors: int, count: int) -> RunWarning:

@@ -13,7 +13,7 @@ from poedsl.compiler.codes import CODES
 from poedsl.grammar.codes import SYNTAX
 from tests.compiler.programs import ROOT, codes, compiled
 
-_CODE = re.compile(r'"(P0\d{3})"')
+_CODE = re.compile(r'"(P\d{4})"')
 
 
 def test_codes_and_pages_agree() -> None:

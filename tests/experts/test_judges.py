@@ -62,7 +62,7 @@ def folder(kind: str, place: Path) -> str:
     return str(path)
 
 
-def black_box_value(kind: str, place: Path, **more: Any) -> Any:
+def judge(kind: str, place: Path, **more: Any) -> Any:
     make, _, own, _ = KINDS[kind]
     return make(**{**own, **more}, folder=folder(kind, place), device=CPU, profile=PROFILE)
 

@@ -164,17 +164,17 @@ def test_what_python_has_imported_needs_no_leave(
         HEAD + "from .weights import WEIGHT\n@poedsl.reward\ndef f(x: Real): return WEIGHT * x\n"
     )
     monkeypatch.syspath_prepend(tmp_path)
-    place = "a_package.black_box:f"
+    place = "a_package.judges:f"
     assert refusal(load, place, allowed=False)[0] == "P0707"
     judge = build_user(load(place), {}, None, CPU)
     assert judge(torch.ones(2)).tolist() == [2, 2]
-    del sys.modules["a_package.black_box"]
-    import a_package.black_box  # type: ignore[import-not-found]
+    del sys.modules["a_package.judges"]
+    import a_package.judges  # type: ignore[import-not-found]
 
     again = load(place, allowed=False)
-    assert again.target is a_package.black_box.f
-    assert again.signature.implementation == "code:a_package.black_box:f"
-    assert load(str(package / "judges.py") + ":f", allowed=False).target is a_package.black_box.f
+    assert again.target is a_package.judges.f
+    assert again.signature.implementation == "code:a_package.judges:f"
+    assert load(str(package / "judges.py") + ":f", allowed=False).target is a_package.judges.f
 
 
 def test_a_file_is_run_once_for_each_time_it_is_written(tmp_path: Path) -> None:

@@ -68,7 +68,13 @@ x : Image[3, 1024, 1024]
 x ~ flux(prompt) * exp(vqascore(prompt))
 for part in layout:
     x[part.box] ~ flux_depth(crop(depth, part.box), prompt = part.text) * exp(vqascore(part.text)) given x
-sample x by anneal(particles = 8, steps = 28, normalize_exponents = true, potential = full(), resample = tophalf(when = at(21, 19, 1)))
+sample x by anneal(
+    particles = 8,
+    steps = 28,
+    normalize_exponents = true,
+    potential = full(),
+    resample = tophalf(when = at(21, 19, 1))
+)
 """,
     "ball": """\
 # ball.poe : physics instructs video (Zhang et al., 4.2)
@@ -97,18 +103,18 @@ x[frames(0, 16)] ~ framepack(image)
 """,
     "sampling": """\
 sample x by anneal(
-    particles = 16, steps = 28,                    # L, and the number of moves (T - 1)
-    path      = flow(),                            # flow() | prefix() | temper() | chosen by the compiler
-    move      = ode(),                             # ode() | sde(noise = 1) | none()
-    kernel    = langevin(steps = 1, step_size = 0.55),   # langevin | mala | hmc | unadjusted_hmc | random_walk | gibbs | none
+    particles = 16, steps = 28,  # L, and the number of moves (T - 1)
+    path      = flow(),          # flow() | prefix() | temper() | chosen by the compiler
+    move      = ode(),           # ode() | sde(noise = 1) | none()
+    kernel    = langevin(steps = 1, step_size = 0.55),  # langevin | mala | hmc | unadjusted_hmc | random_walk | gibbs | none
     condition = guide(weight = 0.1, updates = 2),  # for `given`
     correct   = clip(),                            # fkc(clip = ...) | ais(): weights for the path itself
     potential = difference(),                      # full() | difference() | maximum() | sum()
     resample  = systematic(when = ess < 0.5),      # when = always | ess < c | at(21, 19, 1)
     start     = noise(),                           # noise() | invert(image)
-    islands    = 1,                                 # independent populations
+    islands = 1,  # independent populations
     normalize_exponents = false,
-    keep      = best()                             # best() | all() | weighted()
+    keep = best()  # best() | all() | weighted()
 )
 """,
     "statements": """\

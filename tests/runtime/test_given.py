@@ -132,10 +132,10 @@ def test_the_product_s_score_holds_the_correction() -> None:
     stage = job.model.stages[9]
     x = torch.randn(6, 2)
     first, second, part = job.target.experts
-    assert part.guide is not None
+    assert part.guidance is not None
     s = [a.expert.noised(x, stage.alpha, stage.sigma).score for a in (first, second)]
     above = 0.75 * s[0][:, 1:] + 0.25 * s[1][:, 1:]
-    own = guided_score(part.expert, x[:, 1:], above, part.guide, stage)
+    own = guided_score(part.expert, x[:, 1:], above, part.guidance, stage)
     expected = 3 * s[0] + s[1] + torch.nn.functional.pad(own, (1, 0))
     torch.testing.assert_close(job.target.evaluate(x, stage).score, expected)
     job.target.microbatch = 2
@@ -149,8 +149,8 @@ def test_parents_whose_masks_are_zero_still_have_a_velocity() -> None:
     plan = poedsl.compile(program + SAMPLE.format(condition="guide()"))
     job = Run(plan.bind(m=[[0, 1], [0.5, 1]]).spec)
     _, child = job.target.experts
-    assert child.guide is not None
-    assert child.guide.parents[0].share.tolist() == [1, 1, 1, 1]
+    assert child.guidance is not None
+    assert child.guidance.parents[0].share.tolist() == [1, 1, 1, 1]
     for _ in job.stages():
         pass
     assert job.result().outcome.ok

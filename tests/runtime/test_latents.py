@@ -35,7 +35,10 @@ def run(program: str, options: str = "", **values: Any) -> Any:
 
 
 def job(program: str, options: str = "", **values: Any) -> Run:
-    return Run(poedsl.compile(f"{program}\n{FAST}{options})\n").bind(**values).bound().spec, 1)
+    return Run(
+        poedsl.compile(f"{program}\n{FAST}{options})\n").bind(**values).bound().spec,
+        RunSettings(seed=1),
+    )
 
 
 def test_particles_are_pictures_and_the_path_is_over_latents(flux: str) -> None:

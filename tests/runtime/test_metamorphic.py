@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 import poedsl
-from poedsl.runtime.smc import random_numbers
+from poedsl.runtime.core import random_numbers
 
 pytestmark = pytest.mark.statistical
 

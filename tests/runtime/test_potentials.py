@@ -57,7 +57,7 @@ def test_the_whole_reward_at_every_stage_has_no_evidence() -> None:
 def test_what_was_counted_is_what_the_weight_gained(potential: str) -> None:
     rewards = torch.randn(6, 4, generator=torch.Generator().manual_seed(0)).double()
     counted, total = torch.zeros(4).double(), torch.zeros(4).double()
-    peak = potentials.start(potential, counted)
+    peak = torch.full_like(counted, potentials.initial_peak(potential))
     for reward in rewards:
         gain, counted, peak = potentials.count(potential, reward, counted, peak, 6)
         total = total + gain

@@ -193,7 +193,7 @@ class Stutter:
 
     def extend(self, prefix: poedsl.Tokens):
         logs = torch.full((len(prefix), 3), 1 / 3)
-        if prefixes.shape[1]:
+        if prefix.shape[1]:
             logs = torch.full((len(prefix), 3), (1 - self.often) / 2)
             logs.scatter_(1, prefix[:, -1:], self.often)
         return logs.log()

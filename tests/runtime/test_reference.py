@@ -78,8 +78,8 @@ def test_particle_by_particle(name: str, options: dict[str, str], islands: int) 
     count, steps, kernel_steps, size = 6, 8, 2, 0.4
     kernels = {
         "none": "none",
-        "langevin": f"langevin(steps = {kernel_steps}, size = {size})",
-        "mala": f"mala(steps = {kernel_steps}, size = {size}, adapt = false)",
+        "langevin": f"langevin(steps = {kernel_steps}, step_size = {size**0.5})",
+        "mala": f"mala(steps = {kernel_steps}, step_size = {size**0.5}, adapt = false)",
     }
     plan = poedsl.compile(f"x : Real[2]\n{text}").with_options(
         particles=count * islands,

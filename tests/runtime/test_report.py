@@ -27,7 +27,7 @@ def test_a_good_run_has_no_marks(result: poedsl.Result) -> None:
     [
         ({"ess": 19.0}, "narrow: more `steps` or `particles`"),
         ({"acceptance": 0.1}, "kernel stuck: a smaller `step_size`"),
-        ({"unique_ancestors": 9}, "few founders: more `particles`"),
+        ({"unique_ancestors": 9}, "few ancestors: more `particles`"),
         ({"log_evidence_increment": -5.0}, "evidence jumps: more `steps`"),
         ({"resampled": True}, "resampled"),
     ],

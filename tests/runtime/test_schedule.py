@@ -129,7 +129,7 @@ def test_sizes_that_do_not_adapt_stay() -> None:
         particles=20, steps=8, kernel="mala(step_size = 0.5, adapt = false)"
     )
     job = Run(plan.bound().spec)
-    assert {stage.step_size for stage in job.stages()} == {0.25}
+    assert {stage.step_size for stage in job.stages()} == {0.5}
 
 
 def test_of_many_components_some_are_looked_at() -> None:
@@ -156,5 +156,5 @@ def test_sizes_shrink_no_faster_than_they_can_grow() -> None:
 @pytest.mark.parametrize("steps", [1, 2])
 def test_few_moves(steps: int) -> None:
     path = path_of("x ~ Normal(0, 1) * Normal(3, 0.1)", steps)
-    assert [stage.t for stage in model.stages] == list(range(steps + 1, 0, -1))
+    assert [stage.t for stage in path.stages] == list(range(steps + 1, 0, -1))
     assert path.stages[-1].sigma == 0 and len(path.intervals) == steps

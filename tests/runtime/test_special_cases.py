@@ -142,9 +142,9 @@ def test_composable_diffusion(flows: dict[int | None, UNetFlow], move: str) -> N
 def test_annealed_chains_of_one_particle(flows: dict[int | None, UNetFlow], leaps: int) -> None:
     """Du et al. 2023, Algorithm 1: a reverse step, then K unadjusted steps, Langevin or HMC."""
     size, count = 0.2, 2
-    kernel = f"unadjusted_hmc(steps = {count}, size = {size}, leaps = {leaps})"
+    kernel = f"unadjusted_hmc(steps = {count}, step_size = {size}^0.5, leaps = {leaps})"
     if not leaps:
-        kernel = f"langevin(steps = {count}, size = {size})"
+        kernel = f"langevin(steps = {count}, step_size = {size}^0.5)"
     job = finished("x ~ digits(3)^0.5 * digits(8)^0.5", particles=1, kernel=kernel)
     three, eight = noise_prediction(flows[3]), noise_prediction(flows[8])
 

@@ -74,7 +74,7 @@ def test_what_rewards_pull_a_move_by_is_bounded_and_taken_off_its_weight() -> No
     moved = moves.sde(x, Evaluation(score, reward_score=slope), step, noise)
     mean = moved.x - step.spread * noise
     pulled = (mean - plain) / step.spread
-    wanted = (slope * step.guide / step.spread).clamp(-0.3, 0.3)
+    wanted = (slope * step.reward / step.spread).clamp(-0.3, 0.3)
     torch.testing.assert_close(pulled, wanted)
     assert 0 < int((pulled.abs() < 0.29).sum()) < pulled.numel() / 2
     without, pulling = (torch.distributions.Normal(m, step.spread) for m in (plain, mean))
