@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import pytest
+
 from benchmarks import flux_speed
 
 
+@pytest.mark.slow
 def test_flux_speed_runs_small() -> None:
     rows = flux_speed.measure(flux_speed.SIZES["small"], "cpu")
     assert rows.keys() == {"insert", "layout"}

@@ -46,6 +46,7 @@ def test_digits(digits: PoePipeline) -> None:
     assert len(out.result.stages) == 5
 
 
+@pytest.mark.slow
 def test_pictures_are_given_as_files_images_arrays_and_tensors(digits: PoePipeline) -> None:
     picture = Image.open(SEEN)
     array = np.asarray(picture, dtype=np.float32)[None] / 255
@@ -65,6 +66,7 @@ def test_a_folder_holds_the_whole_pipeline(digits: PoePipeline, tmp_path: Path) 
     assert np.array_equal(pixels(one.images), pixels(two.images))
 
 
+@pytest.mark.slow
 def test_what_a_program_names_goes_along(tmp_path: Path) -> None:
     home = tmp_path / "home"
     (home / "code").mkdir(parents=True)
@@ -174,6 +176,7 @@ def test_folders_that_lack_something(tmp_path: Path) -> None:
         PoePipeline.from_pretrained(tmp_path)
 
 
+@pytest.mark.slow
 def test_nothing_of_diffusers_is_imported_in_vain() -> None:
     code = (
         "import sys, poedsl\n"

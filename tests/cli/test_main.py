@@ -333,6 +333,7 @@ def test_a_folder_below_a_plain_file(poe: Poe) -> None:
         assert "error[P0704]" in done.err
 
 
+@pytest.mark.slow
 def test_a_disk_that_takes_no_more(tmp_path: Path) -> None:
     """Where the system can end files at a size, as a full disk does."""
     resource = pytest.importorskip("resource")

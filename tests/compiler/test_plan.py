@@ -182,6 +182,7 @@ def _compound(terms: st.SearchStrategy[Term]) -> st.SearchStrategy[Term]:
 TERMS = st.recursive(LEAVES, _compound, max_leaves=12)
 
 
+@pytest.mark.slow
 @settings(max_examples=200, deadline=None)
 @given(TERMS)
 def test_terms_read_back_from_json(term: Term) -> None:
@@ -190,6 +191,7 @@ def test_terms_read_back_from_json(term: Term) -> None:
     assert repr(again) == repr(term)
 
 
+@pytest.mark.slow
 @settings(max_examples=200, deadline=None)
 @given(TERMS, TERMS, st.text(st.characters(exclude_categories=("Cs",))), VALUES)
 def test_plans_read_back(term: Term, exponent: Term, text: str, value: Any) -> None:

@@ -162,6 +162,7 @@ def test_changed_plans_load_or_are_refused(data: dict[str, Any]) -> None:
         assert str(error)
 
 
+@pytest.mark.slow
 @settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(changed())
 def test_the_schema_means_here_what_it_means_elsewhere(data: dict[str, Any]) -> None:

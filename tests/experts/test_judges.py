@@ -540,6 +540,7 @@ CALLS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", CALLS)
 def test_every_judge_is_called_from_programs(kind: str, place: Path) -> None:
     path = json.dumps(folder(kind, place))

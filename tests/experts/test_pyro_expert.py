@@ -209,6 +209,7 @@ def test_code_runs_with_leave_only(tmp_path: Path) -> None:
         plan.run(allow_code=False, particles=4, steps=2)
 
 
+@pytest.mark.slow
 def test_plans_from_models() -> None:
     def line(x, y, scale: float = 1.0, more=None):  # type: ignore[no-untyped-def]
         """A line through the origin."""
@@ -342,6 +343,7 @@ def test_names_of_the_language_are_no_matter(name: str) -> None:
     assert float(sites["a"].mean()) == pytest.approx(3.0, abs=0.2)
 
 
+@pytest.mark.slow
 def test_groups_counts_and_masks() -> None:
     def model(group, y, n, seen):  # type: ignore[no-untyped-def]
         mu = pyro.sample("mu", dist.Normal(torch.zeros(n), 1.0).to_event(1))
@@ -354,6 +356,7 @@ def test_groups_counts_and_masks() -> None:
     assert result.log_evidence == pytest.approx(float(exact), abs=0.05)
 
 
+@pytest.mark.slow
 def test_a_gaussian_over_the_whole_is_tempered_with_the_model() -> None:
     @poedsl.model
     def narrow() -> None:

@@ -50,6 +50,7 @@ def group_brackets(text: str) -> list[tuple[int, int]]:
 plain_expressions = trees.st.recursive(trees.names | trees.numbers, trees.compound, max_leaves=20)
 
 
+@pytest.mark.slow
 @given(plain_expressions)
 @settings(max_examples=300, deadline=None)
 def test_no_bracket_is_too_many(expr: tree.Expr) -> None:

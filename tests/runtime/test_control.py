@@ -103,6 +103,7 @@ def test_any_drift_leaves_the_target_alone(
     assert result.log_evidence == pytest.approx(truth, abs=0.03)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("move", ["sde", "ode"])
 @pytest.mark.parametrize(
     "program, mean, variance, evidence",
@@ -139,6 +140,7 @@ def test_mixtures_weigh_more_alike() -> None:
     assert result.stages[-1].weight_variance < 0.6 * plain.stages[-1].weight_variance
 
 
+@pytest.mark.slow
 def test_rewards_and_parts_go_with_it() -> None:
     """N(0, 1)^2 exp(0.5 x) on each of two parts that a loop and a plain statement see."""
     program = (

@@ -141,6 +141,7 @@ def test_sequences(one: str, other: str) -> None:
     agree(run(f"x : Tokens[5]\nx ~ {one}{reward}"), run(f"x : Tokens[5]\nx ~ {other}{reward}"))
 
 
+@pytest.mark.slow
 @few
 @given(family=families, m=places, s=scales, order=st.permutations(range(4)))
 def test_factors_in_any_order(family: str, m: float, s: float, order: list[int]) -> None:
@@ -155,6 +156,7 @@ def test_factors_in_any_order(family: str, m: float, s: float, order: list[int])
     assert one.log_evidence == other.log_evidence
 
 
+@pytest.mark.slow
 @few
 @given(family=families, s=scales, order=st.permutations(range(3)))
 def test_components_in_any_order(family: str, s: float, order: list[int]) -> None:

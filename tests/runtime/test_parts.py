@@ -93,6 +93,7 @@ def test_scores_alone_are_enough() -> None:
     assert result.log_evidence == pytest.approx(log_z, abs=0.1)
 
 
+@pytest.mark.slow
 def test_a_mixture_on_a_part() -> None:
     program = (
         "x : Real[2]\nx ~ Normal(0, 2)\nx[1] ~ mixture(0.3: Normal(-2, 0.5), 0.7: Normal(2, 1))"
@@ -124,6 +125,7 @@ def test_a_density_without_closed_form_on_a_part() -> None:
     assert float(moments(result)[1][1]) == pytest.approx(4, rel=0.1)
 
 
+@pytest.mark.slow
 def test_a_full_covariance_on_a_part() -> None:
     program = (
         "x : Real[3]\nx ~ Normal(0, 1)\n"

@@ -127,6 +127,7 @@ def test_of_equal_weights_all_count(count: int, level: float) -> None:
     assert float(effective_size(weights)) == count
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("scheme", ["multinomial", "systematic", "stratified", "residual"])
 def test_schemes_copy_by_weight_on_average(scheme: str) -> None:
     shares = torch.tensor([0.5, 0.25, 0.15, 0.1, 0.0], dtype=torch.float64)
@@ -170,6 +171,7 @@ def test_every_scheme_and_rule_leaves_the_target_alone(
     assert result.log_evidence == pytest.approx(-0.5 * math.log(4 * math.pi) - 1, abs=0.05)
 
 
+@pytest.mark.slow
 def test_rules_say_when() -> None:
     plan = poedsl.compile("x ~ mixture(Normal(-3, 0.3), Normal(3, 0.3)) * Normal(3, 1)")
 
@@ -230,6 +232,7 @@ def test_slots_say_nothing_of_where_a_particle_is() -> None:
     assert float(halves.square().mean().sqrt()) < 2 * 0.8**0.5 * (2 / 250) ** 0.5
 
 
+@pytest.mark.slow
 def test_an_uneven_end_takes_no_error_away() -> None:
     """Nothing but the last draw resamples; the particles outside are not among it."""
     result = poedsl.compile("x ~ Normal(0, 1) * Normal(1, 2) * where(x > -0.3)").run(seed=0)
@@ -238,6 +241,7 @@ def test_an_uneven_end_takes_no_error_away() -> None:
     assert bool(torch.isfinite(result.log_weights).all())
 
 
+@pytest.mark.slow
 def test_particles_are_not_drawn_evenly_where_nothing_moves_them_apart() -> None:
     plan = poedsl.compile(SHARP).with_options(particles=500, steps=50)
     for options in (

@@ -62,6 +62,7 @@ def test_one_dimension(program: str, mean: float, variance: float, log_z: float)
     assert result.log_evidence == pytest.approx(log_z, abs=0.05)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("move", ["ode()", "sde()"])
 @pytest.mark.parametrize("kernel", ["none", "langevin(steps = 1)", "mala(steps = 1)"])
 def test_a_reward_is_counted_once_whatever_moves(move: str, kernel: str) -> None:
@@ -88,6 +89,7 @@ def test_full_covariances() -> None:
     np.testing.assert_allclose(variance.numpy(), np.diag(covariance), rtol=0.08)
 
 
+@pytest.mark.slow
 def test_a_density_without_closed_form_counts_as_a_reward() -> None:
     result = poedsl.compile("x ~ Normal(0, 2) * StudentT(3, 1, 0.5)").run(particles=4000)
     grid = np.linspace(-20, 20, 200_001)
@@ -186,6 +188,7 @@ def test_the_resampling_rule_is_kept() -> None:
     assert never.stages[-1].unique_ancestors == 64
 
 
+@pytest.mark.slow
 def test_a_reward_without_its_variable_only_moves_the_evidence() -> None:
     result = poedsl.compile("x ~ Normal(0, 1) * exp(2)").run(particles=500)
     assert result.log_evidence == pytest.approx(2, abs=1e-3)

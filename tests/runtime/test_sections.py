@@ -96,6 +96,7 @@ CASES = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kernel", ["none", "mala(steps = 3)", "hmc()", "langevin(steps = 8)"])
 @pytest.mark.parametrize("text", CASES)
 def test_against_the_smoother(text: str, kernel: str) -> None:

@@ -178,6 +178,7 @@ def test_the_evidence_from_a_base_is_unbiased(text: str, base: str, log_z: float
     assert abs(float(ratios.mean()) - 1) < 3 * error + 1e-4
 
 
+@pytest.mark.slow
 def test_a_base_that_is_the_target_has_even_weights() -> None:
     plan = poedsl.compile(f"x ~ {WELLS}").with_options(path=f"temper(base = {WELLS})")
     result = plan.run(seed=0, particles=2000)

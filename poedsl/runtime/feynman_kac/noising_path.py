@@ -48,7 +48,7 @@ class NoisingPathModel:
         return self.path.stages
 
     def init(self, rng: Noise) -> Population[Stage]:
-        """X ~ N(0, I / W), weighted where the experts' own p_T is known (line 1)."""
+        """X ~ N(0, I / W), weighted where the experts' own p_T is known (line 2)."""
         stage, w, width = self.path.stages[0], self.path.exponents, self.target.space.size
         x = rng.normal(width, stage.t, "start") / w.sqrt()
         at = self.evaluate(x, stage, rng)
@@ -65,7 +65,7 @@ class NoisingPathModel:
         return self.path.stages[done] if done < len(self.path.stages) else None
 
     def propose(self, population: Population[Stage], stage: Stage, rng: Noise) -> Proposal:
-        """X <- move(X), the experts there, and the correction for the path (line 3)."""
+        """X <- move(X), the experts there, and the correction for the path (line 5)."""
         old_stage = population.stage
         population, old = evaluated(population, lambda x: self.evaluate(x, old_stage, rng))
         p, step = population.particles, self.interval(stage)
@@ -78,13 +78,13 @@ class NoisingPathModel:
     def log_potential(
         self, population: Population[Stage], proposal: Proposal, stage: Stage
     ) -> Potential:
-        """The correction for the path, and the increase of the rewards (lines 6 and 7)."""
+        """The correction for the path, and the increase of the rewards (line 10)."""
         p = proposal.particles
         at = p.at if isinstance(p.at, Evaluation) else None
         return self.mutation.rewards.potential(p.rewards, p.x, at, stage, proposal.log_ratio)
 
     def mutate(self, population: Population[Stage], rng: Noise) -> Population[Stage]:
-        """K times X <- kernel_t(X) (lines 4 and 5)."""
+        """K times X <- kernel_t(X) (lines 6 and 7)."""
         stage = population.stage
         return self.mutation.mutate(
             population,

@@ -47,7 +47,7 @@ class PrefixModel:
     least_shares: dict[str, tuple[float, int]] = field(default_factory=dict)
 
     def init(self, rng: Noise) -> Population[PrefixStage]:
-        """Empty prefixes (line 1)."""
+        """Empty prefixes (line 2)."""
         count, length = rng.size * rng.islands, self.target.space.size
         x = torch.zeros(count, length, dtype=torch.long, device=rng.device)
         weights = torch.zeros(count, dtype=torch.float64, device=rng.device)
@@ -63,7 +63,7 @@ class PrefixModel:
         self, population: Population[PrefixStage], stage: PrefixStage, rng: Noise
     ) -> Proposal:
         """Y <- y and its next section, from the normalised product of the conditionals; the ratio
-        is the product of their normalisers (line 3).
+        is the product of their normalisers (line 5).
         """
         p, first = population.particles, population.stage.length
         reading = self.reading(p)
@@ -85,7 +85,7 @@ class PrefixModel:
         return Potential(proposal.log_ratio, proposal.particles.rewards)
 
     def mutate(self, population: Population[PrefixStage], rng: Noise) -> Population[PrefixStage]:
-        """K times Y <- y with a block drawn anew (lines 4 and 5)."""
+        """K times Y <- y with a block drawn anew (lines 6 and 7)."""
         o, stage = self.options, population.stage
         if not self.revisits:
             return population

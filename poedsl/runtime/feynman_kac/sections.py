@@ -39,7 +39,7 @@ class SectionModel:
     shown: frozenset[int] = frozenset()
 
     def init(self, rng: Noise) -> Population[SectionStage]:
-        """Empty prefixes (line 1)."""
+        """Empty prefixes (line 2)."""
         count = rng.size * rng.islands
         x = torch.zeros(count, 0, dtype=torch.float32, device=rng.device)
         weights = torch.zeros(count, dtype=torch.float64, device=rng.device)
@@ -54,7 +54,7 @@ class SectionModel:
     def propose(
         self, population: Population[SectionStage], stage: SectionStage, rng: Noise
     ) -> Proposal:
-        """X <- x and its next sections, and the product over what proposed them (line 3)."""
+        """X <- x and its next sections, and the product over what proposed them (line 5)."""
         before: Float[Tensor, " L"] = population.particles.log_weights.new_zeros(())
         if population.particles.x.shape[1] and self.options.correct != "none":
             old_stage = population.stage
@@ -79,7 +79,7 @@ class SectionModel:
         return self.mutation.rewards.potential(p.rewards, p.x, at, stage, proposal.log_ratio)
 
     def mutate(self, population: Population[SectionStage], rng: Noise) -> Population[SectionStage]:
-        """K times X <- kernel(X), over the whole prefix (lines 4 and 5)."""
+        """K times X <- kernel(X), over the whole prefix (lines 6 and 7)."""
         stage = population.stage
         return self.mutation.mutate(
             population, rng, stage, lambda x: self.target.evaluate(x, stage)

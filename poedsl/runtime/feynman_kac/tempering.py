@@ -43,7 +43,7 @@ class TemperingModel:
     shown: frozenset[int] = frozenset()
 
     def init(self, rng: Noise) -> Population[TemperingStage]:
-        """X ~ p_0: the base, or N(0, I) in unconstrained coordinates (line 1)."""
+        """X ~ p_0: the base, or N(0, I) in unconstrained coordinates (line 2)."""
         stage, target = self.stages[0], self.target
         drawn = target.first(rng, stage)
         x = rng.normal(target.space.size, stage.t, "start") if drawn is None else drawn
@@ -80,7 +80,7 @@ class TemperingModel:
     def propose(
         self, population: Population[TemperingStage], stage: TemperingStage, rng: Noise
     ) -> Proposal:
-        """The particles as they are, and log p_b'(x) - log p_b(x) (line 3)."""
+        """The particles as they are, and log p_b'(x) - log p_b(x) (line 5)."""
         old_stage = population.stage
         population, old = evaluated(population, lambda x: self.target.evaluate(x, old_stage))
         p = population.particles
@@ -94,7 +94,7 @@ class TemperingModel:
     def log_potential(
         self, population: Population[TemperingStage], proposal: Proposal, stage: TemperingStage
     ) -> Potential:
-        """The ratio of densities, and the increase of black-box rewards (lines 6 and 7)."""
+        """The ratio of densities, and the increase of black-box rewards (line 10)."""
         p = proposal.particles
         at = p.at if isinstance(p.at, Evaluation) else None
         return self.mutation.rewards.potential(p.rewards, p.x, at, stage, proposal.log_ratio)
@@ -102,7 +102,7 @@ class TemperingModel:
     def mutate(
         self, population: Population[TemperingStage], rng: Noise
     ) -> Population[TemperingStage]:
-        """K times X <- kernel_b(X) (lines 4 and 5)."""
+        """K times X <- kernel_b(X) (lines 6 and 7)."""
         stage = population.stage
         return self.mutation.mutate(
             population, rng, stage, lambda x: self.target.evaluate(x, stage)

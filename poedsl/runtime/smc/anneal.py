@@ -72,22 +72,26 @@ def anneal(
 ) -> Iterator[Population[StageT]]:
     """Anneal particles from pi_T to pi_1; yields the population at every stage.
 
+    The line numbers are those of Algorithm 1. A particle is weighted for its move, and the weights
+    do not change where a kernel leaves the target invariant, so that resampling comes before the
+    kernel, which then moves copies apart.
+
     Raises:
         AllParticlesLost: no particle has weight left; it holds the last healthy population.
     """
-    population = model.init(rng)  # line 1: X ~ p_T
+    population = model.init(rng)  # line 2: X ~ p_T
     health = health.keeping(population)
     yield population
     population = model.with_endpoints(population)
-    while (stage := model.next_stage(population)) is not None:  # line 2: for t = T - 1, ..., 1
-        proposal = model.propose(population, stage, rng)  # line 3: X <- move(X)
+    while (stage := model.next_stage(population)) is not None:  # line 3: for t = T - 1, ..., 1
+        proposal = model.propose(population, stage, rng)  # line 5: X <- move(X)
         potential = model.log_potential(population, proposal, stage)
-        population = population.moved(proposal.particles, stage, potential)  # lines 6, 7: weights
+        population = population.moved(proposal.particles, stage, potential)  # line 10: weights
         population = health.checked(population).measured()
         apart = model.moves_copies_apart(stage)
-        population = resampler(population, rng, equal_weights=apart)  # line 8: resample
+        population = resampler(population, rng, equal_weights=apart)  # line 10: resample
         health = health.keeping(population)
-        population = model.mutate(population, rng)  # lines 4, 5: K times X <- kernel_t(X)
+        population = model.mutate(population, rng)  # lines 6, 7: K times X <- kernel_t(X)
         if stage.t == 1:
             population = health.checked(population)
             final = model.final_log_potential(population)
