@@ -119,6 +119,7 @@ class Everything:
         self.population = replace(
             p,
             particles=replace(p.particles.gather(slots), eve_indices=fresh),
+            slots=fresh,
             parents=fresh,
             banked=p.banked[islands],
             log_mean_weights=p.log_mean_weights[islands],

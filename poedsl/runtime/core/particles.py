@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, fields
-from functools import cache
+from functools import cache, partial
 from operator import attrgetter
 from typing import Any, TypeVar
 
@@ -26,13 +26,7 @@ class Gathered:
         """Rows of this where ``keep``, of the other elsewhere."""
         count = keep.shape[0]
         index = torch.arange(count, device=keep.device).add_(~keep, alpha=count)
-
-        def chosen(own: Tensor, rest: Tensor) -> Tensor:
-            if own.dim() == 1:
-                return torch.where(keep, own, rest)
-            return torch.cat((own, rest)).index_select(0, index)
-
-        return self._each(chosen, other)
+        return self._each(partial(_rows_where, keep, index), other)
 
     def zeros(self: Rows) -> Rows:
         """Zeros throughout."""
@@ -51,6 +45,15 @@ class Gathered:
         values = _values(type(self))  # type: ignore[arg-type]
         rows = zip(values(self), *map(values, others), strict=True)
         return type(self)(*[_acted(act, *row) for row in rows])
+
+
+def _rows_where(
+    keep: Bool[Tensor, " L"], index: Int[Tensor, " L"], own: Tensor, other: Tensor
+) -> Tensor:
+    """Rows of one tensor or the other; ``index`` says which, of both one after the other."""
+    if own.dim() == 1:
+        return torch.where(keep, own, other)
+    return torch.cat((own, other)).index_select(0, index)
 
 
 def _acted(act: Callable[..., Tensor], own: Any, *rest: Any) -> Any:

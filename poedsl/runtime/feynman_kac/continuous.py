@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 
 from jaxtyping import Float
 from torch import Tensor
@@ -65,6 +66,11 @@ class Mutation:
             and self.rewards.weighs(stage.t)
         )
 
+    def add_rewards(self, stage: StageLike, point: Point) -> Point:
+        """A point with its black-box rewards."""
+        reward = self.target.black_box_at(point.x, point.at, stage).double()
+        return replace(point, reward=reward)
+
     def mutate(
         self,
         population: Population[StageT],
@@ -79,19 +85,12 @@ class Mutation:
         if self.steps is None or not self.count(stage):
             return population
         line, target, p = self.options.line, self.target, population.particles
-
-        def scores(x: Float[Tensor, "L D"]) -> Float[Tensor, "L D"]:
-            return target.scores(x, stage)
-
-        def add_rewards(point: Point) -> Point:
-            reward = target.black_box_at(point.x, point.at, stage).double()
-            return replace(point, reward=reward)
-
         by_rewards = self.accepts_by_rewards(stage)
+        scores = partial(target.scores, stage=stage)
         seen = StageTarget(
             evaluate,
             density_ratio if line is None else line_integral(scores, line),
-            add_rewards if by_rewards else without_rewards,
+            partial(self.add_rewards, stage) if by_rewards else without_rewards,
         )
         at = p.at if isinstance(p.at, Evaluation) else None
         point = Point(p.x, at, p.rewards.counted if by_rewards else None)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import torch
 from jaxtyping import Float
@@ -32,12 +32,10 @@ class StepSize:
 
     def adapted(self, acceptance: Float[Tensor, "S 1"], target: float) -> StepSize:
         """Moved towards an acceptance target (Robbins and Monro 1951, with a constant gain)."""
-        return replace(self, variance=self.variance * (acceptance - target).exp_())
+        return StepSize(self.variance * (acceptance - target).exp_())
 
     def narrowed(self, narrowing: float, target: float, steps: int) -> StepSize:
         """Scaled with the target's variance where that shrinks from one stage to the next, by no
         more than ``steps`` accepted steps would undo.
         """
-        return replace(
-            self, variance=self.variance * max(narrowing, math.exp(steps * (target - 1)))
-        )
+        return StepSize(self.variance * max(narrowing, math.exp(steps * (target - 1))))

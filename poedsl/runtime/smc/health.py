@@ -52,7 +52,7 @@ class HealthCheck:
     kept: Population[Any] | None = None
 
     def keeping(self, population: Population[Any]) -> HealthCheck:
-        return replace(self, kept=population)
+        return HealthCheck(self.target, self.warnings, population)
 
     def checked(self, population: Population[StageT]) -> Population[StageT]:
         """The population, with weight zero for particles that are not finite.

@@ -59,7 +59,9 @@ class Population(Generic[StageT]):
         sizes: effective sample size of each island, by the weights since then.
         resamplings: how often each island was resampled.
         ess: effective sample size of the whole population, the least since the stage began.
+        slots: 0 to L - 1.
         parents: the slot at the stage before that each particle was copied from.
+        unique_ancestors: how many particles of the first stage have descendants.
         resampled: whether any island was resampled at this stage.
         step_size: of the kernel.
         acceptance: of the kernel at this stage; None where it accepts every proposal.
@@ -73,7 +75,9 @@ class Population(Generic[StageT]):
     sizes: Float[Tensor, " S"]
     resamplings: Int[Tensor, " S"]
     ess: float
+    slots: Int[Tensor, " L"]
     parents: Int[Tensor, " L"]
+    unique_ancestors: int
     resampled: bool
     step_size: StepSize
     acceptance: float | None = None
@@ -87,9 +91,20 @@ class Population(Generic[StageT]):
         device = particles.x.device
         banked = torch.zeros(islands, dtype=torch.float64, device=device)
         resamplings = torch.zeros(islands, dtype=torch.long, device=device)
-        slots, sizes = particles.eve_indices, banked
+        slots = particles.eve_indices
         first = cls(
-            particles, stage, banked, banked, sizes, resamplings, math.inf, slots, False, step_size
+            particles=particles,
+            stage=stage,
+            banked=banked,
+            log_mean_weights=banked,
+            sizes=banked,
+            resamplings=resamplings,
+            ess=math.inf,
+            slots=slots,
+            parents=slots,
+            unique_ancestors=len(slots),
+            resampled=False,
+            step_size=step_size,
         )
         return first.measured()
 
@@ -124,20 +139,20 @@ class Population(Generic[StageT]):
         p = self.particles
         return self.before_last_draw or Lineages(p.log_weights, p.eve_indices)
 
-    @property
-    def unique_ancestors(self) -> int:
-        """How many particles of the first stage have descendants."""
-        return int(torch.bincount(self.particles.eve_indices).count_nonzero())
-
     def moved(
         self, particles: Particles, stage: StageT, potential: Potential
     ) -> Population[StageT]:
         """At the next stage, with log w <- log w + the increment."""
-        slots = torch.arange(len(particles.x), device=particles.x.device)
-        moved = replace(
-            self, stage=stage, ess=math.inf, parents=slots, resampled=False, acceptance=None
+        weights = particles.log_weights + potential.log_increment
+        return replace(
+            self,
+            particles=replace(particles, log_weights=weights, rewards=potential.rewards),
+            stage=stage,
+            ess=math.inf,
+            parents=self.slots,
+            resampled=False,
+            acceptance=None,
         )
-        return moved.with_particles(particles).reweighted(potential)
 
     def reweighted(self, potential: Potential) -> Population[StageT]:
         """With log w <- log w + the increment, at the same stage; to be measured."""
@@ -161,10 +176,12 @@ class Population(Generic[StageT]):
         """Copies of the particles in the slots ``index``, and the evidence of the islands that are
         ``due`` banked.
         """
+        particles = replace(self.particles.gather(index), log_weights=log_weights)
         return replace(
             self,
-            particles=replace(self.particles.gather(index), log_weights=log_weights),
+            particles=particles,
             parents=self.parents[index],
+            unique_ancestors=int(torch.bincount(particles.eve_indices).count_nonzero()),
             banked=torch.where(due, self.banked + self.log_mean_weights, self.banked),
             log_mean_weights=torch.where(due, 0.0, self.log_mean_weights),
             resamplings=self.resamplings + due,

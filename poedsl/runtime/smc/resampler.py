@@ -42,7 +42,8 @@ class Resampler:
                 because a last kernel moves copies apart.
         """
         due = self.due(population)
-        population = replace(population, resampled=population.resampled or any(due))
+        if any(due):
+            population = replace(population, resampled=True)
         if equal_weights and self.rule is not None and not self.rule.stages and self.unbiased:
             return self.drawn_evenly(population, rng)
         return self.resampled(population, rng, due, "resample")
@@ -54,7 +55,8 @@ class Resampler:
         weights = population.island_log_weights
         uneven = (weights.amax(-1) > weights.amin(-1)).tolist()
         due = [d and u for d, u in zip(self.due(population), uneven, strict=True)]
-        population = replace(population, resampled=population.resampled or any(due))
+        if any(due):
+            population = replace(population, resampled=True)
         return self.resampled(population, rng, due, "settle")
 
     def due(self, population: Population[StageT]) -> list[bool]:
