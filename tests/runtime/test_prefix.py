@@ -292,7 +292,7 @@ def test_the_mean_of_the_evidence_is_exact(
             rows = [(choices.pick([1 / size] * size) + 0.5) / size for _ in range(count)]
             return torch.tensor([rows])
 
-    monkeypatch.setattr(prefixes, "drawn", draw)
+    monkeypatch.setattr(prefix_model, "drawn", draw)
     monkeypatch.setattr(gibbs, "drawn", draw)
     monkeypatch.setattr(gibbs, "accepted", accept)
     monkeypatch.setitem(SCHEMES, "systematic", systematic)

@@ -503,7 +503,7 @@ def sight(work: Path, minutes: float, steps: int | None, batch: int) -> None:
     Training(work, "sight", judging.module, loss, rate=2e-3).run(minutes, steps)
 
 
-def black_box_value(work: Path, minutes: float, steps: int | None, batch: int) -> None:
+def judge(work: Path, minutes: float, steps: int | None, batch: int) -> None:
     judging, drawn = Judging(), shown(work, batch, CUT)
     if not (work / "judge.pt").exists():
         averaged(work, "sight", judging.module).train().requires_grad_(True)

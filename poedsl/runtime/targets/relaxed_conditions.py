@@ -32,7 +32,7 @@ def deciding(term: Term, env: Environment, space: Space) -> Int[Tensor, " d"]:
         for margin in _margins(term, env, space, points).unbind(1):
             (slope,) = torch.autograd.grad(margin.sum(), points, retain_graph=True)
             has_say |= slope.ne(0).any(0)
-            if int(has_say.sum()) > MOST:
+            if int(has_say.sum()) >= min(MOST + 1, space.size):
                 break
     return has_say.nonzero().flatten()
 
