@@ -17,6 +17,8 @@ from poedsl.runtime.core.random_numbers import Noise
 from poedsl.runtime.core.run_settings import RunSettings
 from poedsl.runtime.core.sampler_options import SamplerOptions
 from poedsl.runtime.core.warnings import WarningLog
+from poedsl.runtime.feynman_kac import prefixes as prefix_model
+from poedsl.runtime.kernels import gibbs
 from poedsl.runtime.smc.anneal import anneal
 from poedsl.runtime.smc.health import HealthCheck
 from poedsl.runtime.smc.records import Outcome
