@@ -60,7 +60,15 @@ def noising_model(builder: ProductBuilder, factors: list[FactorSpec]) -> Noising
     moves = mutation(target, options, builder.warnings, warns_of_walls=True)
     peak = potentials.initial_peak(options.potential)
     shown = shown_stages(len(path.stages), builder.settings)
-    return NoisingPathModel(target, path, options, moves, observer, peak, shown)
+    return NoisingPathModel(
+        target=target,
+        path=path,
+        options=options,
+        mutation=moves,
+        observer=observer,
+        peak=peak,
+        shown=shown,
+    )
 
 
 def noising_path(

@@ -12,7 +12,8 @@ from poedsl.runtime.build.mutation import mutation, shown_stages
 from poedsl.runtime.build.product import ProductBuilder
 from poedsl.runtime.feynman_kac.sections import SectionModel
 from poedsl.runtime.smc import potentials
-from poedsl.runtime.targets.sections import Extender, SectionTarget, section_stages
+from poedsl.runtime.targets.prefixes import prefix_stages
+from poedsl.runtime.targets.sections import Extender, SectionTarget
 
 
 def section_model(builder: ProductBuilder, factors: list[FactorSpec]) -> SectionModel:
@@ -38,11 +39,13 @@ def section_model(builder: ProductBuilder, factors: list[FactorSpec]) -> Section
         extenders=tuple(extender(builder, f) for f in grown),
     )
     (shape,) = builder.space.shapes.values()
-    stages = section_stages(min(options.steps, shape[0]), shape[0])
+    stages = prefix_stages(min(options.steps, shape[0]), shape[0])
     moves = mutation(target, options, builder.warnings, warns_of_walls=True)
     peak = potentials.initial_peak(options.potential)
     shown = shown_stages(len(stages), builder.settings)
-    return SectionModel(target, stages, options, moves, peak, shown)
+    return SectionModel(
+        target=target, stages=stages, options=options, mutation=moves, peak=peak, shown=shown
+    )
 
 
 def extender(builder: ProductBuilder, factor: FactorSpec) -> Extender:

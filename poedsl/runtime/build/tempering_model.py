@@ -64,7 +64,15 @@ def tempering_model(builder: ProductBuilder, factors: list[FactorSpec]) -> Tempe
     stages = temper_grid(options.steps)
     peak = potentials.initial_peak(options.potential)
     shown = shown_stages(len(stages), builder.settings)
-    return TemperingModel(target, stages, options, moves, builder.warnings, peak, shown)
+    return TemperingModel(
+        target=target,
+        stages=stages,
+        options=options,
+        mutation=moves,
+        warnings=builder.warnings,
+        peak=peak,
+        shown=shown,
+    )
 
 
 def tempering_base(

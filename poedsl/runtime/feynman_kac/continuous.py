@@ -1,10 +1,11 @@
-"""What models over numbers share: evaluations, kernel steps with rewards, endpoints to be shown."""
+"""What the Feynman-Kac models over numbers share: weights, and kernel steps with rewards."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
+from typing import Generic, TypeVar
 
 from jaxtyping import Float
 from torch import Tensor
@@ -18,11 +19,14 @@ from poedsl.runtime.kernels.kernel import StageTarget, without_rewards
 from poedsl.runtime.kernels.line_integral import line_integral
 from poedsl.runtime.kernels.metropolis import density_ratio
 from poedsl.runtime.kernels.sweep import KernelSteps
-from poedsl.runtime.smc.population import Population, StageT
+from poedsl.runtime.results.composition import Composition
+from poedsl.runtime.smc.anneal import Proposal
+from poedsl.runtime.smc.population import Population, Potential, StageT
 from poedsl.runtime.targets.factors import StageLike
 from poedsl.runtime.targets.target import Target
 
 Evaluate = Callable[[Float[Tensor, "L D"]], Evaluation]
+ContinuousStage = TypeVar("ContinuousStage", bound=StageLike)
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +123,52 @@ class Mutation:
             step_size=swept.step_size,
             acceptance=swept.acceptance,
         )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ContinuousModel(Generic[ContinuousStage]):
+    """The part of a Feynman-Kac model over numbers that does not depend on its path.
+
+    Attributes:
+        peak: what a potential remembers before there is any reward.
+        shown: numbers of the stages whose predicted endpoints particles keep.
+    """
+
+    target: Target
+    options: SamplerOptions
+    mutation: Mutation
+    peak: float
+    shown: frozenset[int] = frozenset()
+
+    def log_potential(
+        self, population: Population[ContinuousStage], proposal: Proposal, stage: ContinuousStage
+    ) -> Potential:
+        """The correction for the path, and the increase of the rewards (line 10)."""
+        p = proposal.particles
+        at = p.at if isinstance(p.at, Evaluation) else None
+        return self.mutation.rewards.potential(p.rewards, p.x, at, stage, proposal.log_ratio)
+
+    def final_log_potential(self, population: Population[ContinuousStage]) -> Potential | None:
+        """The rewards that weigh only at the end."""
+        return self.mutation.rewards.final(population)
+
+    def moves_copies_apart(self, stage: ContinuousStage) -> bool:
+        """Whether the last stage's kernel moves copies apart and nothing is weighed after it."""
+        return stage.t == 1 and self.mutation.adjusted(stage) and not self.target.black_box
+
+    def length(self, population: Population[ContinuousStage]) -> int:
+        """How many components the particles have at their stage."""
+        return population.particles.x.shape[1]
+
+    def composition(self, particles: int) -> Composition | None:
+        """None: there are no scores of noised marginals to compare."""
+        return None
+
+    def evaluations(self, stage: ContinuousStage) -> int:
+        """Evaluations of all experts that a stage takes (Zhang et al., E.1)."""
+        if not self.target.evaluable(stage):
+            return 0
+        return 1 + self.mutation.evaluations(stage)
 
 
 def evaluated(

@@ -13,35 +13,27 @@ from torch import Tensor
 
 from poedsl.runtime.core.particles import Evaluation, Particles
 from poedsl.runtime.core.random_numbers import Noise
-from poedsl.runtime.core.sampler_options import SamplerOptions
-from poedsl.runtime.feynman_kac.continuous import Mutation, evaluated
+from poedsl.runtime.feynman_kac.continuous import ContinuousModel, evaluated
 from poedsl.runtime.kernels.step_size import StepSize
 from poedsl.runtime.path import moves
 from poedsl.runtime.path.control_drift import Control, fitted
 from poedsl.runtime.path.noising_path import FlowPath, Interval, Stage
 from poedsl.runtime.results.composition import Composition, Observer
 from poedsl.runtime.smc.anneal import Proposal
-from poedsl.runtime.smc.population import Population, Potential
-from poedsl.runtime.targets.target import Target
+from poedsl.runtime.smc.population import Population
 
 
-@dataclass(frozen=True, slots=True)
-class NoisingPathModel:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NoisingPathModel(ContinuousModel[Stage]):
     """From N(0, I / W) to the data, by moves of the path and weights for their mismatch with the
     intermediate targets.
 
     Attributes:
         shown: numbers of the stages whose predicted endpoints particles keep.
-        peak: what a potential remembers before there is any reward.
     """
 
-    target: Target
     path: FlowPath
-    options: SamplerOptions
-    mutation: Mutation
     observer: Observer
-    peak: float
-    shown: frozenset[int] = frozenset()
 
     @property
     def stages(self) -> tuple[Stage, ...]:
@@ -75,14 +67,6 @@ class NoisingPathModel:
         ratio = self.correction(p.x, old, moved, new, step, control, rng.islands)
         return Proposal(replace(p, x=moved.x, at=new), ratio)
 
-    def log_potential(
-        self, population: Population[Stage], proposal: Proposal, stage: Stage
-    ) -> Potential:
-        """The correction for the path, and the increase of the rewards (line 10)."""
-        p = proposal.particles
-        at = p.at if isinstance(p.at, Evaluation) else None
-        return self.mutation.rewards.potential(p.rewards, p.x, at, stage, proposal.log_ratio)
-
     def mutate(self, population: Population[Stage], rng: Noise) -> Population[Stage]:
         """K times X <- kernel_t(X) (lines 6 and 7)."""
         stage = population.stage
@@ -94,12 +78,6 @@ class NoisingPathModel:
             narrowing=stage.narrowing,
             exponents=self.path.exponents,
         )
-
-    def final_log_potential(self, population: Population[Stage]) -> Potential | None:
-        return self.mutation.rewards.final(population)
-
-    def moves_copies_apart(self, stage: Stage) -> bool:
-        return stage.t == 1 and self.mutation.adjusted(stage) and not self.target.black_box
 
     def with_endpoints(self, population: Population[Stage]) -> Population[Stage]:
         stage = population.stage
@@ -119,19 +97,9 @@ class NoisingPathModel:
             return p.x
         return self.target.endpoint(p.x, p.at, population.stage)
 
-    def length(self, population: Population[Stage]) -> int:
-        """How many components the particles have at their stage."""
-        return population.particles.x.shape[1]
-
     def composition(self, particles: int) -> Composition | None:
         """Whether the product could be trusted."""
         return self.observer.composition(particles)
-
-    def evaluations(self, stage: Stage) -> int:
-        """Evaluations of all experts that a stage takes (Zhang et al., E.1)."""
-        if not self.target.evaluable(stage):
-            return 0
-        return 1 + self.mutation.evaluations(stage)
 
     # The parts of a move.
 

@@ -13,32 +13,26 @@ from torch import Tensor
 
 from poedsl.runtime.core.particles import Evaluation, Particles
 from poedsl.runtime.core.random_numbers import Noise
-from poedsl.runtime.core.sampler_options import SamplerOptions
-from poedsl.runtime.feynman_kac.continuous import Mutation, evaluated
+from poedsl.runtime.feynman_kac.continuous import ContinuousModel, evaluated
 from poedsl.runtime.kernels.step_size import StepSize
-from poedsl.runtime.results.composition import Composition
 from poedsl.runtime.smc.anneal import Proposal
-from poedsl.runtime.smc.population import Population, Potential
-from poedsl.runtime.targets.sections import SectionStage, SectionTarget
+from poedsl.runtime.smc.population import Population
+from poedsl.runtime.targets.prefixes import PrefixStage
+from poedsl.runtime.targets.sections import SectionTarget
 
 
-@dataclass(frozen=True, slots=True)
-class SectionModel:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SectionModel(ContinuousModel[PrefixStage]):
     """From nothing to the whole, a group of sections at a time.
 
     Attributes:
         shown: numbers of the stages at which particles keep their completed prefix.
-        peak: what a potential remembers before there is any reward.
     """
 
     target: SectionTarget
-    stages: tuple[SectionStage, ...]
-    options: SamplerOptions
-    mutation: Mutation
-    peak: float
-    shown: frozenset[int] = frozenset()
+    stages: tuple[PrefixStage, ...]
 
-    def init(self, rng: Noise) -> Population[SectionStage]:
+    def init(self, rng: Noise) -> Population[PrefixStage]:
         """Empty prefixes (line 2)."""
         count = rng.size * rng.islands
         x = torch.zeros(count, 0, dtype=torch.float32, device=rng.device)
@@ -47,12 +41,12 @@ class SectionModel:
         step_size = StepSize.initial(self.options.step_size, rng.islands, rng.device)
         return Population.start(particles, self.stages[0], rng.islands, step_size)
 
-    def next_stage(self, population: Population[SectionStage]) -> SectionStage | None:
+    def next_stage(self, population: Population[PrefixStage]) -> PrefixStage | None:
         done = self.stages[0].t - population.stage.t + 1
         return self.stages[done] if done < len(self.stages) else None
 
     def propose(
-        self, population: Population[SectionStage], stage: SectionStage, rng: Noise
+        self, population: Population[PrefixStage], stage: PrefixStage, rng: Noise
     ) -> Proposal:
         """X <- x and its next sections, and the product over what proposed them (line 5)."""
         before: Float[Tensor, " L"] = population.particles.log_weights.new_zeros(())
@@ -62,7 +56,7 @@ class SectionModel:
             assert old.over_proposal is not None
             before = old.over_proposal.double()
         p = population.particles
-        more = stage.sections * math.prod(self.target.shape[1:]) - p.x.shape[1]
+        more = stage.length * math.prod(self.target.shape[1:]) - p.x.shape[1]
         x = self.target.extended(p.x, rng.normal(more, stage.t, "move"))
         at = self.target.evaluate(x, stage)
         assert at.over_proposal is not None
@@ -70,28 +64,14 @@ class SectionModel:
         weighted = self.options.correct != "none"
         return Proposal(replace(p, x=x, at=at), ratio if weighted else 0 * ratio)
 
-    def log_potential(
-        self, population: Population[SectionStage], proposal: Proposal, stage: SectionStage
-    ) -> Potential:
-        """What the other experts make of the sections, and the increase of the rewards."""
-        p = proposal.particles
-        at = p.at if isinstance(p.at, Evaluation) else None
-        return self.mutation.rewards.potential(p.rewards, p.x, at, stage, proposal.log_ratio)
-
-    def mutate(self, population: Population[SectionStage], rng: Noise) -> Population[SectionStage]:
+    def mutate(self, population: Population[PrefixStage], rng: Noise) -> Population[PrefixStage]:
         """K times X <- kernel(X), over the whole prefix (lines 6 and 7)."""
         stage = population.stage
         return self.mutation.mutate(
             population, rng, stage, lambda x: self.target.evaluate(x, stage)
         )
 
-    def final_log_potential(self, population: Population[SectionStage]) -> Potential | None:
-        return self.mutation.rewards.final(population)
-
-    def moves_copies_apart(self, stage: SectionStage) -> bool:
-        return stage.t == 1 and self.mutation.adjusted(stage) and not self.target.black_box
-
-    def with_endpoints(self, population: Population[SectionStage]) -> Population[SectionStage]:
+    def with_endpoints(self, population: Population[PrefixStage]) -> Population[PrefixStage]:
         stage = population.stage
         if stage.t not in self.shown:
             return population
@@ -100,21 +80,9 @@ class SectionModel:
         end = self.target.endpoint(p.x, at, stage).detach()
         return population.with_particles(replace(p, trail=(*p.trail, end)))
 
-    def endpoint(self, population: Population[SectionStage]) -> Float[Tensor, "L D"]:
+    def endpoint(self, population: Population[PrefixStage]) -> Float[Tensor, "L D"]:
         """The completed prefixes, as far as the experts were evaluated."""
         p = population.particles
         if not isinstance(p.at, Evaluation):
             return p.x
         return self.target.endpoint(p.x, p.at, population.stage)
-
-    def length(self, population: Population[SectionStage]) -> int:
-        """How many components the particles have at their stage."""
-        return population.particles.x.shape[1]
-
-    def composition(self, particles: int) -> Composition | None:
-        """None: there are no scores of noised marginals to compare."""
-        return None
-
-    def evaluations(self, stage: SectionStage) -> int:
-        """Evaluations of all experts that a stage takes (Zhang et al., E.1)."""
-        return 1 + self.mutation.evaluations(stage)

@@ -9,38 +9,31 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from poedsl.runtime.core.particles import Evaluation, Particles
+from poedsl.runtime.core.particles import Particles
 from poedsl.runtime.core.random_numbers import Noise
-from poedsl.runtime.core.sampler_options import SamplerOptions
 from poedsl.runtime.core.warnings import WarningLog
-from poedsl.runtime.feynman_kac.continuous import Mutation, evaluated
+from poedsl.runtime.feynman_kac.continuous import ContinuousModel, evaluated
 from poedsl.runtime.feynman_kac.noising_path import start_weights
 from poedsl.runtime.kernels.step_size import StepSize
 from poedsl.runtime.path.moves import density_increase
-from poedsl.runtime.results.composition import Composition
 from poedsl.runtime.smc.anneal import Proposal
-from poedsl.runtime.smc.population import Population, Potential
+from poedsl.runtime.smc.population import Population
 from poedsl.runtime.targets.tempering import TemperedTarget, TemperingStage
 
 
-@dataclass(frozen=True, slots=True)
-class TemperingModel:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TemperingModel(ContinuousModel[TemperingStage]):
     """From the base to the target, by kernels alone; the powers b are a fixed grid, or placed by
     the effective sample size as the run goes on.
 
     Attributes:
         stages: a fixed grid; where they are placed by the ESS, as many as there may be.
         shown: numbers of the stages at which particles keep where they are.
-        peak: what a potential remembers before there is any reward.
     """
 
     target: TemperedTarget
     stages: tuple[TemperingStage, ...]
-    options: SamplerOptions
-    mutation: Mutation
     warnings: WarningLog
-    peak: float
-    shown: frozenset[int] = frozenset()
 
     def init(self, rng: Noise) -> Population[TemperingStage]:
         """X ~ p_0: the base, or N(0, I) in unconstrained coordinates (line 2)."""
@@ -91,14 +84,6 @@ class TemperingModel:
             ratio = density_increase(old, new)
         return Proposal(replace(p, at=new), ratio)
 
-    def log_potential(
-        self, population: Population[TemperingStage], proposal: Proposal, stage: TemperingStage
-    ) -> Potential:
-        """The ratio of densities, and the increase of black-box rewards (line 10)."""
-        p = proposal.particles
-        at = p.at if isinstance(p.at, Evaluation) else None
-        return self.mutation.rewards.potential(p.rewards, p.x, at, stage, proposal.log_ratio)
-
     def mutate(
         self, population: Population[TemperingStage], rng: Noise
     ) -> Population[TemperingStage]:
@@ -107,12 +92,6 @@ class TemperingModel:
         return self.mutation.mutate(
             population, rng, stage, lambda x: self.target.evaluate(x, stage)
         )
-
-    def final_log_potential(self, population: Population[TemperingStage]) -> Potential | None:
-        return self.mutation.rewards.final(population)
-
-    def moves_copies_apart(self, stage: TemperingStage) -> bool:
-        return stage.t == 1 and self.mutation.adjusted(stage) and not self.target.black_box
 
     def with_endpoints(self, population: Population[TemperingStage]) -> Population[TemperingStage]:
         p = population.particles
@@ -123,15 +102,3 @@ class TemperingModel:
     def endpoint(self, population: Population[TemperingStage]) -> Float[Tensor, "L D"]:
         """The particles themselves: no noise is on them."""
         return population.particles.x
-
-    def length(self, population: Population[TemperingStage]) -> int:
-        """How many components the particles have at their stage."""
-        return population.particles.x.shape[1]
-
-    def composition(self, particles: int) -> Composition | None:
-        """None: there are no scores of noised marginals to compare."""
-        return None
-
-    def evaluations(self, stage: TemperingStage) -> int:
-        """Evaluations of all experts that a stage takes (Zhang et al., E.1)."""
-        return 1 + self.mutation.evaluations(stage)

@@ -21,7 +21,7 @@ from poedsl.runtime.core.particles import Gathered
 from poedsl.runtime.space.coordinates import Space
 from poedsl.runtime.targets.target import Target
 
-#: The most conditionals that are held at once where whole sequences are judged.
+#: The most conditionals that are held at once where whole sequences are evaluated.
 ROWS = 2**27
 #: Sequences from which rules guess what comes, and the share of all symbols alike in that guess.
 PILOTS, EVEN = 64, 0.02
@@ -29,11 +29,11 @@ PILOTS, EVEN = 64, 0.02
 
 @dataclass(frozen=True, slots=True)
 class PrefixStage:
-    """A prefix of symbols.
+    """A prefix of symbols or of sections.
 
     Attributes:
         t: its number, ``steps`` + 1 (nothing) to 1 (the whole).
-        length: how many symbols there are, of ``total``.
+        length: how many symbols or sections there are, of ``total``.
     """
 
     t: int
@@ -43,6 +43,11 @@ class PrefixStage:
     @property
     def beta(self) -> float:
         return self.length / self.total
+
+    @property
+    def noise_scale(self) -> float:
+        """Unadjusted kernels take steps of the size they say."""
+        return 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,7 +202,10 @@ class SequenceTarget(Target):
         return Reading(tuple(after), total[:, -1], shares, lost), total
 
     def _add(self, total: Tensor, reader: Reader | TextRule, own: Tensor) -> None:
-        """Zero times anything is zero, and nothing else to the power 0 has a say."""
+        """Add an expert's log probabilities times its exponent.
+
+        Where either side is -inf the sum is -inf, and an exponent of 0 adds nothing.
+        """
         size, exponent = reader.expert.vocabulary, reader.exponent
         total[..., size:] = -math.inf
         if exponent:
@@ -236,14 +244,9 @@ class SequenceTarget(Target):
             yield name, places[name], int((torch.isnan(value) | (value == math.inf)).sum())
 
 
-def lengths(steps: int, length: int) -> list[int]:
-    """Where ``steps`` sections of nearly one length end, zero first."""
-    return [round(k * length / steps) for k in range(steps + 1)]
-
-
 def prefix_stages(steps: int, length: int) -> tuple[PrefixStage, ...]:
-    """A stage for each of ``steps`` sections of nearly one length."""
-    ends = lengths(steps, length)
+    """A stage for each of ``steps`` groups of nearly as many symbols or sections."""
+    ends = [round(k * length / steps) for k in range(steps + 1)]
     return tuple(PrefixStage(steps + 1 - k, end, length) for k, end in enumerate(ends))
 
 

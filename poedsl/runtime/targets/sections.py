@@ -20,32 +20,9 @@ from torch.nn.functional import pad
 from poedsl.experts.protocol import Sectional
 from poedsl.runtime.core.particles import Evaluation
 from poedsl.runtime.space.coordinates import Space
-from poedsl.runtime.targets.prefixes import lengths
+from poedsl.runtime.targets.prefixes import PrefixStage
 from poedsl.runtime.targets.relaxed_rewards import softened
 from poedsl.runtime.targets.target import Target
-
-
-@dataclass(frozen=True, slots=True)
-class SectionStage:
-    """A prefix of sections.
-
-    Attributes:
-        t: its number, ``steps`` + 1 (nothing) to 1 (the whole).
-        sections: how many sections there are, of ``total``.
-    """
-
-    t: int
-    sections: int
-    total: int
-
-    @property
-    def beta(self) -> float:
-        return self.sections / self.total
-
-    @property
-    def noise_scale(self) -> float:
-        """Unadjusted kernels take steps of the size they say."""
-        return 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,20 +83,20 @@ class SectionTarget(Target):
         return x
 
     def endpoint(
-        self, x: Float[Tensor, "L d"], at: Evaluation, stage: SectionStage
+        self, x: Float[Tensor, "L d"], at: Evaluation, stage: PrefixStage
     ) -> Float[Tensor, "L D"]:
         """The prefix as the first expert completes it without noise."""
         if at.endpoint is not None:
             return at.endpoint
         return self.extended(x, x.new_zeros(len(x), self.space.size - x.shape[1]))
 
-    def scores(self, x: Float[Tensor, "L d"], stage: SectionStage) -> Float[Tensor, "L d"]:
+    def scores(self, x: Float[Tensor, "L d"], stage: PrefixStage) -> Float[Tensor, "L d"]:
         return self.evaluate(x, stage).score
 
     def _evaluate(
         self,
         x: Float[Tensor, "L d"],
-        stage: SectionStage,
+        stage: PrefixStage,
         signs: Float[Tensor, "L d"] | None = None,
         expert_scores: bool = False,
     ) -> Evaluation:
@@ -140,8 +117,7 @@ class SectionTarget(Target):
     def log_prefixes(self, x: Float[Tensor, "L d"]) -> dict[str, Float[Tensor, " L"]]:
         """Each expert's log density of the prefix; zeros where it has none, and for the empty one.
 
-        Of experts without a density only the first is let in, to the power one, and its own is not
-        asked for.
+        Only the first expert may be without a density, with exponent one; its density cancels.
         """
         out: dict[str, Tensor] = {}
         for e in self.extenders:
@@ -151,7 +127,7 @@ class SectionTarget(Target):
                 self._count(e.name, len(x))
         return out
 
-    def ahead(self, x: Float[Tensor, "L d"], stage: SectionStage) -> dict[str, Tensor]:
+    def ahead(self, x: Float[Tensor, "L d"], stage: PrefixStage) -> dict[str, Tensor]:
         """The completed prefix and, where rewards have a gradient, their value there and its slope.
 
         The noise of what is to come blurs a reward r, to first order by |dr / d noise|^2 / 2, and
@@ -180,9 +156,7 @@ class SectionTarget(Target):
         known = {e.name: logs[e.name] for e in self.extenders if e.expert.has_density}
         return {**known, **Target._log_values(self, y)}
 
-    def faults(
-        self, x: Float[Tensor, "L d"], stage: SectionStage
-    ) -> Iterator[tuple[str, str, int]]:
+    def faults(self, x: Float[Tensor, "L d"], stage: PrefixStage) -> Iterator[tuple[str, str, int]]:
         """Each factor's name, place and number of points at which it is not finite."""
         lost = ~torch.isfinite(x).all(-1)
         first = self.extenders[0]
@@ -212,9 +186,3 @@ def slopes(
         value.sum(), at, create_graph=create_graph, allow_unused=True, materialize_grads=True
     )
     return slope.nan_to_num()
-
-
-def section_stages(steps: int, sections: int) -> tuple[SectionStage, ...]:
-    """A stage for each of ``steps`` groups of nearly as many sections."""
-    ends = lengths(steps, sections)
-    return tuple(SectionStage(steps + 1 - k, end, sections) for k, end in enumerate(ends))
