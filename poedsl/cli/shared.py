@@ -69,10 +69,11 @@ def usage(message: str) -> NoReturn:
 
 
 def last_resort(error: Exception) -> int:
-    """Tell of an error that was not expected; the exit code that goes with it."""
+    """Print an error that was not expected; returns its exit code."""
     from poedsl import __version__
+    from poedsl.grammar.errors import is_out_of_memory
 
-    if isinstance(error, MemoryError) or "alloc" in str(error):
+    if is_out_of_memory(error):
         print(f"poe: this takes more memory than there is: {error}", file=sys.stderr)
         return FAILED
     if os.environ.get("POE_TRACEBACK"):

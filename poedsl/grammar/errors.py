@@ -1,4 +1,4 @@
-"""The error that carries diagnostics."""
+"""The error that carries diagnostics, and errors of the machine."""
 
 from __future__ import annotations
 
@@ -22,3 +22,10 @@ class PoeError(Exception):
 
     def __str__(self) -> str:
         return render_text(self.diagnostics, self.source)
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether memory ran out, in Python, or in torch on a CPU or a GPU."""
+    return isinstance(error, MemoryError) or (
+        isinstance(error, RuntimeError) and "alloc" in str(error)
+    )

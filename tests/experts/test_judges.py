@@ -18,6 +18,7 @@ from poedsl.catalog.profiles import Profile
 from poedsl.compiler.plan.costs import costs
 from poedsl.compiler.plan.terms import Apply
 from poedsl.experts.loading import transformers_models
+from poedsl.experts.loading.transformers_models import loading
 from poedsl.experts.rewards.clip import Aesthetic, ClipScore
 from poedsl.experts.rewards.depth_agreement import DepthAgreement, correlation
 from poedsl.experts.rewards.detected import Detected, share_inside
@@ -390,6 +391,20 @@ def told(make: Callable[[], object], name: str) -> str:
     (found,) = caught.value.diagnostics
     assert found.code == "P0206" and f"`{name}`" in found.message
     return "\n".join([found.message, *found.notes])
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        MemoryError(),
+        RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 8 bytes"),
+        torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB."),
+    ],
+)
+def test_a_lack_of_memory_is_no_fault_of_the_folder(error: Exception) -> None:
+    with pytest.raises(type(error)) as caught, loading("clipscore", "somewhere"):
+        raise error
+    assert caught.value is error
 
 
 NAMES = {

@@ -14,7 +14,7 @@ from torch import Tensor
 from poedsl.experts.loading.cache import cached_by_folder
 from poedsl.experts.loading.libraries import missing_extra, quiet_loading
 from poedsl.grammar.diagnostics import Diagnostic
-from poedsl.grammar.errors import PoeError
+from poedsl.grammar.errors import PoeError, is_out_of_memory
 
 
 def unfit(expert: str, folder: str, reason: str, *notes: str) -> PoeError:
@@ -27,6 +27,9 @@ def unfit(expert: str, folder: str, reason: str, *notes: str) -> PoeError:
 def loading(expert: str, folder: str, *notes: str) -> Iterator[None]:
     """Load a model; an error of the library becomes a diagnostic of one line.
 
+    Libraries raise errors of many kinds for files that they cannot read. What is no fault of the
+    files, a lack of memory, is raised as it is.
+
     Raises:
         PoeError: a library is missing (P0703), or the files cannot be loaded (P0206).
     """
@@ -36,6 +39,8 @@ def loading(expert: str, folder: str, *notes: str) -> Iterator[None]:
     except PoeError:
         raise
     except Exception as error:
+        if is_out_of_memory(error):
+            raise
         if isinstance(error, ImportError) and error.name:
             raise missing_extra(expert, "diffusers", error) from error
         message = " ".join(str(error).split()) or repr(error)
