@@ -49,9 +49,7 @@ class ClipScore(LearnedReward):
         expect(self.name, folder, ("clip",))
         with loading(self.name, folder):
             self.net = network("CLIPModel", folder, self.device, self.dtype)
-            self.preprocess = ImagePreprocessor(
-                self.name, folder, processor("AutoImageProcessor", folder)
-            )
+            self.preprocess = ImagePreprocessor.from_folder(self.name, folder)
             tokens = processor("AutoTokenizer", folder)(
                 [prompt], truncation=True, return_tensors="pt"
             ).to(self.device)
@@ -94,9 +92,7 @@ class Aesthetic(LearnedReward):
         name = "CLIPModel" if self.whole else "CLIPVisionModelWithProjection"
         with loading(self.name, folder, layout):
             self.net = network(name, folder, self.device, self.dtype)
-            self.preprocess = ImagePreprocessor(
-                self.name, folder, processor("AutoImageProcessor", folder)
-            )
+            self.preprocess = ImagePreprocessor.from_folder(self.name, folder)
             head = tensors(folder, "layers.")
             weights = {name.removeprefix("layers."): value for name, value in head.items()}
             self.head = LinearHead(weights, self.net.config.projection_dim, self.device)

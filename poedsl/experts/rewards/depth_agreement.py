@@ -12,7 +12,6 @@ from poedsl.experts.loading.transformers_models import (
     expect,
     loading,
     network,
-    processor,
 )
 from poedsl.experts.rewards.image_preprocessing import ImagePreprocessor
 from poedsl.experts.rewards.learned_reward import LearnedReward
@@ -47,9 +46,7 @@ class DepthAgreement(LearnedReward):
         expect(self.name, folder, ("depth_anything", "dpt"))
         with loading(self.name, folder):
             self.net = network("AutoModelForDepthEstimation", folder, self.device, self.dtype)
-            self.preprocess = ImagePreprocessor(
-                self.name, folder, processor("AutoImageProcessor", folder)
-            )
+            self.preprocess = ImagePreprocessor.from_folder(self.name, folder)
             if getattr(self.net.config, "depth_estimation_type", "relative") != "relative":
                 raise ValueError("it estimates metres, not relative inverse depth")
         self.depth = depth.to(self.device, torch.float32)

@@ -65,9 +65,7 @@ class Detected(LearnedReward):
             self.net = network(
                 "AutoModelForZeroShotObjectDetection", folder, self.device, self.dtype
             )
-            self.preprocess = ImagePreprocessor(
-                self.name, folder, processor("AutoImageProcessor", folder)
-            )
+            self.preprocess = ImagePreprocessor.from_folder(self.name, folder)
             words, fill = (phrase, "max_length") if self.square else (f"{phrase.lower()}.", False)
             self.tokens = processor("AutoTokenizer", folder)(
                 [words], padding=fill, truncation=True, return_tensors="pt"

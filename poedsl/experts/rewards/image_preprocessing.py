@@ -10,6 +10,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from poedsl.experts.loading.transformers_models import loading, unfit
+from poedsl.experts.loading.transformers_models import processor as load_processor
 
 #: The mean difference from the output of the library's own processor, in normalised units,
 #: that another implementation of resizing may cause on a smooth image.
@@ -31,6 +32,11 @@ class ImagePreprocessor:
     def __init__(self, expert: str, folder: str, processor: Any) -> None:
         self.expert, self.folder, self.processor = expert, folder, processor
         self.sizes: dict[tuple[int, int], tuple[int, int]] = {}
+
+    @classmethod
+    def from_folder(cls, expert: str, folder: str) -> ImagePreprocessor:
+        """That of the image processor in a folder."""
+        return cls(expert, folder, load_processor("AutoImageProcessor", folder))
 
     def __call__(self, x: Float[Tensor, "N 3 H W"]) -> Float[Tensor, "N 3 h w"]:
         """The network's input (N, 3, h, w) for images in [0, 1]."""

@@ -123,9 +123,7 @@ class ImageReward(LearnedReward):
         expect(self.name, folder, ("blip",), *LAYOUT)
         with loading(self.name, folder, *LAYOUT):
             self.net = preference(folder, self.device, self.dtype)
-            self.preprocess = ImagePreprocessor(
-                self.name, folder, processor("AutoImageProcessor", folder)
-            )
+            self.preprocess = ImagePreprocessor.from_folder(self.name, folder)
             tokens = processor("AutoTokenizer", folder)(
                 [prompt], truncation=True, max_length=LENGTH, return_tensors="pt"
             )

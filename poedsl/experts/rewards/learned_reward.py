@@ -6,6 +6,8 @@ videos (L, F, 3, H, W) with values in [0, 1], and returns (L,).
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
+
 import torch
 from jaxtyping import Float
 from torch import Tensor
@@ -20,7 +22,7 @@ from poedsl.grammar.errors import PoeError
 BATCH = 8
 
 
-class LearnedReward:
+class LearnedReward(ABC):
     """The score of an image, or the mean score of evenly spaced frames of a video.
 
     With a gradient, the activations of each batch are recomputed in the backward pass unless the
@@ -69,6 +71,6 @@ class LearnedReward:
         chosen = torch.linspace(0, last, count, dtype=torch.float32, device="cpu").round().long()
         return x[:, chosen.to(x.device)].flatten(0, 1)
 
+    @abstractmethod
     def score(self, x: Float[Tensor, "N 3 H W"]) -> Float[Tensor, " N"]:
         """The score of each image."""
-        raise NotImplementedError

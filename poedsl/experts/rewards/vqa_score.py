@@ -69,7 +69,36 @@ def answer_probability(
     return logs.mean(-1).exp()
 
 
-class ChatVqaScore(LearnedReward):
+class ProcessedVqaScore(LearnedReward):
+    """The score of a model whose processor makes texts and images into its input.
+
+    Attributes:
+        preprocess: the processor's images in differentiable torch.
+    """
+
+    preprocess: ImagePreprocessor
+
+    def network_input(self, x: Float[Tensor, "N 3 H W"], processed: Any) -> dict[str, Any]:
+        """What the network takes, with pixels that are differentiable in ``x`` if this reward has
+        a gradient.
+
+        Args:
+            processed: the output of the library's processor for ``x``.
+
+        Raises:
+            PoeError: `ImagePreprocessor` cannot reproduce the processor (P0206).
+        """
+        inputs = dict(processed.to(self.device))
+        pixels = inputs["pixel_values"]
+        if self.gradient:
+            pixels = self.preprocess(x)
+            if pixels.shape != inputs["pixel_values"].shape:
+                reason = "its processor makes more of a picture than one that has a gradient"
+                raise unfit(NAME, self.preprocess.folder, reason)
+        return {**inputs, "pixel_values": pixels.to(self.dtype)}
+
+
+class ChatVqaScore(ProcessedVqaScore):
     """Probability that the first token of the answer is "Yes", among all tokens.
 
     All images of a batch are of one size and asked one question, so that nothing is padded.
@@ -101,7 +130,7 @@ class ChatVqaScore(LearnedReward):
         self.last = {"logits_to_keep": 1} if "logits_to_keep" in takes else {}
 
     def inputs(self, x: Float[Tensor, "N 3 H W"]) -> dict[str, Any]:
-        """What the model takes; with a gradient its pixels are those of `ImagePreprocessor`."""
+        """The question about each image, as the model takes it."""
         asked = {"type": "text", "text": self.question}
         chats = [
             [{"role": "user", "content": [{"type": "image", "image": image}, asked]}]
@@ -114,16 +143,14 @@ class ChatVqaScore(LearnedReward):
             return_dict=True,
             return_tensors="pt",
         )
-        inputs = dict(processed.to(self.device))
-        inputs["pixel_values"] = pixel_values(self, x, inputs["pixel_values"])
-        return inputs
+        return self.network_input(x, processed)
 
     def score(self, x: Float[Tensor, "N 3 H W"]) -> Float[Tensor, " N"]:
         last: Tensor = self.net(**self.inputs(x), **self.last).logits[:, -1]
         return last.float().softmax(-1)[:, self.yes]
 
 
-class InstructBlipVqaScore(LearnedReward):
+class InstructBlipVqaScore(ProcessedVqaScore):
     """InstructBLIP over T5: how surely it answers "yes", by all tokens of the answer."""
 
     def __init__(
@@ -150,32 +177,9 @@ class InstructBlipVqaScore(LearnedReward):
     def score(self, x: Float[Tensor, "N 3 H W"]) -> Float[Tensor, " N"]:
         texts = [self.question] * len(x)
         processed = self.processor(images=pil(x), text=texts, return_tensors="pt")
-        inputs = dict(processed.to(self.device))
-        inputs["pixel_values"] = pixel_values(self, x, inputs["pixel_values"])
+        inputs = self.network_input(x, processed)
         labels = self.answer.expand(len(x), -1).contiguous()
         return answer_probability(self.net(**inputs, labels=labels).logits, labels)
-
-
-def pixel_values(
-    reward: ChatVqaScore | InstructBlipVqaScore,
-    x: Float[Tensor, "N 3 H W"],
-    processed: Float[Tensor, "..."],
-) -> Float[Tensor, "..."]:
-    """The pixels that a network takes, differentiable in ``x`` if the reward has a gradient.
-
-    Args:
-        processed: the output of the library's processor.
-
-    Raises:
-        PoeError: `ImagePreprocessor` cannot reproduce the processor (P0206).
-    """
-    if not reward.gradient:
-        return processed.to(reward.dtype)
-    pixels = reward.preprocess(x).to(reward.dtype)
-    if pixels.shape != processed.shape:
-        reason = "its processor makes more of a picture than one that has a gradient"
-        raise unfit(NAME, reward.preprocess.folder, reason)
-    return pixels
 
 
 # CLIP-FlanT5.
