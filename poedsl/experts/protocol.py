@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import NamedTuple, Protocol, runtime_checkable
 
 from jaxtyping import Float, Int
@@ -74,6 +76,13 @@ class Reward(Protocol):
     """One number for each particle; differentiable in ``x`` if its signature has a gradient."""
 
     def __call__(self, x: Float[Tensor, L * shape]) -> Float[Tensor, " L"]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class TextReward:
+    """One number for the text of each particle, in place of its symbols."""
+
+    score: Callable[[list[str]], Float[Tensor, " L"]]
 
 
 @runtime_checkable

@@ -25,8 +25,8 @@ def build_user(
     """The object that a run evaluates, by the family of the signature.
 
     That is a `Generative` for experts with a score, a `Sequential` or a `Sectional` for those that
-    extend a prefix, and a `Reward` for rewards and for densities (log p of each particle). Of a
-    source it is the output.
+    extend a prefix, and a `Reward` for rewards and for densities (log p of each particle), or a
+    `TextReward` for those of texts. Of a source it is the output.
 
     Args:
         arguments: by name; numbers, texts, and tensors without a row for particles.

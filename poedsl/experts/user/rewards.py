@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Float, Shaped
 from torch import Tensor
 
-from poedsl.experts.protocol import Reward
+from poedsl.experts.protocol import Reward, TextReward
 from poedsl.experts.user.calls import (
     call,
     check_differentiable,
@@ -21,7 +21,9 @@ from poedsl.experts.user.registry import UserCode
 from poedsl.grammar.types import SYMBOLS, TEXT
 
 
-def user_reward(code: UserCode, arguments: Mapping[str, Any], device: torch.device) -> Reward:
+def user_reward(
+    code: UserCode, arguments: Mapping[str, Any], device: torch.device
+) -> Reward | TextReward:
     """A reward, or the log density of an expert, of particles (L, *shape): one number each, (L,).
 
     Args:
@@ -48,8 +50,7 @@ def user_reward(code: UserCode, arguments: Mapping[str, Any], device: torch.devi
         return per_particle(call(code, target, texts, **options), like, code)
 
     if domain == TEXT:
-        of_texts.reads = True  # type: ignore[attr-defined]
-        return of_texts  # type: ignore[return-value]
+        return TextReward(of_texts)
 
     def of_values(x: Shaped[Tensor, "L ..."]) -> Float[Tensor, " L"]:
         x = x.long() if symbols else x

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import reduce
 from typing import Any
@@ -15,7 +15,7 @@ from torch import Tensor
 from poedsl.compiler.functions.constants import flatten
 from poedsl.compiler.functions.table import FUNCTIONS
 from poedsl.compiler.plan.terms import CHAINS, Apply, Const, Ref, Term
-from poedsl.experts.protocol import Reward
+from poedsl.experts.protocol import Reward, TextReward
 from poedsl.experts.sequences.vocabulary import Vocabulary
 from poedsl.grammar.boxes import Box, as_box, pixel_range
 from poedsl.runtime.terms.functions import OPERATORS, TENSOR_FUNCTIONS, aligned, with_equal_rows
@@ -23,18 +23,18 @@ from poedsl.runtime.terms.functions import OPERATORS, TENSOR_FUNCTIONS, aligned,
 
 @dataclass(frozen=True, slots=True)
 class Environment:
-    """Values of names, and the judges behind calls.
+    """Values of names, and the rewards behind calls.
 
     Attributes:
         values: tensors, (L, ...) for variables and (1, ...) for inputs; texts; regions, four
             fractions each; records of these by attribute, for what sources return and for parts of
             layouts.
-        rewards: a judge for each call of a reward, by the call itself.
+        rewards: the function behind each call of a reward, by the call itself.
         words: what the symbols of a variable say, where they say anything.
     """
 
     values: dict[str, Any]
-    rewards: dict[Term, Reward]
+    rewards: dict[Term, Reward | TextReward]
     device: torch.device
     words: dict[str, Vocabulary] = field(default_factory=dict)
 
@@ -50,9 +50,10 @@ def evaluate(term: Term, env: Environment) -> Float[Tensor, L * shape]:
             return value.float() if value.dtype == torch.long else value
         case Apply() if term in env.rewards:
             subject = dict(term.kwargs)["subject"]
-            judge: Callable[[Any], Tensor] = env.rewards[term]
-            reads = getattr(judge, "reads", False)
-            return judge(spoken(subject, env) if reads else evaluate(subject, env))
+            reward = env.rewards[term]
+            if isinstance(reward, TextReward):
+                return reward.score(spoken(subject, env))
+            return reward(evaluate(subject, env))
         case Apply("index" | "crop", (inner, *items)):
             return part(evaluate(inner, env), items, env)
         case Apply("contains" | "matches" | "length" as function, (subject, *args)):
