@@ -7,6 +7,7 @@ import pytest
 import torch
 
 import poedsl
+from poedsl.experts.flows.unet import UNetFlow
 from poedsl.runtime.run import Run
 from tests.runtime.helpers import moments
 
@@ -31,7 +32,8 @@ def test_constants_serve_models_and_exponents() -> None:
     program = "input k : Int\nlet j = k + 1\nlet w = 1 / j\nx ~ digits(j)^w"
     job = Run(poedsl.compile(program).bind(k=2).spec)
     (factor,) = job.target.experts
-    assert factor.expert.label == 3  # type: ignore[attr-defined]
+    assert isinstance(factor.expert, UNetFlow)
+    assert factor.expert.label == 3
     assert factor.exponent == pytest.approx(1 / 3)
 
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
-from typing import Any
 
 from poedsl.grammar import tree
 from poedsl.grammar.traversal import names_in, operator_chain
+
+Change = Callable[[tree.Expr], tree.Expr]
 
 
 def bind(
@@ -65,12 +66,12 @@ def unused_name(name: str, taken: Iterable[str]) -> str:
     return f"{name}_{number}"
 
 
-def rewrite(expr: tree.Expr, change: Any) -> tree.Expr:
+def rewrite(expr: tree.Expr, change: Change) -> tree.Expr:
     """The expression with ``change`` applied to every part, innermost first."""
-    return change(_with_children(expr, lambda e: rewrite(e, change)))  # type: ignore[no-any-return]
+    return change(_with_children(expr, lambda e: rewrite(e, change)))
 
 
-def _with_children(expr: tree.Expr, change: Any) -> tree.Expr:
+def _with_children(expr: tree.Expr, change: Change) -> tree.Expr:
     """The expression with its direct parts changed, of a long sum or product all its sides."""
     match expr:
         case tree.List(items=items):
@@ -82,7 +83,7 @@ def _with_children(expr: tree.Expr, change: Any) -> tree.Expr:
             out = change(first)
             for node in rest:
                 out = replace(node, left=out, right=change(node.right))
-            return out  # type: ignore[no-any-return]
+            return out
         case tree.Index(value=value, items=items):
             return replace(
                 expr, value=change(value), items=tuple(_with_item(i, change) for i in items)
@@ -97,13 +98,13 @@ def _with_children(expr: tree.Expr, change: Any) -> tree.Expr:
             return expr
 
 
-def _with_argument(argument: tree.Argument, change: Any) -> tree.Argument:
+def _with_argument(argument: tree.Argument, change: Change) -> tree.Argument:
     weight = argument.weight and change(argument.weight)
     return replace(argument, value=change(argument.value), weight=weight)
 
 
-def _with_item(item: tree.Expr | tree.Slice, change: Any) -> tree.Expr | tree.Slice:
+def _with_item(item: tree.Expr | tree.Slice, change: Change) -> tree.Expr | tree.Slice:
     if isinstance(item, tree.Slice):
         start, stop = item.start and change(item.start), item.stop and change(item.stop)
         return replace(item, start=start, stop=stop)
-    return change(item)  # type: ignore[no-any-return]
+    return change(item)
