@@ -74,7 +74,7 @@ def _family(d: Definition) -> tuple[Family, frozenset[Capability], Function | No
     if d.kind == "reward":
         called = d.constructor if d.methods is None else d.methods.get("__call__")
         if called is None:
-            message = f"the class `{d.name}` judges with `__call__(self, x)`, and has none"
+            message = f"the class `{d.name}` is called as `__call__(self, x)`, and has none"
             raise d.error("P0207", message)
         gradient = d.options.get("gradient", False)
         if not isinstance(gradient, bool):
@@ -164,7 +164,7 @@ def _parameter(d: Definition, argument: Argument) -> Parameter:
         message = f"{what} cannot be given by its name, as the language gives its arguments"
         raise d.error("P0208", message)
     if argument.name == "subject" and d.kind == "reward":
-        raise d.error("P0208", f"{what} has the name of what a reward judges in the language")
+        raise d.error("P0208", f"{what} is reserved for what a reward scores in the language")
     read = isinstance(argument.annotation, Annotation)
     type_ = _type(d, argument, d.constructor) if read or d.kind != "model" else None
     role = "number" if type_ is None else _ROLES.get(type_.name, "condition")

@@ -178,7 +178,7 @@ class Signature:
             gives = ", ".join(f".{r.name}: {r.type}" if r.name else r.type for r in self.returns)
             return f"{self.name}({takes}) -> {gives}"
         if self.family == "reward":
-            return f"{self.name}({takes}) judges {self.judged}"
+            return f"{self.name}({takes}) scores {self.scored}"
         return f"{self.name}({takes}) -> {self.domain or 'numbers'}"
 
     def parameter(self, name: str) -> Parameter | None:
@@ -195,7 +195,7 @@ class Signature:
         return (self.domain, Type("Video", (None, *self.domain.sizes)))
 
     @property
-    def judged(self) -> str:
+    def scored(self) -> str:
         """The types of its variable, for messages."""
         return " or ".join(map(str, self.domains)) or "numbers"
 

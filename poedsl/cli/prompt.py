@@ -90,7 +90,7 @@ def keys(session: Session) -> KeyBindings:
 
 
 class WordCompleter(Completer):
-    """The words that can stand at the cursor, as far as its line tells."""
+    """The words that can stand at the cursor, as far as its line determines them."""
 
     def __init__(self, session: Session) -> None:
         self.session = session

@@ -79,7 +79,7 @@ def render_text(diagnostics: Iterable[Diagnostic], source: Source, *, color: boo
     shown, left = diagnostics[:MOST_SHOWN], len(diagnostics) - MOST_SHOWN
     parts = ["\n".join(row.join(color) for row in _rows(d, source)) for d in shown]
     if left > 0:
-        parts.append(f"... and {left} more; as JSON, all are told")
+        parts.append(f"... and {left} more; JSON output lists all")
     count = summary(diagnostics)
     return "\n\n".join([*parts, count] if count else parts)
 

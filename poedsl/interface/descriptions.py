@@ -44,7 +44,7 @@ conditions of a vector are joined: `where(x[0] > 0 and x[1] > 0)`, `where(all(x 
     "exp": """\
 exp(reward)
 
-a factor that favours what has a high reward: an expression of the variable, a judge, or both
+a factor that favours what has a high reward: an expression in the variable, a reward model, or both
 
     x ~ Normal(0, 1) * exp(-(x - 1)^2)
     x ~ flux(prompt) * exp(2 * vqascore(prompt))

@@ -146,7 +146,7 @@ def experts(family: str) -> str:
         "density": ("density", "is", "support", "can"),
         "flow": ("model", "is", "over", "runs"),
         "tokens": ("model", "is", "over", "runs"),
-        "reward": ("reward", "is", "judges", "runs"),
+        "reward": ("reward", "is", "scores", "runs"),
         "source": ("source", "is", "returns", "runs"),
     }
     return table(heads[family], (row(s) for s in SIGNATURES.values() if s.family == family))

@@ -222,7 +222,7 @@ def test_what_has_changed_since_it_was_compiled(tmp_path: Path) -> None:
     before = read("code.py:f", tmp_path)
     path.write_text(path.read_text().replace("a: float", "b: float"))
     code, _, notes = refusal(load_user, before, "code.py:f", tmp_path, True)
-    assert (code, notes[0]) == ("P0207", "then: mine(a: Real = 1) judges Real")
+    assert (code, notes[0]) == ("P0207", "then: mine(a: Real = 1) scores Real")
     path.write_text(HEAD + "def f(x): return x\n")
     code, message, _ = refusal(load_user, before, "code.py:f", tmp_path, True)
     assert (code, message.endswith("is not decorated")) == ("P0207", True)

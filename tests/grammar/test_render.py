@@ -235,7 +235,7 @@ def test_warnings_and_counts() -> None:
 def test_the_first_of_very_many() -> None:
     found = [Diagnostic("P0301", f"odd {k}", Span(0, 1)) for k in range(1003)]
     text = render_text(found, Source("x"))
-    assert text.endswith("| ^\n\n... and 3 more; as JSON, all are told\n\n1003 errors")
+    assert text.endswith("| ^\n\n... and 3 more; JSON output lists all\n\n1003 errors")
     assert "odd 999\n" in text and "odd 1000" not in text
     assert "..." not in render_text(found[:1000], Source("x"))
 

@@ -49,9 +49,9 @@ says why, and what may help.""",
     "P0707": CodePage(
         "Python that may not run",
         """\
-A program can name Python code. To check and plan the program it is read; to run the program it has
-to be run, with everything that stands in its file, and that takes the caller's leave. The message
-says which file. Code that a Python process has decorated itself needs no leave there.
+A program can name Python code. Checking and planning only parse the code. Running the
+program executes its file, and that needs the caller's permission. The message names the file. Code
+that a Python process has decorated itself needs no permission in that process.
 
     poe run program.poe                        # wrong, where program.poe says use f from "f.py:f"
     poe run program.poe --allow-code           # right

@@ -113,7 +113,8 @@ Arithmetic and functions take numbers; `and`, `or` and `not` take conditions.
         "a model conditioned on a variable",
         """\
 The arguments of models are constants, inputs and expressions in them, since models prepare their
-conditions once. A density may stand around another variable, and a reward may judge several.
+conditions once. A density may be conditioned on another variable, and a reward may depend on
+several.
 
     y : Real
     y ~ Normal(0, 2)

@@ -33,10 +33,10 @@ another exponent.
 """,
     ),
     "P0805": CodePage(
-        "parts that overlap are told different things",
+        "overlapping parts with different prompts",
         """\
-One model sees two parts that share some of the picture, with a prompt each. Where they overlap it
-is asked for both at once. Make the parts disjoint, or say the same.
+One model sees two parts that share some of the picture, with a prompt each. Where they overlap, it
+is conditioned on both prompts. Make the parts disjoint, or give them the same prompt.
 """,
     ),
     "P0806": CodePage(

@@ -47,7 +47,7 @@ WRITTEN = {
 
 
 def similar_name(name: str, candidates: Iterable[str]) -> str | None:
-    """The known name closest to ``name``, or None when none is close enough."""
+    """The known name closest to ``name``, or None when none is within the maximal edit distance."""
     matches = difflib.get_close_matches(name, sorted(candidates), n=1, cutoff=0.75)
     return matches[0] if matches else None
 

@@ -24,5 +24,5 @@ def choose_start(product: Product, options: Mapping[str, Term]) -> Choice:
 
 def choose_keep(product: Product, options: Mapping[str, Term]) -> Choice:
     if product.rewarded:
-        return Choice(Apply("best"), f"individual {product.rewarded} are judged by a reward")
+        return Choice(Apply("best"), f"individual {product.rewarded} are scored by a reward")
     return Choice(Apply("weighted"), "the whole distribution is of interest")

@@ -46,7 +46,7 @@ def check_subject(
     what = f"`{name}`" if name else "this"
     checker.error(
         "P0302",
-        f"`{signature.name}` judges {signature.judged}, and {what} is {describe(typed.type)}",
+        f"`{signature.name}` scores {signature.scored}, and {what} is {describe(typed.type)}",
         argument.span if argument.span.end else call.span,
         labels=(Label(checker.places[name], f"`{name}` is {typed.type} here"),)
         if name in checker.places
@@ -80,8 +80,8 @@ def check_argument(
             argument.value.span,
             notes=(
                 "models are conditioned on constants, inputs and expressions in them",
-                "what two variables owe each other is a density of one around the other, or "
-                "a reward of both",
+                "a dependence between two variables is a density of one conditioned on the other, "
+                "or a reward of both",
             ),
         )
     elif parameter.role == "gradient" and not isinstance(typed.term, Const):
@@ -94,7 +94,7 @@ def check_argument(
 def forbidden_variable(checker: TypeScope, typed: Typed, signature: Signature) -> str:
     """The variable that an argument may not depend on; empty where there is none.
 
-    Rewards may judge several variables, and densities speak of one variable around others.
+    The arguments of rewards may depend on any variable, those of densities on any but their own.
     """
     if signature.family == "reward":
         return ""

@@ -96,7 +96,7 @@ def end(
     space: Space,
     env: Environment,
 ) -> Float[Tensor, " *shape"]:
-    """The outermost end, as far as no variable has a say in it."""
+    """The outermost end, if it depends on no variable; else ``otherwise``."""
     if not terms or any(names(t) & space.shapes.keys() for t in terms):
         return torch.tensor(otherwise, dtype=torch.float32, device=env.device)
     return reduce(pick, aligned([evaluate(t, env) for t in terms]))[0].float()

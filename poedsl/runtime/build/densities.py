@@ -147,7 +147,7 @@ class Densities:
         return parameter.role
 
     def constants(self, term: Apply, shape: tuple[int, ...]) -> dict[str, Tensor]:
-        """The parameters that no variable has a say in, inside their ranges, and of a size that
+        """The parameters that depend on no variable, inside their ranges, and of a size that
         fits what the density is over.
         """
         values: dict[str, Tensor] = {}

@@ -78,18 +78,18 @@ def _sunk(
     space: Space,
 ) -> PoeError:
     at = space.slice(variable).start + int(low[0])
-    told = []
+    notes = []
     for site in own:
         numbers = torch.arange(space.size, device=total.device)[site.part.index]
         found = (numbers == at).nonzero()
         if len(found):
             w = site.exponent
             here = float(w[int(found[0])]) if isinstance(w, Tensor) else w
-            told.append(f"{factor_at(site.factor)} has the exponent {here:g} there")
+            notes.append(f"{factor_at(site.factor)} has the exponent {here:g} there")
     everywhere = len(low) == len(total)
     where = "" if everywhere else f" at {_spoken(variable, low, space.shapes[variable])}"
     message = f"the exponents sum to {float(total[at]):g}{where}: the path has no start"
-    return refused("P0407", message, *told[:NAMED])
+    return refused("P0407", message, *notes[:NAMED])
 
 
 def _spoken(variable: str, components: Int[Tensor, " m"], shape: tuple[int, ...]) -> str:

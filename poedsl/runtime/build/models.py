@@ -1,4 +1,4 @@
-"""The objects behind calls: learned experts, judges and sources, loaded when a run needs them."""
+"""The objects behind calls: learned experts, rewards and sources, loaded when a run needs them."""
 
 from __future__ import annotations
 
@@ -106,7 +106,7 @@ def _unavailable(plan: PlanSpec) -> Iterator[Diagnostic]:
 
 @dataclass(slots=True)
 class Models:
-    """What calls of experts, judges and sources are, each made once.
+    """The objects behind calls of experts, rewards and sources, each made once.
 
     Attributes:
         base: the folder that files and `use` statements are relative to.
@@ -130,10 +130,10 @@ class Models:
         factor: FactorSpec,
         shape: tuple[int, ...] | None = None,
     ) -> Any:
-        """The object behind a call of an expert, over a shape, or of a judge; equal calls share it.
+        """The object behind a call of an expert over a shape, or of a reward; equal calls share it.
 
         Raises:
-            PoeError: a library, a folder or leave to run code is missing, or there is no such
+            PoeError: a library, a folder or permission to run code is missing, or there is no such
                 class.
         """
         if (call, shape) not in self.made:
@@ -202,7 +202,7 @@ class Models:
         """The Python that a program brings along.
 
         Raises:
-            PoeError: there is no leave to run it, or it is not there.
+            PoeError: running it is not permitted, or it is not there.
         """
         if signature.name in self.code:
             return self.code[signature.name]
@@ -228,7 +228,7 @@ class Models:
         env: Environment,
         factor: FactorSpec | None = None,
     ) -> dict[str, Any]:
-        """The arguments of a call as its parameters take them, but for what a judge looks at."""
+        """The arguments of a call as its parameters take them, without the subject of a reward."""
         given = dict(call.kwargs)
         out: dict[str, Any] = {}
         for parameter in signature.parameters:

@@ -40,11 +40,11 @@ class Readers:
                 symbols, have other words for them, or none sees a place.
         """
         readers = tuple(map(self.reader, factors))
-        told: dict[str, Reader] = {}
+        first: dict[str, Reader] = {}
         for reader, factor in zip(readers, factors, strict=True):
             words = getattr(reader.expert, "words", None)
             if words is not None:
-                self.same_words(told.setdefault(factor.variables[0], reader), reader, factor)
+                self.same_words(first.setdefault(factor.variables[0], reader), reader, factor)
                 self.words[factor.variables[0]] = words
         for variable in self.plan.variables:
             whole = self.space.slice(variable.name)
@@ -118,14 +118,14 @@ class Readers:
         if found is not None:
             number, *pieces = found
             a, b = (repr(p.decode("utf-8", "replace")) for p in pieces)
-            told = f"symbol {number} is {a} for one and {b} for the other"
+            reason = f"symbol {number} is {a} for one and {b} for the other"
         elif len(mine) != len(yours):
-            told = f"one has {len(mine)} tokens and the other {len(yours)}"
+            reason = f"one has {len(mine)} tokens and the other {len(yours)}"
         else:
-            told = "their texts end with different tokens"
+            reason = "their texts end with different tokens"
         raise refused(
             "P0711",
-            f"`{one.name}` at {one.place} and `{other.name}` have different tokenizers: {told}",
+            f"`{one.name}` at {one.place} and `{other.name}` have different tokenizers: {reason}",
             "language models go together where they share one",
             factor=factor,
         )

@@ -81,7 +81,7 @@ class PrefixModel:
     def log_potential(
         self, population: Population[PrefixStage], proposal: Proposal, stage: PrefixStage
     ) -> Potential:
-        """The normalisers alone: rewards judge whole sequences."""
+        """The normalisers alone: rewards score whole sequences."""
         return Potential(proposal.log_ratio, proposal.particles.rewards)
 
     def mutate(self, population: Population[PrefixStage], rng: Noise) -> Population[PrefixStage]:

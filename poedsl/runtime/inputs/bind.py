@@ -184,7 +184,7 @@ def _channels(type_: Type) -> int | None:
 
 
 def _file(spec: InputSpec, value: Any, base: Path | None) -> str:
-    """A file's own path: as it is where that is told from the program, else from the root."""
+    """The path of a file; a relative one is relative to ``base``."""
     if not isinstance(value, (str, Path)):
         raise _wrong(spec, f", and this is {_shown(value)}")
     path = (base or Path()) / value
@@ -201,8 +201,8 @@ def _regions(spec: InputSpec, value: Any) -> Layout | Box:
     try:
         return read_layout(value) if spec.type.name == "Layout" else read_box(value)
     except ValueError as error:
-        told = f": {error}" if spec.type.name == "Layout" else f"; it {error}"
-        raise _wrong(spec, told) from error
+        reason = f": {error}" if spec.type.name == "Layout" else f"; it {error}"
+        raise _wrong(spec, reason) from error
 
 
 def _array(spec: InputSpec, value: Any) -> Array:
@@ -287,5 +287,5 @@ def _shown(value: object) -> str:
 def _fit(spec: InputSpec, given: Type) -> None:
     if unify(spec.type, given) is None:
         sizes = ", ".join(map(str, given.sizes))
-        told = f"this has the shape [{sizes}]" if sizes else "this is a single number"
-        raise _Unfit("P0603", f"`{spec.name}` is {spec.type}, and {told}", how(spec))
+        actual = f"this has the shape [{sizes}]" if sizes else "this is a single number"
+        raise _Unfit("P0603", f"`{spec.name}` is {spec.type}, and {actual}", how(spec))

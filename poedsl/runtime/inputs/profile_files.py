@@ -1,4 +1,4 @@
-"""Profiles of a machine or a project, as a file tells them.
+"""Profiles of a machine or a project, from a file.
 
 A profile is a table of ``poe.toml``, beside the program or in a folder above it:
 

@@ -171,11 +171,11 @@ def _symbols(result: Result, name: str, folder: Path) -> str:
     shares = weights.new_zeros(len(distinct)).scatter_add_(0, which, weights)
     order = shares.argsort(descending=True, stable=True).tolist()
     words = result.words.get(name)
-    told = [
+    labels = [
         " ".join(map(str, row)) if words is None else repr(words.text(row))
         for row in distinct.tolist()
     ]
-    lines = (f"{shares[i]:.6f}  {told[i]}" for i in order)
+    lines = (f"{shares[i]:.6f}  {labels[i]}" for i in order)
     (folder / f"{name}.txt").write_text("\n".join(lines) + "\n", encoding="utf-8")
     return f"{name}.png"
 

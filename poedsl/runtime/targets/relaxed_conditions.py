@@ -56,7 +56,7 @@ def log_chance(
     """Log of the chance that a conjunction of inequalities holds at N(point, spread^2).
 
     Each margin m, positive where its inequality holds, counts as Phi(E m / sd m) by itself. Mean
-    and variance are by a cubature of fifth degree over the components that have a say: exact where
+    and variance are by a cubature of fifth degree over the components that matter: exact where
     m is quadratic. Of many components m is taken for a plane, its slope being that at the point.
 
     Args:
