@@ -104,8 +104,8 @@ class PyroModel:
         for factor in self.target.experts:
             log_density = factor.expert.noised(y[:, factor.part], 1.0, 0.0).log_density
             assert log_density is not None
-            own = log_density - space.scale[factor.part].log().sum()
-            yield factor.name, (factor.exponent * own).reshape(batch)
+            log_value = log_density - space.scale[factor.part].log().sum()
+            yield factor.name, (factor.exponent * log_value).reshape(batch)
         env = self.target.environment.with_values(rows)
         plain = env.with_values({n: x.detach() for n, x in rows.items()})
         for reward_factor in self.target.reward_factors:
@@ -235,13 +235,13 @@ for registry in (biject_to, transform_to):
 def _cut(bijection: Bijection, part: slice) -> Bijection | None:
     """A bijection of the components of one variable, counted from its first."""
     first = bijection.index if isinstance(bijection, Interval) else bijection.index[:, 0]
-    kept = (first >= part.start) & (first < part.stop)
-    if not bool(kept.any()):
+    inside = (first >= part.start) & (first < part.stop)
+    if not bool(inside.any()):
         return None
-    index = bijection.index[kept] - part.start
-    own: Bijection
+    index = bijection.index[inside] - part.start
+    cut: Bijection
     if isinstance(bijection, Interval):
-        own = Interval.between(index, bijection.low[kept], bijection.high[kept])
+        cut = Interval.between(index, bijection.low[inside], bijection.high[inside])
     else:
-        own = Simplex.over(index)
-    return replace(own, loc=bijection.loc[kept], scale=bijection.scale[kept])
+        cut = Simplex.over(index)
+    return replace(cut, loc=bijection.loc[inside], scale=bijection.scale[inside])

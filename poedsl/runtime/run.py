@@ -70,8 +70,8 @@ class StageView:
         Raises:
             PoeError: the variable has no text.
         """
-        words, own = worded(self.words, name), self.space.slice(name)
-        return words.texts(self.x[:, own.start : min(own.stop, self.length)])
+        words, columns = worded(self.words, name), self.space.slice(name)
+        return words.texts(self.x[:, columns.start : min(columns.stop, self.length)])
 
     @cached_property
     def particles(self) -> dict[str, Shaped[Tensor, L * shape]]:
@@ -251,19 +251,19 @@ def find_device(name: str) -> torch.device:
     Raises:
         PoeError: there is no such device on this machine, or it has no double precision.
     """
-    here = {"cpu:0": torch.device("cpu")}
+    devices = {"cpu:0": torch.device("cpu")}
     kind = torch.accelerator.current_accelerator()
     if kind is not None and kind.type != "mps":
         indices = range(torch.accelerator.device_count())
-        here |= {f"{kind.type}:{i}": torch.device(kind.type, i) for i in indices}
+        devices |= {f"{kind.type}:{i}": torch.device(kind.type, i) for i in indices}
     try:
         device = torch.device(str(name))
     except RuntimeError:
         device = None
     full = "" if device is None else f"{device.type}:{device.index or 0}"
-    if full in here:
-        return here[full]
-    notes = ["its devices: " + ", ".join(map(str, here.values()))]
+    if full in devices:
+        return devices[full]
+    notes = ["its devices: " + ", ".join(map(str, devices.values()))]
     if device is not None and device.type == "mps":
         notes.insert(0, "log weights are in double precision, which `mps` does not have")
     message = f"there is no device `{name}` on this machine"

@@ -17,7 +17,7 @@ from torch import Tensor
 from poedsl.compiler.plan.plan import FactorSpec
 from poedsl.runtime.build.densities import Densities
 from poedsl.runtime.space.bijections import Bijection
-from poedsl.runtime.space.coordinates import Known, Space
+from poedsl.runtime.space.coordinates import GaussianMoments, Space
 from poedsl.runtime.space.parts import locate
 
 #: Draws of each density.
@@ -37,15 +37,15 @@ class Drawn:
     weight: float
     points: Float[Tensor, "n d"]
 
-    def known(self) -> Known:
-        return _known(self.index, self.weight, self.points)
+    def moments(self) -> GaussianMoments:
+        return _moments(self.index, self.weight, self.points)
 
-    def within(self, bijection: Bijection, size: int) -> Known:
+    def within(self, bijection: Bijection, size: int) -> GaussianMoments:
         """In a bijection's unconstrained coordinates; of weight zero where few draws are inside."""
         points = self.points.new_full((len(self.points), size), math.nan)
         points[:, self.index] = self.points
         free = bijection.inverse(points[:, bijection.index]).flatten(1)
-        return _known(bijection.index.flatten(), self.weight, free)
+        return _moments(bijection.index.flatten(), self.weight, free)
 
 
 def ancestral(
@@ -61,27 +61,29 @@ def ancestral(
     y = space.loc.new_full((DRAWS, space.size), math.nan)
     values = {name: y[:, space.slice(name)].view(-1, *s) for name, s in space.shapes.items()}
     waiting = [f for f in sites if f.kind in ("gaussian", "density")]
-    found: dict[str, Drawn] = {}
+    drawn: dict[str, Drawn] = {}
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(0)
         before = len(waiting) + 1
         while len(waiting) < before:
             before, later = len(waiting), []
             for factor in waiting:
-                own = densities(factor)
-                part = locate(factor, space, own.environment)
-                points = own.draws(factor.term, part.shape, DRAWS, values)
+                factor_densities = densities(factor)
+                part = locate(factor, space, factor_densities.environment)
+                points = factor_densities.draws(factor.term, part.shape, DRAWS, values)
                 if points is None:
                     later.append(factor)
                     continue
                 flat = points.reshape(DRAWS, -1)
                 y[:, part.index] = torch.where(y[:, part.index].isnan(), flat, y[:, part.index])
-                found[factor.name] = Drawn(part.index, weight(factor), flat)
+                drawn[factor.name] = Drawn(part.index, weight(factor), flat)
             waiting = later[::-1]
-    return found
+    return drawn
 
 
-def _known(index: slice | Int[Tensor, " d"], weight: float, points: Float[Tensor, "n d"]) -> Known:
+def _moments(
+    index: slice | Int[Tensor, " d"], weight: float, points: Float[Tensor, "n d"]
+) -> GaussianMoments:
     """The Gaussians with the same middle, of weight zero where there are few points."""
     finite = points.isfinite()
     at = points.new_tensor(MIDDLE)
@@ -89,4 +91,4 @@ def _known(index: slice | Int[Tensor, " d"], weight: float, points: Float[Tensor
     spread = (high - low) / APART
     enough = (finite.sum(0) > len(points) / 10) & (spread > 0) & spread.isfinite()
     mean, variance = middle.where(enough, 0.0), spread.square().where(enough, 1.0)
-    return Known(index, weight * enough.to(mean.dtype), mean, variance)
+    return GaussianMoments(index, weight * enough.to(mean.dtype), mean, variance)

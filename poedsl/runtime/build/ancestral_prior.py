@@ -66,26 +66,26 @@ class Conjugate(Site):
     pull: Float[Tensor, " *shape"]
 
     def drawn(self, values: Mapping[str, Tensor]) -> Float[Tensor, "256 *shape"] | None:
-        mean, spread = self.both(self.densities.environment.with_values(values), BLOCK)
-        known = mean.isfinite() & spread.isfinite()
-        if not bool(known.any(0).all()):
+        mean, spread = self.mean_and_spread(self.densities.environment.with_values(values), BLOCK)
+        finite = mean.isfinite() & spread.isfinite()
+        if not bool(finite.any(0).all()):
             return None
         return mean + spread * torch.randn(mean.shape, dtype=torch.float32, device="cpu").to(mean)
 
     def log_density(self, env: Environment) -> Float[Tensor, " L"]:
         x = evaluate(self.subject, env)
-        mean, spread = self.both(env, len(x))
-        each = ((x - mean) / spread).square() + 2 * spread.log() + math.log(2 * math.pi)
-        return -0.5 * each.reshape(len(each), -1).sum(-1)
+        mean, spread = self.mean_and_spread(env, len(x))
+        terms = ((x - mean) / spread).square() + 2 * spread.log() + math.log(2 * math.pi)
+        return -0.5 * terms.reshape(len(terms), -1).sum(-1)
 
-    def both(self, env: Environment, count: int) -> tuple[Tensor, Tensor]:
+    def mean_and_spread(self, env: Environment, count: int) -> tuple[Tensor, Tensor]:
         """Mean and standard deviation, (L, *shape); nan where a scale is not above zero."""
         term = self.densities.factor.term
         assert isinstance(term, Apply)
-        own = parameters(term, env, (count, *self.part.shape))
-        precision = own["scale"].where(own["scale"] > 0, math.nan) ** -2
+        arguments = parameters(term, env, (count, *self.part.shape))
+        precision = arguments["scale"].where(arguments["scale"] > 0, math.nan) ** -2
         total = precision + self.precision
-        return (precision * own["loc"] + self.pull) / total, total.rsqrt()
+        return (precision * arguments["loc"] + self.pull) / total, total.rsqrt()
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,8 +105,8 @@ class Prior:
         """Draws in the run's coordinates; nan where a parameter is out of its range."""
         blocks = -(-noise.size // BLOCK)
         seeds = (noise.shared(stage, "start", blocks) * 2**32).long().tolist()
-        each = [torch.cat([self.block(s) for s in row])[: noise.size] for row in seeds]
-        return self.space.placed(torch.cat(each))
+        draws = [torch.cat([self.block(s) for s in row])[: noise.size] for row in seeds]
+        return self.space.placed(torch.cat(draws))
 
     def near(self, log_product: Callable[[Tensor], Tensor]) -> bool:
         """Whether some of its draws are among those of a product, as of a prior and few data."""
@@ -158,12 +158,12 @@ def prior(
     """
     if any(isinstance(bijection, Simplex) for bijection in space.bijections):
         return None
-    own = [f for f in factors if f.kind in ("gaussian", "density") and not f.mask]
-    own = [f for f in own if exponent(f) > 0]
-    around = {f.name: bool(names(f.term) & space.shapes.keys()) for f in own}
+    density_factors = [f for f in factors if f.kind in ("gaussian", "density") and not f.mask]
+    density_factors = [f for f in density_factors if exponent(f) > 0]
+    around = {f.name: bool(names(f.term) & space.shapes.keys()) for f in density_factors}
     chosen: list[tuple[FactorSpec, Part]] = []
     free = torch.ones(space.size, dtype=torch.bool, device=space.loc.device)
-    for factor in sorted(own, key=lambda f: not around[f.name]):
+    for factor in sorted(density_factors, key=lambda f: not around[f.name]):
         part = locate(factor, space, env)
         if exponent(factor) == 1 and bool(free[part.index].all()):
             free[part.index] = False
@@ -173,13 +173,13 @@ def prior(
     if not all(_reaches(f, p, plan, space, env) for f, p in chosen):
         return None
     fixed = space.loc.new_zeros(2, space.size)
-    for factor in own:
+    for factor in density_factors:
         call = factor.term
         if factor.kind == "gaussian" and isinstance(call, Apply) and call.function == "Normal":
             part = locate(factor, space, env)
-            given = densities(factor).constants(call, part.shape)
-            precision = (exponent(factor) * given["scale"] ** -2).expand(part.shape).flatten()
-            pull = precision * given["loc"].expand(part.shape).flatten()
+            arguments = densities(factor).constants(call, part.shape)
+            precision = (exponent(factor) * arguments["scale"] ** -2).expand(part.shape).flatten()
+            pull = precision * arguments["loc"].expand(part.shape).flatten()
             fixed[:, part.index] += torch.stack([precision, pull])
     sites = (_site(f, p, densities(f), fixed[:, p.index], around[f.name]) for f, p in chosen)
     wide = any(_widened(f, plan, space) for f, _ in chosen)
@@ -187,11 +187,11 @@ def prior(
 
 
 def _site(
-    factor: FactorSpec, part: Part, own: Densities, fixed: Float[Tensor, "2 d"], around: bool
+    factor: FactorSpec, part: Part, densities: Densities, fixed: Float[Tensor, "2 d"], around: bool
 ) -> Site:
     """With constant Gaussians over the same components, where a Gaussian stands around others."""
     call, subject = factor.term, factor.part or Ref(factor.variables[0])
-    site = (own, part, subject, own.density(call, part.shape))
+    site = (densities, part, subject, densities.density(call, part.shape))
     normal = isinstance(call, Apply) and call.function == "Normal"
     if not (normal and around and bool((fixed[0] > 0).any())):
         return Site(*site)
@@ -204,8 +204,12 @@ def _widened(factor: FactorSpec, plan: PlanSpec, space: Space) -> bool:
         if not isinstance(call, Apply):
             continue
         for name, value in call.kwargs:
-            own = plan.signature(call.function).parameter(name)
-            if own is not None and own.role != "location" and names(value) & space.shapes.keys():
+            parameter = plan.signature(call.function).parameter(name)
+            if (
+                parameter is not None
+                and parameter.role != "location"
+                and names(value) & space.shapes.keys()
+            ):
                 return True
     return False
 
@@ -214,23 +218,23 @@ def _reaches(
     factor: FactorSpec, part: Part, plan: PlanSpec, space: Space, env: Environment
 ) -> bool:
     """Whether a density is positive where its components can be, and nowhere else."""
-    own = ends(factor.term, plan.signature)
+    support = ends(factor.term, plan.signature)
     device = space.loc.device
     low, high = (v.to(device)[part.index] for v in supports(space, space.bijections))
-    begins = end(own.low, -math.inf, torch.minimum, space, env).expand(part.shape).flatten()
-    stops = end(own.high, math.inf, torch.maximum, space, env).expand(part.shape).flatten()
+    begins = end(support.low, -math.inf, torch.minimum, space, env).expand(part.shape).flatten()
+    stops = end(support.high, math.inf, torch.maximum, space, env).expand(part.shape).flatten()
     return torch.equal(begins, low) and torch.equal(stops, high)
 
 
-def _ordered(made: Prior) -> Prior | None:
+def _ordered(unordered: Prior) -> Prior | None:
     """With each density after what it depends on; None where there is no such order."""
-    waiting, out = list(made.sites), list[Site]()
-    x = made.space.loc.new_full((BLOCK, made.space.size), math.nan)
+    waiting, out = list(unordered.sites), list[Site]()
+    x = unordered.space.loc.new_full((BLOCK, unordered.space.size), math.nan)
     with torch.random.fork_rng(devices=[]):
         while waiting:
-            later = [s for s in waiting if not made.draw(s, x)]
+            later = [s for s in waiting if not unordered.draw(s, x)]
             if len(later) == len(waiting):
                 return None
             out += [s for s in waiting if s not in later]
             waiting = later
-    return replace(made, sites=tuple(out))
+    return replace(unordered, sites=tuple(out))

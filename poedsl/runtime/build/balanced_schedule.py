@@ -42,9 +42,9 @@ def balanced(experts: Sequence[ExpertFactor], size: int, steps: int) -> Schedule
     if len(gaussians) < len(experts):
         return None
     order = torch.randperm(size, generator=torch.Generator("cpu").manual_seed(0), device="cpu")
-    seen = torch.full((size,), -1, device="cpu").index_fill(0, order[:COMPONENTS], 0)
-    seen[seen == 0] = torch.arange(min(size, COMPONENTS), device="cpu")
-    parts = [_parts(a, e, seen) for a, e in zip(experts, gaussians, strict=True)]
+    numbers = torch.full((size,), -1, device="cpu").index_fill(0, order[:COMPONENTS], 0)
+    numbers[numbers == 0] = torch.arange(min(size, COMPONENTS), device="cpu")
+    parts = [_parts(a, e, numbers) for a, e in zip(experts, gaussians, strict=True)]
     angles = _angles()
     speeds, precision = speed(angles, parts, size)
     length = torch.cumulative_trapezoid(speeds, angles).numpy()
@@ -92,27 +92,27 @@ def speed(
     return (1 + size * squares.mean(1)).sqrt(), precision.mean(1)
 
 
-def _parts(factor: ExpertFactor, expert: Gaussians, seen: Int[Tensor, " D"]) -> Parts:
+def _parts(factor: ExpertFactor, expert: Gaussians, numbers: Int[Tensor, " D"]) -> Parts:
     """Of an expert.
 
     Args:
-        seen: for every component its number among those that are looked at, or -1.
+        numbers: for every component its number among those that are looked at, or -1.
     """
     part = factor.part if isinstance(factor.part, slice) else factor.part.cpu()
-    places = seen[part]
-    kept = places >= 0
+    places = numbers[part]
+    chosen = places >= 0
     shares = expert.log_weights.double().exp().cpu()[:, None]
     variances = expert.variances.cpu()
     if expert.axes is None:
-        variances = variances[:, kept]
+        variances = variances[:, chosen]
     else:
-        variances = variances.amin(1, keepdim=True).expand(-1, int(kept.sum()))
-    means = expert.means.cpu()[:, kept].double()
+        variances = variances.amin(1, keepdim=True).expand(-1, int(chosen.sum()))
+    means = expert.means.cpu()[:, chosen].double()
     mean = (shares * means).sum(0)
-    w = torch.as_tensor(factor.exponent, dtype=torch.float64, device="cpu").expand(len(kept))
+    w = torch.as_tensor(factor.exponent, dtype=torch.float64, device="cpu").expand(len(chosen))
     return Parts(
-        places[kept],
-        w[kept],
+        places[chosen],
+        w[chosen],
         (shares * variances.double().log()).sum(0).exp(),
         mean,
         (shares * (means - mean).square()).sum(0),

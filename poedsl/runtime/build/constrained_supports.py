@@ -41,10 +41,10 @@ def bijections(
     for number, factor in enumerate(sites):
         if factor.kind != "density":
             continue
-        part, own = locate(factor, space, env), ends(factor.term, plan.signature)
+        part, support = locate(factor, space, env), ends(factor.term, plan.signature)
         at = torch.arange(space.size, device=low.device)[part.index].view(part.shape)
-        begins = end(own.low, -math.inf, torch.minimum, space, env).expand(part.shape)
-        stops = end(own.high, math.inf, torch.maximum, space, env).expand(part.shape)
+        begins = end(support.low, -math.inf, torch.minimum, space, env).expand(part.shape)
+        stops = end(support.high, math.inf, torch.maximum, space, env).expand(part.shape)
         lowest[at] = torch.where(begins > low[at], number, lowest[at])
         highest[at] = torch.where(stops < high[at], number, highest[at])
         low[at], high[at] = low[at].maximum(begins), high[at].minimum(stops)
@@ -52,7 +52,7 @@ def bijections(
             first = int(empty.nonzero()[0])
             setters = sites[int(lowest[first])], sites[int(highest[first])]
             raise _nowhere(*setters, float(low[first]), float(high[first]))
-        for row in at.reshape(-1, part.shape[-1]).tolist() if own.simplex else ():
+        for row in at.reshape(-1, part.shape[-1]).tolist() if support.simplex else ():
             if any(rows.setdefault(i, row) != row for i in row):
                 message = (
                     f"{factor_at(factor)} sums to one over a part of what another density does"
@@ -63,15 +63,15 @@ def bijections(
 
 
 def centred(
-    found: Sequence[Bijection], drawn: Sequence[Drawn], space: Space
+    uncentred: Sequence[Bijection], drawn: Sequence[Drawn], space: Space
 ) -> tuple[Bijection, ...]:
     """The bijections, centred and scaled as the draws are in unconstrained coordinates."""
-    known = [one.within(bijection, space.size) for bijection in found for one in drawn]
+    moments = [draws.within(bijection, space.size) for bijection in uncentred for draws in drawn]
     free = torch.zeros(space.size, dtype=torch.bool, device=space.loc.device)
-    centre = Space.of(space.shapes, space.loc.device).standardised(known, fixed=free)
+    centre = Space.of(space.shapes, space.loc.device).standardised(moments, fixed=free)
     return tuple(
         replace(bijection, loc=centre.loc[bijection.index], scale=centre.scale[bijection.index])
-        for bijection in found
+        for bijection in uncentred
     )
 
 

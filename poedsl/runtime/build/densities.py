@@ -66,7 +66,7 @@ class Densities:
             logs = [math.log(self.number(w)) for w in term.args[::2]]
             return mixed(logs, [self.density(p, shape) for p in term.args[1::2]])
         if self.signature(term).is_code:
-            return self.own(term, shape)
+            return self.user_density(term, shape)
         arguments = self.constants(term, shape)
         if names(term) & self.variables:
             return conditional(term, self.signature(term))
@@ -102,10 +102,10 @@ class Densities:
                 return None
             return model.draws(count).to(self.environment.device)
         self.constants(term, shape)
-        env, wanted = self.environment.with_values(values), (count, *shape)
+        env, batch_shape = self.environment.with_values(values), (count, *shape)
         arguments: dict[str, Tensor] = {}
-        known = torch.ones(wanted, dtype=torch.bool, device="cpu")
-        for name, value in parameters(term, env, wanted).items():
+        valid = torch.ones(batch_shape, dtype=torch.bool, device="cpu")
+        for name, value in parameters(term, env, batch_shape).items():
             arguments[name] = value.cpu()
             if name in MATRICES and not bool(value.isfinite().all()):
                 return None
@@ -113,14 +113,14 @@ class Densities:
                 inside = arguments[name].isfinite()
                 if self.role(term, name) == "positive":
                     inside = inside & (arguments[name] > 0)
-                arguments[name] = arguments[name].where(inside, 1.0).expand(wanted)
-                known = known & inside
-        if not bool(known.any(0).all()):
+                arguments[name] = arguments[name].where(inside, 1.0).expand(batch_shape)
+                valid = valid & inside
+        if not bool(valid.any(0).all()):
             return None
         points: Tensor = distribution(term.function, arguments).sample()
-        return points.where(known, math.nan).to(self.environment.device)
+        return points.where(valid, math.nan).to(self.environment.device)
 
-    def own(self, term: Apply, shape: tuple[int, ...]) -> Density:
+    def user_density(self, term: Apply, shape: tuple[int, ...]) -> Density:
         """A density that the program brings along."""
         if inner := sorted(names(term) & self.variables):
             raise refused(
@@ -155,13 +155,13 @@ class Densities:
             if names(inner) & self.variables:
                 continue
             value = values[name] = evaluate(inner, self.environment)[0]
-            role, own = self.role(term, name), tuple(value.shape)
+            role, actual = self.role(term, name), tuple(value.shape)
             matrix = role == "matrix"
-            wanted = (*shape[-1:], *shape[-1:]) if matrix else shape
-            if own != wanted if matrix else not fits(own, wanted):
+            expected = (*shape[-1:], *shape[-1:]) if matrix else shape
+            if actual != expected if matrix else not fits(actual, expected):
                 message = (
-                    f"`{name}` of `{term.function}` has the shape {list(own)}, which does "
-                    f"not fit {list(wanted)}"
+                    f"`{name}` of `{term.function}` has the shape {list(actual)}, which does "
+                    f"not fit {list(expected)}"
                 )
                 raise refused("P0603", message, factor=self.factor)
             if reason := out_of_range(name, role, value):
@@ -177,8 +177,8 @@ def mixed(logs: list[float], parts: list[Density]) -> Density:
     """The mixture of densities with these log weights."""
 
     def log_density(x: Float[Tensor, "L *shape"], env: Environment) -> Float[Tensor, " L"]:
-        each = [w + part(x, env) for w, part in zip(logs, parts, strict=True)]
-        return torch.logsumexp(torch.stack(each), 0)
+        weighted = [w + part(x, env) for w, part in zip(logs, parts, strict=True)]
+        return torch.logsumexp(torch.stack(weighted), 0)
 
     return log_density
 
@@ -194,22 +194,22 @@ def conditional(term: Apply, signature: Signature) -> Density:
     return log_density
 
 
-def parameters(term: Apply, env: Environment, wanted: tuple[int, ...]) -> dict[str, Tensor]:
+def parameters(term: Apply, env: Environment, batch_shape: tuple[int, ...]) -> dict[str, Tensor]:
     """The parameters of a density at points of a shape, a row for each point."""
     arguments = {}
     for name, inner in term.kwargs:
         value = evaluate(inner, env)
         matrix = name in MATRICES
-        ones = (1,) * (len(wanted) + matrix - value.dim())
+        ones = (1,) * (len(batch_shape) + matrix - value.dim())
         value = value.view(len(value), *ones, *value.shape[1:])
-        arguments[name] = value if matrix else value.expand(len(value), *wanted[1:])
+        arguments[name] = value if matrix else value.expand(len(value), *batch_shape[1:])
     return arguments
 
 
-def fits(given: tuple[int, ...], wanted: tuple[int, ...]) -> bool:
+def fits(shape: tuple[int, ...], target: tuple[int, ...]) -> bool:
     """Whether a shape broadcasts to another."""
-    pairs = zip(reversed(given), reversed(wanted), strict=False)
-    return len(given) <= len(wanted) and all(a in (1, b) for a, b in pairs)
+    pairs = zip(reversed(shape), reversed(target), strict=False)
+    return len(shape) <= len(target) and all(a in (1, b) for a, b in pairs)
 
 
 def out_of_range(name: str, role: str, value: Tensor) -> str:

@@ -36,16 +36,18 @@ def covered(placed: Sequence[PlacedFactor], space: Space) -> Float[Tensor, " D"]
             zero.
     """
     total = exponents(placed, space.size, space.loc.device)
-    seen = torch.zeros(space.size, dtype=torch.bool, device=space.loc.device)
+    has_expert = torch.zeros(space.size, dtype=torch.bool, device=space.loc.device)
     for site in placed:
-        seen[site.part.index] = True
+        has_expert[site.part.index] = True
     for variable in space.shapes:
-        own = [s for s in placed if s.factor.variables[0] == variable]
-        where = space.slice(variable)
-        if not bool(seen[where].all()):
-            raise _unseen(variable, (~seen[where]).nonzero().flatten(), own, space)
-        if not bool((total[where] > 0).all()):
-            raise _sunk(variable, (~(total[where] > 0)).nonzero().flatten(), own, total, space)
+        on_variable = [s for s in placed if s.factor.variables[0] == variable]
+        columns = space.slice(variable)
+        if not bool(has_expert[columns].all()):
+            raise _unseen(variable, (~has_expert[columns]).nonzero().flatten(), on_variable, space)
+        if not bool((total[columns] > 0).all()):
+            raise _sunk(
+                variable, (~(total[columns] > 0)).nonzero().flatten(), on_variable, total, space
+            )
     return total
 
 
@@ -60,32 +62,32 @@ def normalised(placed: Sequence[PlacedFactor], total: Float[Tensor, " D"]) -> li
 
 
 def _unseen(
-    variable: str, missing: Int[Tensor, " m"], own: Sequence[PlacedFactor], space: Space
+    variable: str, missing: Int[Tensor, " m"], placed: Sequence[PlacedFactor], space: Space
 ) -> PoeError:
     shape = space.shapes[variable]
     return refused(
         "P0408",
         f"nothing generates {_spoken(variable, missing, shape)}: no expert sees it",
-        *(f"{factor_at(s.factor)} sees {_extent(s.part.shape)}" for s in own[:NAMED]),
+        *(f"{factor_at(s.factor)} sees {_extent(s.part.shape)}" for s in placed[:NAMED]),
     )
 
 
 def _sunk(
     variable: str,
     low: Int[Tensor, " m"],
-    own: Sequence[PlacedFactor],
+    placed: Sequence[PlacedFactor],
     total: Float[Tensor, " D"],
     space: Space,
 ) -> PoeError:
     at = space.slice(variable).start + int(low[0])
     notes = []
-    for site in own:
+    for site in placed:
         numbers = torch.arange(space.size, device=total.device)[site.part.index]
-        found = (numbers == at).nonzero()
-        if len(found):
+        positions = (numbers == at).nonzero()
+        if len(positions):
             w = site.exponent
-            here = float(w[int(found[0])]) if isinstance(w, Tensor) else w
-            notes.append(f"{factor_at(site.factor)} has the exponent {here:g} there")
+            exponent = float(w[int(positions[0])]) if isinstance(w, Tensor) else w
+            notes.append(f"{factor_at(site.factor)} has the exponent {exponent:g} there")
     everywhere = len(low) == len(total)
     where = "" if everywhere else f" at {_spoken(variable, low, space.shapes[variable])}"
     message = f"the exponents sum to {float(total[at]):g}{where}: the path has no start"

@@ -23,26 +23,26 @@ def codecs(
         PoeError: models of one variable live in different spaces, or its size is no whole number
             of patches.
     """
-    found: dict[str, Codec] = {}
+    by_variable: dict[str, Codec] = {}
     first: dict[str, FactorSpec] = {}
     for factor in sites:
         if factor.kind != "flow" or not isinstance(factor.term, Apply):
             continue
         name, codec = factor.variables[0], models.codec(factor.term)
-        other = first.setdefault(name, factor)
-        if other is factor and codec is not None:
-            found[name] = codec
+        first_factor = first.setdefault(name, factor)
+        if first_factor is factor and codec is not None:
+            by_variable[name] = codec
             _whole_patches(factor, codec, shapes[name])
-        held = found.get(name)
-        if (None if codec is None else codec.key) != (None if held is None else held.key):
+        shared = by_variable.get(name)
+        if (None if codec is None else codec.key) != (None if shared is None else shared.key):
             raise refused(
                 "P0313",
-                f"{factor_at(factor)} and {factor_at(other)} live in different spaces: their "
-                "scores cannot be added",
-                f"{_whose(models, factor)}, {_whose(models, other)}",
+                f"{factor_at(factor)} and {factor_at(first_factor)} live in different spaces: "
+                "their scores cannot be added",
+                f"{_whose(models, factor)}, {_whose(models, first_factor)}",
                 "products of models are taken within one latent space",
             )
-    return found
+    return by_variable
 
 
 def _whole_patches(factor: FactorSpec, codec: Codec, shape: tuple[int, ...]) -> None:

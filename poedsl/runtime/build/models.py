@@ -28,7 +28,7 @@ from poedsl.experts.user.registry import UserCode
 from poedsl.grammar.diagnostics import Diagnostic
 from poedsl.grammar.errors import PoeError
 from poedsl.grammar.types import BOOL, INT, REAL, Type
-from poedsl.runtime.terms.evaluate import Environment, known, region, tensor
+from poedsl.runtime.terms.evaluate import Environment, region, tensor, value_of
 from poedsl.runtime.terms.refusals import naming, refused
 
 
@@ -47,7 +47,7 @@ def runnable(models: Models) -> None:
 
 def _absent(models: Models) -> Iterator[Diagnostic]:
     """What has no weights on this machine."""
-    seen: set[tuple[str, str]] = set()
+    reported: set[tuple[str, str]] = set()
     for call, where in models.plan.calls():
         signature = models.plan.find_signature(call.function)
         if signature is None or signature.parameter("model") is None:
@@ -55,9 +55,9 @@ def _absent(models: Models) -> Iterator[Diagnostic]:
         if not signature.implementation:
             continue
         name = models.chosen(signature, dict(call.kwargs).get("model"))
-        if (signature.name, name) in seen:
+        if (signature.name, name) in reported:
             continue
-        seen.add((signature.name, name))
+        reported.add((signature.name, name))
         try:
             find_model(signature.name, name, models.base)
         except PoeError as error:
@@ -65,16 +65,16 @@ def _absent(models: Models) -> Iterator[Diagnostic]:
 
 
 def _missing(plan: PlanSpec) -> Iterator[Diagnostic]:
-    seen: set[tuple[str, str]] = set()
+    reported: set[tuple[str, str]] = set()
     for call, where in plan.calls():
         signature = plan.find_signature(call.function)
         if signature is None or signature.implementation or signature.family == "density":
             continue
         chosen = dict(call.kwargs).get("model", Const(signature.model or None))
         model = chosen.value if isinstance(chosen, Const) and chosen.value else ""
-        if (signature.name, str(model)) in seen:
+        if (signature.name, str(model)) in reported:
             continue
-        seen.add((signature.name, str(model)))
+        reported.add((signature.name, str(model)))
         yield Diagnostic(
             "P0703",
             f"this release knows what `{signature.name}` takes, but cannot run it",
@@ -121,7 +121,7 @@ class Models:
     allow_code: bool
     profile: Profile = DEFAULT
     code: Mapping[str, UserCode] = field(default_factory=dict)
-    made: dict[tuple[Term, tuple[int, ...] | None], Any] = field(default_factory=dict)
+    built: dict[tuple[Term, tuple[int, ...] | None], Any] = field(default_factory=dict)
 
     def model(
         self,
@@ -136,12 +136,12 @@ class Models:
             PoeError: a library, a folder or permission to run code is missing, or there is no such
                 class.
         """
-        if (call, shape) not in self.made:
+        if (call, shape) not in self.built:
             signature = self.plan.signature(call.function)
             arguments = self.arguments(call, signature, env, factor)
             with naming(factor):
-                self.made[call, shape] = self.build(signature, arguments, shape)
-        return self.made[call, shape]
+                self.built[call, shape] = self.build(signature, arguments, shape)
+        return self.built[call, shape]
 
     def build(
         self, signature: Signature, arguments: dict[str, Any], shape: tuple[int, ...] | None
@@ -185,18 +185,18 @@ class Models:
         call = factor.term
         if not isinstance(call, Apply) or not self.plan.signature(call.function).is_code:
             return None
-        made = self.model(call, env, factor)
-        return made.size if isinstance(made, Sited) else None
+        model = self.model(call, env, factor)
+        return model.size if isinstance(model, Sited) else None
 
     def chosen(self, signature: Signature, model: Term | str | None) -> str:
         """Whose weights an expert has: what the program says, the profile, or its own."""
         parameter = signature.parameter("model")
         assert parameter is not None
-        own = "" if isinstance(parameter.default, Required) else str(parameter.default or "")
-        named = model.value if isinstance(model, Const) else model
-        if isinstance(named, str) and named not in ("", own):
-            return named
-        return self.profile.models.get(signature.name, own)
+        default = "" if isinstance(parameter.default, Required) else str(parameter.default or "")
+        requested = model.value if isinstance(model, Const) else model
+        if isinstance(requested, str) and requested not in ("", default):
+            return requested
+        return self.profile.models.get(signature.name, default)
 
     def user(self, signature: Signature) -> UserCode:
         """The Python that a program brings along.
@@ -229,16 +229,16 @@ class Models:
         factor: FactorSpec | None = None,
     ) -> dict[str, Any]:
         """The arguments of a call as its parameters take them, without the subject of a reward."""
-        given = dict(call.kwargs)
+        terms = dict(call.kwargs)
         out: dict[str, Any] = {}
         for parameter in signature.parameters:
-            if parameter.name not in given:
+            if parameter.name not in terms:
                 continue
-            term = given[parameter.name]
+            term = terms[parameter.name]
             if parameter.type == Type("Region") and term != Const(None):
                 out[parameter.name] = region(term, env)
                 continue
-            value = self.argument(known(term, env), parameter)
+            value = self.argument(value_of(term, env), parameter)
             if reason := parameter.no_label(value):
                 name = f"`{parameter.name}` of `{signature.name}`"
                 raise refused("P0307", f"{name} {reason}", factor=factor)
@@ -256,11 +256,11 @@ class Models:
             value = tensor(value, self.device)
         if not isinstance(value, Tensor):
             return value
-        own = value[0]
+        unbatched = value[0]
         if kind is not None and kind.name == "Int" and kind.sizes:
-            return tuple(int(v) for v in own.tolist())
+            return tuple(int(v) for v in unbatched.tolist())
         if kind == INT:
-            return int(own)
+            return int(unbatched)
         if kind == BOOL:
-            return bool(own)
-        return float(own) if kind == REAL or not own.dim() else own
+            return bool(unbatched)
+        return float(unbatched) if kind == REAL or not unbatched.dim() else unbatched

@@ -36,17 +36,17 @@ def on_the_way(
     Raises:
         PoeError: the product is not a density at the end, or on the way to it.
     """
-    known = torch.ones(space.size, dtype=torch.bool, device=space.loc.device)
+    gaussian_only = torch.ones(space.size, dtype=torch.bool, device=space.loc.device)
     for factor in experts:
         if not isinstance(factor.expert, Gaussians):
-            known[factor.part] = False
+            gaussian_only[factor.part] = False
     gaussians = [a for a in experts if isinstance(a.expert, Gaussians)]
-    where = space.slice(variable)
-    known = known[where].cpu()
-    if not bool(known.any()) or all(_least(a) >= 0 for a in gaussians):
+    columns = space.slice(variable)
+    gaussian_only = gaussian_only[columns].cpu()
+    if not bool(gaussian_only.any()) or all(_least(a) >= 0 for a in gaussians):
         return
     for stage in reversed(stages):
-        if positive(gaussians, stage, where, known):
+        if positive(gaussians, stage, columns, gaussian_only):
             continue
         divides = [f"`{a.name}` at {a.place} divides" for a in gaussians if _least(a) < 0]
         if stage.sigma == 0 and not rewarded:
@@ -71,33 +71,35 @@ def _least(factor: ExpertFactor) -> float:
     return float(w.min()) if isinstance(w, Tensor) else w
 
 
-def positive(experts: Sequence[ExpertFactor], stage: Stage, where: slice, known: Tensor) -> bool:
+def positive(
+    experts: Sequence[ExpertFactor], stage: Stage, columns: slice, gaussian_only: Tensor
+) -> bool:
     """Whether the precision of the product is positive at a stage."""
-    size = where.stop - where.start
+    size = columns.stop - columns.start
     diagonal = torch.zeros(size, dtype=torch.float64, device="cpu")
     full: Tensor | None = None
     for factor in experts:
         expert, w = factor.expert, factor.exponent
         assert isinstance(expert, Gaussians)
-        own = _inside(factor, where)
+        index = _inside(factor, columns)
         weight = torch.as_tensor(w, dtype=torch.float64, device="cpu")
         if expert.axes is not None and len(expert.log_weights) == 1 and not weight.dim():
             spread = stage.alpha**2 * expert.variances[0].double() + stage.sigma**2
             axes = expert.axes[0].double()
             turned = ((axes * (1 / spread)) @ axes.T).cpu() * weight
             full = diagonal.new_zeros(size, size) if full is None else full
-            full[own[:, None], own] += turned
+            full[index[:, None], index] += turned
         else:
             widest = expert.component_variances().amax(0).double().cpu()
-            diagonal[own] += weight / (stage.alpha**2 * widest + stage.sigma**2)
+            diagonal[index] += weight / (stage.alpha**2 * widest + stage.sigma**2)
     if full is None:
-        return bool((diagonal[known] > 0).all())
-    total = (full + torch.diag(diagonal))[known][:, known]
+        return bool((diagonal[gaussian_only] > 0).all())
+    total = (full + torch.diag(diagonal))[gaussian_only][:, gaussian_only]
     return bool(torch.linalg.eigvalsh(total)[0] > 0)
 
 
-def _inside(factor: ExpertFactor, where: slice) -> Int[Tensor, " d"]:
+def _inside(factor: ExpertFactor, columns: slice) -> Int[Tensor, " d"]:
     """The factor's components, counted from the variable's first."""
     part = factor.part if isinstance(factor.part, slice) else factor.part.cpu()
-    inside: Tensor = torch.arange(where.stop, device="cpu")[part] - where.start
+    inside: Tensor = torch.arange(columns.stop, device="cpu")[part] - columns.start
     return inside

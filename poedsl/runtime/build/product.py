@@ -20,7 +20,7 @@ from poedsl.runtime.build.values import Values
 from poedsl.runtime.core.run_settings import RunSettings
 from poedsl.runtime.core.sampler_options import SamplerOptions
 from poedsl.runtime.core.warnings import WarningLog
-from poedsl.runtime.space.coordinates import PICTURE_CENTRE, PICTURE_SCALE, Known, Space
+from poedsl.runtime.space.coordinates import PICTURE_CENTRE, PICTURE_SCALE, GaussianMoments, Space
 from poedsl.runtime.space.parts import PlacedFactor, locate
 from poedsl.runtime.space.sizes import fits
 from poedsl.runtime.targets.factors import ExpertFactor, RewardFactor
@@ -71,8 +71,8 @@ class ProductBuilder:
             PoeError: its exponent is not finite, or does not broadcast to what the expert sees.
         """
         part = locate(factor, self.space, self.environment)
-        fits(self.plan, factor, part.seen, self.environment)
-        value = self.values.known(factor.exponent, "the exponent", factor)
+        fits(self.plan, factor, part.decoded_shape, self.environment)
+        value = self.values.value_of(factor.exponent, "the exponent", factor)
         exponent = tensor(value, self.device).float()
         if not bool(torch.isfinite(exponent).all()):
             raise refused("P0307", "the exponent is not finite", factor=factor)
@@ -82,8 +82,8 @@ class ProductBuilder:
         if mask.dim() == 3 and len(part.shape) == 4:
             mask = mask[:, None]
         try:
-            mask = mask.expand(part.seen)
-            if part.seen != part.shape:
+            mask = mask.expand(part.decoded_shape)
+            if part.decoded_shape != part.shape:
                 _, h, w = part.shape
                 mask = adaptive_avg_pool2d(mask[:1], (h, w)).expand(part.shape)
             return PlacedFactor(factor, part, mask.flatten())
@@ -91,7 +91,7 @@ class ProductBuilder:
             raise refused(
                 "P0603",
                 f"the exponent has the shape {list(mask.shape)}, which does not broadcast to what "
-                f"the expert sees, {list(part.seen)}",
+                f"the expert sees, {list(part.decoded_shape)}",
                 factor=factor,
             ) from None
 
@@ -124,7 +124,7 @@ class ProductBuilder:
             expert = gaussians.to(self.device).within(loc, scale)
         else:
             assert isinstance(factor.term, Apply)
-            self.check_domain(factor, factor.term, placed.part.seen)
+            self.check_domain(factor, factor.term, placed.part.decoded_shape)
             expert = self.models.model(factor.term, self.environment, factor, placed.part.shape)
         return ExpertFactor(factor.name, factor.place, expert, placed.exponent, index, guidance)
 
@@ -139,8 +139,8 @@ class ProductBuilder:
         if len(sizes) == len(shape) and any(
             s not in (None, n) for s, n in zip(sizes, shape, strict=True)
         ):
-            seen = " x ".join(map(str, shape))
-            message = f"`{call.function}` is over {domain}, and what it sees here is {seen}"
+            shown = " x ".join(map(str, shape))
+            message = f"`{call.function}` is over {domain}, and what it sees here is {shown}"
             raise refused("P0304", message, factor=factor)
 
     # Gaussians and coordinates.
@@ -160,7 +160,7 @@ class ProductBuilder:
         self,
         placed: Sequence[PlacedFactor],
         gaussians: Mapping[str, Gaussians],
-        others: Sequence[Known] = (),
+        others: Sequence[GaussianMoments] = (),
     ) -> Space:
         """The space with every component centred and scaled: where something is learned or
         constrained, as it is; elsewhere by the Gaussians and what else is known.
@@ -177,7 +177,7 @@ class ProductBuilder:
                 pair = gaussians[p.factor.name].moments()
                 mean, variance = (m.to(self.device) for m in pair)
                 weight = torch.as_tensor(p.exponent, dtype=torch.float32, device=self.device).abs()
-                moments.append(Known(index, weight.expand(len(mean)), mean, variance))
+                moments.append(GaussianMoments(index, weight.expand(len(mean)), mean, variance))
                 continue
             fixed[index] = True
             name = p.factor.variables[0]
@@ -186,7 +186,7 @@ class ProductBuilder:
         return space.standardised(moments, fixed)
 
     def exponent(self, factor: FactorSpec) -> float:
-        return float(self.values.known(factor.exponent, "the exponent", factor))
+        return float(self.values.value_of(factor.exponent, "the exponent", factor))
 
     # Rewards and constraints.
 
@@ -212,7 +212,7 @@ class ProductBuilder:
         density = latent_sites = None
         if factor.kind == "density":
             subject = factor.part or Ref(factor.variables[0])
-            shape = locate(factor, self.space, self.environment).seen
+            shape = locate(factor, self.space, self.environment).decoded_shape
             log_density = self.densities(factor).density(factor.term, shape)
 
             def density(env: Environment) -> Tensor:

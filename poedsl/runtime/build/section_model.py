@@ -56,7 +56,7 @@ def extender(builder: ProductBuilder, factor: FactorSpec) -> Extender:
     """
     placed = builder.place(factor)
     assert isinstance(factor.term, Apply) and isinstance(placed.exponent, float)
-    builder.check_domain(factor, factor.term, placed.part.seen)
+    builder.check_domain(factor, factor.term, placed.part.decoded_shape)
     shape = placed.part.shape
     expert = builder.models.model(factor.term, builder.environment, factor, shape)
     return Extender(factor.name, factor.place, expert, placed.exponent)

@@ -54,15 +54,15 @@ class Readers:
                     if not self.space.shapes[variable.name]
                     else (f"{variable.name}[{place - whole.start}]")
                 )
-                seen = [
+                at_place = [
                     (r, f)
                     for r, f in zip(readers, factors, strict=True)
                     if r.start <= place < r.stop
                 ]
-                if not seen:
+                if not at_place:
                     raise refused("P0408", f"nothing generates `{shown}`: no expert sees it")
-                for other, factor in seen[1:]:
-                    self.alike(seen[0][0], other, factor, shown)
+                for other, factor in at_place[1:]:
+                    self.alike(at_place[0][0], other, factor, shown)
         return readers
 
     def reader(self, factor: FactorSpec) -> Reader:
@@ -73,7 +73,7 @@ class Readers:
         if factor.mask:
             message = "a mask as exponent leaves no conditionals: an expert of sequences takes none"
             raise refused("P0409", message, factor=factor)
-        exponent = float(self.values.known(factor.exponent, "the exponent", factor))
+        exponent = float(self.values.value_of(factor.exponent, "the exponent", factor))
         if not math.isfinite(exponent):
             raise refused("P0307", "the exponent is not finite", factor=factor)
         assert isinstance(factor.term, Apply)
@@ -98,25 +98,25 @@ class Readers:
                 factor=factor,
             )
 
-    def alike(self, one: Reader, other: Reader, factor: FactorSpec, shown: str) -> None:
-        sizes = one.expert.vocabulary, other.expert.vocabulary
+    def alike(self, first: Reader, second: Reader, factor: FactorSpec, shown: str) -> None:
+        sizes = first.expert.vocabulary, second.expert.vocabulary
         if sizes[0] != sizes[1]:
             raise refused(
                 "P0304",
-                f"`{one.name}` at {one.place} is over {sizes[0]} symbols and `{other.name}` over "
-                f"{sizes[1]}: they have no product at `{shown}`",
+                f"`{first.name}` at {first.place} is over {sizes[0]} symbols and `{second.name}` "
+                f"over {sizes[1]}: they have no product at `{shown}`",
                 factor=factor,
             )
 
-    def same_words(self, one: Reader, other: Reader, factor: FactorSpec) -> None:
+    def same_words(self, first: Reader, second: Reader, factor: FactorSpec) -> None:
         """Whether two experts of a variable mean the same by its symbols."""
-        mine, yours = one.expert.words, other.expert.words  # type: ignore[attr-defined]
+        mine, yours = first.expert.words, second.expert.words  # type: ignore[attr-defined]
         if mine == yours:
             return
         pairs = zip(mine.pieces, yours.pieces, strict=False)
-        found = next(((n, a, b) for n, (a, b) in enumerate(pairs) if a != b), None)
-        if found is not None:
-            number, *pieces = found
+        difference = next(((n, a, b) for n, (a, b) in enumerate(pairs) if a != b), None)
+        if difference is not None:
+            number, *pieces = difference
             a, b = (repr(p.decode("utf-8", "replace")) for p in pieces)
             reason = f"symbol {number} is {a} for one and {b} for the other"
         elif len(mine) != len(yours):
@@ -125,7 +125,8 @@ class Readers:
             reason = "their texts end with different tokens"
         raise refused(
             "P0711",
-            f"`{one.name}` at {one.place} and `{other.name}` have different tokenizers: {reason}",
+            f"`{first.name}` at {first.place} and `{second.name}` have different tokenizers: "
+            f"{reason}",
             "language models go together where they share one",
             factor=factor,
         )

@@ -43,8 +43,8 @@ class Base:
         x = uniform.new_zeros(len(uniform), space.size)
         for (name, shape), pick in zip(space.shapes.items(), picks.unbind(1), strict=True):
             part = space.slice(name)
-            own = uniform[:, part].double().reshape(-1, *shape)
-            x[:, part] = self.quantiles[name](own, pick.double()).float().reshape(len(x), -1)
+            levels = uniform[:, part].double().reshape(-1, *shape)
+            x[:, part] = self.quantiles[name](levels, pick.double()).float().reshape(len(x), -1)
         return space.placed(x)
 
     def log_density(self, z: Float[Tensor, "L D"]) -> Float[Tensor, " L"]:
@@ -66,11 +66,11 @@ def base(term: Apply, plan: PlanSpec, models: Models, env: Environment, space: S
     densities: dict[str, Density] = {}
     quantiles: dict[str, Quantiles] = {}
     for name, shape in space.shapes.items():
-        own = FactorSpec("base", "density", (name,), term, place="temper(base = ...)")
-        parts = Densities(own, env, models, frozenset(space.shapes))
+        factor = FactorSpec("base", "density", (name,), term, place="temper(base = ...)")
+        parts = Densities(factor, env, models, frozenset(space.shapes))
         densities[name] = density(parts, term, shape)
         quantiles[name] = inverted(parts, term, shape)
-        alike(own, plan, env, space, name)
+        alike(factor, plan, env, space, name)
     return Base(space, densities, quantiles, env)
 
 
@@ -83,9 +83,9 @@ def density(densities: Densities, term: Term, shape: tuple[int, ...]) -> Density
     gaussians = densities.gaussians(term, shape).to(densities.environment.device)
 
     def log_density(x: Float[Tensor, "L *shape"], env: Environment) -> Float[Tensor, " L"]:
-        own = gaussians.noised(x.reshape(len(x), -1), 1.0, 0.0).log_density
-        assert own is not None
-        return own
+        log_value = gaussians.noised(x.reshape(len(x), -1), 1.0, 0.0).log_density
+        assert log_value is not None
+        return log_value
 
     return log_density
 
@@ -102,13 +102,15 @@ def inverted(densities: Densities, term: Term, shape: tuple[int, ...]) -> Quanti
         return lambda u, pick: (
             normal.loc + torch.special.ndtri(u) @ normal.scale_tril.transpose(-1, -2)
         )
-    own = distribution(term.function, broadcast(arguments, shape))
+    single = distribution(term.function, broadcast(arguments, shape))
     try:
-        own.icdf(torch.full(shape, 0.5, dtype=torch.float64, device=densities.environment.device))
+        single.icdf(
+            torch.full(shape, 0.5, dtype=torch.float64, device=densities.environment.device)
+        )
     except NotImplementedError:
         message = f"`{term.function}` cannot be drawn from by inversion, as a base is"
         raise refused("P0503", message, factor=densities.factor) from None
-    return lambda u, pick: own.icdf(u)
+    return lambda u, pick: single.icdf(u)
 
 
 def mixed(shares: Sequence[float], parts: Sequence[Quantiles]) -> Quantiles:
@@ -127,22 +129,24 @@ def mixed(shares: Sequence[float], parts: Sequence[Quantiles]) -> Quantiles:
     return quantiles
 
 
-def alike(own: FactorSpec, plan: PlanSpec, env: Environment, space: Space, variable: str) -> None:
+def alike(
+    factor: FactorSpec, plan: PlanSpec, env: Environment, space: Space, variable: str
+) -> None:
     """Whether a base is positive where a variable can be, and nowhere else."""
-    support, part = ends(own.term, plan.signature), space.slice(variable)
+    support, part = ends(factor.term, plan.signature), space.slice(variable)
     lows = (float(evaluate(t, env).float().min()) for t in support.low)
     highs = (float(evaluate(t, env).float().max()) for t in support.high)
     begins, stops = min(lows, default=-math.inf), max(highs, default=math.inf)
     low, high = supports(space, space.bijections)
     for a, b in zip(low[part].tolist(), high[part].tolist(), strict=True):
         if support.simplex or (a, b) != (begins, stops):
-            what = "shares that sum to one" if math.isnan(a) else f"{a:g} to {b:g}"
+            domain = "shares that sum to one" if math.isnan(a) else f"{a:g} to {b:g}"
             reach = "shares that sum to one" if support.simplex else f"{begins:g} to {stops:g}"
             raise refused(
                 "P0503",
-                f"the base is positive from {reach}, and `{variable}` is over {what}",
+                f"the base is positive from {reach}, and `{variable}` is over {domain}",
                 "a path starts from a density with the support of its target",
-                factor=own,
+                factor=factor,
             )
 
 

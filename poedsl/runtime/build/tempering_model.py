@@ -38,12 +38,12 @@ def tempering_model(builder: ProductBuilder, factors: list[FactorSpec]) -> Tempe
     def weight(factor: FactorSpec) -> float:
         return abs(builder.exponent(factor))
 
-    found = bijections(builder.plan, factors, builder.space, env)
+    uncentred = bijections(builder.plan, factors, builder.space, env)
     drawn = ancestral(factors, builder.space, builder.densities, weight)
-    space = replace(builder.space, bijections=centred(found, list(drawn.values()), builder.space))
-    builder = builder.in_space(space)
+    scaled = centred(uncentred, list(drawn.values()), builder.space)
+    builder = builder.in_space(replace(builder.space, bijections=scaled))
     gaussians = builder.gaussians(placed)
-    others = [d.known() for name, d in drawn.items() if name not in gaussians]
+    others = [d.moments() for name, d in drawn.items() if name not in gaussians]
     builder = builder.in_space(builder.standardised(placed, gaussians, others))
     experts = builder.expert_factors(placed, gaussians, {})
     free_encoders()

@@ -18,7 +18,7 @@ from poedsl.experts.sequences.regular_expressions import searching
 from poedsl.runtime.core.warnings import WarningLog
 from poedsl.runtime.space.coordinates import Space
 from poedsl.runtime.targets.prefixes import TextRule
-from poedsl.runtime.terms.evaluate import Environment, known
+from poedsl.runtime.terms.evaluate import Environment, value_of
 from poedsl.runtime.terms.refusals import factor_at
 
 #: The length that a text must be shorter than, for each comparison of it with a number, and whether
@@ -48,7 +48,7 @@ def text_rules(
     """
     rules: list[TextRule] = []
     for variable in env.words:
-        found: list[tuple[str, Automaton]] = []
+        automata: list[tuple[str, Automaton]] = []
         for factor in sites:
             if factor.kind != "where" or variable not in factor.variables:
                 continue
@@ -58,30 +58,33 @@ def text_rules(
                 warnings.add("P1011", f"{factor_at(factor)} weighs at the end alone: {error}")
                 continue
             if automaton is not None:
-                found.append((factor_at(factor), automaton))
-        for name, automaton in joined(found):
-            own = space.slice(variable)
+                automata.append((factor_at(factor), automaton))
+        for name, automaton in joined(automata):
+            columns = space.slice(variable)
             words = env.words[variable]
-            guess = foreseen()[own, : len(words)]
+            guess = foreseen()[columns, : len(words)]
             try:
                 acceptor = Acceptor(automaton, words, guess, normalised=False)
             except AutomatonError as error:
                 warnings.add("P1011", f"{name} weighs at the end alone: {error}")
                 continue
             if not acceptor.possible:
-                length = own.stop - own.start
+                length = columns.stop - columns.start
                 warnings.add("P1012", f"no text of {length} tokens meets {name}")
-            rules.append(TextRule(name, acceptor, own.start, own.stop))
+            rules.append(TextRule(name, acceptor, columns.start, columns.stop))
     return tuple(rules)
 
 
-def joined(found: list[tuple[str, Automaton]]) -> Iterator[tuple[str, Automaton]]:
+def joined(automata: list[tuple[str, Automaton]]) -> Iterator[tuple[str, Automaton]]:
     """One automaton for all, or each by itself where that takes too many states."""
     try:
-        if found:
-            yield " and ".join(n for n, _ in found), reduce(Automaton.both, [a for _, a in found])
+        if automata:
+            yield (
+                " and ".join(n for n, _ in automata),
+                reduce(Automaton.both, [a for _, a in automata]),
+            )
     except AutomatonError:
-        yield from found
+        yield from automata
 
 
 def necessary(term: Term, variable: str, env: Environment) -> Automaton | None:
@@ -93,8 +96,8 @@ def necessary(term: Term, variable: str, env: Environment) -> Automaton | None:
     match term:
         case Apply("and", args):
             parts = [necessary(a, variable, env) for a in args]
-            known_parts = [p for p in parts if p is not None]
-            return reduce(Automaton.both, known_parts) if known_parts else None
+            automata = [p for p in parts if p is not None]
+            return reduce(Automaton.both, automata) if automata else None
         case _:
             return exact(term, variable, env)
 
@@ -110,15 +113,15 @@ def exact(term: Term, variable: str, env: Environment) -> Automaton | None:
         case Apply("not", (inner,)):
             automaton = exact(inner, variable, env)
             return None if automaton is None else automaton.negated()
-        case Apply("contains" | "matches" as function, (Ref(name), given)) if name == variable:
-            text = _constant(given, env)
+        case Apply("contains" | "matches" as function, (Ref(name), argument)) if name == variable:
+            text = _constant(argument, env)
             if not isinstance(text, str):
                 return None
             return searching(re.escape(text) if function == "contains" else text)
-        case Apply(function, (Apply("length", (Ref(name),)), given)) if name == variable:
-            return _length(function, _constant(given, env))
-        case Apply(function, (given, Apply("length", (Ref(name),)))) if name == variable:
-            return _length(_TURNED.get(function, ""), _constant(given, env))
+        case Apply(function, (Apply("length", (Ref(name),)), argument)) if name == variable:
+            return _length(function, _constant(argument, env))
+        case Apply(function, (argument, Apply("length", (Ref(name),)))) if name == variable:
+            return _length(_TURNED.get(function, ""), _constant(argument, env))
         case _:
             return None
 
@@ -129,7 +132,7 @@ def _constant(term: Term, env: Environment) -> object:
         return term.value
     if not names(term) <= env.values.keys():
         return None
-    value = known(term, env)
+    value = value_of(term, env)
     if isinstance(value, Tensor):
         number = float(value.flatten()[0]) if value.numel() == 1 else math.nan
         return int(number) if number.is_integer() else None
@@ -141,5 +144,5 @@ def _length(comparison: str, count: object) -> Automaton | None:
         return None
     if count > 10_000:
         raise AutomatonError(f"{count} characters are too many to count")
-    found = [(shorter(count + more), turned) for more, turned in _LENGTHS[comparison]]
-    return reduce(Automaton.both, [a.negated() if turned else a for a, turned in found])
+    bounds = [(shorter(count + more), turned) for more, turned in _LENGTHS[comparison]]
+    return reduce(Automaton.both, [a.negated() if turned else a for a, turned in bounds])

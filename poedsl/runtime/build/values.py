@@ -16,7 +16,7 @@ from poedsl.compiler.plan.terms import Apply, Ref, Term, walk
 from poedsl.compiler.plan.text import print_term
 from poedsl.runtime.build.models import Models
 from poedsl.runtime.inputs.layouts import elements, read_layout
-from poedsl.runtime.terms.evaluate import Environment, known
+from poedsl.runtime.terms.evaluate import Environment, value_of
 from poedsl.runtime.terms.refusals import refused
 from poedsl.runtime.terms.unrolled import unrolled
 
@@ -53,23 +53,25 @@ class Values:
         }
         values = cls(models, Environment(inputs, {}, device))
         for constant in plan.lets:
-            inputs[constant.name] = values.known(constant.term, f"the constant `{constant.name}`")
+            inputs[constant.name] = values.value_of(
+                constant.term, f"the constant `{constant.name}`"
+            )
         return values
 
-    def known(self, term: Term, what: str, factor: FactorSpec | None = None) -> Any:
+    def value_of(self, term: Term, description: str, factor: FactorSpec | None = None) -> Any:
         """What a term without variables stands for."""
         try:
-            return known(self.resolved(term), self.environment)
+            return value_of(self.resolved(term), self.environment)
         except (ValueError, RuntimeError) as error:
             reason = str(error).splitlines()[0]
-            message = f"{what} has no value for these inputs: {reason}"
+            message = f"{description} has no value for these inputs: {reason}"
             raise refused("P0603", message, factor=factor) from error
 
     def sites(self, factor: FactorSpec) -> list[FactorSpec]:
         """The factor at each element of what it loops over, with its sources read."""
 
         def over(term: Term) -> list[dict[str, Term]]:
-            return elements(self.known(term, "what it loops over", factor))
+            return elements(self.value_of(term, "what it loops over", factor))
 
         return [
             replace(
@@ -94,8 +96,8 @@ class Values:
             return call
         name = print_term(call)
         if name not in self.environment.values:
-            found = self.models.source(call, self.environment)
-            self.environment.values[name] = self.returned(found, signature)
+            output = self.models.source(call, self.environment)
+            self.environment.values[name] = self.returned(output, signature)
         return Ref(name, term.span)
 
     def source(self, term: Term) -> Signature | None:

@@ -48,23 +48,23 @@ class Gathered:
 
 
 def _rows_where(
-    keep: Bool[Tensor, " L"], index: Int[Tensor, " L"], own: Tensor, other: Tensor
+    keep: Bool[Tensor, " L"], index: Int[Tensor, " L"], first: Tensor, second: Tensor
 ) -> Tensor:
     """Rows of one tensor or the other; ``index`` says which, of both one after the other."""
-    if own.dim() == 1:
-        return torch.where(keep, own, other)
-    return torch.cat((own, other)).index_select(0, index)
+    if first.dim() == 1:
+        return torch.where(keep, first, second)
+    return torch.cat((first, second)).index_select(0, index)
 
 
-def _acted(act: Callable[..., Tensor], own: Any, *rest: Any) -> Any:
+def _acted(act: Callable[..., Tensor], value: Any, *others: Any) -> Any:
     """What ``act`` makes of a tensor, of every one in a tuple, or of a structure's."""
-    if own is None:
+    if value is None:
         return None
-    if isinstance(own, Gathered):
-        return own._each(act, *rest)
-    if isinstance(own, tuple):
-        return tuple(_acted(act, *each) for each in zip(own, *rest, strict=True))
-    return act(own, *rest)
+    if isinstance(value, Gathered):
+        return value._each(act, *others)
+    if isinstance(value, tuple):
+        return tuple(_acted(act, *items) for items in zip(value, *others, strict=True))
+    return act(value, *others)
 
 
 @cache

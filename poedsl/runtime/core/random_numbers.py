@@ -107,8 +107,8 @@ class Noise:
     def _bits(self, count: int, stage: int, purpose: str) -> Int[Tensor, " bits"]:
         """Integers of 32 bits, ``count`` from each island."""
         bits = (s.bits(stage, PURPOSES[purpose], count) for s in self.streams)
-        each = [torch.from_numpy(b) for b in bits]
-        return each[0] if len(each) == 1 else torch.cat(each)
+        by_island = [torch.from_numpy(b) for b in bits]
+        return by_island[0] if len(by_island) == 1 else torch.cat(by_island)
 
 
 def _normal(symmetric: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:

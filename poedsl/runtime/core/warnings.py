@@ -27,13 +27,13 @@ class WarningLog:
     """The warnings of a run, in the order in which they came up."""
 
     entries: list[RunWarning] = field(default_factory=list)
-    _seen: set[tuple[str, str]] = field(default_factory=set)
+    _reported: set[tuple[str, str]] = field(default_factory=set)
 
     def add(self, code: str, message: str, once: str | None = None) -> None:
         """Add a warning; of those of one code with the same ``once`` only the first is kept."""
-        if once is not None and (code, once) in self._seen:
+        if once is not None and (code, once) in self._reported:
             return
-        self._seen.add((code, once or message))
+        self._reported.add((code, once or message))
         self.entries.append(RunWarning(code, message))
 
     def __contains__(self, code: object) -> bool:

@@ -50,8 +50,10 @@ class Mutation:
 
     def evaluations(self, stage: StageLike) -> int:
         """Evaluations of all experts by the kernel steps of a stage."""
-        each = kernel_traits(self.options.kernel).evaluations(self.options.leaps, self.options.line)
-        return self.count(stage) * each
+        per_step = kernel_traits(self.options.kernel).evaluations(
+            self.options.leaps, self.options.line
+        )
+        return self.count(stage) * per_step
 
     def adjusted(self, stage: StageLike) -> bool:
         """Whether there are steps, and each is accepted or rejected."""
@@ -91,7 +93,7 @@ class Mutation:
         line, target, p = self.options.line, self.target, population.particles
         by_rewards = self.accepts_by_rewards(stage)
         scores = partial(target.scores, stage=stage)
-        seen = StageTarget(
+        stage_target = StageTarget(
             evaluate,
             density_ratio if line is None else line_integral(scores, line),
             partial(self.add_rewards, stage) if by_rewards else without_rewards,
@@ -100,7 +102,7 @@ class Mutation:
         point = Point(p.x, at, p.rewards.counted if by_rewards else None)
         swept = self.steps.sweep(
             point,
-            seen,
+            stage_target,
             population.step_size,
             rng,
             stage.t,

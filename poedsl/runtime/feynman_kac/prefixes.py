@@ -142,7 +142,7 @@ class PrefixModel:
         alive = log_weights > -math.inf
         if not bool(alive.any()):
             return
-        shares = log_weights.softmax(0) @ reading.kept.double().exp()
+        shares = log_weights.softmax(0) @ reading.allowed_shares.double().exp()
         for rule, share in zip(self.target.rules, shares.tolist(), strict=True):
             if share < self.least_shares.get(rule.name, (1.0, 0))[0]:
                 self.least_shares[rule.name] = share, stage.t
@@ -157,7 +157,7 @@ class PrefixModel:
             )
         if bool((reading.following[alive] > -math.inf).any()):
             return
-        closed = (reading.kept[alive] == -math.inf).all(0).tolist()
+        closed = (reading.allowed_shares[alive] == -math.inf).all(0).tolist()
         names = [r.name for r, shut in zip(self.target.rules, closed, strict=True) if shut]
         self.warnings.add(
             "P1009",

@@ -39,20 +39,20 @@ def bind(plan: PlanSpec, values: Mapping[str, Any], base: Path | None = None) ->
     Raises:
         PoeError: with every value that cannot be bound.
     """
-    known = {i.name: i for i in plan.inputs}
+    specs = {i.name: i for i in plan.inputs}
     problems: list[Diagnostic] = []
     bound = dict(plan.bindings)
     for name, value in values.items():
-        if name not in known:
-            problems.append(_unknown(name, known))
+        if name not in specs:
+            problems.append(_unknown(name, specs))
             continue
         try:
-            bound[name] = convert(known[name], value, base)
+            bound[name] = convert(specs[name], value, base)
         except _Unfit as error:
             problems.append(error.diagnostic)
     if problems:
         raise PoeError(tuple(problems))
-    return replace(plan, bindings=tuple((n, bound[n]) for n in known if n in bound))
+    return replace(plan, bindings=tuple((n, bound[n]) for n in specs if n in bound))
 
 
 def bind_defaults(plan: PlanSpec, base: Path | None = None) -> PlanSpec:
@@ -79,12 +79,12 @@ def rebound(plan: PlanSpec) -> PlanSpec:
     Raises:
         PoeError: with every binding that is not what `bind` makes of a value.
     """
-    known = {i.name: i for i in plan.inputs}
+    specs = {i.name: i for i in plan.inputs}
     problems: list[str] = []
     for name, value in plan.bindings:
-        spec = known[name]
+        spec = specs[name]
         try:
-            if _kept(spec, value) != value:
+            if _rebound(spec, value) != value:
                 problems.append(f"at `bindings.{name}`, this is no value of `{name} : {spec.type}`")
         except _Unfit as error:
             problems.append(f"at `bindings.{name}`, {error.diagnostic.message}")
@@ -93,7 +93,7 @@ def rebound(plan: PlanSpec) -> PlanSpec:
     return plan
 
 
-def _kept(spec: InputSpec, value: Any) -> Any:
+def _rebound(spec: InputSpec, value: Any) -> Any:
     """A value as `bind` would keep it."""
     if isinstance(value, Array):
         import numpy as np
@@ -121,10 +121,10 @@ def _wrong(spec: InputSpec, reason: str, *notes: str) -> _Unfit:
     return _Unfit("P0602", f"`{spec.name}` is {spec.type}{reason}", *notes, how(spec))
 
 
-def _unknown(name: str, known: Mapping[str, InputSpec]) -> Diagnostic:
-    found = similar_name(name, known)
-    fixes = () if found is None else (Fix(f"there is an input with a similar name: `{found}`"),)
-    listed = ", ".join(f"{i.name} : {i.type}" for i in known.values()) or "none"
+def _unknown(name: str, specs: Mapping[str, InputSpec]) -> Diagnostic:
+    similar = similar_name(name, specs)
+    fixes = () if similar is None else (Fix(f"there is an input with a similar name: `{similar}`"),)
+    listed = ", ".join(f"{i.name} : {i.type}" for i in specs.values()) or "none"
     return Diagnostic(
         "P0605", f"the program has no input `{name}`", notes=(f"its inputs: {listed}",), fixes=fixes
     )
@@ -284,8 +284,8 @@ def _shown(value: object) -> str:
     return text if len(text) < 40 else text[:37] + "..."
 
 
-def _fit(spec: InputSpec, given: Type) -> None:
-    if unify(spec.type, given) is None:
-        sizes = ", ".join(map(str, given.sizes))
+def _fit(spec: InputSpec, type_: Type) -> None:
+    if unify(spec.type, type_) is None:
+        sizes = ", ".join(map(str, type_.sizes))
         actual = f"this has the shape [{sizes}]" if sizes else "this is a single number"
         raise _Unfit("P0603", f"`{spec.name}` is {spec.type}, and {actual}", how(spec))

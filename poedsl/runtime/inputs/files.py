@@ -75,10 +75,10 @@ def _open(path: Path) -> Any:
 
 def _frames(folder: Path) -> list[Any]:
     """The pictures of a folder by name, numbers in their names in order of size."""
-    found = [p for p in folder.iterdir() if p.suffix.lower() in PICTURES]
-    if not found:
+    pictures = [p for p in folder.iterdir() if p.suffix.lower() in PICTURES]
+    if not pictures:
         raise ValueError("the folder holds no PNG, JPEG or WebP")
-    return [_open(p) for p in sorted(found, key=_order)]
+    return [_open(p) for p in sorted(pictures, key=_order)]
 
 
 def _order(path: Path) -> list[tuple[int, str]]:

@@ -45,13 +45,13 @@ def _by(sizes: Sizes) -> str:
 
 
 def _numbers(option: str, type_: Type) -> str:
-    one = {"Int": "3", "Bool": "true"}.get(type_.name, "0.5")
-    what = {"Int": "whole number", "Bool": "condition"}.get(type_.name, "number")
+    example = {"Int": "3", "Bool": "true"}.get(type_.name, "0.5")
+    noun = {"Int": "whole number", "Bool": "condition"}.get(type_.name, "number")
     if not type_.sizes:
-        return f"it takes a {what}: {option}{one}`"
+        return f"it takes a {noun}: {option}{example}`"
     files = f"or a .csv, .npy or .json file: {option}@FILE`"
     if len(type_.sizes) == 1:
         count = "" if type_.sizes[0] is None else f"{type_.sizes[0]} "
-        return f"it takes {count}{what}s: {option}[{one}, ...]`, {files}"
+        return f"it takes {count}{noun}s: {option}[{example}, ...]`, {files}"
     sizes = " x ".join("_" if s is None else str(s) for s in type_.sizes)
-    return f"it takes {sizes} {what}s: {option}[[{one}, ...], ...]`, {files}"
+    return f"it takes {sizes} {noun}s: {option}[[{example}, ...], ...]`, {files}"

@@ -49,12 +49,12 @@ def read_profile(name: str, base: Path) -> Profile:
         return _profile(name, tables[name], path)
     if name in BUILT_IN:
         return BUILT_IN[name]
-    known = sorted({*BUILT_IN, *tables})
-    close = similar_name(name, known)
+    names = sorted({*BUILT_IN, *tables})
+    close = similar_name(name, names)
     where = f"{path} holds" if path is not None else f"no {FILE} was found; there are"
     raise _refused(
         f"there is no profile `{name}`",
-        f"{where} {', '.join(f'`{k}`' for k in known)}",
+        f"{where} {', '.join(f'`{k}`' for k in names)}",
         fix=f"there is a profile with a similar name: `{close}`" if close else "",
     )
 
@@ -75,8 +75,8 @@ def _tables(path: Path) -> dict[str, Any]:
     tables = data.get("profile", {})
     unknown = sorted(data.keys() - {"profile"})
     if unknown or not isinstance(tables, dict):
-        what = f"`{unknown[0]}`" if unknown else "`profile`"
-        raise _refused(f"{path}: {what} is not understood", "it holds tables [profile.NAME]")
+        key = f"`{unknown[0]}`" if unknown else "`profile`"
+        raise _refused(f"{path}: {key} is not understood", "it holds tables [profile.NAME]")
     return tables
 
 
@@ -84,19 +84,19 @@ def _profile(name: str, table: Any, path: Path) -> Profile:
     if not isinstance(table, dict):
         raise _refused(f"{path}: `profile.{name}` is no table")
     start = BUILT_IN.get(name, DEFAULT)
-    known = [f.name for f in fields(Profile) if f.name != "name"]
+    keys = [f.name for f in fields(Profile) if f.name != "name"]
     for key, value in table.items():
         place = f"{path}: `{key}` of the profile `{name}`"
-        if key not in known:
-            close = similar_name(key, known)
+        if key not in keys:
+            close = similar_name(key, keys)
             fix = f"did you mean `{close}`?" if close else ""
-            raise _refused(f"{place} is not known", f"known: {', '.join(known)}", fix=fix)
+            raise _refused(f"{place} is not known", f"known: {', '.join(keys)}", fix=fix)
         if key == "models":
             continue
-        wanted = type(getattr(start, key))
+        expected = type(getattr(start, key))
         choices = _CHOICES.get(key)
-        if type(value) is not wanted or (choices and value not in choices):
-            takes = " or ".join(f'"{c}"' for c in choices) if choices else f"a {wanted.__name__}"
+        if type(value) is not expected or (choices and value not in choices):
+            takes = " or ".join(f'"{c}"' for c in choices) if choices else f"a {expected.__name__}"
             raise _refused(f"{place} is {value!r}", f"it takes {takes}")
     models = {**start.models, **_models(name, table.get("models", {}), path)}
     return replace(start, name=name, **{**table, "models": models})

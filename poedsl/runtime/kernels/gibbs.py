@@ -31,7 +31,7 @@ def gibbs(
     before = target.begin(len(x))
     if place:
         before, _ = target.read(before, 0, x[:, :place])
-    own, after = target.read(before, place, x[:, place:length])
+    current, after = target.read(before, place, x[:, place:length])
     old = _weight(
         torch.cat([before.following[:, None], after[:, :-1]], 1), x[:, place:length], block
     )
@@ -46,8 +46,8 @@ def gibbs(
         reading, after = target.read(reading, place + block, tail)
         gain = gain + _weight(torch.cat([following, after[:, :-1]], 1), tail, 0)
     chance = (gain - old).clamp(max=0.0).exp().nan_to_num(nan=0.0)
-    kept = accepted(chance, uniform[:, -1])
-    return torch.where(kept[:, None], y, x), reading.where(kept, own), chance
+    accept = accepted(chance, uniform[:, -1])
+    return torch.where(accept[:, None], y, x), reading.where(accept, current), chance
 
 
 def accepted(chance: Float[Tensor, " L"], uniform: Float[Tensor, " L"]) -> Bool[Tensor, " L"]:
@@ -62,5 +62,5 @@ def _weight(
     conditionals of those after them.
     """
     logs = following.double()
-    taken = logs.gather(2, symbols[..., None])[..., 0]
-    return logs[:, :block].logsumexp(-1).sum(1) + taken[:, block:].sum(1)
+    chosen = logs.gather(2, symbols[..., None])[..., 0]
+    return logs[:, :block].logsumexp(-1).sum(1) + chosen[:, block:].sum(1)

@@ -89,8 +89,8 @@ class Basis:
     def at(self, score: Float[Tensor, "L D"]) -> tuple[Tensor, Tensor]:
         """The fields (L, K, D) and their gains div b_k + b_k . S (L, K)."""
         fields = torch.stack([*self.fields.values(), self.alpha * self.x], 1)
-        own = self.x.new_full((len(self.x),), self.alpha * self.x.shape[-1])
-        divergences = torch.stack([*self.divergences.values(), own], 1)
+        divergence = self.x.new_full((len(self.x),), self.alpha * self.x.shape[-1])
+        divergences = torch.stack([*self.divergences.values(), divergence], 1)
         return fields, divergences + torch.einsum("lkd,ld->lk", fields, score)
 
 
@@ -104,12 +104,14 @@ def diverged(
     """An expert's noised marginal, and the divergence of its score: known, or estimated."""
     if isinstance(expert, Divergent):
         return expert.noised(x, alpha, sigma), expert.divergence(x, alpha, sigma)
-    wanted = x.requires_grad
+    requires_grad = x.requires_grad
     with torch.enable_grad():
-        point = x if wanted else x.detach().requires_grad_()
+        point = x if requires_grad else x.detach().requires_grad_()
         noised = expert.noised(point, alpha, sigma)
-    (turned,) = torch.autograd.grad(noised.score, point, signs, retain_graph=wanted)
-    if not wanted:
-        own = noised.log_density
-        noised = Noised(noised.score.detach(), None if own is None else own.detach())
+    (turned,) = torch.autograd.grad(noised.score, point, signs, retain_graph=requires_grad)
+    if not requires_grad:
+        log_density = noised.log_density
+        noised = Noised(
+            noised.score.detach(), None if log_density is None else log_density.detach()
+        )
     return noised, (turned * signs).sum(-1)

@@ -102,7 +102,7 @@ class Composition:
     @property
     def noise(self) -> dict[str, float]:
         """The most of each expert's mean square of predicted noise at any stage."""
-        most = (max(each) for each in zip(*(look.noise for look in self.looks), strict=True))
+        most = (max(values) for values in zip(*(look.noise for look in self.looks), strict=True))
         return {m.name: n for m, n in zip(self.members, most, strict=True)}
 
     @property
@@ -143,14 +143,14 @@ class Composition:
     def findings(self) -> tuple[str, ...]:
         """The report in words, without the warnings."""
         if self.drift < DRIFT:
-            what = "The experts are close to factorized"
+            verdict = "The experts are close to factorized"
             then = "the sum of their scores is nearly the product's score all along the path"
         else:
-            what = "The experts are not factorized"
+            verdict = "The experts are not factorized"
             then = "the sum of their scores is not the product's score on the path, and "
             then += "weights make up for it" if self.weighed else "nothing makes up for it"
         out = [
-            f"{what} (log-weights drift apart by {self.drift:.2g}): {then}.",
+            f"{verdict} (log-weights drift apart by {self.drift:.2g}): {then}.",
             f"Their scores disagree by up to {100 * self.disagreement:.0f} %.",
         ]
         exact = [f"`{m.name}`" for m in self.outside if not m.learned]
@@ -225,9 +225,9 @@ class Observer:
         if not looks:
             return None
         counts = (self.exponents != 0).sum(1).tolist()
-        seen = min(particles, PARTICLES)
+        sample_size = min(particles, PARTICLES)
         members = tuple(
-            Member(a.name, a.place, _learned(a), NOISE + 3 * math.sqrt(2 / (seen * n)))
+            Member(a.name, a.place, _learned(a), NOISE + 3 * math.sqrt(2 / (sample_size * n)))
             for a, n in zip(self.target.experts, counts, strict=True)
         )
         return Composition(members, looks, self.weighed)

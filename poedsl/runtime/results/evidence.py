@@ -62,13 +62,13 @@ def evidence(
     missing = missing_because(plan, target, outcome, warnings)
     if missing is not None:
         return Evidence(None, None, EvidenceStatus.MISSING, (missing,))
-    each = population.island_evidence - target.evidence_shift
-    value = float(torch.logsumexp(each, 0)) - math.log(len(each))
+    island_evidence = population.island_evidence - target.evidence_shift
+    value = float(torch.logsumexp(island_evidence, 0)) - math.log(len(island_evidence))
     if not math.isfinite(value):
         zero = RunWarning("P1108", "all particles have weight zero")
         return Evidence(None, None, EvidenceStatus.MISSING, (zero,))
     inexact = approximate_because(plan)
-    error, unknown = standard_error(population, each, SamplerOptions.of(plan).scheme)
+    error, unknown = standard_error(population, island_evidence, SamplerOptions.of(plan).scheme)
     status = EvidenceStatus.APPROXIMATE if inexact else EvidenceStatus.EXACT
     return Evidence(value, error, status, (*inexact, *unknown))
 
@@ -91,15 +91,15 @@ def missing_because(
 
 
 def standard_error(
-    population: Population[Any], each: torch.Tensor, scheme: str
+    population: Population[Any], island_evidence: torch.Tensor, scheme: str
 ) -> tuple[float | None, tuple[RunWarning, ...]]:
     """The error of log Z by what the run allows, or what would have allowed it.
 
     Args:
-        each: log evidence of each island, (S,).
+        island_evidence: log evidence of each island, (S,).
     """
-    if len(each) >= ISLANDS:
-        spread = standard_errors.between(each)
+    if len(island_evidence) >= ISLANDS:
+        spread = standard_errors.between(island_evidence)
         if math.isfinite(spread):
             return spread, ()
         alone = "no standard error: one island has all the weight"
@@ -107,7 +107,9 @@ def standard_error(
     if scheme != "multinomial" and bool(population.resamplings.any()):
         how = "a standard error takes four islands or more, or resample = multinomial()"
         return None, (RunWarning("P1112", how),)
-    error, why = standard_errors.within(each, *population.lineages, population.resamplings)
+    error, why = standard_errors.within(
+        island_evidence, *population.lineages, population.resamplings
+    )
     if not why:
         return error, ()
     remedy = "more particles, or four islands or more"

@@ -165,10 +165,10 @@ def _refuse_links(folder: Path) -> None:
 def _refuse_foreign(folder: Path, names: set[str], *notes: str) -> None:
     """Whether files that a run would write are there and are not poedsl's own."""
     _refuse_links(folder)
-    there = sorted(n for n in names if os.path.lexists(folder / n))
-    if there:
-        more = f" and {len(there) - 1} more" if len(there) > 1 else ""
-        raise _foreign(folder, f"it holds {there[0]}{more}, which no run wrote", *notes)
+    foreign = sorted(n for n in names if os.path.lexists(folder / n))
+    if foreign:
+        more = f" and {len(foreign) - 1} more" if len(foreign) > 1 else ""
+        raise _foreign(folder, f"it holds {foreign[0]}{more}, which no run wrote", *notes)
 
 
 def _foreign(folder: Path, reason: str, *notes: str) -> PoeError:
@@ -207,8 +207,8 @@ def as_json(result: Result) -> dict[str, Any]:
     }
 
 
-def _left_out(what: str, error: ImportError) -> str:
-    return f"{what} is left out: `{error.name}` is not installed (pip install 'poedsl[report]')"
+def _left_out(output: str, error: ImportError) -> str:
+    return f"{output} is left out: `{error.name}` is not installed (pip install 'poedsl[report]')"
 
 
 @contextmanager

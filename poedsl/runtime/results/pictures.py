@@ -167,8 +167,8 @@ def _symbols(result: Result, name: str, folder: Path) -> str:
     axes.set_ylabel("symbol")
     axes.locator_params(integer=True)
     figure.savefig(folder / f"{name}.png", dpi=110)
-    distinct, which = torch.unique(rows, dim=0, return_inverse=True)
-    shares = weights.new_zeros(len(distinct)).scatter_add_(0, which, weights)
+    distinct, inverse = torch.unique(rows, dim=0, return_inverse=True)
+    shares = weights.new_zeros(len(distinct)).scatter_add_(0, inverse, weights)
     order = shares.argsort(descending=True, stable=True).tolist()
     words = result.words.get(name)
     labels = [

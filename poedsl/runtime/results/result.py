@@ -174,10 +174,10 @@ class Result:
             for name, values in self.log_values.items()
             if self.plan.factor(base_name(name)).kind == "reward"
         ]
-        known = self.log_values and self.log_values.keys() == self.exponents.keys()
+        complete = self.log_values and self.log_values.keys() == self.exponents.keys()
         if rewards:
             score = torch.stack(rewards).sum(0)
-        elif known:
+        elif complete:
             weighted = [self.exponents[n] * v for n, v in self.log_values.items()]
             score = torch.stack(weighted).sum(0)
         else:
@@ -216,12 +216,12 @@ class Result:
 
         index = self._drawn(len(self.log_weights), 0)
         eve_indices = self.eve_indices.cpu()
-        own = {"particle": index, "eve_index": eve_indices[-1][index]}
+        sample_stats = {"particle": index, "eve_index": eve_indices[-1][index]}
         logs = {
             "log_weight": self.log_weights,
             **{f"log_{n}": v for n, v in self.log_values.items()},
         }
-        own |= {name: v.cpu()[index] for name, v in logs.items()}
+        sample_stats |= {name: v.cpu()[index] for name, v in logs.items()}
         attributes: dict[str, Any] = {
             "program": self.plan.program,
             "plan_hash": self.plan.hash,
@@ -233,16 +233,18 @@ class Result:
             attributes["log_evidence_se"] = self.log_evidence_se
         data = arviz.from_dict(
             posterior={n: x.cpu()[index].numpy()[None] for n, x in self.particles.items()},
-            sample_stats={name: v.numpy()[None] for name, v in own.items()},
+            sample_stats={name: v.numpy()[None] for name, v in sample_stats.items()},
             attrs=attributes,
         )
         records = {f.name: [getattr(s, f.name) for s in self.stages] for f in fields(StageRecord)}
-        known = {n: np.array(v, float) for n, v in records.items() if any(x is not None for x in v)}
-        dims = {name: ["stage"] for name in known}
+        recorded = {
+            n: np.array(v, float) for n, v in records.items() if any(x is not None for x in v)
+        }
+        dims = {name: ["stage"] for name in recorded}
         dims |= {name: ["stage", "particle"] for name in ("eve_indices", "parents")}
         dims["rewards"] = ["stage", "quantile"]
         stages = {
-            **known,
+            **recorded,
             "eve_indices": eve_indices.numpy(),
             "parents": self.parents.cpu().numpy(),
         }

@@ -44,12 +44,12 @@ class HealthCheck:
 
     Attributes:
         target: is asked which factor is at fault.
-        kept: the last population in which all was well.
+        healthy: the last population in which all was well.
     """
 
     target: NamesFaults
     warnings: WarningLog
-    kept: Population[Any] | None = None
+    healthy: Population[Any] | None = None
 
     def keeping(self, population: Population[Any]) -> HealthCheck:
         return HealthCheck(self.target, self.warnings, population)
@@ -71,14 +71,14 @@ class HealthCheck:
             population = without(population, lost)
         if not bool(torch.isfinite(population.particles.log_weights).any()):
             stage = population.stage
-            kept = population if self.kept is None else self.kept
+            healthy = population if self.healthy is None else self.healthy
             self.warnings.add(
                 "P1002",
                 f"no particle outlived stage {stage.t}; "
-                f"kept are those that the kernel of stage {kept.stage.t} was given",
+                f"kept are those that the kernel of stage {healthy.stage.t} was given",
             )
             outcome = Outcome.NOT_FINITE if bool(lost.all()) else Outcome.NO_WEIGHT
-            raise AllParticlesLost(kept, outcome)
+            raise AllParticlesLost(healthy, outcome)
         return population
 
     def blame(self, population: Population[Any], lost: Bool[Tensor, " L"]) -> None:

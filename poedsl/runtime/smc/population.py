@@ -129,9 +129,9 @@ class Population(Generic[StageT]):
     @property
     def log_evidence(self) -> float:
         """Log of the mean of the islands' evidence, in the coordinates of the path."""
-        each = self.island_evidence
-        whole = each if len(each) == 1 else torch.logsumexp(each, 0)
-        return float(whole) - math.log(len(each))
+        by_island = self.island_evidence
+        total = by_island if len(by_island) == 1 else torch.logsumexp(by_island, 0)
+        return float(total) - math.log(len(by_island))
 
     @property
     def lineages(self) -> Lineages:

@@ -82,8 +82,8 @@ class Resampler:
         count = 1 if self.scheme == "systematic" else rng.size
         uniforms = rng.shared(population.stage.t, purpose, count)
         chosen = SCHEMES[self.scheme](weights, uniforms)
-        same = torch.arange(rng.size, device=weights.device).expand_as(chosen)
-        index = slots(torch.where(mask[:, None], chosen, same))
+        identity = torch.arange(rng.size, device=weights.device).expand_as(chosen)
+        index = slots(torch.where(mask[:, None], chosen, identity))
         fresh = torch.where(mask[:, None], 0.0, weights).flatten()
         return population.copied(index, fresh, mask)
 
@@ -93,13 +93,13 @@ class Resampler:
         Where components are few, copies come evenly from all regions.
         """
         weights, x = population.island_log_weights, population.particles.x
-        same = torch.arange(rng.size, device=x.device).expand_as(weights)
+        identity = torch.arange(rng.size, device=x.device).expand_as(weights)
         few = x.shape[-1] <= FEW
-        order = along_kd_tree(x.view(population.islands, rng.size, -1)) if few else same
+        order = along_kd_tree(x.view(population.islands, rng.size, -1)) if few else identity
         uniform = rng.shared(population.stage.t, "even")
         chosen = order.gather(1, systematic(weights.gather(1, order), uniform)).sort(1).values
         level = population.log_mean_weights
-        index = slots(torch.where(torch.isfinite(level)[:, None], chosen, same))
+        index = slots(torch.where(torch.isfinite(level)[:, None], chosen, identity))
         drawn = population.copied(
             index, level.repeat_interleave(rng.size), torch.zeros_like(level, dtype=torch.bool)
         )

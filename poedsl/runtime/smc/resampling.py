@@ -42,7 +42,7 @@ def systematic(
     """
     drawn = log_weights.shape[-1] if count is None else count
     points = (torch.arange(drawn, device=uniform.device) + uniform[:, :1]) / drawn
-    return _found(log_weights, points)
+    return _inverse_cdf(log_weights, points)
 
 
 def stratified(
@@ -50,14 +50,14 @@ def stratified(
 ) -> Int[Tensor, "S n"]:
     """One uniform in each of n strata (Kitagawa 1996)."""
     n = log_weights.shape[-1]
-    return _found(log_weights, (torch.arange(n, device=uniform.device) + uniform) / n)
+    return _inverse_cdf(log_weights, (torch.arange(n, device=uniform.device) + uniform) / n)
 
 
 def multinomial(
     log_weights: Float[Tensor, "S n"], uniform: Float[Tensor, "S n"]
 ) -> Int[Tensor, "S n"]:
     """Independent draws (Gordon et al. 1993)."""
-    return _found(log_weights, uniform.sort(-1).values)
+    return _inverse_cdf(log_weights, uniform.sort(-1).values)
 
 
 def residual(
@@ -71,7 +71,8 @@ def residual(
     for shares, copies, draws in zip(expected - expected.floor(), whole, uniform, strict=True):
         sure = torch.repeat_interleave(torch.arange(n, device=draws.device), copies)
         rest = draws[: n - len(sure)].sort().values
-        rows.append(torch.cat([sure, _found(shares.log()[None], rest[None])[0]]).sort().values)
+        drawn = _inverse_cdf(shares.log()[None], rest[None])[0]
+        rows.append(torch.cat([sure, drawn]).sort().values)
     return torch.stack(rows)
 
 
@@ -114,14 +115,14 @@ def along_kd_tree(points: Float[Tensor, "S n D"]) -> Int[Tensor, "S n"]:
     return order[order < count].view(islands, count)
 
 
-def _found(
+def _inverse_cdf(
     log_weights: Float[Tensor, "S n"], points: Float[Tensor, "S drawn"]
 ) -> Int[Tensor, "S drawn"]:
     """The particles whose share of (0, 1) holds each point."""
     total = torch.softmax(log_weights.double(), -1).cumsum(-1)
     total = total / total[:, -1:]
-    found = torch.searchsorted(total, points.contiguous(), right=True)
-    return found.clamp(max=log_weights.shape[-1] - 1)
+    indices = torch.searchsorted(total, points.contiguous(), right=True)
+    return indices.clamp(max=log_weights.shape[-1] - 1)
 
 
 Scheme = Callable[[Tensor, Tensor], Tensor]

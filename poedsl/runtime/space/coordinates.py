@@ -18,7 +18,7 @@ PICTURE_CENTRE, PICTURE_SCALE = 0.5, 0.5
 
 
 @dataclass(frozen=True, slots=True)
-class Known:
+class GaussianMoments:
     """Moments of a Gaussian on the components that it sees, and the size of its exponent."""
 
     index: slice | Int[Tensor, " d"]
@@ -56,16 +56,16 @@ class Space:
             shapes: of the variables, as people see them.
         """
         codecs = codecs or {}
-        held = {n: codecs[n].shape(s) if n in codecs else s for n, s in shapes.items()}
-        size = sum(math.prod(s) for s in held.values())
+        encoded_shapes = {n: codecs[n].shape(s) if n in codecs else s for n, s in shapes.items()}
+        size = sum(math.prod(s) for s in encoded_shapes.values())
         loc = torch.zeros(size, dtype=torch.float32, device=device)
-        return cls(held, loc, torch.ones_like(loc), codecs=codecs)
+        return cls(encoded_shapes, loc, torch.ones_like(loc), codecs=codecs)
 
     @property
     def size(self) -> int:
         return len(self.loc)
 
-    def seen(self, variable: str) -> tuple[int, ...]:
+    def decoded_shape(self, variable: str) -> tuple[int, ...]:
         """The shape of a variable as people see it."""
         shape, codec = self.shapes[variable], self.codecs.get(variable)
         if codec is None:
@@ -97,8 +97,8 @@ class Space:
             return z, log_det
         y = z.clone()
         for bijection in self.bijections:
-            y[:, bijection.index], own = bijection.forward(z[:, bijection.index])
-            log_det = log_det + own
+            y[:, bijection.index], part_log_det = bijection.forward(z[:, bijection.index])
+            log_det = log_det + part_log_det
         return y, log_det
 
     def placed(self, x: Float[Tensor, "L D"]) -> Float[Tensor, "L D"]:
@@ -113,27 +113,27 @@ class Space:
     def shaped(self, y: Float[Tensor, "L D"]) -> dict[str, Float[Tensor, L * shape]]:
         """Each variable in its own units and shape, from what `supported` returns."""
         x = self.loc + self.scale * y
-        held = {
+        encoded = {
             name: x[:, self.slice(name)].view(-1, *shape) for name, shape in self.shapes.items()
         }
-        return {n: self.codecs[n].decode(v) if n in self.codecs else v for n, v in held.items()}
+        return {n: self.codecs[n].decode(v) if n in self.codecs else v for n, v in encoded.items()}
 
-    def standardised(self, known: Sequence[Known], fixed: Bool[Tensor, " D"]) -> Space:
+    def standardised(self, moments: Sequence[GaussianMoments], fixed: Bool[Tensor, " D"]) -> Space:
         """Centred and scaled as the Gaussians are: their precision-weighted mean, and the
         geometric mean of their spreads about it, at most a hundred times that of their product.
 
         Args:
-            known: what the Gaussians say of the components that they see.
+            moments: what the Gaussians say of the components that they see.
             fixed: the components that stay as they are, since something was learned of them.
         """
         precision, first, logs, total = (torch.zeros_like(self.loc) for _ in range(4))
-        for k in known:
+        for k in moments:
             precision[k.index] += k.weight / k.variance
             first[k.index] += k.weight * k.mean / k.variance
             total[k.index] += k.weight
         free = (total > 0) & ~fixed
         loc = torch.where(free, first / precision.where(free, 1.0), self.loc)
-        for k in known:
+        for k in moments:
             spread = k.variance + (k.mean - loc[k.index]).square()
             logs[k.index] += k.weight * spread.log()
         spread = (0.5 * logs / total.where(free, 1.0)).exp()

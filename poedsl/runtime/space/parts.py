@@ -21,12 +21,12 @@ class Part:
     """Where a part's components stand, and its shape; a slice where they stand together.
 
     Attributes:
-        seen: its shape as people see it, where that is not the shape of its latents.
+        decoded_shape: its shape as people see it, where that is not the shape of its latents.
     """
 
     index: slice | Int[Tensor, " d"]
     shape: tuple[int, ...]
-    seen: tuple[int, ...]
+    decoded_shape: tuple[int, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,14 +45,14 @@ def locate(factor: FactorSpec, space: Space, env: Environment) -> Part:
         PoeError: the part is not inside of it.
     """
     name = factor.variables[0]
-    whole, shape, seen = space.slice(name), space.shapes[name], space.seen(name)
+    columns, shape, decoded_shape = space.slice(name), space.shapes[name], space.decoded_shape(name)
     if factor.part is None:
-        return Part(whole, shape, seen)
+        return Part(columns, shape, decoded_shape)
     assert isinstance(factor.part, Apply)
-    numbers = torch.arange(whole.start, whole.stop, device=space.loc.device).view(shape)
+    numbers = torch.arange(columns.start, columns.stop, device=space.loc.device).view(shape)
     try:
-        at = selection(factor.part.args[1:], seen, env)
-        wanted = torch.empty(seen, dtype=torch.bool, device="meta")[at].shape
+        at = selection(factor.part.args[1:], decoded_shape, env)
+        selected_shape = torch.empty(decoded_shape, dtype=torch.bool, device="meta")[at].shape
         chosen = numbers[_latents(at, space, name) if name in space.codecs else at]
     except (ValueError, IndexError) as error:
         raise refused("P0603", f"a part of `{name}` is not there: {error}", factor=factor) from None
@@ -60,12 +60,12 @@ def locate(factor: FactorSpec, space: Space, env: Environment) -> Part:
     first, last = int(flat[0]), int(flat[-1])
     together = last - first + 1 == len(flat)
     index = slice(first, last + 1) if together else flat
-    return Part(index, tuple(chosen.shape), tuple(wanted))
+    return Part(index, tuple(chosen.shape), tuple(selected_shape))
 
 
 def _latents(at: tuple[slice | int, ...], space: Space, name: str) -> tuple[slice, slice, slice]:
     """A box of pixels as one of latents."""
-    seen, factor = space.seen(name), space.codecs[name].factor
+    decoded_shape, factor = space.decoded_shape(name), space.codecs[name].factor
     every = slice(None)
     channels, rows, columns = (*at, every, every)[:3]
     whole = isinstance(channels, slice) and channels.indices(3) == (0, 3, 1)
@@ -73,7 +73,7 @@ def _latents(at: tuple[slice | int, ...], space: Space, name: str) -> tuple[slic
         raise ValueError("it is sampled as latents, whose parts are boxes, `x[box(...)]`")
     cut = (
         snapped(slice(*stretch.indices(size)[:2]), size, factor)
-        for stretch, size in ((rows, seen[1]), (columns, seen[2]))
+        for stretch, size in ((rows, decoded_shape[1]), (columns, decoded_shape[2]))
     )
     return every, *cut  # type: ignore[return-value]
 

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from poedsl.compiler.plan.plan import FactorSpec, PlanSpec, VariableSpec
 from poedsl.compiler.plan.terms import Apply, Ref
-from poedsl.runtime.terms.evaluate import Environment, known
+from poedsl.runtime.terms.evaluate import Environment, value_of
 from poedsl.runtime.terms.refusals import factor_at, refused
 
 Sizes = tuple[int | None, ...]
@@ -37,14 +37,14 @@ def shapes(
         sizes = () if variable.type.name == "Category" else variable.type.sizes
         for factor in sites:
             if factor.variables[0] == variable.name and factor.part is None:
-                for parameter, found in aligned(plan, factor, env):
-                    sizes = _taken(variable, sizes, parameter, found, factor)
+                for parameter, condition_sizes in aligned(plan, factor, env):
+                    sizes = _filled(variable, sizes, parameter, condition_sizes, factor)
         if None in sizes:
             sizes = _trained(variable, sizes, sites, native)
         if sizes == (None,):
-            whole = (f for f in sites if f.variables[0] == variable.name and f.part is None)
-            known = (n for f in whole if f.kind == "density" and (n := length(f)) is not None)
-            sizes = (next(known, None),)
+            on_whole = (f for f in sites if f.variables[0] == variable.name and f.part is None)
+            lengths = (n for f in on_whole if f.kind == "density" and (n := length(f)) is not None)
+            sizes = (next(lengths, None),)
         if None in sizes:
             raise refused(
                 "P0309",
@@ -66,10 +66,10 @@ def _trained(
     for factor in sites:
         whole = factor.variables[0] == variable.name and factor.part is None
         if whole and factor.kind == "flow" and isinstance(factor.term, Apply):
-            found = native(factor.term)
-            if found is not None and variable.type.name == "Image":
+            native_sizes = native(factor.term)
+            if native_sizes is not None and variable.type.name == "Image":
                 return tuple(
-                    b if a is None else a for a, b in zip(sizes, (None, *found), strict=True)
+                    b if a is None else a for a, b in zip(sizes, (None, *native_sizes), strict=True)
                 )
     return sizes
 
@@ -83,7 +83,7 @@ def aligned(
     signature = plan.signature(factor.term.function)
     for name, term in factor.term.kwargs:
         parameter = signature.parameter(name)
-        value = known(term, env) if parameter is not None and parameter.aligned else None
+        value = value_of(term, env) if parameter is not None and parameter.aligned else None
         if isinstance(value, Tensor):
             shown = f" (`{term.name}`)" if isinstance(term, Ref) else ""
             yield f"`{name}` of {factor_at(factor)}{shown}", tuple(value.shape[1:])
@@ -95,30 +95,34 @@ def fits(plan: PlanSpec, factor: FactorSpec, shape: tuple[int, ...], env: Enviro
     Raises:
         PoeError: one has others.
     """
-    what = f"`{factor.variables[0]}`"
-    for parameter, found in aligned(plan, factor, env):
-        if found[-2:] != shape[-2:]:
-            part = what if factor.part is None else f"the part of {what} that it sees"
-            raise _clash(parameter, found, part, shape)
+    subject = f"`{factor.variables[0]}`"
+    for parameter, condition_sizes in aligned(plan, factor, env):
+        if condition_sizes[-2:] != shape[-2:]:
+            part = subject if factor.part is None else f"the part of {subject} that it sees"
+            raise _clash(parameter, condition_sizes, part, shape)
 
 
-def _taken(
-    variable: VariableSpec, sizes: Sizes, parameter: str, found: Sizes, factor: FactorSpec
+def _filled(
+    variable: VariableSpec, sizes: Sizes, parameter: str, condition_sizes: Sizes, factor: FactorSpec
 ) -> Sizes:
     """Sizes with the open ones taken from a condition: height and width, and frames of films."""
-    films = len(sizes) == 4 and len(found) == 3
-    wanted = (found[0], sizes[1], *found[1:]) if films else (*sizes[:-2], *found[-2:])
-    pairs = zip(sizes, wanted, strict=True)
+    films = len(sizes) == 4 and len(condition_sizes) == 3
+    expected = (
+        (condition_sizes[0], sizes[1], *condition_sizes[1:])
+        if films
+        else (*sizes[:-2], *condition_sizes[-2:])
+    )
+    pairs = zip(sizes, expected, strict=True)
     if any(None not in pair and pair[0] != pair[1] for pair in pairs):
-        raise _clash(parameter, found, f"`{variable.name}`", sizes)
-    return tuple(b if a is None else a for a, b in zip(sizes, wanted, strict=True))
+        raise _clash(parameter, condition_sizes, f"`{variable.name}`", sizes)
+    return tuple(b if a is None else a for a, b in zip(sizes, expected, strict=True))
 
 
-def _clash(parameter: str, found: Sizes, what: str, sizes: Sizes) -> Exception:
+def _clash(parameter: str, condition_sizes: Sizes, subject: str, sizes: Sizes) -> Exception:
     return refused(
         "P0603",
-        f"{parameter} has the height and width of what it is for: {what} is {_by(sizes)}, and "
-        f"this is {_by(found)}",
+        f"{parameter} has the height and width of what it is for: {subject} is {_by(sizes)}, and "
+        f"this is {_by(condition_sizes)}",
         "`crop(x, box)` takes a part, `resize(x, height, width)` changes sizes",
     )
 

@@ -77,10 +77,10 @@ def _within(index: slice | Int[Tensor, " d"], start: int) -> slice | Int[Tensor,
 
 def _shares(parents: Sequence[PlacedFactor], size: int, device: torch.device) -> list[Tensor]:
     """Exponents scaled to sum to one; where they sum to nothing, parents count alike."""
-    own = [torch.as_tensor(s.exponent, device=device).expand(size) for s in parents]
-    total = torch.stack(own).sum(0)
+    exponents = [torch.as_tensor(s.exponent, device=device).expand(size) for s in parents]
+    total = torch.stack(exponents).sum(0)
     alike = torch.full((size,), 1 / len(parents), dtype=torch.float32, device=device)
-    return [torch.where(total > 0, w / total.where(total > 0, 1.0), alike) for w in own]
+    return [torch.where(total > 0, w / total.where(total > 0, 1.0), alike) for w in exponents]
 
 
 def velocity(
@@ -102,17 +102,20 @@ def guided_score(
     It is differentiable in ``x`` where that is asked for, with the correction held fixed.
     """
     scale, follows = stage.alpha + stage.sigma, x.requires_grad
-    wanted = velocity(x, parent, stage).detach()
+    target_velocity = velocity(x, parent, stage).detach()
     shift = torch.zeros_like(x)
-    own: Tensor | None = None
+    first_score: Tensor | None = None
     with torch.enable_grad():
         for _ in range(guidance.updates):
             moved = (x + scale * shift).detach().requires_grad_()
-            point = x if own is None and follows else moved
+            point = x if first_score is None and follows else moved
             score = expert.noised(point, stage.alpha, stage.sigma).score
-            miss = (velocity(point, score, stage) - wanted).square().sum()
-            (slope,) = torch.autograd.grad(miss, point, retain_graph=follows and own is None)
-            own = score if own is None else own
+            miss = (velocity(point, score, stage) - target_velocity).square().sum()
+            (slope,) = torch.autograd.grad(
+                miss, point, retain_graph=follows and first_score is None
+            )
+            first_score = score if first_score is None else first_score
             shift = (shift - guidance.weight * scale * slope).detach()
-    assert own is not None
-    return (own if follows else own.detach()) + stage.alpha / (stage.sigma * scale) * shift
+    assert first_score is not None
+    guided = first_score if follows else first_score.detach()
+    return guided + stage.alpha / (stage.sigma * scale) * shift

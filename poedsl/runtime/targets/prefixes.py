@@ -84,14 +84,14 @@ class Reading(Gathered):
     Attributes:
         states: what each has read.
         following: sum_i w_i log p_i(next symbol | prefix), for each symbol that the rules allow.
-        kept: log of the share of that product which each rule allows.
+        allowed_shares: log of the share of that product which each rule allows.
         endless: whether each expert that divides has probability zero for a symbol that all else
             allows; it is no longer among those that follow.
     """
 
     states: tuple[State, ...]
     following: Float[Tensor, "L V"]
-    kept: Float[Tensor, "L R"]
+    allowed_shares: Float[Tensor, "L R"]
     endless: Bool[Tensor, "L D"]
 
     def part(self, start: int, stop: int) -> Reading:
@@ -168,40 +168,40 @@ class SequenceTarget(Target):
         symbols: Int[Tensor, "L m"],
         first: bool = False,
     ) -> tuple[Reading, Float[Tensor, "L _ V"]]:
-        count, read = symbols.shape
+        count, width = symbols.shape
         ahead = place + (0 if first else 1)
-        stop = place + read + 1
+        stop = place + width + 1
         shape = (count, stop - ahead, self.vocabulary)
         total = torch.zeros(shape, dtype=torch.float32, device=symbols.device)
         after: list[State] = []
-        kept: list[Tensor] = []
+        allowed_shares: list[Tensor] = []
         endless: list[Tensor] = []
-        seen: tuple[Reader | TextRule, ...] = (*self.readers, *self.rules)
-        for reader, old in zip(seen, states, strict=True):
+        experts: tuple[Reader | TextRule, ...] = (*self.readers, *self.rules)
+        for reader, old in zip(experts, states, strict=True):
             free = _bounded(total[:, -1]) if isinstance(reader, TextRule) else None
             state = old
             if ahead <= reader.start < stop:
-                state, own = reader.expert.begin(count)
-                self._add(total[:, reader.start - ahead], reader, own)
-            low, high = max(place, reader.start), min(place + read, reader.stop - 1)
+                state, logs = reader.expert.begin(count)
+                self._add(total[:, reader.start - ahead], reader, logs)
+            low, high = max(place, reader.start), min(place + width, reader.stop - 1)
             if low < high:
-                state, own = reader.expert.read(state, symbols[:, low - place : high - place])
-                self._add(total[:, low + 1 - ahead : high + 1 - ahead], reader, own)
+                state, logs = reader.expert.read(state, symbols[:, low - place : high - place])
+                self._add(total[:, low + 1 - ahead : high + 1 - ahead], reader, logs)
                 self._count(reader.name, count * (high - low))
             after.append(state)
             if free is not None:
                 allowed = torch.where(total[:, -1] > -math.inf, free, -math.inf)
                 share = allowed.logsumexp(-1) - free.logsumexp(-1)
-                kept.append(torch.where(share.isnan(), 0.0, share))
+                allowed_shares.append(torch.where(share.isnan(), 0.0, share))
             if reader.exponent < 0:
                 endless.append(total[:, -1] == math.inf)
         still = [(e & (total[:, -1] == math.inf)).any(-1) for e in endless]
         total = _bounded(total)
-        shares = torch.stack(kept, 1) if kept else total.new_zeros(count, 0)
+        shares = torch.stack(allowed_shares, 1) if allowed_shares else total.new_zeros(count, 0)
         lost = torch.stack(still, 1) if still else total.new_zeros(count, 0, dtype=torch.bool)
         return Reading(tuple(after), total[:, -1], shares, lost), total
 
-    def _add(self, total: Tensor, reader: Reader | TextRule, own: Tensor) -> None:
+    def _add(self, total: Tensor, reader: Reader | TextRule, logs: Tensor) -> None:
         """Add an expert's log probabilities times its exponent.
 
         Where either side is -inf the sum is -inf, and an exponent of 0 adds nothing.
@@ -209,7 +209,7 @@ class SequenceTarget(Target):
         size, exponent = reader.expert.vocabulary, reader.exponent
         total[..., size:] = -math.inf
         if exponent:
-            product, power = total[..., :size], exponent * own
+            product, power = total[..., :size], exponent * logs
             none = (product == -math.inf) | (power == -math.inf)
             product.copy_(torch.where(none, -math.inf, product + power))
 
@@ -225,12 +225,12 @@ class SequenceTarget(Target):
         return {**out, **Target._log_values(self, symbols)} if self.reward_factors else out
 
     def _log_value(self, reader: Reader, symbols: Int[Tensor, "L n"]) -> Float[Tensor, " L"]:
-        own = symbols[:, reader.start : reader.stop]
-        state, first = reader.expert.begin(len(own))
+        part = symbols[:, reader.start : reader.stop]
+        state, first = reader.expert.begin(len(part))
         logs = first[:, None]
-        if own.shape[1] > 1:
-            logs = torch.cat([logs, reader.expert.read(state, own[:, :-1])[1]], 1)
-        return logs.gather(2, own[..., None]).sum((1, 2))
+        if part.shape[1] > 1:
+            logs = torch.cat([logs, reader.expert.read(state, part[:, :-1])[1]], 1)
+        return logs.gather(2, part[..., None]).sum((1, 2))
 
     def faults(
         self, x: Shaped[Tensor, "L n"], stage: PrefixStage

@@ -33,16 +33,16 @@ def deciding(term: Term, env: Environment, space: Space) -> Int[Tensor, " d"]:
         (slope,) = torch.autograd.grad(
             (margins * mixed.to(margins)).sum(), points, retain_graph=True
         )
-        read = slope.ne(0).any(0)
-        if int(read.sum()) <= MOST:
-            return read.nonzero().flatten()
-        read = torch.zeros_like(read)
+        depends = slope.ne(0).any(0)
+        if int(depends.sum()) <= MOST:
+            return depends.nonzero().flatten()
+        depends = torch.zeros_like(depends)
         for margin in margins.unbind(1):
             (slope,) = torch.autograd.grad(margin.sum(), points, retain_graph=True)
-            read |= slope.ne(0).any(0)
-            if int(read.sum()) > MOST:
+            depends |= slope.ne(0).any(0)
+            if int(depends.sum()) > MOST:
                 break
-    return read.nonzero().flatten()
+    return depends.nonzero().flatten()
 
 
 def log_chance(
@@ -96,9 +96,9 @@ def _margins(
     term: Term, env: Environment, space: Space, points: Float[Tensor, "L D"]
 ) -> Float[Tensor, "L m"]:
     """All margins of a condition, side by side."""
-    found = margins(term, env.with_values(space.values(points)))
-    assert found is not None
-    rows = [m.expand(len(points), *m.shape[1:]).reshape(len(points), -1) for m in found]
+    inequalities = margins(term, env.with_values(space.values(points)))
+    assert inequalities is not None
+    rows = [m.expand(len(points), *m.shape[1:]).reshape(len(points), -1) for m in inequalities]
     return torch.cat(rows, 1) + 0 * points.sum(1, keepdim=True)
 
 

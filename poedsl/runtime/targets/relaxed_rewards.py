@@ -14,8 +14,8 @@ def softened(
     value: Float[Tensor, " L"], blur: Float[Tensor, " L"]
 ) -> tuple[Float[Tensor, " L"], Float[Tensor, " L"]]:
     """Rewards r as r |r| / (|r| + blur), zero where they are not finite, and d of that / dr."""
-    known = torch.isfinite(value)
-    value = torch.where(known, value, 0.0).clamp(-LIMIT, LIMIT)
+    finite = torch.isfinite(value)
+    value = torch.where(finite, value, 0.0).clamp(-LIMIT, LIMIT)
     size = value.abs() + blur.clamp(min=1e-12)
     rate = value.abs() * (value.abs() + 2 * blur) / size.square()
-    return value * value.abs() / size, torch.where(known, rate, 0.0)
+    return value * value.abs() / size, torch.where(finite, rate, 0.0)

@@ -57,8 +57,8 @@ class SectionTarget(Target):
 
     @property
     def factor_exponents(self) -> dict[str, float]:
-        own = {e.name: e.exponent for e in self.extenders}
-        return own | {t.name: t.exponent for t in self.reward_factors}
+        exponents = {e.name: e.exponent for e in self.extenders}
+        return exponents | {t.name: t.exponent for t in self.reward_factors}
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -153,8 +153,8 @@ class SectionTarget(Target):
     def _log_values(self, y: Float[Tensor, "L D"]) -> dict[str, Float[Tensor, " L"]]:
         with torch.no_grad():
             logs = self.log_prefixes(y)
-        known = {e.name: logs[e.name] for e in self.extenders if e.expert.has_density}
-        return {**known, **Target._log_values(self, y)}
+        densities = {e.name: logs[e.name] for e in self.extenders if e.expert.has_density}
+        return {**densities, **Target._log_values(self, y)}
 
     def faults(self, x: Float[Tensor, "L d"], stage: PrefixStage) -> Iterator[tuple[str, str, int]]:
         """Each factor's name, place and number of points at which it is not finite."""

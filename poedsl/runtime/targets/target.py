@@ -158,25 +158,25 @@ class Target:
         has_density = self.has_density
         above = {p.name for a in self.experts if a.guidance is not None for p in a.guidance.parents}
         scores: dict[str, Tensor] = {}
-        each: dict[str, Tensor] = {}
+        score_rows: dict[str, Tensor] = {}
         basis = None if signs is None else Basis(x, stage.alpha)
         for factor in sorted(self.experts, key=lambda a: a.guidance is not None):
             part = None if isinstance(factor.part, slice) and factor.part == whole else factor.part
             w = factor.exponent
-            own = x if part is None else x[:, part]
+            x_part = x if part is None else x[:, part]
             if basis is None or signs is None:
-                noised = self._noised(factor, own, scores, stage)
+                noised = self._noised(factor, x_part, scores, stage)
             else:
                 noised, divergence = diverged(
-                    factor.expert, own, stage.alpha, stage.sigma, signs[:, factor.part]
+                    factor.expert, x_part, stage.alpha, stage.sigma, signs[:, factor.part]
                 )
                 self._count(factor.name, len(x) * factor.expert.calls_per_evaluation)
-                field = _added(None, 1.0, noised.score + own, x, part)
-                basis.add(base_name(factor.name), field, divergence + own.shape[-1])
+                field = _added(None, 1.0, noised.score + x_part, x, part)
+                basis.add(base_name(factor.name), field, divergence + x_part.shape[-1])
             if factor.name in above:
                 scores[factor.name] = noised.score.detach()
             if expert_scores:
-                each[factor.name] = _added(None, 1.0, noised.score, x, part)
+                score_rows[factor.name] = _added(None, 1.0, noised.score, x, part)
             pulled = noised.score if isinstance(w, float) and w == 1 else w * noised.score
             score = _added(score, 1.0, pulled, x, part)
             if self.squares:
@@ -193,7 +193,7 @@ class Target:
             endpoint = (
                 x / stage.alpha if shared is None else (x + stage.sigma**2 * shared) / stage.alpha
             )
-        rows = torch.stack([each[a.name] for a in self.experts], 1) if each else None
+        rows = torch.stack([score_rows[a.name] for a in self.experts], 1) if score_rows else None
         evaluation = Evaluation(score, squares, log_density, endpoint, expert_scores=rows)
         if basis is None:
             return evaluation
@@ -224,15 +224,17 @@ class Target:
         """
         if stage.t not in self._shares:
             total = torch.zeros_like(self.space.loc)
-            each: dict[str, Tensor] = {}
+            weights: dict[str, Tensor] = {}
             for factor in self.experts:
-                known = factor.expert.endpoint_precision(stage.alpha, stage.sigma)
-                precision = torch.as_tensor(known, dtype=total.dtype, device=total.device)
-                each[factor.name] = factor.exponent * precision
-                total[factor.part] += each[factor.name]
+                expert_precision = factor.expert.endpoint_precision(stage.alpha, stage.sigma)
+                precision = torch.as_tensor(
+                    expert_precision, dtype=total.dtype, device=total.device
+                )
+                weights[factor.name] = factor.exponent * precision
+                total[factor.part] += weights[factor.name]
             floor = self.exponents.expand(self.space.size) * stage.alpha**2 / stage.sigma**2
             total = torch.where(total > floor, total, floor + self.exponents)
-            shares = {a.name: each[a.name] / total[a.part] for a in self.experts}
+            shares = {a.name: weights[a.name] / total[a.part] for a in self.experts}
             self._shares[stage.t] = {**shares, "": 1 / total}
         return self._shares[stage.t]
 
@@ -382,8 +384,8 @@ class Target:
         """Log of the target at points in the variables' own units, where factors have a density."""
         values = self._log_values((x - self.space.loc) / self.space.scale)
         powers = self.factor_exponents
-        own = [powers[name] * value for name, value in values.items() if powers[name]]
-        return torch.stack([x.new_zeros(len(x), dtype=torch.float32), *own]).sum(0)
+        weighted = [powers[name] * value for name, value in values.items() if powers[name]]
+        return torch.stack([x.new_zeros(len(x), dtype=torch.float32), *weighted]).sum(0)
 
     def faults(self, x: Float[Tensor, "L D"], stage: Any) -> Iterator[tuple[str, str, int]]:
         """Each factor's name, place and number of points at which it is not finite."""
@@ -409,15 +411,15 @@ class Target:
 def _added(
     total: Tensor | None,
     weight: float | Tensor,
-    own: Tensor,
+    term: Tensor,
     x: Tensor,
     part: slice | Tensor | None,
 ) -> Tensor:
-    """The sum with ``weight`` times ``own``, which is zero outside its part."""
+    """The sum with ``weight`` times ``term``, which is zero outside its part."""
     if isinstance(weight, Tensor) or weight != 1:
-        own = weight * own
+        term = weight * term
     if part is not None:
         full = torch.zeros_like(x)
-        full[:, part] = own
-        own = full
-    return own if total is None else total + own
+        full[:, part] = term
+        term = full
+    return term if total is None else total + term

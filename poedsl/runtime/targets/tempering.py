@@ -129,19 +129,19 @@ class TemperedTarget(Target):
         product, base, b = at.untempered, self.log_base(x), stage.beta
         before = b * (product + self.conditions(x, b)) + (1 - b) * base
 
-        def kept(further: float) -> float:
-            there = further * (product + self.conditions(x, further)) + (1 - further) * base
-            gain = (there - before).double().nan_to_num(nan=-math.inf, posinf=-math.inf)
+        def conditional_ess(further: float) -> float:
+            log_target = further * (product + self.conditions(x, further)) + (1 - further) * base
+            gain = (log_target - before).double().nan_to_num(nan=-math.inf, posinf=-math.inf)
             first, second = log_weights + gain, log_weights + 2 * gain
             total = 2 * first.logsumexp(0) - log_weights.logsumexp(0) - second.logsumexp(0)
             return float(total.exp())
 
-        if kept(1.0) >= share:
+        if conditional_ess(1.0) >= share:
             return TemperingStage(1, 1.0)
         low, high = b, 1.0
         while high - low > 1e-3 * (high - b):
             middle = (low + high) / 2
-            low, high = (middle, high) if kept(middle) >= share else (low, middle)
+            low, high = (middle, high) if conditional_ess(middle) >= share else (low, middle)
         return TemperingStage(stage.t - 1, high)
 
     def first(self, noise: Noise, stage: TemperingStage) -> Float[Tensor, "L D"] | None:

@@ -46,7 +46,7 @@ def evaluate(term: Term, env: Environment) -> Float[Tensor, L * shape]:
     """The value of a term of numbers or conditions."""
     match term:
         case Const() | Ref() | Apply("attribute"):
-            value = tensor(known(term, env), env.device)
+            value = tensor(value_of(term, env), env.device)
             return value.float() if value.dtype == torch.long else value
         case Apply() if term in env.rewards:
             subject = dict(term.kwargs)["subject"]
@@ -57,15 +57,15 @@ def evaluate(term: Term, env: Environment) -> Float[Tensor, L * shape]:
         case Apply("index" | "crop", (inner, *items)):
             return part(evaluate(inner, env), items, env)
         case Apply("contains" | "matches" | "length" as function, (subject, *args)):
-            of = [known(a, env) for a in args]
+            of = [value_of(a, env) for a in args]
             if variable(subject) not in env.words:
-                return read(function, [known(subject, env), *of], env)
+                return read(function, [value_of(subject, env), *of], env)
             return read_each(function, spoken(subject, env), of, env)
         case Apply(function, args):
             return _apply(function, [evaluate(a, env) for a in args])
 
 
-def known(term: Term, env: Environment) -> Any:
+def value_of(term: Term, env: Environment) -> Any:
     """What a term stands for, which may also be a text, a region or a record."""
     match term:
         case Const(value):
@@ -73,7 +73,7 @@ def known(term: Term, env: Environment) -> Any:
         case Ref(name):
             return env.values[name]
         case Apply("attribute", (inner, Const(str(name)))):
-            record = known(inner, env)
+            record = value_of(inner, env)
             if not isinstance(record, Mapping) or name not in record:
                 raise ValueError(f"there is no attribute `{name}` here")
             return record[name]
@@ -145,9 +145,9 @@ def region(term: Term, env: Environment) -> Box:
     """
     match term:
         case Apply("box", args):
-            value: Any = [known(a, env) for a in args]
+            value: Any = [value_of(a, env) for a in args]
         case _:
-            value = known(term, env)
+            value = value_of(term, env)
     sides = value.flatten().tolist() if isinstance(value, Tensor) else [float(v) for v in value]
     box = as_box(sides)
     if box is not None:
@@ -172,7 +172,7 @@ def _at(item: Term, size: int) -> slice | int:
     return item.value
 
 
-def _stretch(ends: Iterable[Term], size: int, what: str) -> slice:
+def _stretch(ends: Iterable[Term], size: int, noun: str) -> slice:
     start, stop = (
         e.value if isinstance(e, Const) and isinstance(e.value, int) else None for e in ends
     )
@@ -180,7 +180,7 @@ def _stretch(ends: Iterable[Term], size: int, what: str) -> slice:
         if end is not None and not -size <= end <= size:
             raise ValueError(f"the end {end} is outside of 0 to {size}")
     if not range(size)[start:stop]:
-        raise ValueError(f"there are no {what} from {start} to before {stop}")
+        raise ValueError(f"there are no {noun} from {start} to before {stop}")
     return slice(start, stop)
 
 
@@ -202,11 +202,11 @@ def read_each(
     if evaluated is None or not all(isinstance(v, str) for v in (*texts, *others)):
         raise ValueError(f"`{function}` reads text, and this run holds none there")
     try:
-        found = [evaluated(text, *others) for text in texts]
+        results = [evaluated(text, *others) for text in texts]
     except re.error as error:
         raise ValueError(f"{others[0]!r} is no regular expression: {error}") from error
     kind = torch.float32 if function == "length" else torch.bool
-    return torch.tensor(found, dtype=kind, device=env.device)
+    return torch.tensor(results, dtype=kind, device=env.device)
 
 
 def variable(term: Term) -> str:
@@ -239,8 +239,8 @@ def margins(term: Term, env: Environment) -> list[Float[Tensor, L * shape]] | No
     """
     match term:
         case Apply("and" | "all" | "list", args):
-            found = [margins(a, env) for a in args]
-            return None if None in found else [m for each in found if each for m in each]
+            parts = [margins(a, env) for a in args]
+            return None if None in parts else [m for ms in parts for m in ms or ()]
         case Apply("<" | "<=", (a, b)):
             low, high = aligned([evaluate(a, env), evaluate(b, env)])
             return [high - low]

@@ -57,8 +57,8 @@ def _extreme(
     reduce: Callable[[Tensor], Tensor], compare: Callable[[Tensor, Tensor], Tensor]
 ) -> Callable[..., Tensor]:
     """Of all components, or component by component of two values."""
-    one, two = _reduction(reduce), _elementwise(compare)
-    return lambda *args: one(*args) if len(args) == 1 else two(*args)
+    reduced, compared = _reduction(reduce), _elementwise(compare)
+    return lambda *args: reduced(*args) if len(args) == 1 else compared(*args)
 
 
 def _as_numbers(x: Tensor) -> Tensor:
