@@ -91,9 +91,9 @@ class Record:
     fields: tuple[tuple[str, Annotation], ...]
 
     def __init__(self, **fields: object) -> None:
-        read = [(name, annotation(kind)) for name, kind in fields.items()]
-        plain = tuple((name, kind) for name, kind in read if isinstance(kind, Annotation))
-        if not plain or len(plain) < len(read):
+        typed = [(name, annotation(kind)) for name, kind in fields.items()]
+        plain = tuple((name, kind) for name, kind in typed if isinstance(kind, Annotation))
+        if not plain or len(plain) < len(typed):
             raise TypeError("a record has fields, and each is of a type that is no record")
         object.__setattr__(self, "fields", plain)
 

@@ -164,8 +164,8 @@ def _model(place: str, config: dict[str, Any]) -> Signature:
         return _classifier(place, config)
     if any(n.endswith("ForCausalLM") for n in names) and "lm" in SIGNATURES:
         return _with_model(SIGNATURES["lm"], place)
-    what = ", ".join(names) or config.get("_class_name") or "a model of no known kind"
-    raise _unsupported(f'the folder "{place}" holds {what}, of which no expert is made')
+    description = ", ".join(names) or config.get("_class_name") or "a model of no known kind"
+    raise _unsupported(f'the folder "{place}" holds {description}, of which no expert is made')
 
 
 def _classifier(place: str, config: dict[str, Any]) -> Signature:

@@ -141,48 +141,48 @@ def _domain(d: Definition, called: Function) -> Type | None:
 
 
 def _type(d: Definition, argument: Argument, function: Function) -> Type | None:
-    what = f"`{argument.name}` of `{d.name}`"
+    subject = f"`{argument.name}` of `{d.name}`"
     declared = argument.annotation
     if declared is None:
         hint = f"`{argument.name}: float`, or a type such as `{argument.name}: poedsl.Image`"
-        raise d.error("P0208", f"{what} has no annotation; write {hint}", function.line)
+        raise d.error("P0208", f"{subject} has no annotation; write {hint}", function.line)
     if isinstance(declared, Unreadable):
-        message = f"the annotation of {what} cannot be read: {declared.reason}"
+        message = f"the annotation of {subject} cannot be read: {declared.reason}"
         raise d.error("P0208", message, function.line)
     if isinstance(declared, Record):
-        raise d.error("P0208", f"{what} cannot be a record", function.line)
+        raise d.error("P0208", f"{subject} cannot be a record", function.line)
     try:
         return declared.type
     except ValueError as error:
-        message = f"the annotation of {what} cannot be read: {error}"
+        message = f"the annotation of {subject} cannot be read: {error}"
         raise d.error("P0208", message, function.line) from None
 
 
 def _parameter(d: Definition, argument: Argument) -> Parameter:
-    what = f"`{argument.name}` of `{d.name}`"
+    subject = f"`{argument.name}` of `{d.name}`"
     if not argument.keyword:
-        message = f"{what} cannot be given by its name, as the language gives its arguments"
+        message = f"{subject} cannot be given by its name, as the language gives its arguments"
         raise d.error("P0208", message)
     if argument.name == "subject" and d.kind == "reward":
-        raise d.error("P0208", f"{what} is reserved for what a reward scores in the language")
-    read = isinstance(argument.annotation, Annotation)
-    type_ = _type(d, argument, d.constructor) if read or d.kind != "model" else None
+        raise d.error("P0208", f"{subject} is reserved for what a reward scores in the language")
+    is_readable = isinstance(argument.annotation, Annotation)
+    type_ = _type(d, argument, d.constructor) if is_readable or d.kind != "model" else None
     role = "number" if type_ is None else _ROLES.get(type_.name, "condition")
     return Parameter(argument.name, type_, role, _default(d, argument, type_))
 
 
 def _default(d: Definition, argument: Argument, type_: Type | None) -> Default:
-    what = f"the default of `{argument.name}` of `{d.name}`"
+    subject = f"the default of `{argument.name}` of `{d.name}`"
     match argument.default:
         case Required() | None as plain:
             return plain
         case Unreadable(reason):
-            raise d.error("P0208", f"{what} cannot be read: {reason}")
+            raise d.error("P0208", f"{subject} cannot be read: {reason}")
         case bool() | int() | float() | str() as value if _has_type(value, type_):
             return value
         case _:
-            wanted = "numbers" if type_ is None else str(type_)
-            raise d.error("P0208", f"{what} does not fit: it takes {wanted}")
+            expected = "numbers" if type_ is None else str(type_)
+            raise d.error("P0208", f"{subject} does not fit: it takes {expected}")
 
 
 def _has_type(value: int | float | str, type_: Type | None) -> bool:
@@ -190,8 +190,8 @@ def _has_type(value: int | float | str, type_: Type | None) -> bool:
         return type_ == TEXT and value == _plain(value)
     if isinstance(value, bool):
         return type_ == BOOL
-    wanted = (INT, REAL, None) if isinstance(value, int) else (REAL, None)
-    return type_ in wanted and _finite(value)
+    types = (INT, REAL, None) if isinstance(value, int) else (REAL, None)
+    return type_ in types and _finite(value)
 
 
 def _finite(value: int | float) -> bool:

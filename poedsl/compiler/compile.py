@@ -105,9 +105,9 @@ def _compile(
     uses, more = read_uses(program, base)
     diagnostics += more
     user_signatures = {**registered, **{u.name: u.signature for u in uses}}
-    used = {s.name.name for s in program.statements if isinstance(s, tree.Use)}
+    use_names = {s.name.name for s in program.statements if isinstance(s, tree.Use)}
     defined = {s.name.name for s in program.statements if isinstance(s, tree.ExpertDefinition)}
-    unreadable |= (used - user_signatures.keys()) | (defined & SIGNATURES.keys())
+    unreadable |= (use_names - user_signatures.keys()) | (defined & SIGNATURES.keys())
     every_signature = {**SIGNATURES, **user_signatures}
     signatures = {k: s for k, s in every_signature.items() if k not in unreadable & defined}
 

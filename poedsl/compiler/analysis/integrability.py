@@ -100,8 +100,10 @@ def _of_parts(factors: list[FactorSpec], variable: VariableSpec) -> list[list[Pr
         cells = [places[at] for at in product(*sides)]
         items = f.part.args[1:] if isinstance(f.part, Apply) else ()
         chosen = [isinstance(i, Const) for i in items] + [False] * (len(sides) - len(items))
-        kept = tuple(len(s) for s, one in zip(sides, chosen, strict=False) if not one)
-        part_precisions = _precisions(f.term, replace(variable, type=Type("Real", kept)))
+        part_sizes = tuple(
+            len(s) for s, is_index in zip(sides, chosen, strict=False) if not is_index
+        )
+        part_precisions = _precisions(f.term, replace(variable, type=Type("Real", part_sizes)))
         matrices = part_precisions is not None and not all(map(_is_diagonal, part_precisions))
         if part_precisions is None or (matrices and count > LIMIT):
             return [None]

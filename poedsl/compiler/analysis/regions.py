@@ -95,23 +95,23 @@ def crossing(parts: Iterable[Term], sizes: Sizes) -> set[Term]:
 
 def unseen(extents: Iterable[Extent], sizes: tuple[int, ...]) -> tuple[int, ...] | None:
     """The first component that is in none of these, without the last sides that none cuts."""
-    seen = sorted(set(extents))
+    distinct = sorted(set(extents))
     corners = [
-        sorted({0, *(int(end) for e in seen for end in e[axis] if end < size)})
+        sorted({0, *(int(end) for e in distinct for end in e[axis] if end < size)})
         for axis, size in enumerate(sizes)
     ]
     if all(len(c) == 1 for c in corners[1:]):
         reached = 0.0
-        for (first, last), *_ in seen:
+        for (first, last), *_ in distinct:
             if first > reached:
                 break
             reached = max(reached, last)
         return (int(reached),) if reached < sizes[0] else None
-    if math.prod(map(len, corners)) * len(seen) > MOST:
+    if math.prod(map(len, corners)) * len(distinct) > MOST:
         return None
     while len(corners) > 1 and len(corners[-1]) == 1:
         corners.pop()
     for at in product(*corners):
-        if not any(all(a <= i < b for i, (a, b) in zip(at, e, strict=False)) for e in seen):
+        if not any(all(a <= i < b for i, (a, b) in zip(at, e, strict=False)) for e in distinct):
             return at
     return None

@@ -76,10 +76,10 @@ def lints(
     if factor.kind == "where" and (odd := oddity(factor.term, variables)):
         return [Diagnostic("P0807", odd, leaf.span, "warning")]
     if factor.kind in ("reward", "where") and not names(leaf) & variables.keys():
-        what = "reward" if factor.kind == "reward" else "condition"
+        noun = "reward" if factor.kind == "reward" else "condition"
         return [
             Diagnostic(
-                "P0803", f"this {what} does not depend on the variable", leaf.span, "warning"
+                "P0803", f"this {noun} does not depend on the variable", leaf.span, "warning"
             )
         ]
     return []

@@ -48,7 +48,7 @@ class Lowerer:
     factors: list[FactorSpec] = field(default_factory=list)
     spans: dict[str, Span] = field(default_factory=dict)
     diagnostics: list[Diagnostic] = field(default_factory=list)
-    taken: dict[str, int] = field(default_factory=dict)
+    name_numbers: dict[str, int] = field(default_factory=dict)
     incomplete: set[str] = field(default_factory=set)
 
     def statement(self, statement: CheckedFactor) -> None:
@@ -83,7 +83,7 @@ class Lowerer:
         line, column = self.source.location(leaf.span.start)
         exponent, mask = unmasked(exponent)
         return FactorSpec(
-            name=unique(site(leaf, kind, self.signatures), self.taken),
+            name=unique(site(leaf, kind, self.signatures), self.name_numbers),
             kind=kind,
             variables=(variable.name, *sorted(others)),
             term=leaf.args[0] if kind in ("reward", "where") else leaf,
@@ -187,16 +187,16 @@ def site(leaf: Apply, kind: Kind, signatures: Mapping[str, Signature]) -> str:
     return rewards.pop() if len(rewards) == 1 else "exp"
 
 
-def unique(name: str, taken: dict[str, int]) -> str:
+def unique(name: str, name_numbers: dict[str, int]) -> str:
     """The name, with the lowest number that makes it unique.
 
     Args:
-        taken: the names in use, each with the highest number in use; updated.
+        name_numbers: the names in use, each with the highest number in use; updated.
     """
-    result, number = name, taken.get(name, 1)
-    while result in taken:
+    result, number = name, name_numbers.get(name, 1)
+    while result in name_numbers:
         number += 1
         result = f"{name}_{number}"
-    taken[name] = number
-    taken.setdefault(result, 1)
+    name_numbers[name] = number
+    name_numbers.setdefault(result, 1)
     return result

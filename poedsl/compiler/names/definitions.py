@@ -22,18 +22,18 @@ def add_definition(expansion: Expansion, definition: tree.ExpertDefinition) -> b
         labels = (Label(first, "first defined here"),)
         expansion.error("P0203", f"`{name.name}` is defined twice", name.span, labels=labels)
         return False
-    seen: dict[str, Span] = {}
+    places: dict[str, Span] = {}
     for parameter in definition.parameters:
         parameter_name = parameter.name
-        if parameter_name.name in seen:
+        if parameter_name.name in places:
             expansion.error(
                 "P0203",
                 f"`{name.name}` has two parameters named `{parameter_name.name}`",
                 parameter_name.span,
-                labels=(Label(seen[parameter_name.name], "the first one"),),
+                labels=(Label(places[parameter_name.name], "the first one"),),
             )
-        seen.setdefault(parameter_name.name, parameter_name.span)
-    body = write_out_ambient(expansion, definition.body, set(seen), definition)
+        places.setdefault(parameter_name.name, parameter_name.span)
+    body = write_out_ambient(expansion, definition.body, set(places), definition)
     expansion.definitions[name.name] = replace(definition, body=body)
     return True
 

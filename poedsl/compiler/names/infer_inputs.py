@@ -19,18 +19,18 @@ def infer_input(scope: NameScope, name: tree.Name, type_: Type, origin: Origin) 
     earlier = scope.inferred.get(name.name)
     if earlier is not None:
         previous = Type(earlier.type.name, sizes_of(earlier.type))
-        both = unify(previous, type_)
-        if both is None:
+        common = unify(previous, type_)
+        if common is None:
             scope.error(
                 "P0302",
                 f"`{name.name}` is taken as {type_} here and as {previous} elsewhere",
                 name.span,
                 labels=(Label(scope.inferred_from[name.name], f"{previous} here"),),
             )
-        elif both != previous:
-            scope.inferred[name.name] = replace(earlier, type=type_expression(both))
+        elif common != previous:
+            scope.inferred[name.name] = replace(earlier, type=type_expression(common))
             scope.inferred_from[name.name] = name.span
-        return both is not None
+        return common is not None
     if scope.strict:
         declared = f"input {name.name} : {type_}"
         edits = (Edit(Span(scope.start, scope.start), f"{declared}\n{scope.indent}"),)

@@ -120,10 +120,10 @@ class Module:
 
     def written(self, statement: ast.ClassDef) -> None:
         """Whether the parameters of a class are written in it, and not made up for it."""
-        made = {"dataclass", "dataclasses.dataclass", "attr.s", "attrs.define"}
+        generators = {"dataclass", "dataclasses.dataclass", "attr.s", "attrs.define"}
         for expr in statement.decorator_list:
             name = dotted(expr.func if isinstance(expr, ast.Call) else expr, self.origin)
-            if name in made:
+            if name in generators:
                 raise DefinitionError(
                     "P0208",
                     f"the parameters of `{statement.name}` cannot be read: `{name}` makes them up",
@@ -149,10 +149,10 @@ class Module:
                 takes = f"it takes {', '.join(OPTIONS[kind])}"
                 raise DefinitionError("P0208", f"`poedsl.{kind}` has no option `{name}`", takes, at)
             typed = name == "domain" and not isinstance(node, ast.Constant)
-            read = out[name] = self.annotation(node) if typed else _literal(node)
-            if isinstance(read, Unreadable):
-                what = f"the option `{name}` of `{statement.name}`"
-                raise DefinitionError("P0208", f"{what} cannot be read: {read.reason}", at)
+            value = out[name] = self.annotation(node) if typed else _literal(node)
+            if isinstance(value, Unreadable):
+                option = f"the option `{name}` of `{statement.name}`"
+                raise DefinitionError("P0208", f"{option} cannot be read: {value.reason}", at)
         return out
 
     def function(self, statement: ast.FunctionDef, skipped: int = 0) -> Function:

@@ -60,11 +60,11 @@ def names_in_scope(scope: NameScope) -> set[str]:
 
 
 def suggest(
-    scope: NameScope, name: str, span: Span, candidates: Iterable[str], what: str
+    scope: NameScope, name: str, span: Span, candidates: Iterable[str], noun: str
 ) -> tuple[Fix, ...]:
     """A fix with a similar name, for the first errors of a program only."""
     few = len(scope.diagnostics) < MOST_SEARCHES
-    return similar_name_fix(name, span, candidates, what) if few else ()
+    return similar_name_fix(name, span, candidates, noun) if few else ()
 
 
 def check_function_name(scope: NameScope, function: tree.Name) -> None:

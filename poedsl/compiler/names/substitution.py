@@ -33,11 +33,9 @@ def substitute(expr: tree.Expr, values: Mapping[str, tree.Expr | str]) -> tree.E
             return replace(expr, name=value) if isinstance(value, str) else value
         case tree.Comprehension(target=target, body=body, iterable=iterable):
             inner = {k: v for k, v in values.items() if k != target.name}
-            taken = {
-                n for v in inner.values() for n in ({v} if isinstance(v, str) else names_in(v))
-            }
-            if target.name in taken:
-                fresh = unused_name(target.name, taken | names_in(body))
+            used = {n for v in inner.values() for n in ({v} if isinstance(v, str) else names_in(v))}
+            if target.name in used:
+                fresh = unused_name(target.name, used | names_in(body))
                 inner[target.name] = fresh
                 target = replace(target, name=fresh)
             return replace(
@@ -59,9 +57,9 @@ def substitute_argument(
     return replace(argument, value=substitute(argument.value, values), weight=weight)
 
 
-def unused_name(name: str, taken: Iterable[str]) -> str:
+def unused_name(name: str, used: Iterable[str]) -> str:
     number = 2
-    while f"{name}_{number}" in taken:
+    while f"{name}_{number}" in used:
         number += 1
     return f"{name}_{number}"
 

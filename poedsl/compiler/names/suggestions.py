@@ -53,17 +53,17 @@ def similar_name(name: str, candidates: Iterable[str]) -> str | None:
 
 
 def similar_name_fix(
-    name: str, span: Span, candidates: Iterable[str], what: str
+    name: str, span: Span, candidates: Iterable[str], noun: str
 ) -> tuple[Fix, ...]:
     """A fix that replaces ``name`` at ``span`` by the closest known name, if there is one.
 
     Args:
-        what: the kind of thing that is named, for the message: "a parameter", "an option".
+        noun: the kind of thing that is named, for the message: "a parameter", "an option".
     """
     suggestion = similar_name(name, candidates)
     if suggestion is None:
         return ()
-    return (Fix(f"there is {what} with a similar name: `{suggestion}`", (Edit(span, suggestion),)),)
+    return (Fix(f"there is {noun} with a similar name: `{suggestion}`", (Edit(span, suggestion),)),)
 
 
 def equivalent_name_fix(span: Span, equivalent: str) -> Fix:

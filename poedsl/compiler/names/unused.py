@@ -27,11 +27,11 @@ def resolve_unused_definition(scope: NameScope, definition: tree.ExpertDefinitio
 
 
 def warn_unused(scope: NameScope, program: tree.Program) -> None:
-    what = {tree.Input: "input", tree.Use: "expert"}
+    nouns = {tree.Input: "input", tree.Use: "expert"}
     for statement in program.statements:
         if not isinstance(statement, tree.Input | tree.Use):
             continue
         name = statement.name
         if name.name not in scope.used:
-            message = f"the {what[type(statement)]} `{name.name}` is not used"
+            message = f"the {nouns[type(statement)]} `{name.name}` is not used"
             scope.diagnostics.append(Diagnostic("P0801", message, name.span, "warning"))

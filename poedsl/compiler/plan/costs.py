@@ -31,10 +31,11 @@ def costs(plan: PlanSpec) -> Iterator[str]:
             evaluations = plan.nfe + 1
         else:
             evaluations = black_box_evaluations(plan)
-        each = " for each part" if factor.loops else ""
+        suffix = " for each part" if factor.loops else ""
         duration = spoken(cost * evaluations * count / 1000)
         yield (
-            f"{factor.name}: {evaluations} evaluations of {count} particles{each}, about {duration}"
+            f"{factor.name}: {evaluations} evaluations of {count} particles{suffix}, "
+            f"about {duration}"
         )
 
 

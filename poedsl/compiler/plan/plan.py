@@ -159,8 +159,8 @@ class PlanSpec:
 
     def find_signature(self, name: str) -> Signature | None:
         """The signature of that name, if there is one."""
-        used = (u.signature for u in self.uses if u.name == name)
-        return next(used, None) or SIGNATURES.get(name)
+        signatures = (u.signature for u in self.uses if u.name == name)
+        return next(signatures, None) or SIGNATURES.get(name)
 
     def capabilities(self, call: Apply) -> frozenset[str]:
         """The capabilities of a call, by its signature and its arguments."""

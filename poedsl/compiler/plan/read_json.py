@@ -45,8 +45,8 @@ def from_json(text: str) -> PlanSpec:
     except RecursionError as error:
         raise ValueError(f"not a plan of schema {SCHEMA}: it is nested too deeply") from error
     if fault is not None:
-        place, what = fault
-        raise ValueError(f"not a plan of schema {SCHEMA}: {at(place)}{what}")
+        place, problem = fault
+        raise ValueError(f"not a plan of schema {SCHEMA}: {at(place)}{problem}")
     stated = data["hash"]
     if stated != plan.hash:
         raise ValueError(
@@ -89,7 +89,7 @@ def _from_data(data: dict[str, Any]) -> PlanSpec:
                 None if f["part"] is None else terms.from_json(f["part"]),
                 f["given"],
                 f["mask"],
-                tuple((one["name"], terms.from_json(one["over"])) for one in f["loops"]),
+                tuple((loop["name"], terms.from_json(loop["over"])) for loop in f["loops"]),
             )
             for f in data["factors"]
         ),

@@ -80,9 +80,9 @@ def measure(term: Term) -> tuple[int, int]:
             pending += unmeasured
             continue
         pending.pop()
-        each = [measured[id(part)] for part in parts]
-        levels = 1 + max((levels for _, levels in each), default=0)
-        measured[id(node)] = 1 + sum(weight for weight, _ in each), levels
+        part_measures = [measured[id(part)] for part in parts]
+        levels = 1 + max((levels for _, levels in part_measures), default=0)
+        measured[id(node)] = 1 + sum(weight for weight, _ in part_measures), levels
     return measured[id(term)]
 
 

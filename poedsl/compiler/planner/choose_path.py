@@ -23,9 +23,9 @@ def choose_path(product: Product, options: Mapping[str, Term]) -> Choice:
             path, "the product is a power of one mixture, from which exact samples can be drawn"
         )
     if len(set(product.paths.values())) > 1:
-        each = tuple((name, Apply(path)) for name, path in product.paths.items())
+        paths = tuple((name, Apply(path)) for name, path in product.paths.items())
         return Choice(
-            Apply("each", (), each), "each variable takes the path that its experts support"
+            Apply("each", (), paths), "each variable takes the path that its experts support"
         )
     if product.closed_form:
         reason = "the noised marginals of every expert have a closed form, which spaces the stages"

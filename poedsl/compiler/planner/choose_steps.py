@@ -41,6 +41,6 @@ def _affordable(kernel: Term) -> Choice:
         return Choice(
             Const(FEWEST_STAGES), f"{FEWEST_STAGES} steps keep the variance of the weights small"
         )
-    each = ("one kernel step", "two kernel evaluations", "three kernel evaluations")
-    reason = f"with {each[evaluations - 1]} per stage, all experts are evaluated under 200 times"
+    phrases = ("one kernel step", "two kernel evaluations", "three kernel evaluations")
+    reason = f"with {phrases[evaluations - 1]} per stage, all experts are evaluated under 200 times"
     return Choice(Const(EVALUATION_BUDGET // (evaluations + 1)), reason)

@@ -84,7 +84,7 @@ def choose(spec: PlanSpec, options: Mapping[str, Term]) -> PlanSpec:
 
 def rechoose(spec: PlanSpec, options: Mapping[str, Term]) -> PlanSpec:
     """The plan with some options set; those that the compiler chose are chosen again."""
-    kept = {o.name: o.value for o in spec.options if not o.reason}
-    chosen = choose(spec, {**kept, **options})
+    explicit = {o.name: o.value for o in spec.options if not o.reason}
+    chosen = choose(spec, {**explicit, **options})
     notes, _ = exponent_sums(chosen, spec.variables, {})
     return replace(chosen, notes=(*notes, *approximation_notes(chosen)))

@@ -61,7 +61,9 @@ class Product:
         extended = [v.type for v in spec.variables if paths[v.name] == "prefix" and v.type.sizes]
         lengths = [t.sizes[0] or 1 for t in extended if t.name != "Category"]
         return cls(
-            closed_form=all(f.kind == "gaussian" for each in generative.values() for f in each),
+            closed_form=all(
+                f.kind == "gaussian" for factors in generative.values() for f in factors
+            ),
             rewarded=_rewarded(spec),
             pictures=any(v.type.name in PICTURES for v in spec.variables),
             latent=any(v.space for v in spec.variables),
@@ -104,10 +106,11 @@ def _path(variable: VariableSpec, factors: list[FactorSpec], spec: PlanSpec) -> 
     """The path that a variable's generative experts can take together."""
     if variable.type.name in SYMBOLS:
         return "prefix"
-    each = [capabilities(f, spec) for f in factors]
-    if factors and all("extend" in c for c in each):
+    capability_sets = [capabilities(f, spec) for f in factors]
+    extending = ["extend" in c for c in capability_sets]
+    if factors and all(extending):
         return "prefix"
-    if any("extend" in c for c in each) and not all("score" in c for c in each):
+    if any(extending) and not all("score" in c for c in capability_sets):
         return "prefix"
     return "flow" if factors else "temper"
 
@@ -115,10 +118,10 @@ def _path(variable: VariableSpec, factors: list[FactorSpec], spec: PlanSpec) -> 
 def _extension(spec: PlanSpec) -> Extension:
     if any(v.type.name in SYMBOLS for v in spec.variables):
         return "symbols"
-    each = [capabilities(f, spec) for f in section_experts(spec)]
-    if all("log_prob" in c for c in each):
+    capability_sets = [capabilities(f, spec) for f in section_experts(spec)]
+    if all("log_prob" in c for c in capability_sets):
         return "densities"
-    return "scores" if all("score" in c for c in each) else "draws"
+    return "scores" if all("score" in c for c in capability_sets) else "draws"
 
 
 def _raised_mixture(spec: PlanSpec) -> Term | None:

@@ -103,10 +103,10 @@ def domain_of(
             current = signature.domain
             checker.places[name] = factor.span
         elif current != POISON:
-            both = common_domain(current, signature.domain)
-            if both is None and name in checker.incomplete:
+            common = common_domain(current, signature.domain)
+            if common is None and name in checker.incomplete:
                 return POISON
-            if both is None:
+            if common is None:
                 checker.error(
                     "P0304",
                     f"`{signature.name}` is over {signature.domain}, but `{name}` is {current}",
@@ -114,7 +114,7 @@ def domain_of(
                     labels=(Label(checker.places[name], f"`{name}` is {current} here"),),
                 )
                 return POISON
-            current = both
+            current = common
     if current is not None and current.name == "Real" and not current.is_closed:
         implied = domain_of_densities(checker, name, statements)
         return unify(current, implied) or current
@@ -144,8 +144,8 @@ def density_shapes(
                     yield from density_shapes_of(checker, leaf)
             case tree.For() if name in variables_of((statement,)):
                 elements = loop_elements(checker, statement)
-                each = elements if isinstance(elements, list) else [POISONED]
-                for element in {e.type: e for e in each}.values():
+                typed_elements = elements if isinstance(elements, list) else [POISONED]
+                for element in {e.type: e for e in typed_elements}.values():
                     with element_scope(checker, statement, element):
                         yield from density_shapes(checker, name, statement.body)
 

@@ -62,14 +62,14 @@ def conditions_fit_target(
         pairs = zip(typed.type.sizes[-2:], target_sizes, strict=False)
         if not any(None not in pair and pair[0] != pair[1] for pair in pairs):
             continue
-        what = f"`{target.variable}`" if target.whole else f"this part of `{target.variable}`"
-        labels = [Label(target.span, f"{what} is {sampled(target.typed.type)}")]
+        subject = f"`{target.variable}`" if target.whole else f"this part of `{target.variable}`"
+        labels = [Label(target.span, f"{subject} is {sampled(target.typed.type)}")]
         if isinstance(typed.term, Ref) and typed.term.name in checker.places:
             name = typed.term.name
             labels.append(Label(checker.places[name], f"`{name}` is {typed.type} here"))
         if target.whole and checker.places[target.variable] != target.span:
             place = checker.places[target.variable]
-            labels[0] = Label(place, f"{what} is {target.typed.type} here")
+            labels[0] = Label(place, f"{subject} is {target.typed.type} here")
         checker.error(
             "P0303",
             f"`{parameter.name}` of `{signature.name}` has the height and width of what it is "
@@ -91,13 +91,13 @@ def parameters_fit_target(
 ) -> bool:
     """Whether parameters broadcast to the variable's domain, a matrix to its last size."""
     variable, domain = target.variable, target.typed.type
-    what = f"`{variable}`" if target.whole else f"this part of `{variable}`"
+    subject = f"`{variable}`" if target.whole else f"this part of `{variable}`"
     place = checker.places[variable] if target.whole else target.span
-    label = Label(place, f"{what} is {sized(domain)}")
+    label = Label(place, f"{subject} is {sized(domain)}")
     if not domain.is_numeric:
         checker.error(
             "P0304",
-            f"`{signature.name}` is over numbers, and {what} is {domain}",
+            f"`{signature.name}` is over numbers, and {subject} is {domain}",
             call.span,
             labels=(label,),
         )
@@ -105,7 +105,7 @@ def parameters_fit_target(
     if signature.event_rank > len(domain.sizes):
         checker.error(
             "P0303",
-            f"`{signature.name}` is over vectors, and {what} is {sized(domain)}",
+            f"`{signature.name}` is over vectors, and {subject} is {sized(domain)}",
             call.span,
             labels=(label,),
         )
@@ -117,7 +117,7 @@ def parameters_fit_target(
         if parameter is not None and parameter.role == "matrix":
             square = Type("", (domain.sizes[-1],) * 2)
             fit = unify(Type("", sizes), square) is not None
-            problem = f"and the vectors of {what} have {domain.sizes[-1]} components"
+            problem = f"and the vectors of {subject} have {domain.sizes[-1]} components"
         else:
             fit = signature.is_code or broadcast(sizes, domain.sizes) == domain.sizes
             problem = f"which does not broadcast to {sized(domain)}"

@@ -74,11 +74,11 @@ def argument_errors(
     """The errors of an argument that is not of the kind that its parameter accepts."""
     kind = parameter.kind
     alone = len(function.parameters) == 1
-    what = f"`{function.name}`" if alone else f"`{parameter.name}` of `{function.name}`"
+    subject = f"`{function.name}`" if alone else f"`{parameter.name}` of `{function.name}`"
     if kind.is_setting and (inner := sorted(names(typed.term) & variables)):
-        message = f"{what} depends on the variable `{inner[0]}`"
+        message = f"{subject} depends on the variable `{inner[0]}`"
         return [Diagnostic("P0312", message, place, notes=(f"{function}",))]
     if kind.accepts(ArgumentType(typed.type, constant_value(typed.term))):
         return []
-    message = f"{what} takes {kind.description}, and this is {describe(typed.type)}"
+    message = f"{subject} takes {kind.description}, and this is {describe(typed.type)}"
     return [Diagnostic(kind.code, message, place, notes=(f"{function}",))]

@@ -43,10 +43,10 @@ def check_subject(
     if not signature.domains or any(fits(typed.type, d) for d in signature.domains):
         return
     name = argument.value.name if isinstance(argument.value, tree.Name) else ""
-    what = f"`{name}`" if name else "this"
+    subject = f"`{name}`" if name else "this"
     checker.error(
         "P0302",
-        f"`{signature.name}` scores {signature.scored}, and {what} is {describe(typed.type)}",
+        f"`{signature.name}` scores {signature.scored}, and {subject} is {describe(typed.type)}",
         argument.span if argument.span.end else call.span,
         labels=(Label(checker.places[name], f"`{name}` is {typed.type} here"),)
         if name in checker.places
@@ -119,12 +119,12 @@ def report_mismatch(
         labels = (Label(place, f"`{typed.term.name}` is {typed.type} here"),)
     hidden = checker.variables | checker.renamed
     others = {n: t for n, t in checker.environment.items() if n not in hidden}
-    same = [n for n in names_of_type(parameter.type, others) if n != name or not ambient]
-    edit = Edit(argument.value.span, same[0] if same else "")
+    alternatives = [n for n in names_of_type(parameter.type, others) if n != name or not ambient]
+    edit = Edit(argument.value.span, alternatives[0] if alternatives else "")
     if ambient:
         comma = ", " if checker.text(call.span).rstrip(" )")[-1:] != "(" else ""
         end = call.span.end - 1
-        edit = Edit(Span(end, end), f"{comma}{name} = {same[0] if same else ''}")
+        edit = Edit(Span(end, end), f"{comma}{name} = {alternatives[0] if alternatives else ''}")
     checker.error(
         "P0302",
         f"`{signature.name}` takes `{name}` from the program, where it is "
@@ -135,8 +135,8 @@ def report_mismatch(
         argument.value.span,
         labels=labels,
         notes=(str(signature),),
-        fixes=(Fix(f"there is a {type_name} in scope: `{same[0]}`", (edit,)),)
-        if len(same) == 1
+        fixes=(Fix(f"there is a {type_name} in scope: `{alternatives[0]}`", (edit,)),)
+        if len(alternatives) == 1
         else (),
     )
 

@@ -21,10 +21,10 @@ def close_sizes(checker: ProgramChecker, statements: tuple[tree.Statement, ...])
     """Fill open sizes of inputs from parameters, aligned variables and compared variables."""
     hidden = names_bound_within(statements)
     for name, required, place in required_types(checker, statements, hidden):
-        both = unify(checker.environment[name].type, required)
-        if both not in (None, checker.inputs[name].type):
-            checker.environment[name] = Typed(Ref(name), both)
-            checker.inputs[name] = replace(checker.inputs[name], type=both)
+        common = unify(checker.environment[name].type, required)
+        if common not in (None, checker.inputs[name].type):
+            checker.environment[name] = Typed(Ref(name), common)
+            checker.inputs[name] = replace(checker.inputs[name], type=common)
             checker.places[name] = place
     both_ways = (*aligned_pairs(checker, statements), *compared_pairs(checker, statements))
     pairs = [(variable, name) for variable, name in both_ways if name not in hidden]

@@ -72,7 +72,7 @@ def select(checker: TypeScope, expr: tree.Index, inner: Typed) -> Typed:
     if len(expr.items) > len(sizes):
         takes = "one index" if len(sizes) == 1 else f"at most {len(sizes)} indices"
         return checker.error("P0305", f"{describe(inner.type)} takes {takes}", expr.span)
-    kept: list[int | None] = []
+    remaining: list[int | None] = []
     items: list[Term] = []
     for item, size in zip(expr.items, sizes, strict=False):
         chosen = (
@@ -82,10 +82,10 @@ def select(checker: TypeScope, expr: tree.Index, inner: Typed) -> Typed:
         )
         if chosen is None:
             return POISONED
-        term, left = chosen
+        term, item_sizes = chosen
         items.append(term)
-        kept += left
-    type_ = Type("Real", (*kept, *sizes[len(expr.items) :]))
+        remaining += item_sizes
+    type_ = Type("Real", (*remaining, *sizes[len(expr.items) :]))
     if len(type_.sizes) == len(sizes):
         type_ = Type(inner.type.name, type_.sizes)
     elif inner.type.name == "Video" and len(type_.sizes) == 3 and isinstance(items[0], Const):

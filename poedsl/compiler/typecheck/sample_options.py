@@ -50,7 +50,7 @@ class OptionChecker:
                 notes=("the method is `anneal(...)`",),
             )
             return options
-        seen: set[str] = set()
+        option_names: set[str] = set()
         for argument in method.arguments:
             if argument.weight is not None:
                 self.weighted("anneal", argument)
@@ -58,12 +58,12 @@ class OptionChecker:
                 self.values.error(
                     "P0501", "an option of `anneal` is given by its name", argument.span
                 )
-            elif argument.name in seen:
+            elif argument.name in option_names:
                 self.values.error(
                     "P0501", f"the option `{argument.name}` is given twice", argument.span
                 )
             else:
-                seen.add(argument.name)
+                option_names.add(argument.name)
                 term = self.option(argument.name, argument.value, argument.name_span)
                 if term is not None:
                     options[argument.name] = term, argument.span

@@ -62,8 +62,8 @@ def has_rank(type_: Type) -> bool:
     return sizes == rank or of_video or (rank is None and sizes <= MOST_SIZES)
 
 
-def wrong(place: str, what: str) -> NoReturn:
-    raise _Fault(f"{at(place)}{what}")
+def wrong(place: str, problem: str) -> NoReturn:
+    raise _Fault(f"{at(place)}{problem}")
 
 
 def _signatures(plan: PlanSpec) -> dict[str, Signature]:
@@ -82,13 +82,13 @@ def _signatures(plan: PlanSpec) -> dict[str, Signature]:
     return {**SIGNATURES, **{u.name: u.signature for u in plan.uses}}
 
 
-def _once(listed: Mapping[str, str], what: str) -> None:
+def _once(listed: Mapping[str, str], owner: str) -> None:
     """Refuse names, by their places, that occur more than once."""
-    seen: set[str] = set()
+    earlier: set[str] = set()
     for place, name in listed.items():
-        if name in seen:
-            wrong(f"{place}.name", f"`{name}` is the name of {what} already")
-        seen.add(name)
+        if name in earlier:
+            wrong(f"{place}.name", f"`{name}` is the name of {owner} already")
+        earlier.add(name)
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,8 +132,8 @@ class _Verifier:
         """Every type has as many sizes as it takes."""
         plan = self.plan
         listed: list[tuple[str, Type | None]] = []
-        for what in ("inputs", "lets", "variables"):
-            listed += [(f"{what}[{i}].type", n.type) for i, n in enumerate(getattr(plan, what))]
+        for field in ("inputs", "lets", "variables"):
+            listed += [(f"{field}[{i}].type", n.type) for i, n in enumerate(getattr(plan, field))]
         for i, use in enumerate(plan.uses):
             place = f"uses[{i}].signature"
             listed.append((f"{place}.domain", use.signature.domain))
@@ -221,10 +221,10 @@ class _Verifier:
             wrong(place, "this is a call of an expert, or a mixture")
         self.checker.target_variable = part.variable if part.whole else ""
         with self.diagnosed(place):
-            made = product_term(self.checker, to_tree(term), part)
+            rebuilt = product_term(self.checker, to_tree(term), part)
         variables = {v.name: v for v in self.plan.variables}
         variable = variables[part.variable]
-        if made != term:
+        if rebuilt != term:
             wrong(place, "the arguments of this call are not those of its expert, all by name")
         signature = self.checker.signatures.get(term.function)
         if signature is not None:
@@ -246,8 +246,8 @@ class _Verifier:
         self.checker.in_reward = False
         fit = type_.is_numeric and (type_.name == "Bool") == (factor.kind == "where")
         if type_.sizes or not fit:
-            what = "one number" if factor.kind == "reward" else "one condition"
-            wrong(place, f"this is {what}, and not {describe(type_)}")
+            expected = "one number" if factor.kind == "reward" else "one condition"
+            wrong(place, f"this is {expected}, and not {describe(type_)}")
         return Apply("exp", (factor.term,))
 
     def exponent(self, factor: FactorSpec, part: TypedTarget, place: str) -> None:
@@ -273,8 +273,8 @@ class _Verifier:
             if problem := malformed(value):
                 wrong(place, problem)
             with self.diagnosed(place):
-                made = checker.option(option.name, to_tree(value), NOWHERE)
-            if made != value and value not in (ODE, TEMPER):
+                rebuilt = checker.option(option.name, to_tree(value), NOWHERE)
+            if rebuilt != value and value not in (ODE, TEMPER):
                 wrong(place, f"`{option.name}` is {OPTIONS[option.name].expected}, written out")
 
     def each(self, value: Apply, place: str) -> None:

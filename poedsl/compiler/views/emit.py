@@ -72,13 +72,13 @@ def emit(compiled: Compiled, view: View) -> str | None:
     Raises:
         PoeError: the program is nested more deeply than the view can show.
     """
-    made, source = getattr(compiled, view.stage), compiled.source
-    if made is None:
+    output, source = getattr(compiled, view.stage), compiled.source
+    if output is None:
         return None
-    if isinstance(made, PlanSpec):
-        return emit_plan(made, view.form)
+    if isinstance(output, PlanSpec):
+        return emit_plan(output, view.form)
     try:
-        return _json(made, view.stage, source) if view.form == "json" else _text(made, source)
+        return _json(output, view.stage, source) if view.form == "json" else _text(output, source)
     except RecursionError as error:
         message = f"the program is nested too deeply to be shown as {view.stage}.{view.form}"
         deep = Diagnostic("P0506", message, Span(0, len(source.text)))
@@ -216,8 +216,8 @@ def _typed(stage: Checked | Lowered, source: Source) -> Iterator[str]:
         yield print_statement(factor)
     if stage.options:
         names = tuple(tree.Name(name=v.name) for v in stage.variables)
-        given = tuple((name, value) for name, (value, _) in stage.options.items())
-        method = terms.to_tree(Apply("anneal", (), given))
+        options = tuple((name, value) for name, (value, _) in stage.options.items())
+        method = terms.to_tree(Apply("anneal", (), options))
         assert isinstance(method, tree.Call)
         yield "\n" + print_statement(tree.Sample(names=names, method=method))
     for name in sorted(stage.incomplete):

@@ -54,11 +54,11 @@ def _factor_node(f: FactorSpec) -> str:
 
 
 def _edges(plan: PlanSpec) -> Iterator[str]:
-    givens = input_labels(plan)
+    labels = input_labels(plan)
     ends = [(names(c.term), _node("input", c.name)) for c in plan.lets]
     ends += [(names_in_factor(f), _node("factor", f.name)) for f in plan.factors]
     for names_used, end in ends:
-        for name in (n for n in givens if n in names_used):
+        for name in (n for n in labels if n in names_used):
             yield f'{_node("input", name)} -- {end} [color = "gray"]'
     for f in plan.factors:
         first, *others = (_node("variable", v) for v in f.variables)
@@ -68,8 +68,8 @@ def _edges(plan: PlanSpec) -> Iterator[str]:
             yield f"{_node('factor', f.name)} -- {other}"
 
 
-def _node(what: str, name: str) -> str:
-    return _quoted(f"{what} {name}")
+def _node(kind: str, name: str) -> str:
+    return _quoted(f"{kind} {name}")
 
 
 def _attributes(lines: Iterable[str], **more: str) -> str:
