@@ -116,16 +116,16 @@ class _Reader:
 
     def read(self) -> int:
         """Go to the end of the logical line; the offset after its line break."""
-        seen = self.end
+        piece_end = self.end
         for match in _PIECE.finditer(self.text, self.end, self.limit):
             if match.lastgroup == "break":
-                code = self.text[seen : match.start()].rstrip()
-                self.end = seen + len(code) if code else self.end
+                code = self.text[piece_end : match.start()].rstrip()
+                self.end = piece_end + len(code) if code else self.end
                 if not self.open or begins_statement(self.text, match.end()):
                     return match.end()
             else:
                 self._piece(match)
-            seen = match.end()
+            piece_end = match.end()
         return self.limit
 
     def _piece(self, match: re.Match[str]) -> None:

@@ -156,8 +156,8 @@ def _mark(
         if number > first:
             start = len(line) - len(line.lstrip())
         if number == first or start < end:
-            said = text if number == last else ""
-            out.setdefault(number, []).append(_Mark(start, max(start, end), sign, said, style))
+            label = text if number == last else ""
+            out.setdefault(number, []).append(_Mark(start, max(start, end), sign, label, style))
 
 
 def _excerpt(marks: dict[int, list[_Mark]], source: Source, frame: int) -> Iterator[_Row]:

@@ -50,8 +50,8 @@ class Word:
         """The word as a message names it."""
         if len(self.text) > 30:
             return "text" if self.kind in ("text", "quoted", "unclosed") else "word"
-        what = {"keyword": "keyword ", "number": "number ", "text": "text "}
-        return f"{what.get(self.kind, '')}`{self.text}`"
+        prefixes = {"keyword": "keyword ", "number": "number ", "text": "text "}
+        return f"{prefixes.get(self.kind, '')}`{self.text}`"
 
 
 _SIGN = "|".join(map(re.escape, PAIRS))

@@ -30,13 +30,13 @@ def children(node: tree.Node) -> list[tree.Node]:
 def names_in(node: tree.Node) -> set[str]:
     """All names in a part of a program, also those that it declares or calls."""
     out: set[str] = set()
-    seen: set[int] = set()
+    visited: set[int] = set()
     pending = [node]
     while pending:
         part = pending.pop()
-        if id(part) in seen:
+        if id(part) in visited:
             continue
-        seen.add(id(part))
+        visited.add(id(part))
         if isinstance(part, tree.Name):
             out.add(part.name)
         pending += children(part)

@@ -45,9 +45,9 @@ def format_source(text: str) -> str:
 
 def _meaning(text: str) -> tuple[str, list[str]]:
     source = Source(text)
-    program, found = parse(source)
-    if found:
-        raise PoeError(found, source)
+    program, diagnostics = parse(source)
+    if diagnostics:
+        raise PoeError(diagnostics, source)
     return print_program(program), list(comments(text))
 
 

@@ -189,11 +189,11 @@ class Builder:
 
     @staticmethod
     def parameter(c: Children) -> tree.Parameter:
-        given = {sign.type: part for sign, part in zip(c[1::2], c[2::2], strict=True)}
+        by_sign = {sign.type: part for sign, part in zip(c[1::2], c[2::2], strict=True)}
         return tree.Parameter(
             name=c[0],
-            type=given.get("COLON"),
-            default=_bare(given.get("EQUAL")),
+            type=by_sign.get("COLON"),
+            default=_bare(by_sign.get("EQUAL")),
             span=_span(c[0], c[-1]),
         )
 

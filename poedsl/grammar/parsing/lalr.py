@@ -84,12 +84,12 @@ def tokens(text: str, span: Span) -> Iterator[Token]:
     """
     match, at = tables().terminals.match, span.start
     while at < span.end:
-        found = match(text, at, span.end)
-        if found is None:
+        token_match = match(text, at, span.end)
+        if token_match is None:
             raise Refused(at)
-        kind, begin, at = found.lastgroup, at, found.end()
+        kind, begin, at = token_match.lastgroup, at, token_match.end()
         if kind is not None and kind != "BLANK":
-            yield Token(kind, found.group(), Span(begin, at))
+            yield Token(kind, token_match.group(), Span(begin, at))
 
 
 def parse(text: str, span: Span, start: str, builder: Any) -> Any:

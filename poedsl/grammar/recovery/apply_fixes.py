@@ -10,14 +10,14 @@ from poedsl.grammar.diagnostics import Diagnostic, Edit, Fix
 def safe_fixes(diagnostics: Iterable[Diagnostic]) -> tuple[tuple[Diagnostic, Fix], ...]:
     """The first safe fix of each diagnostic, but for those that touch an earlier one."""
     chosen: list[tuple[Diagnostic, Fix]] = []
-    taken: list[Edit] = []
+    edits: list[Edit] = []
     for diagnostic in diagnostics:
         for fix in diagnostic.fixes:
             if fix.applicability != "safe" or not fix.edits:
                 continue
-            if not any(_touch(a, b) for a in fix.edits for b in taken):
+            if not any(_touch(a, b) for a in fix.edits for b in edits):
                 chosen.append((diagnostic, fix))
-                taken += fix.edits
+                edits += fix.edits
             break
     return tuple(chosen)
 

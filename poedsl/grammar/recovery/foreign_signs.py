@@ -44,11 +44,11 @@ def foreign_sign(f: Failure) -> Diagnostic | None:
         return _logic_between_factors(f)
     fixes: tuple[Fix, ...] = ()
     if word.text in _SIGNS:
-        what, equivalent = _SIGNS[word.text]
+        meaning, equivalent = _SIGNS[word.text]
         edit = Edit(word.span, _spaced(f, equivalent))
         fixes = (
             Fix(
-                f"{what} written `{equivalent}`",
+                f"{meaning} written `{equivalent}`",
                 (edit,),
                 _applicability(f, word.text in _SAME_MEANING),
             ),

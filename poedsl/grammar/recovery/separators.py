@@ -45,12 +45,12 @@ def side_by_side(f: Failure) -> Diagnostic | None:
     product = Fix("products are written with `*`", (gap,))
     fixes: tuple[Fix, ...] = (product,)
     if "COMMA" not in f.accepts or word.text == "(":
-        what = "an operator"
+        missing = "an operator"
     elif f.before.kind == "number" and word.kind == "name" and not named:
-        what, fixes = "an operator or a `,`", (product, comma)
+        missing, fixes = "an operator or a `,`", (product, comma)
     else:
-        what, fixes = "a `,`", (comma,)
-    return Diagnostic("P0103", f"{what} is missing before {word}", word.span, fixes=fixes)
+        missing, fixes = "a `,`", (comma,)
+    return Diagnostic("P0103", f"{missing} is missing before {word}", word.span, fixes=fixes)
 
 
 def loose_comma(f: Failure) -> Diagnostic | None:
