@@ -51,14 +51,14 @@ def log_prob(
 ) -> Float[Tensor, " L"]:
     """log p(x) by a distribution of Pyro's, summed over events; -inf outside of its support."""
     if not support.constrained:
-        each: Tensor = density.log_prob(x)
-        return each.reshape(len(x), -1).sum(-1)
+        logs: Tensor = density.log_prob(x)
+        return logs.reshape(len(x), -1).sum(-1)
     low, high = (arguments[e] if isinstance(e, str) else e for e in (support.low, support.high))
     assert low is not None
     inside, within = x >= low, low + 1
     if high is not None:
         inside, within = inside & (x <= high), (low + high) / 2
-    each = density.log_prob(torch.where(inside, x, within))
+    logs = density.log_prob(torch.where(inside, x, within))
     if support.simplex:
         inside = inside.all(-1) & ((x.sum(-1) - 1).abs() < ON_THE_SIMPLEX)
-    return torch.where(inside, each, -math.inf).reshape(len(x), -1).sum(-1)
+    return torch.where(inside, logs, -math.inf).reshape(len(x), -1).sum(-1)

@@ -111,9 +111,9 @@ class FluxFlow(RectifiedFlow):
             return None
         assert image is not None
         hole = (self.sized(mask.to(device)[None]) >= 0.5).float()
-        kept = self.codec.encode(torch.where(hole > 0, 0.5, self.sized(image.to(device))))
+        latents = self.codec.encode(torch.where(hole > 0, 0.5, self.sized(image.to(device))))
         shown = F.pixel_unshuffle(hole, self.codec.factor)
-        return torch.cat([pack(kept), pack(shown)], 2)
+        return torch.cat([pack(latents), pack(shown)], 2)
 
     def sized(self, image: Float[Tensor, "c H W"]) -> Float[Tensor, "1 c H2 W2"]:
         """Resize to the size in pixels of the latents."""
@@ -137,11 +137,11 @@ class FluxFlow(RectifiedFlow):
             2 * latent: "a depth map",
             latent + fill: "a picture and its mask",
         }
-        wanted = latent + (latent if depth else fill if mask else 0)
-        if takes != wanted:
+        expected = latent + (latent if depth else fill if mask else 0)
+        if takes != expected:
             actual = kinds.get(takes, f"{takes} channels")
             raise diffusers_parts.unfit(
-                folder, f"its transformer takes {actual}, and this expert has {kinds[wanted]}"
+                folder, f"its transformer takes {actual}, and this expert has {kinds[expected]}"
             )
 
 

@@ -140,5 +140,5 @@ def noise_levels(schedule: dict[str, Any]) -> Float[Tensor, " T"]:
     from diffusers import DDPMScheduler
 
     scheduler = DDPMScheduler.from_config(schedule)
-    kept: Tensor = scheduler.alphas_cumprod
-    return (1 - kept.double()).sqrt()
+    signal: Tensor = scheduler.alphas_cumprod
+    return (1 - signal.double()).sqrt()

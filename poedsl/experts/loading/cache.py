@@ -28,15 +28,15 @@ class Cached(Generic[P, R]):
         update_wrapper(self, function)
         self._signature = inspect.signature(function)
         call: Callable[..., R] = function
-        self._kept = lru_cache(maxsize)(lambda _, *arguments: call(**dict(arguments)))
+        self._cached = lru_cache(maxsize)(lambda _, *arguments: call(**dict(arguments)))
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
         arguments = self._signature.bind(*args, **kwargs).arguments
         arguments["folder"] = folder = str(Path(arguments["folder"]).resolve())
-        return self._kept(stamp(folder), *arguments.items())
+        return self._cached(stamp(folder), *arguments.items())
 
     def cache_clear(self) -> None:
-        self._kept.cache_clear()
+        self._cached.cache_clear()
 
 
 def cached_by_folder(maxsize: int) -> Callable[[Callable[P, R]], Cached[P, R]]:

@@ -52,7 +52,7 @@ def unfit(folder: str, reason: str, *notes: str) -> PoeError:
 
 
 @contextmanager
-def loading(folder: str, what: str) -> Iterator[None]:
+def loading(folder: str, component: str) -> Iterator[None]:
     """Load from a folder; an error of the library becomes a diagnostic of one line.
 
     Raises:
@@ -62,9 +62,11 @@ def loading(folder: str, what: str) -> Iterator[None]:
         with quiet_loading():
             yield
     except ImportError as error:
-        raise missing_extra(what, "diffusers", error) from error
+        raise missing_extra(component, "diffusers", error) from error
     except (OSError, ValueError, KeyError, RuntimeError) as error:
-        raise unfit(folder, f"{what} cannot be loaded: {str(error).splitlines()[0]}") from error
+        raise unfit(
+            folder, f"{component} cannot be loaded: {str(error).splitlines()[0]}"
+        ) from error
 
 
 def _kind(dtype: torch.dtype) -> dict[str, torch.dtype]:

@@ -69,8 +69,8 @@ def expect(expert: str, folder: str, kinds: tuple[str, ...], *notes: str) -> str
     """
     kind = model_type(expert, folder, *notes)
     if kind not in kinds:
-        wanted = " or ".join(kinds)
-        raise unfit(expert, folder, f"it holds a model of type {kind}, not {wanted}", *notes)
+        expected = " or ".join(kinds)
+        raise unfit(expert, folder, f"it holds a model of type {kind}, not {expected}", *notes)
     return kind
 
 

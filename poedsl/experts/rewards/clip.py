@@ -58,8 +58,8 @@ class ClipScore(LearnedReward):
         self.text = F.normalize(text.float(), dim=-1)
 
     def score(self, x: Float[Tensor, "N 3 H W"]) -> Float[Tensor, " N"]:
-        seen = self.preprocess(x).to(self.dtype)
-        images = pooled(self.net.get_image_features(pixel_values=seen))
+        pixels = self.preprocess(x).to(self.dtype)
+        images = pooled(self.net.get_image_features(pixel_values=pixels))
         return (F.normalize(images.float(), dim=-1) * self.text).sum(-1)
 
 
@@ -98,14 +98,14 @@ class Aesthetic(LearnedReward):
             self.head = LinearHead(weights, self.net.config.projection_dim, self.device)
 
     def score(self, x: Float[Tensor, "N 3 H W"]) -> Float[Tensor, " N"]:
-        seen = self.preprocess(x).to(self.dtype)
-        return self.head(F.normalize(self.features(seen).float(), dim=-1))
+        pixels = self.preprocess(x).to(self.dtype)
+        return self.head(F.normalize(self.features(pixels).float(), dim=-1))
 
-    def features(self, seen: Float[Tensor, "N 3 h w"]) -> Float[Tensor, "N d"]:
+    def features(self, pixels: Float[Tensor, "N 3 h w"]) -> Float[Tensor, "N d"]:
         """CLIP's projected features."""
         if self.whole:
-            return pooled(self.net.get_image_features(pixel_values=seen))
-        features: Tensor = self.net(pixel_values=seen).image_embeds
+            return pooled(self.net.get_image_features(pixel_values=pixels))
+        features: Tensor = self.net(pixel_values=pixels).image_embeds
         return features
 
 

@@ -131,9 +131,9 @@ class ChatVqaScore(ProcessedVqaScore):
 
     def inputs(self, x: Float[Tensor, "N 3 H W"]) -> dict[str, Any]:
         """The question about each image, as the model takes it."""
-        asked = {"type": "text", "text": self.question}
+        question = {"type": "text", "text": self.question}
         chats = [
-            [{"role": "user", "content": [{"type": "image", "image": image}, asked]}]
+            [{"role": "user", "content": [{"type": "image", "image": image}, question]}]
             for image in pil(x)
         ]
         processed = self.processor.apply_chat_template(

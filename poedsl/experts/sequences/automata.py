@@ -158,6 +158,6 @@ def shorter(count: int) -> Automaton:
     states = max(count, 0) + 1
     begins = torch.ones(256, dtype=torch.long, device="cpu")
     begins[0x80:0xC0] = 0
-    each = torch.arange(states, device="cpu")
-    follows = (each[:, None] + begins).clamp(max=states - 1)
-    return Automaton(follows, each < count)
+    state = torch.arange(states, device="cpu")
+    follows = (state[:, None] + begins).clamp(max=states - 1)
+    return Automaton(follows, state < count)

@@ -164,10 +164,10 @@ def _alive(table: Int[Tensor, "S V"], accepts: Bool[Tensor, " _"]) -> Bool[Tenso
 @lru_cache(maxsize=8)
 def _usable(words: Vocabulary, characters: bytes) -> tuple[Int[Tensor, " V"], Vocabulary]:
     """The tokens with a text, of ``characters`` if there are any, and their vocabulary."""
-    kept = [
+    usable = [
         n
         for n, piece in enumerate(words.pieces)
         if piece and n != words.end and (not characters or set(piece) <= set(characters))
     ]
-    pieces = tuple(words.pieces[n] for n in kept)
-    return torch.tensor(kept, dtype=torch.long, device="cpu"), Vocabulary(pieces)
+    pieces = tuple(words.pieces[n] for n in usable)
+    return torch.tensor(usable, dtype=torch.long, device="cpu"), Vocabulary(pieces)

@@ -93,8 +93,10 @@ def _table(values: Tensor, name: str, rank: int) -> Float[Tensor, "*n V"]:
         PoeError: values are negative, do not sum to one, or have another rank (P0307).
     """
     if values.dim() != rank:
-        wanted = {1: "a vector", 2: "a matrix"}[rank]
-        raise _unfit(f"`{name}` is {wanted} of probabilities, and this has {values.dim()} sizes")
+        description = {1: "a vector", 2: "a matrix"}[rank]
+        raise _unfit(
+            f"`{name}` is {description} of probabilities, and this has {values.dim()} sizes"
+        )
     table = values.double()
     if bool((table < 0).any()) or not bool(((table.sum(-1) - 1).abs() < 1e-4).all()):
         raise _unfit(f"`{name}` holds probabilities that sum to one, and these do not")

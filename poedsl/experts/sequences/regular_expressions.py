@@ -96,8 +96,8 @@ class _Nfa:
         """A group with its own flags, such as ``(?i:...)``."""
         flags = inner.state.flags
         kinds = int(re.ASCII | re.UNICODE)
-        kept = flags & ~kinds if added & kinds else flags
-        inner.state.flags = (kept | added) & ~removed
+        inherited = flags & ~kinds if added & kinds else flags
+        inner.state.flags = (inherited | added) & ~removed
         try:
             return self.sequence(inner, start)
         finally:

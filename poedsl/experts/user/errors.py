@@ -17,11 +17,11 @@ def definition_error(error: DefinitionError) -> PoeError:
 
 
 @contextmanager
-def failures(what: str, file: str) -> Iterator[None]:
+def failures(subject: str, file: str) -> Iterator[None]:
     """Turn an exception of user code into a diagnostic with its line in the file.
 
     Args:
-        what: what is run, for the message. file: of the user code.
+        subject: what is run, for the message. file: of the user code.
 
     Raises:
         PoeError: the code raises an exception (P0708).
@@ -34,7 +34,7 @@ def failures(what: str, file: str) -> Iterator[None]:
         line = _line(error, file)
         reason = f"{type(error).__name__}: {error}".rstrip(": ").splitlines()[0]
         at = f" at {shown(Path(file))}:{line}" if line else ""
-        raise PoeError((Diagnostic("P0708", f"{what} failed{at}: {reason}"),)) from error
+        raise PoeError((Diagnostic("P0708", f"{subject} failed{at}: {reason}"),)) from error
 
 
 def _line(error: BaseException, file: str) -> int:

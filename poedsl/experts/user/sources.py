@@ -35,12 +35,12 @@ def source_output(code: UserCode, arguments: Mapping[str, Any], device: torch.de
     if "" in fields:
         return _converted(code, fields[""], value, arguments, device)
     if not isinstance(value, Mapping) or fields.keys() - value.keys():
-        what = (
+        actual = (
             f"keys {', '.join(map(str, value))}"
             if isinstance(value, Mapping)
             else type_description(value)
         )
-        raise unfit(code, f"returned {what}; it returns a dictionary with {', '.join(fields)}")
+        raise unfit(code, f"returned {actual}; it returns a dictionary with {', '.join(fields)}")
     return {n: _converted(code, r, value[n], arguments, device) for n, r in fields.items()}
 
 
@@ -54,11 +54,11 @@ def _converted(
     if returns.type in ("Layout", "Text", "Region", "File"):
         return value
     numbers = to_tensor(value, torch.zeros((), device=device), code)
-    wanted = [_size(s, arguments) for s in returns.sizes]
-    pairs = list(zip(numbers.shape, wanted, strict=False))
-    if numbers.dim() != len(wanted) or any(w is not None and n != w for n, w in pairs):
+    expected = [_size(s, arguments) for s in returns.sizes]
+    pairs = list(zip(numbers.shape, expected, strict=False))
+    if numbers.dim() != len(expected) or any(w is not None and n != w for n, w in pairs):
         name = f" as `{returns.name}`" if returns.name else ""
-        sizes = ", ".join("_" if s is None else str(s) for s in wanted)
+        sizes = ", ".join("_" if s is None else str(s) for s in expected)
         raise unfit(
             code,
             f"returned shape {list(numbers.shape)}{name}; it returns {returns.type}, [{sizes}]",
