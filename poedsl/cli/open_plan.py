@@ -24,9 +24,9 @@ def is_plan(file: str, source: Source) -> bool:
     return file.endswith(".json") or source.text.lstrip().startswith("{")
 
 
-def show_warnings(made: Any, source: Source, form: DiagnosticForm) -> None:
+def show_warnings(plan: Any, source: Source, form: DiagnosticForm) -> None:
     """The warnings of a program that has no errors."""
-    warnings = tuple(d for d in made.diagnostics if d.severity == "warning")
+    warnings = tuple(d for d in plan.diagnostics if d.severity == "warning")
     show(warnings, source, form, err=True)
 
 
@@ -37,23 +37,23 @@ def open_plan(
     source, base = read_source(file)
     options = guarded(lambda: read_options(pairs(sample, "--sample")), form)
     if is_plan(file, source):
-        made = guarded(lambda: replace(load(source.text), base=base), form)
+        plan = guarded(lambda: replace(load(source.text), base=base), form)
         if options:
             shown = {k: v for k, v in pairs(sample, "--sample").items()}
-            made = guarded(lambda: made.with_options(**shown), form)
+            plan = guarded(lambda: plan.with_options(**shown), form)
     else:
         compiled = compile_source(source, strict=strict, options=options, base=base)
         if compiled.plan is None:
             errors = tuple(d for d in compiled.diagnostics if d.is_error)
             show(errors, source, form, err=True)
             raise typer.Exit(ERRORS)
-        made = Plan(compiled.plan, base, compiled.diagnostics)
-    return guarded(lambda: made.bind(**values(made, bindings)), form), source
+        plan = Plan(compiled.plan, base, compiled.diagnostics)
+    return guarded(lambda: plan.bind(**values(plan, bindings)), form), source
 
 
-def values(made: Any, bindings: list[str]) -> dict[str, Any]:
+def values(plan: Any, bindings: list[str]) -> dict[str, Any]:
     """Values of ``--set``: text for text, a path after ``@``, else JSON."""
-    types = {i.name: i.type.name for i in made.spec.inputs}
+    types = {i.name: i.type.name for i in plan.spec.inputs}
     texts = pairs(bindings, "--set").items()
     return {name: read_value(text, types.get(name, "")) for name, text in texts}
 

@@ -27,9 +27,9 @@ def show_plan(
     if view.stage != "plan":
         show_stage(file, view, bindings, sample, strict, form)
     else:
-        made, source = open_plan(file, bindings, sample, strict, form)
-        show_warnings(made, source, form)
-        typer.echo(emit_plan(made.spec, view.form), nl=False)
+        plan, source = open_plan(file, bindings, sample, strict, form)
+        show_warnings(plan, source, form)
+        typer.echo(emit_plan(plan.spec, view.form), nl=False)
 
 
 def show_stage(
@@ -50,8 +50,8 @@ def show_stage(
     compiled = compile_source(source, strict=strict, options=options, base=base)
     notable = tuple(d for d in compiled.diagnostics if d.severity != "note")
     show(notable, source, form, err=True)
-    made = guarded(lambda: emit(compiled, view), form)
-    if made is not None:
-        typer.echo(made, nl=False)
+    output = guarded(lambda: emit(compiled, view), form)
+    if output is not None:
+        typer.echo(output, nl=False)
     if not compiled.ok:
         raise typer.Exit(ERRORS)

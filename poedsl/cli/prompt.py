@@ -99,11 +99,11 @@ class WordCompleter(Completer):
         line = document.current_line_before_cursor
         word = document.get_word_before_cursor()
         word = word if word.isidentifier() else ""
-        for known in sorted(self.known(line[: len(line) - len(word)], document.text)):
-            if known.startswith(word):
-                yield Completion(known, start_position=-len(word))
+        for candidate in sorted(self.candidates(line[: len(line) - len(word)], document.text)):
+            if candidate.startswith(word):
+                yield Completion(candidate, start_position=-len(word))
 
-    def known(self, before: str, text: str) -> Iterable[str]:
+    def candidates(self, before: str, text: str) -> Iterable[str]:
         """The words that are known after the beginning of a line."""
         command, blank, _ = before.lstrip().partition(" ")
         if command.startswith("%"):
@@ -118,10 +118,10 @@ class WordCompleter(Completer):
             return arguments.get(command, tuple)()
         if before.rstrip().endswith(":"):
             return RANKS
-        known = {*self.session.names, *SIGNATURES, *FUNCTIONS, *CONSTRUCTS, *KEYWORDS}
+        names = {*self.session.names, *SIGNATURES, *FUNCTIONS, *CONSTRUCTS, *KEYWORDS}
         if text.lstrip().startswith("sample"):
-            known |= {*OPTIONS, *(f.name for o in OPTIONS.values() for f in o.forms if f.available)}
-        return known
+            names |= {*OPTIONS, *(f.name for o in OPTIONS.values() for f in o.forms if f.available)}
+        return names
 
 
 class Colours(Lexer):

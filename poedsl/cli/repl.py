@@ -97,9 +97,9 @@ def answer(session: Session, text: str) -> None:
         last_resort(error)
         return
     match response:
-        case Reply(text=said, warnings=warnings):
-            if said:
-                typer.echo(said)
+        case Reply(text=reply, warnings=warnings):
+            if reply:
+                typer.echo(reply)
             if warnings is not None:
                 show(warnings.items, warnings.source, DiagnosticForm.text)
         case Diagnostics(items=items, source=source):

@@ -35,15 +35,15 @@ def run_command(
     if out is not None and not out.strip():
         usage("--out takes a folder, and this is empty")
     folder = None if out is None else Path(out)
-    made, source = open_plan(file, bindings, sample, strict, form)
-    made = replace(guarded(made.bound, form), allow_code=allow_code)
+    plan, source = open_plan(file, bindings, sample, strict, form)
+    plan = replace(guarded(plan.bound, form), allow_code=allow_code)
 
     def before_run() -> None:
-        show_warnings(made, source, form)
+        show_warnings(plan, source, form)
 
     sys.exit(
         guarded(
-            lambda: run_plan(made, seed, device, microbatch, profile, folder, before_run),
+            lambda: run_plan(plan, seed, device, microbatch, profile, folder, before_run),
             form,
             FAILED,
         )
@@ -51,7 +51,7 @@ def run_command(
 
 
 def run_plan(
-    made: Any,
+    plan: Any,
     seed: int,
     device: str,
     microbatch: int | None,
@@ -73,18 +73,18 @@ def run_plan(
         seed=seed,
         device=device,
         microbatch=microbatch,
-        folder=made.base,
-        allow_code=made.allow_code,
-        profile=read_profile(profile, made.base),
+        folder=plan.base,
+        allow_code=plan.allow_code,
+        profile=read_profile(profile, plan.base),
         shown_stages=0 if out is None else SHOWN_ALONG,
     )
     single_thread()
-    folder = None if out is None else OutputFolder(out, made.to_json())
-    job = Run(made.spec, settings)
+    folder = None if out is None else OutputFolder(out, plan.to_json())
+    job = Run(plan.spec, settings)
     before_run()
     done = 0
     try:
-        if any(costs(made.spec)):
+        if any(costs(plan.spec)):
             typer.echo(f"this takes {job.estimate()}", err=True)
         with Progress() as shown:
             for record in job.stages():
@@ -94,8 +94,8 @@ def run_plan(
                     folder.stage(record)
         result = job.result()
     except KeyboardInterrupt:
-        kept = "" if out is None else f"; the log of its stages is in {out / 'log.jsonl'}"
-        typer.echo(f"poe: interrupted after {done} stages{kept}", err=True)
+        log_note = "" if out is None else f"; the log of its stages is in {out / 'log.jsonl'}"
+        typer.echo(f"poe: interrupted after {done} stages{log_note}", err=True)
         return INTERRUPTED
     notes = [] if folder is None else folder.finish(result)
     for name, value in summary(result):

@@ -60,8 +60,8 @@ class Entry:
         """The text, with the statement in canonical form unless there is a comment in it."""
         span = self.statement.span
         start, end = span.start - self.shift, span.end - self.shift
-        written = self.text[start:end]
-        statement = written if "#" in written else print_statement(self.statement)
+        source_text = self.text[start:end]
+        statement = source_text if "#" in source_text else print_statement(self.statement)
         return f"{self.text[:start]}{statement}{self.text[end:]}"
 
     @property
@@ -145,13 +145,13 @@ class Draft:
         """
         declared = {e.declares for e in new} - {None}
         replaced = tuple(e for e in self.entries if e.declares in declared)
-        kept = [e for e in self.entries if e not in replaced]
+        remaining = [e for e in self.entries if e not in replaced]
         for entry in new:
             names = names_in(entry.statement)
-            used = [i for i, e in enumerate(kept) if entry.declares in names_in(e.statement)]
-            needed = [i for i, e in enumerate(kept, 1) if e.declares in names]
-            kept.insert(max(used[0], *needed, 0) if used else len(kept), entry)
-        return replace(self, entries=tuple(kept)), replaced
+            used = [i for i, e in enumerate(remaining) if entry.declares in names_in(e.statement)]
+            needed = [i for i, e in enumerate(remaining, 1) if e.declares in names]
+            remaining.insert(max(used[0], *needed, 0) if used else len(remaining), entry)
+        return replace(self, entries=tuple(remaining)), replaced
 
     def value(self, name: str) -> Typed:
         """What a constant of the draft is."""

@@ -49,8 +49,8 @@ def _as_tensor(value: Any) -> Any:
     if not array and not isinstance(value, list):
         return value
     try:
-        held = value if isinstance(value, torch.Tensor) else torch.from_numpy(np.array(value))
-        tensor = held.detach().clone()
+        original = value if isinstance(value, torch.Tensor) else torch.from_numpy(np.array(value))
+        tensor = original.detach().clone()
     except (TypeError, ValueError, RuntimeError):
         return value
     return tensor.float() if tensor.is_floating_point() else tensor
