@@ -4,14 +4,24 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+import torch
 from torch import Tensor
 
 import poedsl
+from poedsl.compiler.plan.options import OPTIONS, kernel_traits
+from poedsl.compiler.plan.options import Kernel as KernelRow
 from poedsl.experts.protocol import Generative, Noised
 from poedsl.runtime.core.run_settings import RunSettings
 from poedsl.runtime.kernels.choose import implementation
 from poedsl.runtime.kernels.kernel import Kernel
 from poedsl.runtime.run import Run
+
+#: The kernels over numbers that accept and reject.
+ADJUSTED = [
+    form.name
+    for form in OPTIONS["kernel"].forms
+    if isinstance(form, KernelRow) and form.implementation and form.adjusted
+]
 
 
 @dataclass
@@ -51,3 +61,9 @@ def moments(result: poedsl.Result, name: str = "x") -> tuple[Tensor, Tensor]:
 def kernel_named(name: str, leaps: int = 3) -> Kernel:
     """A kernel by the name it has in plans."""
     return implementation(name, leaps=leaps)
+
+
+def noise_of(name: str, x: Tensor, generator: torch.Generator) -> Tensor:
+    """Standard normals for a step of a kernel from points (L, D), of their type."""
+    width = kernel_traits(name).normals * x.shape[1]
+    return torch.randn(len(x), width, generator=generator, dtype=x.dtype)

@@ -9,12 +9,13 @@ import numpy as np
 import pytest
 import torch
 from torch import Tensor
+from torch.nn.functional import logsigmoid
 
 from poedsl.runtime.core.particles import Evaluation, Point
 from poedsl.runtime.kernels.hmc import leapfrog
 from poedsl.runtime.kernels.kernel import Evaluate, StageTarget
 from poedsl.runtime.kernels.metropolis import density_ratio
-from tests.runtime.helpers import kernel_named
+from tests.runtime.helpers import ADJUSTED, kernel_named, noise_of
 
 Log = Callable[[Tensor], Tensor]
 
@@ -66,7 +67,7 @@ def draws(count: int, width: int, seed: int) -> Tensor:
 @pytest.mark.parametrize("batch", [1, 256])
 @pytest.mark.parametrize("size", [0.1, 1.5])
 @pytest.mark.parametrize(("log", "width"), [(skewed, 1), (bent, 2)])
-@pytest.mark.parametrize("kernel", ["mala", "random_walk"])
+@pytest.mark.parametrize("kernel", ["mala", "random_walk", "barker"])
 def test_detailed_balance(kernel: str, log: Log, width: int, size: float, batch: int) -> None:
     """pi(x) q(y | x) a(x, y) = pi(y) q(x | y) a(y, x) for every pair of points."""
     x, y = 1.5 * draws(256, width, 0), 1.5 * draws(256, width, 1)
@@ -75,9 +76,13 @@ def test_detailed_balance(kernel: str, log: Log, width: int, size: float, batch:
     def flow(here: Tensor, there: Tensor) -> Tensor:
         pull = 0.5 * size * evaluate(here).score if kernel == "mala" else 0
         noise = (there - here - pull) / root
+        log_proposal = -0.5 * noise.square().sum(-1)
+        if kernel == "barker":
+            log_proposal += logsigmoid((there - here) * evaluate(here).score).sum(-1)
+            noise = torch.cat([noise, torch.full_like(noise, -math.inf)], -1)
         end, chance = chances(kernel, log, here, noise, size, batch)
         torch.testing.assert_close(end, there, atol=1e-9, rtol=1e-9)
-        return log(here) - 0.5 * noise.square().sum(-1) + chance.log()
+        return log(here) + log_proposal + chance.log()
 
     forth, back = flow(x, y), flow(y, x)
     seen = torch.isfinite(forth) & torch.isfinite(back)
@@ -118,6 +123,38 @@ def test_trajectories_are_reversible(log: Log, width: int, leaps: int, batch: in
     torch.testing.assert_close(areas, torch.ones_like(areas), atol=1e-5, rtol=1e-5)
 
 
+def test_signs_of_barker_follow_the_gradient() -> None:
+    """A step is kept with probability sigmoid(w g): by a grid of quantiles of what decides it."""
+    x, step = draws(1, 2, 4), draws(1, 2, 5)
+    quantiles = (torch.arange(4000, dtype=torch.float64) + 0.5) / 4000
+    decides = torch.special.ndtri(quantiles)[:, None].expand(-1, 2)
+    noise = torch.cat([step.expand(4000, -1), decides], -1)
+    evaluate, size = evaluation(bent), torch.full((1, 1), 0.5, dtype=torch.float64)
+    point = Point(x.expand(4000, -1), evaluate(x.expand(4000, -1)))
+    always = torch.full((4000,), -1.0, dtype=torch.float64)
+    target = StageTarget(evaluate, lambda here, there: torch.full_like(here.x[:, 0], math.inf))
+    end, _ = kernel_named("barker").step(point, target, noise, always, size)
+    taken = math.sqrt(0.5) * step
+    torch.testing.assert_close((end.x - x).abs(), taken.abs().expand(4000, -1))
+    kept = ((end.x - x) * taken > 0).double().mean(0)
+    torch.testing.assert_close(kept, (taken * evaluate(x).score).sigmoid()[0], atol=1e-3, rtol=0)
+
+
+def test_barker_is_robust_to_a_step_size_that_is_too_large() -> None:
+    """At a hundred times the target's scale it accepts as the random walk does, and MALA never."""
+
+    def narrow(x: Tensor) -> Tensor:
+        return -0.5 * (100 * x[:, 0]).square()
+
+    x = 0.01 * draws(20_000, 1, 8)
+    mean = {}
+    for kernel in ("mala", "random_walk", "barker"):
+        noise = noise_of(kernel, x, torch.Generator().manual_seed(9))
+        mean[kernel] = float(chances(kernel, narrow, x, noise, 1.0, 20_000)[1].mean())
+    assert mean["mala"] < 1e-9
+    assert mean["barker"] > 0.9 * mean["random_walk"] > 0.005
+
+
 def test_one_leap_is_a_langevin_step() -> None:
     x, noise = draws(256, 2, 4), draws(256, 2, 5)
     mala, hmc = (chances(kernel, bent, x, noise, 0.4, 256, 1) for kernel in ("mala", "hmc"))
@@ -125,9 +162,10 @@ def test_one_leap_is_a_langevin_step() -> None:
 
 
 @pytest.mark.parametrize("batch", [1, 256])
-@pytest.mark.parametrize("kernel", ["mala", "random_walk", "hmc"])
+@pytest.mark.parametrize("kernel", ADJUSTED)
 def test_a_proposal_is_taken_below_its_chance_and_not_above(kernel: str, batch: int) -> None:
-    x, noise = 2 * draws(256, 2, 6), draws(256, 2, 7)
+    x = 2 * draws(256, 2, 6)
+    noise = noise_of(kernel, x, torch.Generator().manual_seed(7))
     there, chance = chances(kernel, bent, x, noise, 0.5, 256)
     evaluate, step = evaluation(bent), torch.full((1, 1), 0.5, dtype=torch.float64)
     target, steps = StageTarget(evaluate, density_ratio), kernel_named(kernel)

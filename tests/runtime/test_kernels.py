@@ -16,7 +16,7 @@ from poedsl.runtime.kernels.line_integral import line_integral, lobatto
 from poedsl.runtime.kernels.metropolis import density_ratio
 from poedsl.runtime.kernels.step_size import StepSize
 from poedsl.runtime.run import Run
-from tests.runtime.helpers import ScoreOnly, kernel_named, moments
+from tests.runtime.helpers import ADJUSTED, ScoreOnly, kernel_named, moments, noise_of
 
 PROGRAM = "x ~ mixture(0.3: Normal(-2, 0.5), 0.7: Normal(1, 1))"
 
@@ -30,7 +30,7 @@ def exact(count: int) -> torch.Tensor:
 
 @pytest.mark.parametrize(
     "kernel, count",
-    [("mala", 1), ("mala", 256), ("mala", 40_000), ("hmc", 40_000), ("random_walk", 40_000)],
+    [("mala", 1), ("mala", 256), *((kernel, 40_000) for kernel in ADJUSTED)],
 )
 def test_metropolis_is_invariant(kernel: str, count: int) -> None:
     job = Run(poedsl.compile(PROGRAM).bound().spec)
@@ -47,7 +47,7 @@ def test_metropolis_is_invariant(kernel: str, count: int) -> None:
     size = torch.tensor([[0.8]])
     generator = torch.Generator().manual_seed(1)
     for _ in range(30):
-        noise = torch.randn(start.shape, generator=generator)
+        noise = noise_of(kernel, start, generator)
         uniform = torch.rand(len(start), generator=generator)
         target = StageTarget(evaluate, density_ratio)
         point, _ = kernel_named(kernel).step(point, target, noise, uniform, size)
@@ -97,7 +97,7 @@ def test_steps_adapt_towards_the_target() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("kernel", ["mala", "hmc", "random_walk"])
+@pytest.mark.parametrize("kernel", ADJUSTED)
 def test_a_run_ends_near_the_acceptance_it_adapts_to(kernel: str) -> None:
     plan = poedsl.compile("x : Real[5]\nx ~ Normal(0, [1, 1, 1, 2, 3]) * Normal(1, 2)")
     result = plan.run(particles=2000, kernel=f"{kernel}(steps = 3)")
@@ -120,6 +120,7 @@ def test_a_run_ends_near_the_acceptance_it_adapts_to(kernel: str) -> None:
         "mala(steps = 2)",
         "hmc(steps = 2, leaps = 4)",
         "random_walk(steps = 3)",
+        "barker(steps = 2)",
         "mala(steps = 2, line = 3)",
         "hmc(steps = 2, leaps = 4, line = 1)",
     ],
@@ -152,16 +153,16 @@ def test_line_rules_are_exact_to_their_degree(inner: int) -> None:
 
 
 @pytest.mark.parametrize("program", [PROGRAM, "x : Real[3]\nx ~ Normal(0, 1) * Normal(1, 0.5)"])
-@pytest.mark.parametrize("kernel", ["mala", "hmc", "random_walk"])
+@pytest.mark.parametrize("kernel", ADJUSTED)
 def test_line_integrals_accept_as_densities_do(kernel: str, program: str) -> None:
     """The error falls with the nodes; on Gaussians, whose scores are linear, none are needed."""
     job = Run(poedsl.compile(program).bound().spec)
     stage, width = job.model.stages[-10], job.target.space.size
     generator = torch.Generator().manual_seed(1)
     start = torch.randn(2000, width, generator=generator)
-    noise = torch.randn(2000, width, generator=generator)
+    noise = noise_of(kernel, start, generator)
     uniform = torch.rand(2000, generator=generator)
-    size = torch.tensor([[0.3]])
+    other, size = noise[:, :width], torch.tensor([[0.3]])
 
     def evaluate(x: torch.Tensor) -> Evaluation:
         return job.target.evaluate(x, stage)
@@ -179,8 +180,8 @@ def test_line_integrals_accept_as_densities_do(kernel: str, program: str) -> Non
     errors = []
     for inner in (0, 4, 12):
         rule = line_integral(scores, inner)
-        forth = rule(Point(start, evaluate(start)), Point(noise, evaluate(noise)))
-        back = rule(Point(noise, evaluate(noise)), Point(start, evaluate(start)))
+        forth = rule(Point(start, evaluate(start)), Point(other, evaluate(other)))
+        back = rule(Point(other, evaluate(other)), Point(start, evaluate(start)))
         torch.testing.assert_close(forth, -back, atol=1e-4, rtol=1e-4)
         errors.append(float((acceptance(rule) - exact).abs().mean()))
     if program != PROGRAM:
@@ -190,7 +191,7 @@ def test_line_integrals_accept_as_densities_do(kernel: str, program: str) -> Non
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("kernel", ["mala", "hmc", "random_walk"])
+@pytest.mark.parametrize("kernel", ADJUSTED)
 def test_metropolis_from_scores_keeps_the_moments(kernel: str) -> None:
     """Two modes, between which steps of the kernel cross a trough."""
     plan = poedsl.compile(PROGRAM + " * Normal(0, 2)").with_options(

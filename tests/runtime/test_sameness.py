@@ -22,6 +22,7 @@ PLANS = {
         {"move": "ode()", "correct": "fkc()", "kernel": "mala(line = 2, adapt = false)"},
     ),
     "random_walk": (TILTED, {"kernel": "random_walk(steps = 2, adapt = false)"}),
+    "barker": (TILTED, {"kernel": "barker(steps = 2, adapt = false)"}),
     "hamiltonian": (TILTED, {"kernel": "hmc(steps = 2, adapt = false)"}),
     "black box": (TILTED, {"potential": "maximum()", "kernel": "none"}),
     "tempered": (

@@ -55,6 +55,7 @@ class Kernel(Form):
         needs_score: whether a proposal follows the score.
         acceptance_target: the acceptance rate that the step size adapts to; None for a kernel
             without a Metropolis correction.
+        normals: the number of standard normals that a step takes for each component.
         implementation: ``module:Class`` below `poedsl.runtime.kernels`; empty for none, and for
             kernels on symbols.
     """
@@ -62,6 +63,7 @@ class Kernel(Form):
     moves: Literal["numbers", "symbols", "nothing"] = "numbers"
     needs_score: bool = False
     acceptance_target: float | None = None
+    normals: int = 1
     implementation: str = ""
 
     @property
@@ -227,6 +229,18 @@ OPTIONS: dict[str, Option] = {
                     needs_conservative=True,
                     acceptance_target=0.3,  # 0.234 is optimal in high dimension, 0.44 in one
                     implementation="random_walk:RandomWalk",
+                ),
+                Kernel(
+                    "barker",
+                    (_STEPS, Argument("step_size", "positive", 1.0), _ADAPT, _LINE),
+                    "Metropolis with the Barker proposal: the gradient decides the signs of steps, "
+                    "not their lengths; robust to the step size, which adapts",
+                    needs_density=True,
+                    needs_conservative=True,
+                    needs_score=True,
+                    acceptance_target=0.4,  # Livingstone and Zanella 2022
+                    normals=2,
+                    implementation="barker:Barker",
                 ),
                 Kernel(
                     "gibbs",

@@ -18,8 +18,9 @@ def kernel_steps(options: SamplerOptions) -> KernelSteps | None:
     if not traits.implementation or not options.kernel_steps:
         return None
     kernel = implementation(options.kernel, leaps=options.leaps)
-    target = traits.acceptance_target
-    return KernelSteps(kernel, options.kernel_steps, options.adapt, target)
+    return KernelSteps(
+        kernel, options.kernel_steps, options.adapt, traits.acceptance_target, traits.normals
+    )
 
 
 def implementation(name: str, **settings: Any) -> Kernel:

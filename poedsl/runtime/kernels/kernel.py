@@ -51,14 +51,14 @@ class Kernel(Protocol):
         self,
         point: Point,
         target: StageTarget,
-        noise: Float[Tensor, "L D"],
+        noise: Float[Tensor, "L N"],
         uniform: Float[Tensor, " L"] | None,
         variance: Float[Tensor, "#L #D"],
     ) -> tuple[Point, Float[Tensor, " L"] | None]:
         """One step.
 
         Args:
-            noise: standard normals.
+            noise: standard normals; N is D times ``normals`` in the kernel's row of the options.
             uniform: uniforms in (0, 1) that decide acceptance; None for unadjusted kernels.
             variance: the square of the step size, per particle and component or common to all.
 

@@ -32,12 +32,14 @@ class KernelSteps:
         adapt: whether the step size follows the acceptance.
         acceptance_target: the acceptance to which it adapts; None for unadjusted kernels, which
             accept every proposal.
+        normals: the number of standard normals that a step takes for each component.
     """
 
     kernel: Kernel
     count: int
     adapt: bool
     acceptance_target: float | None
+    normals: int = 1
 
     @property
     def adjusted(self) -> bool:
@@ -66,7 +68,7 @@ class KernelSteps:
         if adapt and narrowing != 1:
             assert aim is not None
             step_size = step_size.narrowed(narrowing, aim, self.count)
-        width = point.x.shape[-1]
+        width = self.normals * point.x.shape[-1]
         normals, uniforms = rng.proposals(width, t, self.count, accepting=self.adjusted)
         rates: list[Float[Tensor, "S 1"]] = []
         for k, noise in enumerate(normals):
