@@ -87,6 +87,12 @@ def test_linear_algebra(n: int, seed: int) -> None:
         ("Gamma(0.01, 1)", ""),
         ("Pareto(1, 1) / Pareto(1, 2)", "does not fall off far out"),
         ("LogNormal(0, 1)^2 / LogNormal(0, 1)", ""),
+        ("Weibull(1, 2) / Weibull(2, 2)", ""),
+        ("Weibull(2, 2) / Weibull(1, 2)", "does not fall off far out"),
+        ("Chi2(1) / Chi2(3)", "rises too fast towards 0"),
+        ("VonMises(0, 1) / VonMises(1, 2)", ""),
+        ("Gumbel(0, 1)", ""),
+        ("Gumbel(0, 1) * exp(2 * x)", "does not fall off far out"),
         ("mixture(InverseGamma(1, 1), HalfCauchy(1))", ""),
     ],
 )

@@ -1,4 +1,4 @@
-"""Closed-form noised marginals against what defines them."""
+"""Closed-form noised marginals against what defines them, and densities of Pyro by number."""
 
 from __future__ import annotations
 
@@ -7,7 +7,10 @@ import math
 import pytest
 import torch
 
+from poedsl.catalog.densities import DENSITIES
+from poedsl.compiler.analysis.tails import LOG_DENSITIES
 from poedsl.experts.densities.gaussian_mixtures import Gaussians, gaussian
+from poedsl.experts.densities.pyro_densities import pyro_density
 
 ALPHA, SIGMA = 0.6, 0.8
 
@@ -89,3 +92,68 @@ def test_a_multivariate_event_is_the_last_size() -> None:
     x = torch.randn(5, 3, 2)
     expected = torch.distributions.MultivariateNormal(loc, covariance).log_prob(x).sum(-1)
     torch.testing.assert_close(density.log_prob(x.flatten(1)), expected, atol=1e-4, rtol=1e-4)
+
+
+#: Arguments of every density of one number that Pyro computes.
+ARGUMENTS: dict[str, tuple[float, ...]] = {
+    "StudentT": (3, 1, 2),
+    "Laplace": (1, 2),
+    "Cauchy": (1, 2),
+    "Gumbel": (1, 2),
+    "LogNormal": (0.5, 0.8),
+    "Exponential": (2,),
+    "Gamma": (3, 2),
+    "InverseGamma": (3, 2),
+    "Chi2": (5,),
+    "HalfNormal": (2,),
+    "HalfCauchy": (2,),
+    "Weibull": (2, 3),
+    "Pareto": (1.5, 3),
+    "Beta": (2, 3),
+    "Uniform": (-1, 2),
+    "VonMises": (0.5, 2),
+}
+OF_ONE_NUMBER = {s.name: s for s in DENSITIES if "noised" not in s.capabilities if not s.event_rank}
+
+
+def by_name(name: str) -> dict[str, float]:
+    parameters = (p.name for p in OF_ONE_NUMBER[name].parameters)
+    return dict(zip(parameters, ARGUMENTS[name], strict=True))
+
+
+def inside(name: str, u: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Points of the support from (0, 1), and the logs of their derivatives."""
+    support = OF_ONE_NUMBER[name].support
+    low, high = (
+        by_name(name)[end] if isinstance(end, str) else end for end in (support.low, support.high)
+    )
+    if low is None:
+        return (math.pi * (u - 0.5)).tan(), math.log(math.pi) - 2 * (math.pi * u).sin().log()
+    if high is None:
+        return low + u / (1 - u), -2 * (1 - u).log()
+    return low + (high - low) * u, torch.full_like(u, math.log(high - low))
+
+
+def log_density(name: str, x: torch.Tensor) -> torch.Tensor:
+    arguments = {k: torch.tensor(float(v)).double() for k, v in by_name(name).items()}
+    return pyro_density(name, arguments, (1,))(x[:, None])
+
+
+def test_every_density_of_one_number_is_tested() -> None:
+    assert OF_ONE_NUMBER.keys() == ARGUMENTS.keys()
+
+
+@pytest.mark.parametrize("name", ARGUMENTS)
+def test_densities_integrate_to_one(name: str) -> None:
+    count = 100_000
+    x, log_slope = inside(name, (torch.arange(count, dtype=torch.float64) + 0.5) / count)
+    total = (log_density(name, x) + log_slope).logsumexp(0) - math.log(count)
+    assert float(total) == pytest.approx(0, abs=1e-5)
+
+
+@pytest.mark.parametrize("name", ARGUMENTS)
+def test_the_compiler_knows_densities_up_to_a_constant(name: str) -> None:
+    x, _ = inside(name, torch.linspace(0.1, 0.9, 9, dtype=torch.float64))
+    own = [LOG_DENSITIES[name](point, *ARGUMENTS[name]) for point in x.tolist()]
+    differences = log_density(name, x) - torch.tensor(own, dtype=torch.float64)
+    torch.testing.assert_close(differences, differences[:1].expand(9), rtol=0, atol=1e-5)

@@ -127,21 +127,34 @@ def _log_factor(factor: FactorSpec, at: Mapping[str, Value]) -> float:
     return _log_density(factor.term, next(iter(at.values())), at)
 
 
-#: Log densities of one component up to what does not depend on it, by location, scale and more.
-_DENSITIES: dict[str, Callable[..., float]] = {
+def _exp(x: float) -> float:
+    """The exponential, infinite where it is too large for a number."""
+    try:
+        return math.exp(x)
+    except OverflowError:
+        return math.inf
+
+
+#: Log densities of one component up to what does not depend on it, by the parameters in the order
+#: of the signature.
+LOG_DENSITIES: dict[str, Callable[..., float]] = {
     "Normal": lambda x, loc, scale: -0.5 * ((x - loc) / scale) ** 2,
     "Laplace": lambda x, loc, scale: -abs(x - loc) / scale,
     "Cauchy": lambda x, loc, scale: -math.log1p(((x - loc) / scale) ** 2),
     "StudentT": lambda x, df, loc, scale: -(df + 1) / 2 * math.log1p(((x - loc) / scale) ** 2 / df),
+    "Gumbel": lambda x, loc, scale: (loc - x) / scale - _exp((loc - x) / scale),
     "LogNormal": lambda x, loc, scale: -math.log(x) - 0.5 * ((math.log(x) - loc) / scale) ** 2,
     "Exponential": lambda x, rate: -rate * x,
     "Gamma": lambda x, concentration, rate: (concentration - 1) * math.log(x) - rate * x,
     "InverseGamma": lambda x, concentration, rate: -(concentration + 1) * math.log(x) - rate / x,
+    "Chi2": lambda x, df: (df / 2 - 1) * math.log(x) - x / 2,
     "HalfNormal": lambda x, scale: -0.5 * (x / scale) ** 2,
     "HalfCauchy": lambda x, scale: -math.log1p((x / scale) ** 2),
+    "Weibull": lambda x, scale, shape: (shape - 1) * math.log(x) - (x / scale) ** shape,
     "Pareto": lambda x, scale, alpha: -(alpha + 1) * math.log(x),
     "Beta": lambda x, one, zero: (one - 1) * math.log(x) + (zero - 1) * math.log1p(-x),
     "Uniform": lambda x, low, high: 0.0,
+    "VonMises": lambda x, loc, concentration: concentration * math.cos(x - loc),
 }
 
 
@@ -153,10 +166,10 @@ def _log_density(term: Term, x: Value, at: Mapping[str, Value]) -> float:
         parts = [_log_density(part, x, at) for part in term.args[1::2]]
         most = max(parts)
         return most + math.log(math.fsum(math.exp(part - most) for part in parts))
-    if term.function not in _DENSITIES:
+    if term.function not in LOG_DENSITIES:
         raise _Unknown
     arguments = [_value(value, at) for _, value in term.kwargs]
-    return math.fsum(flatten(elementwise(_DENSITIES[term.function], x, *arguments)))
+    return math.fsum(flatten(elementwise(LOG_DENSITIES[term.function], x, *arguments)))
 
 
 def _value(term: Term, at: Mapping[str, Value]) -> Value:
