@@ -97,6 +97,14 @@ DENSITIES = (
         implementation=_PYRO,
     ),
     Signature(
+        "Logistic",
+        "density",
+        "logistic, independent in each component",
+        (_location(), _scale()),
+        capabilities=_DENSITY,
+        implementation=_PYRO,
+    ),
+    Signature(
         "Cauchy",
         "density",
         "Cauchy, independent in each component",

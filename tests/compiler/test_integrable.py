@@ -91,6 +91,8 @@ def test_linear_algebra(n: int, seed: int) -> None:
         ("Weibull(2, 2) / Weibull(1, 2)", "does not fall off far out"),
         ("Chi2(1) / Chi2(3)", "rises too fast towards 0"),
         ("VonMises(0, 1) / VonMises(1, 2)", ""),
+        ("Logistic(0, 1) / Logistic(0, 2)", ""),
+        ("Logistic(0, 2) / Logistic(0, 1)", "does not fall off far out"),
         ("Gumbel(0, 1)", ""),
         ("Gumbel(0, 1) * exp(2 * x)", "does not fall off far out"),
         ("mixture(InverseGamma(1, 1), HalfCauchy(1))", ""),

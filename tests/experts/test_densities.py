@@ -98,6 +98,7 @@ def test_a_multivariate_event_is_the_last_size() -> None:
 ARGUMENTS: dict[str, tuple[float, ...]] = {
     "StudentT": (3, 1, 2),
     "Laplace": (1, 2),
+    "Logistic": (1, 2),
     "Cauchy": (1, 2),
     "Gumbel": (1, 2),
     "LogNormal": (0.5, 0.8),

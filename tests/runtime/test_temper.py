@@ -27,6 +27,8 @@ def moments(result: Result, name: str = "x") -> tuple[float, float]:
         ("x ~ Normal(0, 1) / Normal(0, 2)", 0, 4 / 3, math.log(32 * math.pi / 3) / 2),
         ("x ~ StudentT(9, 1, 2)", 1, 36 / 7, 0),
         ("x ~ Laplace(0, 1) * Laplace(1, 1)", 0.5, None, math.log(0.5) - 1),
+        ("x ~ Logistic(1, 0.5)", 1, math.pi**2 / 12, 0),
+        ("x ~ Logistic(0, 1) * Logistic(0, 1)", 0, math.pi**2 / 3 - 2, -math.log(6)),
         ("x ~ mixture(Normal(-3, 0.5), Normal(3, 0.5))", 0, 9.25, 0),
     ],
 )  # fmt: skip

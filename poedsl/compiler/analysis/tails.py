@@ -135,11 +135,16 @@ def _exp(x: float) -> float:
         return math.inf
 
 
+def _logistic(distance: float) -> float:
+    return -distance - 2 * math.log1p(math.exp(-distance))
+
+
 #: Log densities of one component up to what does not depend on it, by the parameters in the order
 #: of the signature.
 LOG_DENSITIES: dict[str, Callable[..., float]] = {
     "Normal": lambda x, loc, scale: -0.5 * ((x - loc) / scale) ** 2,
     "Laplace": lambda x, loc, scale: -abs(x - loc) / scale,
+    "Logistic": lambda x, loc, scale: _logistic(abs(x - loc) / scale),
     "Cauchy": lambda x, loc, scale: -math.log1p(((x - loc) / scale) ** 2),
     "StudentT": lambda x, df, loc, scale: -(df + 1) / 2 * math.log1p(((x - loc) / scale) ** 2 / df),
     "Gumbel": lambda x, loc, scale: (loc - x) / scale - _exp((loc - x) / scale),
