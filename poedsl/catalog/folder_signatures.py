@@ -22,11 +22,13 @@ _PIPELINES = {
     "FluxControlPipeline": "flux_depth",
     "FluxFillPipeline": "flux_fill",
 }
+#: Models of transformers, and the expert whose weights they are.
+_MODELS = {"SiglipModel": "siglip"}
 _HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
 _SUPPORTED = (
     "folders of diffusers: rectified flows with a UNet2DModel and classes, and "
     + ", ".join(_PIPELINES),
-    "folders of transformers: image classifiers, and causal language models",
+    "folders of transformers: image classifiers, causal language models, and " + ", ".join(_MODELS),
     'Python: "rewards.py:f", "package.module:f"',
 )
 
@@ -164,6 +166,9 @@ def _model(place: str, config: dict[str, Any]) -> Signature:
         return _classifier(place, config)
     if any(n.endswith("ForCausalLM") for n in names) and "lm" in SIGNATURES:
         return _with_model(SIGNATURES["lm"], place)
+    for name in names:
+        if name in _MODELS:
+            return _with_model(SIGNATURES[_MODELS[name]], place)
     description = ", ".join(names) or config.get("_class_name") or "a model of no known kind"
     raise _unsupported(f'the folder "{place}" holds {description}, of which no expert is made')
 

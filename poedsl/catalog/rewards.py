@@ -69,6 +69,15 @@ REWARDS = (
         PROMPT,
     ),
     _image_reward(
+        "siglip",
+        "log-probability that picture and prompt belong together under SigLIP; below 0",
+        "siglip:SiglipScore",
+        "google/siglip2-so400m-patch14-384",
+        20.0,
+        "Zhai et al., Sigmoid Loss for Language Image Pre-Training (ICCV 2023)",
+        PROMPT,
+    ),
+    _image_reward(
         "aesthetic",
         "how pleasing a picture is, from CLIP's features; about 0 to 10",
         "clip:Aesthetic",

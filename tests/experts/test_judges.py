@@ -25,6 +25,7 @@ from poedsl.experts.rewards.detected import Detected, share_inside
 from poedsl.experts.rewards.image_preprocessing import ImagePreprocessor
 from poedsl.experts.rewards.image_reward import DEVIATION, MEAN, ImageReward
 from poedsl.experts.rewards.learned_reward import LearnedReward
+from poedsl.experts.rewards.siglip import SiglipScore
 from poedsl.experts.rewards.vqa_score import QUESTION, SYSTEM, squared, vqa_score
 from tests.compiler.programs import planned
 from tests.experts import tiny_judges as tiny
@@ -42,6 +43,7 @@ KINDS: dict[
     "instructblip": (vqa_score, tiny.instructblip, {"prompt": "a cat"}, 16),
     "clip_flant5": (vqa_score, tiny.clip_flant5, {"prompt": "a cat"}, 16),
     "clipscore": (ClipScore, tiny.clip, {"prompt": "a cat"}, 16),
+    "siglip": (SiglipScore, tiny.siglip, {"prompt": "a cat"}, 16),
     "aesthetic": (Aesthetic, tiny.aesthetic, {}, 16),
     "imagereward": (ImageReward, tiny.blip, {"prompt": "a cat"}, 16),
     "grounding_dino": (Detected, tiny.grounding_dino, {"phrase": "a cat", "inside": LEFT}, 96),
@@ -133,7 +135,7 @@ def test_films_are_judged_by_frames_from_first_to_last(kind: str, place: Path) -
     torch.testing.assert_close(made(short), expected, rtol=1e-4, atol=1e-6)
 
 
-@pytest.mark.parametrize("kind", ["chat", "instructblip", "clip_flant5", "clipscore"])
+@pytest.mark.parametrize("kind", ["chat", "instructblip", "clip_flant5", "clipscore", "siglip"])
 def test_prompts_share_one_network_and_score_apart(kind: str, place: Path) -> None:
     x, cat, dog = native(kind, 1), judge(kind, place), judge(kind, place, prompt="a dog")
     assert cat.net is dog.net
@@ -220,6 +222,20 @@ def test_clipscore_is_its_logit_without_the_temperature(place: Path) -> None:
     with torch.no_grad():
         logits = model(**inputs).logits_per_image[:, 0] / model.logit_scale.exp()
     torch.testing.assert_close(judge("clipscore", place)(x), logits)
+
+
+def test_siglip_is_the_log_of_its_probability(place: Path) -> None:
+    path, x = folder("siglip", place), native("siglip")
+    model = tf.SiglipModel.from_pretrained(path).eval()
+    processor = tf.SiglipProcessor(
+        tf.AutoImageProcessor.from_pretrained(path), tf.AutoTokenizer.from_pretrained(path)
+    )
+    for prompt in ("a cat", "a cat that is longer than sixteen letters"):
+        padded: dict[str, Any] = {"padding": "max_length", "max_length": 16, "truncation": True}
+        inputs = processor(images=images(x), text=[prompt], return_tensors="pt", **padded)
+        with torch.no_grad():
+            expected = model(**inputs).logits_per_image[:, 0].sigmoid().log()
+        torch.testing.assert_close(judge("siglip", place, prompt=prompt)(x), expected)
 
 
 def test_aesthetic_is_laion_s_layers_on_the_direction(place: Path, tmp_path: Path) -> None:
@@ -548,6 +564,7 @@ def test_a_program_samples_what_a_judge_likes(shape: str, gradient: bool, place:
 CALLS = {
     "chat": 'vqascore("a cat"',
     "imagereward": 'imagereward("a cat"',
+    "siglip": 'siglip("a cat"',
     "aesthetic": "aesthetic(",
     "grounding_dino": 'detected("a cat", inside = box(0, 0, 0.5, 1)',
     "owlv2": "detected(part.text, inside = part.box, gradient = true",
@@ -577,6 +594,16 @@ def test_every_judge_is_called_from_programs(kind: str, place: Path) -> None:
         expected = judge(kind, place, **given)(x)
         name = next(k for k in run.log_values if k.endswith(f"[{n}]"))
         torch.testing.assert_close(run.log_values[name], expected, rtol=1e-3, atol=1e-4)
+
+
+def test_a_folder_of_siglip_is_a_reward(place: Path) -> None:
+    path = json.dumps(folder("siglip", place))
+    program = (
+        f'use liked from {path}\nx : Image[3, 12, 10]\nx ~ Normal(0.5, 0.1) * exp(liked("a cat"))'
+    )
+    run = poedsl.compile(program).run(particles=3, steps=3)
+    expected = judge("siglip", place)(run.particles["x"])
+    torch.testing.assert_close(run.log_values["liked"], expected, rtol=1e-3, atol=1e-4)
 
 
 def test_a_model_that_is_not_here_is_named_with_its_judge(tmp_path: Path) -> None:

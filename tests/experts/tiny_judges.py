@@ -197,6 +197,16 @@ def clip(folder: Path) -> str:
     return saved(folder, model, tokenizer, cropping())
 
 
+def siglip(folder: Path) -> str:
+    tokenizer = clip_tokenizer(16)
+    text = {**SMALL, "vocab_size": len(tokenizer), "max_position_embeddings": 16}
+    model = lively(tf.SiglipModel(tf.SiglipConfig(text_config=text, vision_config=VISION)))
+    model.logit_scale.data.fill_(1.5)
+    model.logit_bias.data.fill_(-2)
+    eye = image_processor("SiglipImageProcessor", size={"height": 16, "width": 16})
+    return saved(folder, model, tokenizer, eye)
+
+
 def aesthetic(folder: Path) -> str:
     """CLIP, and a head as LAION names it."""
     clip(folder)

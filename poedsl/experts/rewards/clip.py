@@ -110,6 +110,6 @@ class Aesthetic(LearnedReward):
 
 
 def pooled(features: Any) -> Float[Tensor, "N d"]:
-    """CLIP's projected features, out of what transformers returns them in."""
+    """The projected features of CLIP or SigLIP, out of what transformers returns them in."""
     projected: Tensor = features.pooler_output
     return projected

@@ -1,0 +1,59 @@
+"""The reward `siglip`: whether image and prompt belong together, by SigLIP."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float
+from torch import Tensor
+
+from poedsl.catalog.profiles import Profile
+from poedsl.experts.loading.transformers_models import expect, loading, network, processor
+from poedsl.experts.rewards.clip import pooled
+from poedsl.experts.rewards.image_preprocessing import ImagePreprocessor
+from poedsl.experts.rewards.learned_reward import LearnedReward
+
+
+class SiglipScore(LearnedReward):
+    """Log-probability that image and prompt are a pair, log sigmoid(t cos + b), where t and b are
+    learned with the two encoders (Zhai et al., Sigmoid Loss for Language Image Pre-Training, 2023).
+
+    Args:
+        prompt: what the image shows; in lower case, and cut or padded to the tokens that SigLIP
+            reads, as in its training. folder: of a SiglipModel with its processor, which is SigLIP,
+            or SigLIP 2 at a fixed size of images.
+
+    Raises:
+        PoeError: the folder holds something else, or the library is missing.
+    """
+
+    def __init__(
+        self,
+        prompt: str,
+        folder: str,
+        device: torch.device,
+        profile: Profile,
+        gradient: bool = False,
+        frames: int = 4,
+    ) -> None:
+        super().__init__("siglip", device, profile, gradient, frames)
+        expect(self.name, folder, ("siglip",))
+        with loading(self.name, folder):
+            self.net = network("SiglipModel", folder, self.device, self.dtype)
+            self.preprocess = ImagePreprocessor.from_folder(self.name, folder)
+            tokens = processor("AutoTokenizer", folder)(
+                [prompt.lower()],
+                padding="max_length",
+                truncation=True,
+                max_length=self.net.config.text_config.max_position_embeddings,
+                return_tensors="pt",
+            ).to(self.device)
+            with torch.no_grad():
+                text = pooled(self.net.get_text_features(**tokens))
+        self.text = F.normalize(text.float(), dim=-1)
+
+    def score(self, x: Float[Tensor, "N 3 H W"]) -> Float[Tensor, " N"]:
+        seen = self.preprocess(x).to(self.dtype)
+        images = F.normalize(pooled(self.net.get_image_features(pixel_values=seen)).float(), dim=-1)
+        scale, bias = self.net.logit_scale.float().exp(), self.net.logit_bias.float()
+        return F.logsigmoid(scale * (images * self.text).sum(-1) + bias)
