@@ -5,13 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping
 
+from poedsl.compiler.functions.table import FUNCTIONS
 from poedsl.compiler.plan.plan import VariableSpec
 from poedsl.compiler.plan.terms import Apply, Const, Ref, Term, walk
 from poedsl.grammar.types import CONTINUOUS
 
 #: Functions that give no value more than a set of measure zero, away from constants.
-_SMOOTH = frozenset({"+", "-", "*", "/", "^", "neg", "index", "list", "slice", "attribute", "abs"})
-_SMOOTH |= {"sum", "mean", "norm", "dot", "sqrt", "exp", "log", "sin", "cos", "tan", "tanh"}
+_SMOOTH = frozenset({"+", "-", "*", "/", "^", "neg", "index", "list", "slice", "attribute"})
+_SMOOTH |= {f.name for f in FUNCTIONS.values() if not f.has_atoms}
 #: Comparisons as a sign and which side of them the constant bounds.
 _BOUNDS = {"<": 1, "<=": 1, ">": -1, ">=": -1}
 

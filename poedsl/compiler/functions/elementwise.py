@@ -38,11 +38,31 @@ _SAME, _REAL, _WHOLE = elementwise_type(), elementwise_type("Real"), elementwise
 ELEMENTWISE = (
     Function("abs", _X, _SAME, "absolute value", "abs([-1, 2])", _each(abs)),
     Function(
-        "sign", _X, _WHOLE, "-1, 0 or 1", "sign([-2.5, 0])", _each(lambda x: (x > 0) - (x < 0))
+        "sign",
+        _X,
+        _WHOLE,
+        "-1, 0 or 1",
+        "sign([-2.5, 0])",
+        _each(lambda x: (x > 0) - (x < 0)),
+        has_atoms=True,
     ),
-    Function("floor", _X, _WHOLE, "the whole number at or below", "floor(-0.5)", _each(math.floor)),
     Function(
-        "round", _X, _WHOLE, "the nearest whole number, halves to even", "round(2.5)", _each(round)
+        "floor",
+        _X,
+        _WHOLE,
+        "the whole number at or below",
+        "floor(-0.5)",
+        _each(math.floor),
+        has_atoms=True,
+    ),
+    Function(
+        "round",
+        _X,
+        _WHOLE,
+        "the nearest whole number, halves to even",
+        "round(2.5)",
+        _each(round),
+        has_atoms=True,
     ),
     Function(
         "clamp",
@@ -51,6 +71,7 @@ ELEMENTWISE = (
         "x, held between low and high",
         "clamp([-1, 0.5, 3], low = 0, high = 1)",
         _each(lambda x, low, high: min(max(x, low), high)),
+        has_atoms=True,
     ),
     Function("sqrt", _X, _REAL, "square root", "sqrt(2)", _each(math.sqrt)),
     Function("exp", _X, _REAL, "exponential", "exp(-1)", _each(math.exp)),

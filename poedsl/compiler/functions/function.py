@@ -134,6 +134,7 @@ class Function:
         result_type: from arguments to the type of the result; raises `ArgumentError`.
         example: an expression, over ``mask``, ``depth``, ``image``, ``video`` and ``prompt``.
         fold: the value at constants; None where the call is evaluated by the runtime only.
+        has_atoms: whether one value may have positive probability where arguments are continuous.
     """
 
     name: str
@@ -142,6 +143,7 @@ class Function:
     summary: str
     example: str
     fold: Callable[..., Value] | None = None
+    has_atoms: bool = False
 
     def __str__(self) -> str:
         return f"{self.name}({', '.join(map(str, self.parameters))})"

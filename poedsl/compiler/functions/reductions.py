@@ -88,6 +88,7 @@ REDUCTIONS = (
         "variance of all components: the mean square distance from their mean",
         "var([1, 2, 4])",
         _fold(_var),
+        has_atoms=True,
     ),
     Function(
         "std",
@@ -96,6 +97,7 @@ REDUCTIONS = (
         "standard deviation of all components, the root of `var`",
         "std([1, 2, 4])",
         _fold(lambda numbers: math.sqrt(_var(numbers))),
+        has_atoms=True,
     ),
     Function(
         "norm",
@@ -112,6 +114,7 @@ REDUCTIONS = (
         "smallest component, or of two",
         "min([2, 1])",
         _extreme(min),
+        has_atoms=True,
     ),
     Function(
         "max",
@@ -120,6 +123,7 @@ REDUCTIONS = (
         "largest component, or of two",
         "max([0, 2], 1)",
         _extreme(max),
+        has_atoms=True,
     ),
     Function(
         "all",
@@ -128,6 +132,7 @@ REDUCTIONS = (
         "whether all conditions hold",
         "all([1, 2] > 0)",
         _fold(all),
+        has_atoms=True,
     ),
     Function(
         "any",
@@ -136,5 +141,6 @@ REDUCTIONS = (
         "whether one condition holds",
         "any([1, 2] > 1)",
         _fold(any),
+        has_atoms=True,
     ),
 )

@@ -33,6 +33,7 @@ TEXT = (
         "whether a text stands in another",
         'contains(prompt, "horse")',
         lambda text, part: part in text,
+        has_atoms=True,
     ),
     Function(
         "matches",
@@ -41,5 +42,6 @@ TEXT = (
         "whether a regular expression is found anywhere in a text",
         'matches(prompt, "^an? [a-z]+")',
         lambda text, pattern: re.search(pattern, text) is not None,
+        has_atoms=True,
     ),
 )

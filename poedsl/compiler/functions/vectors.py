@@ -135,5 +135,6 @@ VECTORS = (
         "the first size of a tensor, or how many characters a text, or that of tokens, has",
         'length("a horse")',
         lambda x: len(x),
+        has_atoms=True,
     ),
 )
