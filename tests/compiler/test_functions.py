@@ -67,6 +67,7 @@ def test_examples_compile(function: Function) -> None:
 @pytest.mark.parametrize(
     "expression, expected",
     [
+        ("lgamma([1, 2, 5])", (0, 0, math.lgamma(5))),
         ("tan(0)", 0),
         ("tanh([0, 100])", (0, 1)),
         ("sigmoid([-1000, 0, 1000])", (0, 0.5, 1)),
@@ -206,6 +207,7 @@ def test_a_region_may_be_known_at_the_run_alone() -> None:
         ("prod(range(1, 1000000))", "P0306", "too large"),
         ("tan(1e308 * 10)", "P0306", "too large"),
         ("sqrt([1, -1])", "P0306", "`sqrt` is not defined here"),
+        ("lgamma(-2)", "P0306", "`lgamma` is not defined here"),
         ("abs(range(1000000) + [[0], [1]])", "P0306", "more than 1,000,000 numbers"),
         ("crop(video, frames(4, 17))", "P0305", "16 frames, and these are 4 to before 17"),
         ("crop(image, frames(0, 1))", "P0305", "frames are of a video"),

@@ -128,6 +128,26 @@ def test_a_scale_given_what_was_seen() -> None:
 
 
 @pytest.mark.slow
+def test_counts_with_an_unknown_dispersion() -> None:
+    """Negative binomial counts of known means: the evidence of the dispersion and its moments."""
+    counts, means = [0, 2, 9, 4], [1.0, 2.0, 4.0, 8.0]
+    text = f"let y = {counts}\nlet m = {means}\nk ~ Gamma(2, 0.5)\n"
+    text += "k ~ exp(sum(lgamma(y + k) - lgamma(y + 1) - lgamma(k)))\n"
+    text += "k ~ exp(sum(y * log(m) + k * log(k) - (y + k) * log(m + k)))\n"
+    y, mean = torch.tensor(counts).double(), torch.tensor(means).double()
+
+    def posterior(k: Tensor) -> Tensor:
+        each = D.NegativeBinomial(k[:, None], mean / (mean + k[:, None]))
+        return D.Gamma(2.0, 0.5).log_prob(k) + each.log_prob(y).sum(-1)
+
+    truth = integrated(posterior, 0, 60)
+    values, _ = found(text, "k")
+    assert abs(values[0] - truth[0]) < 0.05
+    assert values[1] == pytest.approx(float(truth[1]), rel=0.05)
+    assert values[2] == pytest.approx(float(truth[2]), rel=0.15)
+
+
+@pytest.mark.slow
 def test_an_end_that_is_a_variable() -> None:
     values, _ = found("s ~ Gamma(4, 2)\ny ~ Uniform(0, s)", "y")
     assert abs(values[0]) < 0.06

@@ -32,6 +32,7 @@ CALLED = {
     **dict.fromkeys(("cat", "concatenate", "stack", "append"), "concat"),
     **dict.fromkeys(("matmul", "inner", "dot_product"), "dot"),
     **{"arange": "range", "absolute": "abs", "fabs": "abs", "ln": "log", "inv_logit": "sigmoid"},
+    **dict.fromkeys(("gammaln", "loggamma", "log_gamma"), "lgamma"),
     **{"expit": "sigmoid", "crop_box": "crop", "StudentsT": "StudentT", "Mixture": "mixture"},
 }
 

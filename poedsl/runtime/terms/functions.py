@@ -124,6 +124,7 @@ TENSOR_FUNCTIONS: dict[str, Callable[..., Tensor]] = {
     "sqrt": _elementwise(torch.sqrt),
     "exp": _elementwise(torch.exp),
     "log": _elementwise(torch.log),
+    "lgamma": _elementwise(torch.lgamma),
     "sin": _elementwise(torch.sin),
     "cos": _elementwise(torch.cos),
     "tan": _elementwise(torch.tan),
