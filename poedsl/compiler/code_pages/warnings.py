@@ -86,4 +86,22 @@ constants show it.
     x ~ Laplace(0, 0.5) / Laplace(0, 1)           # right
 """,
     ),
+    "P0810": CodePage(
+        "a factor that a loop repeats",
+        """\
+A statement in a block does not depend on the element of the loop, so that the same factors are
+multiplied once for each element, as if they had an exponent. Move it above the loop, or use the
+element.
+
+    x : Real[3]
+    x ~ Normal(0, 1)
+    for i in range(3):
+        x ~ exp(-x[0]^2)                          # wrong: exp(-3 * x[0]^2)
+
+    x : Real[3]
+    x ~ Normal(0, 1)
+    for i in range(3):
+        x ~ exp(-x[i]^2)                          # right
+""",
+    ),
 }

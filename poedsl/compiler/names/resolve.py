@@ -15,6 +15,7 @@ from poedsl.catalog.signatures import Signature
 from poedsl.compiler.names.declare import declare, declare_omitted_argument
 from poedsl.compiler.names.expand_definitions import Expanded
 from poedsl.compiler.names.passed_arguments import PassedArgument
+from poedsl.compiler.names.repeated_factors import warn_repeated_factors
 from poedsl.compiler.names.resolve_statements import resolve_statement
 from poedsl.compiler.names.sample_statement import check_sample_statements
 from poedsl.compiler.names.scope import NameScope
@@ -80,6 +81,8 @@ def resolve(
     statements = (*scope.inferred.values(), *(s for s in resolved if s is not None))
     check_sample_statements(scope, [s for s in program.statements if isinstance(s, tree.Sample)])
     warn_unused(scope, program)
+    if not any(d.is_error for d in scope.diagnostics):
+        scope.diagnostics += warn_repeated_factors(statements)
     result = Resolved(
         replace(program, statements=statements),
         scope.origins,
