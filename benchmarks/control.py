@@ -4,7 +4,7 @@
 
 First table: products whose experts give scores alone (densities hidden; digits are learned),
 sampled by `fkc()` without a kernel and without resampling, so that the variance of the log-weights
-is all that the path owes. Exact values are closed forms, of mixtures by their parts. Second table:
+is due to the path alone. Exact values are closed forms, of mixtures by their parts. Second table:
 a product of two modes, by `mala(line = n)` on hidden densities, against its closed form. Third: the
 mean of Z-hat / Z over many runs of few particles.
 """

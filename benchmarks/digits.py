@@ -43,9 +43,9 @@ def main() -> None:
     torch.set_num_threads(1)
     data, outside = load_digits(), held_out()
     inside = np.setdiff1d(np.arange(len(data.target)), outside)
-    judge = SVC(gamma=0.001).fit(data.data[inside], data.target[inside])
-    real = judge.score(data.data[outside], data.target[outside])
-    print(f"the judge names {100 * real:.1f} % of the {len(outside)} real held-out digits")
+    classifier = SVC(gamma=0.001).fit(data.data[inside], data.target[inside])
+    real = classifier.score(data.data[outside], data.target[outside])
+    print(f"the classifier names {100 * real:.1f} % of the {len(outside)} real held-out digits")
     chosen = np.random.default_rng(args.seed).permutation(outside)[: args.digits]
     print(f"{'program':<20}{'picked':<12}{'RMSE mean':>10}{'worst':>8}{'named':>8}{'s a run':>9}")
     for name, text in (("as written", PROGRAM), ("no classifier", WITHOUT)):
@@ -64,7 +64,7 @@ def main() -> None:
             }
             for how, picture in pictures.items():
                 rmse = float(np.sqrt(((picture - seen)[:, :4] ** 2).mean()))
-                named = judge.predict((16 * picture).reshape(1, -1))[0] == data.target[index]
+                named = classifier.predict((16 * picture).reshape(1, -1))[0] == data.target[index]
                 found[how].append((rmse, bool(named)))
         seconds = (time.perf_counter() - start) / len(chosen)
         for how, rows in found.items():

@@ -1,9 +1,9 @@
-"""What a run is said to take before it begins, and what it takes.
+"""The time that a run is estimated to take, and the time that it takes.
 
     python benchmarks/estimates.py [--out FILE.json]
 
 Each program is run as `poe run --out` runs it, with the pictures along the way: the seconds that
-`Run.estimate` tells after three stages, and those of the whole run.
+`Run.estimate` reports after three stages, and those of the whole run.
 """
 
 from __future__ import annotations
@@ -46,7 +46,10 @@ def main() -> None:
     args = parser.parse_args()
     torch.set_num_threads(1)
     rows: dict[str, dict[str, float]] = {}
-    print(f"{'program':<28}{'told, s':>9}{'taken, s':>10}{'ratio':>7}{'NFE told':>10}{'taken':>7}")
+    print(
+        f"{'program':<28}{'estimated, s':>14}{'taken, s':>10}{'ratio':>7}"
+        f"{'NFE estimated':>15}{'taken':>7}"
+    )
     for name, values in RUNS.items():
         plan = poedsl.compile(PROGRAMS / name).bind(**values).bound()
         profile = read_profile("small", plan.base)
@@ -57,9 +60,9 @@ def main() -> None:
         records = list(job.stages())
         seconds, nfe = sum(r.seconds for r in records), sum(r.nfe for r in records)
         ratio = cost.seconds / seconds
-        rows[name] = {"told": cost.seconds, "taken": seconds, "ratio": ratio, "nfe": nfe}
+        rows[name] = {"estimated": cost.seconds, "taken": seconds, "ratio": ratio, "nfe": nfe}
         print(
-            f"{name:<28}{cost.seconds:>9.1f}{seconds:>10.1f}{ratio:>7.2f}{cost.nfe:>10}{nfe:>7}",
+            f"{name:<28}{cost.seconds:>14.1f}{seconds:>10.1f}{ratio:>7.2f}{cost.nfe:>15}{nfe:>7}",
             flush=True,
         )
     write(args, rows=rows)

@@ -92,11 +92,11 @@ FAMILIES = {
 
 @dataclass(frozen=True)
 class Row:
-    """What seeds said of one target; errors are those of log Z.
+    """The figures of one target over seeds; errors are those of log Z.
 
     Attributes:
         rmse: root mean square error; ``bias`` its mean; ``spread`` its deviation over seeds.
-        told: the mean of the reported standard errors, over the seeds that have one.
+        reported: the mean of the reported standard errors, over the seeds that have one.
         silent: seeds without a standard error.
         within: share of those with one whose error is below three of it.
     """
@@ -106,7 +106,7 @@ class Row:
     bias: float
     spread: float
     rmse: float
-    told: float | None
+    reported: float | None
     silent: int
     within: float | None
     nfe: float
@@ -116,12 +116,12 @@ class Row:
 def summed(
     method: str,
     errors: list[float],
-    told: list[float | None],
+    reported: list[float | None],
     nfe: list[float],
     seconds: list[float],
 ) -> Row:
     found = np.array(errors)
-    pairs = [(abs(e), s) for e, s in zip(errors, told, strict=True) if s is not None]
+    pairs = [(abs(e), s) for e, s in zip(errors, reported, strict=True) if s is not None]
     return Row(
         method,
         len(found),
@@ -144,15 +144,15 @@ METHODS: dict[str, dict[str, object]] = {
 
 def ours(method: str, program: str, log_z: float, seeds: int, **options: object) -> Row:
     plan = poedsl.compile(program)
-    errors, told, nfe, seconds = [], [], [], []
+    errors, reported, nfe, seconds = [], [], [], []
     for seed in range(seeds):
         start = time.perf_counter()
         result = plan.run(seed=seed, particles=COUNT, **options, **METHODS[method])
         seconds.append(time.perf_counter() - start)
         errors.append(result.log_evidence - log_z)
-        told.append(result.log_evidence_se)
+        reported.append(result.log_evidence_se)
         nfe.append(float(result.nfe))
-    return summed(method, errors, told, nfe, seconds)
+    return summed(method, errors, reported, nfe, seconds)
 
 
 def blackjax_rows(
@@ -227,10 +227,10 @@ def blackjax_rows(
 
 
 def show(name: str, row: Row) -> None:
-    told = f"{'-':>8}" if row.told is None else f"{row.told:8.3f}"
+    reported = f"{'-':>8}" if row.reported is None else f"{row.reported:8.3f}"
     within = f"{'-':>7}" if row.within is None else f"{100 * row.within:6.1f}%"
     print(
-        f"{name:<18}{row.method:<16}{row.bias:>+8.3f}{row.spread:>8.3f}{row.rmse:>8.3f}{told}"
+        f"{name:<18}{row.method:<16}{row.bias:>+8.3f}{row.spread:>8.3f}{row.rmse:>8.3f}{reported}"
         f"{within}{row.silent:>7}{row.nfe:>7.0f}{row.seconds:>8.2f}",
         flush=True,
     )
@@ -246,7 +246,7 @@ def main() -> None:
     torch.set_num_threads(1)
     peer = find_spec("blackjax") is not None
     print(
-        f"{'target':<18}{'method':<16}{'bias':>8}{'sd':>8}{'RMSE':>8}{'told SE':>8}{'in 3 SE':>7}"
+        f"{'target':<18}{'method':<16}{'bias':>8}{'sd':>8}{'RMSE':>8}{'rep. SE':>8}{'in 3 SE':>7}"
         f"{'no SE':>7}{'NFE':>7}{'s a run':>8}"
     )
     if not peer:

@@ -157,8 +157,8 @@ def folders(place: Path, size: dict[str, Any]) -> dict[str, str]:
         vae.save_pretrained(folder / "vae")
         scheduler.save_pretrained(folder / "scheduler")
         (folder / "transformer").mkdir()
-        told = json.dumps({"in_channels": channels})
-        (folder / "transformer" / "config.json").write_text(told)
+        config = json.dumps({"in_channels": channels})
+        (folder / "transformer" / "config.json").write_text(config)
     return {name: str(place / name) for name in CHANNELS}
 
 
@@ -291,8 +291,13 @@ def main() -> None:
         )
     if args.out is not None:
         device = torch.cuda.get_device_name() if args.device.startswith("cuda") else "cpu"
-        told = {"size": args.size, "device": device, "torch": torch.__version__, "settings": rows}
-        args.out.write_text(json.dumps(told, indent=1) + "\n", encoding="utf-8")
+        figures = {
+            "size": args.size,
+            "device": device,
+            "torch": torch.__version__,
+            "settings": rows,
+        }
+        args.out.write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

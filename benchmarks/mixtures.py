@@ -177,8 +177,8 @@ def trained(data: list[np.ndarray], seed: int, rounds: int) -> Networks:
         angle = torch.rand(len(data), BATCH, 1, generator=generator) * math.pi / 2
         alpha, sigma = angle.sin(), angle.cos()
         noise = torch.randn(x.shape, generator=generator)
-        told = networks(alpha * x + sigma * noise, alpha, sigma)
-        loss = (told - noise).square().mean((1, 2)).sum()
+        predicted = networks(alpha * x + sigma * noise, alpha, sigma)
+        loss = (predicted - noise).square().mean((1, 2)).sum()
         optimiser.zero_grad()
         loss.backward()
         optimiser.step()

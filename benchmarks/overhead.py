@@ -4,8 +4,8 @@ same count.
     python benchmarks/overhead.py [--repeats 15]
 
 Prints one row for a two-dimensional toy, where everything around the experts shows, and one for a
-network of about ten milliseconds a call. Runs and bare calls take turns in one process; told are
-the medians of both and of the ratios of each turn.
+network of about ten milliseconds a call. Runs and bare calls take turns in one process; the
+medians of both and of the ratios of each turn are reported.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Held-out scenes of the playroom, and who judges what was made of them."""
+"""Held-out scenes of the playroom, and the models that score samples of them."""
 
 from __future__ import annotations
 
@@ -60,22 +60,22 @@ class Scene:
 def scenes(count: int) -> list[Scene]:
     """The first held-out scenes."""
     folder = model_folder("playroom/held_out")
-    told = json.loads((folder / "scenes.json").read_text())
+    scenes = json.loads((folder / "scenes.json").read_text())
 
     def strip(name: str) -> Tensor:
         pixels = torch.from_numpy(np.array(Image.open(folder / f"{name}.png")))
-        return pixels.reshape(len(told), SIZE, SIZE, *pixels.shape[2:])
+        return pixels.reshape(len(scenes), SIZE, SIZE, *pixels.shape[2:])
 
     image, without = (strip(n).permute(0, 3, 1, 2).float() / 255 for n in ("image", "without"))
     depth, segments = strip("depth").float() / 255, strip("segments")
     return [
         Scene(t["caption"], t["chosen"], t["parts"], image[k], without[k], depth[k], segments[k])
-        for k, t in enumerate(told[:count])
+        for k, t in enumerate(scenes[:count])
     ]
 
 
 class Critics:
-    """The judge, the segmenter and the depth's estimator that come with the playroom."""
+    """The reward model, the segmenter and the depth estimator that come with the playroom."""
 
     def __init__(self) -> None:
         from transformers import DPTForDepthEstimation, SegformerForSemanticSegmentation

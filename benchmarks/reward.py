@@ -44,12 +44,12 @@ PEERS = {"exact draws": 0.28, "DAS": 0.47, "DAS, gathered": 0.31, "annealed weig
 
 
 @poedsl.reward
-def black_box_at(x: poedsl.Real[2]) -> Tensor:
+def black_box(x: poedsl.Real[2]) -> Tensor:
     """The reward, without its gradient."""
     return -x[:, 0].square() / 100 - x[:, 1].square()
 
 
-REWARDS = {"differentiable": "exp(-x[0]^2 / 100 - x[1]^2)", "black box": "exp(judged())"}
+REWARDS = {"differentiable": "exp(-x[0]^2 / 100 - x[1]^2)", "black box": "exp(black_box())"}
 
 
 def program(reward: str) -> str:

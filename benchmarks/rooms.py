@@ -94,7 +94,7 @@ def main() -> None:
     columns: list[int | None] = [None, *args.particles]
     names = ["ode", *(f"fkc, {k}" for k in args.particles)]
     print(f"{'':<32}" + "".join(f"{n:>10}" for n in names) + f"{'warned':>10}")
-    told: dict[str, dict[str, Any]] = {}
+    rows: dict[str, dict[str, Any]] = {}
     for name, (product, wanted) in SETTINGS.items():
         shares, warned = [], 0
         for particles in columns:
@@ -106,8 +106,8 @@ def main() -> None:
             shares.append(sum(f == wanted for f in found) / len(found))
         runs = len(columns) * args.seeds
         print(f"{name:<32}" + "".join(f"{s:>10.2f}" for s in shares) + f"{warned:>7}/{runs}")
-        told[name] = {"wanted": dict(zip(names, shares, strict=True)), "warned": warned}
-    write(args, rows=told)
+        rows[name] = {"wanted": dict(zip(names, shares, strict=True)), "warned": warned}
+    write(args, rows=rows)
 
 
 if __name__ == "__main__":

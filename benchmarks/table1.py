@@ -7,8 +7,8 @@ A held-out room is given without one of its solids, and the solid by its mask, t
 scene and its name. `background` is the mean absolute difference from the given picture outside of
 the mask, `foreground` that from the render on the solid, `depth` that of the estimated depth from
 the given one inside of the mask, `shape` the overlap of what the segmenter takes for a solid of
-that name with where it is, and `judge` the probability that the picture shows it. Means over scenes
-and particles, with standard errors over scenes. `the render` is what the critics say of the truth.
+that name with where it is, and `reward` the probability that the picture shows it. Means over
+scenes and particles, with standard errors over scenes. `the render` has the values for the truth.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ PROGRAMS = {
     "product, given": f"{MASKED}x ~ flux_depth(depth, prompt) ^ m given x",
     "plain product": f"{FILL} ^ 0.5\n{DEPTH} ^ 0.5",
 }
-COLUMNS = ("background", "foreground", "depth", "shape", "judge")
+COLUMNS = ("background", "foreground", "depth", "shape", "reward")
 
 
 def sampled(program: str, scene: Scene, seed: int, particles: int) -> Tensor:
@@ -47,7 +47,7 @@ def sampled(program: str, scene: Scene, seed: int, particles: int) -> Tensor:
 
 
 def measured(found: Tensor, scene: Scene, critics: Critics) -> list[float]:
-    """What the columns say of pictures, on average."""
+    """The columns for pictures, on average."""
     background = apart((found - scene.without).abs().mean(1), 1 - scene.mask)
     foreground = apart((found - scene.image).abs().mean(1), scene.solid)
     depth = apart((critics.depths(found) - scene.depth).abs(), scene.mask)
@@ -55,8 +55,8 @@ def measured(found: Tensor, scene: Scene, critics: Critics) -> list[float]:
     shown = critics.classes(found) == critics.numbers[f"{colour} {kind}"]
     solid = scene.solid.bool()
     shape = (shown & solid).sum((1, 2)) / (shown & (scene.mask > 0) | solid).sum((1, 2))
-    judge = critics.score(found, scene.text)
-    return [float(v.mean()) for v in (background, foreground, depth, shape, judge)]
+    reward = critics.score(found, scene.text)
+    return [float(v.mean()) for v in (background, foreground, depth, shape, reward)]
 
 
 def apart(difference: Tensor, where: Tensor) -> Tensor:
@@ -80,12 +80,12 @@ def main() -> None:
             rows[name].append(measured(found, scene, critics))
         print(f"scene {number + 1} of {args.scenes}", file=sys.stderr, flush=True)
     print(f"{'':<16}" + "".join(f"{c:>18}" for c in COLUMNS))
-    told: dict[str, Any] = {}
+    rows: dict[str, Any] = {}
     for name, found in rows.items():
         columns = [list(c) for c in zip(*found, strict=True)]
         print(f"{name:<16}" + "".join(f"{spread(c):>18}" for c in columns))
-        told[name] = dict(zip(COLUMNS, columns, strict=True))
-    write(args, rows=told)
+        rows[name] = dict(zip(COLUMNS, columns, strict=True))
+    write(args, rows=rows)
 
 
 if __name__ == "__main__":

@@ -3,14 +3,14 @@ without (Zhang et al., Tables 3 and 5, in the playroom).
 
     python benchmarks/table3.py [--scenes 50] [--particles 4 8 16 32] [--out FILE.json]
 
-A depth expert on the whole picture and on each box, and the judge of each as reward (F.5), by
+A depth expert and a reward model on the whole picture and on each box (F.5), by
 `programs/playroom/layout.poe` in 14 stages, resampled after every quarter; moves are stochastic,
 which keeps copies apart for half of what a kernel costs. What counts of a run is the particle with
 the highest reward. Without resampling particles know nothing of each other: the first L of one run
-are best-of-L at equal compute. `judge` is the probability that the picture shows the whole prompt,
+are best-of-L at equal compute. `reward` is the probability that the picture shows the whole prompt,
 `boxes` the mean of those that boxes show theirs, and `mIoU` the overlap of boxes with those of the
 solids that a segmenter, which the run never sees, finds there. `no boxes` has the expert and the
-judge of the whole alone, and `text alone` a text expert in its place.
+reward on the whole alone, and `text alone` a text expert in its place.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ ALONE = (
 EXPERTS = {"text alone": "flux(prompt)", "no boxes": "flux_depth(depth, prompt)"}
 MOVES = {"steps": 14, "move": "sde()", "kernel": "none"}
 QUARTERS = "tophalf(when = at(11, 7, 4, 1))"
-COLUMNS = ("judge", "boxes", "mIoU")
+COLUMNS = ("reward", "boxes", "mIoU")
 
 
 def run(program: str, scene: Scene, seed: int, **options: object) -> poedsl.Result:
@@ -83,12 +83,12 @@ def main() -> None:
             )
         print(f"scene {number + 1} of {args.scenes}", file=sys.stderr, flush=True)
     print(f"{'':<26}" + "".join(f"{c:>18}" for c in COLUMNS))
-    told = {}
+    rows = {}
     for name, found in rows.items():
         columns = [list(c) for c in zip(*found, strict=True)]
         print(f"{name:<26}" + "".join(f"{spread(c):>18}" for c in columns))
-        told[name] = dict(zip(COLUMNS, columns, strict=True))
-    write(args, rows=told)
+        rows[name] = dict(zip(COLUMNS, columns, strict=True))
+    write(args, rows=rows)
 
 
 if __name__ == "__main__":

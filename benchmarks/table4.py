@@ -69,7 +69,7 @@ METHODS: dict[str, dict[str, Any]] = {
     "ours, as planned": {"steps": 100},
 }
 #: Variances of the Langevin steps without annealing, in units of the variance of the board's parts,
-#: of which the best is told that does not diverge.
+#: of which the best that does not diverge is reported.
 SIZES = (0.2, 0.8, 1.6, 3.2)
 
 

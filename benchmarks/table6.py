@@ -106,13 +106,13 @@ def samples(
     kind: str, text: str, particles: int, options: dict[str, Any], seed: int
 ) -> tuple[np.ndarray, float]:
     """As many of every column, and the share of the particles that have descendants."""
-    out, founders = [], []
+    out, ancestors = [], []
     for column in range(SIDE):
         plan = poedsl.compile(text.format(KINDS[kind], column))
         result = plan.run(seed=SIDE * seed + column, particles=particles, **options)
         out.append(result.sample(EACH)["x"].double().numpy())
-        founders.append(result.stages[-1].unique_ancestors / particles)
-    return np.concatenate(out), float(np.mean(founders))
+        ancestors.append(result.stages[-1].unique_ancestors / particles)
+    return np.concatenate(out), float(np.mean(ancestors))
 
 
 def misplaced(points: np.ndarray) -> float:

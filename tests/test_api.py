@@ -1,4 +1,4 @@
-"""The Python interface: arguments of the wrong kind are told in a line, in the caller's words."""
+"""The Python interface: arguments of the wrong kind give a message of one line."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ RESULT = PLAN.run(particles=8, steps=2)
 
 
 @pytest.mark.parametrize(
-    ("call", "error", "told"),
+    ("call", "error", "expected"),
     [
         (lambda: poedsl.compile(None), TypeError, "a program is its text or .*, and this is None"),  # type: ignore[arg-type]
         (lambda: poedsl.compile(b"x"), TypeError, "type bytes"),  # type: ignore[arg-type]
@@ -37,8 +37,8 @@ RESULT = PLAN.run(particles=8, steps=2)
         (lambda: RESULT.sample(-1), ValueError, "`n` is a whole number of at least 0"),
     ],
 )
-def test_wrong_arguments(call: Callable[[], Any], error: type[Exception], told: str) -> None:
-    with pytest.raises(error, match=told) as caught:
+def test_wrong_arguments(call: Callable[[], Any], error: type[Exception], expected: str) -> None:
+    with pytest.raises(error, match=expected) as caught:
         call()
     assert "\n" not in str(caught.value) or isinstance(caught.value, poedsl.PoeError)
 

@@ -18,7 +18,7 @@ from poedsl.interface.pipeline import PoePipeline
 ROOT = Path(__file__).parents[1]
 DIGITS = ROOT / "programs" / "digits.poe"
 SEEN = ROOT / "programs" / "inputs" / "digit.png"
-JUDGE = """import poedsl
+REWARD = """import poedsl
 
 
 @poedsl.reward
@@ -70,15 +70,15 @@ def test_a_folder_holds_the_whole_pipeline(digits: PoePipeline, tmp_path: Path) 
 def test_what_a_program_names_goes_along(tmp_path: Path) -> None:
     home = tmp_path / "home"
     (home / "code").mkdir(parents=True)
-    (home / "code" / "judges.py").write_text(JUDGE)
+    (home / "code" / "rewards.py").write_text(REWARD)
     (home / "poe.toml").write_text('[profile.mine]\ndtype = "float32"\nmicrobatch = 2\n')
     (home / "a.poe").write_text(
-        'use dark from "code/judges.py:dark"\n' + GREY + "x ~ exp(dark())\n"
+        'use dark from "code/rewards.py:dark"\n' + GREY + "x ~ exp(dark())\n"
     )
     pipe = PoePipeline.from_program(home / "a.poe", profile="mine", allow_code=True, particles=4)
     pipe.save_pretrained(tmp_path / "out")
-    assert (tmp_path / "out" / "code" / "judges.py").is_file()
-    (home / "code" / "judges.py").unlink()
+    assert (tmp_path / "out" / "code" / "rewards.py").is_file()
+    (home / "code" / "rewards.py").unlink()
     again = PoePipeline.from_pretrained(tmp_path / "out")
     assert again.profile == "mine"
     with pytest.raises(poedsl.PoeError, match="this would run Python code"):
@@ -105,21 +105,21 @@ def test_models_of_loops_and_of_the_profile_go_along(tmp_path: Path) -> None:
     (home / "other").rename(home / "gone")
     folders = sorted(p.name for p in (tmp_path / "out").iterdir() if p.is_dir())
     assert folders == ["layouts", "other"]
-    told = tomllib.loads((tmp_path / "out" / "poe.toml").read_text())["profile"]["mine"]["models"]
-    assert told["lm"] == "other" and told["flux"] == tmp_path.as_posix()
+    models = tomllib.loads((tmp_path / "out" / "poe.toml").read_text())["profile"]["mine"]["models"]
+    assert models["lm"] == "other" and models["flux"] == tmp_path.as_posix()
     again = PoePipeline.from_pretrained(tmp_path / "out")
     again.save_pretrained(tmp_path / "twice")
     assert (tmp_path / "twice" / "other" / "config.json").is_file()
 
 
-def test_what_is_outside_of_the_folder_is_told(tmp_path: Path) -> None:
+def test_what_is_outside_of_the_folder_is_reported(tmp_path: Path) -> None:
     (tmp_path / "a").mkdir()
-    (tmp_path / "judges.py").write_text(JUDGE)
+    (tmp_path / "rewards.py").write_text(REWARD)
     (tmp_path / "a" / "a.poe").write_text(
-        'use dark from "../judges.py:dark"\n' + GREY + "x ~ exp(dark())\n"
+        'use dark from "../rewards.py:dark"\n' + GREY + "x ~ exp(dark())\n"
     )
     pipe = PoePipeline.from_program(tmp_path / "a" / "a.poe")
-    with pytest.raises(ValueError, match=r"\.\./judges.py is outside"):
+    with pytest.raises(ValueError, match=r"\.\./rewards.py is outside"):
         pipe.save_pretrained(tmp_path / "out")
 
 
@@ -168,8 +168,11 @@ def test_folders_that_hold_no_pipeline(tmp_path: Path, index: str) -> None:
 
 
 def test_folders_that_lack_something(tmp_path: Path) -> None:
-    for told, place in (("there is no folder", tmp_path / "no"), ("has no model_index", tmp_path)):
-        with pytest.raises(FileNotFoundError, match=told):
+    for expected, place in (
+        ("there is no folder", tmp_path / "no"),
+        ("has no model_index", tmp_path),
+    ):
+        with pytest.raises(FileNotFoundError, match=expected):
             PoePipeline.from_pretrained(place)
     (tmp_path / "model_index.json").write_text('{"_class_name": "PoePipeline"}')
     with pytest.raises(FileNotFoundError, match=r"it has no plan\.json"):

@@ -59,7 +59,7 @@ def test_statements_make_a_program(session: Session) -> None:
     assert len(session.plan().spec.factors) == 2
 
 
-def test_what_statements_imply_is_told(session: Session) -> None:
+def test_what_statements_imply_is_reported(session: Session) -> None:
     said = reply(session, "x ~ flux_depth(depth) * exp(vqascore(prompt))").text
     assert said == (
         "variable x : Image[3, _, _]\n"

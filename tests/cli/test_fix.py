@@ -45,7 +45,7 @@ def test_standard_input_goes_to_standard_output() -> None:
     assert "<stdin>:2:18: fixed" in done.stderr
 
 
-def test_what_is_left_is_told(file: Path) -> None:
+def test_what_is_left_is_reported(file: Path) -> None:
     text = "x : Real\nx ~ Normal(0, 1)\nx ~ Normal(0 1)\nlet a = 3;\n"
     file.write_text(text)
     done = poe("check", "--fix", "--diagnostics=json", str(file))
@@ -78,7 +78,7 @@ def test_nothing_to_fix(file: Path) -> None:
     assert file.stat().st_mtime_ns == before
 
 
-def test_what_is_not_applied_is_told_with_the_way_by_hand(file: Path) -> None:
+def test_what_is_not_applied_is_reported_with_the_way_by_hand(file: Path) -> None:
     file.write_text(
         "x : Real\nx ~ Normal(0 1)\nx ~ Nomral(0, 1)\nx ~ Normal(0, 1) && Normal(1, 1)\n"
     )

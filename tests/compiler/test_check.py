@@ -102,7 +102,7 @@ def test_constants_fold(expression: str, value: object) -> None:
         "1e-200^-2", "norm([1e200, 1e200])",
     ],
 )  # fmt: skip
-def test_values_that_are_none_are_told_at_once(expression: str) -> None:
+def test_values_that_are_none_are_reported_at_once(expression: str) -> None:
     assert codes(f"let a = {expression}\nx ~ Normal(a, 1)\n") == ["P0306"]
 
 
@@ -244,5 +244,5 @@ def test_products_may_be_long() -> None:
         ("2 * 3", ["P0401", "P0401"]),
     ],
 )
-def test_numbers_in_products_are_each_told(product: str, expected: list[str]) -> None:
+def test_numbers_in_products_are_each_reported(product: str, expected: list[str]) -> None:
     assert codes(f"x : Real\nx ~ {product}\n") == expected

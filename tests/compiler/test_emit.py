@@ -59,7 +59,7 @@ def test_views_are_forms_of_the_plan_and_stages() -> None:
 
 
 @pytest.mark.parametrize("text", ["", "xml", "tree.svg", "tree.", ".json", "Tree", "plan.tree"])
-def test_what_is_no_view_is_told_what_there_is(text: str) -> None:
+def test_an_unknown_view_is_answered_with_the_known_ones(text: str) -> None:
     with pytest.raises(ValueError, match=r"text, json, dot, svg.* lowered and plan") as error:
         read_view(text)
     assert repr(text) in str(error.value)
@@ -120,7 +120,7 @@ def test_spans_of_the_tree_are_places_in_the_text() -> None:
             assert made.source.text[slice(*span)] == node["name"]
 
 
-def test_the_origins_of_inputs_are_told() -> None:
+def test_the_origins_of_inputs_are_reported() -> None:
     made = compiled(ONE_LINER)
     assert "input depth : Depth  # inferred at 1:16-21\n" in shown(made, "resolved")
     assert data(made, "resolved.json")["origins"]["image"]["origin"] == "ambient"

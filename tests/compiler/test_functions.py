@@ -219,7 +219,7 @@ def test_arguments_that_do_not_fit(expression: str, code: str, part: str) -> Non
     assert (error.code, part in error.message) == (code, True), error
 
 
-def test_a_slip_in_a_name_has_a_fix() -> None:
+def test_a_mistake_in_a_name_has_a_fix() -> None:
     (error,) = found("blur(mask, radios = 8)")
     assert error.fixes[0].edits[0].text == "radius"
     assert error.notes == ("blur(x, radius)",)

@@ -157,7 +157,7 @@ def test_every_factor_has_a_wire_and_a_kind_in_words(plan: PlanSpec) -> None:
         assert words.count(kind) >= sum(f.kind == kind for f in plan.factors)
 
 
-def test_experts_stand_left_and_judges_right_of_the_variable() -> None:
+def test_experts_are_left_and_rewards_right_of_the_variable() -> None:
     root = ElementTree.fromstring(svg(planned(ONE_LINER)))
     places = {t.text: float(t.attrib["x"]) for t in root.iter(f"{SVG}text")}
     assert places["flux_fill"] < places["x"] < places["vqascore"] < places["prompt"]

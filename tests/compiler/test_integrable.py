@@ -74,7 +74,7 @@ def test_linear_algebra(n: int, seed: int) -> None:
 
 
 @pytest.mark.parametrize(
-    ("product", "told"),
+    ("product", "reason"),
     [
         ("Exponential(1) / Exponential(2)", "does not fall off far out"),
         ("Exponential(1) * exp(x)", "does not fall off far out"),
@@ -98,7 +98,7 @@ def test_linear_algebra(n: int, seed: int) -> None:
         ("mixture(InverseGamma(1, 1), HalfCauchy(1))", ""),
     ],
 )
-def test_densities_with_ends(product: str, told: str) -> None:
+def test_densities_with_ends(product: str, reason: str) -> None:
     found = [d.message for d in compiled(f"x ~ {product}").diagnostics if d.code == "P0809"]
-    assert bool(found) == bool(told)
-    assert all(told in message for message in found)
+    assert bool(found) == bool(reason)
+    assert all(reason in message for message in found)

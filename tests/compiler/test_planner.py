@@ -207,7 +207,7 @@ def test_a_factor_to_the_power_zero_is_left_out() -> None:
 
 @pytest.mark.parametrize("name", OPTIONS)
 @pytest.mark.parametrize("value", ["foo", "foo()", "none", "[1]", "x > 1", '"a"', "-1", "1e999"])
-def test_options_of_all_values_are_told(name: str, value: str) -> None:
+def test_options_of_all_values_are_reported(name: str, value: str) -> None:
     found = codes(f"x ~ Normal(0, 1)\nsample x by anneal({name} = {value})\n")
     assert found in ([], ["P0502"], ["P0503"], ["P0306"])
     assert found or value == "none"

@@ -1,4 +1,4 @@
-"""Names: what becomes an input, what is a slip, and what follows from what."""
+"""Names: what becomes an input, what is a mistake, and what follows from what."""
 
 from __future__ import annotations
 
@@ -115,7 +115,7 @@ def test_the_resolved_program_prints_and_resolves_to_itself() -> None:
     assert again.program == resolved.program
 
 
-# Errors that follow from others are not told.
+# Errors that follow from others are not reported.
 
 
 @pytest.mark.parametrize(
@@ -138,7 +138,7 @@ def test_no_cascades(text: str, expected: list[str]) -> None:
     assert codes(text) == expected
 
 
-def test_independent_errors_are_told_together() -> None:
+def test_independent_errors_are_reported_together() -> None:
     text = (
         "x ~ Normal(0, 2)^2 / Normal(0, 1)\n"
         "y ~ Normal(0, -1)\n"

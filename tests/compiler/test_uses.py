@@ -26,7 +26,7 @@ DECORATED = [
     s.name
     for s in ast.walk(ast.parse(CODE.read_text()))
     if isinstance(s, ast.FunctionDef | ast.ClassDef)
-    and any("poedsl" in ast.unparse(d) or "judge" in ast.unparse(d) for d in s.decorator_list)
+    and any("poedsl" in ast.unparse(d) or "scorer" in ast.unparse(d) for d in s.decorator_list)
 ]
 ROOT = Path(__file__).parents[2]
 HEAD = "import poedsl\nfrom poedsl import Image, Real\n"
@@ -91,10 +91,10 @@ def test_modules_are_found_where_python_would_look(
     inner.mkdir(parents=True)
     (tmp_path / "some_package" / "__init__.py").write_text("raise SystemExit('ran')")
     (inner / "__init__.py").write_text(HEAD + "@poedsl.reward\ndef here(x: Real): ...")
-    (inner / "judges.py").write_text(HEAD + "@poedsl.reward\ndef there(x: Real): ...")
+    (inner / "rewards.py").write_text(HEAD + "@poedsl.reward\ndef there(x: Real): ...")
     monkeypatch.syspath_prepend(tmp_path)
     assert signature("some_package.inner:here").family == "reward"
-    assert signature("some_package.inner.judges:there").family == "reward"
+    assert signature("some_package.inner.rewards:there").family == "reward"
     assert "some_package" not in sys.modules
 
 
@@ -181,7 +181,7 @@ def test_reading_runs_nothing(tmp_path: Path) -> None:
         ("@poedsl.reward\ndef f(x: Real, n: str = '\\ud800'): ...", "f", "P0208", "takes Text"),
     ],
 )
-def test_what_cannot_be_used_is_told(
+def test_what_cannot_be_used_is_reported(
     tmp_path: Path, text: str, name: str, code: str, part: str
 ) -> None:
     found = problem(f"code.py:{name}", written(tmp_path, text))
@@ -190,10 +190,10 @@ def test_what_cannot_be_used_is_told(
         assert any("code.py:" in note for note in found.notes), found.notes
 
 
-def test_a_slip_is_mended(tmp_path: Path) -> None:
+def test_a_mistake_has_a_fix(tmp_path: Path) -> None:
     (tmp_path / "scores.py").write_text(HEAD + "@poedsl.reward\ndef redness(x: Real): ...")
-    for slip in ("scores.py:rednes", "score.py:redness", "scores:redness"):
-        (fix,) = problem(slip, tmp_path).fixes
+    for mistake in ("scores.py:rednes", "score.py:redness", "scores:redness"):
+        (fix,) = problem(mistake, tmp_path).fixes
         assert fix.edits[0].text == '"scores.py:redness"'
 
 
@@ -208,7 +208,7 @@ def test_a_slip_is_mended(tmp_path: Path) -> None:
         b"\xef\xbb\xbf\xff",
     ],
 )
-def test_any_content_is_told_of(tmp_path: Path, content: bytes) -> None:
+def test_any_content_is_reported(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "code.py").write_bytes(content)
     assert problem("code.py:f", tmp_path).code == "P0206"
 
@@ -250,7 +250,7 @@ def test_a_file_without_permission(tmp_path: Path, monkeypatch: pytest.MonkeyPat
         ),
     ],
 )
-def test_any_place_is_told_of(tmp_path: Path, place: str) -> None:
+def test_any_place_is_reported(tmp_path: Path, place: str) -> None:
     assert problem(place, tmp_path).code in ("P0206", "P0207")
 
 

@@ -81,12 +81,14 @@ WRONG: list[tuple[str, str, Any, str]] = [
 ]
 
 
-@pytest.mark.parametrize(("name", "path", "value", "told"), WRONG)
-def test_what_is_wrong_is_told_with_its_place(name: str, path: str, value: Any, told: str) -> None:
+@pytest.mark.parametrize(("name", "path", "value", "expected"), WRONG)
+def test_mistakes_are_reported_with_their_place(
+    name: str, path: str, value: Any, expected: str
+) -> None:
     with pytest.raises(poedsl.PoeError) as caught:
         poedsl.load(text(put(PLANS[name], path, value)))
     (found,) = caught.value.diagnostics
-    assert told in found.message
+    assert expected in found.message
 
 
 def test_deep_plans_are_refused() -> None:

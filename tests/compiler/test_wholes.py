@@ -62,15 +62,15 @@ def test_a_loop_over_a_layout_stays() -> None:
         "    x[part.box] ~ flux(part.text) * exp(vqascore(part.text)) given x\n"
     )
     plan = planned(text)
-    whole, part, judge = plan.factors
+    whole, part, reward = plan.factors
     assert whole.loops == ()
     assert [(n, print_term(t)) for n, t in part.loops] == [("part", "layout")]
     assert part.given == "x"
     assert print_term(part.part) == "x[part.box]"  # type: ignore[arg-type]
-    judged = print_term(judge.term)
-    assert judged.startswith("vqascore(prompt = part.text, ")
-    assert judged.endswith(", subject = x[part.box])")
-    assert judge.given == ""
+    shown = print_term(reward.term)
+    assert shown.startswith("vqascore(prompt = part.text, ")
+    assert shown.endswith(", subject = x[part.box])")
+    assert reward.given == ""
     assert parse_plan(print_plan(plan)) == plan
 
 
@@ -80,11 +80,11 @@ def test_a_loop_variable_may_hide_a_name() -> None:
     assert locs == [Const(1), Const(2), Const(5)]
 
 
-def test_an_error_in_a_loop_is_told_once() -> None:
+def test_an_error_in_a_loop_is_reported_once() -> None:
     assert codes("x : Real[4]\nfor i in range(4):\n    x[i] ~ Normal(i, -1)\n") == ["P0307"]
 
 
-def test_loops_without_end_are_told() -> None:
+def test_loops_without_end_are_reported() -> None:
     loop = "for i in range(100000):\n    x ~ Normal(i, 1)\n"
     assert "P0506" in codes(f"x : Real\n{loop}")
     nested = "for i in range(1000):\n    for j in range(1000):\n        x ~ Normal(i, 1)\n"
@@ -116,7 +116,7 @@ def test_parts_have_a_shape(domain: str, part: str, expert: str) -> None:
     assert parts(plan)[1] == part
 
 
-def test_a_reward_judges_the_part_it_stands_on() -> None:
+def test_a_reward_scores_its_part() -> None:
     plan = planned('x ~ flux("a")\nx[box(0, 0, 0.5, 1)] ~ exp(vqascore("a cat"))\n')
     reward = only(plan, "vqascore")
     assert "subject = x[box(0, 0, 0.5, 1)]" in print_term(reward.term)
@@ -159,7 +159,7 @@ def test_sizes_are_shared_between_variables_and_conditions() -> None:
     assert str(plan.variables[0].type) == "Image[3, 32, 48]"
 
 
-def test_sizes_that_clash_are_told_with_both_places() -> None:
+def test_sizes_that_clash_are_reported_with_both_places() -> None:
     text = "input mask : Mask[32, 32]\nx : Image[3, 64, 64]\nx ~ flux_fill(mask)\n"
     (found,) = [d for d in compiled(text).diagnostics if d.is_error]
     assert found.code == "P0303"
@@ -172,7 +172,7 @@ def test_latent_spaces_are_kept_apart() -> None:
     assert codes("x ~ wan_i2v(image) * framepack(image)") == ["P0313"]
 
 
-def test_a_gaussian_beside_a_latent_model_judges_pixels() -> None:
+def test_a_gaussian_beside_a_latent_model_scores_pixels() -> None:
     plan = planned('x ~ flux("a") * Normal(0.5, 0.1)')
     assert [f.kind for f in plan.factors] == ["flow", "density"]
 
@@ -266,22 +266,22 @@ def test_the_cost_of_a_reward_counts_its_calls_and_the_steps_that_follow_it(tmp_
         "@poedsl.reward(cost=1, gradient=True)",
         "def follow(x: poedsl.Real, m: float): ...",
         "@poedsl.reward(cost=1)",
-        "def judge(x: poedsl.Real, m: float): ...",
+        "def scorer(x: poedsl.Real, m: float): ...",
     )
     (tmp_path / "own.py").write_text("\n".join((*lines, "")))
     text = (
-        'use follow from "own.py:follow"\nuse judge from "own.py:judge"\n'
-        "x ~ Normal(0, 1) * exp(follow(1) + 3 * follow(2) + follow(1)) * exp(judge(1))\n"
+        'use follow from "own.py:follow"\nuse scorer from "own.py:scorer"\n'
+        "x ~ Normal(0, 1) * exp(follow(1) + 3 * follow(2) + follow(1)) * exp(scorer(1))\n"
         "sample x by anneal(particles = 50, steps = 10, kernel = mala(steps = 3))\n"
     )
     plan = compile_source(Source(text), base=tmp_path).plan
     assert plan is not None
     assert list(costs(plan)) == [
         "follow: 41 evaluations of 50 particles, about 4.1 s",
-        "judge: 40 evaluations of 50 particles, about 2 s",
+        "scorer: 40 evaluations of 50 particles, about 2 s",
     ]
     unadjusted = {"kernel": Apply("langevin", (), (("steps", Const(3)),))}
-    assert list(costs(plan.with_options(unadjusted)))[1].startswith("judge: 10 evaluations")
+    assert list(costs(plan.with_options(unadjusted)))[1].startswith("scorer: 10 evaluations")
 
 
 # Constants that are cut.

@@ -25,12 +25,12 @@ def model(place: Path, seed: int) -> None:
 def test_a_relative_folder_is_another_one_elsewhere(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    told = []
+    found = []
     for seed, name in enumerate("ab"):
         model(tmp_path / name, seed)
         monkeypatch.chdir(tmp_path / name)
-        told.append(probabilities())
-    assert told[0] != told[1]
+        found.append(probabilities())
+    assert found[0] != found[1]
 
 
 def test_weights_that_are_written_again_are_read_again(

@@ -186,7 +186,7 @@ def test_latents_of_pictures_come_back(place: Path) -> None:
     assert codec.shape((3, 32, 40)) == (4, 8, 10)
 
 
-def test_a_folder_of_another_model_is_told(place: Path) -> None:
+def test_a_folder_of_another_model_is_reported(place: Path) -> None:
     with pytest.raises(poedsl.PoeError, match="takes no picture, and this expert has a depth map"):
         FluxFlow("a", tiny.folder("flux", place), SHAPE, CPU, PROFILE, **conditions("flux_depth"))
 

@@ -72,7 +72,7 @@ def test_a_program_with_a_layout_of_a_prompt(tmp_path: Path) -> None:
     assert result.outcome.ok
 
 
-def test_tokens_that_cannot_write_one_are_told(tmp_path: Path) -> None:
+def test_tokens_that_cannot_write_one_are_reported(tmp_path: Path) -> None:
     folder = causal(tmp_path, "abc{}[]", end="<end>")
     with pytest.raises(poedsl.PoeError, match="cannot write a layout"):
         layout_of("a dog", folder=folder, profile=DEFAULT, device=CPU)

@@ -59,7 +59,7 @@ def hostile(folder: Path, marker: Path, config: dict[str, object]) -> Path:
 
 
 def test_a_classifier_with_code_is_refused(tmp_path: Path, marker: Path) -> None:
-    folder = hostile(tmp_path / "judge", marker, {"model_type": "mine"})
+    folder = hostile(tmp_path / "model", marker, {"model_type": "mine"})
     with pytest.raises(PoeError) as caught:
         ClassifierScore(str(folder), 3, CPU)
     assert [d.code for d in caught.value.diagnostics] == ["P0206"]
@@ -69,7 +69,7 @@ def test_a_classifier_with_code_is_refused(tmp_path: Path, marker: Path) -> None
 def test_a_classifier_of_a_known_kind_runs_without_the_code_beside_it(
     tmp_path: Path, marker: Path
 ) -> None:
-    own = tmp_path / "judge"
+    own = tmp_path / "model"
     shutil.copytree(ROOT / "models" / "digit_score", own)
     hostile(own, marker, json.loads((own / "config.json").read_text()))
     x = torch.rand(4, 1, 8, 8)
@@ -86,7 +86,7 @@ def test_a_language_model_with_code_is_refused(tmp_path: Path, marker: Path) -> 
 
 @pytest.mark.parametrize("kind", ["AutoTokenizer", "AutoProcessor", "AutoImageProcessor"])
 def test_a_processor_with_code_is_refused(kind: str, tmp_path: Path, marker: Path) -> None:
-    folder = hostile(tmp_path / "judge", marker, {"model_type": "mine"})
+    folder = hostile(tmp_path / "model", marker, {"model_type": "mine"})
     with pytest.raises((OSError, ValueError, KeyError)):
         processor(kind, str(folder))
 

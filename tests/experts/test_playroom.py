@@ -50,18 +50,18 @@ def work(tmp_path_factory: pytest.TempPathFactory) -> Any:
 def test_held_out_scenes_are_not_among_those_of_training(work: Path) -> None:
     from playroom import data
 
-    told = {name: data.load(work, name)[1] for name in data.COUNTS}
-    seen = {str(t) for name in ("scenes", "rooms") for t in told[name]}
-    held = {str(t) for name in ("held_out", "held_out_rooms") for t in told[name]}
+    scenes = {name: data.load(work, name)[1] for name in data.COUNTS}
+    seen = {str(t) for name in ("scenes", "rooms") for t in scenes[name]}
+    held = {str(t) for name in ("held_out", "held_out_rooms") for t in scenes[name]}
     assert seen and held and not seen & held
 
 
 def test_segments_depth_and_captions_belong_together(work: Path) -> None:
     from playroom import data
 
-    arrays, told = data.load(work, "held_out")
-    classes = data.classes(told, arrays["segments"])
-    for k, one in enumerate(told):
+    arrays, scenes = data.load(work, "held_out")
+    classes = data.classes(scenes, arrays["segments"])
+    for k, one in enumerate(scenes):
         assert one["caption"].count(" and ") == (len(one["solids"]) > 1)
         for slot, (box, solid) in enumerate(zip(one["boxes"], one["solids"], strict=True)):
             inside = arrays["segments"][k] == slot + 1

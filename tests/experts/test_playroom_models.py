@@ -1,4 +1,4 @@
-"""The playroom's models as they come with the package: judges tell renders apart, programs run."""
+"""The playroom's models as they come with the package: rewards tell renders apart, programs run."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def test_weights_are_small_and_safe() -> None:
     assert {p.suffix for p in files} <= {".safetensors", ".json", ".png", ".md", ".jinja"}
 
 
-def test_the_judge_tells_a_room_with_a_solid_from_the_same_without() -> None:
+def test_the_reward_model_tells_a_room_with_a_solid_from_the_same_without() -> None:
     shown, gone = pictures("image"), pictures("without")
     chosen = [k for k, s in enumerate(SCENES) if s["parts"][s["chosen"]]["text"] not in _others(s)]
     better = 0
@@ -78,7 +78,7 @@ def test_the_segmenter_names_the_solids_of_held_out_renders() -> None:
 
 
 @pytest.mark.slow
-def test_the_judge_names_what_is_in_a_box() -> None:
+def test_the_reward_model_names_what_is_in_a_box() -> None:
     folder, other = str(model_folder("playroom/judge")), {"sphere": "box", "cone": "cylinder"}
     other |= {v: k for k, v in other.items()}
     right = []
@@ -87,8 +87,8 @@ def test_the_judge_names_what_is_in_a_box() -> None:
             left, top, low, bottom = (round(64 * v) for v in part["box"])
             *words, kind = part["text"].split()
             texts = (part["text"], " ".join([*words, other[kind]]))
-            judges = [vqa_score(text, folder, CPU, BUILT_IN["small"]) for text in texts]
-            there, away = (float(j(picture[..., top:bottom, left:low])) for j in judges)
+            rewards = [vqa_score(text, folder, CPU, BUILT_IN["small"]) for text in texts]
+            there, away = (float(r(picture[..., top:bottom, left:low])) for r in rewards)
             right.append(there > 0.5 > away)
     assert np.mean(right) > 0.9
 

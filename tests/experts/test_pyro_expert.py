@@ -170,7 +170,7 @@ def test_sites_do_not_reach_handlers_around(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "told"),
+    ("name", "expected"),
     [
         ("coin", "samples `k`, which is discrete"),
         ("observed", "has no latent site"),
@@ -179,8 +179,8 @@ def test_sites_do_not_reach_handlers_around(name: str) -> None:
         ("fails", "`fails` failed at .*: ValueError: no data"),
     ],
 )
-def test_models_that_are_no_densities(name: str, told: str) -> None:
-    with pytest.raises(poedsl.PoeError, match=told) as caught:
+def test_models_that_are_no_densities(name: str, expected: str) -> None:
+    with pytest.raises(poedsl.PoeError, match=expected) as caught:
         made(name)
     assert caught.value.diagnostics[0].code == "P0708"
 
@@ -197,7 +197,7 @@ def test_a_plain_function_is_no_model() -> None:
     assert not isinstance(found, Signature) and found.code == "P0207"
 
 
-def test_a_variable_of_another_size_is_told(tmp_path: Path) -> None:
+def test_a_variable_of_another_size_is_reported(tmp_path: Path) -> None:
     text = 'use m from "pyro_models.py:decorated"\nx : Real[3]\nx ~ m()\n'
     with pytest.raises(poedsl.PoeError, match="`m` has 1 components, and what it sees here is"):
         program(tmp_path, text).run(particles=4, steps=2)
@@ -319,7 +319,7 @@ def masked() -> None:
 
 
 @pytest.mark.parametrize(
-    ("model", "told"),
+    ("model", "expected"),
     [
         (angle, "samples `a`, an angle"),
         (partly_seen, "samples `a_unobserved` under a mask"),
@@ -327,8 +327,8 @@ def masked() -> None:
         (masked, "samples `a` under a mask"),
     ],
 )
-def test_sites_without_a_density_on_the_line_are_told(model: Any, told: str) -> None:
-    with pytest.raises(poedsl.PoeError, match=told):
+def test_sites_without_a_density_on_the_line_are_reported(model: Any, expected: str) -> None:
+    with pytest.raises(poedsl.PoeError, match=expected):
         poedsl.Plan.from_pyro(model).run(particles=4, steps=2)
 
 
@@ -377,7 +377,7 @@ def test_a_class_is_no_model() -> None:
         class Net: ...
 
 
-def test_what_is_no_model_is_told() -> None:
+def test_what_is_no_model_is_reported() -> None:
     with pytest.raises(TypeError, match="a model is a function with a name"):
         poedsl.Plan.from_pyro(lambda: None)
     with pytest.raises(TypeError, match="missing a required argument"):

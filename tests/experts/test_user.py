@@ -160,21 +160,21 @@ def test_what_python_has_imported_needs_no_leave(
     package.mkdir()
     (package / "__init__.py").write_text("")
     (package / "weights.py").write_text("WEIGHT = 2\n")
-    (package / "judges.py").write_text(
+    (package / "rewards.py").write_text(
         HEAD + "from .weights import WEIGHT\n@poedsl.reward\ndef f(x: Real): return WEIGHT * x\n"
     )
     monkeypatch.syspath_prepend(tmp_path)
-    place = "a_package.judges:f"
+    place = "a_package.rewards:f"
     assert refusal(load, place, allowed=False)[0] == "P0707"
-    judge = build_user(load(place), {}, None, CPU)
-    assert judge(torch.ones(2)).tolist() == [2, 2]
-    del sys.modules["a_package.judges"]
-    import a_package.judges  # type: ignore[import-not-found]
+    reward = build_user(load(place), {}, None, CPU)
+    assert reward(torch.ones(2)).tolist() == [2, 2]
+    del sys.modules["a_package.rewards"]
+    import a_package.rewards  # type: ignore[import-not-found]
 
     again = load(place, allowed=False)
-    assert again.target is a_package.judges.f
-    assert again.signature.implementation == "code:a_package.judges:f"
-    assert load(str(package / "judges.py") + ":f", allowed=False).target is a_package.judges.f
+    assert again.target is a_package.rewards.f
+    assert again.signature.implementation == "code:a_package.rewards:f"
+    assert load(str(package / "rewards.py") + ":f", allowed=False).target is a_package.rewards.f
 
 
 def test_a_file_is_run_once_for_each_time_it_is_written(tmp_path: Path) -> None:
@@ -233,7 +233,7 @@ def test_what_has_changed_since_it_was_compiled(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "expected"),
     [
         ("1 / 0", "code.py:5: ZeroDivisionError: division by zero"),
         ("import no_such_module", "code.py:5: ModuleNotFoundError"),
@@ -241,30 +241,30 @@ def test_what_has_changed_since_it_was_compiled(tmp_path: Path) -> None:
         ("raise ValueError('one\\ntwo')", "code.py:5: ValueError: one"),
     ],
 )
-def test_a_file_that_fails(tmp_path: Path, text: str, told: str) -> None:
+def test_a_file_that_fails(tmp_path: Path, text: str, expected: str) -> None:
     file(tmp_path, f"@poedsl.reward\ndef f(x: Real): return x\n{text}\n")
     code, message, _ = refusal(load, "code.py:f", tmp_path)
-    assert (code, told in message) == ("P0708", True), message
+    assert (code, expected in message) == ("P0708", True), message
 
 
 # Rewards and densities.
 
 
-def test_judges_are_called_with_batches() -> None:
+def test_rewards_are_called_with_batches() -> None:
     x = torch.rand(5, 3, 4, 4)
     torch.testing.assert_close(made("plain")(x), x.mean((1, 2, 3)))
     torch.testing.assert_close(made("called")(x), x.sum((1, 2, 3)))
-    judge = made("renamed", amount=2.0, times=1)
-    torch.testing.assert_close(judge(x), 2 * x.mean((1, 2, 3)))
+    reward = made("renamed", amount=2.0, times=1)
+    torch.testing.assert_close(reward(x), 2 * x.mean((1, 2, 3)))
     x.requires_grad_()
-    (gradient,) = torch.autograd.grad(judge(x).sum(), x)
+    (gradient,) = torch.autograd.grad(reward(x).sum(), x)
     torch.testing.assert_close(gradient, torch.full_like(x, 2 / 48))
     pictures = torch.rand(4, 1, 8, 8)
     expected = 3 * pictures.diff(dim=-1).abs().mean((1, 2, 3))
     torch.testing.assert_close(made("Sharp", amount=3.0)(pictures), expected)
 
 
-def test_densities_are_judges() -> None:
+def test_densities_are_rewards() -> None:
     x = torch.randn(6, 2)
     torch.testing.assert_close(made("bowl", width=2.0)(x[:, 0]), -0.125 * x[:, 0].square())
     density = made("Density", (2,), loc=torch.tensor([1.0, 0.0]), scale=1.0)
@@ -273,7 +273,7 @@ def test_densities_are_judges() -> None:
 
 
 @pytest.mark.parametrize(
-    ("body", "told"),
+    ("body", "expected"),
     [
         ("x[:, None]", "f at {place} returned shape [3, 1] for 3 particles; it returns one number "
          "a particle, [3]"),
@@ -287,14 +287,14 @@ def test_densities_are_judges() -> None:
         ("torch.linalg.cholesky(-torch.eye(2))", "`f` failed at {place}: "),
     ],
 )  # fmt: skip
-def test_what_a_judge_does_wrong_is_told_with_its_place(
-    tmp_path: Path, body: str, told: str
+def test_what_a_reward_does_wrong_is_reported_with_its_place(
+    tmp_path: Path, body: str, expected: str
 ) -> None:
     path = file(tmp_path, f"@poedsl.reward(gradient=True)\ndef f(x: Real): return {body}\n")
-    judge = build_user(load("code.py:f", tmp_path), {}, None, CPU)
-    code, message, _ = refusal(judge, torch.ones(3, requires_grad=True))
-    line = 4 if "failed" in told else 3
-    assert (code, told.format(place=f"{path}:{line}") in message) == ("P0708", True), message
+    reward = build_user(load("code.py:f", tmp_path), {}, None, CPU)
+    code, message, _ = refusal(reward, torch.ones(3, requires_grad=True))
+    line = 4 if "failed" in expected else 3
+    assert (code, expected.format(place=f"{path}:{line}") in message) == ("P0708", True), message
 
 
 def test_layouts_are_lists_of_records(tmp_path: Path) -> None:
@@ -304,8 +304,8 @@ def test_layouts_are_lists_of_records(tmp_path: Path) -> None:
         "    return x + sum(part['box'][2] + len(part['text']) for part in layout)\n",
     )
     layout = (((0.0, 0.0, 0.5, 1.0), "ab"), ((0.0, 0.0, 1.0, 1.0), ""))
-    judge = build_user(load("code.py:f", tmp_path), {"layout": layout}, None, CPU)
-    assert judge(torch.zeros(2)).tolist() == [3.5, 3.5]
+    reward = build_user(load("code.py:f", tmp_path), {"layout": layout}, None, CPU)
+    assert reward(torch.zeros(2)).tolist() == [3.5, 3.5]
 
 
 # Experts with noised marginals.
@@ -339,21 +339,21 @@ def test_a_velocity_is_that_of_a_rectified_flow() -> None:
     assert noised.log_density is None
 
 
-def test_what_an_expert_does_wrong_is_told_with_its_place(tmp_path: Path) -> None:
+def test_what_an_expert_does_wrong_is_reported_with_its_place(tmp_path: Path) -> None:
     path = file(
         tmp_path,
         "@poedsl.expert\nclass f:\n    def __init__(self, n: int): self.n = 1 / n\n"
         "    def score(self, x: Real[2], alpha, sigma): return x[0]\n",
     )
     code = load("code.py:f", tmp_path)
-    told = refusal(build_user(code, {"n": 1}, (2,), CPU).noised, torch.zeros(3, 2), 0.6, 0.8)
-    assert told[:2] == (
+    found = refusal(build_user(code, {"n": 1}, (2,), CPU).noised, torch.zeros(3, 2), 0.6, 0.8)
+    assert found[:2] == (
         "P0708",
         f"f at {path}:5 returned shape [2] from `score` for 3 particles; it returns one number a "
         "component, [3, 2]",
     )
-    told = refusal(build_user, code, {"n": 0}, (2,), CPU)
-    assert told[:2] == (
+    found = refusal(build_user, code, {"n": 0}, (2,), CPU)
+    assert found[:2] == (
         "P0708", f"`f` failed at {path}:5: ZeroDivisionError: division by zero"
     )  # fmt: skip
 
@@ -373,7 +373,7 @@ def test_sources_give_tensors_of_what_they_say() -> None:
 
 
 @pytest.mark.parametrize(
-    ("annotation", "body", "told"),
+    ("annotation", "body", "expected"),
     [
         ("poedsl.Depth['n', 2]", "torch.zeros(3, 2)", "returned shape [3, 2]; it returns Depth, "
          "[4, 2]"),
@@ -384,12 +384,12 @@ def test_sources_give_tensors_of_what_they_say() -> None:
         ("poedsl.Record(a=Real)", "{'a': [3]}", "returned shape [1] as `a`; it returns Real, []"),
     ],
 )  # fmt: skip
-def test_what_a_source_does_wrong_is_told(
-    tmp_path: Path, annotation: str, body: str, told: str
+def test_what_a_source_does_wrong_is_reported(
+    tmp_path: Path, annotation: str, body: str, expected: str
 ) -> None:
     file(tmp_path, f"@poedsl.source\ndef f(n: int) -> {annotation}: return {body}\n")
     code, message, _ = refusal(build_user, load("code.py:f", tmp_path), {"n": 4}, None, CPU)
-    assert (code, told in message) == ("P0708", True), message
+    assert (code, expected in message) == ("P0708", True), message
 
 
 def test_a_name_in_two_files_is_two_things(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ import torch
 import poedsl
 import poedsl as pd
 from poedsl import Image, Real, Record
-from poedsl import reward as judge
+from poedsl import reward as scorer
 
 
 @poedsl.reward
@@ -26,7 +26,7 @@ def called(x: Image) -> list:
     return [float(v) for v in x.sum((1, 2, 3))]
 
 
-@judge(gradient=True, cost=5, citation="Someone (2025)")
+@scorer(gradient=True, cost=5, citation="Someone (2025)")
 def renamed(x: pd.Image[3, None, None], amount: float = -1.5, times: int = 2):
     """
     Below the quotes.

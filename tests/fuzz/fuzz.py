@@ -1,7 +1,7 @@
 """Tries the compiler on spoilt programs, by hand: ``python tests/fuzz/fuzz.py --count 200000``.
 
-Nothing that is written may raise, take more than a second, or be told of a place outside the text;
-and what is told can be shown as text and as JSON. A program that fails is made smaller and kept.
+Nothing that is written may raise, take more than a second, or report a place outside the text;
+and diagnostics can be shown as text and as JSON. A program that fails is made smaller and kept.
 """
 
 from __future__ import annotations
@@ -49,10 +49,10 @@ class Outcome:
 
 
 def examine(text: str) -> tuple[str, ...]:
-    """Compile and show; the codes of what was told.
+    """Compile and show; the codes of the diagnostics.
 
     Raises:
-        AssertionError: what was told does not hold.
+        AssertionError: a diagnostic or the result is wrong.
     """
     source = Source(text, "fuzz.poe")
     compiled = compile_source(source)

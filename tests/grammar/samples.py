@@ -60,7 +60,7 @@ x ~ flux_fill(mask) ^ (1 - m)
 x ~ flux_depth(depth) ^ m given x
 """,
     "layout": """\
-# layout.poe : a prompt, boxes with their own prompts, a judge (Zhang et al., 4.3, F.5)
+# layout.poe : a prompt, boxes with their own prompts, a reward model (Zhang et al., 4.3, F.5)
 input prompt : Text
 input depth  : Depth
 input layout : Layout

@@ -163,7 +163,7 @@ def test_line_ends_and_mark_stay() -> None:
     assert format_source("\ufeffx~A\r\ny~B # c\r\n") == "\ufeffx ~ A\r\ny ~ B  # c\r\n"
 
 
-def test_syntax_errors_are_told() -> None:
+def test_syntax_errors_are_reported() -> None:
     with pytest.raises(PoeError) as error:
         format_source("x ~ A\nx ~ f(")
     assert [d.code for d in error.value.diagnostics] == ["P0104"]

@@ -133,7 +133,7 @@ BROKEN = (
 @given(st.lists(st.tuples(lines, st.none() | st.sampled_from(BROKEN)), min_size=1, max_size=6))
 @settings(max_examples=300, deadline=None)
 def test_a_broken_statement_hides_no_other(pairs: list[tuple[str, str | None]]) -> None:
-    """Each statement may have a broken one before it: all of those are told, and only those."""
+    """Each statement may have a broken one before it: all of those are reported, and only those."""
     text, wanted = "", []
     for whole, broken in pairs:
         if broken is not None:

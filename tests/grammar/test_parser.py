@@ -301,7 +301,7 @@ def test_every_expression_reads_the_same_alone(name: str) -> None:
 
 # Recovery.
 
-SLIPS = [
+MISTAKES = [
     "x ~",
     "x ~ A *",
     "x ~ f(a b)",
@@ -346,27 +346,27 @@ AFTER = (
 
 
 @pytest.mark.parametrize("after", AFTER)
-@pytest.mark.parametrize("slip", SLIPS)
-def test_a_broken_statement_hides_no_other(slip: str, after: str) -> None:
-    if slip == "x ~ f(a," and after == "x : Real\n":
+@pytest.mark.parametrize("mistake", MISTAKES)
+def test_a_broken_statement_hides_no_other(mistake: str, after: str) -> None:
+    if mistake == "x ~ f(a," and after == "x : Real\n":
         pytest.skip("`f(a, x : Real` goes on as a weighted argument")
-    text = f"{BEFORE}{slip}\n{after}"
+    text = f"{BEFORE}{mistake}\n{after}"
     found, diagnostics = parse(Source(text))
     assert len(diagnostics) == 1
-    assert len(BEFORE) <= diagnostics[0].span.start <= len(BEFORE + slip)
+    assert len(BEFORE) <= diagnostics[0].span.start <= len(BEFORE + mistake)
     whole = program(BEFORE + after).statements
     assert found.statements[:2] == whole[:2]
     assert found.statements[-1] == whole[-1]
 
 
 def test_all_errors_in_one_run() -> None:
-    slips = [slip for slip in SLIPS if slip not in ("(", "[", ")", "x ~ f(a,")]
-    text = "".join(f"{slip}\n" for slip in slips)
-    assert len(complaints(text)) == len(slips)
+    mistakes = [mistake for mistake in MISTAKES if mistake not in ("(", "[", ")", "x ~ f(a,")]
+    text = "".join(f"{mistake}\n" for mistake in mistakes)
+    assert len(complaints(text)) == len(mistakes)
 
 
 def test_diagnostics_are_in_order() -> None:
-    starts = [d.span.start for d in complaints("".join(f"{slip}\n" for slip in SLIPS))]
+    starts = [d.span.start for d in complaints("".join(f"{mistake}\n" for mistake in MISTAKES))]
     assert starts == sorted(starts)
 
 

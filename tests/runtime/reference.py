@@ -76,7 +76,7 @@ class Sampler:
         start = noise.normal(self.width, self.steps + 1, "start")[rows].double().numpy()
         x = [row / math.sqrt(total) for row in start]
         base = 0.5 * self.width * ((1 - total) * math.log(2 * math.pi) - math.log(total))
-        log_w, ancestors, banked = [], list(range(self.count)), 0.0
+        log_w, ancestors, accumulated = [], list(range(self.count)), 0.0
         for point in x:
             normal = self.width * math.log(total / (2 * math.pi)) - total * point @ point
             exact = self.at(point, self.steps + 1)[0] - 0.5 * normal
@@ -96,7 +96,7 @@ class Sampler:
                 ends = share[order].cumsum()
                 chosen = sorted(order[np.searchsorted(ends, (uniform + slots) / self.count)])
                 x, ancestors = [x[c] for c in chosen], [ancestors[c] for c in chosen]
-                banked, log_w = banked + level, [0.0] * self.count
+                accumulated, log_w = accumulated + level, [0.0] * self.count
             if self.kernel == "none" or (self.kernel == "langevin" and t == 1):
                 continue
             normals, uniforms = noise.proposals(self.width, t, self.kernel_steps)
@@ -106,7 +106,7 @@ class Sampler:
                     row = normals[k, rows][i].double().numpy()
                     x[i] = self.stepped(x[i], t, row, float(uniforms[k, rows][i]), total)
         level = float(np.logaddexp.reduce(log_w)) - math.log(self.count)
-        return np.array(x), np.array(log_w), ancestors, banked + level
+        return np.array(x), np.array(log_w), ancestors, accumulated + level
 
     def moved(self, x: Vector, t: int, noise: Vector, total: float) -> tuple[Vector, float]:
         """A point's move from stage t + 1 to t, and what it adds to the weight."""

@@ -190,7 +190,7 @@ NODES = torch.linspace(-7, 7, 281, dtype=torch.float64)[:, None]
 
 
 def limit(kernel: str, size: float) -> Tensor:
-    """Mean and second moment that a kernel settles at: functions on a grid, taken through it.
+    """Mean and second moment that a kernel converges to: functions on a grid, taken through it.
 
     The mean over its noise is by Gauss and Hermite, between nodes functions are cubic splines.
     """

@@ -112,7 +112,7 @@ def test_looking_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.slow
-def test_an_expert_on_a_part_is_judged_by_its_part() -> None:
+def test_an_expert_on_a_part_is_compared_on_its_part() -> None:
     """Two experts of four components and of one; noise at its own samples is as on the line."""
     text = "x : Real[4]\nx ~ Normal(0, 1)\nx[0:1] ~ Normal(0, 1)\n"
     looks = found(poedsl.compile(text).run(seed=0, particles=5000)).looks
@@ -139,8 +139,8 @@ def test_the_report_is_in_words_and_in_json(tmp_path: Path) -> None:
     for shown in (result.report(), page):
         assert "Composition" in shown and "close to factorized" in shown
         assert "outside the range of its own samples" in shown
-    told = json.loads(json.dumps(as_json(result)["composition"], allow_nan=False))
-    assert not told["trusted"]
-    assert [e["name"] for e in told["experts"]] == ["Normal", "Normal_2", "Normal_3"]
-    assert all(e["noise"] > e["limit"] for e in told["experts"])
-    assert len(told["looks"]) == composition.LOOKS
+    report = json.loads(json.dumps(as_json(result)["composition"], allow_nan=False))
+    assert not report["trusted"]
+    assert [e["name"] for e in report["experts"]] == ["Normal", "Normal_2", "Normal_3"]
+    assert all(e["noise"] > e["limit"] for e in report["experts"])
+    assert len(report["looks"]) == composition.LOOKS

@@ -1,4 +1,4 @@
-"""Resampling, weighting and banking, enumerated: every mean here is a sum over all that can happen.
+"""Resampling and weighting, enumerated: every mean here is a sum over all that can happen.
 
 Three states and three stages; in place of moves a Markov chain, in place of experts a table of
 weights. Each thing that can happen is an island of one population, with its probability beside it.
@@ -149,7 +149,7 @@ class Everything:
         self.merge()
 
     def merge(self) -> None:
-        """Islands with the same particles and weights into one, which banks the mean of theirs."""
+        """Join islands with the same particles and weights; their evidence is averaged."""
         p, n = self.population, self.n
         columns = torch.cat([p.particles.x, p.particles.log_weights[:, None]], -1)
         rows, groups = columns.view(-1, 2 * n).unique(dim=0, return_inverse=True)

@@ -118,9 +118,9 @@ def test_a_failed_run_leaves_its_folder(tmp_path: Path) -> None:
     result = failing_at(4).result()
     folder = OutputFolder(tmp_path, "{}")
     folder.finish(result)
-    told = json.loads((tmp_path / "result.json").read_text())
-    assert told["outcome"] == "not_finite" and told["best"] is None
-    assert "more steps" in told["outcome_text"]
+    written = json.loads((tmp_path / "result.json").read_text())
+    assert written["outcome"] == "not_finite" and written["best"] is None
+    assert "more steps" in written["outcome_text"]
     kept = load_file(tmp_path / "particles.safetensors")
     assert torch.equal(kept["x"], result.particles["x"])
     assert torch.isfinite(kept["x"]).all() and kept["x"].std() > 0

@@ -90,7 +90,7 @@ def test_arrays(type_: Type, value: Any, kept: list[Any]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("type_", "value", "code", "told", "hint"),
+    ("type_", "value", "code", "expected", "hint"),
     [
         (Type("Real"), "abc", "P0602", "abc", "`--set a=0.5`"),
         (Type("Real"), [1, 2], "P0603", "[2]", "a number"),
@@ -122,12 +122,12 @@ def test_arrays(type_: Type, value: Any, kept: list[Any]) -> None:
         (Type("Image", (3, 4, 5)), "no.png", "P0604", "not there", ".npy"),
     ],
 )
-def test_what_does_not_fit_is_told_with_what_would(
-    type_: Type, value: Any, code: str, told: str, hint: str
+def test_what_does_not_fit_is_reported_with_what_would(
+    type_: Type, value: Any, code: str, expected: str, hint: str
 ) -> None:
     found = refused(type_, value)
     assert found.code == code
-    assert told in found.message
+    assert expected in found.message
     assert any(hint in note for note in found.notes)
 
 
@@ -202,7 +202,7 @@ def test_a_film_without_its_library(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert refused(open_type("Video"), tmp_path / "none.mp4").message.endswith("none.mp4")
 
 
-def test_every_wrong_value_is_told_at_once() -> None:
+def test_every_wrong_value_is_reported_at_once() -> None:
     plan = planned("input a : Real\ninput b : Int\nx ~ Normal(a, b)")
     with pytest.raises(poedsl.PoeError) as caught:
         bind(plan, {"a": "s", "b": 0.5, "c": 1}, None)

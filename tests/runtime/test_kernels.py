@@ -1,4 +1,4 @@
-"""Kernels leave alone what they should, on an asymmetric target."""
+"""Kernels leave invariant what they should, on an asymmetric target."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def test_mala_evaluates_what_it_keeps() -> None:
 
 @pytest.mark.parametrize("kernel", ["langevin", "unadjusted_hmc"])
 def test_the_bias_without_rejection_is_of_first_order(kernel: str) -> None:
-    """On N(0, 1), steps and leaps of variance h settle at variance 1 / (1 - h / 4)."""
+    """On N(0, 1), steps and leaps of variance h have the stationary variance 1 / (1 - h / 4)."""
 
     def evaluate(x: torch.Tensor) -> Evaluation:
         return Evaluation(-x)

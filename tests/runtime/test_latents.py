@@ -1,4 +1,4 @@
-"""Variables that are sampled as latents: what experts see, what judges see, and what is told."""
+"""Variables that are sampled as latents: what experts and rewards see, and what is refused."""
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ def test_a_mask_is_averaged_over_the_pixels_of_a_latent(flux: str) -> None:
     assert own[0, 0].tolist() == [0.5, 0.75, 1, 1, 1, 1, 1, 1]
 
 
-def test_judges_see_pictures_decoded_once_a_stage(
+def test_rewards_see_pictures_decoded_once_a_stage(
     flux: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     calls: list[torch.Size] = []
@@ -161,7 +161,7 @@ def test_networks_that_round_time_have_stages_where_they_see_them(flux: str) -> 
 # What is refused.
 
 
-def told(program: str, **values: Any) -> tuple[str, str]:
+def refused(program: str, **values: Any) -> tuple[str, str]:
     with pytest.raises(poedsl.PoeError) as caught:
         poedsl.compile(program).bind(**values).run()
     (found,) = caught.value.diagnostics
@@ -170,22 +170,22 @@ def told(program: str, **values: Any) -> tuple[str, str]:
 
 def test_models_of_two_spaces_are_not_multiplied(place: Path, flux: str) -> None:
     other = tiny.folder("flux", place, seed=1)
-    code, message = told(f'x ~ {flux} * flux("a dog", model = "{other}")')
+    code, message = refused(f'x ~ {flux} * flux("a dog", model = "{other}")')
     assert code == "P0313" and "live in different spaces" in message
 
 
 def test_sizes_are_whole_patches(flux: str) -> None:
-    code, message = told(f"x : Image[3, 32, 36]\nx ~ {flux}")
+    code, message = refused(f"x : Image[3, 32, 36]\nx ~ {flux}")
     assert code == "P0304" and "multiples of 8" in message
 
 
 def test_parts_of_latents_are_boxes(flux: str) -> None:
-    code, message = told(f"x : Image[3, 32, 32]\nx ~ {flux}\nx[0] ~ {flux}")
+    code, message = refused(f"x : Image[3, 32, 32]\nx ~ {flux}\nx[0] ~ {flux}")
     assert "parts are boxes" in message or code.startswith("P03")
 
 
 def test_an_absent_folder_is_named() -> None:
-    code, message = told('x ~ flux("a", model = "nowhere/at-all")')
+    code, message = refused('x ~ flux("a", model = "nowhere/at-all")')
     assert code == "P0701" and "nowhere/at-all" in message
 
 

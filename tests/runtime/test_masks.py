@@ -63,13 +63,13 @@ def test_a_mask_on_a_part() -> None:
     assert job.target.exponents.tolist() == [1, 1, 1.5, 4]
 
 
-@pytest.mark.parametrize(("value", "told"), [(0.0, "all zero"), (1.0, "all one")])
-def test_a_mask_that_is_the_same_everywhere_is_told(value: float, told: str) -> None:
+@pytest.mark.parametrize(("value", "expected"), [(0.0, "all zero"), (1.0, "all one")])
+def test_a_mask_that_is_the_same_everywhere_is_reported(value: float, expected: str) -> None:
     program = "input m : Mask\nx : Image[1, 2, 2]\nx ~ Normal(0, 1) * Normal(0, 1)^m"
     plan = poedsl.compile(program).bind(m=torch.full((2, 2), value))
     (warning,) = plan.run(particles=4, steps=3).warnings
     assert warning.code == "P1010"
-    assert told in warning.message and "`Normal_2` at <string>:3:20" in warning.message
+    assert expected in warning.message and "`Normal_2` at <string>:3:20" in warning.message
 
 
 def test_components_without_exponents_are_counted() -> None:
@@ -83,7 +83,7 @@ def test_components_without_exponents_are_counted() -> None:
     assert any("has the exponent 0 there" in n for n in found.notes)
 
 
-def test_a_mask_of_another_shape_is_told() -> None:
+def test_a_mask_of_another_shape_is_reported() -> None:
     program = "input m : Mask\nx : Image[1, 2, 2]\nx ~ Normal(0, 1)^m"
     with pytest.raises(poedsl.PoeError, match="P0603"):
         poedsl.compile(program).bind(m=torch.ones(3, 3)).run(particles=4)

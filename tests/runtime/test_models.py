@@ -1,4 +1,4 @@
-"""What a run lacks, said before it begins; and sizes that inputs settle."""
+"""What a run lacks, reported before it begins; and sizes that inputs determine."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ def test_frames_are_those_of_a_filmed_condition() -> None:
     assert found == {"x": (9, 3, 5, 7)}
 
 
-def test_conditions_that_clash_are_told() -> None:
+def test_conditions_that_clash_are_reported() -> None:
     plan = planned('x ~ flux_depth(depth, "a")^0.5 * flux_fill(mask, image, "a")^0.5')
     env = environment(
         depth=torch.zeros(1, 5, 7), mask=torch.zeros(1, 5, 8), image=torch.zeros(1, 3, 5, 7)

@@ -138,7 +138,7 @@ sample x by anneal(particles = 8, steps = 12, normalize_exponents = true)
 """
 
 
-def test_a_layout_whose_parts_have_experts_and_judges_of_their_own(tmp_path: Path) -> None:
+def test_a_layout_whose_parts_have_experts_and_rewards_of_their_own(tmp_path: Path) -> None:
     (tmp_path / "own.py").write_text(CODE, encoding="utf-8")
     file = tmp_path / "layout.poe"
     file.write_text(f'use Painter from "own.py:Painter"{LAYOUT}', encoding="utf-8")

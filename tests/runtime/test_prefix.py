@@ -27,7 +27,7 @@ from poedsl.runtime.smc.resampling import SCHEMES
 
 ONE = "Markov([0.5, 0.3, 0.2], [[0.1, 0.6, 0.3], [0.3, 0.3, 0.4], [0.8, 0.1, 0.1]])"
 TWO = "Markov([0.2, 0.3, 0.5], [[0.3, 0.3, 0.4], [0.1, 0.8, 0.1], [0.2, 0.2, 0.6]])"
-TILT = "exp(-0.5 * (sum(y == 1) - 3)^2)"
+REWARD = "exp(-0.5 * (sum(y == 1) - 3)^2)"
 CHAINS = f"y : Tokens[5]\ny ~ {ONE} * {TWO} ^ 0.5"
 
 
@@ -40,7 +40,7 @@ def enumerated(plan: poedsl.Plan, length: int, symbols: int) -> tuple[Tensor, Te
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("reward_factor", ["", f" * {TILT}", " * where(sum(y == 2) == 1)"])
+@pytest.mark.parametrize("reward_factor", ["", f" * {REWARD}", " * where(sum(y == 2) == 1)"])
 @pytest.mark.parametrize("kernel", ["none", "gibbs(steps = 2)", "gibbs(steps = 1, block = 3)"])
 def test_marginals_and_evidence(kernel: str, reward_factor: str) -> None:
     plan = poedsl.compile(CHAINS + reward_factor)
@@ -117,7 +117,7 @@ EVEN = "Markov([0.5, 0.5], [[0.5, 0.5], [0.5, 0.5]])"
 FIRST = "Markov([1, 0], [[0.5, 0.5], [0.5, 0.5]])"
 
 
-def test_to_the_power_zero_nothing_has_a_say() -> None:
+def test_factors_with_exponent_zero_have_no_effect() -> None:
     text = f"input w : Real\ny : Tokens[2]\ny ~ {EVEN} * Markov([1, 0], [[0, 1], [1, 0]])"
     for plan in (poedsl.compile(f"{text}^w").bind(w=0.0), poedsl.compile(f"{text}^0").bind(w=1.0)):
         result = plan.run(seed=0, particles=1000)
@@ -161,7 +161,7 @@ def test_one_symbol(own: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "expected"),
     [
         ("y : Tokens[3]\ny ~ Categorical([0.2, 0.2])", "sum to one"),
         ("y : Tokens[3]\ny ~ Categorical([[0.5, 0.5], [0.5, 0.5]])", "2 rows"),
@@ -172,10 +172,10 @@ def test_one_symbol(own: str) -> None:
         ("z : Category[4]\nz ~ Categorical([0.5, 0.5])", "Category[4]"),
     ],
 )
-def test_what_does_not_fit_is_told(text: str, told: str) -> None:
+def test_what_does_not_fit_is_reported(text: str, expected: str) -> None:
     with pytest.raises(poedsl.PoeError) as caught:
         poedsl.compile(text).run(particles=4)
-    assert told in str(caught.value)
+    assert expected in str(caught.value)
     (found,) = caught.value.diagnostics
     if found.code == "P0307":
         assert found.notes[0].startswith("the factor `") and found.notes[0].endswith("<string>:2:5")

@@ -58,7 +58,7 @@ def test_a_file_above_the_program_is_found_and_adds_to_what_comes_along(tmp_path
         ("profile = 3", "`profile` is not understood"),
     ],
 )
-def test_what_is_wrong_is_told(text: str, message: str, tmp_path: Path) -> None:
+def test_what_is_wrong_is_reported(text: str, message: str, tmp_path: Path) -> None:
     with pytest.raises(poedsl.PoeError, match=message.replace("[", r"\[")) as caught:
         read_profile("mine", write(tmp_path, text))
     assert {d.code for d in caught.value.diagnostics} == {"P0710"}

@@ -155,7 +155,7 @@ def test_rows_of_a_condition_are_rows_of_the_factors() -> None:
 
 
 @pytest.mark.parametrize(
-    ("program", "told"),
+    ("program", "expected"),
     [
         ("x ~ digits(3)", "`digits` has scores alone"),
         ("y : Tokens[4]\ny ~ Categorical([0.5, 0.5])", "this is one over symbols"),
@@ -166,13 +166,13 @@ def test_rows_of_a_condition_are_rows_of_the_factors() -> None:
         ),
     ],
 )
-def test_what_has_no_density_is_refused_with_its_place(program: str, told: str) -> None:
+def test_what_has_no_density_is_refused_with_its_place(program: str, expected: str) -> None:
     plan = poedsl.compile(program)
     if plan.spec.inputs:
         plan = plan.bind(m=torch.rand(8, 8))
     with pytest.raises(poedsl.PoeError, match="a model of Pyro's needs densities") as caught:
         plan.to_pyro()
     (found,) = caught.value.diagnostics
-    assert found.code == "P0503" and told in found.message
+    assert found.code == "P0503" and expected in found.message
     factor = next(f for f in plan.spec.factors if f"{f.name}`" in found.notes[0])
     assert f"`{factor.name}` at {factor.place}" in found.notes[0]

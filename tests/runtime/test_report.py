@@ -23,7 +23,7 @@ def test_a_good_run_has_no_marks(result: poedsl.Result) -> None:
 
 
 @pytest.mark.parametrize(
-    ("change", "told"),
+    ("change", "remedy"),
     [
         ({"ess": 19.0}, "narrow: more `steps` or `particles`"),
         ({"acceptance": 0.1}, "kernel stuck: a smaller `step_size`"),
@@ -33,17 +33,17 @@ def test_a_good_run_has_no_marks(result: poedsl.Result) -> None:
     ],
 )
 def test_each_bottleneck_names_its_remedy(
-    result: poedsl.Result, change: dict[str, Any], told: str
+    result: poedsl.Result, change: dict[str, Any], remedy: str
 ) -> None:
     stages = list(result.stages)
     stages[4] = replace(stages[4], **change)
     changed = replace(result, stages=tuple(stages))
     marks = list(bottlenecks(changed))
-    assert marks[4].startswith(told) and sum(map(bool, marks)) == 1
-    assert told in text_report(changed)
+    assert marks[4].startswith(remedy) and sum(map(bool, marks)) == 1
+    assert remedy in text_report(changed)
 
 
-def test_few_founders_are_told_once(result: poedsl.Result) -> None:
+def test_few_distinct_ancestors_are_reported_once(result: poedsl.Result) -> None:
     stages = [replace(s, unique_ancestors=3) if s.t < 6 else s for s in result.stages]
     marks = list(bottlenecks(replace(result, stages=tuple(stages))))
     assert [s.t for s, m in zip(stages, marks, strict=True) if m] == [5]

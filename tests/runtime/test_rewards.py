@@ -77,7 +77,7 @@ def test_the_whole_reward_at_every_stage_does_not() -> None:
     assert mean > 0.5 + 10 * error
 
 
-# N(0, 1) exp(-2 (x - 1)^2) by a judge: N(4/5, 1/5), with evidence exp(-2/5) / sqrt(5).
+# N(0, 1) exp(-2 (x - 1)^2) by a black-box reward: N(4/5, 1/5), with evidence exp(-2/5) / sqrt(5).
 
 
 @poedsl.reward
@@ -86,16 +86,16 @@ def near_one(x: poedsl.Real) -> torch.Tensor:
     return -2 * (x - 1).square()
 
 
-JUDGED = poedsl.compile("x ~ Normal(0, 1) * exp(near_one())")
+SCORED = poedsl.compile("x ~ Normal(0, 1) * exp(near_one())")
 FIXED = ["mala(adapt = false)", "hmc(adapt = false)", "random_walk(adapt = false)"]
 
 
 @pytest.mark.parametrize("path", ["flow()", "temper()"])
 @pytest.mark.parametrize("kernel", FIXED)
-def test_the_evidence_is_unbiased_where_kernels_accept_by_a_judge(kernel: str, path: str) -> None:
+def test_the_evidence_is_unbiased_where_kernels_accept_by_a_reward(kernel: str, path: str) -> None:
     """Two thousand islands of eight."""
     options = {"kernel": kernel, "path": path, "move": "none", "particles": 16_000}
-    job = Run(JUDGED.with_options(islands=2000, steps=4, **options).bound().spec)
+    job = Run(SCORED.with_options(islands=2000, steps=4, **options).bound().spec)
     for _ in job.stages():
         pass
     each = job.population.island_evidence
@@ -106,10 +106,10 @@ def test_the_evidence_is_unbiased_where_kernels_accept_by_a_judge(kernel: str, p
 
 
 @pytest.mark.parametrize("kernel", FIXED)
-def test_kernels_that_accept_by_a_judge_leave_its_target_alone(kernel: str) -> None:
+def test_kernels_that_accept_by_a_reward_leave_its_target_alone(kernel: str) -> None:
     """One stage with exact draws as they come: 40 steps move them, and not their distribution."""
     options = {"kernel": kernel.replace("(", "(steps = 40, "), "particles": 4000, "steps": 4}
-    job = Run(JUDGED.with_options(**options).bound().spec)
+    job = Run(SCORED.with_options(**options).bound().spec)
     stage = job.model.stages[-1]
     exact = 0.8 + 0.2**0.5 * torch.randn(4000, 1, generator=torch.Generator().manual_seed(0))
     reward = job.target.black_box_value(exact, final=False).double()
@@ -127,8 +127,8 @@ def test_kernels_that_accept_by_a_judge_leave_its_target_alone(kernel: str) -> N
     )
 
 
-def test_a_judge_is_called_once_a_step_where_kernels_accept_by_it() -> None:
+def test_a_reward_is_called_once_a_step_where_kernels_accept_by_it() -> None:
     """Four stages of a move and two steps, and the last correction."""
     for kernel, calls in (("mala(steps = 2)", 13), ("hmc(steps = 2)", 13), ("langevin", 5)):
-        result = JUDGED.run(seed=0, particles=10, steps=4, kernel=kernel)
+        result = SCORED.run(seed=0, particles=10, steps=4, kernel=kernel)
         assert result.calls["near_one"] == 10 * calls

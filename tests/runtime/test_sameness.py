@@ -8,7 +8,7 @@ import torch
 import poedsl
 
 PROGRAM = "x : Real[2]\nx ~ Normal([0, 1], 1) * mixture(Normal(1, [0.5, 2]), Normal(-1, 1))"
-TILTED = PROGRAM + " * exp(-sum(abs(x)))"
+REWARDED = PROGRAM + " * exp(-sum(abs(x)))"
 PLANS = {
     "annealed importance": (
         PROGRAM,
@@ -21,10 +21,10 @@ PLANS = {
         PROGRAM,
         {"move": "ode()", "correct": "fkc()", "kernel": "mala(line = 2, adapt = false)"},
     ),
-    "random_walk": (TILTED, {"kernel": "random_walk(steps = 2, adapt = false)"}),
-    "barker": (TILTED, {"kernel": "barker(steps = 2, adapt = false)"}),
-    "hamiltonian": (TILTED, {"kernel": "hmc(steps = 2, adapt = false)"}),
-    "black box": (TILTED, {"potential": "maximum()", "kernel": "none"}),
+    "random_walk": (REWARDED, {"kernel": "random_walk(steps = 2, adapt = false)"}),
+    "barker": (REWARDED, {"kernel": "barker(steps = 2, adapt = false)"}),
+    "hamiltonian": (REWARDED, {"kernel": "hmc(steps = 2, adapt = false)"}),
+    "black box": (REWARDED, {"potential": "maximum()", "kernel": "none"}),
     "tempered": (
         "x : Real[2]\nx ~ StudentT(4, [0, 1], 1) * Normal(1, [0.5, 2])",
         {"path": "temper()", "kernel": "mala(steps = 2, adapt = false)"},
@@ -46,7 +46,7 @@ def close(a: poedsl.Result, b: poedsl.Result, rows: slice = slice(None)) -> None
 @pytest.mark.slow
 @pytest.mark.parametrize("name", PLANS)
 def test_batches_of_any_size(name: str) -> None:
-    """Resampling included: its rule, its ancestors and what it banks."""
+    """Resampling included: its rule, its ancestors and its accumulated evidence."""
     own = plan(name, "systematic(when = ess < 0.8)")
     whole = own.run(seed=2)
     for microbatch in (1, 7):
@@ -61,12 +61,12 @@ def test_batches_of_any_size(name: str) -> None:
 def test_being_watched(name: str) -> None:
     """Bit for bit, also where someone looks at every stage."""
     own = plan(name, "systematic(when = ess < 0.8)")
-    quiet, told = own.run(seed=3), own.run(seed=3, progress=True)
+    quiet, watched = own.run(seed=3), own.run(seed=3, progress=True)
     *_, last = own.stream(seed=3)
-    assert torch.equal(quiet.particles["x"], told.particles["x"])
+    assert torch.equal(quiet.particles["x"], watched.particles["x"])
     assert torch.equal(quiet.particles["x"], last.particles["x"])
-    assert torch.equal(quiet.log_weights, told.log_weights)
-    assert quiet.log_evidence == told.log_evidence
+    assert torch.equal(quiet.log_weights, watched.log_weights)
+    assert quiet.log_evidence == watched.log_evidence
 
 
 @pytest.mark.parametrize("name", PLANS)

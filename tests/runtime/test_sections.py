@@ -168,17 +168,17 @@ def test_a_prefix_is_shown_with_zeros_and_its_completion() -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "expected"),
     [
         ("Drawn()^0.5", "whose exponent is one"),
         ("Chain() * Drawn()", "`Drawn` at"),
         ("Chain()^[[1, 0]]", "its exponent is one number"),
     ],
 )
-def test_what_is_refused(text: str, told: str) -> None:
+def test_what_is_refused(text: str, expected: str) -> None:
     with pytest.raises(PoeError) as caught:
         compiled(text)
-    assert told in str(caught.value)
+    assert expected in str(caught.value)
 
 
 def test_what_else_is_refused() -> None:

@@ -175,11 +175,11 @@ PRIOR = "x : Real[2]\nx ~ Normal([1, 0], [1, 2])"
 @pytest.mark.parametrize("scheme", ["multinomial", "systematic"])
 def test_best_of_n(scheme: str) -> None:
     """One resampling at the end: plain draws of the prior, chosen by exp(reward)."""
-    judged = {"particles": 500, "potential": "sum()"}
+    rewarded = {"particles": 500, "potential": "sum()"}
     prior = finished(PRIOR, particles=500).result()
-    weighed = finished(f"{PRIOR} * exp(x[0] - 0.5 * x[1])", **judged).result()
+    weighed = finished(f"{PRIOR} * exp(x[0] - 0.5 * x[1])", **rewarded).result()
     once = finished(
-        f"{PRIOR} * exp(x[0] - 0.5 * x[1])", **judged, resample=f"{scheme}(when = at(1))"
+        f"{PRIOR} * exp(x[0] - 0.5 * x[1])", **rewarded, resample=f"{scheme}(when = at(1))"
     ).result()
     assert [s.t for s in once.stages if s.resampled] == [1]
     draws = prior.particles["x"]

@@ -165,9 +165,9 @@ x[3:5] ~ Beta(1, 2) * exp(-sum(x[0:1]))
 """
     result = poedsl.compile(text).run(seed=0, particles=PARTICLES)
     mean, _ = moments(result)
-    tilted = integrated(lambda x: -x, 0, 1)
-    assert result.log_evidence == pytest.approx(float(tilted[0]), abs=0.08)
-    expected = torch.tensor([float(tilted[1]), 505, 0, 1 / 3, 1 / 3], dtype=torch.float64)
+    weighted = integrated(lambda x: -x, 0, 1)
+    assert result.log_evidence == pytest.approx(float(weighted[0]), abs=0.08)
+    expected = torch.tensor([float(weighted[1]), 505, 0, 1 / 3, 1 / 3], dtype=torch.float64)
     torch.testing.assert_close(mean, expected, atol=0.06, rtol=0.03)
     x = result.particles["x"]
     assert bool(((x[:, 1] > 10) & (x[:, 1] < 1000)).all())
@@ -224,7 +224,7 @@ def test_beside_a_learned_flow_it_counts_as_a_reward() -> None:
     assert torch.equal(dead, result.particles["x"][:, 0, 4, 3] < 0.5)
 
 
-CHARTS = [
+BIJECTIONS = [
     Interval.between(torch.arange(3), torch.zeros(3), torch.full((3,), math.inf)),
     Interval.between(torch.arange(3), torch.full((3,), -math.inf), torch.tensor([0.0, 1, -3])),
     Interval.between(torch.arange(3), torch.tensor([0.0, 5, 1e3]), torch.tensor([1.0, 9, 1001])),
@@ -232,7 +232,7 @@ CHARTS = [
 ]
 
 
-@pytest.mark.parametrize("bijection", CHARTS)
+@pytest.mark.parametrize("bijection", BIJECTIONS)
 def test_the_jacobian_is_that_of_the_bijection(bijection: Interval | Simplex) -> None:
     point = torch.randn(bijection.index.shape, generator=torch.Generator().manual_seed(0))
     free = point.flatten()[: 3 if isinstance(bijection, Simplex) else None].double()
@@ -247,7 +247,7 @@ def test_the_jacobian_is_that_of_the_bijection(bijection: Interval | Simplex) ->
     assert float(log_det) == pytest.approx(float(jacobian.det().abs().log() + idle), abs=1e-4)
 
 
-@pytest.mark.parametrize("bijection", CHARTS)
+@pytest.mark.parametrize("bijection", BIJECTIONS)
 def test_no_coordinate_leaves_the_support(bijection: Interval | Simplex) -> None:
     z = torch.tensor([-1e4, -100, -20, 20, 80, 1e4]).view(-1, *[1] * bijection.index.dim())
     y, log_det = bijection.forward(z.expand(6, *bijection.index.shape))

@@ -138,7 +138,7 @@ def test_stages_are_placed_by_the_particles() -> None:
     assert not placed.warnings
 
 
-def test_stages_that_do_not_suffice_are_told() -> None:
+def test_stages_that_do_not_suffice_are_reported() -> None:
     plan = poedsl.compile("x : Real[20]\nx ~ StudentT(9) * exp(-50 * sum((x - 6)^2))")
     result = plan.run(seed=0, particles=200, steps=3, path="temper(ess = 0.9)")
     assert len(result.stages) == 4
@@ -204,7 +204,7 @@ def test_a_base_is_part_of_the_plan() -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "base", "told"),
+    ("text", "base", "expected"),
     [
         ("x ~ Normal(0, 1)", "StudentT(3)", "cannot be drawn from by inversion"),
         ("x ~ Normal(0, 1)", "Uniform(0, 1)", "positive from 0 to 1, and `x` is over -inf to inf"),
@@ -217,10 +217,10 @@ def test_a_base_is_part_of_the_plan() -> None:
         ("x ~ Normal(0, 1)", "mixture(1: Normal(0, 1), 1: Normal(1, 1))", "sum to 2, not to 1"),
     ],
 )
-def test_bases_that_cannot_be(text: str, base: str, told: str) -> None:
+def test_bases_that_cannot_be(text: str, base: str, expected: str) -> None:
     with pytest.raises(poedsl.PoeError) as caught:
         poedsl.compile(text).run(particles=4, path=f"temper(base = {base})")
-    assert told in str(caught.value)
+    assert expected in str(caught.value)
 
 
 @pytest.mark.slow

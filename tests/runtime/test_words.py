@@ -398,10 +398,10 @@ def refused(text: str) -> str:
 
 
 def test_models_with_different_tokenizers(models: dict[str, str]) -> None:
-    told = refused(f'y : Tokens[3]\ny ~ lm("{models["ends"]}") * lm("{models["other"]}")')
-    assert "P0711" in told and "symbol 2 is 'c' for one and 'd' for the other" in told
-    told = refused(f'y : Tokens[3]\ny ~ lm("{models["ends"]}") * lm("{models["one"]}", "a")')
-    assert "P0711" in told and "symbol 4 is '' for one and 'e' for the other" in told
+    text = refused(f'y : Tokens[3]\ny ~ lm("{models["ends"]}") * lm("{models["other"]}")')
+    assert "P0711" in text and "symbol 2 is 'c' for one and 'd' for the other" in text
+    text = refused(f'y : Tokens[3]\ny ~ lm("{models["ends"]}") * lm("{models["one"]}", "a")')
+    assert "P0711" in text and "symbol 4 is '' for one and 'e' for the other" in text
 
 
 def test_what_does_not_fit_a_model(models: dict[str, str], tmp_path: Path) -> None:
@@ -411,8 +411,8 @@ def test_what_does_not_fit_a_model(models: dict[str, str], tmp_path: Path) -> No
     long = refused(f'y : Tokens[3]\ny ~ lm("{models["two"]}", "{64 * "a"}")')
     assert "P0307" in long and "reads up to 64 tokens" in long
     assert "P0206" in refused(f'y : Tokens[3]\ny ~ lm("{tmp_path}", "a")')
-    for pattern, told in (("a", "no sequence of 3"), ("(", "cannot be"), ("(a)\\\\1", "beyond")):
-        assert told in refused(f'y : Tokens[3]\ny ~ Automaton("{pattern}", "ab")')
+    for pattern, part in (("a", "no sequence of 3"), ("(", "cannot be"), ("(a)\\\\1", "beyond")):
+        assert part in refused(f'y : Tokens[3]\ny ~ Automaton("{pattern}", "ab")')
     assert "no text" in refused(f'y : Tokens[3]\ny ~ {CHAIN} * where(contains(y, "a"))').replace(
         "run holds none there", "no text"
     )
@@ -429,9 +429,9 @@ def test_surrogates_are_no_characters() -> None:
 def test_numbers_without_a_token_have_probability_zero(tmp_path: Path) -> None:
     folder = causal(tmp_path, "abcde", seed=1, spread=0.2)
     file = tmp_path / "tokenizer.json"
-    told = json.loads(file.read_text())
-    del told["model"]["vocab"]["c"]
-    file.write_text(json.dumps(told))
+    settings = json.loads(file.read_text())
+    del settings["model"]["vocab"]["c"]
+    file.write_text(json.dumps(settings))
     result = poedsl.compile(f'y : Tokens[2]\ny ~ lm("{folder}", "ab")').run(seed=0, particles=1000)
     assert result.particles["y"].unique().tolist() == [0, 1, 3, 4]
     assert result.log_evidence == pytest.approx(0, abs=1e-5)
@@ -445,15 +445,15 @@ def test_numbers_without_a_token_have_probability_zero(tmp_path: Path) -> None:
 def test_an_end_that_the_tokenizer_adds_is_not_the_prompts(tmp_path: Path) -> None:
     folder = causal(tmp_path, "abc", seed=1, end="<end>")
     file = tmp_path / "tokenizer.json"
-    told = json.loads(file.read_text())
+    settings = json.loads(file.read_text())
     end = {"SpecialToken": {"id": "<end>", "type_id": 0}}
-    told["post_processor"] = {
+    settings["post_processor"] = {
         "type": "TemplateProcessing",
         "single": [end, {"Sequence": {"id": "A", "type_id": 0}}, end],
         "pair": [],
         "special_tokens": {"<end>": {"id": "<end>", "ids": [3], "tokens": ["<end>"]}},
     }
-    file.write_text(json.dumps(told))
+    file.write_text(json.dumps(settings))
     for prompt, tokens in (("ab", [3, 0, 1]), ("", [3]), ("a<end>", [3, 0, 3])):
         plan = poedsl.compile(f'y : Tokens[2]\ny ~ lm("{folder}", "{prompt}")')
         target = prepare(plan.spec, RunSettings(), CPU).target

@@ -1,4 +1,4 @@
-"""Judges of pictures against transformers' own calls, on networks with random weights."""
+"""Rewards of pictures against transformers' own calls, on networks with random weights."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ from poedsl.experts.rewards.learned_reward import LearnedReward
 from poedsl.experts.rewards.siglip import SiglipScore
 from poedsl.experts.rewards.vqa_score import QUESTION, SYSTEM, squared, vqa_score
 from tests.compiler.programs import planned
-from tests.experts import tiny_judges as tiny
+from tests.experts import tiny_rewards as tiny
 
 CPU, PROFILE = torch.device("cpu"), Profile(dtype="float32")
 LEFT = (0.0, 0.0, 0.5, 1.0)
 DEPTH = tiny.pictures(1, 12, 10, seed=5)[0, 0]
 
-#: How each judge is made, the builder of its folder, its own arguments, and pixels along a side of
+#: How each reward is made, the builder of its folder, its own arguments, and pixels along a side of
 #: what its network sees.
 KINDS: dict[
     str, tuple[Callable[..., LearnedReward], Callable[[Path], str], dict[str, Any], int]
@@ -54,7 +54,7 @@ KINDS: dict[
 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("judges")
+    return tmp_path_factory.mktemp("rewards")
 
 
 def folder(kind: str, place: Path) -> str:
@@ -65,7 +65,7 @@ def folder(kind: str, place: Path) -> str:
     return str(path)
 
 
-def judge(kind: str, place: Path, **more: Any) -> Any:
+def reward(kind: str, place: Path, **more: Any) -> Any:
     make, _, own, _ = KINDS[kind]
     return make(**{**own, **more}, folder=folder(kind, place), device=CPU, profile=PROFILE)
 
@@ -78,7 +78,7 @@ def native(kind: str, count: int = 3) -> Tensor:
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_batch_is_its_pictures_one_by_one(kind: str, place: Path) -> None:
-    made, x = judge(kind, place), tiny.pictures(3, 40, 48)
+    made, x = reward(kind, place), tiny.pictures(3, 40, 48)
     scores = made(x)
     torch.testing.assert_close(scores, torch.cat([made(p[None]) for p in x]), rtol=1e-4, atol=1e-6)
     assert scores.shape == (3,) and len(set(scores.tolist())) == 3
@@ -86,7 +86,7 @@ def test_a_batch_is_its_pictures_one_by_one(kind: str, place: Path) -> None:
 
 @pytest.mark.parametrize("kind", sorted(KINDS.keys() - {"grounding_dino"}))
 def test_gradients_are_those_of_finite_differences(kind: str, place: Path) -> None:
-    made, x = judge(kind, place, gradient=True), tiny.pictures(2, 40, 48) * 0.8 + 0.1
+    made, x = reward(kind, place, gradient=True), tiny.pictures(2, 40, 48) * 0.8 + 0.1
     point = x.clone().requires_grad_()
     (slope,) = torch.autograd.grad(made(point).sum(), point)
     size = slope.flatten(1).norm(dim=1)
@@ -117,15 +117,15 @@ def test_gradients_are_the_same_when_activations_are_kept(place: Path) -> None:
 @pytest.mark.parametrize("kind", KINDS)
 def test_without_a_gradient_nothing_is_followed(kind: str, place: Path) -> None:
     x = native(kind, 1)
-    assert not judge(kind, place)(x.clone().requires_grad_()).requires_grad
+    assert not reward(kind, place)(x.clone().requires_grad_()).requires_grad
     if kind != "grounding_dino":
-        both = judge(kind, place)(x), judge(kind, place, gradient=True)(x)
+        both = reward(kind, place)(x), reward(kind, place, gradient=True)(x)
         torch.testing.assert_close(*both, rtol=1e-3, atol=1e-5)
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_films_are_judged_by_frames_from_first_to_last(kind: str, place: Path) -> None:
-    made = judge(kind, place, frames=4)
+def test_films_are_scored_by_frames_from_first_to_last(kind: str, place: Path) -> None:
+    made = reward(kind, place, frames=4)
     films = torch.stack([tiny.pictures(7, 40, 48, seed=s) for s in (1, 2)])
     shown = films[:, [0, 2, 4, 6]]
     expected = torch.stack([made(film).mean() for film in shown])
@@ -137,7 +137,7 @@ def test_films_are_judged_by_frames_from_first_to_last(kind: str, place: Path) -
 
 @pytest.mark.parametrize("kind", ["chat", "instructblip", "clip_flant5", "clipscore", "siglip"])
 def test_prompts_share_one_network_and_score_apart(kind: str, place: Path) -> None:
-    x, cat, dog = native(kind, 1), judge(kind, place), judge(kind, place, prompt="a dog")
+    x, cat, dog = native(kind, 1), reward(kind, place), reward(kind, place, prompt="a dog")
     assert cat.net is dog.net
     assert float(cat(x)) != float(dog(x))
 
@@ -166,7 +166,7 @@ def test_a_chat_model_is_asked_as_by_hand(place: Path) -> None:
             last = model(**inputs).logits[0, -1]
         yes = processor.tokenizer.convert_tokens_to_ids("Y")
         expected.append(last.softmax(-1)[yes])
-    torch.testing.assert_close(judge("chat", place)(x), torch.stack(expected))
+    torch.testing.assert_close(reward("chat", place)(x), torch.stack(expected))
 
 
 def test_instructblip_is_its_loss(place: Path) -> None:
@@ -181,12 +181,12 @@ def test_instructblip_is_its_loss(place: Path) -> None:
         inputs = processor(images=picture, text=question, return_tensors="pt")
         with torch.no_grad():
             expected.append((-model(**inputs, labels=answer).loss).exp())
-    torch.testing.assert_close(judge("instructblip", place)(x), torch.stack(expected))
+    torch.testing.assert_close(reward("instructblip", place)(x), torch.stack(expected))
 
 
 def test_clip_flant5_is_the_loss_of_t5_on_its_tokens(place: Path) -> None:
     path, x = folder("clip_flant5", place), tiny.pictures(2, 16, 12)
-    made = judge("clip_flant5", place)
+    made = reward("clip_flant5", place)
     t5, vision, tokenizer = made.net.t5, made.net.vision, tiny.t5_tokenizer()
     projector = torch.nn.Sequential(
         torch.nn.Linear(16, 16), torch.nn.GELU(), torch.nn.Linear(16, 16)
@@ -221,7 +221,7 @@ def test_clipscore_is_its_logit_without_the_temperature(place: Path) -> None:
     inputs = processor(images=images(x), text=["a cat"], return_tensors="pt")
     with torch.no_grad():
         logits = model(**inputs).logits_per_image[:, 0] / model.logit_scale.exp()
-    torch.testing.assert_close(judge("clipscore", place)(x), logits)
+    torch.testing.assert_close(reward("clipscore", place)(x), logits)
 
 
 def test_siglip_is_the_log_of_its_probability(place: Path) -> None:
@@ -235,7 +235,7 @@ def test_siglip_is_the_log_of_its_probability(place: Path) -> None:
         inputs = processor(images=images(x), text=[prompt], return_tensors="pt", **padded)
         with torch.no_grad():
             expected = model(**inputs).logits_per_image[:, 0].sigmoid().log()
-        torch.testing.assert_close(judge("siglip", place, prompt=prompt)(x), expected)
+        torch.testing.assert_close(reward("siglip", place, prompt=prompt)(x), expected)
 
 
 def test_aesthetic_is_laion_s_layers_on_the_direction(place: Path, tmp_path: Path) -> None:
@@ -249,7 +249,7 @@ def test_aesthetic_is_laion_s_layers_on_the_direction(place: Path, tmp_path: Pat
     with torch.no_grad():
         seen = model.get_image_features(**pixels).pooler_output
         expected = layers(seen / seen.norm(dim=-1, keepdim=True))[:, 0]
-    torch.testing.assert_close(judge("aesthetic", place)(x), expected, rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(reward("aesthetic", place)(x), expected, rtol=1e-4, atol=1e-5)
     config = tf.CLIPVisionConfig(**tiny.VISION, projection_dim=8)
     vision = tf.CLIPVisionModelWithProjection(config)
     whole = model.state_dict()
@@ -320,7 +320,7 @@ def test_detections_are_those_of_the_library(
             part = left / ((c - a) * (d - b)) if (c - a) * (d - b) > 1e-6 else 0.0
             best = max(best, score * (part if inside else 1.0))
         expected.append(best)
-    scores = judge(kind, place, inside=inside)(x)
+    scores = reward(kind, place, inside=inside)(x)
     torch.testing.assert_close(scores, torch.tensor(expected), rtol=1e-3, atol=1e-4)
 
 
@@ -340,7 +340,7 @@ def test_depth_agrees_as_the_library_s_estimate_does(place: Path) -> None:
         torch.corrcoef(torch.stack([f["predicted_depth"].flatten(), DEPTH.flatten()]))[0, 1]
         for f in found
     ]
-    torch.testing.assert_close(judge("depth", place)(x), torch.stack(expected), rtol=0, atol=1e-4)
+    torch.testing.assert_close(reward("depth", place)(x), torch.stack(expected), rtol=0, atol=1e-4)
 
 
 def test_correlation_sees_neither_scale_nor_shift() -> None:
@@ -400,7 +400,7 @@ def test_a_processor_that_does_more_has_no_gradient() -> None:
 # What is wrong with folders.
 
 
-def told(make: Callable[[], object], name: str) -> str:
+def problem(make: Callable[[], object], name: str) -> str:
     """The one diagnostic, which names the reward; its message and notes."""
     with pytest.raises(poedsl.PoeError) as caught:
         make()
@@ -434,18 +434,20 @@ NAMES = {
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_folder_of_another_kind_is_told(kind: str, place: Path, tmp_path: Path) -> None:
+def test_a_folder_of_another_kind_is_reported(kind: str, place: Path, tmp_path: Path) -> None:
     make, _, own, _ = KINDS[kind]
     name, path = NAMES.get(kind, kind), str(tmp_path)
-    assert "config.json" in told(
+    assert "config.json" in problem(
         lambda: make(**own, folder=path, device=CPU, profile=PROFILE), name
     )
     (tmp_path / "config.json").write_text('{"model_type": "bert"}')
-    told(lambda: make(**own, folder=path, device=CPU, profile=PROFILE), name)
+    problem(lambda: make(**own, folder=path, device=CPU, profile=PROFILE), name)
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_missing_processors_and_weights_are_told(kind: str, place: Path, tmp_path: Path) -> None:
+def test_missing_processors_and_weights_are_reported(
+    kind: str, place: Path, tmp_path: Path
+) -> None:
     make, build, own, _ = KINDS[kind]
     name = NAMES.get(kind, kind)
     build(tmp_path / "eyeless")
@@ -455,62 +457,62 @@ def test_missing_processors_and_weights_are_told(kind: str, place: Path, tmp_pat
     for path in (tmp_path / "hollow").rglob("*.safetensors"):
         path.unlink()
     for place in ("eyeless", "hollow"):
-        told(
+        problem(
             lambda at=str(tmp_path / place): make(**own, folder=at, device=CPU, profile=PROFILE),
             name,
         )
 
 
-def test_weights_that_lack_or_misfit_are_told(tmp_path: Path) -> None:
+def test_weights_that_lack_or_misfit_are_reported(tmp_path: Path) -> None:
     tiny.clip(tmp_path)
     weights = transformers_models.tensors(str(tmp_path))
     name = "visual_projection.weight"
-    for wrong, told_ in ((None, f"lack {name}"), (torch.zeros(3, 3), f"{name} has another size")):
+    for wrong, part in ((None, f"lack {name}"), (torch.zeros(3, 3), f"{name} has another size")):
         transformers_models.network.cache_clear()
         changed = {k: v for k, v in weights.items() if k != name}
         if wrong is not None:
             changed[name] = wrong
         tiny.save_file(changed, tmp_path / "model.safetensors", metadata={"format": "pt"})
-        assert told_ in told(lambda: ClipScore("a", str(tmp_path), CPU, PROFILE), "clipscore")
+        assert part in problem(lambda: ClipScore("a", str(tmp_path), CPU, PROFILE), "clipscore")
 
 
-def test_a_head_that_is_not_there_or_does_not_fit_is_told(place: Path, tmp_path: Path) -> None:
+def test_a_head_that_is_not_there_or_does_not_fit_is_reported(place: Path, tmp_path: Path) -> None:
     path = folder("clipscore", place)
-    assert "layers.N.weight" in told(lambda: Aesthetic(path, CPU, PROFILE), "aesthetic")
+    assert "layers.N.weight" in problem(lambda: Aesthetic(path, CPU, PROFILE), "aesthetic")
     tiny.clip(tmp_path)
     tiny.save_file(tiny.head(7, "layers."), tmp_path / "head.safetensors")
-    assert "from 8 features" in told(lambda: Aesthetic(str(tmp_path), CPU, PROFILE), "aesthetic")
+    assert "from 8 features" in problem(lambda: Aesthetic(str(tmp_path), CPU, PROFILE), "aesthetic")
 
 
-def test_a_chat_model_without_a_template_is_told(tmp_path: Path) -> None:
+def test_a_chat_model_without_a_template_is_reported(tmp_path: Path) -> None:
     tiny.llava(tmp_path)
     for path in tmp_path.glob("chat_template*"):
         path.unlink()
-    found = told(lambda: vqa_score("a", str(tmp_path), CPU, PROFILE), "vqascore")
+    found = problem(lambda: vqa_score("a", str(tmp_path), CPU, PROFILE), "vqascore")
     assert "chat template" in found
 
 
 def test_depth_in_metres_is_refused(tmp_path: Path) -> None:
     tiny.depth_anything(tmp_path, "metric")
-    assert "metres" in told(
+    assert "metres" in problem(
         lambda: DepthAgreement(DEPTH, str(tmp_path), CPU, PROFILE), "depth_agreement"
     )
 
 
 def test_grounding_dino_has_no_gradient(place: Path) -> None:
-    found = told(lambda: judge("grounding_dino", place, gradient=True), "detected")
+    found = problem(lambda: reward("grounding_dino", place, gradient=True), "detected")
     assert "OWLv2 has a gradient" in found
 
 
 def test_no_frames_are_refused(place: Path) -> None:
     with pytest.raises(poedsl.PoeError, match="P0307"):
-        judge("clipscore", place, frames=0)
+        reward("clipscore", place, frames=0)
 
 
 # In programs.
 
 
-def test_kernels_follow_a_judge_that_is_asked_for_a_gradient() -> None:
+def test_kernels_follow_a_reward_that_is_asked_for_a_gradient() -> None:
     plans = {
         asked: planned(
             f'x : Image[3, 8, 8]\nx ~ Normal(0, 1) * exp(clipscore("a"{asked}))\n'
@@ -518,15 +520,15 @@ def test_kernels_follow_a_judge_that_is_asked_for_a_gradient() -> None:
         )
         for asked in ("", ", gradient = false", ", gradient = true")
     }
-    able, judged = {}, {}
+    able, evaluations = {}, {}
     for asked, plan in plans.items():
         call = next(f.term for f in plan.factors if f.kind == "reward")
         assert isinstance(call, Apply)
         able[asked] = "gradient" in plan.capabilities(call)
-        (told,) = (c for c in costs(plan) if c.startswith("clipscore"))
-        judged[asked] = int(told.split()[1])
+        (cost,) = (c for c in costs(plan) if c.startswith("clipscore"))
+        evaluations[asked] = int(cost.split()[1])
     assert able == {"": False, ", gradient = false": False, ", gradient = true": True}
-    assert judged[""] == plans[""].stages < judged[", gradient = true"]
+    assert evaluations[""] == plans[""].stages < evaluations[", gradient = true"]
 
 
 @pytest.mark.parametrize(
@@ -548,7 +550,7 @@ def test_arguments_and_subjects_are_checked(program: str, code: str) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("shape", ["Image[3, 16, 16]", "Video[2, 3, 16, 16]"])
 @pytest.mark.parametrize("gradient", [False, True])
-def test_a_program_samples_what_a_judge_likes(shape: str, gradient: bool, place: Path) -> None:
+def test_a_program_samples_what_a_reward_prefers(shape: str, gradient: bool, place: Path) -> None:
     path = json.dumps(folder("clipscore", place))
     asked = f'clipscore("a cat", model = {path}, gradient = {str(gradient).lower()})'
     program = f"x : {shape}\nx ~ Normal(0.5, 0.1) * exp({{}} * {asked})"
@@ -556,7 +558,7 @@ def test_a_program_samples_what_a_judge_likes(shape: str, gradient: bool, place:
     for factor in (0, 40):
         run = poedsl.compile(program.format(factor)).run(seed=1, particles=32, steps=10)
         pictures = run.particles["x"].clamp(0, 1)
-        scores = judge("clipscore", place)(pictures)
+        scores = reward("clipscore", place)(pictures)
         means.append(float((run.log_weights.exp() * scores).sum()))
     assert means[1] > means[0] + 0.01
 
@@ -574,7 +576,7 @@ CALLS = {
 
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", CALLS)
-def test_every_judge_is_called_from_programs(kind: str, place: Path) -> None:
+def test_every_reward_is_called_from_programs(kind: str, place: Path) -> None:
     path = json.dumps(folder(kind, place))
     call = f"{CALLS[kind]}, model = {path})".replace("(, ", "(")
     program = (
@@ -591,7 +593,7 @@ def test_every_judge_is_called_from_programs(kind: str, place: Path) -> None:
             given = {"inside": LEFT}
         elif kind == "owlv2":
             given = {"inside": tuple(map(float, part["box"])), "phrase": part["text"]}
-        expected = judge(kind, place, **given)(x)
+        expected = reward(kind, place, **given)(x)
         name = next(k for k in run.log_values if k.endswith(f"[{n}]"))
         torch.testing.assert_close(run.log_values[name], expected, rtol=1e-3, atol=1e-4)
 
@@ -602,11 +604,11 @@ def test_a_folder_of_siglip_is_a_reward(place: Path) -> None:
         f'use liked from {path}\nx : Image[3, 12, 10]\nx ~ Normal(0.5, 0.1) * exp(liked("a cat"))'
     )
     run = poedsl.compile(program).run(particles=3, steps=3)
-    expected = judge("siglip", place)(run.particles["x"])
+    expected = reward("siglip", place)(run.particles["x"])
     torch.testing.assert_close(run.log_values["liked"], expected, rtol=1e-3, atol=1e-4)
 
 
-def test_a_model_that_is_not_here_is_named_with_its_judge(tmp_path: Path) -> None:
+def test_a_model_that_is_not_here_is_named_with_its_reward(tmp_path: Path) -> None:
     program = 'x : Image[3, 8, 8]\nx ~ Normal(0, 1) * exp(aesthetic(model = "no/where"))'
     with pytest.raises(poedsl.PoeError, match="P0701") as caught:
         poedsl.compile(program).run()
