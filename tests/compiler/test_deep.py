@@ -91,7 +91,6 @@ def test_long_chains_run(name: str) -> None:
 def test_deep_nesting_is_refused_at_its_place(name: str) -> None:
     found = [d for d in compiled(DEEP[name]).diagnostics if d.is_error]
     assert [d.code for d in found] == ["P0506"]
-    assert "100 levels" in found[0].message
     assert 0 < found[0].span.end - found[0].span.start < len(DEEP[name]) - 1
     assert format_source(DEEP[name])
 

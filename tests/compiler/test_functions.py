@@ -11,6 +11,7 @@ from poedsl.compiler.functions.table import FUNCTIONS
 from poedsl.compiler.plan.plan import PlanSpec
 from poedsl.compiler.plan.terms import Apply, Const, Ref, Term
 from poedsl.grammar.diagnostics import Diagnostic
+from poedsl.grammar.source import Span
 from tests.compiler.programs import compiled
 
 INPUTS = """\
@@ -160,63 +161,64 @@ def test_a_region_may_be_known_at_the_run_alone() -> None:
 
 
 @pytest.mark.parametrize(
-    "expression, code, part",
+    ("expression", "code", "place"),
     [
-        ("blur(mask)", "P0301", "`blur` needs `radius`"),
-        ("clamp(1)", "P0301", "`clamp` needs `low` and `high`"),
-        ("blur(mask, radios = 8)", "P0301", "has no parameter `radios`"),
-        ("blur(mask, 8, radius = 8)", "P0301", "given `radius` twice"),
-        ("sum(1, 2)", "P0301", "`sum` takes 1 argument, and has 2"),
-        ("range(1, 2, 3, 4)", "P0301", "`range` takes 1 to 3 arguments, and has 4"),
-        ("sum(0.5: 1)", "P0301", "no weight"),
-        ("linspace(m for m in [1])", "P0301", "`linspace` needs `stop` and `count`"),
-        ("sum(prompt)", "P0311", "`sum` takes numbers or conditions, and this is a text"),
-        ("all(c)", "P0311", "`all` takes conditions, and this is a vector [4]"),
-        ("blur(prompt, 8)", "P0302", "`x` of `blur` takes a picture"),
-        ("blur(c, 8)", "P0302", "and this is a vector [4]"),
-        ("blur(mask, c)", "P0302", "`radius` of `blur` takes a single number"),
-        ("blur(mask, none)", "P0302", "and this is `none`"),
-        ("crop(mask, [0, 0, 1, 1])", "P0302", "`region` of `crop` takes a region"),
-        ("crop(prompt, box(0, 0, 1, 1))", "P0302", "takes a picture"),
-        ("resize(mask, 8.5, 8)", "P0302", "`height` of `resize` takes a whole number"),
-        ("resize(mask, true, 8)", "P0302", "and this is a condition"),
-        ("frames(s, 4)", "P0302", "`start` of `frames` takes a whole number"),
-        ("contains(c, prompt)", "P0302", "`text` of `contains` takes a text or tokens"),
-        ("contains(prompt, 1)", "P0302", "`part` of `contains` takes a text"),
-        ("length(s)", "P0302", "`length` takes a vector, a text or tokens"),
-        ("grey(mask)", "P0302", "takes an image or a video, and this is Mask[48, 64]"),
-        ("sum(m for m in c)", "P0302", "known when the program is compiled"),
-        ("grey(video[0:2, 0:2])", "P0303", "takes 1 or 3 channels, and this has 2"),
-        ("max(c, [1, 2])", "P0303", "do not fit: Real[4] and Int[2]"),
-        ("dot(c, [1, 2])", "P0303", "two vectors of one length"),
-        ("dot(c, 2)", "P0303", "two vectors of one length"),
-        ("concat(c, image)", "P0303", "differ in their first size at most"),
-        ("concat(s, s)", "P0303", "differ in their first size at most"),
-        ("sum(range(m) for m in [1, 2])", "P0303", "one shape, and these differ"),
-        ("all(prompt for m in [1])", "P0311", "a list holds numbers, and this is a text"),
-        ("sum(none for m in range(10001))", "P0506", "at most 10,000 elements"),
-        ("sum([m, nothing] for m in [1, 2])", "P0201", "`nothing`"),
-        ("blur(mask, -1)", "P0306", "its radius is at least 0"),
-        ("resize(mask, 0, 8)", "P0306", "at least 1"),
-        ("clamp(s, 1, 0)", "P0306", "`low` is at most `high`"),
-        ("frames(4, 4)", "P0306", "0 <= start < stop"),
-        ("frames(-1, 4)", "P0306", "0 <= start < stop"),
-        ("box(0.5, 0, 0.5, 1)", "P0306", "in fractions of width and height"),
-        ("box(c, 0, 1, 1)", "P0306", "known when the program is compiled"),
-        ('matches(prompt, "(")', "P0306", "not a regular expression"),
-        ("prod(range(1, 1000000))", "P0306", "too large"),
-        ("tan(1e308 * 10)", "P0306", "too large"),
-        ("sqrt([1, -1])", "P0306", "`sqrt` is not defined here"),
-        ("lgamma(-2)", "P0306", "`lgamma` is not defined here"),
-        ("abs(range(1000000) + [[0], [1]])", "P0306", "more than 1,000,000 numbers"),
-        ("crop(video, frames(4, 17))", "P0305", "16 frames, and these are 4 to before 17"),
-        ("crop(image, frames(0, 1))", "P0305", "frames are of a video"),
-        ("crop(mask, box(0, 0, 0.001, 1))", "P0305", "no pixel of Mask[48, 64]"),
+        ("blur(mask)", "P0301", "blur(mask)"),
+        ("clamp(1)", "P0301", "clamp(1)"),
+        ("blur(mask, radios = 8)", "P0301", "radios"),
+        ("blur(mask, 8, radius = 8)", "P0301", "radius = 8"),
+        ("sum(1, 2)", "P0301", "2"),
+        ("range(1, 2, 3, 4)", "P0301", "4"),
+        ("sum(0.5: 1)", "P0301", "0.5: 1"),
+        ("linspace(m for m in [1])", "P0301", "linspace(m for m in [1])"),
+        ("sum(prompt)", "P0311", "prompt"),
+        ("all(c)", "P0311", "c"),
+        ("blur(prompt, 8)", "P0302", "prompt"),
+        ("blur(c, 8)", "P0302", "c"),
+        ("blur(mask, c)", "P0302", "c"),
+        ("blur(mask, none)", "P0302", "none"),
+        ("crop(mask, [0, 0, 1, 1])", "P0302", "[0, 0, 1, 1]"),
+        ("crop(prompt, box(0, 0, 1, 1))", "P0302", "prompt"),
+        ("resize(mask, 8.5, 8)", "P0302", "8.5"),
+        ("resize(mask, true, 8)", "P0302", "true"),
+        ("frames(s, 4)", "P0302", "s"),
+        ("contains(c, prompt)", "P0302", "c"),
+        ("contains(prompt, 1)", "P0302", "1"),
+        ("length(s)", "P0302", "s"),
+        ("grey(mask)", "P0302", "grey(mask)"),
+        ("sum(m for m in c)", "P0302", "c"),
+        ("grey(video[0:2, 0:2])", "P0303", "grey(video[0:2, 0:2])"),
+        ("max(c, [1, 2])", "P0303", "max(c, [1, 2])"),
+        ("dot(c, [1, 2])", "P0303", "dot(c, [1, 2])"),
+        ("dot(c, 2)", "P0303", "dot(c, 2)"),
+        ("concat(c, image)", "P0303", "concat(c, image)"),
+        ("concat(s, s)", "P0303", "concat(s, s)"),
+        ("sum(range(m) for m in [1, 2])", "P0303", "range(m)"),
+        ("all(prompt for m in [1])", "P0311", "prompt"),
+        ("sum(none for m in range(10001))", "P0506", "range(10001)"),
+        ("sum([m, nothing] for m in [1, 2])", "P0201", "nothing"),
+        ("blur(mask, -1)", "P0306", "blur(mask, -1)"),
+        ("resize(mask, 0, 8)", "P0306", "resize(mask, 0, 8)"),
+        ("clamp(s, 1, 0)", "P0306", "clamp(s, 1, 0)"),
+        ("frames(4, 4)", "P0306", "frames(4, 4)"),
+        ("frames(-1, 4)", "P0306", "frames(-1, 4)"),
+        ("box(0.5, 0, 0.5, 1)", "P0306", "box(0.5, 0, 0.5, 1)"),
+        ("box(c, 0, 1, 1)", "P0306", "box(c, 0, 1, 1)"),
+        ('matches(prompt, "(")', "P0306", 'matches(prompt, "(")'),
+        ("prod(range(1, 1000000))", "P0306", "prod(range(1, 1000000))"),
+        ("tan(1e308 * 10)", "P0306", "1e308 * 10"),
+        ("sqrt([1, -1])", "P0306", "sqrt([1, -1])"),
+        ("lgamma(-2)", "P0306", "lgamma(-2)"),
+        ("abs(range(1000000) + [[0], [1]])", "P0306", "range(1000000) + [[0], [1]]"),
+        ("crop(video, frames(4, 17))", "P0305", "crop(video, frames(4, 17))"),
+        ("crop(image, frames(0, 1))", "P0305", "crop(image, frames(0, 1))"),
+        ("crop(mask, box(0, 0, 0.001, 1))", "P0305", "crop(mask, box(0, 0, 0.001, 1))"),
     ],
 )
-def test_arguments_that_do_not_fit(expression: str, code: str, part: str) -> None:
+def test_arguments_that_do_not_fit(expression: str, code: str, place: str) -> None:
     (error,) = found(expression)
-    assert (error.code, part in error.message) == (code, True), error
+    start = len(f"{INPUTS}let a = ") + expression.rindex(place)
+    assert (error.code, error.span) == (code, Span(start, start + len(place))), error
 
 
 def test_a_mistake_in_a_name_has_a_fix() -> None:
@@ -227,8 +229,7 @@ def test_a_mistake_in_a_name_has_a_fix() -> None:
 
 def test_a_box_in_pixels_has_a_hint() -> None:
     (error,) = found("box(64, 32, 128, 96)")
-    assert error.code == "P0306"
-    assert "looks like pixels" in error.notes[0]
+    assert error.code == "P0306" and error.notes
     assert found("box(0.5, 0.5, 0.2, 0.9)")[0].notes == ()
 
 

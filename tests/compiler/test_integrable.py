@@ -74,31 +74,29 @@ def test_linear_algebra(n: int, seed: int) -> None:
 
 
 @pytest.mark.parametrize(
-    ("product", "reason"),
+    ("product", "wrong"),
     [
-        ("Exponential(1) / Exponential(2)", "does not fall off far out"),
-        ("Exponential(1) * exp(x)", "does not fall off far out"),
-        ("Exponential(1) * exp(0.9 * x)", ""),
-        ("Gamma(1, 1) / Gamma(3, 1)", "rises too fast towards 0"),
-        ("Gamma(3, 1) / Gamma(1, 0.5)", ""),
-        ("Beta(0.5, 0.5)^3", "rises too fast towards 0"),
-        ("Beta(1, 0.5)^3", "rises too fast towards 1"),
-        ("Beta(0.5, 0.5)^1.9", ""),
-        ("Gamma(0.01, 1)", ""),
-        ("Pareto(1, 1) / Pareto(1, 2)", "does not fall off far out"),
-        ("LogNormal(0, 1)^2 / LogNormal(0, 1)", ""),
-        ("Weibull(1, 2) / Weibull(2, 2)", ""),
-        ("Weibull(2, 2) / Weibull(1, 2)", "does not fall off far out"),
-        ("Chi2(1) / Chi2(3)", "rises too fast towards 0"),
-        ("VonMises(0, 1) / VonMises(1, 2)", ""),
-        ("Logistic(0, 1) / Logistic(0, 2)", ""),
-        ("Logistic(0, 2) / Logistic(0, 1)", "does not fall off far out"),
-        ("Gumbel(0, 1)", ""),
-        ("Gumbel(0, 1) * exp(2 * x)", "does not fall off far out"),
-        ("mixture(InverseGamma(1, 1), HalfCauchy(1))", ""),
+        ("Exponential(1) / Exponential(2)", True),
+        ("Exponential(1) * exp(x)", True),
+        ("Exponential(1) * exp(0.9 * x)", False),
+        ("Gamma(1, 1) / Gamma(3, 1)", True),
+        ("Gamma(3, 1) / Gamma(1, 0.5)", False),
+        ("Beta(0.5, 0.5)^3", True),
+        ("Beta(1, 0.5)^3", True),
+        ("Beta(0.5, 0.5)^1.9", False),
+        ("Gamma(0.01, 1)", False),
+        ("Pareto(1, 1) / Pareto(1, 2)", True),
+        ("LogNormal(0, 1)^2 / LogNormal(0, 1)", False),
+        ("Weibull(1, 2) / Weibull(2, 2)", False),
+        ("Weibull(2, 2) / Weibull(1, 2)", True),
+        ("Chi2(1) / Chi2(3)", True),
+        ("VonMises(0, 1) / VonMises(1, 2)", False),
+        ("Logistic(0, 1) / Logistic(0, 2)", False),
+        ("Logistic(0, 2) / Logistic(0, 1)", True),
+        ("Gumbel(0, 1)", False),
+        ("Gumbel(0, 1) * exp(2 * x)", True),
+        ("mixture(InverseGamma(1, 1), HalfCauchy(1))", False),
     ],
 )
-def test_densities_with_ends(product: str, reason: str) -> None:
-    found = [d.message for d in compiled(f"x ~ {product}").diagnostics if d.code == "P0809"]
-    assert bool(found) == bool(reason)
-    assert all(reason in message for message in found)
+def test_densities_with_ends(product: str, wrong: bool) -> None:
+    assert ("P0809" in [d.code for d in compiled(f"x ~ {product}").diagnostics]) == wrong

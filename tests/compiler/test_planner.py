@@ -13,6 +13,7 @@ from poedsl.compiler.typecheck.sample_options import check_option
 from poedsl.grammar.parsing.parser import parse_expression
 from poedsl.grammar.source import Source
 from tests.compiler.programs import codes, every_plan, planned
+from tests.diagnostics import quoted
 
 
 def option(name: str, text: str) -> dict[str, Term]:
@@ -219,7 +220,7 @@ SYMBOLS = "y : Tokens[3]\ny ~ Markov([0.5, 0.5], [[0.5, 0.5], [0.5, 0.5]])"
 @pytest.mark.parametrize("path", ["flow()", "temper()", "temper(base = Normal(0, 1))"])
 def test_symbols_grow_by_prefixes_alone(path: str) -> None:
     (found,) = refuse(rechoose(planned(SYMBOLS), option("path", path)), {})
-    assert found.code == "P0503" and "by `path = prefix()` alone" in found.message
+    assert found.code == "P0503" and "path = prefix()" in quoted(found)
     for more in ("", "\nx : Real\nx ~ Normal(0, 1)"):
         names = "x, y" if more else "y"
         assert codes(f"{SYMBOLS}{more}\nsample {names} by anneal(path = {path})\n") == ["P0503"]
@@ -230,7 +231,7 @@ def test_symbols_grow_by_prefixes_alone(path: str) -> None:
 )
 def test_kernels_that_move_numbers_do_not_move_symbols(kernel: str) -> None:
     (found,) = refuse(rechoose(planned(SYMBOLS), option("kernel", kernel)), {})
-    assert found.code == "P0503" and "these are symbols" in found.message
+    assert found.code == "P0503"
     text = f"{SYMBOLS}\nsample y by anneal(kernel = {kernel})\n"
     (written,) = compile_source(Source(text)).diagnostics
     assert written.code == "P0503" and not written.fixes

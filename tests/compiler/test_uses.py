@@ -20,6 +20,7 @@ from poedsl.experts.user.load import load_user
 from poedsl.grammar import tree
 from poedsl.grammar.diagnostics import Diagnostic
 from poedsl.grammar.types import Type
+from tests.diagnostics import quoted
 
 CODE = Path(__file__).parents[1] / "experts" / "user_code.py"
 DECORATED = [
@@ -119,73 +120,74 @@ def test_reading_runs_nothing(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "name", "code", "part"),
+    ("text", "name", "code", "named"),
     [
-        ("def f(x): ...", "f", "P0207", "`f` at"),
-        ("@poedsl.reward\ndef redness(x: Real): ...", "rednes", "P0206", "no expert, reward"),
-        ("@poedsl.reward\ndef digits(x: Real): ...", "digits", "P0203", "the name of an expert"),
-        ("@poedsl.reward\ndef f(x, y: float): ...", "f", "P0208", "`x` of `f` has no annotation"),
-        ("@poedsl.reward\ndef f(x: Real, y): ...", "f", "P0208", "`y` of `f` has no annotation"),
-        ("@poedsl.reward\ndef f(x: list): ...", "f", "P0208", "`list` is no type"),
-        ("@poedsl.reward\ndef f(x: Image[3]): ...", "f", "P0208", "takes 3 sizes"),
-        ("@poedsl.reward\ndef f(x: Real[0]): ...", "f", "P0208", "whole numbers"),
-        ("@poedsl.reward\ndef f(x: Real['n']): ...", "f", "P0208", "whole numbers"),
-        ("@poedsl.reward\ndef f(x: Real['a b']): ...", "f", "P0208", "whole numbers"),
-        ("@poedsl.reward\ndef f(x: Real[1+1]): ...", "f", "P0208", "`1 + 1` is no size"),
-        ("from PIL import Image\n@poedsl.reward\ndef f(x: Image): ...", "f", "P0208", "no type"),
-        ("Image = 3\n@poedsl.reward\ndef f(x: Image): ...", "f", "P0208", "no type"),
-        ("N = 3\n@poedsl.reward\ndef f(x: Real, n: int = N): ...", "f", "P0208", "`N` is known"),
-        ("@poedsl.reward\ndef f(x: Real, n: int = 'a'): ...", "f", "P0208", "takes Int"),
-        ("@poedsl.reward\ndef f(x: Real, n: float = 1e999): ...", "f", "P0208", "takes Real"),
-        ("@poedsl.reward\ndef f(x: Real, n: Real[2] = (1, 2)): ...", "f", "P0208", "takes Real[2]"),
-        ("@poedsl.reward\ndef f(x: Real, *more): ...", "f", "P0208", "`*more`"),
-        ("@poedsl.reward\ndef f(x: Real, y: float, /): ...", "f", "P0208", "by its name"),
-        ("@poedsl.reward\ndef f(x: Real, subject: float): ...", "f", "P0208", "what a reward"),
-        ("@poedsl.reward\ndef f(): ...", "f", "P0208", "no first parameter"),
-        ("@poedsl.reward(gradient=1)\ndef f(x: Real): ...", "f", "P0208", "True or False"),
-        ("@poedsl.reward(cost='a')\ndef f(x: Real): ...", "f", "P0208", "milliseconds"),
-        ("@poedsl.reward(price=1)\ndef f(x: Real): ...", "f", "P0208", "no option `price`"),
-        ("@poedsl.reward(**{})\ndef f(x: Real): ...", "f", "P0208", "no option `**`"),
-        ("@poedsl.reward(domain=3)\ndef f(x): ...", "f", "P0208", "is no type"),
-        ("@poedsl.reward\nclass f: ...", "f", "P0207", "__call__"),
-        ("@poedsl.expert\nclass f: ...", "f", "P0207", "no method"),
+        ("def f(x): ...", "f", "P0207", "f"),
+        ("@poedsl.reward\ndef redness(x: Real): ...", "rednes", "P0206", "rednes"),
+        ("@poedsl.reward\ndef digits(x: Real): ...", "digits", "P0203", "digits"),
+        ("@poedsl.reward\ndef f(x, y: float): ...", "f", "P0208", "x"),
+        ("@poedsl.reward\ndef f(x: Real, y): ...", "f", "P0208", "y"),
+        ("@poedsl.reward\ndef f(x: list): ...", "f", "P0208", "list"),
+        ("@poedsl.reward\ndef f(x: Image[3]): ...", "f", "P0208", "x"),
+        ("@poedsl.reward\ndef f(x: Real[0]): ...", "f", "P0208", "x"),
+        ("@poedsl.reward\ndef f(x: Real['n']): ...", "f", "P0208", "x"),
+        ("@poedsl.reward\ndef f(x: Real['a b']): ...", "f", "P0208", "x"),
+        ("@poedsl.reward\ndef f(x: Real[1+1]): ...", "f", "P0208", "1 + 1"),
+        ("from PIL import Image\n@poedsl.reward\ndef f(x: Image): ...", "f", "P0208", "Image"),
+        ("Image = 3\n@poedsl.reward\ndef f(x: Image): ...", "f", "P0208", "Image"),
+        ("N = 3\n@poedsl.reward\ndef f(x: Real, n: int = N): ...", "f", "P0208", "N"),
+        ("@poedsl.reward\ndef f(x: Real, n: int = 'a'): ...", "f", "P0208", "n"),
+        ("@poedsl.reward\ndef f(x: Real, n: float = 1e999): ...", "f", "P0208", "n"),
+        ("@poedsl.reward\ndef f(x: Real, n: Real[2] = (1, 2)): ...", "f", "P0208", "n"),
+        ("@poedsl.reward\ndef f(x: Real, *more): ...", "f", "P0208", "*more"),
+        ("@poedsl.reward\ndef f(x: Real, y: float, /): ...", "f", "P0208", "y"),
+        ("@poedsl.reward\ndef f(x: Real, subject: float): ...", "f", "P0208", "subject"),
+        ("@poedsl.reward\ndef f(): ...", "f", "P0208", "f"),
+        ("@poedsl.reward(gradient=1)\ndef f(x: Real): ...", "f", "P0208", "gradient"),
+        ("@poedsl.reward(cost='a')\ndef f(x: Real): ...", "f", "P0208", "cost"),
+        ("@poedsl.reward(price=1)\ndef f(x: Real): ...", "f", "P0208", "price"),
+        ("@poedsl.reward(**{})\ndef f(x: Real): ...", "f", "P0208", "**"),
+        ("@poedsl.reward(domain=3)\ndef f(x): ...", "f", "P0208", "domain"),
+        ("@poedsl.reward\nclass f: ...", "f", "P0207", "__call__(self, x)"),
+        ("@poedsl.expert\nclass f: ...", "f", "P0207", "score(self, x, alpha, sigma)"),
         (
             "@poedsl.expert\nclass f:\n  def score(self, x: Real): ...",
             "f",
             "P0207",
-            "takes 3 arguments",
+            "score",
         ),
-        ("@poedsl.expert\ndef f(x: poedsl.Text): ...", "f", "P0208", "experts are over"),
-        ("@poedsl.expert\ndef f(x: poedsl.Record(a=Real)): ...", "f", "P0208", "a record"),
-        ("@poedsl.source\ndef f(n: int): ...", "f", "P0208", "what it returns"),
-        ("@poedsl.source\ndef f() -> poedsl.Depth['n', 2]: ...", "f", "P0208", "no parameter `n`"),
-        ("@poedsl.source\ndef f() -> poedsl.Record(): ...", "f", "P0208", "cannot be read"),
+        ("@poedsl.expert\ndef f(x: poedsl.Text): ...", "f", "P0208", "f"),
+        ("@poedsl.expert\ndef f(x: poedsl.Record(a=Real)): ...", "f", "P0208", "x"),
+        ("@poedsl.source\ndef f(n: int): ...", "f", "P0208", "-> poedsl.Depth"),
+        ("@poedsl.source\ndef f() -> poedsl.Depth['n', 2]: ...", "f", "P0208", "n"),
+        ("@poedsl.source\ndef f() -> poedsl.Record(): ...", "f", "P0208", "f"),
         (
             "from dataclasses import dataclass\n@poedsl.reward\n@dataclass\nclass f:\n  a: float\n"
             "  def __call__(self, x: Real): ...",
             "f",
             "P0208",
-            "makes them up",
+            "dataclasses.dataclass",
         ),
-        ("def f(:", "f", "P0206", "code.py:3 cannot be read"),
+        ("def f(:", "f", "P0206", ""),
         (
             f"@poedsl.reward\ndef f(x: Real, n: int = 0x{'f' * 9999}): ...",
             "f",
             "P0208",
-            "takes Int",
+            "n",
         ),
-        (f"@poedsl.reward\ndef f(x: 0x{'f' * 9999}): ...", "f", "P0206", "cannot be read"),
-        (f"@poedsl.reward(cost=0x{'f' * 9999})\ndef f(x: Real): ...", "f", "P0208", "milliseconds"),
-        (f"@poedsl.reward\ndef f(x: Real[0x{'f' * 9999}]): ...", "f", "P0208", "whole numbers"),
-        (f"@poedsl.reward\ndef f(x: Real, n: int = {'-' * 900}1): ...", "f", "P0206", "recursion"),
-        ("@poedsl.reward\ndef f(x: Real, n: str = '\\ud800'): ...", "f", "P0208", "takes Text"),
+        (f"@poedsl.reward\ndef f(x: 0x{'f' * 9999}): ...", "f", "P0206", ""),
+        (f"@poedsl.reward(cost=0x{'f' * 9999})\ndef f(x: Real): ...", "f", "P0208", "cost"),
+        (f"@poedsl.reward\ndef f(x: Real[0x{'f' * 9999}]): ...", "f", "P0208", "x"),
+        (f"@poedsl.reward\ndef f(x: Real, n: int = {'-' * 900}1): ...", "f", "P0206", ""),
+        ("@poedsl.reward\ndef f(x: Real, n: str = '\\ud800'): ...", "f", "P0208", "n"),
     ],
 )
 def test_what_cannot_be_used_is_reported(
-    tmp_path: Path, text: str, name: str, code: str, part: str
+    tmp_path: Path, text: str, name: str, code: str, named: str
 ) -> None:
     found = problem(f"code.py:{name}", written(tmp_path, text))
-    assert (found.code, part in found.message) == (code, True), found
+    assert found.code == code, found
+    assert not named or named in quoted(found)
     if code in ("P0208", "P0203"):
         assert any("code.py:" in note for note in found.notes), found.notes
 
@@ -219,7 +221,7 @@ def test_a_file_without_permission(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 
     written(tmp_path, "")
     monkeypatch.setattr(Path, "read_bytes", refuse)
-    assert "Permission denied" in problem("code.py:f", tmp_path).message
+    assert problem("code.py:f", tmp_path).code == "P0206"
 
 
 @pytest.mark.parametrize(
@@ -333,7 +335,7 @@ def test_folders_of_nothing_known(tmp_path: Path, files: dict[str, str]) -> None
         (tmp_path / name).write_text(text)
     found = problem(".", tmp_path)
     assert found.code == "P0206"
-    assert any("understood" in note for note in found.notes)
+    assert found.notes
 
 
 def test_reading_is_light() -> None:

@@ -25,6 +25,7 @@ from poedsl.experts.user.pyro_models import PyroExpert
 from poedsl.experts.user.registry import Registry
 from poedsl.grammar import tree
 from poedsl.grammar.types import Type
+from tests.diagnostics import quoted, refused
 from tests.experts.pyro_models import SIGMA, Y
 
 FILE = Path(__file__).with_name("pyro_models.py")
@@ -170,25 +171,20 @@ def test_sites_do_not_reach_handlers_around(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "expected"),
-    [
-        ("coin", "samples `k`, which is discrete"),
-        ("observed", "has no latent site"),
-        ("partly", "sees a part of its data at the plate `data`"),
-        ("backwards", "ValueError: Expected parameter scale"),
-        ("fails", "`fails` failed at .*: ValueError: no data"),
-    ],
+    ("name", "site"),
+    [("coin", "`k`"), ("observed", ""), ("partly", "`data`"), ("backwards", ""), ("fails", "")],
 )
-def test_models_that_are_no_densities(name: str, expected: str) -> None:
-    with pytest.raises(poedsl.PoeError, match=expected) as caught:
+def test_models_that_are_no_densities(name: str, site: str) -> None:
+    with refused("P0708") as errors:
         made(name)
-    assert caught.value.diagnostics[0].code == "P0708"
+    assert name in errors[0].message and site in errors[0].message
 
 
 def test_a_site_that_is_there_only_sometimes() -> None:
     expert = made("wanders")
-    with pytest.raises(poedsl.PoeError, match="does not always sample `c`"):
+    with refused("P0708") as errors:
         expert(torch.tensor([[-2.0]]))
+    assert "c" in quoted(errors[0])
 
 
 def test_a_plain_function_is_no_model() -> None:
@@ -199,13 +195,14 @@ def test_a_plain_function_is_no_model() -> None:
 
 def test_a_variable_of_another_size_is_reported(tmp_path: Path) -> None:
     text = 'use m from "pyro_models.py:decorated"\nx : Real[3]\nx ~ m()\n'
-    with pytest.raises(poedsl.PoeError, match="`m` has 1 components, and what it sees here is"):
+    with refused("P0304") as errors:
         program(tmp_path, text).run(particles=4, steps=2)
+    assert "m" in quoted(errors[0])
 
 
 def test_code_runs_with_leave_only(tmp_path: Path) -> None:
     plan = program(tmp_path, 'use m from "pyro_models.py:decorated"\nx ~ m()\n')
-    with pytest.raises(poedsl.PoeError, match="this would run Python code"):
+    with refused("P0707"):
         plan.run(allow_code=False, particles=4, steps=2)
 
 
@@ -319,17 +316,13 @@ def masked() -> None:
 
 
 @pytest.mark.parametrize(
-    ("model", "expected"),
-    [
-        (angle, "samples `a`, an angle"),
-        (partly_seen, "samples `a_unobserved` under a mask"),
-        (under_a_mask, "samples `a` under a mask"),
-        (masked, "samples `a` under a mask"),
-    ],
+    ("model", "site"),
+    [(angle, "a"), (partly_seen, "a_unobserved"), (under_a_mask, "a"), (masked, "a")],
 )
-def test_sites_without_a_density_on_the_line_are_reported(model: Any, expected: str) -> None:
-    with pytest.raises(poedsl.PoeError, match=expected):
+def test_sites_without_a_density_on_the_line_are_reported(model: Any, site: str) -> None:
+    with refused("P0708") as errors:
         poedsl.Plan.from_pyro(model).run(particles=4, steps=2)
+    assert site in quoted(errors[0])
 
 
 @pytest.mark.parametrize("name", ["Normal", "sample", "exp", "x"])
@@ -371,7 +364,7 @@ def test_a_gaussian_over_the_whole_is_tempered_with_the_model() -> None:
 
 
 def test_a_class_is_no_model() -> None:
-    with pytest.raises(poedsl.PoeError, match="a model is a function, and `Net` is a class"):
+    with refused("P0207"):
 
         @poedsl.model
         class Net: ...

@@ -28,6 +28,7 @@ from poedsl.experts.rewards.learned_reward import LearnedReward
 from poedsl.experts.rewards.siglip import SiglipScore
 from poedsl.experts.rewards.vqa_score import QUESTION, SYSTEM, squared, vqa_score
 from tests.compiler.programs import planned
+from tests.diagnostics import quoted, refused
 from tests.experts import tiny_rewards as tiny
 
 CPU, PROFILE = torch.device("cpu"), Profile(dtype="float32")
@@ -389,11 +390,11 @@ def test_a_processor_that_does_more_has_no_gradient() -> None:
     eye = tiny.image_processor(
         "Qwen2VLImageProcessor", size={"shortest_edge": 784, "longest_edge": 7840}
     )
-    with pytest.raises(poedsl.PoeError, match="does more than resize") as caught:
+    with refused("P0206") as errors:
         ImagePreprocessor("vqascore", "there", eye)(tiny.pictures(1, 28, 28))
-    assert "`vqascore`" in caught.value.diagnostics[0].message
+    assert "vqascore" in quoted(errors[0])
     padding = tiny.image_processor("CLIPImageProcessor", do_resize=True, do_rescale=False)
-    with pytest.raises(poedsl.PoeError, match="does more than resize"):
+    with refused("P0206"):
         ImagePreprocessor("vqascore", "there", padding)(tiny.pictures(1, 28, 28))
 
 
@@ -402,10 +403,10 @@ def test_a_processor_that_does_more_has_no_gradient() -> None:
 
 def problem(make: Callable[[], object], name: str) -> str:
     """The one diagnostic, which names the reward; its message and notes."""
-    with pytest.raises(poedsl.PoeError) as caught:
+    with refused("P0206") as errors:
         make()
-    (found,) = caught.value.diagnostics
-    assert found.code == "P0206" and f"`{name}`" in found.message
+    (found,) = errors
+    assert name in quoted(found)
     return "\n".join([found.message, *found.notes])
 
 
@@ -467,13 +468,13 @@ def test_weights_that_lack_or_misfit_are_reported(tmp_path: Path) -> None:
     tiny.clip(tmp_path)
     weights = transformers_models.tensors(str(tmp_path))
     name = "visual_projection.weight"
-    for wrong, part in ((None, f"lack {name}"), (torch.zeros(3, 3), f"{name} has another size")):
+    for wrong in (None, torch.zeros(3, 3)):
         transformers_models.network.cache_clear()
         changed = {k: v for k, v in weights.items() if k != name}
         if wrong is not None:
             changed[name] = wrong
         tiny.save_file(changed, tmp_path / "model.safetensors", metadata={"format": "pt"})
-        assert part in problem(lambda: ClipScore("a", str(tmp_path), CPU, PROFILE), "clipscore")
+        assert name in problem(lambda: ClipScore("a", str(tmp_path), CPU, PROFILE), "clipscore")
 
 
 def test_a_head_that_is_not_there_or_does_not_fit_is_reported(place: Path, tmp_path: Path) -> None:
@@ -481,31 +482,27 @@ def test_a_head_that_is_not_there_or_does_not_fit_is_reported(place: Path, tmp_p
     assert "layers.N.weight" in problem(lambda: Aesthetic(path, CPU, PROFILE), "aesthetic")
     tiny.clip(tmp_path)
     tiny.save_file(tiny.head(7, "layers."), tmp_path / "head.safetensors")
-    assert "from 8 features" in problem(lambda: Aesthetic(str(tmp_path), CPU, PROFILE), "aesthetic")
+    problem(lambda: Aesthetic(str(tmp_path), CPU, PROFILE), "aesthetic")
 
 
 def test_a_chat_model_without_a_template_is_reported(tmp_path: Path) -> None:
     tiny.llava(tmp_path)
     for path in tmp_path.glob("chat_template*"):
         path.unlink()
-    found = problem(lambda: vqa_score("a", str(tmp_path), CPU, PROFILE), "vqascore")
-    assert "chat template" in found
+    problem(lambda: vqa_score("a", str(tmp_path), CPU, PROFILE), "vqascore")
 
 
 def test_depth_in_metres_is_refused(tmp_path: Path) -> None:
     tiny.depth_anything(tmp_path, "metric")
-    assert "metres" in problem(
-        lambda: DepthAgreement(DEPTH, str(tmp_path), CPU, PROFILE), "depth_agreement"
-    )
+    problem(lambda: DepthAgreement(DEPTH, str(tmp_path), CPU, PROFILE), "depth_agreement")
 
 
 def test_grounding_dino_has_no_gradient(place: Path) -> None:
-    found = problem(lambda: reward("grounding_dino", place, gradient=True), "detected")
-    assert "OWLv2 has a gradient" in found
+    problem(lambda: reward("grounding_dino", place, gradient=True), "detected")
 
 
 def test_no_frames_are_refused(place: Path) -> None:
-    with pytest.raises(poedsl.PoeError, match="P0307"):
+    with refused("P0307"):
         reward("clipscore", place, frames=0)
 
 
@@ -610,6 +607,6 @@ def test_a_folder_of_siglip_is_a_reward(place: Path) -> None:
 
 def test_a_model_that_is_not_here_is_named_with_its_reward(tmp_path: Path) -> None:
     program = 'x : Image[3, 8, 8]\nx ~ Normal(0, 1) * exp(aesthetic(model = "no/where"))'
-    with pytest.raises(poedsl.PoeError, match="P0701") as caught:
+    with refused("P0701") as errors:
         poedsl.compile(program).run()
-    assert "`aesthetic`" in caught.value.diagnostics[0].message
+    assert "aesthetic" in quoted(errors[0])

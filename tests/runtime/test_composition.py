@@ -72,15 +72,14 @@ def test_experts_without_a_density_are_warned_of_outside_their_range(
     result = learned(gaussians(base, WEIGHED))
     assert len(found(result).outside) == outside
     assert len(result.warnings) == outside
-    assert all("more particles are expected to hurt" in w.message for w in result.warnings)
-    assert ("within the range" in " ".join(found(result).findings())) == (outside == 0)
+    assert {w.code for w in result.warnings} <= {"P1006"}
+    assert found(result).trusted == (outside == 0)
 
 
 def test_exact_experts_are_no_cause_for_warnings() -> None:
     result = poedsl.compile(gaussians(1, WEIGHED)).run(seed=0)
     assert len(found(result).outside) == 3
     assert found(result).trusted and not result.warnings
-    assert "does no harm" in result.report()
 
 
 def test_own_samples_are_within_the_range() -> None:
@@ -137,8 +136,8 @@ def test_the_report_is_in_words_and_in_json(tmp_path: Path) -> None:
     result = learned(gaussians(1, WEIGHED))
     page = html_report(result, "", [])
     for shown in (result.report(), page):
-        assert "Composition" in shown and "close to factorized" in shown
-        assert "outside the range of its own samples" in shown
+        assert "Composition" in shown
+        assert f"{found(result).drift:.2g}" in shown
     report = json.loads(json.dumps(as_json(result)["composition"], allow_nan=False))
     assert not report["trusted"]
     assert [e["name"] for e in report["experts"]] == ["Normal", "Normal_2", "Normal_3"]

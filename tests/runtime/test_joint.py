@@ -113,4 +113,5 @@ def test_a_parameter_that_leaves_its_range_is_reported_by_its_place() -> None:
     result = poedsl.compile("s ~ Normal(0, 1)\nx ~ Normal(0, 1)\nx ~ Normal(0, s)").run(
         particles=200, steps=10
     )
-    assert any("Normal_3 at <string>:3:5" in w.message for w in result.warnings)
+    (warning,) = (w for w in result.warnings if w.code == "P1001")
+    assert "Normal_3 at <string>:3:5" in warning.message

@@ -8,6 +8,7 @@ import torch
 
 import poedsl
 from poedsl.runtime.run import Run
+from tests.diagnostics import quoted, refused
 from tests.runtime.helpers import moments
 
 PROGRAM = "input m : Mask\nx : Image[1, 2, 3]\nx ~ Normal(0, 1)^(1 - m) * Normal(1, 0.5)^m"
@@ -63,27 +64,24 @@ def test_a_mask_on_a_part() -> None:
     assert job.target.exponents.tolist() == [1, 1, 1.5, 4]
 
 
-@pytest.mark.parametrize(("value", "expected"), [(0.0, "all zero"), (1.0, "all one")])
-def test_a_mask_that_is_the_same_everywhere_is_reported(value: float, expected: str) -> None:
+@pytest.mark.parametrize("value", [0.0, 1.0])
+def test_a_mask_that_is_the_same_everywhere_is_reported(value: float) -> None:
     program = "input m : Mask\nx : Image[1, 2, 2]\nx ~ Normal(0, 1) * Normal(0, 1)^m"
     plan = poedsl.compile(program).bind(m=torch.full((2, 2), value))
     (warning,) = plan.run(particles=4, steps=3).warnings
     assert warning.code == "P1010"
-    assert expected in warning.message and "`Normal_2` at <string>:3:20" in warning.message
+    assert "`Normal_2` at <string>:3:20" in warning.message
 
 
 def test_components_without_exponents_are_counted() -> None:
     program = "input m : Mask\nx : Image[1, 2, 2]\nx ~ Normal(0, 1)^m"
     plan = poedsl.compile(program).bind(m=[[1, 0], [1, 0]])
-    with pytest.raises(poedsl.PoeError) as caught:
+    with refused("P0407") as errors:
         plan.run(particles=4, steps=3)
-    (found,) = caught.value.diagnostics
-    assert found.code == "P0407"
-    assert "`x[0, 0, 1]` and 1 more of the 4 components" in found.message
-    assert any("has the exponent 0 there" in n for n in found.notes)
+    assert {"x[0, 0, 1]", "Normal"} <= quoted(errors[0])
 
 
 def test_a_mask_of_another_shape_is_reported() -> None:
     program = "input m : Mask\nx : Image[1, 2, 2]\nx ~ Normal(0, 1)^m"
-    with pytest.raises(poedsl.PoeError, match="P0603"):
+    with refused("P0603"):
         poedsl.compile(program).bind(m=torch.ones(3, 3)).run(particles=4)

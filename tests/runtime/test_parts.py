@@ -12,6 +12,7 @@ from scipy.stats import norm
 
 import poedsl
 from poedsl.runtime.run import Run
+from tests.diagnostics import quoted, refused
 from tests.runtime.helpers import as_if_learned, moments
 
 #: A Gaussian factor: the components it sees, its exponent, mean and standard deviation.
@@ -152,7 +153,7 @@ def test_normalised_exponents_on_parts_that_do_not_overlap_keep_a_density() -> N
 def test_normalised_exponents_on_parts_that_overlap_leave_none() -> None:
     program = "x : Real[2]\nx ~ Normal(0, 1)\nx[0] ~ Normal(3, 1)"
     plan = poedsl.compile(program)
-    with pytest.raises(poedsl.PoeError, match="P0503"):
+    with refused("P0503"):
         plan.run(normalize_exponents=True, correct="ais()")
     result = plan.run(normalize_exponents=True, particles=4000, kernel="langevin()")
     np.testing.assert_allclose(moments(result)[0].numpy(), [1.5, 0], atol=0.1)
@@ -169,35 +170,34 @@ def test_parts_that_stand_apart_are_gathered() -> None:
 
 
 @pytest.mark.parametrize(
-    ("program", "code", "message"),
+    ("program", "code", "name"),
     [
         (
             "input b : Region = box(0, 0, 0.75, 1)\nx : Image[1, 2, 4]\nx[b] ~ Normal(0, 1)",
             "P0408",
-            "nothing generates `x[0, 0, 3]` and 1 more",
+            "x[0, 0, 3]",
         ),
         (
             "input w : Real = -2\nx : Real[2]\nx ~ Normal(0, 1)\nx[1] ~ Normal(0, 1)^w",
             "P0407",
-            "the exponents sum to -1 at `x[1]`",
+            "x[1]",
         ),
         (
             "input w : Real = -0.5\nx : Real[2]\nx ~ Normal(0, 1)\nx[1] ~ Normal(0, 0.5)^w",
             "P0404",
-            "the product over `x` is not a density",
+            "x",
         ),
         (
             "input w : Real = -1.5\nx : Real[2]\nx[0] ~ Normal(0, 1)\n"
             "x ~ Normal(0, 0.2) * Normal(0, 20)\nx[1] ~ Normal(0, 0.6)^w",
             "P0407",
-            "is not a density",
+            "x",
         ),
     ],
 )
-def test_what_has_no_start_or_no_end_is_refused(program: str, code: str, message: str) -> None:
-    with pytest.raises(poedsl.PoeError) as caught:
+def test_what_has_no_start_or_no_end_is_refused(program: str, code: str, name: str) -> None:
+    with refused(code) as errors:
         poedsl.compile(program).run(particles=8)
-    (found,) = caught.value.diagnostics
-    assert found.code == code
-    assert message in found.message
+    (found,) = errors
+    assert name in quoted(found)
     assert any("`Normal" in note for note in found.notes)

@@ -13,6 +13,7 @@ from poedsl.runtime.core.run_settings import RunSettings
 from poedsl.runtime.inputs.profile_files import read_profile
 from poedsl.runtime.run import Run
 from poedsl.runtime.targets.prefixes import SequenceTarget
+from tests.diagnostics import quoted, refused
 from tests.experts import tiny
 from tests.experts.tiny_words import causal
 
@@ -45,23 +46,23 @@ def test_a_file_above_the_program_is_found_and_adds_to_what_comes_along(tmp_path
 
 
 @pytest.mark.parametrize(
-    ("text", "message"),
+    ("text", "name"),
     [
-        ("", "there is no profile `mine`"),
-        ("[profile.mine", "is no TOML"),
-        ("[profiles.mine]\n", "`profiles` is not understood"),
-        ("[profile.mine]\ndtyp = 'float32'", "`dtyp` of the profile `mine` is not known"),
-        ("[profile.mine]\ndtype = 'float64'", "is 'float64'"),
-        ("[profile.mine]\nmicrobatch = true", "is True"),
-        ("[profile.mine.models]\nflx = 'a'", "names `flx`, which is no expert with a model"),
-        ("[profile.mine]\nmodels = 3", "names a folder or an id of the hub"),
-        ("profile = 3", "`profile` is not understood"),
+        ("", "mine"),
+        ("[profile.mine", ""),
+        ("[profiles.mine]\n", "profiles"),
+        ("[profile.mine]\ndtyp = 'float32'", "dtyp"),
+        ("[profile.mine]\ndtype = 'float64'", "dtype"),
+        ("[profile.mine]\nmicrobatch = true", "microbatch"),
+        ("[profile.mine.models]\nflx = 'a'", "flx"),
+        ("[profile.mine]\nmodels = 3", "models"),
+        ("profile = 3", "profile"),
     ],
 )
-def test_what_is_wrong_is_reported(text: str, message: str, tmp_path: Path) -> None:
-    with pytest.raises(poedsl.PoeError, match=message.replace("[", r"\[")) as caught:
+def test_what_is_wrong_is_reported(text: str, name: str, tmp_path: Path) -> None:
+    with refused("P0710") as errors:
         read_profile("mine", write(tmp_path, text))
-    assert {d.code for d in caught.value.diagnostics} == {"P0710"}
+    assert not name or name in quoted(errors[0])
 
 
 def test_a_profiles_weights_are_taken_unless_the_program_names_its_own(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from poedsl.compiler.plan.read_json import from_json
 from poedsl.compiler.plan.text import parse_plan, print_plan
 from poedsl.runtime.results.result import Result
 from poedsl.runtime.run import Run
+from tests.diagnostics import refused
 
 
 def moments(result: Result, name: str = "x") -> tuple[float, float]:
@@ -204,23 +205,22 @@ def test_a_base_is_part_of_the_plan() -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "base", "expected"),
+    ("text", "base", "code"),
     [
-        ("x ~ Normal(0, 1)", "StudentT(3)", "cannot be drawn from by inversion"),
-        ("x ~ Normal(0, 1)", "Uniform(0, 1)", "positive from 0 to 1, and `x` is over -inf to inf"),
-        ("x ~ Gamma(2, 1)", "Normal(0, 1)", "positive from -inf to inf, and `x` is over 0 to inf"),
-        ("x ~ Normal(0, 1)", "Normal([1, 2], 1)", "does not fit"),
-        ("x ~ Normal(0, 1)", "Normal(x, 1)", "a density of numbers"),
-        ("x ~ Normal(0, 1)", "Normal(0, -1)", "is above 0"),
-        ("x ~ Normal(0, 1)", "Normal(0)", "a density of numbers"),
-        ("x ~ Normal(0, 1)", "3", "a density of numbers"),
-        ("x ~ Normal(0, 1)", "mixture(1: Normal(0, 1), 1: Normal(1, 1))", "sum to 2, not to 1"),
+        ("x ~ Normal(0, 1)", "StudentT(3)", "P0503"),
+        ("x ~ Normal(0, 1)", "Uniform(0, 1)", "P0503"),
+        ("x ~ Gamma(2, 1)", "Normal(0, 1)", "P0503"),
+        ("x ~ Normal(0, 1)", "Normal([1, 2], 1)", "P0603"),
+        ("x ~ Normal(0, 1)", "Normal(x, 1)", "P0502"),
+        ("x ~ Normal(0, 1)", "Normal(0, -1)", "P0307"),
+        ("x ~ Normal(0, 1)", "Normal(0)", "P0502"),
+        ("x ~ Normal(0, 1)", "3", "P0502"),
+        ("x ~ Normal(0, 1)", "mixture(1: Normal(0, 1), 1: Normal(1, 1))", "P0405"),
     ],
 )
-def test_bases_that_cannot_be(text: str, base: str, expected: str) -> None:
-    with pytest.raises(poedsl.PoeError) as caught:
+def test_bases_that_cannot_be(text: str, base: str, code: str) -> None:
+    with refused(code):
         poedsl.compile(text).run(particles=4, path=f"temper(base = {base})")
-    assert expected in str(caught.value)
 
 
 @pytest.mark.slow
@@ -228,7 +228,7 @@ def test_a_product_that_is_no_density_on_the_way_from_noise() -> None:
     """Exponents -1.9, 2.2 and 0.4: the flow path is refused, and tempering needs no middle."""
     powers = ((-1.9, 1.24), (2.2, 3.48), (0.4, 0.46))
     text = " * ".join(f"Normal(0, {scale})^{power}" for power, scale in powers)
-    with pytest.raises(poedsl.PoeError, match="P0407"):
+    with refused("P0407"):
         poedsl.compile(f"x ~ {text}").run(particles=8)
     precision = sum(w / s**2 for w, s in powers)
     log_z = -sum(w * (math.log(s) + math.log(2 * math.pi) / 2) for w, s in powers)
