@@ -75,7 +75,7 @@ def on(
 ) -> poedsl.Result:
     """A run of eight islands, so that the log evidence has a standard error."""
     plan = poedsl.compile(program)
-    return plan.run(seed=3, device=str(device), particles=particles // 8, islands=8, **options)
+    return plan.run(seed=3, device=str(device), particles=particles, islands=8, **options)
 
 
 def placed(result: poedsl.Result, device: torch.device) -> None:
