@@ -24,6 +24,8 @@ from poedsl.grammar.source import Source
 from poedsl.interface.option_text import read_options
 
 if TYPE_CHECKING:
+    import torch
+
     from poedsl.runtime.core.run_settings import RunSettings
     from poedsl.runtime.pyro_model import PyroModel
     from poedsl.runtime.results.result import Result
@@ -96,6 +98,7 @@ class Plan:
         progress: bool = False,
         allow_code: bool | None = None,
         profile: str = "default",
+        dtype: str | torch.dtype = "float32",
         **options: Any,
     ) -> Result:
         """Run the plan to its end.
@@ -108,16 +111,19 @@ class Plan:
             allow_code: whether Python code that the program names may run; None: as compiled.
             profile: the name of a profile in ``poe.toml``, or ``small``, which comes with the
                 package.
+            dtype: of the particles and of all numbers but those in networks: ``float32`` or
+                ``float64``, by name or as torch's type.
             options: options of ``sample``, which override the program's.
 
         Raises:
             PoeError: an input is not bound, an option does not fit, a model or device is missing,
                 or the program names Python code, which is not allowed (P0707).
-            TypeError, ValueError: the seed or the microbatch is no whole number, or too small.
+            TypeError, ValueError: the seed or the microbatch is no whole number, or too small, or
+                the dtype is another.
         """
         from poedsl.runtime.run import run
 
-        settings = self._settings(seed, device, microbatch, allow_code, profile)
+        settings = self._settings(seed, device, microbatch, allow_code, profile, dtype)
         plan = (self.with_options(**options) if options else self).bound()
         if not progress:
             return run(plan.spec, settings)
@@ -133,6 +139,7 @@ class Plan:
         microbatch: int | None = None,
         allow_code: bool | None = None,
         profile: str = "default",
+        dtype: str | torch.dtype = "float32",
         **options: Any,
     ) -> Iterator[StageView]:
         """Run the plan and yield a view of every stage; the particles are those of `run`.
@@ -142,7 +149,7 @@ class Plan:
         """
         from poedsl.runtime.run import Run
 
-        settings = self._settings(seed, device, microbatch, allow_code, profile)
+        settings = self._settings(seed, device, microbatch, allow_code, profile, dtype)
         plan = (self.with_options(**options) if options else self).bound()
         job = Run(plan.spec, settings)
         for record in job.stages():
@@ -155,6 +162,7 @@ class Plan:
         microbatch: int | None,
         allow_code: bool | None,
         profile: str,
+        dtype: str | torch.dtype = "float32",
     ) -> RunSettings:
         from poedsl.runtime.core.run_settings import RunSettings
         from poedsl.runtime.inputs.profile_files import read_profile
@@ -163,6 +171,7 @@ class Plan:
         return RunSettings(
             seed=seed,
             device=device,
+            dtype=argument_checks.number_type(dtype),
             microbatch=microbatch,
             folder=self.base,
             allow_code=self.allow_code if allow_code is None else allow_code,

@@ -35,6 +35,18 @@ def text(name: str, value: object) -> str:
     return value
 
 
+def number_type(value: object) -> str:
+    """``float32`` or ``float64``, by its name or as torch's type.
+
+    Raises:
+        ValueError: it is another.
+    """
+    name = str(value).removeprefix("torch.")
+    if name not in ("float32", "float64"):
+        raise ValueError(f"`dtype` is float32 or float64, and this is {name}")
+    return name
+
+
 def describe(value: object) -> str:
     """A value in a few words, for messages."""
     if value is None or isinstance(value, (bool, int, float)):

@@ -279,6 +279,7 @@ def test_an_interrupted_run_leaves_the_session(monkeypatch: pytest.MonkeyPatch) 
         ("%plan now", "P0901"),
         ("%run 50", "P0901"),
         ("%run seed=many", "P0901"),
+        ("%run dtype=float16", "P0901"),
         ("%run partcles=50", "P0501"),
         ("%run progress=true", "P0501"),
         ("%run particles=(50", "P0104"),

@@ -113,6 +113,9 @@ def run(
     sample: SampleOption = [],  # noqa: B006
     seed: Annotated[int, typer.Option(help="Seed of all random numbers.")] = 0,
     device: Annotated[str, typer.Option(help="cpu, cuda or cuda:1.")] = "cpu",
+    dtype: Annotated[
+        str, typer.Option(help="Type of the particles' numbers: float32 or float64.")
+    ] = "float32",
     microbatch: Annotated[
         int | None, typer.Option(min=1, help="Particles evaluated at once; all by default.")
     ] = None,
@@ -131,7 +134,18 @@ def run(
     from poedsl.cli.run import run_command
 
     run_command(
-        file, set_, sample, seed, device, microbatch, profile, out, strict, allow_code, diagnostics
+        file,
+        set_,
+        sample,
+        seed,
+        device,
+        dtype,
+        microbatch,
+        profile,
+        out,
+        strict,
+        allow_code,
+        diagnostics,
     )
 
 

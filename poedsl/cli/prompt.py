@@ -110,7 +110,7 @@ class WordCompleter(Completer):
             if not blank:
                 return COMMANDS
             arguments: dict[str, Callable[[], Iterable[str]]] = {
-                "%run": lambda: (*OPTIONS, "seed", "device", "microbatch"),
+                "%run": lambda: (*OPTIONS, "seed", "device", "microbatch", "dtype"),
                 "%set": lambda: (i.name for i in self.session.inputs),
                 "%experts": lambda: SIGNATURES,
                 "%explain": lambda: CODES,

@@ -24,6 +24,7 @@ def run_command(
     sample: list[str],
     seed: int,
     device: str,
+    dtype: str,
     microbatch: int | None,
     profile: str,
     out: str | None,
@@ -34,6 +35,8 @@ def run_command(
     """Run a program or a plan, and leave with the exit code of the run."""
     if out is not None and not out.strip():
         usage("--out takes a folder, and this is empty")
+    if dtype not in ("float32", "float64"):
+        usage(f"--dtype takes float32 or float64, and this is {dtype}")
     folder = None if out is None else Path(out)
     plan, source = open_plan(file, bindings, sample, strict, form)
     plan = replace(guarded(plan.bound, form), allow_code=allow_code)
@@ -43,7 +46,7 @@ def run_command(
 
     sys.exit(
         guarded(
-            lambda: run_plan(plan, seed, device, microbatch, profile, folder, before_run),
+            lambda: run_plan(plan, seed, device, dtype, microbatch, profile, folder, before_run),
             form,
             FAILED,
         )
@@ -54,6 +57,7 @@ def run_plan(
     plan: Any,
     seed: int,
     device: str,
+    dtype: str,
     microbatch: int | None,
     profile: str,
     out: Path | None,
@@ -72,6 +76,7 @@ def run_plan(
     settings = RunSettings(
         seed=seed,
         device=device,
+        dtype=dtype,
         microbatch=microbatch,
         folder=plan.base,
         allow_code=plan.allow_code,

@@ -9,6 +9,7 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
+from poedsl import argument_checks
 from poedsl.compiler.plan.plan import PlanSpec
 from poedsl.grammar.diagnostics import Fix
 from poedsl.grammar.parsing.parser import parse
@@ -21,7 +22,7 @@ from poedsl.interface.option_text import assignments, read_options
 from poedsl.interface.replies import Diagnostics, Reply, command_error
 
 #: Arguments of `%run` beside the options of `sample`.
-_RUN_ARGUMENTS = ("seed", "device", "microbatch")
+_RUN_ARGUMENTS = ("seed", "device", "microbatch", "dtype")
 
 
 def run_command(program: InteractiveProgram, line: str) -> Reply | Diagnostics:
@@ -47,8 +48,12 @@ def _plan(program: InteractiveProgram, _: str) -> Reply:
 def _run(program: InteractiveProgram, rest: str) -> Reply:
     options: dict[str, Any] = {**assignments(rest)}
     settings: dict[str, Any] = {n: options.pop(n) for n in _RUN_ARGUMENTS if n in options}
-    for name in settings.keys() - {"device"}:
+    for name in settings.keys() - {"device", "dtype"}:
         settings[name] = _whole_number(name, settings[name])
+    try:
+        argument_checks.number_type(settings.get("dtype", "float32"))
+    except ValueError as error:
+        raise command_error("P0901", str(error)) from error
     read_options(options)
     try:
         result = program.plan().run(progress=program.progress, **settings, **options)

@@ -17,7 +17,7 @@ from poedsl.compiler.plan.plan import PlanSpec
 from poedsl.experts.sequences.vocabulary import Vocabulary
 from poedsl.grammar.diagnostics import Diagnostic
 from poedsl.grammar.errors import PoeError
-from poedsl.runtime.build.prepare import prepare
+from poedsl.runtime.build.prepare import number_type, prepare
 from poedsl.runtime.core.random_numbers import Noise
 from poedsl.runtime.core.run_settings import RunSettings
 from poedsl.runtime.core.sampler_options import SamplerOptions
@@ -97,7 +97,8 @@ class Run:
         self.options = o = SamplerOptions.of(plan)
         self.warnings = WarningLog()
         self.model = prepare(plan, self.settings, self.device, self.warnings)
-        self.rng = Noise(self.settings.seed, o.islands, o.particles, self.device)
+        kind = number_type(self.settings)
+        self.rng = Noise(self.settings.seed, o.islands, o.particles, self.device, dtype=kind)
         self.recorder = Recorder(
             rewarded=bool(self.target.reward_factors),
             has_step_size=kernel_traits(o.kernel).has_step_size,

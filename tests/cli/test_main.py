@@ -123,6 +123,7 @@ def test_strict(poe: Poe) -> None:
         ("run", "program.poe", "--set", "novalue"),
         ("run", "program.poe", "--seed", "many"),
         ("run", "program.poe", "--microbatch", "0"),
+        ("run", "program.poe", "--dtype", "float16"),
         ("explain", "P9999"),
         ("experts", "nothing_of_the_kind"),
     ],
@@ -323,6 +324,13 @@ def test_results_go_to_a_folder(poe: Poe) -> None:
     names = {p.name for p in Path("out").iterdir()}
     assert {"result.json", "particles.safetensors", "plan.json", "log.jsonl"} <= names
     assert json.loads(Path("out/result.json").read_text())["schema"]
+
+
+def test_a_run_in_double_precision(poe: Poe) -> None:
+    done = poe("run", "-", *QUICK, "--dtype", "float64", "--out", "out", stdin="x ~ Normal(0, 1)")
+    assert done.code == 0
+    header = Path("out/particles.safetensors").read_bytes()[8:].split(b"}}", 1)[0] + b"}}"
+    assert json.loads(header)["x"]["dtype"] == "F64"
 
 
 def test_a_folder_below_a_plain_file(poe: Poe) -> None:

@@ -43,7 +43,7 @@ class Gaussians:
     @classmethod
     def full(cls, mean: Float[Tensor, " D"], covariance: Float[Tensor, "D D"]) -> Gaussians:
         values, vectors = torch.linalg.eigh(covariance.double())
-        return cls(mean.new_zeros(1), mean[None], values.float()[None], vectors.float()[None])
+        return cls(mean.new_zeros(1), mean[None], values.to(mean)[None], vectors.to(mean)[None])
 
     @classmethod
     def mixture(cls, weights: Sequence[float], parts: Sequence[Gaussians]) -> Gaussians:
@@ -63,7 +63,7 @@ class Gaussians:
             return Gaussians(self.log_weights, means, self.variances / scale.square())
         rotated = self.axes * self.variances.sqrt()[:, None, :] / scale[:, None]
         values, vectors = torch.linalg.eigh((rotated @ rotated.mT).double())
-        return Gaussians(self.log_weights, means, values.float(), vectors.float())
+        return Gaussians(self.log_weights, means, values.to(means), vectors.to(means))
 
     def to(self, device: torch.device) -> Gaussians:
         axes = None if self.axes is None else self.axes.to(device)
@@ -155,7 +155,8 @@ def _covariance(arguments: dict[str, Float[Tensor, "*shape"]]) -> Float[Tensor, 
     if "covariance_matrix" in arguments:
         return arguments["covariance_matrix"]
     if "precision_matrix" in arguments:
-        inverse: Tensor = torch.linalg.inv(arguments["precision_matrix"].double())
-        return inverse.float()
+        precision = arguments["precision_matrix"]
+        covariance: Tensor = torch.linalg.inv(precision.double()).to(precision)
+        return covariance
     lower = arguments["scale_tril"]
     return lower @ lower.mT

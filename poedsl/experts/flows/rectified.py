@@ -39,5 +39,5 @@ class RectifiedFlow(ABC):
 
     def noised(self, x: Float[Tensor, "L D"], alpha: float, sigma: float) -> Noised:
         s, z = sigma / (alpha + sigma), x / (alpha + sigma)
-        noise = z + (1 - s) * self.velocity(z, s)
+        noise = z + (1 - s) * self.velocity(z.float(), s).to(z)
         return Noised(-noise / sigma)

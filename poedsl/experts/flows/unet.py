@@ -115,14 +115,14 @@ class VariancePreservingUNet:
         return 1 + alpha**2 / sigma**2
 
     def noised(self, x: Float[Tensor, "L D"], alpha: float, sigma: float) -> Noised:
-        images = x.reshape(-1, *self.shape)
+        images = x.float().reshape(-1, *self.shape)
         time = torch.full((len(x),), self.time(sigma), dtype=torch.float32, device=x.device)
         labels = torch.full((len(x),), self.label, dtype=torch.long, device=x.device)
         v: Tensor = self.unet(images, time, class_labels=labels, return_dict=False)[0]
         if sigma < self.sigmas[0]:
             sigma = self.sigmas[0]
             alpha = (1 - sigma**2) ** 0.5
-        return Noised(-x - alpha / sigma * v.reshape(x.shape))
+        return Noised(-x - alpha / sigma * v.reshape(x.shape).to(x))
 
     def time(self, sigma: float) -> float:
         """The network's time of a noise level, by linear interpolation."""

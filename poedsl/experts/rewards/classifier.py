@@ -28,6 +28,5 @@ class ClassifierScore:
         self.label = label
 
     def __call__(self, x: Float[Tensor, "L C H W"]) -> Float[Tensor, " L"]:
-        logits = self.model(pixel_values=2 * x - 1).logits
-        scores: Tensor = torch.log_softmax(logits, -1)[:, self.label]
-        return scores
+        logits = self.model(pixel_values=2 * x.float() - 1).logits
+        return torch.log_softmax(logits, -1)[:, self.label].to(x)

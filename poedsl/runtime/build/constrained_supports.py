@@ -68,7 +68,9 @@ def centred(
     """The bijections, centred and scaled as the draws are in unconstrained coordinates."""
     moments = [draws.within(bijection, space.size) for bijection in uncentred for draws in drawn]
     free = torch.zeros(space.size, dtype=torch.bool, device=space.loc.device)
-    centre = Space.of(space.shapes, space.loc.device).standardised(moments, fixed=free)
+    centre = Space.of(space.shapes, space.loc.device, dtype=space.loc.dtype).standardised(
+        moments, fixed=free
+    )
     return tuple(
         replace(bijection, loc=centre.loc[bijection.index], scale=centre.scale[bijection.index])
         for bijection in uncentred
@@ -82,7 +84,7 @@ def _charts(
     for size in sorted({len(row) for row in simplexes}):
         index = torch.tensor([r for r in simplexes if len(r) == size], device=low.device)
         below[index] = above[index] = False
-        yield Simplex.over(index)
+        yield Simplex.over(index, low.dtype)
     kinds: tuple[Bool[Tensor, " D"], ...] = (below & ~above, above & ~below, below & above)
     for kind in kinds:
         if bool(kind.any()):
@@ -98,8 +100,8 @@ def end(
 ) -> Float[Tensor, " *shape"]:
     """The outermost end, if it depends on no variable; else ``otherwise``."""
     if not terms or any(names(t) & space.shapes.keys() for t in terms):
-        return torch.tensor(otherwise, dtype=torch.float32, device=env.device)
-    return reduce(pick, aligned([evaluate(t, env) for t in terms]))[0].float()
+        return torch.tensor(otherwise, dtype=env.dtype, device=env.device)
+    return reduce(pick, aligned([evaluate(t, env) for t in terms]))[0].to(env.dtype)
 
 
 def _nowhere(begins: FactorSpec, stops: FactorSpec, low: float, high: float) -> Exception:

@@ -18,11 +18,9 @@ from poedsl.runtime.terms.refusals import factor_at, refused
 NAMED = 4
 
 
-def exponents(
-    placed: Sequence[PlacedFactor], size: int, device: torch.device
-) -> Float[Tensor, " D"]:
-    """W, the sum of the exponents at each component."""
-    total = torch.zeros(size, dtype=torch.float32, device=device)
+def exponents(placed: Sequence[PlacedFactor], size: int, like: Tensor) -> Float[Tensor, " D"]:
+    """W, the sum of the exponents at each component, of the type and on the device of ``like``."""
+    total = like.new_zeros(size)
     for site in placed:
         total[site.part.index] += site.exponent
     return total
@@ -35,7 +33,7 @@ def covered(placed: Sequence[PlacedFactor], space: Space) -> Float[Tensor, " D"]
         PoeError: naming the components that have none, or whose exponents do not sum to more than
             zero.
     """
-    total = exponents(placed, space.size, space.loc.device)
+    total = exponents(placed, space.size, space.loc)
     has_expert = torch.zeros(space.size, dtype=torch.bool, device=space.loc.device)
     for site in placed:
         has_expert[site.part.index] = True

@@ -238,14 +238,14 @@ class Models:
             if parameter.type == Type("Region") and term != Const(None):
                 out[parameter.name] = region(term, env)
                 continue
-            value = self.argument(value_of(term, env), parameter)
+            value = self.argument(value_of(term, env), parameter, env.dtype)
             if reason := parameter.no_label(value):
                 name = f"`{parameter.name}` of `{signature.name}`"
                 raise refused("P0307", f"{name} {reason}", factor=factor)
             out[parameter.name] = value
         return out
 
-    def argument(self, value: Any, parameter: Parameter) -> Any:
+    def argument(self, value: Any, parameter: Parameter, dtype: torch.dtype) -> Any:
         """Numbers as Python's where single ones are wanted, else as tensors without a row."""
         kind = parameter.type
         if kind is not None and kind.name == "File":
@@ -253,7 +253,7 @@ class Models:
         if kind is not None and kind.name in ("Text", "Layout"):
             return value
         if isinstance(value, tuple):
-            value = tensor(value, self.device)
+            value = tensor(value, self.device, dtype)
         if not isinstance(value, Tensor):
             return value
         unbatched = value[0]

@@ -75,7 +75,7 @@ def noising_path(
     builder: ProductBuilder, placed: Sequence[PlacedFactor], experts: Sequence[ExpertFactor]
 ) -> FlowPath:
     options, size = builder.options, builder.space.size
-    total = exponents(placed, size, builder.device)
+    total = exponents(placed, size, builder.space.loc)
     alike = float(total.min()) == float(total.max())
     stages = schedule(builder, placed, experts)
     return FlowPath.build(options.steps, total[:1] if alike else total, options.eta, stages)

@@ -5,8 +5,6 @@ from __future__ import annotations
 from dataclasses import replace
 from functools import cache
 
-import torch
-
 from poedsl.compiler.plan.plan import GENERATIVE, FactorSpec
 from poedsl.runtime.build.product import ProductBuilder
 from poedsl.runtime.build.sequence_experts import Readers
@@ -32,7 +30,7 @@ def prefix_model(builder: ProductBuilder, factors: list[FactorSpec]) -> PrefixMo
         (),
         rewards,
         env,
-        torch.ones(1, dtype=torch.float32, device=builder.device),
+        builder.space.loc.new_ones(1),
         builder.settings.particles_at_once,
         readers=experts,
     )

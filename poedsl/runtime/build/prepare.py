@@ -6,7 +6,7 @@ from typing import Any, Protocol, runtime_checkable
 
 import torch
 
-from poedsl.compiler.plan.plan import FactorSpec, PlanSpec
+from poedsl.compiler.plan.plan import PlanSpec
 from poedsl.compiler.plan.terms import Apply
 from poedsl.runtime.build.latent_spaces import codecs
 from poedsl.runtime.build.models import Models, runnable
@@ -81,7 +81,8 @@ def prepare(
         plan, device, settings.folder, settings.allow_code, settings.profile, settings.code
     )
     runnable(models)
-    values = Values.of(plan, models, device)
+    kind = number_type(settings)
+    values = Values.of(plan, models, device, kind)
     factors = [s for f in plan.factors for s in values.sites(f)]
     env = values.environment
     sizes = shapes(plan, factors, env, models.native, lambda f: models.length(f, env))
@@ -89,24 +90,24 @@ def prepare(
     def builder(space: Space) -> ProductBuilder:
         return ProductBuilder(plan, settings, models, values, space, log)
 
+    def numbers() -> Space:
+        return Space.of(sizes, device, codecs(factors, sizes, models), kind)
+
     match path_name(plan):
         case "prefix" if any(f.kind == "tokens" for f in plan.factors):
-            return prefix_model(builder(Symbols.of(sizes, device)), factors)
+            return prefix_model(builder(Symbols.of(sizes, device, dtype=kind)), factors)
         case "prefix":
-            return section_model(builder(Sections.of(sizes, device)), factors)
+            return section_model(builder(Sections.of(sizes, device, dtype=kind)), factors)
         case "temper":
-            return tempering_model(builder(_numbers(factors, sizes, models, device)), factors)
+            return tempering_model(builder(numbers()), factors)
         case _:
-            return noising_model(builder(_numbers(factors, sizes, models, device)), factors)
+            return noising_model(builder(numbers()), factors)
 
 
-def _numbers(
-    factors: list[FactorSpec],
-    sizes: dict[str, tuple[int, ...]],
-    models: Models,
-    device: torch.device,
-) -> Space:
-    return Space.of(sizes, device, codecs(factors, sizes, models))
+def number_type(settings: RunSettings) -> torch.dtype:
+    """The type of the numbers of particles."""
+    kind: torch.dtype = getattr(torch, settings.dtype)
+    return kind
 
 
 def path_name(plan: PlanSpec) -> str:

@@ -73,7 +73,8 @@ class ProductBuilder:
         part = locate(factor, self.space, self.environment)
         fits(self.plan, factor, part.decoded_shape, self.environment)
         value = self.values.value_of(factor.exponent, "the exponent", factor)
-        exponent = tensor(value, self.device).float()
+        kind = self.environment.dtype
+        exponent = tensor(value, self.device, kind).to(kind)
         if not bool(torch.isfinite(exponent).all()):
             raise refused("P0307", "the exponent is not finite", factor=factor)
         if not factor.mask:
@@ -176,7 +177,7 @@ class ProductBuilder:
             if p.factor.name in gaussians:
                 pair = gaussians[p.factor.name].moments()
                 mean, variance = (m.to(self.device) for m in pair)
-                weight = torch.as_tensor(p.exponent, dtype=torch.float32, device=self.device).abs()
+                weight = torch.as_tensor(p.exponent, dtype=mean.dtype, device=self.device).abs()
                 moments.append(GaussianMoments(index, weight.expand(len(mean)), mean, variance))
                 continue
             fixed[index] = True
@@ -274,7 +275,7 @@ class ProductBuilder:
         """
         env = self.environment
         at = replace(env, rewards=dict.fromkeys(env.rewards, no_reward))
-        origin = torch.zeros(1, self.space.size, dtype=torch.float32, device=self.device)
+        origin = torch.zeros(1, self.space.size, dtype=env.dtype, device=self.device)
         try:
             reward.log_value(at.with_values(self.space.values(origin)))
         except (ValueError, RuntimeError) as error:
@@ -285,7 +286,7 @@ class ProductBuilder:
 
 def no_reward(x: Tensor) -> Tensor:
     """In place of a network, where only the shapes around it are of interest."""
-    return torch.zeros(len(x), dtype=torch.float32, device=x.device)
+    return x.new_zeros(len(x))
 
 
 def weighing_only(reward: RewardFactor) -> RewardFactor:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-import torch
-
 from poedsl.compiler.plan.plan import FactorSpec
 from poedsl.compiler.plan.terms import Apply
 from poedsl.runtime.build.mutation import mutation, shown_stages
@@ -33,7 +31,7 @@ def section_model(builder: ProductBuilder, factors: list[FactorSpec]) -> Section
         (),
         rewards,
         builder.environment,
-        torch.ones(1, dtype=torch.float32, device=builder.device),
+        builder.space.loc.new_ones(1),
         builder.settings.particles_at_once,
         squares=options.correct == "fkc",
         extenders=tuple(extender(builder, f) for f in grown),

@@ -44,7 +44,7 @@ class Base:
         for (name, shape), pick in zip(space.shapes.items(), picks.unbind(1), strict=True):
             part = space.slice(name)
             levels = uniform[:, part].double().reshape(-1, *shape)
-            x[:, part] = self.quantiles[name](levels, pick.double()).float().reshape(len(x), -1)
+            x[:, part] = self.quantiles[name](levels, pick.double()).to(x).reshape(len(x), -1)
         return space.placed(x)
 
     def log_density(self, z: Float[Tensor, "L D"]) -> Float[Tensor, " L"]:
@@ -134,8 +134,8 @@ def alike(
 ) -> None:
     """Whether a base is positive where a variable can be, and nowhere else."""
     support, part = ends(factor.term, plan.signature), space.slice(variable)
-    lows = (float(evaluate(t, env).float().min()) for t in support.low)
-    highs = (float(evaluate(t, env).float().max()) for t in support.high)
+    lows = (float(evaluate(t, env).to(env.dtype).min()) for t in support.low)
+    highs = (float(evaluate(t, env).to(env.dtype).max()) for t in support.high)
     begins, stops = min(lows, default=-math.inf), max(highs, default=math.inf)
     low, high = supports(space, space.bijections)
     for a, b in zip(low[part].tolist(), high[part].tolist(), strict=True):
@@ -154,7 +154,7 @@ def supports(
     space: Space, bijections: Sequence[Bijection]
 ) -> tuple[Float[Tensor, " D"], Float[Tensor, " D"]]:
     """The ends of each component; nan for shares that sum to one."""
-    low = torch.full((space.size,), -math.inf, dtype=torch.float32, device="cpu")
+    low = torch.full((space.size,), -math.inf, dtype=space.loc.dtype, device="cpu")
     high = -low
     for bijection in bijections:
         if isinstance(bijection, Interval):

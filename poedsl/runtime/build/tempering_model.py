@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-import torch
-
 from poedsl.compiler.plan.plan import GENERATIVE, FactorSpec
 from poedsl.compiler.plan.terms import Const
 from poedsl.experts.loading.diffusers_parts import free_encoders
@@ -49,7 +47,7 @@ def tempering_model(builder: ProductBuilder, factors: list[FactorSpec]) -> Tempe
     free_encoders()
     rewards = builder.reward_factors(factors)
     check_precision(builder, factors, experts)
-    ones = torch.ones(1, dtype=torch.float32, device=builder.device)
+    ones = builder.space.loc.new_ones(1)
     without_base = TemperedTarget(
         builder.space,
         experts,

@@ -21,14 +21,14 @@ from poedsl.runtime.terms.refusals import refused
 from poedsl.runtime.terms.unrolled import unrolled
 
 
-def bound_tensor(value: Any, device: torch.device) -> Float[Tensor, 1 * shape]:
+def bound_tensor(value: Any, device: torch.device, dtype: torch.dtype) -> Float[Tensor, 1 * shape]:
     """A bound number or array with a leading row of one."""
     if isinstance(value, Array):
         import numpy as np
 
         flat = np.frombuffer(value.data, dtype=np.dtype(value.dtype)).reshape(value.shape)
-        return torch.from_numpy(flat.astype(np.float32))[None].to(device)
-    kind = torch.bool if isinstance(value, bool) else torch.float32
+        return torch.from_numpy(flat.astype(np.float32))[None].to(device, dtype)
+    kind = torch.bool if isinstance(value, bool) else dtype
     return torch.tensor(value, dtype=kind, device=device)[None]
 
 
@@ -40,7 +40,7 @@ class Values:
     environment: Environment
 
     @classmethod
-    def of(cls, plan: PlanSpec, models: Models, device: torch.device) -> Values:
+    def of(cls, plan: PlanSpec, models: Models, device: torch.device, dtype: torch.dtype) -> Values:
         """With every input, and every constant in its order.
 
         Raises:
@@ -48,10 +48,12 @@ class Values:
         """
         numeric = {i.name for i in plan.inputs if i.type.is_numeric}
         inputs = {
-            name: bound_tensor(value, device) if name in numeric and value is not None else value
+            name: bound_tensor(value, device, dtype)
+            if name in numeric and value is not None
+            else value
             for name, value in plan.bindings
         }
-        values = cls(models, Environment(inputs, {}, device))
+        values = cls(models, Environment(inputs, {}, device, dtype))
         for constant in plan.lets:
             inputs[constant.name] = values.value_of(
                 constant.term, f"the constant `{constant.name}`"
@@ -121,5 +123,5 @@ class Values:
             return read_layout(value)
         if kind == "Text":
             return str(value)
-        device = self.environment.device
-        return torch.as_tensor(value, dtype=torch.float32, device=device)[None]
+        env = self.environment
+        return torch.as_tensor(value, dtype=env.dtype, device=env.device)[None]

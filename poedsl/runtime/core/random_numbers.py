@@ -58,6 +58,7 @@ class Noise:
     islands: int
     size: int
     device: torch.device
+    dtype: torch.dtype = field(default=torch.float32, kw_only=True)
     streams: list[Stream] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -100,9 +101,9 @@ class Noise:
         return bits.double().add_(0.5).mul_(2.0**-32).add_(0.5).to(self.device)
 
     def _symmetric(self, width: int, stage: int, purpose: str) -> Float[Tensor, "L {width}"]:
-        """Uniforms in (-1, 1), single precision, one row a slot."""
+        """Uniforms in (-1, 1), one row a slot."""
         bits = self._bits(self.size * width, stage, purpose)
-        return bits.to(torch.float32).mul_(UNIT).view(-1, width)
+        return bits.to(self.dtype).mul_(UNIT).view(-1, width)
 
     def _bits(self, count: int, stage: int, purpose: str) -> Int[Tensor, " bits"]:
         """Integers of 32 bits, ``count`` from each island."""

@@ -16,6 +16,8 @@ class RunSettings:
 
     Attributes:
         device: the name of a device of torch's.
+        dtype: the type of the numbers of particles, ``float32`` or ``float64``; networks keep that
+            of the profile.
         microbatch: particles that networks see at once; None for the profile's number.
         folder: the folder that files and ``use`` statements are relative to.
         allow_code: whether Python that the program names may run.
@@ -26,6 +28,7 @@ class RunSettings:
 
     seed: int = 0
     device: str = "cpu"
+    dtype: str = "float32"
     microbatch: int | None = None
     folder: Path = Path()
     allow_code: bool = False

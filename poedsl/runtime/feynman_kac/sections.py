@@ -35,7 +35,7 @@ class SectionModel(ContinuousModel[PrefixStage]):
     def init(self, rng: Noise) -> Population[PrefixStage]:
         """Empty prefixes (line 2)."""
         count = rng.size * rng.islands
-        x = torch.zeros(count, 0, dtype=torch.float32, device=rng.device)
+        x = torch.zeros(count, 0, dtype=rng.dtype, device=rng.device)
         weights = torch.zeros(count, dtype=torch.float64, device=rng.device)
         particles = Particles.at_start(x, weights, self.peak)
         step_size = StepSize.initial(self.options.step_size, rng.islands, rng.device)

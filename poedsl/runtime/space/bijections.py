@@ -13,8 +13,6 @@ from torch import Tensor
 from torch.distributions import biject_to, constraints
 from torch.distributions.transforms import StickBreakingTransform
 
-FINITE = torch.finfo(torch.float32)
-
 
 @dataclass(frozen=True, slots=True)
 class Interval:
@@ -75,8 +73,8 @@ class Simplex:
     bijection: Any
 
     @classmethod
-    def over(cls, index: Int[Tensor, "n K"]) -> Simplex:
-        zeros = torch.zeros(index.shape, dtype=torch.float32, device=index.device)
+    def over(cls, index: Int[Tensor, "n K"], dtype: torch.dtype = torch.float32) -> Simplex:
+        zeros = torch.zeros(index.shape, dtype=dtype, device=index.device)
         return cls(index, zeros, torch.ones_like(zeros), StickBreakingTransform())
 
     def forward(
@@ -84,7 +82,7 @@ class Simplex:
     ) -> tuple[Float[Tensor, "L n K"], Float[Tensor, " L"]]:
         """The shares, and log |det| of all but the last of each with respect to z."""
         free = (self.loc + self.scale * z)[..., :-1]
-        y = self.bijection(free).clamp(min=FINITE.tiny)
+        y = self.bijection(free).clamp(min=torch.finfo(free.dtype).tiny)
         log_det = self.bijection.log_abs_det_jacobian(free, y).sum(-1) + self.scale.log().sum()
         idle = -0.5 * (z[..., -1].square() + math.log(2 * math.pi))
         return y, log_det + idle.sum(-1)
@@ -102,4 +100,5 @@ Bijection = Interval | Simplex
 def _above(low: Float[Tensor, " d"]) -> Float[Tensor, " d"]:
     """The next number above; the least with full precision above zero."""
     after = torch.nextafter(low, torch.full_like(low, math.inf))
-    return torch.where(low == 0, FINITE.tiny, after.clamp(min=FINITE.min))
+    finite = torch.finfo(low.dtype)
+    return torch.where(low == 0, finite.tiny, after.clamp(min=finite.min))

@@ -49,6 +49,7 @@ class Space:
         shapes: Mapping[str, tuple[int, ...]],
         device: torch.device,
         codecs: Mapping[str, Codec] | None = None,
+        dtype: torch.dtype = torch.float32,
     ) -> Space:
         """Coordinates as they are: centre 0, scale 1.
 
@@ -58,7 +59,7 @@ class Space:
         codecs = codecs or {}
         encoded_shapes = {n: codecs[n].shape(s) if n in codecs else s for n, s in shapes.items()}
         size = sum(math.prod(s) for s in encoded_shapes.values())
-        loc = torch.zeros(size, dtype=torch.float32, device=device)
+        loc = torch.zeros(size, dtype=dtype, device=device)
         return cls(encoded_shapes, loc, torch.ones_like(loc), codecs=codecs)
 
     @property
@@ -92,7 +93,7 @@ class Space:
         """z with constrained components inside their supports, and log |det| of what put them
         there.
         """
-        log_det = torch.zeros(len(z), dtype=torch.float32, device=z.device)
+        log_det = torch.zeros(len(z), dtype=self.loc.dtype, device=z.device)
         if not self.bijections:
             return z, log_det
         y = z.clone()

@@ -88,5 +88,5 @@ class RewardFactor:
         value = evaluate(self.term, env)
         if self.kind == "where":
             holds = value.reshape(len(value), -1).all(-1)
-            return holds.float().log()
+            return holds.to(env.dtype).log()
         return self.exponent * value.flatten()

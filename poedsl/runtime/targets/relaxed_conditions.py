@@ -24,7 +24,7 @@ def deciding(term: Term, env: Environment, space: Space) -> Int[Tensor, " d"]:
     """
     generator = torch.Generator("cpu").manual_seed(0)
     points = torch.randn(8, space.size, generator=generator, dtype=torch.float32, device="cpu").to(
-        space.loc.device
+        space.loc
     )
     with torch.enable_grad():
         points.requires_grad_()

@@ -334,7 +334,7 @@ class Target:
     def _rewards_at(
         self, x: Shaped[Tensor, "L D"], reward_factors: list[RewardFactor]
     ) -> Float[Tensor, " L"]:
-        total = torch.zeros(len(x), dtype=torch.float32, device=x.device)
+        total = self.space.loc.new_zeros(len(x))
         if not reward_factors:
             return total
         size = self.microbatch or len(x)
@@ -385,7 +385,7 @@ class Target:
         values = self._log_values((x - self.space.loc) / self.space.scale)
         powers = self.factor_exponents
         weighted = [powers[name] * value for name, value in values.items() if powers[name]]
-        return torch.stack([x.new_zeros(len(x), dtype=torch.float32), *weighted]).sum(0)
+        return torch.stack([self.space.loc.new_zeros(len(x)), *weighted]).sum(0)
 
     def faults(self, x: Float[Tensor, "L D"], stage: Any) -> Iterator[tuple[str, str, int]]:
         """Each factor's name, place and number of points at which it is not finite."""

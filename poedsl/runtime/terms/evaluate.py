@@ -30,12 +30,14 @@ class Environment:
             fractions each; records of these by attribute, for what sources return and for parts of
             layouts.
         rewards: the function behind each call of a reward, by the call itself.
+        dtype: of numbers.
         words: what the symbols of a variable say, where they say anything.
     """
 
     values: dict[str, Any]
     rewards: dict[Term, Reward | TextReward]
     device: torch.device
+    dtype: torch.dtype = torch.float32
     words: dict[str, Vocabulary] = field(default_factory=dict)
 
     def with_values(self, values: Mapping[str, Any]) -> Environment:
@@ -46,8 +48,8 @@ def evaluate(term: Term, env: Environment) -> Float[Tensor, L * shape]:
     """The value of a term of numbers or conditions."""
     match term:
         case Const() | Ref() | Apply("attribute"):
-            value = tensor(value_of(term, env), env.device)
-            return value.float() if value.dtype == torch.long else value
+            value = tensor(value_of(term, env), env.device, env.dtype)
+            return value.to(env.dtype) if value.dtype == torch.long else value
         case Apply() if term in env.rewards:
             subject = dict(term.kwargs)["subject"]
             reward = env.rewards[term]
@@ -81,13 +83,15 @@ def value_of(term: Term, env: Environment) -> Any:
             return evaluate(term, env)
 
 
-def tensor(value: object, device: torch.device) -> Float[Tensor, L * shape]:
+def tensor(
+    value: object, device: torch.device, dtype: torch.dtype = torch.float32
+) -> Float[Tensor, L * shape]:
     """A constant with a leading row of one; tensors have their rows."""
     if isinstance(value, Tensor):
         return value
     if not isinstance(value, (bool, int, float, tuple)):
         raise ValueError(f"{value!r} is not a number")
-    kind = torch.bool if isinstance(flatten(value)[0], bool) else torch.float32
+    kind = torch.bool if isinstance(flatten(value)[0], bool) else dtype
     return torch.tensor(_plain(value), dtype=kind, device=device)[None]
 
 
@@ -190,7 +194,7 @@ def _stretch(ends: Iterable[Term], size: int, noun: str) -> slice:
 def read(function: str, values: list[Any], env: Environment) -> Float[Tensor, L * shape]:
     """A function of texts; of numbers there is their length alone."""
     if isinstance(values[0], Tensor) and function == "length":
-        return tensor(values[0].shape[1], env.device)
+        return tensor(values[0].shape[1], env.device, env.dtype)
     return read_each(function, values[:1], values[1:], env)
 
 
@@ -205,7 +209,7 @@ def read_each(
         results = [evaluated(text, *others) for text in texts]
     except re.error as error:
         raise ValueError(f"{others[0]!r} is no regular expression: {error}") from error
-    kind = torch.float32 if function == "length" else torch.bool
+    kind = env.dtype if function == "length" else torch.bool
     return torch.tensor(results, dtype=kind, device=env.device)
 
 
