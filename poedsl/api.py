@@ -98,7 +98,7 @@ class Plan:
         progress: bool = False,
         allow_code: bool | None = None,
         profile: str = "default",
-        dtype: str | torch.dtype = "float32",
+        dtype: str | torch.dtype = "auto",
         **options: Any,
     ) -> Result:
         """Run the plan to its end.
@@ -112,7 +112,8 @@ class Plan:
             profile: the name of a profile in ``poe.toml``, or ``small``, which comes with the
                 package.
             dtype: of the particles and of all numbers but those in networks: ``float32`` or
-                ``float64``, by name or as torch's type.
+                ``float64``, by name or as torch's type; ``auto`` is ``float64`` where densities
+                are tempered and neither models nor Python code take part, else ``float32``.
             options: options of ``sample``, which override the program's.
 
         Raises:
@@ -139,7 +140,7 @@ class Plan:
         microbatch: int | None = None,
         allow_code: bool | None = None,
         profile: str = "default",
-        dtype: str | torch.dtype = "float32",
+        dtype: str | torch.dtype = "auto",
         **options: Any,
     ) -> Iterator[StageView]:
         """Run the plan and yield a view of every stage; the particles are those of `run`.
@@ -162,7 +163,7 @@ class Plan:
         microbatch: int | None,
         allow_code: bool | None,
         profile: str,
-        dtype: str | torch.dtype = "float32",
+        dtype: str | torch.dtype = "auto",
     ) -> RunSettings:
         from poedsl.runtime.core.run_settings import RunSettings
         from poedsl.runtime.inputs.profile_files import read_profile

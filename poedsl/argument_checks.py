@@ -36,14 +36,14 @@ def text(name: str, value: object) -> str:
 
 
 def number_type(value: object) -> str:
-    """``float32`` or ``float64``, by its name or as torch's type.
+    """``auto``, ``float32`` or ``float64``, by its name or as torch's type.
 
     Raises:
         ValueError: it is another.
     """
     name = str(value).removeprefix("torch.")
-    if name not in ("float32", "float64"):
-        raise ValueError(f"`dtype` is float32 or float64, and this is {name}")
+    if name not in ("auto", "float32", "float64"):
+        raise ValueError(f"`dtype` is auto, float32 or float64, and this is {name}")
     return name
 
 

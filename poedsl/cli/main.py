@@ -114,8 +114,12 @@ def run(
     seed: Annotated[int, typer.Option(help="Seed of all random numbers.")] = 0,
     device: Annotated[str, typer.Option(help="cpu, cuda or cuda:1.")] = "cpu",
     dtype: Annotated[
-        str, typer.Option(help="Type of the particles' numbers: float32 or float64.")
-    ] = "float32",
+        str,
+        typer.Option(
+            help="Type of the particles' numbers: float32, float64, or auto, which is float64 for "
+            "tempered densities."
+        ),
+    ] = "auto",
     microbatch: Annotated[
         int | None, typer.Option(min=1, help="Particles evaluated at once; all by default.")
     ] = None,
@@ -127,6 +131,10 @@ def run(
         typer.Option(help="Folder for the particles, pictures and report.", metavar="PATH"),
     ] = None,
     strict: Strict = False,
+    strict_result: Annotated[
+        bool,
+        typer.Option("--strict-result", help="Exit with 3 unless the verdict is reliable."),
+    ] = False,
     allow_code: AllowCode = False,
     diagnostics: Diagnostics = DiagnosticForm.text,
 ) -> None:
@@ -144,6 +152,7 @@ def run(
         profile,
         out,
         strict,
+        strict_result,
         allow_code,
         diagnostics,
     )

@@ -29,14 +29,15 @@ def run_command(
     profile: str,
     out: str | None,
     strict: bool,
+    strict_result: bool,
     allow_code: bool,
     form: DiagnosticForm,
 ) -> NoReturn:
     """Run a program or a plan, and leave with the exit code of the run."""
     if out is not None and not out.strip():
         usage("--out takes a folder, and this is empty")
-    if dtype not in ("float32", "float64"):
-        usage(f"--dtype takes float32 or float64, and this is {dtype}")
+    if dtype not in ("auto", "float32", "float64"):
+        usage(f"--dtype takes auto, float32 or float64, and this is {dtype}")
     folder = None if out is None else Path(out)
     plan, source = open_plan(file, bindings, sample, strict, form)
     plan = replace(guarded(plan.bound, form), allow_code=allow_code)
@@ -46,7 +47,9 @@ def run_command(
 
     sys.exit(
         guarded(
-            lambda: run_plan(plan, seed, device, dtype, microbatch, profile, folder, before_run),
+            lambda: run_plan(
+                plan, seed, device, dtype, microbatch, profile, folder, strict_result, before_run
+            ),
             form,
             FAILED,
         )
@@ -61,6 +64,7 @@ def run_plan(
     microbatch: int | None,
     profile: str,
     out: Path | None,
+    strict_result: bool,
     before_run: Callable[[], None],
 ) -> int:
     """Run a plan and show the result; ``before_run`` is called once nothing is missing."""
@@ -71,6 +75,7 @@ def run_plan(
     from poedsl.runtime.results.output_folder import OutputFolder
     from poedsl.runtime.results.progress import Progress
     from poedsl.runtime.results.report import summary
+    from poedsl.runtime.results.verdict import Verdict
     from poedsl.runtime.run import Run
 
     settings = RunSettings(
@@ -111,7 +116,8 @@ def run_plan(
         typer.echo(f"note: {note}", err=True)
     if folder is not None:
         typer.echo(f"{'written to':<13} {out}")
-    return 0 if result.outcome.ok else FAILED
+    good = result.verdict is Verdict.RELIABLE if strict_result else result.outcome.ok
+    return 0 if good else FAILED
 
 
 def single_thread() -> None:

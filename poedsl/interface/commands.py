@@ -51,7 +51,7 @@ def _run(program: InteractiveProgram, rest: str) -> Reply:
     for name in settings.keys() - {"device", "dtype"}:
         settings[name] = _whole_number(name, settings[name])
     try:
-        argument_checks.number_type(settings.get("dtype", "float32"))
+        argument_checks.number_type(settings.get("dtype", "auto"))
     except ValueError as error:
         raise command_error("P0901", str(error)) from error
     read_options(options)

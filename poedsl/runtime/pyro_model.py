@@ -41,6 +41,8 @@ def pyro_model(plan: PlanSpec, settings: RunSettings, device: torch.device) -> P
     path = plan.option("path")
     if not isinstance(path, Apply) or path.function != "temper":
         plan = plan.with_options({"path": Apply("temper")})
+    if settings.dtype == "auto":  # Pyro's own sites are in torch's default type
+        settings = replace(settings, dtype="float32")
     target = prepare(plan, settings, device).target
     assert isinstance(target, TemperedTarget)
     space = target.space

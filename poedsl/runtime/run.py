@@ -21,10 +21,11 @@ from poedsl.runtime.build.prepare import number_type, prepare
 from poedsl.runtime.core.random_numbers import Noise
 from poedsl.runtime.core.run_settings import RunSettings
 from poedsl.runtime.core.sampler_options import SamplerOptions
-from poedsl.runtime.core.warnings import RunWarning, WarningLog
+from poedsl.runtime.core.warnings import WarningLog
 from poedsl.runtime.results.cost import Cost, peak_memory
 from poedsl.runtime.results.evidence import evidence
 from poedsl.runtime.results.result import Result, Trail, worded
+from poedsl.runtime.results.verdict import assess
 from poedsl.runtime.smc.anneal import anneal
 from poedsl.runtime.smc.health import AllParticlesLost, HealthCheck
 from poedsl.runtime.smc.population import Population
@@ -36,8 +37,6 @@ from poedsl.runtime.targets.target import Target
 
 #: Records of stages by which a run is estimated.
 TRIED = 3
-#: Particles of the first stage that make an evidence doubtful where they alone have descendants.
-FEW = 10
 
 
 @dataclass(frozen=True)
@@ -97,7 +96,7 @@ class Run:
         self.options = o = SamplerOptions.of(plan)
         self.warnings = WarningLog()
         self.model = prepare(plan, self.settings, self.device, self.warnings)
-        kind = number_type(self.settings)
+        kind = number_type(plan, self.settings)
         self.rng = Noise(self.settings.seed, o.islands, o.particles, self.device, dtype=kind)
         self.recorder = Recorder(
             rewarded=bool(self.target.reward_factors),
@@ -139,7 +138,10 @@ class Run:
                 return None
             first = self.population is None
             self.population = population
-            evaluations = 1 if first else self.model.evaluations(population.stage)
+            evaluations = 1
+            if not first:
+                steps = population.kernel_steps
+                evaluations = self.model.evaluations(population.stage, steps)
             return self.recorder.record(population, evaluations, time.perf_counter() - clock)
 
     def estimate(self) -> Cost:
@@ -187,9 +189,14 @@ class Run:
         shown = sorted(self.model.shown, reverse=True)[: len(p.trail)]
         trail = Trail(self.target.space, tuple(shown), torch.stack(p.trail)) if p.trail else None
         doubts = () if composition is None else composition.warnings
-        ancestors = population.unique_ancestors
-        if log_z.value is not None and ancestors < FEW <= len(p.x) / FEW:
-            doubts = (*doubts, few_ancestors(ancestors, len(p.x)))
+        assessment = assess(
+            self.outcome,
+            tuple(self.recorder.records),
+            population.contributions.families,
+            log_z,
+            self.options,
+            (*self.warnings, *doubts),
+        )
         return Result(
             plan=self.plan,
             seed=self.settings.seed,
@@ -203,7 +210,8 @@ class Run:
             parents=torch.stack(self.recorder.parents),
             calls=dict(self.target.calls),
             outcome=self.outcome,
-            warnings=(*self.warnings, *doubts),
+            verdict=assessment.verdict,
+            warnings=assessment.warnings,
             composition=composition,
             log_product=self.target.log_product if self.target.has_density else None,
             trail=trail,
@@ -234,16 +242,6 @@ def run(
 def ordinary(x: Tensor) -> Tensor:
     """The tensor as one that gradients may be taken of, if it was made in inference mode."""
     return x.clone() if x.is_inference() else x
-
-
-def few_ancestors(ancestors: int, count: int) -> RunWarning:
-    """A warning that the evidence rests on few particles of the first stage."""
-    return RunWarning(
-        "P1005",
-        f"the {count} particles descend from {ancestors} of those at the start, so that the "
-        "evidence may be far off, whatever its error: more `steps`, or `path = temper()` where it "
-        "can be had",
-    )
 
 
 def find_device(name: str) -> torch.device:

@@ -54,7 +54,7 @@ def test_a_reward_of_another_variable_says_nothing_of_the_pictures() -> None:
     assert function(plan.option("keep")) == "weighted"
 
 
-@pytest.mark.parametrize("path", ["flow", "temper"])
+@pytest.mark.parametrize("path", ["flow()", "temper(ess = none)"])
 @pytest.mark.parametrize(
     ("kernel", "steps"),
     [
@@ -69,15 +69,15 @@ def test_a_reward_of_another_variable_says_nothing_of_the_pictures() -> None:
     ],
 )
 def test_a_costly_kernel_has_fewer_stages(kernel: str, steps: int, path: str) -> None:
-    plan = planned(f"x ~ Normal(0, 1)\nsample x by anneal(kernel = {kernel}, path = {path}())\n")
+    plan = planned(f"x ~ Normal(0, 1)\nsample x by anneal(kernel = {kernel}, path = {path})\n")
     assert plan.option("steps") == Const(steps)
     assert plan.nfe == 192 or steps == 48
 
 
 @pytest.mark.parametrize(("steps", "often"), [(5, 3), (48, 3), (50, 2), (96, 1), (1000, 1)])
 def test_few_stages_have_more_kernel_steps(steps: int, often: int) -> None:
-    for path, wanted in (("flow", often), ("temper", 3)):
-        text = f"x ~ Normal(0, 1)\nsample x by anneal(steps = {steps}, path = {path}())\n"
+    for path, wanted in (("flow()", often), ("temper(ess = none)", 3)):
+        text = f"x ~ Normal(0, 1)\nsample x by anneal(steps = {steps}, path = {path})\n"
         kernel = planned(text).option("kernel")
         assert isinstance(kernel, Apply)
         assert dict(kernel.kwargs)["steps"] == Const(wanted)

@@ -52,7 +52,7 @@ def test_every_number_of_a_run_is_in_double_precision(name: str) -> None:
 def test_a_log_density_below_the_range_of_single_precision() -> None:
     """exp(-200) is 0 in single precision; the evidence is exp(-200) / sqrt(3)."""
     plan = poedsl.compile(SMALL)
-    assert not plan.run(seed=0, particles=1000).outcome.ok
+    assert not plan.run(seed=0, particles=1000, dtype="float32").outcome.ok
     result = plan.run(seed=0, particles=1000, dtype="float64")
     assert result.log_evidence == pytest.approx(-200 - 0.5 * math.log(3), abs=0.1)
     assert float(moments(result)[1]) == pytest.approx(1 / 3, rel=0.2)

@@ -59,7 +59,7 @@ def test_arviz_has_the_draws_the_stages_and_the_genealogy(tmp_path: Path) -> Non
     assert np.array_equal(stats["log_weight"].values[0], result.log_weights.numpy()[copied])
     assert np.array_equal(stats["eve_index"].values[0], result.eve_indices.numpy()[-1][copied])
     assert np.array_equal(stages["eve_indices"].values, result.eve_indices.numpy())
-    assert stages["t"].values.tolist() == list(range(11, 0, -1))
+    assert stages["t"].values.tolist() == [s.t for s in result.stages]
     assert np.isnan(stages["acceptance"].values[0]) and stages["acceptance"].values[1] > 0
-    assert stages["rewards"].shape == (11, 3)
+    assert stages["rewards"].shape == (len(result.stages), 3)
     data.to_netcdf(str(tmp_path / "posterior.nc"), engine="h5netcdf")

@@ -9,6 +9,7 @@ import poedsl
 
 PROGRAM = "x : Real[2]\nx ~ Normal([0, 1], 1) * mixture(Normal(1, [0.5, 2]), Normal(-1, 1))"
 REWARDED = PROGRAM + " * exp(-sum(abs(x)))"
+FIXED = "temper(ess = none)"
 PLANS = {
     "annealed importance": (
         PROGRAM,
@@ -21,13 +22,13 @@ PLANS = {
         PROGRAM,
         {"move": "ode()", "correct": "fkc()", "kernel": "mala(line = 2, adapt = false)"},
     ),
-    "random_walk": (REWARDED, {"kernel": "random_walk(steps = 2, adapt = false)"}),
-    "barker": (REWARDED, {"kernel": "barker(steps = 2, adapt = false)"}),
-    "hamiltonian": (REWARDED, {"kernel": "hmc(steps = 2, adapt = false)"}),
+    "random_walk": (REWARDED, {"path": FIXED, "kernel": "random_walk(steps = 2, adapt = false)"}),
+    "barker": (REWARDED, {"path": FIXED, "kernel": "barker(steps = 2, adapt = false)"}),
+    "hamiltonian": (REWARDED, {"path": FIXED, "kernel": "hmc(steps = 2, adapt = false)"}),
     "black box": (REWARDED, {"potential": "maximum()", "kernel": "none"}),
     "tempered": (
         "x : Real[2]\nx ~ StudentT(4, [0, 1], 1) * Normal(1, [0.5, 2])",
-        {"path": "temper()", "kernel": "mala(steps = 2, adapt = false)"},
+        {"path": FIXED, "kernel": "mala(steps = 2, adapt = false)"},
     ),
     "learned": ("x ~ digits(3) * digits(8)^0.5", {"move": "sde()", "correct": "fkc()", "steps": 2}),
 }

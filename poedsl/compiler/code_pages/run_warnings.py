@@ -42,9 +42,10 @@ that its weights may be uneven. Give more `steps`, or a smaller `ess`.
     "P1005": CodePage(
         "few distinct ancestors",
         """\
-All particles descend from a few of those at the first stage, so that the evidence and the particles
-rest on few independent draws, and a standard error may be far too small. Give more `steps` or
-`particles`, or a kernel with more steps; where all factors have densities, `path = temper()`.
+All particles descend from a few of those at the first stage, or at the last one whose kernel made
+particles independent of their past, so that the evidence and the particles rest on few independent
+draws, and a standard error may be far too small. Give more `steps` or `particles`, or a kernel with
+more steps.
 """,
     ),
     "P1006": CodePage(
@@ -101,6 +102,30 @@ With so many tokens no text satisfies the condition; every particle will get wei
 variable more tokens, or change the condition.
 """,
     ),
+    "P1013": CodePage(
+        "few effective particles at a stage",
+        """\
+The weights of a stage were with fewer than 20 particles, or than 2 % of them, by the effective
+sample size. What follows rests on copies of these, however large the ESS is after resampling.
+Stages that lie closer together (more `steps`, a larger `ess` of `temper()`) or more `particles`
+help.
+""",
+    ),
+    "P1014": CodePage(
+        "a kernel that moves too slowly",
+        """\
+The kernel took all of its `steps` at a stage, and components, or the log density, were still
+correlated by more than 0.5 with their values before it. Copies are then hardly apart, and the
+particles may not follow the target. Give the kernel more `steps`, or use another one.
+""",
+    ),
+    "P1015": CodePage(
+        "an evidence with a large standard error",
+        """\
+The standard error of log Z is above 0.5: the weights of some stage vary so much that few particles
+count. Use more `particles`, or stages that lie closer together.
+""",
+    ),
     "P1101": CodePage("no evidence: the run did not complete", "The outcome says why.\n"),
     "P1102": CodePage(
         "no evidence: scores that are not those of a density",
@@ -133,9 +158,9 @@ Algorithm 1). `fkc()` or `ais()`, `systematic()` and `difference()` do not bias 
     "P1112": CodePage(
         "no standard error from one population",
         """\
-After systematic, stratified or residual resampling a single population does not give an honest
-standard error. `islands = 4` (or more) gives one from their spread, and `resample = multinomial()`
-from the genealogy (Lee and Whiteley 2018).
+The variance of log Z is estimated from what the descendants of different particles contributed to
+it, which takes 30 ancestors or more since the kernel last made particles independent of their past.
+More `particles` leave more of them, and `islands = 4` (or more) gives an error from their spread.
 """,
     ),
     "P1113": CodePage(
@@ -149,8 +174,8 @@ Use more particles, or four islands or more.
         "an approximate evidence",
         """\
 The evidence has a bias that more particles do not remove: from moves of finite length (`fkc`),
-unadjusted kernels, acceptance by an integral of scores (`line`), stages placed by the particles
-(`temper(ess = ...)`), or a control drift that is fitted to them.
+unadjusted kernels, acceptance by an integral of scores (`line`), or a control drift that is fitted
+to the particles.
 """,
     ),
 }

@@ -56,6 +56,7 @@ class Kernel(Form):
         acceptance_target: the acceptance rate that the step size adapts to; None for a kernel
             without a Metropolis correction.
         normals: the number of standard normals that a step takes for each component.
+        trajectories: whether a step follows a trajectory, whose length has to vary.
         implementation: ``module:Class`` below `poedsl.runtime.kernels`; empty for none, and for
             kernels on symbols.
     """
@@ -64,6 +65,7 @@ class Kernel(Form):
     needs_score: bool = False
     acceptance_target: float | None = None
     normals: int = 1
+    trajectories: bool = False
     implementation: str = ""
 
     @property
@@ -133,6 +135,8 @@ _LINE = Argument(
     None,
     approximate="acceptance ratios are computed from a line integral of the scores",
 )
+_PRECONDITION = Argument("precondition", "truth", False)
+_CORRELATION = Argument("correlation", "share", None)
 _STEP_SIZE_BIAS = "the kernel has no Metropolis correction and is biased by its step size"
 _WHEN = Argument("when", "rule", None)
 
@@ -150,17 +154,12 @@ OPTIONS: dict[str, Option] = {
                 Form(
                     "temper",
                     (
-                        Argument(
-                            "ess",
-                            "share",
-                            None,
-                            approximate="the stages are placed by the particles themselves",
-                        ),
+                        Argument("ess", "share", 0.9),
                         Argument("base", "density", None),
                     ),
-                    "powers of the densities, from a Gaussian, ancestral draws or `base`; "
-                    "with `ess`, as far apart as keeps that share of the particles, in at "
-                    "most `steps` stages",
+                    "powers of the densities, from a Gaussian, ancestral draws or `base`, as far "
+                    "apart as keeps a share `ess` of the particles, in at most `steps` stages; "
+                    "with `ess = none`, in `steps` stages at fixed powers",
                 ),
             ),
         ),
@@ -192,7 +191,14 @@ OPTIONS: dict[str, Option] = {
                 ),
                 Kernel(
                     "mala",
-                    (_STEPS, Argument("step_size", "positive", 0.7), _ADAPT, _LINE),
+                    (
+                        _STEPS,
+                        Argument("step_size", "positive", 0.7),
+                        _ADAPT,
+                        _LINE,
+                        _PRECONDITION,
+                        _CORRELATION,
+                    ),
                     "Metropolis-adjusted Langevin; the step size adapts to the acceptance; with "
                     "`line`, that comes from scores alone, by a line integral with so many inner "
                     "nodes",
@@ -205,12 +211,21 @@ OPTIONS: dict[str, Option] = {
                 Kernel("none", summary="no kernel", moves="nothing"),
                 Kernel(
                     "hmc",
-                    (_STEPS, _LEAPS, Argument("step_size", "positive", 0.3), _ADAPT, _LINE),
+                    (
+                        _STEPS,
+                        _LEAPS,
+                        Argument("step_size", "positive", 0.3),
+                        _ADAPT,
+                        _LINE,
+                        _PRECONDITION,
+                        _CORRELATION,
+                    ),
                     "Hamiltonian Monte Carlo by leapfrog steps; the step size adapts",
                     needs_density=True,
                     needs_conservative=True,
                     needs_score=True,
                     acceptance_target=0.651,  # Beskos et al. 2013
+                    trajectories=True,
                     implementation="hmc:Hmc",
                 ),
                 Kernel(
@@ -223,7 +238,14 @@ OPTIONS: dict[str, Option] = {
                 ),
                 Kernel(
                     "random_walk",
-                    (_STEPS, Argument("step_size", "positive", 1.0), _ADAPT, _LINE),
+                    (
+                        _STEPS,
+                        Argument("step_size", "positive", 1.0),
+                        _ADAPT,
+                        _LINE,
+                        _PRECONDITION,
+                        _CORRELATION,
+                    ),
                     "random-walk Metropolis; the step size adapts",
                     needs_density=True,
                     needs_conservative=True,
@@ -232,7 +254,14 @@ OPTIONS: dict[str, Option] = {
                 ),
                 Kernel(
                     "barker",
-                    (_STEPS, Argument("step_size", "positive", 1.0), _ADAPT, _LINE),
+                    (
+                        _STEPS,
+                        Argument("step_size", "positive", 1.0),
+                        _ADAPT,
+                        _LINE,
+                        _PRECONDITION,
+                        _CORRELATION,
+                    ),
                     "Metropolis with the Barker proposal: the gradient decides the signs of steps, "
                     "not their lengths; robust to the step size, which adapts",
                     needs_density=True,
@@ -394,6 +423,17 @@ def form_constants(value: Term) -> dict[str, Value]:
     """The arguments of a form that are constants."""
     arguments = value.kwargs if isinstance(value, Apply) else ()
     return {name: term.value for name, term in arguments if isinstance(term, Const)}
+
+
+def argument(option: str, value: Term, name: str) -> Value:
+    """A constant argument of the form that an option has, at its default where it is left out.
+
+    Raises:
+        KeyError: the form has no such argument.
+    """
+    form = OPTIONS[option].form(form_name(value))
+    defaults = {} if form is None else {a.name: a.default for a in form.arguments}
+    return form_constants(value).get(name, defaults[name])
 
 
 def kernel_evaluations(kernel: Term) -> int:

@@ -12,7 +12,12 @@ from typing import Any, Literal
 from poedsl.catalog.registry import SIGNATURES
 from poedsl.catalog.signatures import Signature, signature_to_json
 from poedsl.compiler.plan import terms
-from poedsl.compiler.plan.options import kernel_evaluations
+from poedsl.compiler.plan.options import (
+    argument,
+    form_constants,
+    form_name,
+    kernel_evaluations,
+)
 from poedsl.compiler.plan.terms import Apply, Const, Term
 from poedsl.grammar.types import Type, type_to_json
 
@@ -197,8 +202,16 @@ class PlanSpec:
         return steps.value if isinstance(steps, Const) and isinstance(steps.value, int) else 0
 
     @property
+    def is_open(self) -> bool:
+        """Whether the run decides on its numbers of stages or kernel steps, up to those given."""
+        path, kernel = self.option("path"), self.option("kernel")
+        tempered = form_name(path) == "temper"
+        placed = tempered and argument("path", path, "ess") is not None
+        return placed or form_constants(kernel).get("correlation") is not None
+
+    @property
     def nfe(self) -> int:
-        """Evaluations of all experts: (K + 1)(T - 1) (Zhang et al., E.1)."""
+        """Evaluations of all experts: (K + 1)(T - 1) (Zhang et al., E.1); if open, the most."""
         return (kernel_evaluations(self.option("kernel")) + 1) * self.stages
 
     def to_json(self) -> str:

@@ -66,7 +66,11 @@ def _lines(plan: PlanSpec) -> Iterator[str]:
         yield f"option {o.name} = {print_term(o.value)}{reason}"
     for note in plan.notes:
         yield f"note {_text(note)}"
-    yield f"# {plan.nfe} evaluations of all experts for each particle, (K + 1)(T - 1); {plan.hash}"
+    most = "at most " if plan.is_open else ""
+    yield (
+        f"# {most}{plan.nfe} evaluations of all experts for each particle, (K + 1)(T - 1); "
+        f"{plan.hash}"
+    )
     yield from (f"# {line}" for line in costs(plan))
 
 

@@ -6,9 +6,16 @@ from collections.abc import Mapping
 
 from poedsl.compiler.plan.options import filled_form, form_name
 from poedsl.compiler.plan.terms import Apply, Const, Term
+from poedsl.compiler.planner.choose_path import places_stages
 from poedsl.compiler.planner.choose_steps import EVALUATION_BUDGET
 from poedsl.compiler.planner.product import Choice, Product
 
+#: The most steps of a kernel that goes on until its particles are independent of their past.
+MOST_STEPS_TO_MIX, MOST_TRAJECTORIES = 100, 30
+#: Of particles with where they were before these steps, by components.
+CORRELATION = 0.15
+#: Up to so many components Barker proposals are preferred.
+FEW_COMPONENTS = 20
 #: The most steps of the default kernel at one stage.
 MOST_KERNEL_STEPS = 3
 
@@ -24,6 +31,8 @@ def choose_kernel(product: Product, options: Mapping[str, Term]) -> Choice:
         )
     if product.extension == "densities":
         return Choice(_mala(options), "the densities of prefixes are available")
+    if places_stages(options["path"]):
+        return _until_mixed(product)
     if product.closed_form and not product.nonconservative:
         return Choice(
             _mala(options),
@@ -33,6 +42,18 @@ def choose_kernel(product: Product, options: Mapping[str, Term]) -> Choice:
         filled_form("kernel", "langevin"),
         "a learned flow has a score but no density, and this kernel needs only a score",
     )
+
+
+def _until_mixed(product: Product) -> Choice:
+    """A preconditioned kernel with as many steps as it takes."""
+    arguments: dict[str, Term] = {"precondition": Const(True), "correlation": Const(CORRELATION)}
+    if product.components is not None and product.components <= FEW_COMPONENTS:
+        arguments["steps"] = Const(MOST_STEPS_TO_MIX)
+        reason = "gradients of any size decide the signs of its steps, which go on until it mixes"
+        return Choice(filled_form("kernel", "barker", arguments), reason)
+    arguments["steps"] = Const(MOST_TRAJECTORIES)
+    reason = "in many components its trajectories are the fastest, and they go on until it mixes"
+    return Choice(filled_form("kernel", "hmc", arguments), reason)
 
 
 def _mala(options: Mapping[str, Term]) -> Term:

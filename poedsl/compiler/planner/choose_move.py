@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from poedsl.compiler.plan.options import filled_form, form_name
-from poedsl.compiler.plan.terms import Apply, Term
+from poedsl.compiler.plan.terms import Apply, Const, Term
 from poedsl.compiler.planner.product import Choice, Product
 
 #: The probability flow without arguments; a run takes those that are left out at their defaults.
@@ -21,6 +21,11 @@ def choose_move(product: Product, options: Mapping[str, Term]) -> Choice:
         )
     if reason := product.nonconservative:
         return Choice(ODE, f"{reason}, so that the scores are not the gradient of a log density")
+    if product.reweighted_scores and form_name(options.get("correct", Apply("fkc"))) == "fkc":
+        return Choice(
+            filled_form("move", "sde", {"control": Const(True)}),
+            "exponents other than one make weights uneven, which a control drift evens out",
+        )
     return Choice(
         filled_form("move", "sde"), "fresh noise in every move separates duplicate particles"
     )

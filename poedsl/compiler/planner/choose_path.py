@@ -4,12 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from poedsl.compiler.plan.options import filled_form
-from poedsl.compiler.plan.terms import Apply, Term
+from poedsl.compiler.plan.options import argument, filled_form, form_name
+from poedsl.compiler.plan.terms import Apply, Const, Term
 from poedsl.compiler.planner.product import Choice, Product
 
 #: Paths without arguments; a run takes those that are left out at their defaults.
 FLOW, PREFIX, TEMPER = Apply("flow"), Apply("prefix"), Apply("temper")
+
+#: What options other than `path` may be under tempering.
+TEMPERED = (
+    ("move", ("none",)),
+    ("kernel", ("mala", "hmc", "random_walk", "barker")),
+    ("correct", ("ais",)),
+    ("potential", ("difference",)),
+)
 
 
 def choose_path(product: Product, options: Mapping[str, Term]) -> Choice:
@@ -17,8 +25,11 @@ def choose_path(product: Product, options: Mapping[str, Term]) -> Choice:
         return Choice(PREFIX, "every expert can extend a prefix")
     if product.tempering:
         return Choice(TEMPER, product.tempering)
+    if product.far and not _needs_noise(options):
+        return Choice(TEMPER, product.far)
     if product.raised_mixture is not None:
-        path = filled_form("path", "temper", {"base": product.raised_mixture})
+        arguments = {"base": product.raised_mixture, "ess": Const(None)}
+        path = filled_form("path", "temper", arguments)
         return Choice(
             path, "the product is a power of one mixture, from which exact samples can be drawn"
         )
@@ -31,3 +42,17 @@ def choose_path(product: Product, options: Mapping[str, Term]) -> Choice:
         reason = "the noised marginals of every expert have a closed form, which spaces the stages"
         return Choice(FLOW, reason)
     return Choice(FLOW, "every expert has noised marginals, in closed form or learned")
+
+
+def places_stages(path: Term) -> bool:
+    """Whether a path places its stages by the particles as it goes."""
+    return form_name(path) == "temper" and argument("path", path, "ess") is not None
+
+
+def _needs_noise(options: Mapping[str, Term]) -> bool:
+    """Whether options that the program sets have a meaning only on the path from noise."""
+    return any(
+        form_name(options[name]) not in ("", *allowed)
+        for name, allowed in TEMPERED
+        if name in options
+    )

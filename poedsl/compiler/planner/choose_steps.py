@@ -6,12 +6,15 @@ from collections.abc import Mapping
 
 from poedsl.compiler.plan.options import form_name, kernel_evaluations
 from poedsl.compiler.plan.terms import Const, Term
+from poedsl.compiler.planner.choose_path import places_stages
 from poedsl.compiler.planner.product import Choice, Product
 
 #: Evaluations of all experts for each particle of a product of densities.
 EVALUATION_BUDGET = 192
 #: The fewest stages of a product of densities.
 FEWEST_STAGES = 48
+#: The most stages of a path that places them by itself.
+MOST_STAGES = 1000
 #: Sections of a video whose length is not constant.
 VIDEO_SECTIONS = 4
 
@@ -24,6 +27,10 @@ def choose_steps(product: Product, options: Mapping[str, Term]) -> Choice:
     if product.nonconservative:
         return Choice(Const(50), "50 steps keep the discretization error of a learned flow small")
     tempered, kernel = form_name(options["path"]) == "temper", options["kernel"]
+    if places_stages(options["path"]):
+        return Choice(
+            Const(MOST_STAGES), "the run places as many stages as it needs, and at most these"
+        )
     if product.closed_form and not tempered and form_name(kernel) == "none":
         reason = (
             "without a kernel no step corrects the error of another, and these experts are cheap"

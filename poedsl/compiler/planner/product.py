@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
@@ -16,7 +17,7 @@ from poedsl.compiler.planner.factors import (
     generative_factors,
     section_experts,
 )
-from poedsl.compiler.planner.tempering import tempering_reason
+from poedsl.compiler.planner.tempering import far_factor, tempering_reason
 
 Path = Literal["flow", "prefix", "temper"]
 #: What is available at a prefix: conditionals of symbols, densities, scores, or draws alone.
@@ -32,12 +33,15 @@ class Product:
         rewarded: ``pictures`` or ``text`` where such a variable has a reward; else empty.
         pictures: whether a variable is an image or a video.
         latent: whether a variable is sampled in the latent space of its experts.
+        components: how many real numbers there are; None where that is not constant.
+        reweighted_scores: whether experts of points that have only scores are raised to powers.
         nonconservative: why the combined scores are not the gradient of a log density.
         conditioned: whether an expert is conditioned on its parents.
         paths: the path that each variable's experts can take.
         length: of the longest sequence, in symbols or sections, where its size is constant.
         extension: what experts that extend a prefix provide; empty on other paths.
         tempering: why the path from noise is unsuitable and tempering is possible.
+        far: why tempering is better, though a path from noise exists.
         raised_mixture: the mixture whose power above one is the whole program; None elsewhere.
     """
 
@@ -45,12 +49,15 @@ class Product:
     rewarded: Literal["", "pictures", "text"]
     pictures: bool
     latent: bool
+    components: int | None
+    reweighted_scores: bool
     nonconservative: str
     conditioned: bool
     paths: dict[str, Path]
     length: int
     extension: Extension
     tempering: str
+    far: str
     raised_mixture: Term | None
 
     @classmethod
@@ -67,12 +74,15 @@ class Product:
             rewarded=_rewarded(spec),
             pictures=any(v.type.name in PICTURES for v in spec.variables),
             latent=any(v.space for v in spec.variables),
+            components=_components(spec),
+            reweighted_scores=_reweighted_scores(spec),
             nonconservative=nonconservative(spec, options),
             conditioned=any(f.given for f in spec.factors),
             paths=paths,
             length=max(lengths, default=1),
             extension=_extension(spec) if set(paths.values()) == {"prefix"} else "",
             tempering=tempering_reason(spec),
+            far=far_factor(spec),
             raised_mixture=_raised_mixture(spec),
         )
 
@@ -100,6 +110,21 @@ def _rewarded(spec: PlanSpec) -> Literal["", "pictures", "text"]:
         if variable.name in names and variable.type.name == "Tokens":
             return "text"
     return ""
+
+
+def _reweighted_scores(spec: PlanSpec) -> bool:
+    if any(v.type.name in PICTURES or v.space for v in spec.variables):
+        return False
+    return any(f.kind == "flow" and f.exponent != Const(1) for f in spec.factors)
+
+
+def _components(spec: PlanSpec) -> int | None:
+    total = 0
+    for variable in spec.variables:
+        if None in variable.type.sizes:
+            return None
+        total += math.prod(s for s in variable.type.sizes if s is not None)
+    return total
 
 
 def _path(variable: VariableSpec, factors: list[FactorSpec], spec: PlanSpec) -> Path:

@@ -7,7 +7,7 @@ from collections.abc import Collection
 from poedsl.compiler.analysis.supports import ends
 from poedsl.compiler.functions.operators import CONDITION_OPERATORS
 from poedsl.compiler.plan.plan import FactorSpec, PlanSpec
-from poedsl.compiler.plan.terms import Apply, Const, Ref, Term, names, walk
+from poedsl.compiler.plan.terms import Apply, names, walk
 from poedsl.compiler.planner.factors import (
     generative_factors,
     uncovered_component,
@@ -17,10 +17,6 @@ from poedsl.compiler.planner.factors import (
 #: Functions with jumps, and functions that oscillate or have many jumps.
 STEPS = CONDITION_OPERATORS | {"sign"}
 OSCILLATING = frozenset({"sin", "cos", "tan", "floor", "round"})
-#: Functions that leave the degree of a polynomial as it is.
-KEEP_DEGREE = frozenset(
-    {"+", "-", "/", "neg", "list", "index", "crop", "sum", "mean", "norm", "abs", "min", "max"}
-)
 
 
 def tempering_reason(spec: PlanSpec) -> str:
@@ -52,6 +48,19 @@ def tempering_reason(spec: PlanSpec) -> str:
     return ""
 
 
+def far_factor(spec: PlanSpec) -> str:
+    """Why a product of densities is better tempered, though a path from noise exists; empty where
+    nothing is known to be so, or an expert has no density.
+    """
+    if not all(_has_density(f) for f in spec.factors if f.kind not in ("reward", "where")):
+        return ""
+    for factor in spec.factors:
+        if factor.kind in ("reward", "where") and not _calls_experts(factor, spec):
+            site = f"`{factor.name}` at {factor.place}"
+            return f"{site} may be far from the experts, and tempering places its stages by it"
+    return ""
+
+
 def _has_density(factor: FactorSpec) -> bool:
     return factor.kind in ("gaussian", "density") and not factor.mask and not factor.given
 
@@ -63,27 +72,18 @@ def _calls_user_code(factor: FactorSpec, spec: PlanSpec) -> bool:
     return any(signature is not None and signature.is_code for signature in signatures)
 
 
+def _calls_experts(factor: FactorSpec, spec: PlanSpec) -> bool:
+    """Whether a reward calls a model or Python, so that evaluating it may be slow, or may not have
+    a gradient.
+    """
+    calls = (t for t in walk(factor.term) if isinstance(t, Apply))
+    return any(spec.find_signature(call.function) is not None for call in calls)
+
+
 def _unpredictable(factor: FactorSpec, variables: Collection[str]) -> bool:
     """Whether the value at the predicted endpoint says little of the value at the end of the path:
-    the factor oscillates, or is a reward with steps or of more than second degree.
+    the factor oscillates, or is a reward with steps.
     """
     sudden = {"reward": STEPS | OSCILLATING, "where": OSCILLATING}.get(factor.kind, frozenset())
     calls = (t for t in walk(factor.term) if isinstance(t, Apply) and t.function in sudden)
-    if any(names(call) & set(variables) for call in calls):
-        return True
-    return factor.kind == "reward" and _degree(factor.term, variables) > 2
-
-
-def _degree(term: Term, variables: Collection[str]) -> float:
-    """The degree of a polynomial in the variables; 0 for a function that is not polynomial."""
-    match term:
-        case Ref(name):
-            return float(name in variables)
-        case Apply("*" | "dot", args):
-            return sum(_degree(a, variables) for a in args)
-        case Apply("^", (base, Const(int() | float() as power))):
-            return power * _degree(base, variables)
-        case Apply(function, args) if function in KEEP_DEGREE:
-            return max((_degree(a, variables) for a in args), default=0.0)
-        case _:
-            return 0.0
+    return any(names(call) & set(variables) for call in calls)

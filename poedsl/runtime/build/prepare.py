@@ -7,7 +7,7 @@ from typing import Any, Protocol, runtime_checkable
 import torch
 
 from poedsl.compiler.plan.plan import PlanSpec
-from poedsl.compiler.plan.terms import Apply
+from poedsl.compiler.plan.terms import Apply, walk
 from poedsl.runtime.build.latent_spaces import codecs
 from poedsl.runtime.build.models import Models, runnable
 from poedsl.runtime.build.noising_model import noising_model
@@ -46,8 +46,12 @@ class RunnableModel(FeynmanKac[StageT], Protocol[StageT]):
     @property
     def shown(self) -> frozenset[int]: ...
 
-    def evaluations(self, stage: StageT) -> int:
-        """Evaluations of all experts that a stage takes (Zhang et al., E.1)."""
+    def evaluations(self, stage: StageT, steps: int | None = None) -> int:
+        """Evaluations of all experts that a stage takes (Zhang et al., E.1).
+
+        Args:
+            steps: of the kernel, where their number was left to the run.
+        """
         ...
 
     def length(self, population: Population[StageT]) -> int:
@@ -81,7 +85,7 @@ def prepare(
         plan, device, settings.folder, settings.allow_code, settings.profile, settings.code
     )
     runnable(models)
-    kind = number_type(settings)
+    kind = number_type(plan, settings)
     values = Values.of(plan, models, device, kind)
     factors = [s for f in plan.factors for s in values.sites(f)]
     env = values.environment
@@ -104,10 +108,19 @@ def prepare(
             return noising_model(builder(numbers()), factors)
 
 
-def number_type(settings: RunSettings) -> torch.dtype:
-    """The type of the numbers of particles."""
-    kind: torch.dtype = getattr(torch, settings.dtype)
-    return kind
+def number_type(plan: PlanSpec, settings: RunSettings) -> torch.dtype:
+    """The type of the numbers of particles.
+
+    Log likelihoods of many data reach values that single precision holds to a few digits only;
+    models and Python code are left in the single precision that they expect.
+    """
+    if settings.dtype != "auto":
+        kind: torch.dtype = getattr(torch, settings.dtype)
+        return kind
+    calls = {t.function for f in plan.factors for t in walk(f.term) if isinstance(t, Apply)}
+    signatures = [s for call in calls if (s := plan.find_signature(call)) is not None]
+    plain = all(s.family == "density" and not s.is_code for s in signatures)
+    return torch.float64 if path_name(plan) == "temper" and plain else torch.float32
 
 
 def path_name(plan: PlanSpec) -> str:

@@ -297,7 +297,7 @@ def weighing_only(reward: RewardFactor) -> RewardFactor:
 def inequalities(term: object) -> bool:
     """Whether a condition is a conjunction of inequalities."""
     match term:
-        case Apply("and", args):
+        case Apply("and" | "all" | "list", args):
             return all(map(inequalities, args))
         case Apply(function):
             return function in ("<", "<=", ">", ">=")

@@ -85,6 +85,7 @@ class Evaluation(Gathered):
             endpoint.
         reward_score: its gradient, which moves and kernels follow.
         untempered: of the tempering path, log of the product without its constraints.
+        base: of the tempering path, log p_0; None at its end.
         over_proposal: of prefixes, log of the product over the density that proposes.
         expert_scores: every expert's own score, zero outside its part, where that is asked for.
         fields: the b_k that a control drift is made of, where one is asked for.
@@ -98,6 +99,7 @@ class Evaluation(Gathered):
     log_reward: Float[Tensor, " L"] | None = None
     reward_score: Float[Tensor, "L D"] | None = None
     untempered: Float[Tensor, " L"] | None = None
+    base: Float[Tensor, " L"] | None = None
     over_proposal: Float[Tensor, " L"] | None = None
     expert_scores: Float[Tensor, "L E D"] | None = None
     fields: Float[Tensor, "L K D"] | None = None
@@ -113,6 +115,15 @@ class Evaluation(Gathered):
         """Log pi_t + log q_t; only where every expert has a density."""
         assert self.log_density is not None
         return self.log_density if self.log_reward is None else self.log_density + self.log_reward
+
+    @property
+    def path_derivative(self) -> Float[Tensor, " L"]:
+        """On the tempering path d log pi_b / db, without constraints, whose mean the weights
+        integrate; elsewhere the log target. Only where every expert has a density.
+        """
+        if self.untempered is None:
+            return self.log_target
+        return self.untempered if self.base is None else self.untempered - self.base
 
 
 @dataclass(frozen=True, slots=True)

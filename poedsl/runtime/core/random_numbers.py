@@ -43,9 +43,9 @@ class Stream:
         self.state: Any = self.philox.state
         self.counter = self.state["state"]["counter"]
 
-    def bits(self, stage: int, purpose: int, count: int) -> np.ndarray:
+    def bits(self, stage: int, purpose: int, count: int, block: int = 0) -> np.ndarray:
         """``count`` integers of 32 bits."""
-        self.counter[1], self.counter[2] = stage, purpose
+        self.counter[1], self.counter[2], self.counter[3] = stage, purpose, block
         self.philox.state = self.state
         return self.philox.random_raw((count + 1) // 2).view(np.int32)[:count]
 
@@ -75,12 +75,16 @@ class Noise:
         return torch.ones_like(uniforms).where(uniforms >= 0, -1.0).to(self.device)
 
     def proposals(
-        self, width: int, stage: int, steps: int, *, accepting: bool = True
+        self, width: int, stage: int, steps: int, *, accepting: bool = True, block: int = 0
     ) -> tuple[Float[Tensor, "{steps} L {width}"], Float[Tensor, "{steps} L"] | None]:
         """What the kernel steps of a stage draw: standard normals, and uniforms to accept by,
         where those are wanted.
+
+        Args:
+            block: numbers the draws of a stage that draws more than once.
         """
-        drawn = self._symmetric(steps * (width + 1), stage, "kernel").view(-1, steps, width + 1)
+        drawn = self._symmetric(steps * (width + 1), stage, "kernel", block)
+        drawn = drawn.view(-1, steps, width + 1)
         normal = _normal(drawn[..., :width].transpose(0, 1).contiguous()).to(self.device)
         if not accepting:
             return normal, None
@@ -100,14 +104,16 @@ class Noise:
         bits = self._bits(count, stage, purpose).view(-1, count)
         return bits.double().add_(0.5).mul_(2.0**-32).add_(0.5).to(self.device)
 
-    def _symmetric(self, width: int, stage: int, purpose: str) -> Float[Tensor, "L {width}"]:
+    def _symmetric(
+        self, width: int, stage: int, purpose: str, block: int = 0
+    ) -> Float[Tensor, "L {width}"]:
         """Uniforms in (-1, 1), one row a slot."""
-        bits = self._bits(self.size * width, stage, purpose)
+        bits = self._bits(self.size * width, stage, purpose, block)
         return bits.to(self.dtype).mul_(UNIT).view(-1, width)
 
-    def _bits(self, count: int, stage: int, purpose: str) -> Int[Tensor, " bits"]:
+    def _bits(self, count: int, stage: int, purpose: str, block: int = 0) -> Int[Tensor, " bits"]:
         """Integers of 32 bits, ``count`` from each island."""
-        bits = (s.bits(stage, PURPOSES[purpose], count) for s in self.streams)
+        bits = (s.bits(stage, PURPOSES[purpose], count, block) for s in self.streams)
         by_island = [torch.from_numpy(b) for b in bits]
         return by_island[0] if len(by_island) == 1 else torch.cat(by_island)
 

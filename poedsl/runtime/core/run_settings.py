@@ -16,7 +16,8 @@ class RunSettings:
 
     Attributes:
         device: the name of a device of torch's.
-        dtype: the type of the numbers of particles, ``float32`` or ``float64``; networks keep that
+        dtype: the type of the numbers of particles, ``float32``, ``float64`` or ``auto``: double
+            where densities are tempered without models or Python code; networks keep that
             of the profile.
         microbatch: particles that networks see at once; None for the profile's number.
         folder: the folder that files and ``use`` statements are relative to.
@@ -28,7 +29,7 @@ class RunSettings:
 
     seed: int = 0
     device: str = "cpu"
-    dtype: str = "float32"
+    dtype: str = "auto"
     microbatch: int | None = None
     folder: Path = Path()
     allow_code: bool = False

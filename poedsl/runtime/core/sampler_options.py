@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from poedsl.compiler.plan.options import Kernel, kernel_traits
+from poedsl.compiler.plan.options import Kernel, argument, form_name, kernel_traits
 from poedsl.compiler.plan.plan import PlanSpec
 from poedsl.compiler.plan.terms import Apply, Const, Ref, Term
 
@@ -41,6 +41,8 @@ class SamplerOptions:
     block: int
     line: int | None
     adapt: bool
+    precondition: bool
+    correlation: float | None
     correct: Literal["none", "fkc", "ais"]
     clip: float | None
     potential: Literal["difference", "maximum", "sum", "full"]
@@ -66,7 +68,7 @@ class SamplerOptions:
             particles=total // islands,
             islands=islands,
             steps=_constant(plan.option("steps")),
-            share=_form(plan.option("path")).get("ess"),
+            share=_share(plan.option("path")),
             base=_form(plan.option("path")).get("base"),
             move=move["form"],
             eta=float(move.get("noise", 1.0)),
@@ -78,12 +80,20 @@ class SamplerOptions:
             block=kernel.get("block", 1),
             line=kernel.get("line"),
             adapt=kernel.get("adapt", False),
+            precondition=kernel.get("precondition", False),
+            correlation=kernel.get("correlation"),
             correct=correct["form"],
             clip=None if correct.get("clip") is None else float(correct["clip"]),
             potential=_form(plan.option("potential"))["form"],
             scheme=resample["form"],
             resample=None if resample["form"] == "none" else _rule(when),
         )
+
+
+def _share(path: Term) -> float | None:
+    """The ESS that places stages; None of paths whose stages are fixed."""
+    share = argument("path", path, "ess") if form_name(path) == "temper" else None
+    return float(share) if isinstance(share, (int, float)) else None
 
 
 def _constant(term: Term) -> Any:

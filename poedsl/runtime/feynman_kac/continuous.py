@@ -48,12 +48,12 @@ class Mutation:
             return 0
         return 0 if stage.noise_scale == 0 and not self.steps.adjusted else self.steps.count
 
-    def evaluations(self, stage: StageLike) -> int:
-        """Evaluations of all experts by the kernel steps of a stage."""
+    def evaluations(self, stage: StageLike, steps: int | None = None) -> int:
+        """Evaluations of all experts by the kernel steps of a stage, or by so many steps."""
         per_step = kernel_traits(self.options.kernel).evaluations(
             self.options.leaps, self.options.line
         )
-        return self.count(stage) * per_step
+        return (self.count(stage) if steps is None else steps) * per_step
 
     def adjusted(self, stage: StageLike) -> bool:
         """Whether there are steps, and each is accepted or rejected."""
@@ -103,6 +103,7 @@ class Mutation:
         swept = self.steps.sweep(
             point,
             stage_target,
+            population.island_log_weights,
             population.step_size,
             rng,
             stage.t,
@@ -124,7 +125,10 @@ class Mutation:
             particles=particles,
             step_size=swept.step_size,
             acceptance=swept.acceptance,
-        )
+            kernel_steps=swept.steps,
+            correlation=swept.correlation,
+            exhausted=swept.exhausted,
+        ).renewed()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -166,11 +170,11 @@ class ContinuousModel(Generic[ContinuousStage]):
         """None: there are no scores of noised marginals to compare."""
         return None
 
-    def evaluations(self, stage: ContinuousStage) -> int:
+    def evaluations(self, stage: ContinuousStage, steps: int | None = None) -> int:
         """Evaluations of all experts that a stage takes (Zhang et al., E.1)."""
         if not self.target.evaluable(stage):
             return 0
-        return 1 + self.mutation.evaluations(stage)
+        return 1 + self.mutation.evaluations(stage, steps)
 
 
 def evaluated(

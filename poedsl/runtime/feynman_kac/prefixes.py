@@ -124,7 +124,7 @@ class PrefixModel:
         """None: there are no scores of noised marginals to compare."""
         return None
 
-    def evaluations(self, stage: PrefixStage) -> int:
+    def evaluations(self, stage: PrefixStage, steps: int | None = None) -> int:
         """One of all experts for the section, and one for each Gibbs step."""
         return 1 + (self.options.kernel_steps if self.revisits else 0)
 

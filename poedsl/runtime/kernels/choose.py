@@ -19,7 +19,14 @@ def kernel_steps(options: SamplerOptions) -> KernelSteps | None:
         return None
     kernel = implementation(options.kernel, leaps=options.leaps)
     return KernelSteps(
-        kernel, options.kernel_steps, options.adapt, traits.acceptance_target, traits.normals
+        kernel,
+        options.kernel_steps,
+        options.adapt,
+        traits.acceptance_target,
+        traits.normals,
+        jittered=traits.trajectories,
+        precondition=options.precondition,
+        correlation=options.correlation,
     )
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -12,15 +14,32 @@ from torch import Tensor
 from poedsl.runtime.core.particles import Point
 from poedsl.runtime.core.random_numbers import Noise
 from poedsl.runtime.kernels.kernel import Kernel, StageTarget
+from poedsl.runtime.kernels.mixing import Mixing, observables
+from poedsl.runtime.kernels.preconditioner import Preconditioner
 from poedsl.runtime.kernels.step_size import StepSize
+
+#: Log of the largest factor of the variance, and the step of a sequence that covers (0, 1) evenly.
+JITTER, GOLDEN = 1.0, (math.sqrt(5) - 1) / 2
+#: Steps for which noise is drawn at once where their number is open.
+BLOCK = 8
 
 
 class Swept(NamedTuple):
-    """Where the steps led; the mean acceptance is None for unadjusted kernels."""
+    """Where the steps led.
+
+    Attributes:
+        acceptance: the mean over particles and steps; None for unadjusted kernels.
+        steps: how many there were.
+        correlation: the largest one of a component between start and end; None if not measured.
+        exhausted: whether the steps ran out before correlations were low enough.
+    """
 
     point: Point
     step_size: StepSize
     acceptance: float | None
+    steps: int
+    correlation: float | None
+    exhausted: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,11 +47,15 @@ class KernelSteps:
     """A kernel, and how it is applied at every stage.
 
     Attributes:
-        count: K, the number of steps.
+        count: K, the number of steps; the largest number if ``correlation`` ends them.
         adapt: whether the step size follows the acceptance.
         acceptance_target: the acceptance to which it adapts; None for unadjusted kernels, which
             accept every proposal.
         normals: the number of standard normals that a step takes for each component.
+        jittered: whether the kernel follows trajectories, whose lengths have to vary.
+        precondition: whether steps are taken in coordinates in which the population has unit
+            covariance.
+        correlation: steps end once no component is correlated by more with where it started.
     """
 
     kernel: Kernel
@@ -40,6 +63,9 @@ class KernelSteps:
     adapt: bool
     acceptance_target: float | None
     normals: int = 1
+    jittered: bool = False
+    precondition: bool = False
+    correlation: float | None = None
 
     @property
     def adjusted(self) -> bool:
@@ -49,6 +75,7 @@ class KernelSteps:
         self,
         point: Point,
         target: StageTarget,
+        log_weights: Float[Tensor, "S n"],
         step_size: StepSize,
         rng: Noise,
         t: int,
@@ -60,6 +87,7 @@ class KernelSteps:
         """The steps of stage ``t``.
 
         Args:
+            log_weights: of the particles, by islands.
             narrowing: the target's variance over that of the stage before.
             noise_scale, exponents: unadjusted kernels take steps in units of noise_scale / sqrt(W).
         """
@@ -68,18 +96,49 @@ class KernelSteps:
         if adapt and narrowing != 1:
             assert aim is not None
             step_size = step_size.narrowed(narrowing, aim, self.count)
-        width = self.normals * point.x.shape[-1]
-        normals, uniforms = rng.proposals(width, t, self.count, accepting=self.adjusted)
+        preconditioner = Preconditioner.of(point.x, log_weights) if self.precondition else None
+        if preconditioner is not None:
+            target, point = preconditioner.target(target), preconditioner.whitened(point)
+        mixing = None
+        if self.correlation is not None:
+            weights = log_weights.flatten().softmax(0)
+            mixing = Mixing(observables(point), weights, self.correlation)
         rates: list[Float[Tensor, "S 1"]] = []
-        for k, noise in enumerate(normals):
-            variance = step_size.per_particle(rng.size)
+        steps, finished = 0, mixing is None
+        for noise, uniform in self._noise(point, rng, t):
+            steps += 1
+            variance = step_size.per_particle(rng.size) * self.jitter(steps)
             if aim is None:
                 variance = variance * noise_scale**2 / exponents
-            uniform = None if uniforms is None else uniforms[k]
             point, probability = self.kernel.step(point, target, noise, uniform, variance)
-            if probability is None or aim is None:
-                continue
-            rates.append(probability.view(-1, rng.size).mean(-1, keepdim=True))
-            if adapt:
-                step_size = step_size.adapted(rates[-1], aim)
-        return Swept(point, step_size, float(torch.cat(rates).mean()) if rates else None)
+            if probability is not None and aim is not None:
+                rates.append(probability.view(-1, rng.size).mean(-1, keepdim=True))
+                if adapt:
+                    step_size = step_size.adapted(rates[-1], aim)
+            if mixing is not None and (finished := mixing.finished(observables(point))):
+                break
+        if preconditioner is not None:
+            point = preconditioner.coloured_point(point)
+        acceptance = float(torch.cat(rates).mean()) if rates else None
+        largest = None if mixing is None else mixing.largest
+        return Swept(point, step_size, acceptance, steps, largest, not finished)
+
+    def jitter(self, step: int) -> float:
+        """A factor of the variance, which varies the length of trajectories where they would return
+        to where they started (Neal 2011, section 5.4.2.2).
+        """
+        if self.correlation is None or not self.jittered:
+            return 1.0
+        return math.exp(JITTER * (2 * (step * GOLDEN % 1) - 1))
+
+    def _noise(
+        self, point: Point, rng: Noise, t: int
+    ) -> Iterator[tuple[Float[Tensor, "L N"], Float[Tensor, " L"] | None]]:
+        """Normals and uniforms of each step; drawn in blocks where the number of steps is open."""
+        width = self.normals * point.x.shape[-1]
+        size = self.count if self.correlation is None else BLOCK
+        for block, first in enumerate(range(0, self.count, size)):
+            steps = min(size, self.count - first)
+            normals, uniforms = rng.proposals(width, t, steps, accepting=self.adjusted, block=block)
+            for k in range(steps):
+                yield normals[k], None if uniforms is None else uniforms[k]

@@ -18,6 +18,8 @@ from poedsl.runtime.smc.population import Population
 from poedsl.runtime.smc.records import Outcome
 from poedsl.runtime.targets.target import Target
 
+#: Of fewer ancestors than this the spread of log Z is not estimated.
+FAMILIES = 30
 #: As many islands have a spread to go by.
 ISLANDS = 4
 
@@ -105,8 +107,7 @@ def standard_error(
         alone = "no standard error: one island has all the weight"
         return None, (RunWarning("P1111", alone),)
     if scheme != "multinomial" and bool(population.resamplings.any()):
-        how = "a standard error takes four islands or more, or resample = multinomial()"
-        return None, (RunWarning("P1112", how),)
+        return by_contributions(population, island_evidence)
     error, why = standard_errors.within(
         island_evidence, *population.lineages, population.resamplings
     )
@@ -114,6 +115,21 @@ def standard_error(
         return error, ()
     remedy = "more particles, or four islands or more"
     return error, (RunWarning("P1113", f"no standard error: {why}; {remedy}"),)
+
+
+def by_contributions(
+    population: Population[Any], each: torch.Tensor
+) -> tuple[float | None, tuple[RunWarning, ...]]:
+    """The error by what particles contributed since the kernel last made them independent."""
+    contributions = population.contributions
+    if contributions.families < FAMILIES:
+        how = (
+            f"no standard error: the particles descend from {contributions.families}, and the "
+            "kernel has not made them independent; more particles, or four islands or more"
+        )
+        return None, (RunWarning("P1112", how),)
+    shares = each.softmax(0)
+    return math.sqrt(float((shares.square() * contributions.relative_variances).sum())), ()
 
 
 def approximate_because(plan: PlanSpec) -> tuple[RunWarning, ...]:

@@ -200,6 +200,7 @@ def as_json(result: Result) -> dict[str, Any]:
         "peak_memory": result.peak_memory,
         "stages": [asdict(s) for s in result.stages],
         "best": best,
+        "verdict": result.verdict.name.lower(),
         "outcome": result.outcome.name.lower(),
         "outcome_text": result.outcome.value,
         "warnings": [asdict(w) for w in result.warnings],

@@ -15,6 +15,7 @@ from poedsl.runtime.core.warnings import RunWarning
 from poedsl.runtime.results.composition import Composition
 from poedsl.runtime.results.cost import in_words
 from poedsl.runtime.results.evidence import Evidence, EvidenceStatus
+from poedsl.runtime.results.verdict import Verdict
 from poedsl.runtime.smc.records import Outcome, StageRecord
 from poedsl.runtime.smc.standard_errors import FAMILIES
 
@@ -29,6 +30,8 @@ class ReportedRun(Protocol):
     def seed(self) -> int: ...
     @property
     def outcome(self) -> Outcome: ...
+    @property
+    def verdict(self) -> Verdict: ...
     @property
     def warnings(self) -> tuple[RunWarning, ...]: ...
     @property
@@ -58,6 +61,7 @@ def summary(result: ReportedRun) -> list[tuple[str, str]]:
     """What a person wants to know first, as names and values."""
     options = SamplerOptions.of(result.plan)
     lines = [
+        ("verdict", f"{result.verdict.name.lower()}: {result.verdict.value}"),
         ("outcome", result.outcome.value),
         ("particles", f"{len(result.log_weights)}, ESS {result.ess:.0f}{_ancestors(result)}"),
         ("log evidence", _evidence(result)),
@@ -66,7 +70,7 @@ def summary(result: ReportedRun) -> list[tuple[str, str]]:
         ("seed", str(result.seed)),
     ]
     if result.peak_memory is not None:
-        lines.insert(5, ("peak memory", in_words(result.peak_memory)))
+        lines.insert(6, ("peak memory", in_words(result.peak_memory)))
     if keeps_best(result.plan) and result.outcome.ok:
         lines.append(
             ("best", f"particle {result.best_index}, score {float(result.scores.max()):.4g}")

@@ -21,6 +21,7 @@ from poedsl.runtime.core.random_numbers import Noise
 from poedsl.runtime.core.warnings import RunWarning
 from poedsl.runtime.results.composition import Composition
 from poedsl.runtime.results.evidence import Evidence
+from poedsl.runtime.results.verdict import Verdict
 from poedsl.runtime.smc.records import Outcome, StageRecord
 from poedsl.runtime.smc.resampling import FEW, along_kd_tree, systematic
 from poedsl.runtime.space.coordinates import Space
@@ -64,6 +65,7 @@ class Result:
         ancestors: (T, L), the slot at the start that each particle of a stage descends from.
         calls: evaluations of each factor, in particles.
         outcome: how the run ended.
+        verdict: whether the result is to be trusted; the warnings say why not.
         warnings: what went wrong on the way, and where the product cannot be trusted; each has a
             ``code`` and a ``message``.
         composition: whether the product could be trusted; None for one expert, and where scores
@@ -89,6 +91,7 @@ class Result:
     parents: Int[Tensor, "T L"]
     calls: dict[str, int]
     outcome: Outcome
+    verdict: Verdict
     warnings: tuple[RunWarning, ...]
     composition: Composition | None = None
     log_product: Callable[[Tensor], Tensor] | None = None
@@ -109,9 +112,7 @@ class Result:
 
     @property
     def log_evidence_se(self) -> float | None:
-        """The standard error of the log evidence, from four islands or more, or from the genealogy
-        where resampling was multinomial or not needed; else None.
-        """
+        """The standard error of the log evidence; None where no honest one is known."""
         return self.evidence.standard_error
 
     @property

@@ -12,7 +12,11 @@ from torch import Tensor
 
 from poedsl.runtime.core.particles import Particles, RewardMemory
 from poedsl.runtime.kernels.step_size import StepSize
+from poedsl.runtime.smc.contributions import Contributions
 from poedsl.runtime.smc.resampling import effective_size, spread
+
+#: Particles whose components all correlate less than this with their past are independent of it.
+FORGOTTEN = 0.25
 
 
 @runtime_checkable
@@ -65,6 +69,11 @@ class Population(Generic[StageT]):
         resampled: whether any island was resampled at this stage.
         step_size: of the kernel.
         acceptance: of the kernel at this stage; None where it accepts every proposal.
+        kernel_steps: how many steps of the kernel there were at this stage; None without any.
+        correlation: the largest one of a component with where it was before these steps; None if
+            it was not measured.
+        exhausted: whether steps ran out before correlations were low enough.
+        contributions: of the particles to log Z, from which its variance is estimated.
         before_last_draw: log weights and eve indices before particles of equal weight were drawn.
     """
 
@@ -80,7 +89,11 @@ class Population(Generic[StageT]):
     unique_ancestors: int
     resampled: bool
     step_size: StepSize
+    contributions: Contributions
     acceptance: float | None = None
+    kernel_steps: int | None = None
+    correlation: float | None = None
+    exhausted: bool = False
     before_last_draw: Lineages | None = None
 
     @classmethod
@@ -105,6 +118,7 @@ class Population(Generic[StageT]):
             unique_ancestors=len(slots),
             resampled=False,
             step_size=step_size,
+            contributions=Contributions.start(slots, particles.log_weights.view(islands, -1)),
         )
         return first.measured()
 
@@ -144,21 +158,37 @@ class Population(Generic[StageT]):
     ) -> Population[StageT]:
         """At the next stage, with log w <- log w + the increment."""
         weights = particles.log_weights + potential.log_increment
+        now = weights.view(self.islands, -1)
         return replace(
             self,
+            contributions=self.contributions.weighted(self.island_log_weights, now),
             particles=replace(particles, log_weights=weights, rewards=potential.rewards),
             stage=stage,
             ess=math.inf,
             parents=self.slots,
             resampled=False,
             acceptance=None,
+            kernel_steps=None,
+            correlation=None,
+            exhausted=False,
         )
 
     def reweighted(self, potential: Potential) -> Population[StageT]:
         """With log w <- log w + the increment, at the same stage; to be measured."""
         p = self.particles
         weights = p.log_weights + potential.log_increment
-        return self.with_particles(replace(p, log_weights=weights, rewards=potential.rewards))
+        now = weights.view(self.islands, -1)
+        contributions = self.contributions.weighted(self.island_log_weights, now)
+        particles = replace(p, log_weights=weights, rewards=potential.rewards)
+        return replace(self, particles=particles, contributions=contributions)
+
+    def renewed(self) -> Population[StageT]:
+        """After kernel steps: where these made particles independent of their past, the error of
+        what they will contribute is independent of the error so far.
+        """
+        if self.correlation is None or self.correlation > FORGOTTEN:
+            return self
+        return replace(self, contributions=self.contributions.renewed(self.slots))
 
     def with_particles(self, particles: Particles) -> Population[StageT]:
         return replace(self, particles=particles)
@@ -185,4 +215,5 @@ class Population(Generic[StageT]):
             banked=torch.where(due, self.banked + self.log_mean_weights, self.banked),
             log_mean_weights=torch.where(due, 0.0, self.log_mean_weights),
             resamplings=self.resamplings + due,
+            contributions=self.contributions.copied(index),
         )

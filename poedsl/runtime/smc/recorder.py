@@ -50,6 +50,9 @@ class Recorder:
             weight_variance=weight_variance(population),
             rewards=reward_quantiles(population) if self.rewarded else None,
             step_size=population.step_size.mean if self.has_step_size else None,
+            kernel_steps=population.kernel_steps,
+            correlation=population.correlation,
+            exhausted=population.exhausted,
         )
         self.records.append(record)
         self.log_evidence.append(now)

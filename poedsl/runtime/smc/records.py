@@ -41,6 +41,10 @@ class StageRecord:
         weight_variance: of the log-weights of living particles after resampling.
         rewards: 5 %, 50 % and 95 % quantiles of the reward counted so far; None without rewards.
         step_size: of the kernel, mean over islands.
+        kernel_steps: how many steps of the kernel there were; None without any.
+        correlation: the largest one of a component with where it was before these steps; None if
+            it was not measured.
+        exhausted: whether the kernel's steps ran out before correlations were low enough.
     """
 
     t: int
@@ -55,3 +59,6 @@ class StageRecord:
     weight_variance: float
     rewards: tuple[float, ...] | None
     step_size: float | None
+    kernel_steps: int | None = None
+    correlation: float | None = None
+    exhausted: bool = False

@@ -95,14 +95,22 @@ class TemperedTarget(Target):
         b = stage.beta
         with torch.enable_grad():
             point = x.detach().requires_grad_()
-            total = (1 - b) * self.log_base(point) if b < 1 else torch.zeros_like(point[:, 0])
+            base = self.log_base(point) if b < 1 else None
+            total = torch.zeros_like(point[:, 0]) if base is None else (1 - b) * base
             product = self.log_untempered(point)
             if b > 0:
                 total = total + b * (product + self.conditions(point, b))
             (score,) = torch.autograd.grad(total.sum(), point)
         score = score.nan_to_num(nan=0.0, posinf=0.0, neginf=0.0)
         endpoint = point.detach() if self.reward_factors else None
-        return Evaluation(score, None, total.detach(), endpoint, untempered=product.detach())
+        return Evaluation(
+            score,
+            None,
+            total.detach(),
+            endpoint,
+            untempered=product.detach(),
+            base=None if base is None else base.detach(),
+        )
 
     def scores(self, x: Float[Tensor, "L D"], stage: TemperingStage) -> Float[Tensor, "L D"]:
         """The gradient of the tempered log density."""
@@ -123,10 +131,11 @@ class TemperedTarget(Target):
         share: float,
     ) -> TemperingStage:
         """The next stage: as far as the conditional effective sample size, of all islands together,
-        is a share of the population (Zhou, Johansen and Aston 2016).
+        is a share of the population (Zhou, Johansen and Aston 2016). Particles at which the product
+        is zero are lost at any b > 0, and do not count.
         """
-        assert at.untempered is not None
-        product, base, b = at.untempered, self.log_base(x), stage.beta
+        assert at.untempered is not None and at.base is not None
+        product, base, b = at.untempered, at.base, stage.beta
         before = b * (product + self.conditions(x, b)) + (1 - b) * base
 
         def conditional_ess(further: float) -> float:
@@ -136,7 +145,9 @@ class TemperedTarget(Target):
             total = 2 * first.logsumexp(0) - log_weights.logsumexp(0) - second.logsumexp(0)
             return float(total.exp())
 
-        if conditional_ess(1.0) >= share:
+        alive = torch.where(torch.isfinite(product), log_weights, -math.inf)
+        share = share * float((alive.logsumexp(0) - log_weights.logsumexp(0)).exp())
+        if not share > 0 or conditional_ess(1.0) >= share:
             return TemperingStage(1, 1.0)
         low, high = b, 1.0
         while high - low > 1e-3 * (high - b):

@@ -1,0 +1,105 @@
+"""Whether a result is to be trusted: one decision from all signs that a run left."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import Enum
+
+from poedsl.runtime.core.sampler_options import SamplerOptions
+from poedsl.runtime.core.warnings import RunWarning
+from poedsl.runtime.results.evidence import Evidence
+from poedsl.runtime.smc.records import Outcome, StageRecord
+
+#: Fewer particles than this, or than a share of them, make a stage's weights doubtful.
+FEWEST_EFFECTIVE, EFFECTIVE_SHARE = 20, 0.02
+#: Fewer ancestors than this make an evidence doubtful.
+FEWEST_ANCESTORS = 10
+#: Of small populations these are at most such a share.
+SMALL_SHARE = 0.25
+#: A larger standard error of log Z leaves the posterior open too.
+LARGEST_ERROR = 0.5
+#: Particles that correlate by more with where a stage's kernel found them have hardly moved.
+LARGEST_CORRELATION = 0.5
+#: Warnings of a run that leave its result as good as it is.
+HARMLESS = frozenset({"P1010", "P1011"})
+
+
+class Verdict(Enum):
+    """What a result is worth."""
+
+    RELIABLE = "no sign speaks against the result"
+    DOUBTFUL = "the result may be far off"
+    FAILED = "there is no result"
+
+
+@dataclass(frozen=True, slots=True)
+class Assessment:
+    """A verdict, and all warnings: what the run warned of, and the signs against its result."""
+
+    verdict: Verdict
+    warnings: tuple[RunWarning, ...]
+
+
+def assess(
+    outcome: Outcome,
+    stages: tuple[StageRecord, ...],
+    ancestors: int,
+    evidence: Evidence,
+    options: SamplerOptions,
+    warnings: tuple[RunWarning, ...],
+) -> Assessment:
+    """The verdict on a run.
+
+    Args:
+        ancestors: the least number in an island, since the kernel last made particles independent.
+        warnings: all that the run warned of so far.
+    """
+    if not outcome.ok:
+        return Assessment(Verdict.FAILED, warnings)
+    every = (*warnings, *signs(stages, ancestors, evidence, options))
+    doubtful = any(w.code not in HARMLESS for w in every)
+    return Assessment(Verdict.DOUBTFUL if doubtful else Verdict.RELIABLE, every)
+
+
+def signs(
+    stages: tuple[StageRecord, ...], ancestors: int, evidence: Evidence, options: SamplerOptions
+) -> Iterator[RunWarning]:
+    """What the stages and the evidence say against a result."""
+    count, size = options.particles * options.islands, options.particles
+    least = min(stages, key=lambda s: s.ess)
+    needed = min(max(FEWEST_EFFECTIVE, EFFECTIVE_SHARE * count), SMALL_SHARE * count)
+    if least.ess < needed:
+        yield RunWarning(
+            "P1013",
+            f"at stage {least.t} the weight was with {least.ess:.1f} of {count} particles (ESS); "
+            f"{_finer(options)}, or more `particles`",
+        )
+    if ancestors < min(FEWEST_ANCESTORS, SMALL_SHARE * size):
+        yield RunWarning(
+            "P1005",
+            f"the {size} particles descend from {ancestors} of those at the start, and the kernel "
+            f"has not made them independent since; {_finer(options)}, or more `particles`",
+        )
+    stuck = [s for s in stages if (s.correlation or 0) > LARGEST_CORRELATION and s.exhausted]
+    if stuck:
+        worst = max(stuck, key=lambda s: s.correlation or 0)
+        yield RunWarning(
+            "P1014",
+            f"at stage {worst.t} the particles were still correlated by {worst.correlation:.2f} "
+            f"with where they had been when the kernel's steps ran out; more of its `steps`",
+        )
+    error = evidence.standard_error
+    if error is not None and error > LARGEST_ERROR:
+        yield RunWarning(
+            "P1015",
+            f"the standard error of log Z is {error:.2f}, so that the particles too rest on few "
+            "effective draws; more `particles`",
+        )
+
+
+def _finer(options: SamplerOptions) -> str:
+    """What makes the steps of the path smaller."""
+    if options.share is not None:
+        return "a larger `ess` of `temper()`"
+    return "more `steps`"

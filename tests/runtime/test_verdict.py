@@ -1,0 +1,81 @@
+"""Whether a result is to be trusted."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+import poedsl
+from poedsl.cli.main import app
+from poedsl.runtime.core.sampler_options import SamplerOptions
+from poedsl.runtime.core.warnings import RunWarning
+from poedsl.runtime.results.evidence import Evidence, EvidenceStatus
+from poedsl.runtime.results.verdict import Verdict, assess
+from poedsl.runtime.smc.records import Outcome, StageRecord
+
+PLAN = poedsl.compile("x ~ Normal(0, 1) * exp(-x^2)")
+OPTIONS = SamplerOptions.of(PLAN.spec)
+GOOD = StageRecord(1, 1.0, 800.0, 700, 0.5, 2, 0.1, 0.0, False, 0.1, None, 0.5, 20, 0.1, False)
+KNOWN = Evidence(0.0, 0.05, EvidenceStatus.EXACT)
+
+
+def codes(stage: StageRecord = GOOD, ancestors: int = 500, evidence: Evidence = KNOWN) -> list[str]:
+    stages = (replace(GOOD, t=2), stage)
+    found = assess(Outcome.COMPLETED, stages, ancestors, evidence, OPTIONS, ())
+    assert (found.verdict is Verdict.RELIABLE) == (not found.warnings)
+    return [w.code for w in found.warnings]
+
+
+def test_a_good_run_is_reliable() -> None:
+    assert codes() == []
+
+
+@pytest.mark.parametrize(
+    ("ess", "code"), [(800.0, []), (21.0, []), (19.0, ["P1013"]), (1.0, ["P1013"])]
+)
+def test_the_least_ess_of_any_stage(ess: float, code: list[str]) -> None:
+    assert codes(replace(GOOD, ess=ess)) == code
+
+
+@pytest.mark.parametrize(("ancestors", "code"), [(10, []), (9, ["P1005"])])
+def test_ancestors(ancestors: int, code: list[str]) -> None:
+    assert codes(ancestors=ancestors) == code
+
+
+def test_a_kernel_that_ran_out_of_steps() -> None:
+    assert codes(replace(GOOD, correlation=0.9, exhausted=True)) == ["P1014"]
+    assert codes(replace(GOOD, correlation=0.9)) == []
+    assert codes(replace(GOOD, correlation=0.3, exhausted=True)) == []
+
+
+def test_a_large_standard_error() -> None:
+    assert codes(evidence=replace(KNOWN, standard_error=0.6)) == ["P1015"]
+    assert codes(evidence=replace(KNOWN, standard_error=None)) == []
+
+
+def test_warnings_of_the_run_count() -> None:
+    arguments = ((GOOD,), 500, KNOWN, OPTIONS)
+    for code, verdict in (("P1004", Verdict.DOUBTFUL), ("P1010", Verdict.RELIABLE)):
+        warned = (RunWarning(code, ""),)
+        assert assess(Outcome.COMPLETED, *arguments, warned).verdict is verdict
+    assert assess(Outcome.NO_WEIGHT, *arguments, ()).verdict is Verdict.FAILED
+
+
+def test_too_few_stages_are_doubtful() -> None:
+    far = "x : Real[5]\nx ~ Normal(0, 1) * exp(-50 * sum((x - 4)^2))"
+    few = poedsl.compile(far).run(seed=0, steps=3)
+    assert few.verdict is Verdict.DOUBTFUL and "P1004" in [w.code for w in few.warnings]
+    assert poedsl.compile(far).run(seed=0).verdict is Verdict.RELIABLE
+
+
+def test_strict_results(tmp_path: Path) -> None:
+    file = tmp_path / "far.poe"
+    file.write_text("x : Real[5]\nx ~ Normal(0, 1) * exp(-50 * sum((x - 4)^2))\n", "utf-8")
+    few = ["run", str(file), "--sample", "steps = 3"]
+    assert CliRunner().invoke(app, few).exit_code == 0
+    assert CliRunner().invoke(app, [*few, "--strict-result"]).exit_code == 3
+    done = CliRunner().invoke(app, ["run", str(file), "--strict-result"])
+    assert done.exit_code == 0 and done.stdout.startswith("verdict       reliable")
