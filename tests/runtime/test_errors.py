@@ -109,13 +109,15 @@ def test_the_jackknife_is_the_spread_where_that_is_small() -> None:
 
 @pytest.mark.slow
 def test_where_there_is_none_the_reason_says_how_to_get_one() -> None:
-    plan = poedsl.compile(WIDE).with_options(particles=200, steps=8, path="temper()")
+    plan = poedsl.compile(WIDE).with_options(
+        particles=200, steps=8, path="temper(ess = none)", kernel="mala()"
+    )
     systematic = plan.run(seed=0)
     assert systematic.log_evidence_se is None
-    assert "four islands or more, or resample = multinomial()" in systematic.evidence_reason
+    assert [r.code for r in systematic.evidence.reasons] == ["P1112"]
     collapsed = plan.run(seed=0, resample="multinomial(when = always)", steps=48)
     assert collapsed.log_evidence_se is None
-    assert "too few" in collapsed.evidence_reason
+    assert [r.code for r in collapsed.evidence.reasons] == ["P1113"]
 
 
 @pytest.mark.slow

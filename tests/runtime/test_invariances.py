@@ -46,7 +46,8 @@ def test_observers(plan: poedsl.Plan, capsys: pytest.CaptureFixture[str]) -> Non
 
 @pytest.mark.slow
 def test_more_particles(plan: poedsl.Plan) -> None:
-    still = {"resample": "none", "kernel": "mala(steps = 2, adapt = false)"}
+    fixed = "temper(ess = none)"
+    still = {"path": fixed, "resample": "none", "kernel": "mala(steps = 2, adapt = false)"}
     few = plan.run(seed=1, **still)
     many = plan.run(seed=1, **{**still, "particles": 97})
     torch.testing.assert_close(few.particles["x"], many.particles["x"][:40], atol=1e-5, rtol=1e-5)

@@ -53,4 +53,4 @@ def test_the_slowest_column_decides() -> None:
 def test_correlations_of_constants_are_zero() -> None:
     start = torch.cat((normal(0), torch.ones(COUNT, 1).double()), 1)
     values = correlation(start, -start, WEIGHTS)
-    torch.testing.assert_close(values, torch.tensor([1.0, 0.0]).double())
+    torch.testing.assert_close(values, torch.tensor([1.0, 0.0]).double(), atol=1e-3, rtol=0)

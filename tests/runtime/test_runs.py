@@ -173,7 +173,7 @@ def test_islands_give_a_standard_error_that_covers(crossing: float) -> None:
     assert 0 < result.log_evidence_se < 0.05
     assert abs(result.log_evidence - crossing) < 5 * result.log_evidence_se + 0.01
     assert (
-        plan.run(particles=100, islands=2, resample="systematic(when = always)").log_evidence_se
+        plan.run(particles=40, islands=2, resample="systematic(when = always)").log_evidence_se
         is None
     )
 

@@ -115,7 +115,7 @@ help.
         "a kernel that moves too slowly",
         """\
 The kernel took all of its `steps` at a stage, and components, or the log density, were still
-correlated by more than 0.5 with their values before it. Copies are then hardly apart, and the
+correlated by more than 0.8 with their values before it. Copies are then hardly apart, and the
 particles may not follow the target. Give the kernel more `steps`, or use another one.
 """,
     ),

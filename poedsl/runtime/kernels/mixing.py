@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 
 import torch
@@ -70,10 +71,16 @@ def observables(point: Point) -> Float[Tensor, "L C"]:
 def correlation(
     start: Float[Tensor, "L C"], here: Float[Tensor, "L C"], weights: Float[Tensor, " L"]
 ) -> Float[Tensor, " C"]:
-    """Absolute correlations of columns under the weights; zero of what does not vary."""
+    """Absolute correlations of columns under the weights; zero of what does not vary.
+
+    Squares are reduced by the largest that chance would give to independent columns of a normal
+    distribution, 2 log(2 C) over the effective number of particles.
+    """
     weights = weights.to(here)
     first, second = start - weights @ start, here - weights @ here
     product = weights @ (first * second)
     scale = ((weights @ first.square()) * (weights @ second.square())).sqrt()
     rounding = torch.finfo(here.dtype).eps ** 1.5 * (weights @ start.square())
-    return torch.where(scale > rounding, (product / scale).abs(), 0.0).nan_to_num(nan=0.0)
+    square = torch.where(scale > rounding, product / scale, 0.0).square()
+    by_chance = 2 * math.log(2 * here.shape[1]) * weights.square().sum()
+    return (square - by_chance).clamp(min=0.0).nan_to_num(nan=0.0).sqrt()

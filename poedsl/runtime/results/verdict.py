@@ -20,7 +20,7 @@ SMALL_SHARE = 0.25
 #: A larger standard error of log Z leaves the posterior open too.
 LARGEST_ERROR = 0.5
 #: Particles that correlate by more with where a stage's kernel found them have hardly moved.
-LARGEST_CORRELATION = 0.5
+LARGEST_CORRELATION = 0.8
 #: Warnings of a run that leave its result as good as it is.
 HARMLESS = frozenset({"P1010", "P1011"})
 

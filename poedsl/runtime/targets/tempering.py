@@ -13,13 +13,14 @@ from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor
 
 from poedsl.runtime.core.particles import Evaluation
 from poedsl.runtime.core.random_numbers import Noise
 from poedsl.runtime.targets.factors import RewardFactor
 from poedsl.runtime.targets.target import Target
+from poedsl.runtime.terms.evaluate import Environment
 
 
 @runtime_checkable
@@ -46,6 +47,15 @@ class TemperingStage:
 
     t: int
     beta: float
+
+    @property
+    def alpha(self) -> float:
+        """No noise is on the particles."""
+        return 1.0
+
+    @property
+    def sigma(self) -> float:
+        return 0.0
 
     @property
     def noise_scale(self) -> float:
@@ -177,7 +187,18 @@ class TemperedTarget(Target):
             if reward_factor.differentiable and reward_factor.kind != "where":
                 self._count(reward_factor.name, len(x))
                 total = total + reward_factor.log_value(env)
+        if bool(total.isnan().any()):
+            total = torch.where(total.isnan() & ~self.allowed(env, len(x)), -math.inf, total)
         return total
+
+    def allowed(self, env: Environment, count: int) -> Bool[Tensor, " L"]:
+        """Where all conditions hold; elsewhere the target is zero, and rewards need no value."""
+        allowed = torch.ones(count, dtype=torch.bool, device=self.space.loc.device)
+        with torch.no_grad():
+            for reward_factor in self.reward_factors:
+                if reward_factor.kind == "where":
+                    allowed = allowed & (reward_factor.log_value(env) > -math.inf)
+        return allowed
 
     def conditions(self, x: Float[Tensor, "L D"], b: float) -> Float[Tensor, " L"]:
         """Log of the conditions, which are hard at b = 1 only."""
