@@ -125,11 +125,9 @@ VALUES = {
 }
 
 
-#: Those with large networks are slow.
-NAMES = [
-    pytest.param(name, marks=pytest.mark.slow) if name in ("digits", "mask", "rooms") else name
-    for name in CASES
-]
+#: Those with large networks or many kernel steps.
+SLOW = ("digits", "mask", "rooms", "hierarchy", "pictures", "supports")
+NAMES = [pytest.param(name, marks=pytest.mark.slow) if name in SLOW else name for name in CASES]
 
 
 def run(name: str) -> poedsl.Result:

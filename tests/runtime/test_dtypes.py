@@ -66,6 +66,7 @@ def test_values_that_single_precision_cannot_tell_apart() -> None:
     assert float(moments(double)[1].sqrt()) == pytest.approx(0.01, rel=0.1)
 
 
+@pytest.mark.slow
 def test_both_precisions_agree() -> None:
     """The random numbers are the same, up to rounding."""
     plan = poedsl.compile("x : Real[2]\nx ~ Normal(0, 1) * Normal(1, 2)")

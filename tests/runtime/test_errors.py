@@ -35,7 +35,7 @@ CASES = [
     (
         WIDE,
         -10 * (math.log(2 * math.pi * 1.25) + 4 / 1.25),
-        {"islands": 160, "particles": 160 * 80, "path": "temper()"},
+        {"islands": 160, "particles": 160 * 80, "path": "temper(ess = none)"},
     ),
 ]
 

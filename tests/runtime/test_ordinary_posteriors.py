@@ -88,7 +88,7 @@ def test_the_evidence_is_within_its_error(text: str, truth: float) -> None:
 def test_a_scale_under_a_vague_prior() -> None:
     """Between prior and posterior lies a funnel a hundred times wider than the posterior."""
     truth = mean_and_scale()
-    results = [poedsl.compile(MEAN_AND_SCALE).run(seed=seed) for seed in range(4)]
+    results = [poedsl.compile(MEAN_AND_SCALE).run(seed=seed) for seed in range(3)]
     values = torch.tensor([r.log_evidence for r in results])
     assert float((values - truth).abs().max()) < 0.25
     assert float((values - truth).mean()) == pytest.approx(0, abs=0.12)
@@ -100,14 +100,14 @@ def test_a_scale_under_a_vague_prior() -> None:
 @pytest.mark.slow
 @pytest.mark.statistical
 def test_intervals_hold() -> None:
-    """95 % intervals of log Z, over 60 seeds."""
+    """95 % intervals of log Z, over 40 seeds."""
     truth, inside = logistic(), 0
     plan = poedsl.compile(LOGISTIC)
-    for seed in range(60):
+    for seed in range(40):
         result = plan.run(seed=100 + seed)
         assert result.log_evidence is not None and result.log_evidence_se is not None
         inside += abs(result.log_evidence - truth) < 1.96 * result.log_evidence_se
-    assert inside >= 52
+    assert inside >= 34
 
 
 @pytest.mark.slow
