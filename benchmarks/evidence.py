@@ -261,7 +261,7 @@ def main() -> None:
         for d in DIMENSIONS:
             program, log_z, target = family.program(d), family.log_z(d), f"{name}, {d}"
             for method in METHODS:
-                row = ours(method, program, log_z, args.seeds, path="temper()")
+                row = ours(method, program, log_z, args.seeds, path="temper(ess = none)")
                 add(target, row)
             if peer:
                 for theirs in blackjax_rows(name, d, log_z, args.peer_seeds, row.nfe):
@@ -271,7 +271,7 @@ def main() -> None:
         add("crossing", ours(method, CROSSING, CROSSING_Z, args.coverage))
         for name, family in FAMILIES.items():
             found = ours(
-                method, family.program(20), family.log_z(20), args.coverage, path="temper()"
+                method, family.program(20), family.log_z(20), args.coverage, path="temper(ess = none)"
             )
             add(f"{name}, 20", found)
     write(args, rows=rows)

@@ -30,7 +30,7 @@ PEERS = {"FKC, as published": 6.26}
 PLANS: dict[str, dict[str, object]] = {
     "as compiled": {},
     "from noise": {"path": "flow()"},
-    "tempering from N(0, I)": {"path": "temper()"},
+    "tempering from N(0, I)": {"path": "temper(ess = none)"},
 }
 
 

@@ -35,9 +35,9 @@ RESAMPLE = {
     "none": "none()",
 }
 PLANS = {
-    "sde, mala": {"move": "sde()", "kernel": "mala()"},
-    "sde": {"move": "sde()", "kernel": "none"},
-    "mala": {"move": "none()", "kernel": "mala()"},
+    "sde, mala": {"path": "flow()", "move": "sde()", "kernel": "mala()"},
+    "sde": {"path": "flow()", "move": "sde()", "kernel": "none"},
+    "mala": {"path": "flow()", "move": "none()", "kernel": "mala()"},
 }
 #: Where EMD was measured: floor, DAS as coded, DAS with its state gathered, annealed weights, MALA.
 PEERS = {"exact draws": 0.28, "DAS": 0.47, "DAS, gathered": 0.31, "annealed weights, MALA": 0.32}
