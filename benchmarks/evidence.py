@@ -271,7 +271,11 @@ def main() -> None:
         add("crossing", ours(method, CROSSING, CROSSING_Z, args.coverage))
         for name, family in FAMILIES.items():
             found = ours(
-                method, family.program(20), family.log_z(20), args.coverage, path="temper(ess = none)"
+                method,
+                family.program(20),
+                family.log_z(20),
+                args.coverage,
+                path="temper(ess = none)",
             )
             add(f"{name}, 20", found)
     write(args, rows=rows)

@@ -144,6 +144,7 @@ def test_programs(name: str, every_tensor_names_its_device: None) -> None:
     run(name)
 
 
+@pytest.mark.slow
 def test_a_model_of_pyro(every_tensor_names_its_device: None) -> None:
     effects = [28.0, 8.0, -3.0, 7.0, -1.0, 1.0, 18.0, 12.0]
     errors = [15.0, 10.0, 16.0, 11.0, 9.0, 11.0, 10.0, 18.0]
