@@ -113,7 +113,7 @@ def test_exact_ratios_are_unbiased_on_the_coarsest_path(move: str) -> None:
     truth = -0.5 * math.log(2 * math.pi * 1.49) - 0.5 / 1.49
     spec = plan.bound().spec
     found = []
-    for seed in range(600):
+    for seed in range(400):
         job = Run(spec, RunSettings(seed=seed))
         for _ in job.stages():
             pass
