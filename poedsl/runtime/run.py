@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -45,7 +46,7 @@ class StageView:
 
     Attributes:
         record: what the stage says of itself.
-        total: how many stages there are.
+        total: how many stages there are, as far as that is known.
         x, endpoint: the particles and the predicted ends of their paths, (L, D), as the path holds
             them.
         log_weights: (L,), not normalised.
@@ -115,8 +116,13 @@ class Run:
 
     @property
     def stage_count(self) -> int:
-        """How many stages there are, or may be at most."""
-        return len(self.model.stages)
+        """How many stages there are; where the run places them, how many there will be if it goes
+        on as it has so far, and at most those that there may be.
+        """
+        most, records = len(self.model.stages), self.recorder.records
+        if self.options.share is None or not records or records[-1].beta == 0:
+            return most
+        return min(most, math.ceil(len(records) / records[-1].beta))
 
     def stages(self) -> Iterator[StageRecord]:
         """Run, a record at a time."""
@@ -160,7 +166,9 @@ class Run:
         shown = time.perf_counter() - clock
         seconds = sum(r.seconds for r in records) + shown
         seconds += (self.stage_count - self._tried) * records[-1].seconds
-        nfe = records[0].nfe + sum(self.model.evaluations(s) for s in self.model.stages[1:])
+        steps = None if self.options.share is None else self.population.kernel_steps
+        later = self.model.stages[self._tried : self.stage_count]
+        nfe = sum(r.nfe for r in records) + sum(self.model.evaluations(s, steps) for s in later)
         return Cost(nfe, seconds, peak_memory(self.device))
 
     def view(self, record: StageRecord) -> StageView:
@@ -186,7 +194,7 @@ class Run:
             log_weights = log_weights - torch.logsumexp(log_weights, 0)
         log_z = evidence(self.plan, population, self.target, self.outcome, self.warnings)
         composition = self.model.composition(len(p.x))
-        shown = sorted(self.model.shown, reverse=True)[: len(p.trail)]
+        shown = self.recorder.shown[: len(p.trail)]
         trail = Trail(self.target.space, tuple(shown), torch.stack(p.trail)) if p.trail else None
         doubts = () if composition is None else composition.warnings
         assessment = assess(

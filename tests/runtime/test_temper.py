@@ -10,6 +10,7 @@ import torch
 import poedsl
 from poedsl.compiler.plan.read_json import from_json
 from poedsl.compiler.plan.text import parse_plan, print_plan
+from poedsl.runtime.core.run_settings import RunSettings
 from poedsl.runtime.results.result import Result
 from poedsl.runtime.run import Run
 from tests.diagnostics import refused
@@ -137,6 +138,33 @@ def test_stages_are_placed_by_the_particles() -> None:
     assert placed.log_evidence == pytest.approx(fixed.log_evidence, abs=0.04)
     assert not placed.evidence.reasons
     assert not placed.warnings
+
+
+@pytest.mark.parametrize("condition", ["x[0] > 2", "all(x > 0.5)", "abs(x[0]) > 1 or x[1] == 0"])
+def test_the_last_stage_is_the_first_in_number(condition: str) -> None:
+    """Whether or not the last step was limited: what is done at the end is done at stage 1."""
+    plan = poedsl.compile(f"x : Real[2]\nx ~ StudentT(9) * where({condition})")
+    result = plan.run(seed=0, particles=400)
+    last = result.stages[-1]
+    assert (last.t, last.beta) == (1, 1.0)
+    assert bool((result.log_values["where"][result.log_weights > -math.inf] == 0).all())
+
+
+def test_endpoints_are_kept_evenly_along_stages_placed_by_the_particles() -> None:
+    plan = poedsl.compile("x : Real[2]\nx ~ Normal(0, 1) * exp(-50 * sum((x - 2)^2))")
+    job = Run(plan.bound().spec, RunSettings(shown_stages=6))
+    counts = [job.stage_count for _ in job.stages()]
+    trail = job.result().trail
+    assert trail is not None and len(trail.stages) == len(trail.ends) == 6
+    assert trail.stages[-1] == 1 and list(trail.stages) == sorted(trail.stages, reverse=True)
+    torch.testing.assert_close(trail.ends[-1], job.population.particles.x)
+    assert counts[-1] == len(counts) < 100
+
+
+def test_a_line_integral_is_not_preconditioned() -> None:
+    plan = poedsl.compile("x ~ Normal(0, 1) * Normal(1, 1)")
+    with refused("P0503"):
+        plan.with_options(kernel="mala(line = 2, precondition = true)")
 
 
 def test_stages_that_do_not_suffice_are_reported() -> None:

@@ -48,7 +48,7 @@ WRITTEN = {
 
 
 def similar_name(name: str, candidates: Iterable[str]) -> str | None:
-    """The known name closest to ``name``, or None when none is within the maximal edit distance."""
+    """The name in scope closest to ``name``; None if all exceed the maximal edit distance."""
     matches = difflib.get_close_matches(name, sorted(candidates), n=1, cutoff=0.75)
     return matches[0] if matches else None
 

@@ -41,7 +41,7 @@ def biases(plan: PlanSpec) -> list[Setting]:
 
 
 def approximation_notes(plan: PlanSpec) -> tuple[str, ...]:
-    """Notes on approximations that arguments ask for; the compiler chooses none of these."""
+    """Notes on approximations that arguments ask for, whoever set them."""
     return tuple(
         f"{setting} is approximate: {setting.approximate}"
         for setting in approximations(plan)

@@ -137,6 +137,14 @@ _LINE = Argument(
 )
 _PRECONDITION = Argument("precondition", "truth", False)
 _CORRELATION = Argument("correlation", "share", None)
+
+
+def _metropolis(step_size: float, *others: Argument) -> tuple[Argument, ...]:
+    """The arguments of a kernel with a Metropolis correction."""
+    size = Argument("step_size", "positive", step_size)
+    return (_STEPS, *others, size, _ADAPT, _LINE, _PRECONDITION, _CORRELATION)
+
+
 _STEP_SIZE_BIAS = "the kernel has no Metropolis correction and is biased by its step size"
 _WHEN = Argument("when", "rule", None)
 
@@ -191,14 +199,7 @@ OPTIONS: dict[str, Option] = {
                 ),
                 Kernel(
                     "mala",
-                    (
-                        _STEPS,
-                        Argument("step_size", "positive", 0.7),
-                        _ADAPT,
-                        _LINE,
-                        _PRECONDITION,
-                        _CORRELATION,
-                    ),
+                    _metropolis(0.7),
                     "Metropolis-adjusted Langevin; the step size adapts to the acceptance; with "
                     "`line`, that comes from scores alone, by a line integral with so many inner "
                     "nodes",
@@ -211,15 +212,7 @@ OPTIONS: dict[str, Option] = {
                 Kernel("none", summary="no kernel", moves="nothing"),
                 Kernel(
                     "hmc",
-                    (
-                        _STEPS,
-                        _LEAPS,
-                        Argument("step_size", "positive", 0.3),
-                        _ADAPT,
-                        _LINE,
-                        _PRECONDITION,
-                        _CORRELATION,
-                    ),
+                    _metropolis(0.3, _LEAPS),
                     "Hamiltonian Monte Carlo by leapfrog steps; the step size adapts",
                     needs_density=True,
                     needs_conservative=True,
@@ -238,14 +231,7 @@ OPTIONS: dict[str, Option] = {
                 ),
                 Kernel(
                     "random_walk",
-                    (
-                        _STEPS,
-                        Argument("step_size", "positive", 1.0),
-                        _ADAPT,
-                        _LINE,
-                        _PRECONDITION,
-                        _CORRELATION,
-                    ),
+                    _metropolis(1.0),
                     "random-walk Metropolis; the step size adapts",
                     needs_density=True,
                     needs_conservative=True,
@@ -254,14 +240,7 @@ OPTIONS: dict[str, Option] = {
                 ),
                 Kernel(
                     "barker",
-                    (
-                        _STEPS,
-                        Argument("step_size", "positive", 1.0),
-                        _ADAPT,
-                        _LINE,
-                        _PRECONDITION,
-                        _CORRELATION,
-                    ),
+                    _metropolis(1.0),
                     "Metropolis with the Barker proposal: the gradient decides the signs of steps, "
                     "not their lengths; robust to the step size, which adapts",
                     needs_density=True,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from poedsl.compiler.plan.options import argument, filled_form, form_name
+from poedsl.compiler.plan.options import OPTIONS, Kernel, argument, filled_form, form_name
 from poedsl.compiler.plan.terms import Apply, Const, Term
 from poedsl.compiler.planner.product import Choice, Product
 
@@ -14,7 +14,10 @@ FLOW, PREFIX, TEMPER = Apply("flow"), Apply("prefix"), Apply("temper")
 #: What options other than `path` may be under tempering.
 TEMPERED = (
     ("move", ("none",)),
-    ("kernel", ("mala", "hmc", "random_walk", "barker")),
+    (
+        "kernel",
+        tuple(k.name for k in OPTIONS["kernel"].forms if isinstance(k, Kernel) and k.adjusted),
+    ),
     ("correct", ("ais",)),
     ("potential", ("difference",)),
 )

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from poedsl.compiler.plan.options import filled_form, form_constants, form_name
 from poedsl.compiler.plan.terms import Apply, Term
+from poedsl.compiler.planner.choose_path import places_stages
 from poedsl.compiler.planner.product import Choice, Product
 
 
@@ -24,7 +25,9 @@ def choose_correct(product: Product, options: Mapping[str, Term]) -> Choice:
             Apply("ais"), "the importance weight is the product of the other experts' conditionals"
         )
     if product.closed_form and has_transition_density(move):
-        return Choice(Apply("ais"), "log densities are available, so that the evidence is unbiased")
+        quality = "consistent" if places_stages(options["path"]) else "unbiased"
+        reason = f"log densities are available, so that the evidence is {quality}"
+        return Choice(Apply("ais"), reason)
     if form_name(move) == "none":
         return Choice(Apply("none"), "there is no move to correct, and no log density is available")
     if product.latent and not is_controlled(move):

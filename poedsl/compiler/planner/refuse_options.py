@@ -33,6 +33,7 @@ def refuse(spec: PlanSpec, spans: Mapping[str, Span]) -> list[Diagnostic]:
         *_weights_without_move(options),
         *_unequal_islands(options),
         *_missing_stages(options),
+        *_preconditioned_lines(options),
     )
     diagnostics: dict[str, Diagnostic] = {}
     for refusal in refusals:
@@ -124,6 +125,14 @@ def _missing_stages(options: Mapping[str, Term]) -> Iterator[Refusal]:
             f"there is no stage {missing[0]} to resample at",
             (f"with steps = {steps} the stages after a move are {steps} down to 1",),
         )
+
+
+def _preconditioned_lines(options: Mapping[str, Term]) -> Iterator[Refusal]:
+    constants = form_constants(options["kernel"])
+    if constants.get("precondition") is True and constants.get("line") is not None:
+        message = "`precondition = true` goes with log densities, and `line` does without them"
+        note = "the line integral is taken in the coordinates of the variables"
+        yield Refusal("kernel", message, (note,))
 
 
 def _integer(term: Term) -> int:

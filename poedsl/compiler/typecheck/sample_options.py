@@ -189,7 +189,7 @@ class OptionChecker:
         return expert_term(call, signature, typed)
 
     def mixture(self, call: tree.Call) -> Term | None:
-        """A mixture with its weights; the weights are equal when none is given."""
+        """A mixture with its weights, which default to equal ones."""
         parts = [self.called(a.value) for a in call.arguments]
         weights = [a.weight for a in call.arguments]
         values = [1.0 if w is None else self.values.value(w).value for w in weights]

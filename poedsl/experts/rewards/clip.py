@@ -50,17 +50,10 @@ class ClipScore(LearnedReward):
         with loading(self.name, folder):
             self.net = network("CLIPModel", folder, self.device, self.dtype)
             self.preprocess = ImagePreprocessor.from_folder(self.name, folder)
-            tokens = processor("AutoTokenizer", folder)(
-                [prompt], truncation=True, return_tensors="pt"
-            ).to(self.device)
-            with torch.no_grad():
-                text = pooled(self.net.get_text_features(**tokens))
-        self.text = F.normalize(text.float(), dim=-1)
+            self.text = text_direction(self.net, folder, prompt)
 
     def score(self, x: Float[Tensor, "N 3 H W"]) -> Float[Tensor, " N"]:
-        pixels = self.preprocess(x).to(self.dtype)
-        images = pooled(self.net.get_image_features(pixel_values=pixels))
-        return (F.normalize(images.float(), dim=-1) * self.text).sum(-1)
+        return cosine(self.net, self.preprocess(x).to(self.dtype), self.text)
 
 
 class Aesthetic(LearnedReward):
@@ -113,3 +106,20 @@ def pooled(features: Any) -> Float[Tensor, "N d"]:
     """The projected features of CLIP or SigLIP, out of what transformers returns them in."""
     projected: Tensor = features.pooler_output
     return projected
+
+
+def text_direction(net: Any, folder: str, prompt: str, **options: Any) -> Float[Tensor, "1 d"]:
+    """The unit vector of a prompt, by the tokenizer of a folder with these options."""
+    tokens = processor("AutoTokenizer", folder)(
+        [prompt], truncation=True, return_tensors="pt", **options
+    ).to(net.device)
+    with torch.no_grad():
+        return F.normalize(pooled(net.get_text_features(**tokens)).float(), dim=-1)
+
+
+def cosine(
+    net: Any, pixels: Float[Tensor, "N 3 h w"], text: Float[Tensor, "1 d"]
+) -> Float[Tensor, " N"]:
+    """The cosine of the angle between each image and the text."""
+    images = pooled(net.get_image_features(pixel_values=pixels)).float()
+    return (F.normalize(images, dim=-1) * text).sum(-1)

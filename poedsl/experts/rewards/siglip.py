@@ -8,8 +8,8 @@ from jaxtyping import Float
 from torch import Tensor
 
 from poedsl.catalog.profiles import Profile
-from poedsl.experts.loading.transformers_models import expect, loading, network, processor
-from poedsl.experts.rewards.clip import pooled
+from poedsl.experts.loading.transformers_models import expect, loading, network
+from poedsl.experts.rewards.clip import cosine, text_direction
 from poedsl.experts.rewards.image_preprocessing import ImagePreprocessor
 from poedsl.experts.rewards.learned_reward import LearnedReward
 
@@ -41,19 +41,12 @@ class SiglipScore(LearnedReward):
         with loading(self.name, folder):
             self.net = network("SiglipModel", folder, self.device, self.dtype)
             self.preprocess = ImagePreprocessor.from_folder(self.name, folder)
-            tokens = processor("AutoTokenizer", folder)(
-                [prompt.lower()],
-                padding="max_length",
-                truncation=True,
-                max_length=self.net.config.text_config.max_position_embeddings,
-                return_tensors="pt",
-            ).to(self.device)
-            with torch.no_grad():
-                text = pooled(self.net.get_text_features(**tokens))
-        self.text = F.normalize(text.float(), dim=-1)
+            length = self.net.config.text_config.max_position_embeddings
+            self.text = text_direction(
+                self.net, folder, prompt.lower(), padding="max_length", max_length=length
+            )
 
     def score(self, x: Float[Tensor, "N 3 H W"]) -> Float[Tensor, " N"]:
-        seen = self.preprocess(x).to(self.dtype)
-        images = F.normalize(pooled(self.net.get_image_features(pixel_values=seen)).float(), dim=-1)
+        similarity = cosine(self.net, self.preprocess(x).to(self.dtype), self.text)
         scale, bias = self.net.logit_scale.float().exp(), self.net.logit_bias.float()
-        return F.logsigmoid(scale * (images * self.text).sum(-1) + bias)
+        return F.logsigmoid(scale * similarity + bias)

@@ -34,7 +34,6 @@ class RunnableModel(FeynmanKac[StageT], Protocol[StageT]):
 
     Attributes:
         stages: all there may be, the first one first.
-        shown: numbers of the stages whose predicted endpoints particles keep.
     """
 
     @property
@@ -42,9 +41,6 @@ class RunnableModel(FeynmanKac[StageT], Protocol[StageT]):
 
     @property
     def stages(self) -> tuple[StageT, ...]: ...
-
-    @property
-    def shown(self) -> frozenset[int]: ...
 
     def evaluations(self, stage: StageT, steps: int | None = None) -> int:
         """Evaluations of all experts that a stage takes (Zhang et al., E.1).

@@ -61,7 +61,11 @@ def tempering_model(builder: ProductBuilder, factors: list[FactorSpec]) -> Tempe
     moves = mutation(target, options, builder.warnings)
     stages = temper_grid(options.steps)
     peak = potentials.initial_peak(options.potential)
-    shown = shown_stages(len(stages), builder.settings)
+    if options.share is None:
+        shown = shown_stages(len(stages), builder.settings)
+        powers = [stage.beta for stage in stages if stage.t in shown]
+    else:
+        powers = [stage.beta for stage in temper_grid(builder.settings.shown_stages)[1:]]
     return TemperingModel(
         target=target,
         stages=stages,
@@ -69,7 +73,7 @@ def tempering_model(builder: ProductBuilder, factors: list[FactorSpec]) -> Tempe
         mutation=moves,
         warnings=builder.warnings,
         peak=peak,
-        shown=shown,
+        shown_powers=tuple(powers),
     )
 
 

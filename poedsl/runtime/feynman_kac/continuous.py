@@ -137,14 +137,12 @@ class ContinuousModel(Generic[ContinuousStage]):
 
     Attributes:
         peak: what a potential remembers before there is any reward.
-        shown: numbers of the stages whose predicted endpoints particles keep.
     """
 
     target: Target
     options: SamplerOptions
     mutation: Mutation
     peak: float
-    shown: frozenset[int] = frozenset()
 
     def log_potential(
         self, population: Population[ContinuousStage], proposal: Proposal, stage: ContinuousStage

@@ -34,6 +34,7 @@ class NoisingPathModel(ContinuousModel[Stage]):
 
     path: FlowPath
     observer: Observer
+    shown: frozenset[int] = frozenset()
 
     @property
     def stages(self) -> tuple[Stage, ...]:

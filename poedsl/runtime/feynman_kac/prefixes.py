@@ -43,7 +43,6 @@ class PrefixModel:
     rewards: RewardWeights
     warnings: WarningLog
     peak: float
-    shown: frozenset[int] = frozenset()
     least_shares: dict[str, tuple[float, int]] = field(default_factory=dict)
 
     def init(self, rng: Noise) -> Population[PrefixStage]:

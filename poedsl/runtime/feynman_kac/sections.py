@@ -31,6 +31,7 @@ class SectionModel(ContinuousModel[PrefixStage]):
 
     target: SectionTarget
     stages: tuple[PrefixStage, ...]
+    shown: frozenset[int] = frozenset()
 
     def init(self, rng: Noise) -> Population[PrefixStage]:
         """Empty prefixes (line 2)."""

@@ -28,12 +28,13 @@ class TemperingModel(ContinuousModel[TemperingStage]):
 
     Attributes:
         stages: a fixed grid; where they are placed by the ESS, as many as there may be.
-        shown: numbers of the stages at which particles keep where they are.
+        shown_powers: particles keep where they are at the first stage that reaches each of these.
     """
 
     target: TemperedTarget
     stages: tuple[TemperingStage, ...]
     warnings: WarningLog
+    shown_powers: tuple[float, ...] = ()
 
     def init(self, rng: Noise) -> Population[TemperingStage]:
         """X ~ p_0: the base, or N(0, I) in unconstrained coordinates (line 2)."""
@@ -95,7 +96,7 @@ class TemperingModel(ContinuousModel[TemperingStage]):
 
     def with_endpoints(self, population: Population[TemperingStage]) -> Population[TemperingStage]:
         p = population.particles
-        if population.stage.t not in self.shown:
+        if len(p.trail) >= sum(power <= population.stage.beta for power in self.shown_powers):
             return population
         return population.with_particles(replace(p, trail=(*p.trail, p.x)))
 

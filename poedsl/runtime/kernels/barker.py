@@ -17,7 +17,7 @@ from poedsl.runtime.kernels.metropolis import acceptance_probability
 @dataclass(frozen=True, slots=True)
 class Barker:
     """A Gaussian step whose sign follows the gradient, accepted or rejected for each particle;
-    exactly invariant (Livingstone and Zanella 2022, Algorithm 2).
+    exactly invariant (Livingstone and Zanella 2022).
 
     In each component a step w ~ N(0, h^2) is taken as it is with probability
     sigmoid(w d log pi / dx), and as -w otherwise. The gradient changes the direction of a step and

@@ -46,7 +46,7 @@ class Mixing:
 
         The distance that particles have come is 1 - correlation, of a component in units of twice
         its variance. It grows in proportion to the steps where a kernel is slow, and not at all
-        where modes cannot be left (Buchholz, Chopin and Jacob 2021, section 3.2).
+        where modes cannot be left (Buchholz, Chopin and Jacob 2021).
         """
         now = correlation(self.start, here, self.weights)
         self.history.append(now)

@@ -125,7 +125,7 @@ class KernelSteps:
 
     def jitter(self, step: int) -> float:
         """A factor of the variance, which varies the length of trajectories where they would return
-        to where they started (Neal 2011, section 5.4.2.2).
+        to where they started (Neal 2011, on tuning).
         """
         if self.correlation is None or not self.jittered:
             return 1.0

@@ -19,7 +19,7 @@ from poedsl.runtime.smc.records import Outcome
 from poedsl.runtime.targets.target import Target
 
 #: Of fewer ancestors than this the spread of log Z is not estimated.
-FAMILIES = 30
+FEWEST_ANCESTORS = 30
 #: As many islands have a spread to go by.
 ISLANDS = 4
 
@@ -118,17 +118,17 @@ def standard_error(
 
 
 def by_contributions(
-    population: Population[Any], each: torch.Tensor
+    population: Population[Any], island_evidence: torch.Tensor
 ) -> tuple[float | None, tuple[RunWarning, ...]]:
     """The error by what particles contributed since the kernel last made them independent."""
     contributions = population.contributions
-    if contributions.families < FAMILIES:
+    if contributions.families < FEWEST_ANCESTORS:
         how = (
             f"no standard error: the particles descend from {contributions.families}, and the "
             "kernel has not made them independent; more particles, or four islands or more"
         )
         return None, (RunWarning("P1112", how),)
-    shares = each.softmax(0)
+    shares = island_evidence.softmax(0)
     return math.sqrt(float((shares.square() * contributions.relative_variances).sum())), ()
 
 

@@ -23,6 +23,7 @@ class Recorder:
         has_step_size: whether the kernel has one.
         log_evidence: after each stage, in the coordinates of the path.
         eve_indices, parents: of the particles of each stage.
+        shown: numbers of the stages whose predicted endpoints the particles keep.
     """
 
     rewarded: bool
@@ -31,6 +32,7 @@ class Recorder:
     log_evidence: list[float] = field(default_factory=list)
     eve_indices: list[Int[Tensor, " L"]] = field(default_factory=list)
     parents: list[Int[Tensor, " L"]] = field(default_factory=list)
+    shown: list[int] = field(default_factory=list)
 
     def record(self, population: Population[Any], evaluations: int, seconds: float) -> StageRecord:
         """Keep a stage that is done."""
@@ -58,6 +60,8 @@ class Recorder:
         self.log_evidence.append(now)
         self.eve_indices.append(p.eve_indices)
         self.parents.append(population.parents)
+        if len(p.trail) > len(self.shown):
+            self.shown.append(stage.t)
         return record
 
 

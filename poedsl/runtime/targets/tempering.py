@@ -65,7 +65,8 @@ class TemperingStage:
 
 def temper_grid(steps: int) -> tuple[TemperingStage, ...]:
     """Stages with b = (k / steps)^3: fine where the target first bends the base."""
-    return tuple(TemperingStage(steps + 1 - k, (k / steps) ** 3) for k in range(steps + 1))
+    powers = (0.0, *((k / steps) ** 3 for k in range(1, steps + 1)))
+    return tuple(TemperingStage(steps + 1 - k, b) for k, b in enumerate(powers))
 
 
 @dataclass(slots=True)
@@ -163,7 +164,7 @@ class TemperedTarget(Target):
         while high - low > 1e-3 * (high - b):
             middle = (low + high) / 2
             low, high = (middle, high) if conditional_ess(middle) >= share else (low, middle)
-        return TemperingStage(stage.t - 1, high)
+        return TemperingStage(stage.t - 1 if high < 1 else 1, high)
 
     def first(self, noise: Noise, stage: TemperingStage) -> Float[Tensor, "L D"] | None:
         return None if self.base is None else self.base.first(noise, stage.t)
