@@ -74,7 +74,7 @@ def run_plan(
     from poedsl.runtime.inputs.profile_files import read_profile
     from poedsl.runtime.results.output_folder import OutputFolder
     from poedsl.runtime.results.progress import Progress
-    from poedsl.runtime.results.report import summary
+    from poedsl.runtime.results.report import head_lines
     from poedsl.runtime.results.verdict import Verdict
     from poedsl.runtime.run import Run
 
@@ -108,8 +108,8 @@ def run_plan(
         typer.echo(f"poe: interrupted after {done} stages{log_note}", err=True)
         return INTERRUPTED
     notes = [] if folder is None else folder.finish(result)
-    for name, value in summary(result):
-        typer.echo(f"{name:<13} {value}")
+    for line in head_lines(result):
+        typer.echo(line)
     for warning in result.warnings:
         typer.echo(f"warning: {warning}", err=True)
     for note in notes:

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from poedsl.compiler.plan.options import kernel_traits
 from poedsl.compiler.plan.plan import PlanSpec
+from poedsl.compiler.planner.factors import PICTURES
 from poedsl.experts.sequences.vocabulary import Vocabulary
 from poedsl.grammar.diagnostics import Diagnostic
 from poedsl.grammar.errors import PoeError
@@ -25,6 +26,7 @@ from poedsl.runtime.core.sampler_options import SamplerOptions
 from poedsl.runtime.core.warnings import WarningLog
 from poedsl.runtime.results.cost import Cost, peak_memory
 from poedsl.runtime.results.evidence import evidence
+from poedsl.runtime.results.posterior_summary import named, summarise
 from poedsl.runtime.results.result import Result, Trail, worded
 from poedsl.runtime.results.verdict import assess
 from poedsl.runtime.smc.anneal import anneal
@@ -197,18 +199,28 @@ class Run:
         shown = self.recorder.shown[: len(p.trail)]
         trail = Trail(self.target.space, tuple(shown), torch.stack(p.trail)) if p.trail else None
         doubts = () if composition is None else composition.warnings
+        particles, sites = self.target.space.values(p.x), self.target.sites(p.x)
+        families = population.contributions.ancestors
+        posterior = summarise(
+            named(self.plan, particles, sites),
+            log_weights,
+            families,
+            self.options.islands,
+            {v.name for v in self.plan.variables if v.type.name in PICTURES},
+        )
         assessment = assess(
+            self.plan,
             self.outcome,
             tuple(self.recorder.records),
             population.contributions.families,
             log_z,
-            self.options,
+            posterior,
             (*self.warnings, *doubts),
         )
         return Result(
             plan=self.plan,
             seed=self.settings.seed,
-            particles=self.target.space.values(p.x),
+            particles=particles,
             log_weights=log_weights,
             log_values=self.target.log_values(p.x),
             exponents=self.target.factor_exponents,
@@ -219,12 +231,13 @@ class Run:
             calls=dict(self.target.calls),
             outcome=self.outcome,
             verdict=assessment.verdict,
+            posterior=posterior,
             warnings=assessment.warnings,
             composition=composition,
             log_product=self.target.log_product if self.target.has_density else None,
             trail=trail,
             peak_memory=peak_memory(self.device),
-            sites=self.target.sites(p.x),
+            sites=sites,
             words=dict(self.target.environment.words),
         )
 

@@ -39,7 +39,7 @@ def piped(
 
 
 def test_lines_of_a_pipe_are_answered_without_prompts(piped: Piped) -> None:
-    out, err = piped("let c = 2\nc + 1\nx ~ Normal(\nc,\n1)\n%list\n%run particles=50 steps=3")
+    out, err = piped("let c = 2\nc + 1\nx ~ Normal(\nc,\n1)\n%list\n%run particles=100 steps=3")
     assert out.startswith(
         "3\nvariable x : Real\nlet c = 2\nx ~ Normal(\nc,\n1)\nverdict       reliable"
     )

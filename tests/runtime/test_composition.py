@@ -94,7 +94,8 @@ def test_own_samples_are_within_the_range() -> None:
 def test_chance_is_allowed_for() -> None:
     """A few particles of pure noise see more than one a component now and then."""
     plan = poedsl.compile(gaussians(10, WEIGHED)).with_options(particles=2, steps=20)
-    assert not any(as_if_learned(plan, seed).result().warnings for seed in range(6))
+    runs = (as_if_learned(plan, seed).result() for seed in range(6))
+    assert not any(w.code == "P1006" for run in runs for w in run.warnings)
 
 
 @pytest.mark.slow

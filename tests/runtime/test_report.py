@@ -54,10 +54,11 @@ def test_arviz_has_the_draws_the_stages_and_the_genealogy(tmp_path: Path) -> Non
     result = poedsl.compile(text).run(seed=0, particles=200, steps=10, islands=4)
     data = result.to_arviz()
     draws, stats, stages = data["posterior"], data["sample_stats"], data["stages"]
-    copied = stats["particle"].values[0]
-    assert np.array_equal(draws["x"].values[0], result.particles["x"].numpy()[copied])
-    assert np.array_equal(stats["log_weight"].values[0], result.log_weights.numpy()[copied])
-    assert np.array_equal(stats["eve_index"].values[0], result.eve_indices.numpy()[-1][copied])
+    copied = stats["particle"].values
+    assert np.array_equal(copied // 50, np.repeat(np.arange(4)[:, None], 50, 1))
+    assert np.array_equal(draws["x"].values, result.particles["x"].numpy()[copied])
+    assert np.array_equal(stats["log_weight"].values, result.log_weights.numpy()[copied])
+    assert np.array_equal(stats["eve_index"].values, result.eve_indices.numpy()[-1][copied])
     assert np.array_equal(stages["eve_indices"].values, result.eve_indices.numpy())
     assert stages["t"].values.tolist() == [s.t for s in result.stages]
     assert np.isnan(stages["acceptance"].values[0]) and stages["acceptance"].values[1] > 0

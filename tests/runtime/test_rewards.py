@@ -130,5 +130,6 @@ def test_kernels_that_accept_by_a_reward_leave_its_target_alone(kernel: str) -> 
 def test_a_reward_is_called_once_a_step_where_kernels_accept_by_it() -> None:
     """Four stages of a move and two steps, and the last correction."""
     for kernel, calls in (("mala(steps = 2)", 13), ("hmc(steps = 2)", 13), ("langevin", 5)):
-        result = SCORED.run(seed=0, particles=10, steps=4, kernel=kernel)
+        options = {"particles": 10, "steps": 4, "kernel": kernel, "path": "flow()"}
+        result = SCORED.run(seed=0, **options)
         assert result.calls["near_one"] == 10 * calls

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,21 +11,27 @@ from typer.testing import CliRunner
 
 import poedsl
 from poedsl.cli.main import app
-from poedsl.runtime.core.sampler_options import SamplerOptions
 from poedsl.runtime.core.warnings import RunWarning
 from poedsl.runtime.results.evidence import Evidence, EvidenceStatus
+from poedsl.runtime.results.posterior_summary import ComponentSummary, PosteriorSummary
 from poedsl.runtime.results.verdict import Verdict, assess
 from poedsl.runtime.smc.records import Outcome, StageRecord
 
 PLAN = poedsl.compile("x ~ Normal(0, 1) * exp(-x^2)")
-OPTIONS = SamplerOptions.of(PLAN.spec)
+NO_COMPONENTS = PosteriorSummary({})
 GOOD = StageRecord(1, 1.0, 800.0, 700, 0.5, 2, 0.1, 0.0, False, 0.1, None, 0.5, 20, 0.1, False)
 KNOWN = Evidence(0.0, 0.05, EvidenceStatus.EXACT)
 
 
-def codes(stage: StageRecord = GOOD, ancestors: int = 500, evidence: Evidence = KNOWN) -> list[str]:
+def codes(
+    stage: StageRecord = GOOD,
+    ancestors: int = 500,
+    evidence: Evidence = KNOWN,
+    posterior: PosteriorSummary = NO_COMPONENTS,
+    plan: poedsl.Plan = PLAN,
+) -> list[str]:
     stages = (replace(GOOD, t=2), stage)
-    found = assess(Outcome.COMPLETED, stages, ancestors, evidence, OPTIONS, ())
+    found = assess(plan.spec, Outcome.COMPLETED, stages, ancestors, evidence, posterior, ())
     assert (found.verdict is Verdict.RELIABLE) == (not found.warnings)
     return [w.code for w in found.warnings]
 
@@ -56,12 +63,36 @@ def test_a_large_standard_error() -> None:
     assert codes(evidence=replace(KNOWN, standard_error=None)) == []
 
 
+def test_a_missing_standard_error() -> None:
+    reason = RunWarning("P1112", "no standard error")
+    assert codes(evidence=replace(KNOWN, standard_error=None, reasons=(reason,))) == ["P1018"]
+    absent = Evidence(None, None, EvidenceStatus.MISSING, (reason,))
+    assert codes(evidence=absent) == []
+
+
+@pytest.mark.parametrize(
+    ("ess", "r_hat", "expected"),
+    [
+        (50.0, None, []),
+        (49.0, None, ["P1016"]),
+        (500.0, 1.09, []),
+        (500.0, 1.11, ["P1017"]),
+        (None, math.nan, []),
+    ],
+)
+def test_components(ess: float | None, r_hat: float | None, expected: list[str]) -> None:
+    row = ComponentSummary(1, 0.0, 1.0, -1.0, 0.0, 1.0, ess, r_hat)
+    assert codes(posterior=PosteriorSummary({"x": row})) == expected
+    best = poedsl.compile("x ~ Normal(0, 1) * exp(-x^2)\nsample x by anneal(keep = best())")
+    assert codes(posterior=PosteriorSummary({"x": row}), plan=best) == []
+
+
 def test_warnings_of_the_run_count() -> None:
-    arguments = ((GOOD,), 500, KNOWN, OPTIONS)
+    arguments = ((GOOD,), 500, KNOWN, NO_COMPONENTS)
     for code, verdict in (("P1004", Verdict.DOUBTFUL), ("P1010", Verdict.RELIABLE)):
         warned = (RunWarning(code, ""),)
-        assert assess(Outcome.COMPLETED, *arguments, warned).verdict is verdict
-    assert assess(Outcome.NO_WEIGHT, *arguments, ()).verdict is Verdict.FAILED
+        assert assess(PLAN.spec, Outcome.COMPLETED, *arguments, warned).verdict is verdict
+    assert assess(PLAN.spec, Outcome.NO_WEIGHT, *arguments, ()).verdict is Verdict.FAILED
 
 
 def test_too_few_stages_are_doubtful() -> None:

@@ -126,6 +126,30 @@ The standard error of log Z is above 0.5: the weights of some stage vary so much
 count. Use more `particles`, or stages that lie closer together.
 """,
     ),
+    "P1016": CodePage(
+        "a mean from few effective draws",
+        """\
+The particles descend from so few independent ones, by their weights, that the mean of a component
+is no better than that of 50 independent draws: it may be off by a seventh of a standard deviation,
+and quantiles by more. Use more `particles`.
+""",
+    ),
+    "P1017": CodePage(
+        "islands that disagree",
+        """\
+The islands have found different distributions of a component: the rank-normalised R-hat of its
+location or scale is above 1.1 (Vehtari et al. 2021). Each island is too small for the distribution,
+or some of them miss modes. Use more `particles`, or fewer `islands` of the same particles.
+""",
+    ),
+    "P1018": CodePage(
+        "an evidence with an unknown error",
+        """\
+There is an evidence, and no honest estimate of its error; the message says why. What is not known
+is not taken to be small, so that the result counts as doubtful. More `particles`, or four or more
+`islands` whose spread shows the error, help.
+""",
+    ),
     "P1101": CodePage("no evidence: the run did not complete", "The outcome says why.\n"),
     "P1102": CodePage(
         "no evidence: scores that are not those of a density",

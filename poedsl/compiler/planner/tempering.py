@@ -55,7 +55,7 @@ def far_factor(spec: PlanSpec) -> str:
     if not all(_has_density(f) for f in spec.factors if f.kind not in ("reward", "where")):
         return ""
     for factor in spec.factors:
-        if factor.kind in ("reward", "where") and not _calls_experts(factor, spec):
+        if factor.kind in ("reward", "where") and not _calls_networks(factor, spec):
             site = f"`{factor.name}` at {factor.place}"
             return f"{site} may be far from the experts, and tempering places its stages by it"
     return ""
@@ -72,12 +72,11 @@ def _calls_user_code(factor: FactorSpec, spec: PlanSpec) -> bool:
     return any(signature is not None and signature.is_code for signature in signatures)
 
 
-def _calls_experts(factor: FactorSpec, spec: PlanSpec) -> bool:
-    """Whether a reward calls a model or Python, so that evaluating it may be slow, or may not have
-    a gradient.
-    """
+def _calls_networks(factor: FactorSpec, spec: PlanSpec) -> bool:
+    """Whether a reward calls a model of the catalog, which takes too long for many kernel steps."""
     calls = (t for t in walk(factor.term) if isinstance(t, Apply))
-    return any(spec.find_signature(call.function) is not None for call in calls)
+    signatures = (spec.find_signature(call.function) for call in calls)
+    return any(signature is not None and not signature.is_code for signature in signatures)
 
 
 def _unpredictable(factor: FactorSpec, variables: Collection[str]) -> bool:

@@ -61,7 +61,8 @@ class TemperingModel(ContinuousModel[TemperingStage]):
             return self.stages[self.stages[0].t - stage.t + 1]
         population, at = evaluated(population, lambda x: self.target.evaluate(x, stage))
         weights, x = population.total_log_weights, population.particles.x
-        further = self.target.ahead(x, at, weights, stage, share)
+        black_box = self.target.black_box_value(x, final=False)
+        further = self.target.ahead(x, at, black_box, weights, stage, share)
         if stage.t == 2 and further.beta < 1:
             self.warnings.add(
                 "P1004",

@@ -61,11 +61,15 @@ class Mixing:
 
 
 def observables(point: Point) -> Float[Tensor, "L C"]:
-    """The components of x, and the derivative of the log density along the path if known."""
-    if point.at is None or point.at.log_density is None:
-        return point.x
-    value = point.at.path_derivative.to(point.x).nan_to_num(neginf=-1e30)
-    return torch.cat((point.x, value[:, None]), 1)
+    """The components of x, and where they are known the derivative of the log density along the
+    path and the black-box rewards.
+    """
+    columns = [point.x]
+    if point.at is not None and point.at.log_density is not None:
+        columns.append(point.at.path_derivative[:, None])
+    if point.reward is not None:
+        columns.append(point.reward[:, None])
+    return torch.cat([c.to(point.x).nan_to_num(neginf=-1e30) for c in columns], 1)
 
 
 def correlation(

@@ -201,6 +201,7 @@ def as_json(result: Result) -> dict[str, Any]:
         "stages": [asdict(s) for s in result.stages],
         "best": best,
         "verdict": result.verdict.name.lower(),
+        "components": [{"name": n, **asdict(row)} for n, row in result.posterior.items()],
         "outcome": result.outcome.name.lower(),
         "outcome_text": result.outcome.value,
         "warnings": [asdict(w) for w in result.warnings],

@@ -15,6 +15,7 @@ from poedsl.runtime.core.warnings import RunWarning
 from poedsl.runtime.results.composition import Composition
 from poedsl.runtime.results.cost import in_words
 from poedsl.runtime.results.evidence import Evidence, EvidenceStatus
+from poedsl.runtime.results.posterior_summary import PosteriorSummary
 from poedsl.runtime.results.verdict import Verdict
 from poedsl.runtime.smc.records import Outcome, StageRecord
 from poedsl.runtime.smc.standard_errors import FAMILIES
@@ -32,6 +33,8 @@ class ReportedRun(Protocol):
     def outcome(self) -> Outcome: ...
     @property
     def verdict(self) -> Verdict: ...
+    @property
+    def posterior(self) -> PosteriorSummary: ...
     @property
     def warnings(self) -> tuple[RunWarning, ...]: ...
     @property
@@ -78,6 +81,12 @@ def summary(result: ReportedRun) -> list[tuple[str, str]]:
     if options.islands > 1:
         lines.append(("islands", str(options.islands)))
     return lines
+
+
+def head_lines(result: ReportedRun) -> list[str]:
+    """The summary and the table of components, for a terminal."""
+    lines = [f"{name:<13} {value}" for name, value in summary(result)]
+    return [*lines, "", *result.posterior.lines()] if result.posterior else lines
 
 
 def _ancestors(result: ReportedRun) -> str:
@@ -145,7 +154,7 @@ def rows(result: ReportedRun) -> Iterator[tuple[str, ...]]:
 
 def text_report(result: ReportedRun) -> str:
     """The summary and the table of stages, for a terminal."""
-    head = [f"{name:<13} {value}" for name, value in summary(result)]
+    head = head_lines(result)
     head += [f"warning: {w}" for w in result.warnings]
     if result.composition is not None:
         head += ["", "Composition", *result.composition.findings()]
@@ -162,10 +171,10 @@ def html_report(result: ReportedRun, plan_text: str, pictures: list[str]) -> str
     """One page without scripts: the picture, the summary, the table and the plan."""
     esc = html.escape
     facts = "".join(f"<tr><th>{esc(n)}</th><td>{esc(v)}</td></tr>" for n, v in summary(result))
-    head = "".join(f"<th>{esc(c)}</th>" for c in _COLUMNS)
-    body = "".join(
-        "<tr>" + "".join(f"<td>{esc(c)}</td>" for c in row) + "</tr>" for row in rows(result)
-    )
+    stages = _html_table([_COLUMNS, *rows(result)])
+    posterior = ""
+    if result.posterior:
+        posterior = f"<h2>Components</h2>{_html_table(result.posterior.table())}"
     images = "".join(f'<p><img src="{esc(p)}" alt="{esc(p)}"></p>' for p in pictures)
     warnings = "".join(f"<p class=warning>{esc(str(w))}</p>" for w in result.warnings)
     composition = ""
@@ -181,6 +190,16 @@ def html_report(result: ReportedRun, plan_text: str, pictures: list[str]) -> str
         "table.facts td,table.facts th{text-align:left}img{max-width:100%}.warning{color:#a40}"
         "pre{background:#f6f6f6;padding:1em;overflow:auto}</style>"
         f"<h1>{esc(result.plan.program)}</h1>{images}<table class=facts>{facts}</table>{warnings}"
-        f"{composition}"
-        f"<h2>Stages</h2><table><tr>{head}</tr>{body}</table><h2>Plan</h2><pre>{esc(plan_text)}</pre></html>\n"
+        f"{posterior}{composition}"
+        f"<h2>Stages</h2>{stages}<h2>Plan</h2><pre>{esc(plan_text)}</pre></html>\n"
     )
+
+
+def _html_table(table: list[tuple[str, ...]]) -> str:
+    """The first row as a head, and the others below."""
+    head, *body = (
+        "".join(f"<{tag}>{html.escape(c)}</{tag}>" for c in row)
+        for row, tag in zip(table, ["th", *["td"] * len(table)], strict=False)
+    )
+    rows = "".join(f"<tr>{row}</tr>" for row in body)
+    return f"<table><tr>{head}</tr>{rows}</table>"

@@ -18,9 +18,11 @@ from poedsl.experts.sequences.vocabulary import Vocabulary
 from poedsl.grammar.diagnostics import Diagnostic
 from poedsl.grammar.errors import PoeError
 from poedsl.runtime.core.random_numbers import Noise
+from poedsl.runtime.core.sampler_options import SamplerOptions
 from poedsl.runtime.core.warnings import RunWarning
 from poedsl.runtime.results.composition import Composition
 from poedsl.runtime.results.evidence import Evidence
+from poedsl.runtime.results.posterior_summary import PosteriorSummary
 from poedsl.runtime.results.verdict import Verdict
 from poedsl.runtime.smc.records import Outcome, StageRecord
 from poedsl.runtime.smc.resampling import FEW, along_kd_tree, systematic
@@ -66,6 +68,7 @@ class Result:
         calls: evaluations of each factor, in particles.
         outcome: how the run ended.
         verdict: whether the result is to be trusted; the warnings say why not.
+        posterior: mean, sd, quantiles, effective draws and R-hat of each component.
         warnings: what went wrong on the way, and where the product cannot be trusted; each has a
             ``code`` and a ``message``.
         composition: whether the product could be trusted; None for one expert, and where scores
@@ -92,6 +95,7 @@ class Result:
     calls: dict[str, int]
     outcome: Outcome
     verdict: Verdict
+    posterior: PosteriorSummary
     warnings: tuple[RunWarning, ...]
     composition: Composition | None = None
     log_product: Callable[[Tensor], Tensor] | None = None
@@ -101,9 +105,9 @@ class Result:
     words: dict[str, Vocabulary] = field(default_factory=dict)
 
     def __repr__(self) -> str:
-        from poedsl.runtime.results.report import summary
+        from poedsl.runtime.results.report import head_lines
 
-        return "\n".join(f"{name:<13} {value}" for name, value in summary(self))
+        return "\n".join(head_lines(self))
 
     @property
     def log_evidence(self) -> float | None:
@@ -153,10 +157,27 @@ class Result:
 
     def _drawn(self, n: int, seed: int) -> Int[Tensor, " n"]:
         """The slots of unweighted draws, in random order."""
+        self._require_draws()
+        return self._resampled(self.log_weights.cpu(), n, seed)
+
+    def _require_draws(self) -> None:
         if not self.outcome.ok:
             raise PoeError((Diagnostic("P0705", f"there are no draws: {self.outcome.value}"),))
+
+    def _drawn_by_island(self) -> list[Int[Tensor, " n"]]:
+        """The slots of draws of each island that has weight, as many as it has particles."""
+        count = len(self.log_weights) // SamplerOptions.of(self.plan).islands
+        slots = torch.arange(len(self.log_weights)) // count
+        draws = []
+        for island in range(int(slots[-1]) + 1):
+            log_weights = torch.where(slots == island, self.log_weights.cpu(), -math.inf)
+            if bool(torch.isfinite(log_weights).any()):
+                draws.append(self._resampled(log_weights.log_softmax(0), count, island))
+        return draws
+
+    def _resampled(self, log_weights: Float[Tensor, " L"], n: int, seed: int) -> Int[Tensor, " n"]:
+        """The slots of ``n`` draws by normalised weights, in random order."""
         uniform = Noise(seed, 1, 1, torch.device("cpu")).shared(0, "sample")
-        log_weights = self.log_weights.cpu()
         (order,) = torch.isfinite(log_weights).nonzero(as_tuple=True)
         few = [x for x in self.particles.values() if x[0].numel() <= FEW]
         if few:
@@ -197,6 +218,12 @@ class Result:
         """
         return {name: x[self.best_index] for name, x in self.particles.items()}
 
+    def summary(self) -> PosteriorSummary:
+        """Mean, sd, 5 %, 50 % and 95 % quantiles, bulk effective draws and R-hat of each component,
+        by its name: ``result.summary()["beta[0]"].mean``. Printed, it is a table.
+        """
+        return self.posterior
+
     def report(self) -> str:
         """The run in words and one table, for a terminal."""
         from poedsl.runtime.results.report import text_report
@@ -204,7 +231,9 @@ class Result:
         return text_report(self)
 
     def to_arviz(self) -> arviz.InferenceData:
-        """ArviZ data: as many unweighted draws as particles, in one chain, as the posterior.
+        """ArviZ data: as many unweighted draws as particles as the posterior, in a chain for each
+        island. Chains are drawn by the weights within their island, so that ArviZ compares what the
+        islands found; ``sample`` draws by the weights of all.
 
         ``sample_stats`` holds for each draw the index of the ``particle`` it copies, and that
         particle's ``log_weight``, ``eve_index`` (its root at the first stage) and log value under
@@ -212,10 +241,12 @@ class Result:
 
         Raises:
             ImportError: ArviZ is not installed (``pip install 'poedsl[report]'``).
+            PoeError: the run failed, so that there is nothing to draw from.
         """
         import arviz
 
-        index = self._drawn(len(self.log_weights), 0)
+        self._require_draws()
+        index = torch.stack(self._drawn_by_island())
         eve_indices = self.eve_indices.cpu()
         sample_stats = {"particle": index, "eve_index": eve_indices[-1][index]}
         logs = {
@@ -233,8 +264,8 @@ class Result:
         if self.log_evidence_se is not None:
             attributes["log_evidence_se"] = self.log_evidence_se
         data = arviz.from_dict(
-            posterior={n: x.cpu()[index].numpy()[None] for n, x in self.particles.items()},
-            sample_stats={name: v.numpy()[None] for name, v in sample_stats.items()},
+            posterior={n: x.cpu()[index].numpy() for n, x in self.particles.items()},
+            sample_stats={name: v.numpy() for name, v in sample_stats.items()},
             attrs=attributes,
         )
         records = {f.name: [getattr(s, f.name) for s in self.stages] for f in fields(StageRecord)}

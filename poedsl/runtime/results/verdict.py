@@ -6,9 +6,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import Enum
 
-from poedsl.runtime.core.sampler_options import SamplerOptions
+from poedsl.compiler.plan.plan import PlanSpec
+from poedsl.runtime.core.sampler_options import SamplerOptions, keeps_best
 from poedsl.runtime.core.warnings import RunWarning
 from poedsl.runtime.results.evidence import Evidence
+from poedsl.runtime.results.posterior_summary import PosteriorSummary
 from poedsl.runtime.smc.records import Outcome, StageRecord
 
 #: Fewer particles than this, or than a share of them, make a stage's weights doubtful.
@@ -21,6 +23,12 @@ SMALL_SHARE = 0.25
 LARGEST_ERROR = 0.5
 #: Particles that correlate by more with where a stage's kernel found them have hardly moved.
 LARGEST_CORRELATION = 0.8
+#: Effective draws below which a mean is off by more than a seventh of a standard deviation.
+FEWEST_DRAWS = 50
+#: A larger R-hat says that each island holds fewer than five effective draws.
+LARGEST_R_HAT = 1.1
+#: Why there is no standard error.
+WITHOUT_ERROR = frozenset({"P1111", "P1112", "P1113"})
 #: Warnings of a run that leave its result as good as it is.
 HARMLESS = frozenset({"P1010", "P1011"})
 
@@ -42,11 +50,12 @@ class Assessment:
 
 
 def assess(
+    plan: PlanSpec,
     outcome: Outcome,
     stages: tuple[StageRecord, ...],
     ancestors: int,
     evidence: Evidence,
-    options: SamplerOptions,
+    posterior: PosteriorSummary,
     warnings: tuple[RunWarning, ...],
 ) -> Assessment:
     """The verdict on a run.
@@ -57,7 +66,11 @@ def assess(
     """
     if not outcome.ok:
         return Assessment(Verdict.FAILED, warnings)
-    every = (*warnings, *signs(stages, ancestors, evidence, options))
+    every = (
+        *warnings,
+        *signs(stages, ancestors, evidence, SamplerOptions.of(plan)),
+        *(() if keeps_best(plan) else posterior_signs(posterior, evidence)),
+    )
     doubtful = any(w.code not in HARMLESS for w in every)
     return Assessment(Verdict.DOUBTFUL if doubtful else Verdict.RELIABLE, every)
 
@@ -96,6 +109,25 @@ def signs(
             f"the standard error of log Z is {error:.2f}, so that the particles too rest on few "
             "effective draws; more `particles`",
         )
+
+
+def posterior_signs(posterior: PosteriorSummary, evidence: Evidence) -> Iterator[RunWarning]:
+    """What speaks against the particles as a picture of the whole distribution."""
+    least, largest = posterior.least_ess, posterior.largest_r_hat
+    if least is not None and least[1] < FEWEST_DRAWS:
+        yield RunWarning(
+            "P1016",
+            f"the mean of `{least[0]}` rests on {least[1]:.1f} effective draws; more `particles`",
+        )
+    if largest is not None and largest[1] > LARGEST_R_HAT:
+        yield RunWarning(
+            "P1017",
+            f"the islands disagree on `{largest[0]}` (R-hat {largest[1]:.2f}); more `particles`, "
+            "or fewer `islands`",
+        )
+    unknown = next((r for r in evidence.reasons if r.code in WITHOUT_ERROR), None)
+    if unknown is not None and evidence.value is not None:
+        yield RunWarning("P1018", f"how far log Z may be off is not known: {unknown.message}")
 
 
 def _finer(options: SamplerOptions) -> str:

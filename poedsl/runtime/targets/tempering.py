@@ -137,6 +137,7 @@ class TemperedTarget(Target):
         self,
         x: Float[Tensor, "L D"],
         at: Evaluation,
+        black_box: Float[Tensor, " L"],
         log_weights: Float[Tensor, " L"],
         stage: TemperingStage,
         share: float,
@@ -144,9 +145,12 @@ class TemperedTarget(Target):
         """The next stage: as far as the conditional effective sample size, of all islands together,
         is a share of the population (Zhou, Johansen and Aston 2016). Particles at which the product
         is zero are lost at any b > 0, and do not count.
+
+        Args:
+            black_box: the black-box rewards at the particles.
         """
         assert at.untempered is not None and at.base is not None
-        product, base, b = at.untempered, at.base, stage.beta
+        product, base, b = at.untempered + black_box, at.base, stage.beta
         before = b * (product + self.conditions(x, b)) + (1 - b) * base
 
         def conditional_ess(further: float) -> float:
