@@ -23,7 +23,7 @@ from poedsl.runtime.build.prepare import number_type, prepare
 from poedsl.runtime.core.random_numbers import Noise
 from poedsl.runtime.core.run_settings import RunSettings
 from poedsl.runtime.core.sampler_options import SamplerOptions
-from poedsl.runtime.core.warnings import WarningLog
+from poedsl.runtime.core.warnings import RunWarning, WarningLog
 from poedsl.runtime.results.cost import Cost, peak_memory
 from poedsl.runtime.results.evidence import evidence
 from poedsl.runtime.results.posterior_summary import named, summarise
@@ -40,6 +40,8 @@ from poedsl.runtime.targets.target import Target
 
 #: Records of stages by which a run is estimated.
 TRIED = 3
+#: A larger share of the weight at the limits of numbers says that mass beyond them is missing.
+BEYOND = 1e-3
 
 
 @dataclass(frozen=True)
@@ -215,7 +217,7 @@ class Run:
             population.contributions.families,
             log_z,
             posterior,
-            (*self.warnings, *doubts),
+            (*self.warnings, *doubts, *self._out_of_numbers(p.x, log_weights)),
         )
         return Result(
             plan=self.plan,
@@ -240,6 +242,21 @@ class Run:
             sites=sites,
             words=dict(self.target.environment.words),
         )
+
+    def _out_of_numbers(
+        self, x: Shaped[Tensor, "L D"], log_weights: Float[Tensor, " L"]
+    ) -> Iterator[RunWarning]:
+        """A warning if some of the weight lies where numbers end."""
+        if x.is_floating_point():
+            near = self.target.space.near_limits(x).any(1)
+            share = float(log_weights[near].exp().sum())
+            if share > BEYOND:
+                yield RunWarning(
+                    "P1019",
+                    f"{100 * share:.2g} % of the weight lies where numbers are nearly too small, "
+                    "too large or too close to an end, and what lies beyond is left out: less "
+                    "extreme parameters, or the logarithm of the variable",
+                )
 
 
 def run(

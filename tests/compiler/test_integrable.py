@@ -100,3 +100,60 @@ def test_linear_algebra(n: int, seed: int) -> None:
 )
 def test_densities_with_ends(product: str, wrong: bool) -> None:
     assert ("P0809" in [d.code for d in compiled(f"x ~ {product}").diagnostics]) == wrong
+
+
+#: Of scale s, rate 1 / s, centre m and logarithm l of the scale.
+PROPER = [
+    "Normal({m}, {s})",
+    "Cauchy({m}, {s})",
+    "StudentT(0.1, {m}, {s})",
+    "Laplace({m}, {s})",
+    "Logistic({m}, {s})",
+    "Gumbel({m}, {s})",
+    "Exponential({r})",
+    "HalfNormal({s})",
+    "HalfCauchy({s})",
+    "Gamma(0.5, {r})",
+    "Gamma(30, {r})",
+    "InverseGamma(2, {s})",
+    "LogNormal({l}, 0.5)",
+    "Weibull({s}, 0.7)",
+    "Pareto({s}, 0.01)",
+    "Chi2(3) * exp(-x * {r})",
+    "Normal({m}, {s}) * Cauchy(0, 1)",
+    "Exponential({r}) * exp(0.9 * {r} * x)",
+    "Normal({m}, {s}) * exp(-x^4)",
+    "Cauchy({m}, {s})^0.6",
+    "Normal(0, {s})^2 * exp(0.9 * (x / {s})^2)",
+    "HalfCauchy({s}) * exp(-x / {s})",
+]
+IMPROPER = [
+    "Cauchy({m}, {s})^0.5",
+    "Cauchy({m}, {s}) / Cauchy(0, 1)",
+    "Normal({m}, {s}) * exp(x^300)",
+    "Normal({m}, {s}) * exp(x^4)",
+    "Normal(0, {s}) * exp(0.6 * (x / {s})^2)",
+    "Laplace({m}, {s}) / Laplace(0, {s})",
+    "Exponential({r}) * exp({r} * x)",
+    "Exponential({r}) / Gamma(2.5, {r})",
+    "Gamma(0.5, {r})^2",
+    "HalfCauchy({s}) * exp(log(x))",
+    "HalfCauchy({s}) / HalfNormal({s})",
+    "Pareto({s}, 2) / Pareto({s}, 3)",
+    "StudentT(3, {m}, {s})^0.2",
+    "InverseGamma(1, {s}) * exp(2 * log(x))",
+    "Weibull({s}, 0.7) / Weibull({s}, 1.5)",
+    "Logistic({m}, {s}) * exp(abs(x - {m}) / {s})",
+]
+
+
+@pytest.mark.parametrize("power", range(-10, 11, 2))
+@pytest.mark.parametrize(
+    ("product", "wrong"), [*((p, False) for p in PROPER), *((p, True) for p in IMPROPER)]
+)
+def test_tails_at_any_scale(product: str, wrong: bool, power: int) -> None:
+    scale = 10.0**power
+    for centre in (0.0, -3 * scale, 1e6):
+        text = product.format(m=centre, s=scale, r=1 / scale, l=np.log(scale))
+        codes = [d.code for d in compiled(f"x ~ {text}").diagnostics]
+        assert ("P0809" in codes) == wrong, text

@@ -92,3 +92,11 @@ def backwards():
 
 def plain(y):
     return y
+
+
+def correlated():
+    """A covariance that is positive definite for |r| < 1 only."""
+    r = pyro.sample("r", dist.Normal(0.0, 1.0))
+    one = torch.ones(())
+    rows = torch.stack([torch.stack([one, r]), torch.stack([r, one])])
+    pyro.sample("z", dist.MultivariateNormal(torch.zeros(2), covariance_matrix=rows))

@@ -158,3 +158,17 @@ def test_the_compiler_knows_densities_up_to_a_constant(name: str) -> None:
     own = [LOG_DENSITIES[name](point, *ARGUMENTS[name]) for point in x.tolist()]
     differences = log_density(name, x) - torch.tensor(own, dtype=torch.float64)
     torch.testing.assert_close(differences, differences[:1].expand(9), rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize("place", [-700.0, -400.0, -1.0, 0.5, 400.0, 700.0])
+def test_powers_of_extreme_values_do_not_overflow(place: float) -> None:
+    x = torch.tensor([math.exp(place)], dtype=torch.float64)
+    arguments = {"concentration": torch.tensor(0.5), "rate": torch.tensor(2.0)}
+    expected = 0.5 * math.log(2) - math.lgamma(0.5) - 1.5 * place - 2 * math.exp(-place)
+    assert float(pyro_density("InverseGamma", arguments, ())(x)) == pytest.approx(expected)
+    arguments = {
+        "scale": torch.tensor(1e-306, dtype=torch.float64),
+        "alpha": torch.tensor(0.5),
+    }
+    expected = math.log(0.5) + 0.5 * math.log(1e-306) - 1.5 * place
+    assert float(pyro_density("Pareto", arguments, ())(x)) == pytest.approx(expected)

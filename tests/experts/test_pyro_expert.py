@@ -376,3 +376,11 @@ def test_what_is_no_model_is_reported() -> None:
         poedsl.Plan.from_pyro(lambda: None)
     with pytest.raises(TypeError, match="missing a required argument"):
         poedsl.Plan.from_pyro(made("eight_schools", y=Y, sigma=SIGMA).code.target, Y)
+
+
+def test_points_without_a_covariance_have_no_density() -> None:
+    points = torch.tensor([[0.5, 0.0, 0.0], [-1.5, 0.0, 0.0], [0.0, 1.0, 1.0], [2.0, 0.0, 0.0]])
+    logs = made("correlated")(points)
+    assert logs.isnan().tolist() == [False, True, False, True]
+    expected = [math.log(2 * math.pi) * -1.5 - 0.125 - 0.5 * math.log(0.75)]
+    assert logs[:1].tolist() == pytest.approx(expected, rel=1e-5)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 
 from poedsl.catalog.signatures import Signature
 from poedsl.compiler.analysis.supports import ends
@@ -22,9 +23,15 @@ from poedsl.grammar.diagnostics import Diagnostic
 
 #: Above this many components the tails are left to the run.
 MOST = 8
-#: Where the slope is taken, far out and beside an end; what it may be above -1 by rounding.
-NEAR, FAR, ROUNDING = 1e5, 1e7, 1e-3
-CLOSER, CLOSE = 1e-7, 1e-5
+#: Where the slope is taken far out: the first of these places at which all factors have values.
+#: Only from 1e14 on is a product of any usual scale at its tail; nearer, it may still rise.
+FAR_OUT = ((1e110, 1e130), (1e60, 1e70), (1e30, 1e35), (1e14, 1e17))
+NEARER = ((1e5, 1e7), (1e2, 1e3), (1.0, 10.0))
+#: Distances from an end at zero; from another one, in units of it.
+CLOSE, CLOSER = 1e-100, 1e-120
+ULP_CLOSE, ULP_CLOSER = 2.0**-40, 2.0**-50
+#: What a slope may be above -1 by rounding, and the share of a sum that is rounding.
+ROUNDING, CANCELLED = 1e-9, 1e-9
 
 
 class _Unknown(Exception):
@@ -58,30 +65,65 @@ def _escapes(
         return ""
     if any(f.kind not in kinds or f.part or f.loops or len(f.variables) > 1 for f in factors):
         return ""
-    count = variable.type.count or 1
-
-    def logarithm(axis: int, place: float) -> float:
-        point = [_between(low, high, 0.3 + 0.05 * i) for i in range(count)]
-        point[axis] = place
-        at = {variable.name: tuple(point) if sizes else point[0]}
-        return math.fsum(_exponent(f) * _log_factor(f, at) for f in factors)
-
     try:
-        low, high = _support(factors, signatures)
-        for axis in range(count):
-            for side, end in ((-1, low), (1, high)):
-                if math.isinf(end):
-                    rise = logarithm(axis, side * FAR) - logarithm(axis, side * NEAR)
-                    if rise / math.log(FAR / NEAR) > -1 - ROUNDING:
-                        return "does not fall off far out"
-                else:
-                    fall = logarithm(axis, end - side * CLOSE)
-                    fall -= logarithm(axis, end - side * CLOSER)
-                    if fall / math.log(CLOSE / CLOSER) < -1 + ROUNDING:
-                        return f"rises too fast towards {end:g}"
-    except (_Unknown, ArithmeticError, ValueError, TypeError, AssertionError):
+        logarithm = _Logarithm(variable, factors, *_support(factors, signatures))
+        for axis in range(variable.type.count or 1):
+            for side, end in ((-1, logarithm.low), (1, logarithm.high)):
+                if math.isinf(end) and logarithm.stays_up(axis, side):
+                    return "does not fall off far out"
+                if math.isfinite(end) and logarithm.rises_too_fast(axis, side, end):
+                    return f"rises too fast towards {end:g}"
+    except _Unknown:
         pass
     return ""
+
+
+@dataclass(frozen=True, slots=True)
+class _Logarithm:
+    """The logarithm of a product along axes, between the ends of its support."""
+
+    variable: VariableSpec
+    factors: list[FactorSpec]
+    low: float
+    high: float
+
+    def terms(self, axis: int, place: float) -> list[float]:
+        """The logarithm of each factor."""
+        variable, count = self.variable, self.variable.type.count or 1
+        point = [_between(self.low, self.high, 0.3 + 0.05 * i) for i in range(count)]
+        point[axis] = place
+        at = {variable.name: tuple(point) if variable.type.sizes else point[0]}
+        return [_exponent(f) * _log_factor(f, at) for f in self.factors]
+
+    def slope(self, axis: int, near: float, far: float, ratio: float) -> float | None:
+        """Its rise from one place to another over log ratio; None where it is not known."""
+        try:
+            before, after = self.terms(axis, near), self.terms(axis, far)
+            if math.fsum(after) == -math.inf:
+                return -math.inf
+            rises = [b - a for a, b in zip(before, after, strict=True)]
+            rise = math.fsum(rises)
+        except (ArithmeticError, ValueError, TypeError, AssertionError):
+            return None
+        cancelled = 0 < abs(rise) < CANCELLED * math.fsum(map(abs, rises))
+        return None if cancelled or math.isnan(rise) else rise / math.log(ratio)
+
+    def stays_up(self, axis: int, side: int) -> bool:
+        """Whether it falls too slowly far out."""
+        for places, limit in ((FAR_OUT, -1 - ROUNDING), (NEARER, 0.0)):
+            for near, far in places:
+                slope = self.slope(axis, side * near, side * far, far / near)
+                if slope is not None:
+                    return slope > limit
+        return False
+
+    def rises_too_fast(self, axis: int, side: int, end: float) -> bool:
+        """Whether it rises too fast towards a finite end."""
+        close, closer = CLOSE, CLOSER
+        if end:
+            close, closer = ULP_CLOSE * abs(end), ULP_CLOSER * abs(end)
+        slope = self.slope(axis, end - side * closer, end - side * close, close / closer)
+        return slope is not None and slope < -1 + ROUNDING
 
 
 def _support(factors: list[FactorSpec], signatures: Mapping[str, Signature]) -> tuple[float, float]:

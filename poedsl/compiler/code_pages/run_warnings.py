@@ -150,6 +150,15 @@ is not taken to be small, so that the result counts as doubtful. More `particles
 `islands` whose spread shows the error, help.
 """,
     ),
+    "P1019": CodePage(
+        "weight where numbers end",
+        """\
+Some of the weight is at values that are nearly too small, too large or too close to an end of the
+support for a floating-point number. A density such as `Gamma(1e-3, 1)` has half of its mass below
+the smallest number there is: that half is missing in the evidence. Use less extreme parameters, or
+write the program for the logarithm of the variable.
+""",
+    ),
     "P1101": CodePage("no evidence: the run did not complete", "The outcome says why.\n"),
     "P1102": CodePage(
         "no evidence: scores that are not those of a density",

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor
 
 from poedsl.catalog.registry import SIGNATURES
-from poedsl.catalog.signatures import Support
 from poedsl.experts.protocol import Reward
 
 #: Parameters that are matrices, for events that are vectors.
@@ -21,17 +21,32 @@ MATRICES = frozenset(
 ON_THE_SIMPLEX = 1e-3
 
 
+def _inverse_gamma(x: Tensor, concentration: Tensor, rate: Tensor) -> Tensor:
+    constant = concentration * rate.log() - concentration.lgamma()
+    return constant - (concentration + 1) * x.log() - rate / x
+
+
+def _pareto(x: Tensor, scale: Tensor, alpha: Tensor) -> Tensor:
+    return alpha.log() + alpha * scale.log() - (alpha + 1) * x.log()
+
+
+#: Log densities that Pyro takes from powers of x, which overflow.
+LOG_PROBS: dict[str, Callable[..., Tensor]] = {"InverseGamma": _inverse_gamma, "Pareto": _pareto}
+
+
 def pyro_density(
     name: str, arguments: dict[str, Float[Tensor, "*shape"]], shape: tuple[int, ...]
 ) -> Reward:
     """Log p(x) of a density of Pyro's by name, summed over the components of a variable.
 
+    It is computed in double precision, and returned in that of the points: constants of densities
+    with large parameters are differences of large numbers.
+
     Args:
         arguments: of the distribution. shape: of the variable.
     """
-    wide = broadcast(arguments, shape)
-    density, support = distribution(name, wide), SIGNATURES[name].support
-    return lambda x: log_prob(density, support, wide, x)
+    wide = {k: v.double() for k, v in broadcast(arguments, shape).items()}
+    return lambda x: log_prob(name, wide, x.double()).to(x.dtype)
 
 
 def distribution(name: str, arguments: dict[str, Tensor]) -> Any:
@@ -46,19 +61,48 @@ def broadcast(arguments: dict[str, Tensor], shape: tuple[int, ...]) -> dict[str,
     return {k: v if k in MATRICES else v.expand(shape) for k, v in arguments.items()}
 
 
+def proper_matrices(
+    arguments: dict[str, Tensor],
+) -> tuple[dict[str, Tensor], Bool[Tensor, "..."]]:
+    """Parameters with the identity in place of matrices that are not positive definite, and where
+    all matrices are.
+    """
+    proper, valid = dict(arguments), torch.ones((), dtype=torch.bool)
+    for name in arguments.keys() & MATRICES:
+        matrix = arguments[name]
+        if name == "scale_tril":
+            definite = (matrix.diagonal(dim1=-2, dim2=-1) > 0).all(-1)
+        else:
+            finite = matrix.detach().nan_to_num(nan=0.0, posinf=0.0, neginf=0.0)
+            definite = torch.linalg.cholesky_ex(finite).info == 0
+        definite = definite & matrix.isfinite().all(-1).all(-1)
+        identity = torch.eye(matrix.shape[-1], dtype=matrix.dtype, device=matrix.device)
+        proper[name] = torch.where(definite[..., None, None], matrix, identity)
+        valid = valid.to(definite.device) & definite
+    return proper, valid
+
+
 def log_prob(
-    density: Any, support: Support, arguments: dict[str, Tensor], x: Float[Tensor, "L *shape"]
+    name: str, arguments: dict[str, Tensor], x: Float[Tensor, "L *shape"]
 ) -> Float[Tensor, " L"]:
-    """log p(x) by a distribution of Pyro's, summed over events; -inf outside of its support."""
+    """log p(x) of a density by name, summed over events; -inf outside of its support."""
+    support = SIGNATURES[name].support
     if not support.constrained:
-        logs: Tensor = density.log_prob(x)
-        return logs.reshape(len(x), -1).sum(-1)
+        return _log_prob(name, arguments, x).reshape(len(x), -1).sum(-1)
     low, high = (arguments[e] if isinstance(e, str) else e for e in (support.low, support.high))
     assert low is not None
     inside, within = x >= low, low + 1
     if high is not None:
         inside, within = inside & (x <= high), (low + high) / 2
-    logs = density.log_prob(torch.where(inside, x, within))
+    logs = _log_prob(name, arguments, torch.where(inside, x, within))
     if support.simplex:
         inside = inside.all(-1) & ((x.sum(-1) - 1).abs() < ON_THE_SIMPLEX)
     return torch.where(inside, logs, -math.inf).reshape(len(x), -1).sum(-1)
+
+
+def _log_prob(name: str, arguments: dict[str, Tensor], x: Tensor) -> Tensor:
+    """log p(x) inside of the support, by Pyro but where that overflows."""
+    if name in LOG_PROBS:
+        return LOG_PROBS[name](x, **arguments)
+    logs: Tensor = distribution(name, arguments).log_prob(x)
+    return logs

@@ -22,9 +22,13 @@ from torch.distributions import biject_to
 
 from poedsl.experts.user.calls import call, unfit
 from poedsl.experts.user.registry import UserCode
+from poedsl.grammar.errors import PoeError
 
 #: Distributions over angles, whose support in torch is the real line.
 CIRCULAR = (torch.distributions.VonMises, SineBivariateVonMises, SineSkewed)
+
+#: Runs of a model, one of which has parameters inside their ranges.
+TRIED = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +71,18 @@ class PyroExpert:
         self.batched = self._runs_batched(device)
 
     def __call__(self, x: Float[Tensor, "L D"]) -> Float[Tensor, " L"]:
-        log_density: Tensor = self._each(self._log_density, x)
+        """NaN where a matrix of the model's cannot be factored, which ends it for all points of a
+        call: such points are found by halves.
+        """
+        try:
+            log_density: Tensor = self._each(self._log_density, x)
+        except PoeError as error:
+            if not _unfactored(error):
+                raise
+            if len(x) == 1:
+                return x.sum(1) * math.nan
+            half = len(x) // 2
+            return torch.cat((self(x[:half]), self(x[half:])))
         return log_density
 
     def sites(self, x: Float[Tensor, "L D"]) -> dict[str, Tensor]:
@@ -79,7 +94,17 @@ class PyroExpert:
     def draws(self, count: int) -> Float[Tensor, "{count} D"]:
         """Points as the model draws them by torch's own generator, whatever it observes."""
         with _alone():
-            return torch.stack([call(self.code, self._drawn) for _ in range(count)])
+            return torch.stack([self._draw() for _ in range(count)])
+
+    def _draw(self) -> Float[Tensor, " D"]:
+        """A point; NaN where a matrix on the way is not positive definite."""
+        try:
+            point: Tensor = call(self.code, self._drawn)
+        except PoeError as error:
+            if not _unfactored(error):
+                raise
+            return torch.full((self.size,), math.nan)
+        return point
 
     def _drawn(self) -> Float[Tensor, " D"]:
         nodes = poutine.trace(self.model).get_trace().nodes
@@ -120,9 +145,7 @@ class PyroExpert:
 
     def _slots(self) -> Iterator[tuple[str, Slot]]:
         """A place for each latent site, as one run of the model has them."""
-        with _alone(checked=True), torch.random.fork_rng(devices=[]):
-            torch.manual_seed(0)
-            trace = call(self.code, poutine.trace(self.model).get_trace)
+        trace = self._first_trace()
         start = 0
         for name, node in trace.nodes.items():
             if node["type"] != "sample" or node["is_observed"]:
@@ -134,6 +157,17 @@ class PyroExpert:
             shape = self._free(name, node)
             yield name, Slot(slice(start, start + math.prod(shape)), shape)
             start += math.prod(shape)
+
+    def _first_trace(self) -> Any:
+        """One run of the model; some draws may have parameters that are out of range."""
+        for seed in range(TRIED):
+            with _alone(checked=True), torch.random.fork_rng(devices=[]):
+                torch.manual_seed(seed)
+                try:
+                    return call(self.code, poutine.trace(self.model).get_trace)
+                except PoeError as error:
+                    if seed == TRIED - 1 or not isinstance(error.__cause__, ValueError):
+                        raise
 
     def _free(self, name: str, node: Mapping[str, Any]) -> tuple[int, ...]:
         """The shape of a site on the real line."""
@@ -202,6 +236,11 @@ def _layers(distribution: Any) -> Iterator[Any]:
 
 def _on(device: torch.device, value: Any) -> Any:
     return value.to(device) if isinstance(value, Tensor) else value
+
+
+def _unfactored(error: PoeError) -> bool:
+    """Whether user code failed by a matrix that is not positive definite."""
+    return isinstance(error.__cause__, torch.linalg.LinAlgError)  # type: ignore[attr-defined]
 
 
 def _changing(name: str) -> str:

@@ -18,6 +18,7 @@ from poedsl.experts.densities.pyro_densities import (
     MATRICES,
     distribution,
     log_prob,
+    proper_matrices,
     pyro_density,
 )
 from poedsl.experts.protocol import Sited
@@ -69,7 +70,7 @@ class Densities:
             return self.user_density(term, shape)
         arguments = self.constants(term, shape)
         if names(term) & self.variables:
-            return conditional(term, self.signature(term))
+            return conditional(term)
         log_density = pyro_density(term.function, arguments, shape)
         return lambda x, env: log_density(x)
 
@@ -107,14 +108,14 @@ class Densities:
         valid = torch.ones(batch_shape, dtype=torch.bool, device="cpu")
         for name, value in parameters(term, env, batch_shape).items():
             arguments[name] = value.cpu()
-            if name in MATRICES and not bool(value.isfinite().all()):
-                return None
             if name not in MATRICES:
                 inside = arguments[name].isfinite()
                 if self.role(term, name) == "positive":
                     inside = inside & (arguments[name] > 0)
                 arguments[name] = arguments[name].where(inside, 1.0).expand(batch_shape)
                 valid = valid & inside
+        arguments, definite = proper_matrices(arguments)
+        valid = valid & definite.view(*definite.shape, *(1,) * (valid.dim() - definite.dim()))
         if not bool(valid.any(0).all()):
             return None
         points: Tensor = distribution(term.function, arguments).sample()
@@ -183,13 +184,16 @@ def mixed(logs: list[float], parts: list[Density]) -> Density:
     return log_density
 
 
-def conditional(term: Apply, signature: Signature) -> Density:
+def conditional(term: Apply) -> Density:
     """A density of Pyro's whose parameters are evaluated for each particle."""
 
     def log_density(x: Float[Tensor, "L *shape"], env: Environment) -> Float[Tensor, " L"]:
-        arguments = parameters(term, env, tuple(x.shape))
-        density = distribution(term.function, arguments)
-        return log_prob(density, signature.support, arguments, x)
+        rows = parameters(term, env, tuple(x.shape))
+        doubles = {name: value.double() for name, value in rows.items()}
+        arguments, valid = proper_matrices(doubles)
+        logs = log_prob(term.function, arguments, x.double())
+        every = valid.to(logs.device).expand(len(logs), *valid.shape[1:]).reshape(len(logs), -1)
+        return torch.where(every.all(-1), logs, math.nan).to(x.dtype)
 
     return log_density
 

@@ -107,11 +107,15 @@ def named(
     sites: Mapping[str, Mapping[str, Tensor]],
 ) -> dict[str, Tensor]:
     """What is summarised: numeric variables, whether a category has each of its values, and the
-    sites of models of Pyro, under the names that they have there unless a variable has it.
+    sites of models of Pyro in place of the variable that holds them, under the names that they have
+    there unless a variable has it.
     """
     values: dict[str, Tensor] = {}
+    sited = {f.variables[0] for f in plan.factors if f.name in sites and f.part is None}
     for variable in plan.variables:
         value = particles[variable.name]
+        if variable.name in sited:
+            continue
         if variable.type.name == "Category":
             count = variable.type.sizes[0] or int(value.max()) + 1
             values |= {f"{variable.name} == {k}": (value == k).double() for k in range(count)}

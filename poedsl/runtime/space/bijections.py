@@ -8,10 +8,13 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 from torch.distributions import biject_to, constraints
 from torch.distributions.transforms import StickBreakingTransform
+
+#: From this share of the range of exponents on, a number is near the limit of its type.
+OF_THE_RANGE = 0.95
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +55,12 @@ class Interval:
         log_det = torch.where(y.isfinite(), log_det, -math.inf).sum(-1)
         return y.clamp(_above(self.low), -_above(-self.high)), log_det
 
+    def near_limits(self, y: Float[Tensor, "L d"]) -> Bool[Tensor, "L d"]:
+        """Where points are about as near to an end, or as far out, as numbers can be."""
+        below, above = _above(self.low) - self.low, self.high + _above(-self.high)
+        near = (y - self.low < below**OF_THE_RANGE) | (self.high - y < above**OF_THE_RANGE)
+        return near | far_out(y)
+
     def inverse(self, y: Float[Tensor, "n d"]) -> Float[Tensor, "n d"]:
         """loc + scale z of points; nan outside of the support."""
         inside = (y > self.low) & (y < self.high)
@@ -87,6 +96,11 @@ class Simplex:
         idle = -0.5 * (z[..., -1].square() + math.log(2 * math.pi))
         return y, log_det + idle.sum(-1)
 
+    def near_limits(self, y: Float[Tensor, "L n K"]) -> Bool[Tensor, "L n K"]:
+        """Where shares are about as small as numbers can be."""
+        near: Tensor = y < torch.finfo(y.dtype).tiny ** OF_THE_RANGE
+        return near
+
     def inverse(self, y: Float[Tensor, "L n K"]) -> Float[Tensor, "L n K"]:
         """loc + scale z of points; nan outside of the support, and for the last of each vector."""
         inside = (y > 0).all(-1, keepdim=True) & ((y.sum(-1, keepdim=True) - 1).abs() < 1e-3)
@@ -95,6 +109,12 @@ class Simplex:
 
 
 Bijection = Interval | Simplex
+
+
+def far_out(y: Float[Tensor, "*shape"]) -> Bool[Tensor, "*shape"]:
+    """Where numbers are about as large as they can be."""
+    far: Tensor = y.abs() > torch.finfo(y.dtype).max ** OF_THE_RANGE
+    return far
 
 
 def _above(low: Float[Tensor, " d"]) -> Float[Tensor, " d"]:

@@ -11,7 +11,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from poedsl.experts.flows.latents import Codec
-from poedsl.runtime.space.bijections import Bijection
+from poedsl.runtime.space.bijections import Bijection, far_out
 
 #: Pictures are in [0, 1] for people and in [-1, 1] for the networks that learned them.
 PICTURE_CENTRE, PICTURE_SCALE = 0.5, 0.5
@@ -101,6 +101,16 @@ class Space:
             y[:, bijection.index], part_log_det = bijection.forward(z[:, bijection.index])
             log_det = log_det + part_log_det
         return y, log_det
+
+    def near_limits(self, z: Float[Tensor, "L D"]) -> Bool[Tensor, "L D"]:
+        """Which components are about as near to an end, or as far out, as numbers can be, so that
+        what lies beyond is out of reach.
+        """
+        y, _ = self.supported(z)
+        near = far_out(y)
+        for bijection in self.bijections:
+            near[:, bijection.index] = bijection.near_limits(y[:, bijection.index])
+        return near
 
     def placed(self, x: Float[Tensor, "L D"]) -> Float[Tensor, "L D"]:
         """The coordinates of points that are given in the variables' own units."""

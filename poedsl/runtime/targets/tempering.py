@@ -192,6 +192,7 @@ class TemperedTarget(Target):
             if reward_factor.differentiable and reward_factor.kind != "where":
                 self._count(reward_factor.name, len(x))
                 total = total + reward_factor.log_value(env)
+        total = torch.where(total == math.inf, math.nan, total)
         if bool(total.isnan().any()):
             total = torch.where(total.isnan() & ~self.allowed(env, len(x)), -math.inf, total)
         return total
