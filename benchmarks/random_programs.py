@@ -523,11 +523,8 @@ def gaussian(dice: Dice, size: int, unit: float) -> tuple[Factor, Tensor, Tensor
     if size == 1 or dice.chance(0.6):
         scale = listed(unit * dice.rng.uniform(0.3, 2, size))
         args = (loc, scale) if size > 1 else (loc[0], scale[0])
-        return (
-            density("Normal", *args),
-            mean,
-            torch.tensor(scale, dtype=torch.float64).square().diag(),
-        )
+        variances = torch.tensor(scale, dtype=torch.float64).square()
+        return density("Normal", *args), mean, variances.diag()
     root = dice.rng.standard_normal((size, size))
     spread = unit**2 * (root @ root.T / size + dice.pick(0.3, 0.03) * np.eye(size))
     rows = [listed(row) for row in spread]
@@ -607,10 +604,7 @@ def bumps(dice: Dice, size: int) -> Factor:
     """A mixture."""
     count = dice.whole(2, 6)
     name = dice.pick("Normal", "Normal", "Normal", "Laplace", "Logistic")
-    parts = []
-    for _ in range(count):
-        part = density(name, dice.numbers(-8, 8, size), dice.scale(0.1, 2))
-        parts.append(part)
+    parts = [density(name, dice.numbers(-8, 8, size), dice.scale(0.1, 2)) for _ in range(count)]
     return mixture(dice.weights(count), parts)
 
 
@@ -679,10 +673,8 @@ def mean_and_scale(dice: Dice) -> Drawn:
     y = listed(dice.rng.normal(centre, spread, dice.whole(4, 50)))
     draft.let(y=y)
     draft.on("mu", density("Normal", 0, wide))
-    draft.on(
-        "s",
-        density("HalfNormal", dice.pick(10, 100)) if dice.chance(0.3) else some(dice, SCALES, 1),
-    )
+    vague = density("HalfNormal", dice.pick(10, 100))
+    draft.on("s", vague if dice.chance(0.3) else some(dice, SCALES, 1))
     draft.on("mu", reward(f"-0.5 * sum(((y - mu) / s)^2) - {len(y)} * log(s)"))
     return draft, quadrature(draft, start=(centre, math.log(spread)))
 
@@ -958,16 +950,12 @@ def scales(dice: Dice) -> Drawn:
     last = (
         f"x[0] / {written(units[0])} * x[1] / {written(units[1])}" if size == 2 else "sum(x / unit)"
     )
-    draft.on(
-        "x",
-        reward(
-            dice.pick(
-                f"-{dice.number(0.1, 3)} * sum((x / unit - {dice.number(-1, 1)})^4)",
-                f"{dice.number(-0.2, 0.2)} * {last}",
-                f"-{dice.number(0.3, 3)} * sum(abs(x / unit))",
-            )
-        ),
+    text = dice.pick(
+        f"-{dice.number(0.1, 3)} * sum((x / unit - {dice.number(-1, 1)})^4)",
+        f"{dice.number(-0.2, 0.2)} * {last}",
+        f"-{dice.number(0.3, 3)} * sum(abs(x / unit))",
     )
+    draft.on("x", reward(text))
     return draft, quadrature(draft, box=[(-12 * u, 12 * u) for u in units])
 
 
@@ -1005,16 +993,14 @@ def python_rewards(dice: Dice) -> Drawn:
     """Rewards in Python, with and without a gradient."""
     size = dice.pick(1, 1, 2)
     draft = Draft(x=size)
-    draft.on(
-        "x",
-        dice.pick(
-            density("Normal", dice.numbers(-1, 1, size), dice.number(0.5, 2)),
-            density("Normal", 0, dice.number(0.5, 2)),
-            density("StudentT", 5, 0, dice.number(0.5, 1.5)),
-            density("Gamma", dice.number(1.5, 4), dice.number(0.5, 2)),
-            bumps(dice, size),
-        ),
+    prior = dice.pick(
+        density("Normal", dice.numbers(-1, 1, size), dice.number(0.5, 2)),
+        density("Normal", 0, dice.number(0.5, 2)),
+        density("StudentT", 5, 0, dice.number(0.5, 1.5)),
+        density("Gamma", dice.number(1.5, 4), dice.number(0.5, 2)),
+        bumps(dice, size),
     )
+    draft.on("x", prior)
     if dice.chance(0.3):
         draft.on("x", density("Normal", dice.numbers(-2, 2, size), dice.number(0.7, 3)))
     function, arguments = dice.pick(
@@ -1025,32 +1011,20 @@ def python_rewards(dice: Dice) -> Drawn:
         (hill, {"at": dice.number(-2, 2), "height": dice.number(1, 10)}),
     )
     given = ", ".join(f"{name} = {written(value)}" for name, value in arguments.items())
-    draft.on(
-        "x",
-        Factor(f"exp({function.__name__}({given}))", lambda _, x: function(x, **arguments)),
-    )
+    text = f"exp({function.__name__}({given}))"
+    draft.on("x", Factor(text, lambda _, x: function(x, **arguments)))
     return draft, quadrature(draft, wide=True)
 
 
+# fmt: off
 KINDS: dict[str, Callable[[Dice], Drawn]] = {
     kind.__name__.replace("_", "-"): kind
     for kind in (
-        gaussians,
-        positive,
-        unit_interval,
-        mixtures,
-        constraints,
-        hierarchies,
-        logistic,
-        counts,
-        regression,
-        heavy_tails,
-        rewards,
-        constants,
-        scales,
-        python_rewards,
+        gaussians, positive, unit_interval, mixtures, constraints, hierarchies, logistic, counts,
+        regression, heavy_tails, rewards, constants, scales, python_rewards,
     )
 }
+# fmt: on
 
 
 # Runs and the table.
@@ -1096,8 +1070,8 @@ class Run:
         if self.mean is not None:
             lines += [f"found: log Z {self.log_evidence} +- {self.error}"]
             lines += [f"  mean {written(self.mean.numpy())}, {self.distance:.2f} sd off"]
-        verdict = "reliable" if self.reliable else "doubtful"
-        return "\n".join([*lines, f"{self.outcome}, {verdict}: {self.why}"])
+            lines += ["reliable" if self.reliable else "doubtful"]
+        return "\n".join([*lines, f"{self.outcome} {self.why}"])
 
 
 def drawn(seed: int, number: int) -> tuple[str, Draft, Exact]:
@@ -1141,10 +1115,10 @@ def run(seed: int, number: int) -> Run:
     )
 
 
-def rms_ratio(runs: list[Run]) -> float:
+def rms_ratio(runs: list[Run]) -> float | None:
     """Errors of log Z over the standard errors."""
-    ratios = [r.missed / (r.error or math.nan) for r in runs]
-    return math.sqrt(statistics.fmean(z * z for z in ratios)) if ratios else math.nan
+    ratios = [r.missed / r.error for r in runs if r.error]
+    return math.sqrt(statistics.fmean(z * z for z in ratios)) if ratios else None
 
 
 def row(name: str, runs: list[Run]) -> dict[str, Any]:
@@ -1192,10 +1166,11 @@ def main() -> None:
     rows.append(row("all", runs))
     print(f"| {' | '.join(rows[0])} |\n|{'---|' * len(rows[0])}")
     for line in rows:
-        cells = (f"{v:.2f}" if isinstance(v, float) else str(v) for v in line.values())
+        cells = (f"{v:.4g}" if isinstance(v, float) else str(v) for v in line.values())
         print(f"| {' | '.join(cells)} |")
     rates(rows[-1])
-    write(args, rows=rows)
+    if not args.kind:
+        write(args, rows=rows)
 
 
 def rates(total: dict[str, Any]) -> None:
