@@ -23,12 +23,12 @@ from poedsl.runtime.build.prepare import number_type, prepare
 from poedsl.runtime.core.random_numbers import Noise
 from poedsl.runtime.core.run_settings import RunSettings
 from poedsl.runtime.core.sampler_options import SamplerOptions
-from poedsl.runtime.core.warnings import RunWarning, WarningLog
+from poedsl.runtime.core.warnings import WarningLog
 from poedsl.runtime.results.cost import Cost, peak_memory
 from poedsl.runtime.results.evidence import evidence
 from poedsl.runtime.results.posterior_summary import named, summarise
 from poedsl.runtime.results.result import Result, Trail, worded
-from poedsl.runtime.results.verdict import assess
+from poedsl.runtime.results.verdict import assess, number_signs
 from poedsl.runtime.smc.anneal import anneal
 from poedsl.runtime.smc.health import AllParticlesLost, HealthCheck
 from poedsl.runtime.smc.population import Population
@@ -40,8 +40,6 @@ from poedsl.runtime.targets.target import Target
 
 #: Records of stages by which a run is estimated.
 TRIED = 3
-#: A larger share of the weight at the limits of numbers says that mass beyond them is missing.
-BEYOND = 1e-3
 
 
 @dataclass(frozen=True)
@@ -217,7 +215,7 @@ class Run:
             population.contributions.families,
             log_z,
             posterior,
-            (*self.warnings, *doubts, *self._out_of_numbers(p.x, log_weights)),
+            (*self.warnings, *doubts, *number_signs(self._at_limits(p.x, log_weights))),
         )
         return Result(
             plan=self.plan,
@@ -243,20 +241,11 @@ class Run:
             words=dict(self.target.environment.words),
         )
 
-    def _out_of_numbers(
-        self, x: Shaped[Tensor, "L D"], log_weights: Float[Tensor, " L"]
-    ) -> Iterator[RunWarning]:
-        """A warning if some of the weight lies where numbers end."""
-        if x.is_floating_point():
-            near = self.target.space.near_limits(x).any(1)
-            share = float(log_weights[near].exp().sum())
-            if share > BEYOND:
-                yield RunWarning(
-                    "P1019",
-                    f"{100 * share:.2g} % of the weight lies where numbers are nearly too small, "
-                    "too large or too close to an end, and what lies beyond is left out: less "
-                    "extreme parameters, or the logarithm of the variable",
-                )
+    def _at_limits(self, x: Shaped[Tensor, "L D"], log_weights: Float[Tensor, " L"]) -> float:
+        """The share of the weight where numbers end."""
+        if not x.is_floating_point():
+            return 0.0
+        return float(log_weights[self.target.space.near_limits(x).any(1)].exp().sum())
 
 
 def run(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import torch
@@ -46,7 +47,8 @@ def pyro_density(
         arguments: of the distribution. shape: of the variable.
     """
     wide = {k: v.double() for k, v in broadcast(arguments, shape).items()}
-    return lambda x: log_prob(name, wide, x.double()).to(x.dtype)
+    logarithm = log_prob_inside(name, wide)
+    return lambda x: log_prob(name, wide, logarithm, x.double()).to(x.dtype)
 
 
 def distribution(name: str, arguments: dict[str, Tensor]) -> Any:
@@ -82,27 +84,34 @@ def proper_matrices(
     return proper, valid
 
 
+def log_prob_inside(name: str, arguments: dict[str, Tensor]) -> Callable[[Tensor], Tensor]:
+    """log p inside of the support, by Pyro but where that overflows."""
+    if name in LOG_PROBS:
+        return partial(LOG_PROBS[name], **arguments)
+    logarithm: Callable[[Tensor], Tensor] = distribution(name, arguments).log_prob
+    return logarithm
+
+
 def log_prob(
-    name: str, arguments: dict[str, Tensor], x: Float[Tensor, "L *shape"]
+    name: str,
+    arguments: dict[str, Tensor],
+    logarithm: Callable[[Tensor], Tensor],
+    x: Float[Tensor, "L *shape"],
 ) -> Float[Tensor, " L"]:
-    """log p(x) of a density by name, summed over events; -inf outside of its support."""
+    """log p(x) of a density by name, summed over events; -inf outside of its support.
+
+    Args:
+        logarithm: what `log_prob_inside` gives for the same name and arguments.
+    """
     support = SIGNATURES[name].support
     if not support.constrained:
-        return _log_prob(name, arguments, x).reshape(len(x), -1).sum(-1)
+        return logarithm(x).reshape(len(x), -1).sum(-1)
     low, high = (arguments[e] if isinstance(e, str) else e for e in (support.low, support.high))
     assert low is not None
     inside, within = x >= low, low + 1
     if high is not None:
         inside, within = inside & (x <= high), (low + high) / 2
-    logs = _log_prob(name, arguments, torch.where(inside, x, within))
+    logs = logarithm(torch.where(inside, x, within))
     if support.simplex:
         inside = inside.all(-1) & ((x.sum(-1) - 1).abs() < ON_THE_SIMPLEX)
     return torch.where(inside, logs, -math.inf).reshape(len(x), -1).sum(-1)
-
-
-def _log_prob(name: str, arguments: dict[str, Tensor], x: Tensor) -> Tensor:
-    """log p(x) inside of the support, by Pyro but where that overflows."""
-    if name in LOG_PROBS:
-        return LOG_PROBS[name](x, **arguments)
-    logs: Tensor = distribution(name, arguments).log_prob(x)
-    return logs

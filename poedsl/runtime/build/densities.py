@@ -18,6 +18,7 @@ from poedsl.experts.densities.pyro_densities import (
     MATRICES,
     distribution,
     log_prob,
+    log_prob_inside,
     proper_matrices,
     pyro_density,
 )
@@ -191,7 +192,8 @@ def conditional(term: Apply) -> Density:
         rows = parameters(term, env, tuple(x.shape))
         doubles = {name: value.double() for name, value in rows.items()}
         arguments, valid = proper_matrices(doubles)
-        logs = log_prob(term.function, arguments, x.double())
+        logarithm = log_prob_inside(term.function, arguments)
+        logs = log_prob(term.function, arguments, logarithm, x.double())
         every = valid.to(logs.device).expand(len(logs), *valid.shape[1:]).reshape(len(logs), -1)
         return torch.where(every.all(-1), logs, math.nan).to(x.dtype)
 

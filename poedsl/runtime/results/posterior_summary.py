@@ -147,15 +147,14 @@ def summarise(
         return PosteriorSummary({})
     rows: dict[str, ComponentSummary] = {}
     for name, value in values.items():
-        columns = value.detach().reshape(len(value), -1).to(log_weights)
-        if not columns.shape[1]:
+        columns = value.detach().reshape(len(value), -1)
+        count = columns.shape[1]
+        if not count:
             continue
-        large = columns.shape[1] > LISTED or name in pictures
-        summaries = _summaries(
-            columns[:, :: -(-columns.shape[1] // LOOKED_AT)], log_weights, families, islands
-        )
-        if large:
-            rows[name] = _together(columns, log_weights, summaries)
+        looked_at = columns[:, :: -(-count // LOOKED_AT)].to(log_weights)
+        summaries = _summaries(looked_at, log_weights, families, islands)
+        if count > LISTED or name in pictures:
+            rows[name] = _together(looked_at, count, log_weights, summaries)
         else:
             rows |= zip(_names(name, value.shape[1:]), summaries, strict=True)
     return PosteriorSummary(rows)
@@ -185,9 +184,12 @@ def _summaries(
 
 
 def _together(
-    x: Float[Tensor, "L C"], log_weights: Float[Tensor, " L"], summaries: list[ComponentSummary]
+    x: Float[Tensor, "L C"],
+    components: int,
+    log_weights: Float[Tensor, " L"],
+    summaries: list[ComponentSummary],
 ) -> ComponentSummary:
-    """All components of a variable in one row."""
+    """A variable of so many components in one row, by those that are looked at."""
     weights = log_weights.softmax(0)
     values, shares = x.flatten()[:, None], weights.repeat_interleave(x.shape[1]) / x.shape[1]
     mean = shares @ values
@@ -196,7 +198,7 @@ def _together(
     sizes = [s.bulk_ess for s in summaries if s.bulk_ess is not None]
     r_hats = [s.r_hat for s in summaries if s.r_hat is not None]
     least, largest = min(sizes, default=None), max(r_hats, default=None)
-    return ComponentSummary(x.shape[1], float(mean), float(sd), q5, q50, q95, least, largest)
+    return ComponentSummary(components, float(mean), float(sd), q5, q50, q95, least, largest)
 
 
 def _finite(value: float) -> float | None:

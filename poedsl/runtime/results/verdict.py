@@ -27,6 +27,8 @@ LARGEST_CORRELATION = 0.8
 FEWEST_DRAWS = 50
 #: A larger R-hat says that each island holds fewer than five effective draws.
 LARGEST_R_HAT = 1.1
+#: A larger share of the weight at the limits of numbers says that mass beyond them is missing.
+LARGEST_SHARE_AT_LIMITS = 1e-3
 #: Why there is no standard error.
 WITHOUT_ERROR = frozenset({"P1111", "P1112", "P1113"})
 #: Warnings of a run that leave its result as good as it is.
@@ -128,6 +130,17 @@ def posterior_signs(posterior: PosteriorSummary, evidence: Evidence) -> Iterator
     unknown = next((r for r in evidence.reasons if r.code in WITHOUT_ERROR), None)
     if unknown is not None and evidence.value is not None:
         yield RunWarning("P1018", f"how far log Z may be off is not known: {unknown.message}")
+
+
+def number_signs(share: float) -> Iterator[RunWarning]:
+    """What speaks against a result of which a share of the weight lies where numbers end."""
+    if share > LARGEST_SHARE_AT_LIMITS:
+        yield RunWarning(
+            "P1019",
+            f"{100 * share:.2g} % of the weight lies where numbers are nearly too small, "
+            "too large or too close to an end, and what lies beyond is left out: less "
+            "extreme parameters, or the logarithm of the variable",
+        )
 
 
 def _finer(options: SamplerOptions) -> str:
