@@ -69,7 +69,8 @@ def proper_matrices(
     """Parameters with the identity in place of matrices that are not positive definite, and where
     all matrices are.
     """
-    proper, valid = dict(arguments), torch.ones((), dtype=torch.bool)
+    proper, device = dict(arguments), next(iter(arguments.values())).device
+    valid = torch.ones((), dtype=torch.bool, device=device)
     for name in arguments.keys() & MATRICES:
         matrix = arguments[name]
         if name == "scale_tril":
@@ -80,7 +81,7 @@ def proper_matrices(
         definite = definite & matrix.isfinite().all(-1).all(-1)
         identity = torch.eye(matrix.shape[-1], dtype=matrix.dtype, device=matrix.device)
         proper[name] = torch.where(definite[..., None, None], matrix, identity)
-        valid = valid.to(definite.device) & definite
+        valid = valid & definite
     return proper, valid
 
 

@@ -103,7 +103,7 @@ class PyroExpert:
         except PoeError as error:
             if not _unfactored(error):
                 raise
-            return torch.full((self.size,), math.nan)
+            return torch.full((self.size,), math.nan, dtype=torch.float32, device="cpu")
         return point
 
     def _drawn(self) -> Float[Tensor, " D"]:

@@ -194,7 +194,7 @@ def conditional(term: Apply) -> Density:
         arguments, valid = proper_matrices(doubles)
         logarithm = log_prob_inside(term.function, arguments)
         logs = log_prob(term.function, arguments, logarithm, x.double())
-        every = valid.to(logs.device).expand(len(logs), *valid.shape[1:]).reshape(len(logs), -1)
+        every = valid.expand(len(logs), *valid.shape[1:]).reshape(len(logs), -1)
         return torch.where(every.all(-1), logs, math.nan).to(x.dtype)
 
     return log_density

@@ -167,7 +167,7 @@ class Result:
     def _drawn_by_island(self) -> list[Int[Tensor, " n"]]:
         """The slots of draws of each island that has weight, as many as it has particles."""
         count = len(self.log_weights) // SamplerOptions.of(self.plan).islands
-        slots = torch.arange(len(self.log_weights)) // count
+        slots = torch.arange(len(self.log_weights), device="cpu") // count
         draws = []
         for island in range(int(slots[-1]) + 1):
             log_weights = torch.where(slots == island, self.log_weights.cpu(), -math.inf)
