@@ -101,8 +101,8 @@ def right(x: poedsl.Real[2]):
         'use right from "own.py:right"\nx : Real[2]\nx ~ Normal(0, 1) * exp(right())\n'
     )
     plan = poedsl.compile(tmp_path / "own.poe", allow_code=True)
-    assert any(w.code == "P1003" for w in plan.run(seed=0).warnings)
-    tempered = plan.run(seed=0, path="temper()")
+    assert any(w.code == "P1003" for w in plan.run(seed=0, path="flow()").warnings)
+    tempered = plan.run(seed=0)
     assert tempered.log_evidence == pytest.approx(math.log(0.5), abs=0.1)
     assert not any(w.code == "P1003" for w in tempered.warnings)
 
