@@ -9,17 +9,18 @@ from poedsl.compiler.plan.plan import GENERATIVE, FactorSpec
 from poedsl.compiler.plan.terms import Const
 from poedsl.experts.loading.diffusers_parts import free_encoders
 from poedsl.runtime.build.ancestral_draws import ancestral
-from poedsl.runtime.build.ancestral_prior import Prior, prior
+from poedsl.runtime.build.ancestral_prior import prior
 from poedsl.runtime.build.constrained_supports import bijections, centred
 from poedsl.runtime.build.exponents import covered, normalised
+from poedsl.runtime.build.heavy_tails import LEAST_FALL, slowest_fall, student_base
 from poedsl.runtime.build.mutation import mutation, shown_stages
 from poedsl.runtime.build.positive_precision import DATA, on_the_way
 from poedsl.runtime.build.product import ProductBuilder
-from poedsl.runtime.build.tempering_base import Base, base
+from poedsl.runtime.build.tempering_base import base
 from poedsl.runtime.feynman_kac.tempering import TemperingModel
 from poedsl.runtime.smc import potentials
 from poedsl.runtime.targets.factors import ExpertFactor
-from poedsl.runtime.targets.tempering import TemperedTarget, temper_grid
+from poedsl.runtime.targets.tempering import BaseDistribution, TemperedTarget, temper_grid
 
 
 def tempering_model(builder: ProductBuilder, factors: list[FactorSpec]) -> TemperingModel:
@@ -79,17 +80,21 @@ def tempering_model(builder: ProductBuilder, factors: list[FactorSpec]) -> Tempe
 
 def tempering_base(
     builder: ProductBuilder, factors: list[FactorSpec], target: TemperedTarget
-) -> Base | Prior | None:
-    """What the path starts from: what the program says, ancestral draws where these serve better
-    than a Gaussian, or None, for N(0, I).
+) -> BaseDistribution | None:
+    """What the path starts from: what the program says; draws of its densities, where some are
+    around others or tails are heavy; else a distribution with such tails, or None, for N(0, I).
     """
     plan, space, env = builder.plan, builder.space, builder.environment
     if builder.options.base is not None:
         return base(builder.options.base, plan, builder.models, env, space)
     draws = prior(plan, factors, space, env, builder.densities, builder.exponent)
-    serves = draws is not None and (draws.funnel or draws.near(target.log_untempered))
+    fall = slowest_fall(target.log_untempered, space)
+    heavy = fall < LEAST_FALL
+    serves = draws is not None and (heavy or draws.serves(target.log_untempered))
     target.calls.clear()
-    return draws if serves else None
+    if serves:
+        return draws
+    return student_base(fall, space) if heavy else None
 
 
 def check_precision(

@@ -10,6 +10,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from poedsl.runtime.core.particles import Point
+from poedsl.runtime.kernels.outliers import limits
 
 #: Steps after which growth of the distance is looked at, and between looks.
 PATIENCE, EVERY = 8, 4
@@ -28,13 +29,20 @@ class Mixing:
         start: components and log density at the start.
         weights: of the particles, normalised.
         limit: steps go on while a correlation is above it and still falling.
+        low, high: limits of what is compared, so that a few particles far out do not decide.
         history: the correlations after each step.
     """
 
     start: Float[Tensor, "L C"]
     weights: Float[Tensor, " L"]
     limit: float
+    low: Float[Tensor, " C"] = field(init=False)
+    high: Float[Tensor, " C"] = field(init=False)
     history: list[Float[Tensor, " C"]] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.low, self.high = limits(self.start, self.weights)
+        self.start = self.start.clamp(self.low, self.high)
 
     @property
     def largest(self) -> float:
@@ -48,7 +56,7 @@ class Mixing:
         its variance. It grows in proportion to the steps where a kernel is slow, and not at all
         where modes cannot be left (Buchholz, Chopin and Jacob 2021).
         """
-        now = correlation(self.start, here, self.weights)
+        now = correlation(self.start, here.clamp(self.low, self.high), self.weights)
         self.history.append(now)
         if float(now.max()) < self.limit:
             return True

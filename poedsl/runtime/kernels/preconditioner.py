@@ -11,6 +11,7 @@ from torch import Tensor
 
 from poedsl.runtime.core.particles import Evaluation, Point
 from poedsl.runtime.kernels.kernel import StageTarget
+from poedsl.runtime.kernels.outliers import limits
 
 #: Effective particles per component above which all of a covariance is estimated, not only its
 #: diagonal.
@@ -124,6 +125,7 @@ class Preconditioner:
 def _mean_and_factor(x: Float[Tensor, "n D"], weights: Float[Tensor, " n"]) -> tuple[Tensor, ...]:
     """Mean and square root of the covariance; of few particles, of its diagonal.
 
+    Particles far out count as if they were at the limits.
     Correlations are shrunk by (D / ESS)^2, which keeps the factor well conditioned.
     """
     width, total = x.shape[1], weights.sum()
@@ -131,6 +133,7 @@ def _mean_and_factor(x: Float[Tensor, "n D"], weights: Float[Tensor, " n"]) -> t
     ess = float(1 / weights.square().sum().clamp(min=torch.finfo(x.dtype).tiny))
     if not float(total) > 0 or ess < FEWEST:
         return x.new_zeros(width), x.new_ones(width)
+    x = x.clamp(*limits(x, weights))
     mean = weights @ x
     centred = x - mean
     deviation = (weights @ centred.square()).sqrt()

@@ -96,7 +96,13 @@ def signs(
             f"the {size} particles descend from {ancestors} of those at the start, and the kernel "
             f"has not made them independent since; {_finer(options)}, or more `particles`",
         )
-    stuck = [s for s in stages if (s.correlation or 0) > LARGEST_CORRELATION and s.exhausted]
+    stuck = [
+        s
+        for s in stages
+        if (s.correlation or 0) > LARGEST_CORRELATION
+        and s.exhausted
+        and s.unique_ancestors < count  # draws of the base need not move
+    ]
     if stuck:
         worst = max(stuck, key=lambda s: s.correlation or 0)
         yield RunWarning(

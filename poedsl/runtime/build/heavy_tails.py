@@ -1,0 +1,56 @@
+"""What a tempered path to a product with heavy tails starts from where it cannot be drawn from."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from poedsl.runtime.core.random_numbers import Noise
+from poedsl.runtime.space.coordinates import Space
+
+#: A product that falls by less between these places along some axis has heavy tails: a Gaussian
+#: falls by 1350, a Laplace density by 42, a Student's t with 10 degrees of freedom by 8.
+TAIL, LEAST_FALL = (30.0, 60.0), 20.0
+#: The degrees of freedom that a base may have.
+FEWEST, MOST = 0.1, 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class StudentBase:
+    """Independent Student's t distributions in the run's coordinates."""
+
+    size: int
+    freedom: float
+
+    def first(self, noise: Noise, stage: int) -> Float[Tensor, "L D"]:
+        """Draws by the polar method (Bailey 1994)."""
+        radius, angle = noise.uniform(2 * self.size, stage, "start").double().chunk(2, 1)
+        square = self.freedom * torch.expm1(-2 / self.freedom * radius.log())
+        return (square.sqrt() * torch.cos(2 * math.pi * angle)).to(noise.dtype)
+
+    def log_density(self, z: Float[Tensor, "L D"]) -> Float[Tensor, " L"]:
+        """Log p_0 in the run's coordinates."""
+        half = (self.freedom + 1) / 2
+        normaliser = math.lgamma(half) - math.lgamma(self.freedom / 2)
+        normaliser -= 0.5 * math.log(self.freedom * math.pi)
+        return (normaliser - half * torch.log1p(z.square() / self.freedom)).sum(-1)
+
+
+def slowest_fall(log_product: Callable[[Tensor], Tensor], space: Space) -> float:
+    """By how much a product falls far out, along the axis on which it falls least."""
+    axes = torch.eye(space.size, dtype=space.loc.dtype, device=space.loc.device)
+    lines = torch.cat([axes, -axes])
+    with torch.no_grad():
+        near, far = (log_product(place * lines) for place in TAIL)
+    return float((near - far).nan_to_num(nan=math.inf).min())
+
+
+def student_base(fall: float, space: Space) -> StudentBase:
+    """Tails as heavy as those of a product that falls by so much between the places far out."""
+    power = fall / math.log(TAIL[1] / TAIL[0])
+    return StudentBase(space.size, min(max(power - 1, FEWEST), MOST))
