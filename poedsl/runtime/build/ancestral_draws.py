@@ -16,14 +16,13 @@ from torch import Tensor
 
 from poedsl.compiler.plan.plan import FactorSpec
 from poedsl.runtime.build.densities import Densities
+from poedsl.runtime.core.quantiles import APART, MIDDLE
 from poedsl.runtime.space.bijections import Bijection
 from poedsl.runtime.space.coordinates import GaussianMoments, Space
 from poedsl.runtime.space.parts import locate
 
 #: Draws of each density.
 DRAWS = 256
-#: Of draws in the middle, and how many spreads of a Gaussian they lie apart.
-MIDDLE, APART = (0.025, 0.5, 0.975), 3.92
 
 
 @dataclass(frozen=True, slots=True)

@@ -93,14 +93,12 @@ class Prior:
     """Densities that together draw every component once, in an order in which they can be drawn.
 
     Attributes:
-        nested: whether some densities are around others.
         funnel: whether a variable says how wide another is, so that no Gaussian is near.
     """
 
     space: Space
     sites: tuple[Site, ...]
     environment: Environment
-    nested: bool
     funnel: bool
 
     def first(self, noise: Noise, stage: int) -> Float[Tensor, "L D"]:
@@ -109,10 +107,6 @@ class Prior:
         seeds = (noise.shared(stage, "start", blocks) * 2**32).long().tolist()
         draws = [torch.cat([self.block(s) for s in row])[: noise.size] for row in seeds]
         return self.space.placed(torch.cat(draws))
-
-    def serves(self, log_product: Callable[[Tensor], Tensor]) -> bool:
-        """Whether the path to a product starts from these draws rather than from N(0, I)."""
-        return self.nested and (self.funnel or self.near(log_product))
 
     def near(self, log_product: Callable[[Tensor], Tensor]) -> bool:
         """Whether some of its draws are among those of a product, as of a prior and few data."""
@@ -154,13 +148,17 @@ def prior(
     env: Environment,
     densities: Callable[[FactorSpec], Densities],
     exponent: Callable[[FactorSpec], float],
+    heavy_tailed: bool,
 ) -> Prior | None:
     """The densities that draw every component, those around other variables before others.
 
+    Args:
+        heavy_tailed: whether densities serve that are around no others.
+
     Returns:
-        None where some component has no density of its own to the power of one, or one that is
-        positive elsewhere than the product may be; and where shares sum to one, which have a
-        coordinate less than components.
+        None where there are no densities that serve; where some component has none of its own to
+        the power of one, or one that is positive elsewhere than the product may be; and where
+        shares sum to one, which have a coordinate less than components.
     """
     if any(isinstance(bijection, Simplex) for bijection in space.bijections):
         return None
@@ -174,7 +172,9 @@ def prior(
         if exponent(factor) == 1 and bool(free[part.index].all()):
             free[part.index] = False
             chosen.append((factor, part))
-    if bool(free.any()) or not all(_reaches(f, p, plan, space, env) for f, p in chosen):
+    if bool(free.any()) or not (heavy_tailed or any(around[f.name] for f, _ in chosen)):
+        return None
+    if not all(_reaches(f, p, plan, space, env) for f, p in chosen):
         return None
     fixed = space.loc.new_zeros(2, space.size)
     for factor in density_factors:
@@ -187,8 +187,7 @@ def prior(
             fixed[:, part.index] += torch.stack([precision, pull])
     sites = (_site(f, p, densities(f), fixed[:, p.index], around[f.name]) for f, p in chosen)
     wide = any(_widened(f, plan, space) for f, _ in chosen)
-    nested = any(around[f.name] for f, _ in chosen)
-    return _ordered(Prior(space, tuple(sites), env, nested, wide))
+    return _ordered(Prior(space, tuple(sites), env, wide))
 
 
 def _site(

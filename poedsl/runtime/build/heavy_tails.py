@@ -10,6 +10,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from poedsl.experts.densities.pyro_densities import pyro_density
 from poedsl.runtime.core.random_numbers import Noise
 from poedsl.runtime.space.coordinates import Space
 
@@ -35,10 +36,9 @@ class StudentBase:
 
     def log_density(self, z: Float[Tensor, "L D"]) -> Float[Tensor, " L"]:
         """Log p_0 in the run's coordinates."""
-        half = (self.freedom + 1) / 2
-        normaliser = math.lgamma(half) - math.lgamma(self.freedom / 2)
-        normaliser -= 0.5 * math.log(self.freedom * math.pi)
-        return (normaliser - half * torch.log1p(z.square() / self.freedom)).sum(-1)
+        zero = z.new_zeros(())
+        arguments = {"df": zero + self.freedom, "loc": zero, "scale": zero + 1}
+        return pyro_density("StudentT", arguments, (self.size,))(z)
 
 
 def slowest_fall(log_product: Callable[[Tensor], Tensor], space: Space) -> float:

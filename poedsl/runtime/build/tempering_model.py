@@ -87,10 +87,10 @@ def tempering_base(
     plan, space, env = builder.plan, builder.space, builder.environment
     if builder.options.base is not None:
         return base(builder.options.base, plan, builder.models, env, space)
-    draws = prior(plan, factors, space, env, builder.densities, builder.exponent)
     fall = slowest_fall(target.log_untempered, space)
     heavy = fall < LEAST_FALL
-    serves = draws is not None and (heavy or draws.serves(target.log_untempered))
+    draws = prior(plan, factors, space, env, builder.densities, builder.exponent, heavy)
+    serves = draws is not None and (heavy or draws.funnel or draws.near(target.log_untempered))
     target.calls.clear()
     if serves:
         return draws

@@ -6,9 +6,10 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-#: The middle 95 % of a normal distribution, in standard deviations, and how many of these about
-#: the median are within the limits.
-MIDDLE, WITHIN = 3.92, 4.0
+from poedsl.runtime.core.quantiles import APART, MIDDLE, weighted_quantiles
+
+#: How many spreads about the median are within the limits.
+WITHIN = 4.0
 
 
 def limits(
@@ -21,12 +22,8 @@ def limits(
     Of a normal distribution 6e-5 are outside, and its moments are as before; those of a Cauchy
     distribution, which has none, become finite.
     """
-    ordered, order = x.sort(0)
-    total = weights[order].double().cumsum(0)
-    total = total / total[-1].clamp(min=torch.finfo(total.dtype).tiny)
-    levels = total.new_tensor([0.025, 0.5, 0.975]).expand(x.shape[1], 3).contiguous()
-    rows = torch.searchsorted(total.T.contiguous(), levels).clamp(max=len(x) - 1)
-    low, middle, high = ordered.gather(0, rows.T)
-    reach = WITHIN * (high - low) / MIDDLE
+    shares = weights.double() / weights.double().sum()
+    low, middle, high = weighted_quantiles(x, x.argsort(0), shares, MIDDLE)
+    reach = WITHIN * (high - low) / APART
     reach = torch.where((reach > 0) & reach.isfinite(), reach, torch.inf)
     return middle - reach, middle + reach

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from poedsl.compiler.plan.plan import PlanSpec
 from poedsl.grammar.types import SYMBOLS
+from poedsl.runtime.core.quantiles import weighted_quantiles
 
 #: Variables with more components are summarised in one row.
 LISTED = 24
@@ -174,7 +175,7 @@ def _summaries(
 ) -> list[ComponentSummary]:
     weights = log_weights.softmax(0)
     order = x.argsort(0)
-    quantiles = weighted_quantiles(x, order, weights)
+    quantiles = weighted_quantiles(x, order, weights, QUANTILES)
     mean = quantiles[1] + weights @ (x - quantiles[1])
     sd = (weights @ (x - mean).square()).sqrt()
     ess = effective_draws(normal_scores(x, order, weights), weights, families)
@@ -194,7 +195,9 @@ def _together(
     values, shares = x.flatten()[:, None], weights.repeat_interleave(x.shape[1]) / x.shape[1]
     mean = shares @ values
     sd = (shares @ (values - mean).square()).sqrt()
-    q5, q50, q95 = (float(q) for q in weighted_quantiles(values, values.argsort(0), shares))
+    q5, q50, q95 = (
+        float(q) for q in weighted_quantiles(values, values.argsort(0), shares, QUANTILES)
+    )
     sizes = [s.bulk_ess for s in summaries if s.bulk_ess is not None]
     r_hats = [s.r_hat for s in summaries if s.r_hat is not None]
     least, largest = min(sizes, default=None), max(r_hats, default=None)
@@ -203,20 +206,6 @@ def _together(
 
 def _finite(value: float) -> float | None:
     return value if math.isfinite(value) else None
-
-
-def weighted_quantiles(
-    x: Float[Tensor, "L C"], order: Int[Tensor, "L C"], weights: Float[Tensor, " L"]
-) -> Float[Tensor, "Q C"]:
-    """Quantiles under the weights, of each column: the first value with at least that much at it
-    and below.
-    """
-    below = weights[order].cumsum(0)
-    levels = torch.tensor(QUANTILES, dtype=below.dtype, device=below.device)
-    index = torch.searchsorted(
-        below.T.contiguous(), levels.expand(x.shape[1], -1).contiguous()
-    ).clamp(max=len(x) - 1)
-    return x.gather(0, order).gather(0, index.T)
 
 
 def normal_scores(
@@ -260,7 +249,7 @@ def rank_normalised_r_hat(
     x = x.view(len(alive), size, -1)[alive].flatten(0, 1)
     pooled = (within / count).flatten()
     order = x.argsort(0)
-    median = weighted_quantiles(x, order, pooled)[1]
+    median = weighted_quantiles(x, order, pooled, QUANTILES)[1]
     found = []
     for values in (x, (x - median).abs()):
         z = normal_scores(values, values.argsort(0), pooled).view(count, size, -1)

@@ -1,0 +1,89 @@
+"""What a tempered path starts from where products have heavy tails, and how far out counts."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+from torch.distributions import StudentT
+
+import poedsl
+from poedsl.runtime.build.ancestral_prior import Prior
+from poedsl.runtime.build.heavy_tails import StudentBase
+from poedsl.runtime.core.random_numbers import Noise
+from poedsl.runtime.kernels.outliers import limits
+from poedsl.runtime.results.verdict import Verdict
+from poedsl.runtime.run import Run
+from poedsl.runtime.targets.tempering import BaseDistribution, TemperedTarget
+
+CPU = torch.device("cpu")
+
+
+def base(text: str) -> BaseDistribution | None:
+    target = Run(poedsl.compile(text).with_options(path="temper()").bound().spec).target
+    assert isinstance(target, TemperedTarget)
+    return target.base
+
+
+def noise(size: int) -> Noise:
+    return Noise(0, 1, size, CPU, dtype=torch.float64)
+
+
+def test_draws_of_t_distributions_have_their_density() -> None:
+    """Drawn by the polar method, and given by PyTorch."""
+    student = StudentBase(2, 3.0)
+    x = student.first(noise(50_000), 1)
+    expected = StudentT(3.0).log_prob(x).sum(-1)
+    torch.testing.assert_close(student.log_density(x), expected)
+    inside = (x.abs() < 3.182446).double().mean(0)
+    assert (inside - 0.95).abs().max() < 4 * math.sqrt(0.95 * 0.05 / 50_000)
+
+
+@pytest.mark.parametrize(
+    ("text", "kind"),
+    [
+        ("x ~ Cauchy(0, 1)", Prior),
+        ("x ~ StudentT(3, 0, 1)^0.5", StudentBase),
+        ("x ~ StudentT(3, 0, 1) * exp(-x^2)", type(None)),
+        ("x ~ Laplace(0, 1) * exp(cos(x))", type(None)),
+    ],
+)
+def test_heavy_tails_are_seen(text: str, kind: type) -> None:
+    assert isinstance(base(text), kind)
+
+
+@pytest.mark.parametrize(
+    ("text", "log_z"),
+    [
+        ("x ~ StudentT(0.01, 0, 1)", 0.0),
+        ("x ~ StudentT(0.3, 0, 1)", 0.0),
+        ("x ~ StudentT(3, 0, 1)^0.5", 1.1934),
+        ("x : Real[3]\nx ~ Cauchy(0, 2.5)\nx ~ exp(-softplus(-3 * x[0] - 2 * x[1]))", -math.log(2)),
+    ],
+)
+def test_evidence_of_heavy_tails(text: str, log_z: float) -> None:
+    result = poedsl.compile(text).run(seed=2)
+    assert result.log_evidence is not None and result.evidence.standard_error is not None
+    assert abs(result.log_evidence - log_z) < 4 * result.evidence.standard_error + 0.001
+    assert result.verdict is Verdict.RELIABLE
+
+
+def test_limits_of_weighted_columns() -> None:
+    """Of a normal and a Cauchy column, by their quantiles; infinite where rows are alike."""
+    normal = noise(20_000).normal(1, 1, "start")
+    cauchy = torch.tan(math.pi * (noise(20_000).uniform(1, 2, "start") - 0.5))
+    x = torch.cat([normal, cauchy, torch.ones_like(normal)], 1)
+    weights = torch.where(normal[:, 0] > 0, 3.0, 1.0).double()
+    low, high = limits(x, weights / weights.sum())
+    spread = (high - low) / 8
+    assert spread[1] == pytest.approx(2 * 12.706 / 3.92, rel=0.06)
+    assert (high + low)[1] / 2 == pytest.approx(0, abs=0.05)
+    assert math.isinf(float(low[2])) and math.isinf(float(high[2]))
+    # Phi with three quarters of its mass above zero: quantiles 0.025, 0.5, 0.975
+    standard = torch.distributions.Normal(0.0, 1.0)
+    cuts = [
+        standard.icdf(torch.tensor(p)).item() for p in (0.05, 0.5 + 0.25 / 1.5, 1 - 0.025 / 1.5)
+    ]
+    assert spread[0] == pytest.approx((cuts[2] - cuts[0]) / 3.92, rel=0.03)
+    assert (high + low)[0] / 2 == pytest.approx(cuts[1], abs=0.03)
