@@ -100,14 +100,14 @@ def test_a_scale_under_a_vague_prior() -> None:
 @pytest.mark.slow
 @pytest.mark.statistical
 def test_intervals_hold() -> None:
-    """95 % intervals of log Z, over 40 seeds."""
+    """95 % intervals of log Z hold in 92 to 97 % of 200 runs."""
     truth, inside = logistic(), 0
     plan = poedsl.compile(LOGISTIC)
-    for seed in range(40):
+    for seed in range(200):
         result = plan.run(seed=100 + seed)
         assert result.log_evidence is not None and result.log_evidence_se is not None
         inside += abs(result.log_evidence - truth) < 1.96 * result.log_evidence_se
-    assert inside >= 34
+    assert 184 <= inside <= 194
 
 
 @pytest.mark.slow
