@@ -11,10 +11,12 @@ import poedsl
 from poedsl.compiler.plan.options import OPTIONS, kernel_traits
 from poedsl.compiler.plan.options import Kernel as KernelRow
 from poedsl.experts.protocol import Generative, Noised
+from poedsl.runtime.build.laplace_base import LaplaceBase
 from poedsl.runtime.core.run_settings import RunSettings
 from poedsl.runtime.kernels.choose import implementation
 from poedsl.runtime.kernels.kernel import Kernel
 from poedsl.runtime.run import Run
+from poedsl.runtime.targets.tempering import BaseDistribution, TemperedTarget
 
 #: The kernels over numbers that accept and reject.
 ADJUSTED = [
@@ -67,3 +69,16 @@ def noise_of(name: str, x: Tensor, generator: torch.Generator) -> Tensor:
     """Standard normals for a step of a kernel from points (L, D), of their type."""
     width = kernel_traits(name).normals * x.shape[1]
     return torch.randn(len(x), width, generator=generator, dtype=x.dtype)
+
+
+def default_base(text: str) -> BaseDistribution | None:
+    """What a tempered path starts from by default."""
+    target = Run(poedsl.compile(text).with_options(path="temper()").bound().spec).target
+    assert isinstance(target, TemperedTarget)
+    return target.base
+
+
+def wide_base(text: str) -> BaseDistribution | None:
+    """What stands beside the modes in it."""
+    base = default_base(text)
+    return base.wide if isinstance(base, LaplaceBase) else base

@@ -10,8 +10,9 @@ import torch
 
 import poedsl
 from poedsl.runtime.build.ancestral_prior import Conjugate, Prior
+from poedsl.runtime.build.laplace_base import GaussianBase
 from poedsl.runtime.run import Run
-from poedsl.runtime.targets.tempering import TemperedTarget
+from tests.runtime.helpers import wide_base
 
 EFFECTS = (28.0, 8.0, -3.0, 7.0, -1.0, 1.0, 18.0, 12.0)
 ERRORS = (15.0, 10.0, 16.0, 11.0, 9.0, 11.0, 10.0, 18.0)
@@ -125,20 +126,14 @@ def test_the_evidence_is_unbiased() -> None:
 
 def test_more_particles_leave_the_first_ones_alone() -> None:
     plan = poedsl.compile("s ~ HalfNormal(1)\nx ~ Normal(0, s)")
-    still = {"resample": "none()", "kernel": "mala(adapt = false)", "steps": 3}
+    still = {"resample": "none()", "kernel": "mala(adapt = false)", "path": "temper(ess = none)"}
     few = plan.run(seed=3, particles=300, **still)
     many = plan.run(seed=3, particles=700, **still)
     assert torch.equal(few.particles["x"], many.particles["x"][:300])
 
 
-def base(text: str) -> object:
-    target = Run(poedsl.compile(text).with_options(path="temper()").bound().spec).target
-    assert isinstance(target, TemperedTarget)
-    return target.base
-
-
 def test_gaussians_beside_are_drawn_with() -> None:
-    made = base("s ~ HalfNormal(1)\nx : Real[2]\nx ~ Normal(0, s) * Normal(3, 1)^2")
+    made = wide_base("s ~ HalfNormal(1)\nx : Real[2]\nx ~ Normal(0, s) * Normal(3, 1)^2")
     assert isinstance(made, Prior)
     (own,) = (site for site in made.sites if isinstance(site, Conjugate))
     assert own.precision.tolist() == [2, 2] and own.pull.tolist() == [6, 6]
@@ -156,4 +151,4 @@ def test_gaussians_beside_are_drawn_with() -> None:
 )
 def test_others_start_from_a_gaussian(text: str) -> None:
     """Where few draws would be near, or nothing can be drawn from as it stands."""
-    assert base(text) is None
+    assert isinstance(wide_base(text), GaussianBase | None)

@@ -85,6 +85,7 @@ def test_particle_by_particle(name: str, options: dict[str, str], islands: int) 
         particles=count * islands,
         islands=islands,
         steps=steps,
+        path="flow()",
         move=f"{options['move']}()",
         correct=f"{options['correct']}()",
         kernel=kernels[options["kernel"]],

@@ -176,7 +176,8 @@ def test_rules_say_when() -> None:
     plan = poedsl.compile("x ~ mixture(Normal(-3, 0.3), Normal(3, 0.3)) * Normal(3, 1)")
 
     def run(when: str) -> poedsl.Result:
-        return plan.run(particles=500, steps=20, resample=f"systematic(when = {when})")
+        options = {"path": "flow()", "resample": f"systematic(when = {when})"}
+        return plan.run(particles=500, steps=20, **options)
 
     def stages(when: str) -> list[int]:
         return [s.t for s in run(when).stages if s.resampled]

@@ -152,6 +152,7 @@ def test_the_last_stage_is_the_first_in_number(condition: str) -> None:
 
 def test_endpoints_are_kept_evenly_along_stages_placed_by_the_particles() -> None:
     plan = poedsl.compile("x : Real[2]\nx ~ Normal(0, 1) * exp(-50 * sum((x - 2)^2))")
+    plan = plan.with_options(path="temper(base = Normal(0, 1))")
     job = Run(plan.bound().spec, RunSettings(shown_stages=6))
     counts = [job.stage_count for _ in job.stages()]
     trail = job.result().trail
@@ -169,7 +170,8 @@ def test_a_line_integral_is_not_preconditioned() -> None:
 
 def test_stages_that_do_not_suffice_are_reported() -> None:
     plan = poedsl.compile("x : Real[20]\nx ~ StudentT(9) * exp(-50 * sum((x - 6)^2))")
-    result = plan.run(seed=0, particles=200, steps=3, path="temper(ess = 0.9)")
+    path = "temper(ess = 0.9, base = Normal(0, 1))"
+    result = plan.run(seed=0, particles=200, steps=3, path=path)
     assert len(result.stages) == 4
     assert any(w.code == "P1004" for w in result.warnings)
     assert result.stages[-1].beta == 1
@@ -282,10 +284,55 @@ def test_a_power_of_one_mixture_starts_from_the_mixture() -> None:
     "text",
     [
         "x ~ mixture(Normal(-3, 1), Normal(3, 1))",
-        "x ~ mixture(Normal(-3, 1), Normal(3, 1))^0.5",
-        "x ~ mixture(Normal(-3, 1), Normal(3, 1))^2 * Normal(0, 5)",
+        "x ~ mixture(Normal(-3, 1), Normal(3, 1)) * Normal(0, 5)",
+        "x ~ mixture(Normal(-1, 1), Normal(2, 1)) * mixture(Normal(0, 2), Normal(3, 1))",
+        "x : Real[101]\nx ~ mixture(Normal(-30, 1), Normal(3, 1)) * Normal(0, 1)",
         "x ~ Normal(0, 1)^2",
     ],
 )
 def test_other_products_take_the_path_from_noise(text: str) -> None:
     assert "option path = flow()" in print_plan(poedsl.compile(text).spec)
+
+
+@pytest.mark.parametrize(
+    "factors",
+    [
+        "mixture(Normal(-3, 1), Normal(3, 1))^0.5",
+        "mixture(Normal(-3, 1), Normal(3, 1))^2 * Normal(0, 5)",
+        "Normal(0, 1) * mixture(Normal(-30, 1), Normal(3, 1))",
+        "mixture(Normal(0, 1), mixture(Normal([0, 9], 1), Normal(0, 2))) * Normal(0, 1)",
+        "mixture(Normal(0, 1), Normal(1, 1)) * mixture(Normal(0, 1), Normal(9, 1))",
+        "mixture(Laplace(-3, 1), Laplace(3, 1)) * Normal(0, 1)",
+        "mixture(Normal(0, 1), StudentT(3, 0, 1)) * Normal(0, 1)",
+    ],
+)
+def test_mixtures_apart_from_the_others_are_tempered(factors: str) -> None:
+    """Or not known to be near them."""
+    plan = print_plan(poedsl.compile(f"x : Real[2]\nx ~ {factors}").spec)
+    assert 'option path = temper()  because "parts of `mixture` at' in plan
+
+
+def test_parts_of_different_shapes_are_not_compared() -> None:
+    """Of 5 and [[1], [2]] against [1, 9], all pairs of components would count."""
+    text = "x : Real[2, 2]\nx ~ mixture(Normal([[1], [9]], 1), Normal(5, 3)) * Normal([1, 9], 1)"
+    assert "option path = temper()" in print_plan(poedsl.compile(text).spec)
+
+
+def test_their_parts_have_their_shares() -> None:
+    """By Gaussians in closed form: of five times three products of parts, two hold the mass."""
+    means, scales = [-2.81, 1.87, -6.8, 2.69, -0.624], [0.113, 0.448, 0.285, 0.581, 0.323]
+    others, widths = [7.57, 0.956, -5.84], [0.203, 0.939, 0.112]
+    first = ", ".join(f"Normal({m}, {s})" for m, s in zip(means, scales, strict=True))
+    second = ", ".join(f"Normal({m}, {s})" for m, s in zip(others, widths, strict=True))
+    result = poedsl.compile(f"x ~ mixture({first}) * mixture({second})").run(seed=0)
+    logs, centres = [], []
+    for m, s in zip(means, scales, strict=True):
+        for n, t in zip(others, widths, strict=True):
+            total = s * s + t * t
+            logs.append(-0.5 * (m - n) ** 2 / total - 0.5 * math.log(2 * math.pi * total))
+            centres.append((m * t * t + n * s * s) / total)
+    shares = torch.tensor(logs, dtype=torch.float64).softmax(0)
+    log_z = float(torch.tensor(logs, dtype=torch.float64).logsumexp(0)) - math.log(15)
+    assert result.log_evidence == pytest.approx(log_z, abs=0.06)
+    mean = float(result.log_weights.exp() @ result.particles["x"].flatten().double())
+    assert mean == pytest.approx(float(shares @ torch.tensor(centres).double()), abs=0.15)

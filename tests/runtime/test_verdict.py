@@ -53,9 +53,12 @@ def test_ancestors(ancestors: int, code: list[str]) -> None:
 
 
 def test_a_kernel_that_ran_out_of_steps() -> None:
-    assert codes(replace(GOOD, correlation=0.9, exhausted=True)) == ["P1014"]
-    assert codes(replace(GOOD, correlation=0.9)) == []
-    assert codes(replace(GOOD, correlation=0.3, exhausted=True)) == []
+    few = replace(GOOD, unique_ancestors=249)
+    assert codes(replace(few, correlation=0.9, exhausted=True)) == ["P1014"]
+    assert codes(replace(few, correlation=0.9)) == []
+    assert codes(replace(few, correlation=0.3, exhausted=True)) == []
+    many = replace(GOOD, unique_ancestors=250)
+    assert codes(replace(many, correlation=0.9, exhausted=True)) == []
 
 
 def test_a_large_standard_error() -> None:
@@ -97,7 +100,7 @@ def test_warnings_of_the_run_count() -> None:
 
 def test_too_few_stages_are_doubtful() -> None:
     far = "x ~ Normal(0, 1) * exp(-50 * (x - 4)^2)"
-    few = poedsl.compile(far).run(seed=0, steps=3)
+    few = poedsl.compile(far).run(seed=0, steps=3, path="temper(base = Normal(0, 1))")
     assert few.verdict is Verdict.DOUBTFUL and "P1004" in [w.code for w in few.warnings]
     assert poedsl.compile(far).run(seed=0).verdict is Verdict.RELIABLE
 
@@ -105,7 +108,7 @@ def test_too_few_stages_are_doubtful() -> None:
 def test_strict_results(tmp_path: Path) -> None:
     file = tmp_path / "far.poe"
     file.write_text("x ~ Normal(0, 1) * exp(-50 * (x - 4)^2)\n", "utf-8")
-    few = ["run", str(file), "--sample", "steps = 3"]
+    few = ["run", str(file), "--sample", "steps=3", "--sample", "path=temper(base = Normal(0, 1))"]
     assert CliRunner().invoke(app, few).exit_code == 0
     assert CliRunner().invoke(app, [*few, "--strict-result"]).exit_code == 3
     done = CliRunner().invoke(app, ["run", str(file), "--strict-result"])

@@ -165,9 +165,10 @@ OPTIONS: dict[str, Option] = {
                         Argument("ess", "share", 0.9),
                         Argument("base", "density", None),
                     ),
-                    "powers of the densities, from a Gaussian, ancestral draws or `base`, as far "
-                    "apart as keeps a share `ess` of the particles, in at most `steps` stages; "
-                    "with `ess = none`, in `steps` stages at fixed powers",
+                    "powers of the densities, from `base`, or by default from a mixture around "
+                    "the modes of the product, as far apart as keeps a share `ess` of the "
+                    "particles, in at most `steps` stages; with `ess = none`, in `steps` stages "
+                    "at fixed powers",
                 ),
             ),
         ),

@@ -112,6 +112,15 @@ def names(term: Term) -> frozenset[str]:
     return frozenset(t.name for t in walk(term) if isinstance(t, Ref))
 
 
+def mixture_parts(term: Term) -> Iterator[Term]:
+    """The densities that a mixture is made of, or the one density."""
+    if isinstance(term, Apply) and term.function == "mixture":
+        for part in term.args[1::2]:
+            yield from mixture_parts(part)
+    else:
+        yield term
+
+
 def to_tree(term: Term) -> tree.Expr:
     """The term as syntax, for printing."""
     match term:

@@ -36,6 +36,8 @@ def choose_path(product: Product, options: Mapping[str, Term]) -> Choice:
         return Choice(
             path, "the product is a power of one mixture, from which exact samples can be drawn"
         )
+    if product.separated and not _needs_noise(options):
+        return Choice(TEMPER, product.separated)
     if len(set(product.paths.values())) > 1:
         paths = tuple((name, Apply(path)) for name, path in product.paths.items())
         return Choice(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 
 from poedsl.compiler.analysis.regions import extent, unseen
@@ -26,6 +27,16 @@ def generative_factors(spec: PlanSpec) -> dict[str, list[FactorSpec]]:
         if factor.kind in GENERATIVE:
             by_variable[factor.variables[0]].append(factor)
     return by_variable
+
+
+def component_count(spec: PlanSpec) -> int | None:
+    """How many real numbers a plan is over; None where that is not constant."""
+    total = 0
+    for variable in spec.variables:
+        if None in variable.type.sizes:
+            return None
+        total += math.prod(s for s in variable.type.sizes if s is not None)
+    return total
 
 
 def section_experts(spec: PlanSpec) -> list[FactorSpec]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
@@ -14,10 +13,11 @@ from poedsl.compiler.planner.factors import (
     PICTURES,
     SYMBOLS,
     capabilities,
+    component_count,
     generative_factors,
     section_experts,
 )
-from poedsl.compiler.planner.tempering import far_factor, tempering_reason
+from poedsl.compiler.planner.tempering import far_factor, separated_reason, tempering_reason
 
 Path = Literal["flow", "prefix", "temper"]
 #: What is available at a prefix: conditionals of symbols, densities, scores, or draws alone.
@@ -42,6 +42,7 @@ class Product:
         extension: what experts that extend a prefix provide; empty on other paths.
         tempering: why the path from noise is unsuitable and tempering is possible.
         far: why tempering is better, though a path from noise exists.
+        separated: why it is better for mixtures.
         raised_mixture: the mixture whose power above one is the whole program; None elsewhere.
     """
 
@@ -58,6 +59,7 @@ class Product:
     extension: Extension
     tempering: str
     far: str
+    separated: str
     raised_mixture: Term | None
 
     @classmethod
@@ -74,7 +76,7 @@ class Product:
             rewarded=_rewarded(spec),
             pictures=any(v.type.name in PICTURES for v in spec.variables),
             latent=any(v.space for v in spec.variables),
-            components=_components(spec),
+            components=component_count(spec),
             reweighted_scores=_reweighted_scores(spec),
             nonconservative=nonconservative(spec, options),
             conditioned=any(f.given for f in spec.factors),
@@ -83,6 +85,7 @@ class Product:
             extension=_extension(spec) if set(paths.values()) == {"prefix"} else "",
             tempering=tempering_reason(spec),
             far=far_factor(spec),
+            separated=separated_reason(spec),
             raised_mixture=_raised_mixture(spec),
         )
 
@@ -116,15 +119,6 @@ def _reweighted_scores(spec: PlanSpec) -> bool:
     if any(v.type.name in PICTURES or v.space for v in spec.variables):
         return False
     return any(f.kind == "flow" and f.exponent != Const(1) for f in spec.factors)
-
-
-def _components(spec: PlanSpec) -> int | None:
-    total = 0
-    for variable in spec.variables:
-        if None in variable.type.sizes:
-            return None
-        total += math.prod(s for s in variable.type.sizes if s is not None)
-    return total
 
 
 def _path(variable: VariableSpec, factors: list[FactorSpec], spec: PlanSpec) -> Path:

@@ -9,11 +9,15 @@ from poedsl.compiler.functions.operators import CONDITION_OPERATORS
 from poedsl.compiler.plan.plan import FactorSpec, PlanSpec
 from poedsl.compiler.plan.terms import Apply, names, walk
 from poedsl.compiler.planner.factors import (
+    component_count,
     generative_factors,
     uncovered_component,
     whole_exponent_sum,
 )
+from poedsl.compiler.planner.separated_mixtures import separated_mixture
 
+#: Tempering searches for modes up to this number of components.
+MODES_SEARCHED = 100
 #: Functions with jumps, and functions that oscillate or have many jumps.
 STEPS = CONDITION_OPERATORS | {"sign"}
 OSCILLATING = frozenset({"sin", "cos", "tan", "floor", "round"})
@@ -58,6 +62,26 @@ def far_factor(spec: PlanSpec) -> str:
         if factor.kind in ("reward", "where") and not _calls_networks(factor, spec):
             site = f"`{factor.name}` at {factor.place}"
             return f"{site} may be far from the experts, and tempering places its stages by it"
+    return ""
+
+
+def separated_reason(spec: PlanSpec) -> str:
+    """Why a product of mixtures is better tempered; empty where noise serves as well, an expert has
+    no density, or modes are not searched for.
+    """
+    components = component_count(spec)
+    if components is None or components > MODES_SEARCHED:
+        return ""
+    if not all(_has_density(f) for f in spec.factors if f.kind not in ("reward", "where")):
+        return ""
+    for variable in spec.variables:
+        over = [f for f in spec.factors if f.kind in ("gaussian", "density")]
+        mixture = separated_mixture(f for f in over if f.variables[0] == variable.name)
+        if mixture is not None:
+            return (
+                f"parts of `{mixture.name}` at {mixture.place} may be far from the other experts, "
+                "and tempering starts from the modes of the product"
+            )
     return ""
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 
 from poedsl.compiler.plan.plan import GENERATIVE, FactorSpec
 from poedsl.compiler.plan.terms import Const
@@ -13,9 +14,11 @@ from poedsl.runtime.build.ancestral_prior import prior
 from poedsl.runtime.build.constrained_supports import bijections, centred
 from poedsl.runtime.build.exponents import covered, normalised
 from poedsl.runtime.build.heavy_tails import LEAST_FALL, slowest_fall, student_base
+from poedsl.runtime.build.laplace_base import laplace_base
 from poedsl.runtime.build.mutation import mutation, shown_stages
 from poedsl.runtime.build.positive_precision import DATA, on_the_way
 from poedsl.runtime.build.product import ProductBuilder
+from poedsl.runtime.build.search_starts import search_starts
 from poedsl.runtime.build.tempering_base import base
 from poedsl.runtime.feynman_kac.tempering import TemperingModel
 from poedsl.runtime.smc import potentials
@@ -81,8 +84,9 @@ def tempering_model(builder: ProductBuilder, factors: list[FactorSpec]) -> Tempe
 def tempering_base(
     builder: ProductBuilder, factors: list[FactorSpec], target: TemperedTarget
 ) -> BaseDistribution | None:
-    """What the path starts from: what the program says; draws of its densities, where some are
-    around others or tails are heavy; else a distribution with such tails, or None, for N(0, I).
+    """What the path starts from: what the program says, or a mixture around the modes that a search
+    finds. Beside it stand draws of the program's densities, where some are around others or tails
+    are heavy; else a distribution with such tails, or N(0, I), for which None stands alone.
     """
     plan, space, env = builder.plan, builder.space, builder.environment
     if builder.options.base is not None:
@@ -91,10 +95,9 @@ def tempering_base(
     heavy = fall < LEAST_FALL
     draws = prior(plan, factors, space, env, builder.densities, builder.exponent, heavy)
     serves = draws is not None and (heavy or draws.funnel or draws.near(target.log_untempered))
-    target.calls.clear()
-    if serves:
-        return draws
-    return student_base(fall, space) if heavy else None
+    wide = draws if serves else student_base(fall, space) if heavy else None
+    starts = partial(search_starts, factors, space, builder.densities)
+    return laplace_base(target.log_untempered, wide, space, starts)
 
 
 def check_precision(

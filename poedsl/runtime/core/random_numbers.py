@@ -30,6 +30,8 @@ PURPOSES = {
     "block": 6,
     "signs": 7,
     "even": 8,
+    "component": 9,
+    "mode": 10,
 }
 #: Takes integers of 32 bits into (-1, 1), with none rounded to one in single precision.
 UNIT = 2.0**-31 * (1 - 2.0**-23)

@@ -23,6 +23,8 @@ SMALL_SHARE = 0.25
 LARGEST_ERROR = 0.5
 #: Particles that correlate by more with where a stage's kernel found them have hardly moved.
 LARGEST_CORRELATION = 0.8
+#: It does not matter where as large a share of them are draws of their own from the base.
+MANY_ANCESTORS = 0.25
 #: Effective draws below which a mean is off by more than a seventh of a standard deviation.
 FEWEST_DRAWS = 50
 #: A larger R-hat says that each island holds fewer than five effective draws.
@@ -101,7 +103,7 @@ def signs(
         for s in stages
         if (s.correlation or 0) > LARGEST_CORRELATION
         and s.exhausted
-        and s.unique_ancestors < count  # draws of the base need not move
+        and s.unique_ancestors < MANY_ANCESTORS * count
     ]
     if stuck:
         worst = max(stuck, key=lambda s: s.correlation or 0)

@@ -1,9 +1,11 @@
 """The tempering path: p_b = p_0^(1 - b) target^b, from a Gaussian to any density (Neal 2001).
 
 It asks for densities alone: no expert needs noised marginals, and exponents need not sum to
-anything. p_0 is the base that the program names, or the densities that draw every variable given
-those before, where some are around others, or N(0, I) in the coordinates of the run. Its
-normaliser is known, so that the weights give the evidence of the target.
+anything. p_0 is the base that the program names. By default it is a mixture of t distributions
+around the modes of the target, as far as a search finds any, and of a wide distribution: the
+densities that draw every variable given those before, where some are around others or tails are
+heavy, or N(0, I) in the coordinates of the run. Its normaliser is known, so that the weights give
+the evidence of the target.
 """
 
 from __future__ import annotations
@@ -74,7 +76,7 @@ class TemperedTarget(Target):
     """The product of a plan, raised to the power of a stage's ``beta`` beside its base.
 
     Attributes:
-        base: what the program names, or what it draws its variables from; None for N(0, I).
+        base: what the program names, or what suits its densities; None for N(0, I).
     """
 
     base: BaseDistribution | None = None

@@ -1,0 +1,132 @@
+"""A base near the target: Student's t distributions around its modes, beside a wide one.
+
+Around each mode that a search finds stands a t distribution with the mode's curvature, with a share
+in proportion to the mass that Laplace's approximation gives it. What was not found the wide base
+covers, which has a fixed share.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from poedsl.compiler.planner.tempering import MODES_SEARCHED
+from poedsl.runtime.build.mode_search import LogDensity, Modes, modes
+from poedsl.runtime.core.random_numbers import Noise
+from poedsl.runtime.smc.resampling import spread
+from poedsl.runtime.space.coordinates import Space
+from poedsl.runtime.targets.tempering import BaseDistribution
+
+#: The share of the wide base if the effective size of draws is above some share, and otherwise.
+NARROW_SHARE, EVEN, WIDE_SHARE = 0.2, 0.3, 0.5
+#: The wide base stands alone if that of its own draws is above this share.
+EXACT, DRAWS = 0.9, 512
+#: The seed of its draws: a search does not depend on that of a run.
+SEARCH = -1
+
+
+@dataclass(frozen=True, slots=True)
+class GaussianBase:
+    """N(0, I)."""
+
+    size: int
+
+    def first(self, noise: Noise, stage: int) -> Float[Tensor, "L D"]:
+        return noise.normal(self.size, stage, "start")
+
+    def log_density(self, x: Float[Tensor, "L D"]) -> Float[Tensor, " L"]:
+        """Log p_0, normalised."""
+        return (-0.5 * (x.square() + math.log(2 * math.pi))).sum(-1)
+
+
+@dataclass(frozen=True, slots=True)
+class LaplaceBase:
+    """A mixture of a wide base and of t distributions, whose degrees of freedom grow with the
+    dimension: else their radii would vary more than those of a Gaussian.
+
+    Attributes:
+        wide_share: of the wide base.
+    """
+
+    wide: BaseDistribution
+    wide_share: float
+    modes: Modes
+    log_shares: Float[Tensor, " M"] = field(init=False)
+    inverse: Float[Tensor, "M D D"] = field(init=False)
+
+    def __post_init__(self) -> None:
+        log_shares = self.modes.log_mass.log_softmax(0) + math.log1p(-self.wide_share)
+        object.__setattr__(self, "log_shares", log_shares)
+        object.__setattr__(self, "inverse", torch.linalg.inv(self.modes.factor))
+
+    @property
+    def freedom(self) -> float:
+        return 4.0 + self.modes.loc.shape[1]
+
+    def first(self, noise: Noise, stage: int) -> Float[Tensor, "L D"]:
+        """Draws: a component for each slot, and a point of it."""
+        wide = self.wide.first(noise, stage)
+        width = wide.shape[1]
+        pick = noise.uniform(1, stage, "component")[:, 0].double()
+        shares = self.log_shares.double().exp().cumsum(0) + self.wide_share
+        chosen = torch.searchsorted(shares, pick).clamp(max=len(shares) - 1)
+        normals = noise.normal(width + int(self.freedom), stage, "mode")
+        chi_square = normals[:, width:].square().mean(-1, keepdim=True)
+        offset = (self.modes.factor[chosen] @ normals[:, :width, None])[:, :, 0]
+        near = self.modes.loc[chosen] + offset / chi_square.sqrt()
+        return torch.where(pick[:, None] < self.wide_share, wide, near)
+
+    def log_density(self, z: Float[Tensor, "L D"]) -> Float[Tensor, " L"]:
+        """Log p_0 in the run's coordinates."""
+        width, freedom = z.shape[1], self.freedom
+        standard = (z - self.modes.loc[:, None]) @ self.inverse.mT
+        normaliser = math.lgamma((freedom + width) / 2) - math.lgamma(freedom / 2)
+        normaliser -= 0.5 * width * math.log(freedom * math.pi)
+        log_dets = self.modes.factor.diagonal(dim1=-2, dim2=-1).log().sum(-1)
+        tails = torch.log1p(standard.square().sum(-1) / freedom)
+        levels = (normaliser - log_dets + self.log_shares)[:, None]
+        wide = math.log(self.wide_share) + self.wide.log_density(z)
+        return torch.cat([levels - 0.5 * (freedom + width) * tails, wide[None]]).logsumexp(0)
+
+
+def laplace_base(
+    log_product: LogDensity,
+    wide: BaseDistribution | None,
+    space: Space,
+    starts: Callable[[Tensor], Tensor],
+) -> BaseDistribution | None:
+    """The wide base, or N(0, I), with the modes of a product; alone where none are found, and where
+    its own draws are almost those of the product and no mode holds more.
+
+    Args:
+        starts: where the search starts, given draws (L, D) of the wide base.
+    """
+    if space.size > MODES_SEARCHED:
+        return wide
+    noise = Noise(SEARCH, 1, DRAWS, space.loc.device, dtype=space.loc.dtype)
+    beside = GaussianBase(space.size) if wide is None else wide
+    drawn = beside.first(noise, 0)
+    found = modes(log_product, starts(drawn))
+    if found is None:
+        return wide
+    even, level = _evenness(log_product, beside, drawn)
+    if even > EXACT and float(found.log_mass.logsumexp(0)) < level + 1:
+        return wide
+    near = LaplaceBase(beside, NARROW_SHARE, found)
+    even, _ = _evenness(log_product, near, near.first(noise, 0))
+    return near if even > EVEN else LaplaceBase(beside, WIDE_SHARE, found)
+
+
+def _evenness(
+    log_product: LogDensity, base: BaseDistribution, draws: Float[Tensor, "L D"]
+) -> tuple[float, float]:
+    """The effective size of a base's draws as a share, and the log evidence by them."""
+    with torch.no_grad():
+        gain = log_product(draws) - base.log_density(draws)
+    size, level = spread(gain.nan_to_num(nan=-math.inf))
+    return float(size) / len(gain), float(level)

@@ -1,0 +1,201 @@
+"""Local maxima of a log density, and the Gaussians around them (Laplace's approximation)."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+#: From a point x (L, D) to its log density.
+LogDensity = Callable[[Tensor], Tensor]
+
+#: Steps of the search, and how much a step still promises where it ends.
+STEPS, TOLERANCE = 200, 1e-6
+#: Steps of Newton's method after it.
+POLISH = 2
+#: A step is taken if the density rises by this share of what the slope promises; else shortened.
+SUFFICIENT, SHORTER = 1e-4, 0.3
+#: The longest step, in units of the coordinates, or as a share of the distance from zero.
+LONGEST = 2.0
+#: Maxima are kept up to this number, those with the most mass, and above this share of the largest.
+MOST, LEAST_MASS = 64, 1e-4
+#: Ends of the search are one if they lie nearer, in standard deviations as far as it knows them;
+#: so are maxima, in those of the one with the larger mass.
+ALIKE, APART = 0.05, 1.0
+#: A Gaussian that is wider than this in some direction says little.
+WIDEST = 30.0
+#: So many standard deviations out a Gaussian falls by 2; where the density falls by less or more
+#: than this, as around a kink, the curvature at the mode says nothing about its width.
+OUT, FALLS = 2.0, (0.3, 20.0)
+
+
+@dataclass(frozen=True, slots=True)
+class Modes:
+    """Gaussians around local maxima.
+
+    Attributes:
+        loc: the maxima.
+        factor: Cholesky factors of the covariances.
+        log_mass: of the Gaussians with the height of the density.
+    """
+
+    loc: Float[Tensor, "M D"]
+    factor: Float[Tensor, "M D D"]
+    log_mass: Float[Tensor, " M"]
+
+
+def modes(log_density: LogDensity, start: Float[Tensor, "L D"]) -> Modes | None:
+    """The maxima that a search from some points ends in, the one with the most mass first; None if
+    the density is smooth at none.
+    """
+    if not len(start):
+        return None
+    ends, inverse, converged = ascended(log_density, start)
+    order = log_density(ends).where(converged, -math.inf).argsort(descending=True)
+    order = order[: int(converged.sum())]
+    ends = ends[_distinct(ends, inverse, order)]
+    if not len(ends):
+        return None
+    precision = -hessian(log_density, ends)
+    values, vectors = torch.linalg.eigh(precision.nan_to_num(nan=0.0, posinf=0.0, neginf=0.0))
+    proper = values[:, 0] > WIDEST**-2
+    if not bool(proper.any()):
+        return None
+    ends, values, vectors = ends[proper], values[proper], vectors[proper]
+    covariance = (vectors / values[:, None]) @ vectors.mT
+    for _ in range(POLISH):
+        step = (covariance @ _with_gradient(log_density, ends)[1][:, :, None])[:, :, 0]
+        ends = ends + step.nan_to_num(nan=0.0, posinf=0.0, neginf=0.0)
+    factor, failed = torch.linalg.cholesky_ex(covariance)
+    constant = 0.5 * ends.shape[1] * math.log(2 * math.pi)
+    log_mass = log_density(ends) + constant - 0.5 * values.log().sum(-1)
+    proper = (failed == 0) & log_mass.isfinite() & _curved_alike(log_density, ends, factor)
+    log_mass = log_mass.where(proper, -math.inf)
+    chosen: list[int] = []
+    order = log_mass.argsort(descending=True)
+    for i in order[log_mass[order] > log_mass.max() + math.log(LEAST_MASS)].tolist():
+        gaps = (
+            torch.linalg.solve_triangular(factor[k], (ends[i] - ends[k])[:, None], upper=False)
+            for k in chosen
+        )
+        if all(float(gap.norm()) > APART for gap in gaps):
+            chosen.append(i)
+        if len(chosen) == MOST:
+            break
+    return Modes(ends[chosen], factor[chosen], log_mass[chosen]) if chosen else None
+
+
+def ascended(
+    log_density: LogDensity, start: Float[Tensor, "L D"]
+) -> tuple[Float[Tensor, "L D"], Float[Tensor, "L D D"], Bool[Tensor, " L"]]:
+    """Where BFGS leads from each point, the inverse of the Hessian there as far as it is known, and
+    whether the search came to rest (Nocedal and Wright 2006).
+    """
+    x = start.clone()
+    value, gradient = _with_gradient(log_density, x)
+    identity = torch.eye(x.shape[1], dtype=x.dtype, device=x.device)
+    inverse = identity.repeat(len(x), 1, 1)
+    length = torch.ones_like(value)
+    converged = torch.zeros_like(value, dtype=torch.bool)
+    searching = value.isfinite() & gradient.isfinite().all(-1)
+    for _ in range(STEPS):
+        rows = (searching & ~converged).nonzero().flatten()
+        if not len(rows):
+            break
+        g, h, a = gradient[rows], inverse[rows], length[rows]
+        direction = (h @ g[:, :, None])[:, :, 0]
+        slope = (direction * g).sum(-1)
+        ahead = slope > 0
+        h = torch.where(ahead[:, None, None], h, identity)
+        direction = torch.where(ahead[:, None], direction, g)
+        slope = torch.where(ahead, slope, g.square().sum(-1))
+        reach = LONGEST * x[rows].norm(dim=-1).clamp(min=1.0)
+        step_length = torch.minimum(a, reach / direction.norm(dim=-1).clamp(min=1e-300))
+        step = step_length[:, None] * direction
+        new_value, new_gradient = _with_gradient(log_density, x[rows] + step)
+        gain = new_value - value[rows]
+        taken = gain >= SUFFICIENT * step_length * slope
+        taken = taken & new_gradient.isfinite().all(-1)
+        change = g - new_gradient
+        curved = (step * change).sum(-1)
+        updated = taken & (curved > 1e-10 * step.norm(dim=-1) * change.norm(dim=-1))
+        h = torch.where(updated[:, None, None], _bfgs(h, step, change, curved), h)
+        moved = rows[taken]
+        x[moved] = (x[rows] + step)[taken]
+        value[moved], gradient[moved] = new_value[taken], new_gradient[taken]
+        inverse[rows] = h
+        length[rows] = torch.where(taken, 1.0, step_length * SHORTER)
+        remaining = (gradient[rows] * (h @ gradient[rows][:, :, None])[:, :, 0]).sum(-1)
+        at_rest = updated & (remaining < TOLERANCE)
+        searching[rows] = at_rest | (step_length > 1e-12)
+        converged[rows] = at_rest
+    return x, inverse, converged
+
+
+def hessian(log_density: LogDensity, x: Float[Tensor, "M D"]) -> Float[Tensor, "M D D"]:
+    """Second derivatives, from differences of gradients on both sides."""
+    count, width = x.shape
+    step = torch.finfo(x.dtype).eps ** (1 / 3) * x.abs().clamp(min=1.0)
+    shifts = torch.diag_embed(step)
+    points = torch.cat([x[:, None] + shifts, x[:, None] - shifts]).reshape(-1, width)
+    _, gradient = _with_gradient(log_density, points)
+    above, below = gradient.view(2, count, width, width)
+    rows = (above - below) / (2 * step[:, :, None])
+    symmetric: Tensor = 0.5 * (rows + rows.mT)
+    return symmetric
+
+
+def _curved_alike(
+    log_density: LogDensity, loc: Float[Tensor, "M D"], factor: Float[Tensor, "M D D"]
+) -> Bool[Tensor, " M"]:
+    """Whether the density falls as a Gaussian does at some distance, on the mean of both sides."""
+    steps = OUT * factor.mT
+    with torch.no_grad():
+        there = log_density(torch.cat([loc[:, None] + steps, loc[:, None] - steps]).flatten(0, 1))
+        fall = log_density(loc)[:, None] - there.view(2, *steps.shape[:2]).mean(0)
+    return ((fall > FALLS[0]) & (fall < FALLS[1])).all(-1)
+
+
+def _bfgs(
+    inverse: Float[Tensor, "L D D"],
+    step: Float[Tensor, "L D"],
+    change: Float[Tensor, "L D"],
+    curved: Float[Tensor, " L"],
+) -> Float[Tensor, "L D D"]:
+    """The inverse of a Hessian with which a step explains the change of the gradient."""
+    rho = 1 / curved.where(curved > 0, 1.0)
+    identity = torch.eye(step.shape[1], dtype=step.dtype, device=step.device)
+    left = identity - rho[:, None, None] * step[:, :, None] * change[:, None, :]
+    return left @ inverse @ left.mT + rho[:, None, None] * step[:, :, None] * step[:, None, :]
+
+
+def _with_gradient(
+    log_density: LogDensity, x: Float[Tensor, "L D"]
+) -> tuple[Float[Tensor, " L"], Float[Tensor, "L D"]]:
+    with torch.enable_grad():
+        point = x.detach().requires_grad_()
+        value = log_density(point)
+        (gradient,) = torch.autograd.grad(value.sum(), point)
+    return value.detach().clone(), gradient.clone()
+
+
+def _distinct(
+    x: Float[Tensor, "L D"], inverse: Float[Tensor, "L D D"], order: Int[Tensor, " C"]
+) -> list[int]:
+    """The first of points that are alike in the metrics of the search, in some order."""
+    precision, singular = torch.linalg.inv_ex(inverse)
+    identity = torch.eye(x.shape[1], dtype=x.dtype, device=x.device)
+    precision = precision.where((singular == 0)[:, None, None], identity)
+    kept: list[int] = []
+    for i in order.tolist():
+        gaps = x[i] - x[kept]
+        squares = (gaps[:, None] @ precision[kept] @ gaps[:, :, None]).flatten()
+        if bool((squares > ALIKE**2).all()):
+            kept.append(i)
+        if len(kept) == 4 * MOST:
+            break
+    return kept

@@ -1,0 +1,74 @@
+"""What a tempered path starts from where modes are found."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+
+import poedsl
+from poedsl.runtime.build.ancestral_prior import Prior
+from poedsl.runtime.build.laplace_base import GaussianBase, LaplaceBase
+from poedsl.runtime.build.mode_search import Modes
+from poedsl.runtime.core.random_numbers import Noise
+from poedsl.runtime.results.verdict import Verdict
+from tests.runtime.helpers import default_base
+
+CPU = torch.device("cpu")
+FAR = "x ~ Normal(0, 1) * exp(-400 * log(1 + ((x - 30) / 0.1)^2))"
+
+
+def test_draws_of_the_mixture_have_its_density() -> None:
+    """A grid sums to one, and as many draws are in a half plane as the grid says."""
+    loc = torch.tensor([[-3.0, 0.0], [2.0, 2.0]], dtype=torch.float64)
+    factor = torch.tensor([[[1.0, 0.0], [0.4, 0.3]], [[0.5, 0.0], [0.0, 0.6]]]).double()
+    modes = Modes(loc, factor, torch.tensor([0.0, 1.0], dtype=torch.float64))
+    mixture = LaplaceBase(GaussianBase(2), 0.2, modes)
+    axis = torch.linspace(-20, 20, 801, dtype=torch.float64)
+    grid = torch.cartesian_prod(axis, axis)
+    mass = mixture.log_density(grid).exp() * 0.05**2
+    assert float(mass.sum()) == pytest.approx(1, abs=1e-3)
+    drawn = mixture.first(Noise(0, 1, 40_000, CPU, dtype=torch.float64), 1)
+    for normal, offset in (((-1, 0), 2), ((0, 1), 2.5), ((1, 1), 1)):
+        direction = torch.tensor(normal, dtype=torch.float64)
+        expected = float(mass[grid @ direction > offset].sum())
+        found = float((drawn @ direction > offset).double().mean())
+        assert found == pytest.approx(expected, abs=0.012)
+
+
+def test_a_mode_far_from_the_prior() -> None:
+    made = default_base(FAR)
+    assert isinstance(made, LaplaceBase)
+    assert made.modes.loc[0].item() == pytest.approx(30, abs=0.1)
+    # The reward is a Student's t density of spread 0.0035, over which the prior is log-linear.
+    mass = math.log(0.1 * math.sqrt(math.pi)) + math.lgamma(399.5) - math.lgamma(400)
+    prior = -450 - 0.5 * math.log(2 * math.pi) + (30 * 0.1) ** 2 / 1600
+    result = poedsl.compile(FAR).run(seed=1)
+    assert result.log_evidence == pytest.approx(mass + prior, abs=0.05)
+    assert result.verdict is Verdict.RELIABLE
+
+
+def test_modes_of_a_mixture_far_apart() -> None:
+    """Each with its share, whatever lies between."""
+    text = "x ~ mixture(0.3: Normal(-40, 0.1), 0.7: Normal(25, 3)) * exp(0 * sin(x))"
+    result = poedsl.compile(text).run(seed=0)
+    assert result.log_evidence == pytest.approx(0, abs=0.05)
+    left = float((result.log_weights.exp() * (result.particles["x"].flatten() < 0)).sum())
+    assert left == pytest.approx(0.3, abs=0.04)
+
+
+def test_no_modes_beside_what_is_drawn_from_exactly() -> None:
+    made = default_base("v ~ Normal(0, 3)\nx : Real[9]\nx ~ Normal(0, exp(v / 2))")
+    assert isinstance(made, Prior)
+
+
+def test_nor_where_there_are_kinks_alone() -> None:
+    assert default_base("x ~ Laplace(0, 1) * exp(-3 * abs(x - 1))") is None
+
+
+def test_the_search_is_counted() -> None:
+    plan = poedsl.compile(FAR)
+    one, more = (plan.run(seed=0, particles=n).calls for n in (500, 1000))
+    assert one.keys() == more.keys()
+    assert all(one[name] > 500 for name in one)
