@@ -99,6 +99,25 @@ def test_tensors_agree_with_constants(name: str, args: tuple[Any, ...]) -> None:
     torch.testing.assert_close(found, wanted, rtol=2e-6, atol=1e-37, check_dtype=False)
 
 
+def test_what_occurs_repeatedly_is_evaluated_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Fourteen lines, each with the one before twice, are sixteen thousand terms written out."""
+    lines = "".join(f"let a{i + 1} = 0.5 * (tanh(a{i}) + a{i})\n" for i in range(14))
+    plan = planned(f"x : Real[3]\nlet a0 = x\n{lines}x ~ Normal(0, 1) * exp(sum(a14))")
+    term = plan.factors[1].term
+    calls = []
+    tanh = TENSOR_FUNCTIONS["tanh"]
+    monkeypatch.setitem(TENSOR_FUNCTIONS, "tanh", lambda x: calls.append(1) or tanh(x))
+    x = torch.randn(4, 3, requires_grad=True)
+    found = evaluate(term, environment(x=x))
+    assert len(calls) == 14
+    own = x
+    for _ in range(14):
+        own = 0.5 * (own.tanh() + own)
+    torch.testing.assert_close(found, own.sum(1))
+    gradients = [torch.autograd.grad(v.sum(), x, retain_graph=True)[0] for v in (found, own)]
+    torch.testing.assert_close(*gradients)
+
+
 @pytest.mark.parametrize(
     "name", sorted(set(CONSTANTS) - {"all", "any", "length", "contains", "matches"})
 )

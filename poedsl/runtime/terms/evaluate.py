@@ -32,6 +32,8 @@ class Environment:
         rewards: the function behind each call of a reward, by the call itself.
         dtype: of numbers.
         words: what the symbols of a variable say, where they say anything.
+        repeated: while a term is evaluated, the values of what occurs in it more than once, by the
+            identities of these terms; None where they are not known yet.
     """
 
     values: dict[str, Any]
@@ -39,18 +41,50 @@ class Environment:
     device: torch.device
     dtype: torch.dtype = torch.float32
     words: dict[str, Vocabulary] = field(default_factory=dict)
+    repeated: dict[int, Tensor | None] | None = None
 
     def with_values(self, values: Mapping[str, Any]) -> Environment:
         return replace(self, values={**self.values, **values})
 
 
 def evaluate(term: Term, env: Environment) -> Float[Tensor, L * shape]:
-    """The value of a term of numbers or conditions."""
+    """The value of a term of numbers or conditions; what occurs in it repeatedly, as what a `let`
+    names, is evaluated once.
+    """
+    if env.repeated is None:
+        env = replace(env, repeated=dict.fromkeys(_repeated(term)))
+    assert env.repeated is not None
+    if id(term) not in env.repeated:
+        return _evaluate(term, env)
+    value = env.repeated[id(term)]
+    if value is None:
+        value = env.repeated[id(term)] = _evaluate(term, env)
+    return value
+
+
+def _repeated(term: Term) -> set[int]:
+    """The identities of applications that occur in a term more than once."""
+    seen, repeated = set[int](), set[int]()
+    pending = [term]
+    while pending:
+        inner = pending.pop()
+        if not isinstance(inner, Apply):
+            continue
+        if id(inner) in seen:
+            repeated.add(id(inner))
+            continue
+        seen.add(id(inner))
+        pending += inner.args
+        pending += [value for _, value in inner.kwargs]
+    return repeated
+
+
+def _evaluate(term: Term, env: Environment) -> Float[Tensor, L * shape]:
     match term:
         case Const() | Ref() | Apply("attribute"):
             value = tensor(value_of(term, env), env.device, env.dtype)
             return value.to(env.dtype) if value.dtype == torch.long else value
-        case Apply() if term in env.rewards:
+        case Apply() if env.rewards and term in env.rewards:
             subject = dict(term.kwargs)["subject"]
             reward = env.rewards[term]
             if isinstance(reward, TextReward):
