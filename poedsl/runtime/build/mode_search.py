@@ -110,7 +110,7 @@ def ascended(
         direction = (h @ g[:, :, None])[:, :, 0]
         slope = (direction * g).sum(-1)
         ahead = slope > 0
-        h = torch.where(ahead[:, None, None], h, identity)
+        h[~ahead] = identity
         direction = torch.where(ahead[:, None], direction, g)
         slope = torch.where(ahead, slope, g.square().sum(-1))
         reach = LONGEST * x[rows].norm(dim=-1).clamp(min=1.0)
@@ -123,7 +123,7 @@ def ascended(
         change = g - new_gradient
         curved = (step * change).sum(-1)
         updated = taken & (curved > 1e-10 * step.norm(dim=-1) * change.norm(dim=-1))
-        h = torch.where(updated[:, None, None], _bfgs(h, step, change, curved), h)
+        h = _bfgs(h, step, change, torch.where(updated, 1 / curved, 0.0))
         moved = rows[taken]
         x[moved] = (x[rows] + step)[taken]
         value[moved], gradient[moved] = new_value[taken], new_gradient[taken]
@@ -164,13 +164,17 @@ def _bfgs(
     inverse: Float[Tensor, "L D D"],
     step: Float[Tensor, "L D"],
     change: Float[Tensor, "L D"],
-    curved: Float[Tensor, " L"],
+    rho: Float[Tensor, " L"],
 ) -> Float[Tensor, "L D D"]:
-    """The inverse of a Hessian with which a step explains the change of the gradient."""
-    rho = 1 / curved.where(curved > 0, 1.0)
-    identity = torch.eye(step.shape[1], dtype=step.dtype, device=step.device)
-    left = identity - rho[:, None, None] * step[:, :, None] * change[:, None, :]
-    return left @ inverse @ left.mT + rho[:, None, None] * step[:, :, None] * step[:, None, :]
+    """The inverse of a Hessian with which a step explains the change of the gradient.
+
+    Args:
+        rho: the inverse of their inner product; 0 leaves the Hessian as it is.
+    """
+    image = (inverse @ change[:, :, None])[:, :, 0]
+    scale = rho + rho.square() * (change * image).sum(-1)
+    left = torch.stack([scale[:, None] * step - rho[:, None] * image, -rho[:, None] * step], 2)
+    return torch.baddbmm(inverse, left, torch.stack([step, image], 1))
 
 
 def _with_gradient(
