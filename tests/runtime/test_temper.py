@@ -302,14 +302,25 @@ def test_other_products_take_the_path_from_noise(text: str) -> None:
         "Normal(0, 1) * mixture(Normal(-30, 1), Normal(3, 1))",
         "mixture(Normal(0, 1), mixture(Normal([0, 9], 1), Normal(0, 2))) * Normal(0, 1)",
         "mixture(Normal(0, 1), Normal(1, 1)) * mixture(Normal(0, 1), Normal(9, 1))",
-        "mixture(Laplace(-3, 1), Laplace(3, 1)) * Normal(0, 1)",
-        "mixture(Normal(0, 1), StudentT(3, 0, 1)) * Normal(0, 1)",
     ],
 )
 def test_mixtures_apart_from_the_others_are_tempered(factors: str) -> None:
     """Or not known to be near them."""
     plan = print_plan(poedsl.compile(f"x : Real[2]\nx ~ {factors}").spec)
     assert 'option path = temper()  because "parts of `mixture` at' in plan
+
+
+@pytest.mark.parametrize(
+    "factors",
+    [
+        "Normal(0, 1) * Laplace(1, 0.5)",
+        "mixture(Laplace(-3, 1), Laplace(3, 1)) * Normal(0, 1)",
+        "mixture(Normal(0, 1), StudentT(3, 0, 1)) * Normal(0, 1)",
+    ],
+)
+def test_so_are_densities_without_noised_marginals(factors: str) -> None:
+    plan = print_plan(poedsl.compile(f"x : Real[2]\nx ~ {factors}").spec)
+    assert "has no noised marginals, and tempering places its stages by it" in plan
 
 
 def test_parts_of_different_shapes_are_not_compared() -> None:

@@ -59,8 +59,10 @@ def far_factor(spec: PlanSpec) -> str:
     if not all(_has_density(f) for f in spec.factors if f.kind not in ("reward", "where")):
         return ""
     for factor in spec.factors:
+        site = f"`{factor.name}` at {factor.place}"
+        if factor.kind == "density":
+            return f"{site} has no noised marginals, and tempering places its stages by it"
         if factor.kind in ("reward", "where") and not _calls_networks(factor, spec):
-            site = f"`{factor.name}` at {factor.place}"
             return f"{site} may be far from the experts, and tempering places its stages by it"
     return ""
 
@@ -74,9 +76,9 @@ def separated_reason(spec: PlanSpec) -> str:
         return ""
     if not all(_has_density(f) for f in spec.factors if f.kind not in ("reward", "where")):
         return ""
+    gaussians = [f for f in spec.factors if f.kind == "gaussian"]
     for variable in spec.variables:
-        over = [f for f in spec.factors if f.kind in ("gaussian", "density")]
-        mixture = separated_mixture(f for f in over if f.variables[0] == variable.name)
+        mixture = separated_mixture(f for f in gaussians if f.variables[0] == variable.name)
         if mixture is not None:
             return (
                 f"parts of `{mixture.name}` at {mixture.place} may be far from the other experts, "
