@@ -6,6 +6,7 @@ import math
 
 import pytest
 import torch
+from torch import Tensor
 
 import poedsl
 from poedsl.runtime.build.ancestral_prior import Prior
@@ -72,3 +73,23 @@ def test_the_search_is_counted() -> None:
     one, more = (plan.run(seed=0, particles=n).calls for n in (500, 1000))
     assert one.keys() == more.keys()
     assert all(one[name] > 500 for name in one)
+
+
+def test_modes_count_by_what_conditions_leave_of_them() -> None:
+    """Of two modes the one that is allowed has little mass."""
+    text = "x ~ mixture(0.9997: Normal(-5, 0.5), 0.0003: Normal(5, 0.5)) * where(x > 0)"
+    result = poedsl.compile(text).run(seed=0)
+    assert result.log_evidence == pytest.approx(math.log(3e-4), abs=0.06)
+    assert result.verdict is Verdict.RELIABLE
+
+
+@poedsl.reward(gradient=True)
+def near_one(x: poedsl.Real[2]) -> Tensor:
+    if float(x.detach().abs().max()) > 50:
+        raise ValueError("too far")
+    return -0.5 * (x - 1).square().sum(-1)
+
+
+def test_code_that_fails_far_out_ends_the_search_alone() -> None:
+    result = poedsl.compile("x : Real[2]\nx ~ Normal(0, 1) * exp(near_one())").run(seed=0)
+    assert result.log_evidence == pytest.approx(-0.5 - math.log(2), abs=0.1)

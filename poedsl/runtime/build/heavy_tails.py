@@ -11,6 +11,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from poedsl.experts.densities.pyro_densities import pyro_density
+from poedsl.grammar.errors import PoeError
 from poedsl.runtime.core.random_numbers import Noise
 from poedsl.runtime.space.coordinates import Space
 
@@ -42,11 +43,16 @@ class StudentBase:
 
 
 def slowest_fall(log_product: Callable[[Tensor], Tensor], space: Space) -> float:
-    """By how much a product falls far out, along the axis on which it falls least."""
+    """By how much a product falls far out, along the axis on which it falls least; infinite where
+    code of the program cannot be evaluated there.
+    """
     axes = torch.eye(space.size, dtype=space.loc.dtype, device=space.loc.device)
     lines = torch.cat([axes, -axes])
-    with torch.no_grad():
-        near, far = (log_product(place * lines) for place in TAIL)
+    try:
+        with torch.no_grad():
+            near, far = (log_product(place * lines) for place in TAIL)
+    except PoeError:
+        return math.inf
     return float((near - far).nan_to_num(nan=math.inf).min())
 
 

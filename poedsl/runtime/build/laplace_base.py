@@ -16,6 +16,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from poedsl.compiler.planner.tempering import MODES_SEARCHED
+from poedsl.grammar.errors import PoeError
 from poedsl.runtime.build.mode_search import LogDensity, Modes, modes
 from poedsl.runtime.core.random_numbers import Noise
 from poedsl.runtime.smc.resampling import spread
@@ -26,6 +27,8 @@ from poedsl.runtime.targets.tempering import BaseDistribution
 NARROW_SHARE, EVEN, WIDE_SHARE = 0.2, 0.3, 0.5
 #: The wide base stands alone if that of its own draws is above this share.
 EXACT, DRAWS = 0.9, 512
+#: Draws of a mode that say how much of it conditions leave.
+ALLOWED = 64
 #: The seed of its draws: a search does not depend on that of a run.
 SEARCH = -1
 
@@ -99,34 +102,43 @@ def laplace_base(
     wide: BaseDistribution | None,
     space: Space,
     starts: Callable[[Tensor], Tensor],
+    allowed: Callable[[Tensor], Tensor],
 ) -> BaseDistribution | None:
     """The wide base, or N(0, I), with the modes of a product; alone where none are found, and where
     its own draws are almost those of the product and no mode holds more.
 
     Args:
         starts: where the search starts, given draws (L, D) of the wide base.
+        allowed: whether conditions hold at points (L, D).
     """
     if space.size > MODES_SEARCHED:
         return wide
     noise = Noise(SEARCH, 1, DRAWS, space.loc.device, dtype=space.loc.dtype)
     beside = GaussianBase(space.size) if wide is None else wide
     drawn = beside.first(noise, 0)
-    found = modes(log_product, starts(drawn))
+    normals = noise.normal(space.size, 0, "mode")[:ALLOWED]
+
+    def share(loc: Float[Tensor, "M D"], factor: Float[Tensor, "M D D"]) -> Float[Tensor, " M"]:
+        points = loc[:, None] + normals @ factor.mT
+        return allowed(points.flatten(0, 1)).view(len(loc), -1).to(loc.dtype).mean(1)
+
+    try:
+        found = modes(log_product, starts(drawn), share)
+    except PoeError:  # code of the program that fails far out
+        return wide
     if found is None:
         return wide
-    even, level = _evenness(log_product, beside, drawn)
+
+    def evenness(base: BaseDistribution, draws: Float[Tensor, "L D"]) -> tuple[float, float]:
+        """The effective size of a base's draws as a share, and the log evidence by them."""
+        with torch.no_grad():
+            gain = log_product(draws) - base.log_density(draws)
+        size, level = spread(gain.nan_to_num(nan=-math.inf).where(allowed(draws), -math.inf))
+        return float(size) / len(gain), float(level)
+
+    even, level = evenness(beside, drawn)
     if even > EXACT and float(found.log_mass.logsumexp(0)) < level + 1:
         return wide
     near = LaplaceBase(beside, NARROW_SHARE, found)
-    even, _ = _evenness(log_product, near, near.first(noise, 0))
+    even, _ = evenness(near, near.first(noise, 0))
     return near if even > EVEN else LaplaceBase(beside, WIDE_SHARE, found)
-
-
-def _evenness(
-    log_product: LogDensity, base: BaseDistribution, draws: Float[Tensor, "L D"]
-) -> tuple[float, float]:
-    """The effective size of a base's draws as a share, and the log evidence by them."""
-    with torch.no_grad():
-        gain = log_product(draws) - base.log_density(draws)
-    size, level = spread(gain.nan_to_num(nan=-math.inf))
-    return float(size) / len(gain), float(level)

@@ -21,6 +21,9 @@ POLISH = 2
 SUFFICIENT, SHORTER = 1e-4, 0.3
 #: The longest step, in units of the coordinates, or as a share of the distance from zero.
 LONGEST = 2.0
+#: Second derivatives are computed at no more ends than have so many components together, those with
+#: the highest density, but at least at some; and so many points are evaluated at once.
+MOST_POINTS, FEWEST, AT_ONCE = 2048, 8, 1024
 #: Maxima are kept up to this number, those with the most mass, and above this share of the largest.
 MOST, LEAST_MASS = 64, 1e-4
 #: Ends of the search are one if they lie nearer, in standard deviations as far as it knows them;
@@ -48,16 +51,23 @@ class Modes:
     log_mass: Float[Tensor, " M"]
 
 
-def modes(log_density: LogDensity, start: Float[Tensor, "L D"]) -> Modes | None:
+def modes(
+    log_density: LogDensity,
+    start: Float[Tensor, "L D"],
+    share: Callable[[Tensor, Tensor], Tensor] | None = None,
+) -> Modes | None:
     """The maxima that a search from some points ends in, the one with the most mass first; None if
     the density is smooth at none.
+
+    Args:
+        share: of the mass of Gaussians, by their means and Cholesky factors, what counts.
     """
     if not len(start):
         return None
     ends, inverse, converged = ascended(log_density, start)
     order = log_density(ends).where(converged, -math.inf).argsort(descending=True)
     order = order[: int(converged.sum())]
-    ends = ends[_distinct(ends, inverse, order)]
+    ends = ends[_distinct(ends, inverse, order)[: max(FEWEST, MOST_POINTS // ends.shape[1])]]
     if not len(ends):
         return None
     precision = -hessian(log_density, ends)
@@ -75,6 +85,8 @@ def modes(log_density: LogDensity, start: Float[Tensor, "L D"]) -> Modes | None:
     log_mass = log_density(ends) + constant - 0.5 * values.log().sum(-1)
     proper = (failed == 0) & log_mass.isfinite() & _curved_alike(log_density, ends, factor)
     log_mass = log_mass.where(proper, -math.inf)
+    if share is not None:
+        log_mass = log_mass + share(ends, factor).log()
     chosen: list[int] = []
     order = log_mass.argsort(descending=True)
     for i in order[log_mass[order] > log_mass.max() + math.log(LEAST_MASS)].tolist():
@@ -180,11 +192,15 @@ def _bfgs(
 def _with_gradient(
     log_density: LogDensity, x: Float[Tensor, "L D"]
 ) -> tuple[Float[Tensor, " L"], Float[Tensor, "L D"]]:
+    values: list[Tensor] = []
+    gradients: list[Tensor] = []
     with torch.enable_grad():
-        point = x.detach().requires_grad_()
-        value = log_density(point)
-        (gradient,) = torch.autograd.grad(value.sum(), point)
-    return value.detach().clone(), gradient.clone()
+        for part in torch.split(x, AT_ONCE):
+            point = part.detach().requires_grad_()
+            value = log_density(point)
+            gradients += torch.autograd.grad(value.sum(), point)
+            values.append(value.detach())
+    return torch.cat(values), torch.cat(gradients)
 
 
 def _distinct(

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
+
+from jaxtyping import Bool, Float
+from torch import Tensor
 
 from poedsl.compiler.plan.plan import GENERATIVE, FactorSpec
 from poedsl.compiler.plan.terms import Const
@@ -97,7 +101,11 @@ def tempering_base(
     serves = draws is not None and (heavy or draws.funnel or draws.near(target.log_untempered))
     wide = draws if serves else student_base(fall, space) if heavy else None
     starts = partial(search_starts, factors, space, builder.densities)
-    return laplace_base(target.log_untempered, wide, space, starts)
+
+    def allowed(z: Float[Tensor, "L D"]) -> Bool[Tensor, " L"]:
+        return target.conditions(z, 1.0) > -math.inf
+
+    return laplace_base(target.log_untempered, wide, space, starts, allowed)
 
 
 def check_precision(
