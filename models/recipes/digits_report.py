@@ -65,14 +65,16 @@ def report_loss(
         print(f"{s:27.2f}  {row[0]:12.4f} {row[1]:6.4f} {row[2]:15.4f} {row[3]:6.4f}", flush=True)
 
 
-def report_samples(flow: UNet2DModel, judge: SVC, train: Tensor, held: Tensor) -> None:
+def report_samples(flow: UNet2DModel, classifier: SVC, train: Tensor, held: Tensor) -> None:
     labels = torch.arange(10).repeat_interleave(60)
     given = sample(flow, labels)
-    hits = judge.predict(grey(given)) == labels.numpy()
+    hits = classifier.predict(grey(given)) == labels.numpy()
     print(f"\nSVC agrees with the class of {hits.mean():.3f} of {len(labels)} conditional samples")
     print("  by class:", np.round(hits.reshape(10, -1).mean(axis=1), 3).tolist())
     free = sample(flow, torch.full((600,), NULL_CLASS))
-    print("unconditional classes:", np.bincount(judge.predict(grey(free)), minlength=10).tolist())
+    print(
+        "unconditional classes:", np.bincount(classifier.predict(grey(free)), minlength=10).tolist()
+    )
     print(f"values of unconditional samples: {free.min():.3f} .. {free.max():.3f}")
     for name, images in (("held out", held), ("free samples", free), ("given samples", given)):
         distance = nearest(images, train)
@@ -194,8 +196,8 @@ def main() -> None:
     held_out = np.array(json.loads((options.models / "digits" / "held_out.json").read_text()))
     train = np.setdiff1d(np.arange(len(labels)), held_out)
     seen, held = (images[train], labels[train]), (images[held_out], labels[held_out])
-    judge = SVC(gamma=0.001).fit(grey(seen[0]), seen[1].numpy())
-    print(f"SVC on held out: {judge.score(grey(held[0]), held[1].numpy()):.4f}")
+    classifier = SVC(gamma=0.001).fit(grey(seen[0]), seen[1].numpy())
+    print(f"SVC on held out: {classifier.score(grey(held[0]), held[1].numpy()):.4f}")
 
     draw_samples(flow, *held, options.models / "digits" / "samples.png")
     if options.input:
@@ -203,7 +205,7 @@ def main() -> None:
         write_input(seen, images[[INPUT_IMAGE]], options.input)
     report_score(score, flow, *held)
     report_speed(flow, score)
-    report_samples(flow, judge, seen[0], held[0])
+    report_samples(flow, classifier, seen[0], held[0])
     report_loss(flow, seen, held)
 
 

@@ -45,9 +45,9 @@ def _render_pairs(path: Path, count: int) -> None:
     """Held-out scenes with and without one of their solids, which is seen well."""
     studio = _studio()
     arrays: dict[str, list[Any]] = {n: [] for n in ("image", "depth", "segments", "without")}
-    told: list[dict[str, Any]] = []
+    records: list[dict[str, Any]] = []
     seed = PAIR_SEED
-    while len(told) < count:
+    while len(records) < count:
         rng = np.random.default_rng(seed)
         seed += 1
         scene = draw_scene(rng)
@@ -62,8 +62,8 @@ def _render_pairs(path: Path, count: int) -> None:
         arrays["depth"].append((255 * render.depth).round().astype(np.uint8))
         arrays["segments"].append(render.segments)
         arrays["without"].append(studio.render(scene.without(number)).image)
-        told.append({**scene.as_json(), "boxes": render.boxes, "chosen": number})
-    _write(path, arrays, told)
+        records.append({**scene.as_json(), "boxes": render.boxes, "chosen": number})
+    _write(path, arrays, records)
 
 
 def _studio() -> Studio:
@@ -71,15 +71,15 @@ def _studio() -> Studio:
     return Studio()
 
 
-def _write(path: Path, arrays: dict[str, list[Any]], told: list[dict[str, Any]]) -> None:
+def _write(path: Path, arrays: dict[str, list[Any]], records: list[dict[str, Any]]) -> None:
     np.savez_compressed(f"{path}.npz", **{n: np.stack(v) for n, v in arrays.items()})
-    Path(f"{path}.json").write_text(json.dumps(told))
+    Path(f"{path}.json").write_text(json.dumps(records))
 
 
 def _render(path: Path, count: int, seed: int, *, rooms: bool) -> None:
     studio = _studio()
     arrays: dict[str, list[Any]] = {"image": [], "depth": [], "segments": []}
-    told = []
+    records = []
     for k in range(count):
         rng = np.random.default_rng(seed + k)
         contents = CONTENTS[k % len(CONTENTS)]
@@ -88,8 +88,8 @@ def _render(path: Path, count: int, seed: int, *, rooms: bool) -> None:
         arrays["image"].append(render.image)
         arrays["depth"].append((255 * render.depth).round().astype(np.uint8))
         arrays["segments"].append(render.segments)
-        told.append({**scene.as_json(), "boxes": render.boxes, "contents": contents})
-    _write(path, arrays, told)
+        records.append({**scene.as_json(), "boxes": render.boxes, "contents": contents})
+    _write(path, arrays, records)
 
 
 def load(work: Path, name: str) -> tuple[dict[str, np.ndarray], list[dict[str, Any]]]:
@@ -99,34 +99,34 @@ def load(work: Path, name: str) -> tuple[dict[str, np.ndarray], list[dict[str, A
     return arrays, json.loads((work / f"{name}.json").read_text())
 
 
-def texts(told: dict[str, Any]) -> list[str]:
+def texts(record: dict[str, Any]) -> list[str]:
     """What each solid is called."""
     return [
         f"{'an' if s['colour'][0] in 'aeiou' else 'a'} {s['colour']} {s['kind']}"
-        for s in told["solids"]
+        for s in record["solids"]
     ]
 
 
-def classes(told: list[dict[str, Any]], segments: np.ndarray) -> np.ndarray:
+def classes(records: list[dict[str, Any]], segments: np.ndarray) -> np.ndarray:
     """The class of each pixel: 0 for the room, then kind by kind the eight colours."""
     colours = list(COLOURS)
-    table = np.zeros((len(told), 4), np.uint8)
-    for k, one in enumerate(told):
+    table = np.zeros((len(records), 4), np.uint8)
+    for k, one in enumerate(records):
         for slot, s in enumerate(one["solids"]):
             number = KINDS.index(s["kind"]) * len(colours) + colours.index(s["colour"])
             table[k, slot + 1] = 1 + number
-    return np.take_along_axis(table, segments.reshape(len(told), -1).astype(int), 1).reshape(
+    return np.take_along_axis(table, segments.reshape(len(records), -1).astype(int), 1).reshape(
         segments.shape
     )
 
 
-def scene_of(told: dict[str, Any]) -> Scene:
+def scene_of(record: dict[str, Any]) -> Scene:
     """The scene graph of what was written."""
     from playroom.scenes import Solid
 
     keys = ("floor", "wall", "light", "camera", "couch", "painting")
-    solids = tuple(Solid(**s) for s in told["solids"])
-    return Scene(solids, **{k: told[k] for k in keys})
+    solids = tuple(Solid(**s) for s in record["solids"])
+    return Scene(solids, **{k: record[k] for k in keys})
 
 
 if __name__ == "__main__":

@@ -94,7 +94,7 @@ def _rooms(work: Path, vae: Any, folder: Path) -> None:
 
 def held_out(work: Path, folder: Path) -> None:
     """Strips of pictures, one under the other, and a record for each."""
-    arrays, told = data.load(work, "pairs")
+    arrays, pairs = data.load(work, "pairs")
     _fresh(folder)
     for name in ("image", "without", "depth", "segments"):
         strip = arrays[name].reshape(-1, *arrays[name].shape[2:])
@@ -108,7 +108,7 @@ def held_out(work: Path, folder: Path) -> None:
                 for box, text in zip(t["boxes"], data.texts(t), strict=True)
             ],
         }
-        for t in told
+        for t in pairs
     ]
     rows = ",\n ".join(json.dumps(r) for r in records)
     (folder / "scenes.json").write_text(f"[{rows}]\n")

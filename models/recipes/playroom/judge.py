@@ -171,12 +171,12 @@ class Judging:
         ids = nn.utils.rnn.pad_sequence(rows, batch_first=True)
         mask = ids != 0
         start = torch.tensor([len(a) for a in read])
-        told = ((torch.arange(ids.shape[1]) >= start[:, None]) & mask)[:, 1:].float()
+        answered = ((torch.arange(ids.shape[1]) >= start[:, None]) & mask)[:, 1:].float()
         out = self.model(pixel_values=pictures, input_ids=ids, attention_mask=mask.long())
         logs = F.cross_entropy(
             out.logits[:, :-1].float().flatten(0, 1), ids[:, 1:].flatten(), reduction="none"
         )
-        each = (logs.view(told.shape) * told).sum(1) / told.sum(1)
+        each = (logs.view(answered.shape) * answered).sum(1) / answered.sum(1)
         return each.mean() + self.unlike(out.image_hidden_states, classes)
 
     def spoken(self, things: list[str], rng: np.random.Generator) -> tuple[list[int], list[int]]:

@@ -34,7 +34,7 @@ def sample(program: str, seed: int, **values: Any) -> np.ndarray:
 
 
 def draw(path: Path, seed: int) -> None:
-    told = json.loads((HELD_OUT / "scenes.json").read_text())[:COLUMNS]
+    records = json.loads((HELD_OUT / "scenes.json").read_text())[:COLUMNS]
     strips = {
         name: np.array(Image.open(HELD_OUT / f"{name}.png")).reshape(-1, 64, 64, *shape)
         for name, shape in (("image", (3,)), ("without", (3,)), ("depth", ()), ("segments", ()))
@@ -50,7 +50,7 @@ def draw(path: Path, seed: int) -> None:
         page.paste(tile, (60 + column * (TILE + GAP), top))
         pen.text((4, top + TILE // 2 - 6), names[row], "black")
 
-    for k, scene in enumerate(told):
+    for k, scene in enumerate(records):
         depth = torch.from_numpy(strips["depth"][k]).float() / 255
         given = torch.from_numpy(strips["without"][k]).permute(2, 0, 1).float() / 255
         part = scene["parts"][scene["chosen"]]

@@ -193,10 +193,10 @@ class Studio:
                 m.geom_pos[geom] = (s.x, s.y, height)
             m.geom_rgba[geom] = (*COLOURS[s.colour], 1)
             shown.append(geom)
-        for name, told in (("couch", scene.couch), ("painting", scene.painting)):
-            for part in ("a", "b") if told else ():
+        for name, object_ in (("couch", scene.couch), ("painting", scene.painting)):
+            for part in ("a", "b") if object_ else ():
                 geom = self.names[f"{name}-{part}"]
-                x, *shade = told
+                x, *shade = object_
                 m.geom_pos[geom] = self.rest[geom] + (x, 0, 0)
                 tone = np.array(shade) * (0.35 if (name, part) == ("painting", "a") else 1)
                 m.geom_rgba[geom] = (*tone, 1)

@@ -219,8 +219,8 @@ def trained_vae(work: Path) -> Any:
     """The autoencoder, its latents shifted and scaled to mean 0 and variance 1."""
     last = "decoder" if (work / "decoder.pt").exists() else "vae"
     model = averaged(work, last, networks.build_vae())
-    told = json.loads((work / "latents.json").read_text())
-    model.register_to_config(**told)
+    factors = json.loads((work / "latents.json").read_text())
+    model.register_to_config(**factors)
     return model
 
 
@@ -237,8 +237,8 @@ def latents(work: Path) -> None:
                 held[f"{name}.{kind}"] = torch.cat(parts).float()
     shift = float(held["scenes.image"].mean())
     scale = 1 / float(held["scenes.image"].std())
-    told = {"shift_factor": shift, "scaling_factor": scale}
-    (work / "latents.json").write_text(json.dumps(told))
+    factors = {"shift_factor": shift, "scaling_factor": scale}
+    (work / "latents.json").write_text(json.dumps(factors))
     torch.save({k: ((v - shift) * scale).half() for k, v in held.items()}, work / "latents.pt")
 
 
@@ -246,7 +246,7 @@ def latents(work: Path) -> None:
 
 
 class Flow(nn.Module):
-    """A transformer and the encoders of what it is told."""
+    """A transformer and the encoders of its conditions."""
 
     def __init__(self, kind: str) -> None:
         super().__init__()
@@ -327,8 +327,8 @@ class Views:
     names: list[list[str]]
 
     @classmethod
-    def of(cls, told: list[dict[str, Any]]) -> Views:
-        return cls([t["boxes"] for t in told], [data.texts(t) for t in told])
+    def of(cls, records: list[dict[str, Any]]) -> Views:
+        return cls([t["boxes"] for t in records], [data.texts(t) for t in records])
 
     def crop(
         self, rng: np.random.Generator, index: list[int], share: float
@@ -378,10 +378,10 @@ def cut(x: Tensor, h: int, w: int, corners: list[tuple[int, int]], patch: int) -
 
 def flow(work: Path, kind: str, minutes: float, steps: int | None, batch: int) -> None:
     """Flow matching (Lipman et al. 2023): v = eps - x_1 at z = (1 - s) x_1 + s eps."""
-    arrays, told = data.load(work, "scenes")
+    arrays, records = data.load(work, "scenes")
     held = torch.load(work / "latents.pt", weights_only=True)
     images, depths = held["scenes.image"], held["scenes.depth"]
-    pixels, views = pictures(arrays), Views.of(told)
+    pixels, views = pictures(arrays), Views.of(records)
     encoder = trained_vae(work)
     model = Flow(kind)
     if kind != "flux" and not (work / f"{kind}.pt").exists():
@@ -432,9 +432,9 @@ def widened(model: Flow, start: Any) -> None:
 
 def rooms(work: Path, minutes: float, steps: int | None, batch: int) -> None:
     """v = alpha eps - sigma x_1 at the noise levels of the scheduler (Salimans and Ho 2022)."""
-    told = data.load(work, "rooms")[1]
+    records = data.load(work, "rooms")[1]
     images = torch.load(work / "latents.pt", weights_only=True)["rooms.image"]
-    labels = torch.tensor([CONTENTS.index(t["contents"]) for t in told])
+    labels = torch.tensor([CONTENTS.index(t["contents"]) for t in records])
     kept = networks.noise_scheduler().alphas_cumprod
     model = networks.build_rooms()
 
@@ -523,10 +523,10 @@ def shown(
     Args:
         cut: the share that is cut out about a solid, as regions are.
     """
-    arrays, told = data.load(work, "scenes")
+    arrays, records = data.load(work, "scenes")
     images, encoder = pictures(arrays), trained_vae(work)
-    names, boxes = [data.texts(t) for t in told], [t["boxes"] for t in told]
-    classes = torch.from_numpy(data.classes(told, arrays["segments"]))
+    names, boxes = [data.texts(t) for t in records], [t["boxes"] for t in records]
+    classes = torch.from_numpy(data.classes(records, arrays["segments"]))
 
     def drawn(g: torch.Generator) -> tuple[Tensor, list[list[str]], Tensor]:
         rng = numbers(g)
