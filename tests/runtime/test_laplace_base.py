@@ -75,11 +75,17 @@ def test_the_search_is_counted() -> None:
     assert all(one[name] > 500 for name in one)
 
 
-def test_modes_count_by_what_conditions_leave_of_them() -> None:
+@pytest.mark.parametrize(
+    ("rare", "apart", "scale"),
+    [(3e-4, 5, 0.5), (0.01, 10, 0.1), (1e-6, 10, 0.1), (1e-5, 100, 0.1)],
+)
+def test_modes_count_by_what_conditions_leave_of_them(
+    rare: float, apart: float, scale: float
+) -> None:
     """Of two modes the one that is allowed has little mass."""
-    text = "x ~ mixture(0.9997: Normal(-5, 0.5), 0.0003: Normal(5, 0.5)) * where(x > 0)"
-    result = poedsl.compile(text).run(seed=0)
-    assert result.log_evidence == pytest.approx(math.log(3e-4), abs=0.06)
+    parts = f"{1 - rare}: Normal(-{apart}, {scale}), {rare}: Normal({apart}, {scale})"
+    result = poedsl.compile(f"x ~ mixture({parts}) * where(x > 0)").run(seed=0)
+    assert result.log_evidence == pytest.approx(math.log(rare), abs=0.06)
     assert result.verdict is Verdict.RELIABLE
 
 
@@ -91,5 +97,7 @@ def near_one(x: poedsl.Real[2]) -> Tensor:
 
 
 def test_code_that_fails_far_out_ends_the_search_alone() -> None:
-    result = poedsl.compile("x : Real[2]\nx ~ Normal(0, 1) * exp(near_one())").run(seed=0)
+    text = "x : Real[2]\nx ~ Normal(0, 1) * exp(near_one())"
+    result = poedsl.compile(text).run(seed=0)
     assert result.log_evidence == pytest.approx(-0.5 - math.log(2), abs=0.1)
+    assert isinstance(default_base(text), LaplaceBase)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+import pytest
 import torch
 from torch import Tensor
 from torch.distributions import Gamma, MultivariateNormal
@@ -78,7 +79,34 @@ def test_where_there_is_no_mode() -> None:
 
 def test_second_derivatives() -> None:
     x = torch.tensor([[0.3, -2.0], [1.0, 5.0]], dtype=torch.float64)
-    found = hessian(lambda x: (x[:, 0] ** 3 * x[:, 1]).exp().log() + x[:, 1].sin(), x)
+    step = torch.full_like(x, 1e-5)
+    found = hessian(lambda x: (x[:, 0] ** 3 * x[:, 1]).exp().log() + x[:, 1].sin(), x, step)
     a, b = x.unbind(1)
     each = torch.stack([6 * a * b, 3 * a**2, 3 * a**2, -b.sin()], 1).view(2, 2, 2)
     torch.testing.assert_close(found, each, atol=1e-5, rtol=1e-5)
+
+
+def test_starts_at_the_maximum() -> None:
+    found = modes(lambda x: -0.5 * x.square().sum(-1), torch.zeros(5, 2, dtype=torch.float64))
+    assert found is not None and len(found.loc) == 1
+    torch.testing.assert_close(found.factor[0], torch.eye(2).double(), atol=1e-6, rtol=0)
+
+
+@pytest.mark.parametrize("constant", [0.0, 100.0, 1e4])
+def test_single_precision_under_a_large_constant(constant: float) -> None:
+    found = modes(
+        lambda x: -constant - 0.5 * ((x - 3) / 0.1).square().sum(-1) - (x[:, 0] - 3).cosh(),
+        starts(5).float(),
+    )
+    assert found is not None and len(found.loc) == 1
+    torch.testing.assert_close(found.loc[0], torch.full((5,), 3.0), atol=0.02, rtol=0)
+    diagonal = found.factor[0].diagonal()
+    torch.testing.assert_close(diagonal, torch.full((5,), 0.1), atol=0, rtol=0.15)
+
+
+def test_a_narrow_mode_far_from_zero() -> None:
+    """Three log(1 + u^2) has the curvature of a Gaussian with the variance 1 / 6."""
+    begin = 1000 + torch.linspace(-0.003, 0.003, 10, dtype=torch.float64)[:, None]
+    found = modes(lambda x: -3 * torch.log1p(((x[:, 0] - 1000) / 1e-3) ** 2), begin)
+    assert found is not None
+    assert float(found.factor[0]) == pytest.approx(1e-3 / math.sqrt(6), rel=0.01)

@@ -27,6 +27,10 @@ from poedsl.runtime.targets.tempering import BaseDistribution
 NARROW_SHARE, EVEN, WIDE_SHARE = 0.2, 0.3, 0.5
 #: The wide base stands alone if that of its own draws is above this share.
 EXACT, DRAWS = 0.9, 512
+#: So does it if modes have less than this share of the mass that its draws find.
+NEGLIGIBLE = 0.01
+#: Starts, all of the wide base, if code of the program fails farther out.
+NEAR = 32
 #: Draws of a mode that say how much of it conditions leave.
 ALLOWED = 64
 #: The seed of its draws: a search does not depend on that of a run.
@@ -80,8 +84,10 @@ class LaplaceBase:
         chosen = torch.searchsorted(shares, pick).clamp(max=len(shares) - 1)
         normals = noise.normal(width + int(self.freedom), stage, "mode")
         chi_square = normals[:, width:].square().mean(-1, keepdim=True)
-        offset = (self.modes.factor[chosen] @ normals[:, :width, None])[:, :, 0]
-        near = self.modes.loc[chosen] + offset / chi_square.sqrt()
+        offset = normals[:, :width] / chi_square.sqrt()
+        near = torch.empty_like(wide)
+        for k, (loc, factor) in enumerate(zip(self.modes.loc, self.modes.factor, strict=True)):
+            near[chosen == k] = loc + offset[chosen == k] @ factor.T
         return torch.where(pick[:, None] < self.wide_share, wide, near)
 
     def log_density(self, z: Float[Tensor, "L D"]) -> Float[Tensor, " L"]:
@@ -122,10 +128,13 @@ def laplace_base(
         points = loc[:, None] + normals @ factor.mT
         return allowed(points.flatten(0, 1)).view(len(loc), -1).to(loc.dtype).mean(1)
 
-    try:
-        found = modes(log_product, starts(drawn), share)
-    except PoeError:  # code of the program that fails far out
-        return wide
+    found = None
+    for points in (starts(drawn), drawn[:NEAR]):
+        try:
+            found = modes(log_product, points, share)
+            break
+        except PoeError:  # code of the program may fail far out
+            continue
     if found is None:
         return wide
 
@@ -137,7 +146,8 @@ def laplace_base(
         return float(size) / len(gain), float(level)
 
     even, level = evenness(beside, drawn)
-    if even > EXACT and float(found.log_mass.logsumexp(0)) < level + 1:
+    mass = float(found.log_mass.logsumexp(0))
+    if (even > EXACT and mass < level + 1) or mass < level + math.log(NEGLIGIBLE):
         return wide
     near = LaplaceBase(beside, NARROW_SHARE, found)
     even, _ = evenness(near, near.first(noise, 0))

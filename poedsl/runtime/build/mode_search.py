@@ -21,11 +21,14 @@ POLISH = 2
 SUFFICIENT, SHORTER = 1e-4, 0.3
 #: The longest step, in units of the coordinates, or as a share of the distance from zero.
 LONGEST = 2.0
+#: The steps of differences, in standard deviations: a curvature is not needed precisely.
+STEP = 0.01
 #: Second derivatives are computed at no more ends than have so many components together, those with
 #: the highest density, but at least at some; and so many points are evaluated at once.
 MOST_POINTS, FEWEST, AT_ONCE = 2048, 8, 1024
-#: Maxima are kept up to this number, those with the most mass, and above this share of the largest.
-MOST, LEAST_MASS = 64, 1e-4
+#: Maxima are kept up to this number, those with the most mass, and above this share of the largest;
+#: fewer where their covariances have more numbers together.
+MOST, LEAST_MASS, MOST_NUMBERS = 64, 1e-4, 40_000
 #: Ends of the search are one if they lie nearer, in standard deviations as far as it knows them;
 #: so are maxima, in those of the one with the larger mass.
 ALIKE, APART = 0.05, 1.0
@@ -67,10 +70,14 @@ def modes(
     ends, inverse, converged = ascended(log_density, start)
     order = log_density(ends).where(converged, -math.inf).argsort(descending=True)
     order = order[: int(converged.sum())]
-    ends = ends[_distinct(ends, inverse, order)[: max(FEWEST, MOST_POINTS // ends.shape[1])]]
-    if not len(ends):
+    kept = _distinct(ends, inverse, order)[: max(FEWEST, MOST_POINTS // ends.shape[1])]
+    if not kept:
         return None
-    precision = -hessian(log_density, ends)
+    ends, spread = ends[kept], inverse[kept].diagonal(dim1=1, dim2=2).clamp(min=0).sqrt()
+    # Twice, since the search may know little of the curvature where it ends.
+    rough = -hessian(log_density, ends, STEP * spread)
+    spread = rough.diagonal(dim1=1, dim2=2).rsqrt().where(rough.isfinite().all(-1), spread)
+    precision = -hessian(log_density, ends, STEP * spread.where(spread > 0, 1.0))
     values, vectors = torch.linalg.eigh(precision.nan_to_num(nan=0.0, posinf=0.0, neginf=0.0))
     proper = values[:, 0] > WIDEST**-2
     if not bool(proper.any()):
@@ -96,7 +103,7 @@ def modes(
         )
         if all(float(gap.norm()) > APART for gap in gaps):
             chosen.append(i)
-        if len(chosen) == MOST:
+        if len(chosen) == min(MOST, max(FEWEST, MOST_NUMBERS // ends.shape[1] ** 2)):
             break
     return Modes(ends[chosen], factor[chosen], log_mass[chosen]) if chosen else None
 
@@ -112,8 +119,8 @@ def ascended(
     identity = torch.eye(x.shape[1], dtype=x.dtype, device=x.device)
     inverse = identity.repeat(len(x), 1, 1)
     length = torch.ones_like(value)
-    converged = torch.zeros_like(value, dtype=torch.bool)
     searching = value.isfinite() & gradient.isfinite().all(-1)
+    converged = searching & (gradient == 0).all(-1)
     for _ in range(STEPS):
         rows = (searching & ~converged).nonzero().flatten()
         if not len(rows):
@@ -130,7 +137,8 @@ def ascended(
         step = step_length[:, None] * direction
         new_value, new_gradient = _with_gradient(log_density, x[rows] + step)
         gain = new_value - value[rows]
-        taken = gain >= SUFFICIENT * step_length * slope
+        rounding = 4 * torch.finfo(x.dtype).eps * value[rows].abs()
+        taken = gain >= SUFFICIENT * step_length * slope - rounding
         taken = taken & new_gradient.isfinite().all(-1)
         change = g - new_gradient
         curved = (step * change).sum(-1)
@@ -142,16 +150,17 @@ def ascended(
         inverse[rows] = h
         length[rows] = torch.where(taken, 1.0, step_length * SHORTER)
         remaining = (gradient[rows] * (h @ gradient[rows][:, :, None])[:, :, 0]).sum(-1)
-        at_rest = updated & (remaining < TOLERANCE)
+        at_rest = updated & (remaining < TOLERANCE + rounding)
         searching[rows] = at_rest | (step_length > 1e-12)
         converged[rows] = at_rest
     return x, inverse, converged
 
 
-def hessian(log_density: LogDensity, x: Float[Tensor, "M D"]) -> Float[Tensor, "M D D"]:
-    """Second derivatives, from differences of gradients on both sides."""
+def hessian(
+    log_density: LogDensity, x: Float[Tensor, "M D"], step: Float[Tensor, "M D"]
+) -> Float[Tensor, "M D D"]:
+    """Second derivatives, from differences of gradients at steps to both sides."""
     count, width = x.shape
-    step = torch.finfo(x.dtype).eps ** (1 / 3) * x.abs().clamp(min=1.0)
     shifts = torch.diag_embed(step)
     points = torch.cat([x[:, None] + shifts, x[:, None] - shifts]).reshape(-1, width)
     _, gradient = _with_gradient(log_density, points)
