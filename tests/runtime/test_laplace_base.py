@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 
 import pytest
 import torch
-from torch import Tensor
 
 import poedsl
 from poedsl.runtime.build.ancestral_prior import Prior
@@ -89,15 +89,23 @@ def test_modes_count_by_what_conditions_leave_of_them(
     assert result.verdict is Verdict.RELIABLE
 
 
+FAILING = """import poedsl
+
 @poedsl.reward(gradient=True)
-def near_one(x: poedsl.Real[2]) -> Tensor:
+def near_one(x: poedsl.Real[2]):
     if float(x.detach().abs().max()) > 50:
         raise ValueError("too far")
-    return -0.5 * (x - 1).square().sum(-1)
+    return -50 * (x - 1).square().sum(-1)
+"""
 
 
-def test_code_that_fails_far_out_ends_the_search_alone() -> None:
-    text = "x : Real[2]\nx ~ Normal(0, 1) * exp(near_one())"
-    result = poedsl.compile(text).run(seed=0)
-    assert result.log_evidence == pytest.approx(-0.5 - math.log(2), abs=0.1)
-    assert isinstance(default_base(text), LaplaceBase)
+def test_code_that_fails_far_out_ends_the_search_there_alone(tmp_path: Path) -> None:
+    (tmp_path / "own.py").write_text(FAILING, encoding="utf-8")
+    file = tmp_path / "program.poe"
+    file.write_text(
+        'use near_one from "own.py:near_one"\nx : Real[2]\nx ~ Normal(0, 1) * exp(near_one())\n',
+        encoding="utf-8",
+    )
+    result = poedsl.compile(file).run(seed=0, allow_code=True)
+    assert result.log_evidence == pytest.approx(-100 / 101 - math.log(101), abs=0.1)
+    assert len(result.stages) < 10

@@ -127,8 +127,8 @@ def test_the_evidence_is_unbiased() -> None:
 def test_more_particles_leave_the_first_ones_alone() -> None:
     plan = poedsl.compile("s ~ HalfNormal(1)\nx ~ Normal(0, s)")
     still = {"resample": "none()", "kernel": "mala(adapt = false)", "path": "temper(ess = none)"}
-    few = plan.run(seed=3, particles=300, **still)
-    many = plan.run(seed=3, particles=700, **still)
+    few = plan.run(seed=3, particles=300, steps=3, **still)
+    many = plan.run(seed=3, particles=700, steps=3, **still)
     assert torch.equal(few.particles["x"], many.particles["x"][:300])
 
 
