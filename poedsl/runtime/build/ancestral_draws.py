@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from zlib import crc32
 
 import torch
 from jaxtyping import Float, Int
@@ -62,13 +63,13 @@ def ancestral(
     waiting = [f for f in sites if f.kind in ("gaussian", "density")]
     drawn: dict[str, Drawn] = {}
     with torch.random.fork_rng(devices=[]):
-        torch.default_generator.manual_seed(0)
         before = len(waiting) + 1
         while len(waiting) < before:
             before, later = len(waiting), []
             for factor in waiting:
                 factor_densities = densities(factor)
                 part = locate(factor, space, factor_densities.environment)
+                torch.default_generator.manual_seed(_seed(factor))
                 points = factor_densities.draws(factor.term, part.shape, DRAWS, values)
                 if points is None:
                     later.append(factor)
@@ -78,6 +79,11 @@ def ancestral(
                 drawn[factor.name] = Drawn(part.index, weight(factor), flat)
             waiting = later[::-1]
     return drawn
+
+
+def _seed(factor: FactorSpec) -> int:
+    """Another one for each density, however factors are ordered."""
+    return crc32(repr((factor.variables, factor.part, factor.term)).encode())
 
 
 def _moments(

@@ -38,6 +38,7 @@ def search_starts(
     own = [f for f in factors if f.kind in ("gaussian", "density")]
     found = [(f, part) for f in own for part in mixture_parts(f.term)]
     found = [(f, part) for f, part in found if not names(part) & space.shapes.keys()]
+    found.sort(key=lambda pair: (repr(pair[1]), repr(pair[0].part)))  # however factors are ordered
     count = DRAWS if len(found) < MANY else 1
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(0)
