@@ -21,7 +21,7 @@ from poedsl.runtime.build.mode_search import LogDensity, Modes, modes
 from poedsl.runtime.core.random_numbers import Noise
 from poedsl.runtime.smc.resampling import spread
 from poedsl.runtime.space.coordinates import Space
-from poedsl.runtime.targets.tempering import BaseDistribution
+from poedsl.runtime.targets.tempering import BaseDistribution, log_base
 
 #: The share of the wide base if the effective size of draws is above some share, and otherwise.
 NARROW_SHARE, EVEN, WIDE_SHARE = 0.2, 0.3, 0.5
@@ -48,7 +48,7 @@ class GaussianBase:
 
     def log_density(self, x: Float[Tensor, "L D"]) -> Float[Tensor, " L"]:
         """Log p_0, normalised."""
-        return (-0.5 * (x.square() + math.log(2 * math.pi))).sum(-1)
+        return log_base(x)
 
 
 @dataclass(frozen=True, slots=True)
