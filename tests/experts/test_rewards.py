@@ -553,7 +553,7 @@ def test_a_program_samples_what_a_reward_prefers(shape: str, gradient: bool, pla
     program = f"x : {shape}\nx ~ Normal(0.5, 0.1) * exp({{}} * {asked})"
     means = []
     for factor in (0, 40):
-        run = poedsl.compile(program.format(factor)).run(seed=1, particles=32, steps=10)
+        run = poedsl.compile(program.format(factor)).run(seed=1, particles=16, steps=8)
         pictures = run.particles["x"].clamp(0, 1)
         scores = reward("clipscore", place)(pictures)
         means.append(float((run.log_weights.exp() * scores).sum()))

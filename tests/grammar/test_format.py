@@ -197,7 +197,7 @@ def test_a_line_inside_brackets_may_look_like_a_loop() -> None:
 
 @pytest.mark.slow
 @given(sources, st.integers(0, 10**6))
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=120, deadline=None)
 def test_disturbed_programs(text: str, seed: int) -> None:
     other = disturbed(text, random.Random(seed))
     assert print_program(program(other)) == print_program(program(text))

@@ -75,7 +75,7 @@ def mutants(draw: st.DrawFn) -> str:
 
 @pytest.mark.slow
 @given(mutants())
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=250, deadline=None)
 def test_mutants(text: str) -> None:
     check(text)
 

@@ -53,8 +53,8 @@ def schools() -> tuple[float, float]:
 def test_eight_schools(text: str, offset: float) -> None:
     """Rubin 1981; however the data are written."""
     log_z, tau = schools()
-    result = poedsl.compile(GROUPS + text).run(seed=1, particles=4000)
-    assert result.log_evidence == pytest.approx(log_z + offset, abs=0.06)
+    result = poedsl.compile(GROUPS + text).run(seed=1, particles=1500)
+    assert result.log_evidence == pytest.approx(log_z + offset, abs=0.08)
     found = (result.log_weights.exp() * result.particles["tau"].flatten()).sum()
     assert float(found) == pytest.approx(tau, abs=0.2)
 
@@ -117,11 +117,11 @@ def test_the_evidence_is_unbiased() -> None:
         variance = tau**2 + 144
         logs = logs - 0.5 * (effect - mu) ** 2 / variance - 0.5 * np.log(2 * math.pi * variance)
     truth = math.log(np.exp(logs).sum() * 0.1 * (tau[0, 1] - tau[0, 0]))
-    job = Run(plan.with_options(particles=4000, islands=500, steps=5).bound().spec)
+    job = Run(plan.with_options(particles=2000, islands=250, steps=5).bound().spec)
     for _ in job.stages():
         pass
     ratios = (job.population.island_evidence - truth).exp()
-    assert abs(float(ratios.mean()) - 1) < 3.5 * float(ratios.std()) / 500**0.5
+    assert abs(float(ratios.mean()) - 1) < 3.5 * float(ratios.std()) / 250**0.5
 
 
 def test_more_particles_leave_the_first_ones_alone() -> None:

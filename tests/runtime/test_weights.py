@@ -96,10 +96,10 @@ def test_a_gradient_that_is_not_finite_is_seen(broken: float) -> None:
 def test_the_naive_plan_has_the_bias_it_should(base: float) -> None:
     """Soiffer et al., Theorem 2: the product of powers of the covariances."""
     plan = poedsl.compile(BASE.format(base=base))
-    result = plan.run(particles=100_000, move="ode()", correct="none()", kernel="none", seed=1)
+    result = plan.run(particles=40_000, move="ode()", correct="none()", kernel="none", seed=1)
     expected = 10 / base
     variance = result.particles["x"].var(0)
-    torch.testing.assert_close(variance, torch.full((2,), expected), rtol=0.02, atol=0)
+    torch.testing.assert_close(variance, torch.full((2,), expected), rtol=0.03, atol=0)
     assert result.log_evidence is None and "correct" in result.evidence_reason
 
 
