@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -24,6 +24,8 @@ from poedsl.runtime.core.random_numbers import Noise
 from poedsl.runtime.core.run_settings import RunSettings
 from poedsl.runtime.core.sampler_options import SamplerOptions
 from poedsl.runtime.core.warnings import WarningLog
+from poedsl.runtime.feynman_kac.pilot_run import frozen
+from poedsl.runtime.feynman_kac.tempering import TemperingModel
 from poedsl.runtime.results.cost import Cost, peak_memory
 from poedsl.runtime.results.evidence import evidence
 from poedsl.runtime.results.posterior_summary import named, summarise
@@ -40,6 +42,8 @@ from poedsl.runtime.targets.target import Target
 
 #: Records of stages by which a run is estimated.
 TRIED = 3
+#: The seed of a pilot run is this minus that of the run.
+PILOT = -2
 
 
 @dataclass(frozen=True)
@@ -109,8 +113,18 @@ class Run:
         self.population: Population[Any] | None = None
         health = HealthCheck(self.target, self.warnings)
         resampler = Resampler(o.scheme, o.resample)
-        self._populations = anneal(self.model, resampler, self.rng, health)
+        self._pilot_evaluations = 0
+        self._populations = self._anneal(resampler, health)
         self._tried = 0
+
+    def _anneal(self, resampler: Resampler, health: HealthCheck) -> Iterator[Population[Any]]:
+        """The run, after one that tunes it if that is asked for."""
+        if self.options.unbiased:
+            assert isinstance(self.model, TemperingModel)
+            rng = replace(self.rng, seed=PILOT - self.rng.seed)
+            pilot = frozen(self.model, anneal(self.model, resampler, rng, health))
+            self.model, self._pilot_evaluations = pilot.model, pilot.evaluations
+        yield from anneal(self.model, resampler, self.rng, health)
 
     @property
     def target(self) -> Target:
@@ -122,7 +136,8 @@ class Run:
         on as it has so far, and at most those that there may be.
         """
         most, records = len(self.model.stages), self.recorder.records
-        if self.options.share is None or not records or records[-1].beta == 0:
+        placed = self.options.share is None or self.options.unbiased
+        if placed or not records or records[-1].beta == 0:
             return most
         return min(most, math.ceil(len(records) / records[-1].beta))
 
@@ -146,7 +161,7 @@ class Run:
                 return None
             first = self.population is None
             self.population = population
-            evaluations = 1
+            evaluations = 1 + self._pilot_evaluations
             if not first:
                 steps = population.kernel_steps
                 evaluations = self.model.evaluations(population.stage, steps)

@@ -164,11 +164,13 @@ OPTIONS: dict[str, Option] = {
                     (
                         Argument("ess", "share", 0.9),
                         Argument("base", "density", None),
+                        Argument("unbiased", "truth", False),
                     ),
                     "powers of the densities, from `base`, or by default from a mixture around "
                     "the modes of the product, as far apart as keeps a share `ess` of the "
                     "particles, in at most `steps` stages; with `ess = none`, in `steps` stages "
-                    "at fixed powers",
+                    "at fixed powers; with `unbiased`, a pilot run tunes stages and kernels for a "
+                    "second one, of which the mean of exp(log Z) over seeds is Z",
                 ),
             ),
         ),

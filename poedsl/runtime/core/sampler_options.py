@@ -23,7 +23,8 @@ class ResamplingRule:
 class SamplerOptions:
     """Particles are those of one island; ``eta`` is the square root of the share of the path's own
     noise in a move; ``line`` counts the inner nodes of a line integral of the scores; ``share`` is
-    the effective sample size that places the stages of tempering, ``base`` what they start from.
+    the effective sample size that places the stages of tempering, ``base`` what they start from,
+    ``unbiased`` whether a pilot run tunes them and their kernels.
     """
 
     particles: int
@@ -31,6 +32,7 @@ class SamplerOptions:
     steps: int
     share: float | None
     base: Apply | None
+    unbiased: bool
     move: Literal["none", "ode", "sde"]
     eta: float
     control: bool
@@ -70,6 +72,7 @@ class SamplerOptions:
             steps=_constant(plan.option("steps")),
             share=_share(plan.option("path")),
             base=_form(plan.option("path")).get("base"),
+            unbiased=_form(plan.option("path")).get("unbiased", False),
             move=move["form"],
             eta=float(move.get("noise", 1.0)),
             control=move.get("control", False),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import torch
@@ -15,10 +16,26 @@ from poedsl.runtime.core.warnings import WarningLog
 from poedsl.runtime.feynman_kac.continuous import ContinuousModel, evaluated
 from poedsl.runtime.feynman_kac.noising_path import start_weights
 from poedsl.runtime.kernels.step_size import StepSize
+from poedsl.runtime.kernels.sweep import KernelSteps
 from poedsl.runtime.path.moves import density_increase
 from poedsl.runtime.smc.anneal import Proposal
 from poedsl.runtime.smc.population import Population
 from poedsl.runtime.targets.tempering import TemperedTarget, TemperingStage
+
+
+@dataclass(frozen=True, slots=True)
+class TunedSteps:
+    """The kernel steps of a stage as a pilot run has tuned them.
+
+    Attributes:
+        steps: None where there is no kernel.
+        correlation, exhausted: what the pilot run measured after its steps.
+    """
+
+    steps: KernelSteps | None
+    step_size: StepSize
+    correlation: float | None
+    exhausted: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,12 +46,14 @@ class TemperingModel(ContinuousModel[TemperingStage]):
     Attributes:
         stages: a fixed grid; where they are placed by the ESS, as many as there may be.
         shown_powers: particles keep where they are at the first stage that reaches each of these.
+        tuned: the kernel steps of each stage by its number, where a pilot run has tuned them.
     """
 
     target: TemperedTarget
     stages: tuple[TemperingStage, ...]
     warnings: WarningLog
     shown_powers: tuple[float, ...] = ()
+    tuned: Mapping[int, TunedSteps] | None = None
 
     def init(self, rng: Noise) -> Population[TemperingStage]:
         """X ~ p_0: the base, or N(0, I) in unconstrained coordinates (line 2)."""
@@ -90,10 +109,15 @@ class TemperingModel(ContinuousModel[TemperingStage]):
         self, population: Population[TemperingStage], rng: Noise
     ) -> Population[TemperingStage]:
         """K times X <- kernel_b(X) (lines 6 and 7)."""
-        stage = population.stage
-        return self.mutation.mutate(
-            population, rng, stage, lambda x: self.target.evaluate(x, stage)
-        )
+        stage, mutation = population.stage, self.mutation
+        tuned = None if self.tuned is None else self.tuned[stage.t]
+        if tuned is not None:
+            mutation = replace(mutation, steps=tuned.steps)
+            population = replace(population, step_size=tuned.step_size)
+        moved = mutation.mutate(population, rng, stage, lambda x: self.target.evaluate(x, stage))
+        if tuned is None:
+            return moved
+        return replace(moved, correlation=tuned.correlation, exhausted=tuned.exhausted)
 
     def with_endpoints(self, population: Population[TemperingStage]) -> Population[TemperingStage]:
         p = population.particles

@@ -50,6 +50,12 @@ class Preconditioner:
         means, factors = zip(*others, strict=True)
         return cls(halves * islands, means, factors)
 
+    @classmethod
+    def of_all(cls, x: Float[Tensor, "L D"], log_weights: Float[Tensor, " L"]) -> Preconditioner:
+        """From all of a weighted population, for the particles of another run."""
+        mean, factor = _mean_and_factor(x, log_weights.double().softmax(0).to(x))
+        return cls([len(x)], (mean,), (factor,))
+
     def white(self, x: Float[Tensor, "L D"]) -> Float[Tensor, "L D"]:
         """The coordinates z of points x."""
         return self._each(x, lambda rows, mean, factor: _solved(rows - mean, factor))

@@ -54,7 +54,7 @@ class KernelSteps:
         normals: the number of standard normals that a step takes for each component.
         jittered: whether the kernel follows trajectories, whose lengths have to vary.
         precondition: whether steps are taken in coordinates in which the population has unit
-            covariance.
+            covariance, or in which coordinates they are.
         correlation: steps end once no component is correlated by more with where it started.
     """
 
@@ -64,7 +64,7 @@ class KernelSteps:
     acceptance_target: float | None
     normals: int = 1
     jittered: bool = False
-    precondition: bool = False
+    precondition: bool | Preconditioner = False
     correlation: float | None = None
 
     @property
@@ -96,7 +96,7 @@ class KernelSteps:
         if adapt and narrowing != 1:
             assert aim is not None
             step_size = step_size.narrowed(narrowing, aim, self.count)
-        preconditioner = Preconditioner.of(point.x, log_weights) if self.precondition else None
+        preconditioner = self.preconditioner(point, log_weights)
         if preconditioner is not None:
             target, point = preconditioner.target(target), preconditioner.whitened(point)
         mixing = None
@@ -122,6 +122,14 @@ class KernelSteps:
         acceptance = float(torch.cat(rates).mean()) if rates else None
         largest = None if mixing is None else mixing.largest
         return Swept(point, step_size, acceptance, steps, largest, not finished)
+
+    def preconditioner(
+        self, point: Point, log_weights: Float[Tensor, "S n"]
+    ) -> Preconditioner | None:
+        """The coordinates of the steps, by the population where they are not fixed."""
+        if isinstance(self.precondition, Preconditioner):
+            return self.precondition
+        return Preconditioner.of(point.x, log_weights) if self.precondition else None
 
     def jitter(self, step: int) -> float:
         """A factor of the variance, which varies the length of trajectories where they would return
