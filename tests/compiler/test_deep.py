@@ -6,6 +6,8 @@ import pytest
 import torch
 
 import poedsl
+from poedsl.compiler.analysis import tails
+from poedsl.compiler.plan.terms import Apply, Ref, Term, walk
 from poedsl.compiler.plan.text import parse_plan, print_plan
 from poedsl.compiler.views.emit import emit, read_view
 from poedsl.grammar.formatting.format import format_source
@@ -104,3 +106,12 @@ def test_what_is_just_not_too_deep_can_be_shown(view: str) -> None:
 def test_values_have_few_sizes() -> None:
     text = f"let a = {'[' * 40}1{']' * 40}\nx : Real[{', '.join('1' * 40)}]\nx ~ Normal(0, 1)\n"
     assert [d.code for d in compiled(text).diagnostics if d.is_error] == ["P0309", "P0309"]
+
+
+def test_what_is_shared_is_walked_and_evaluated_once() -> None:
+    """Written out, forty doublings have 2^40 nodes."""
+    term: Term = Ref("x")
+    for _ in range(40):
+        term = Apply("+", (term, term))
+    assert len(list(walk(term))) == 41
+    assert tails._value(term, {"x": 1.0}) == 2.0**40

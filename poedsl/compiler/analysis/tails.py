@@ -220,25 +220,35 @@ def _log_density(term: Term, x: Value, at: Mapping[str, Value]) -> float:
 
 
 def _value(term: Term, at: Mapping[str, Value]) -> Value:
-    """The value of a term at a point."""
-    match term:
-        case Const(value):
-            return value
-        case Ref(name) if name in at:
-            return at[name]
-        case Apply("list", args):
-            return tuple(_value(a, at) for a in args)
-        case Apply("index", (inner, Const(int(i)))):
-            row = _value(inner, at)
-            if isinstance(row, tuple):
-                return row[i]
-        case Apply(op, (first, *rest)) if op in CHAINS:
-            out = _value(first, at)
-            for side in rest:
-                out = operate(op, out, _value(side, at))
-            return out
-        case Apply(op, args) if op in BINARY or op in UNARY:
-            return operate(op, *(_value(a, at) for a in args))
-        case Apply(name, args) if name in FUNCTIONS and (f := FUNCTIONS[name].fold):
-            return f(*(_value(a, at) for a in args))
-    raise _Unknown
+    """The value of a term at a point; of what is shared, computed once."""
+    known: dict[int, Value] = {}
+
+    def value(term: Term) -> Value:
+        if id(term) not in known:
+            known[id(term)] = computed(term)
+        return known[id(term)]
+
+    def computed(term: Term) -> Value:
+        match term:
+            case Const(constant):
+                return constant
+            case Ref(name) if name in at:
+                return at[name]
+            case Apply("list", args):
+                return tuple(value(a) for a in args)
+            case Apply("index", (inner, Const(int(i)))):
+                row = value(inner)
+                if isinstance(row, tuple):
+                    return row[i]
+            case Apply(op, (first, *rest)) if op in CHAINS:
+                out = value(first)
+                for side in rest:
+                    out = operate(op, out, value(side))
+                return out
+            case Apply(op, args) if op in BINARY or op in UNARY:
+                return operate(op, *(value(a) for a in args))
+            case Apply(name, args) if name in FUNCTIONS and (f := FUNCTIONS[name].fold):
+                return f(*(value(a) for a in args))
+        raise _Unknown
+
+    return value(term)

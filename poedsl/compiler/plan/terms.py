@@ -56,10 +56,14 @@ UNARY = {"neg": "-", "not": "not"}
 
 
 def walk(term: Term) -> Iterator[Term]:
-    """The term and everything in it, outermost first."""
-    pending = [term]
+    """The term and everything in it, outermost first; what is shared once."""
+    pending, met = [term], set()
     while pending:
-        yield (inner := pending.pop())
+        inner = pending.pop()
+        if id(inner) in met:
+            continue
+        met.add(id(inner))
+        yield inner
         if isinstance(inner, Apply):
             pending += [arg for _, arg in reversed(inner.kwargs)]
             pending += reversed(inner.args)
