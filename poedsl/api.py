@@ -58,7 +58,8 @@ class Plan:
         """The plan with values for some inputs.
 
         Args:
-            values: numbers, texts, tensors, NumPy arrays, PIL images, or a `Path` to a file.
+            values: numbers, texts, lists, tensors, NumPy arrays, data frames, PIL images, or a
+                `Path` to a file; docs/inputs.md has the rules by which they are read.
 
         Raises:
             PoeError: an input is unknown, or a value has the wrong type or shape.
@@ -221,8 +222,25 @@ class Plan:
         return replace(plan_of(compiled, Path()), code={name: code})
 
     def to_json(self) -> str:
-        """The plan as JSON, with its schema's name and a hash of its content; `load` reads it."""
-        return self.spec.to_json()
+        """The plan as JSON, with its schema's name and a hash of its content; `load` reads it.
+
+        Pictures, layouts and other defaults that are read from files are bound, so that the JSON
+        holds their content; inputs of type File stay paths.
+
+        Raises:
+            PoeError: the file of a default cannot be read (P0604), or does not fit.
+        """
+        return self.with_default_files().spec.to_json()
+
+    def with_default_files(self) -> Plan:
+        """The plan with the content of defaults that are files bound.
+
+        Raises:
+            PoeError: a file cannot be read (P0604), or does not fit.
+        """
+        from poedsl.runtime.inputs.bind import bind_default_files
+
+        return self._with(bind_default_files(self.spec, self.base))
 
     def _with(self, spec: PlanSpec) -> Plan:
         return replace(self, spec=spec)
@@ -284,7 +302,7 @@ def load(json_text: str) -> Plan:
             f"{argument_checks.describe(json_text)}"
         )
     try:
-        spec = from_json(json_text)
+        spec = from_json(json_text.removeprefix("\ufeff"))
     except ValueError as error:
         raise PoeError((Diagnostic("P0606", str(error)),)) from error
     from poedsl.runtime.inputs.bind import rebound

@@ -21,7 +21,7 @@ T = TypeVar("T")
 
 def is_plan(file: str, source: Source) -> bool:
     """Whether a file holds a plan's JSON, and not a program."""
-    return file.endswith(".json") or source.text.lstrip().startswith("{")
+    return file.endswith(".json") or source.text.lstrip("\ufeff \t\r\n").startswith("{")
 
 
 def show_warnings(plan: Any, source: Source, form: DiagnosticForm) -> None:

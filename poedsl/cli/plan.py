@@ -29,6 +29,8 @@ def show_plan(
     else:
         plan, source = open_plan(file, bindings, sample, strict, form)
         show_warnings(plan, source, form)
+        if view.form == "json":
+            plan = guarded(plan.with_default_files, form)
         typer.echo(emit_plan(plan.spec, view.form), nl=False)
 
 

@@ -30,7 +30,7 @@ def read_value(text: str, type_name: str) -> Any:
         return Path(text[1:])
     if type_name == "Text":
         return text
-    with suppress(ValueError):
+    with suppress(ValueError, RecursionError):
         return json.loads(text)
     if type_name in NUMERIC:
         expr, problems = parse_expression(Source(text))

@@ -189,7 +189,7 @@ class PoePipeline:
         place = Path(folder)
         try:
             index = json.loads(read_text(place, INDEX))
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise ValueError(f"{place / INDEX} is no JSON: {error}") from error
         if not isinstance(index, dict) or index.get("_class_name") != cls.__name__:
             raise ValueError(f"{place / INDEX} is not that of a {cls.__name__}")

@@ -17,15 +17,9 @@ from poedsl.compiler.plan.terms import Const
 
 def with_defaults(plan: Plan) -> Plan:
     """The plan with every input bound that has a default."""
-    from poedsl.runtime.inputs.bind import bind
+    from poedsl.runtime.inputs.bind import bind, unbound_defaults
 
-    bound = dict(plan.spec.bindings)
-    defaults = {
-        i.name: i.default.value
-        for i in plan.spec.inputs
-        if i.name not in bound and isinstance(i.default, Const)
-    }
-    return replace(plan, spec=bind(plan.spec, defaults, plan.base))
+    return replace(plan, spec=bind(plan.spec, unbound_defaults(plan.spec), plan.base))
 
 
 def files_of_program(plan: PlanSpec, base: Path) -> Iterator[str]:
@@ -68,7 +62,7 @@ def read_text(folder: Path, name: str) -> str:
         raise FileNotFoundError(f"there is no folder {folder}")
     if not (folder / name).is_file():
         raise FileNotFoundError(f"the folder {folder} holds no pipeline: it has no {name}")
-    return (folder / name).read_text(encoding="utf-8")
+    return (folder / name).read_text(encoding="utf-8-sig")
 
 
 def copy(source: Path, target: Path) -> None:

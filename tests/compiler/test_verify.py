@@ -28,7 +28,7 @@ def text(data: dict[str, Any]) -> str:
 
 @pytest.mark.parametrize("name", PLANS)
 def test_a_plan_of_the_compiler_loads(name: str) -> None:
-    assert json.loads(poedsl.load(text(PLANS[name])).to_json()) == PLANS[name]
+    assert json.loads(poedsl.load(text(PLANS[name])).spec.to_json()) == PLANS[name]
 
 
 def put(data: Any, path: str, value: Any) -> Any:

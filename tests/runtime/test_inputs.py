@@ -106,7 +106,7 @@ def test_arrays(type_: Type, value: Any, kept: list[Any]) -> None:
         (Type("Text"), 3, "P0602", "3", ""),
         (Type("Text"), ["a"], "P0602", "a", ""),
         (Type("Region"), [0, 0, 2, 1], "P0602", "0 <= left < right <= 1", "0.5"),
-        (Type("Image", (3, 4, 5)), np.ones((4, 5, 3)), "P0603", "[4, 5, 3]", "4 rows and 5"),
+        (Type("Image", (3, 4, 5)), np.ones((5, 4, 3)), "P0603", "[5, 4, 3]", "4 rows and 5"),
         (Type("Video", (9, 3, 4, 5)), np.ones((4, 5)), "P0603", "[4, 5]", "9 frames"),
         (Type("Image", (1, 1, 1)), np.full((1, 1, 1), 255.0), "P0602", "to 255", "by 255"),
         (Type("Image", (1, 1, 1)), np.full((1, 1, 1), 255), "P0602", "to 255", "by 255"),

@@ -49,7 +49,7 @@ def test_exponents_are_summed_at_each_component() -> None:
 
 def test_a_mask_of_frames_holds_for_all_channels() -> None:
     program = "input m : Mask[2, 1, 2]\nx : Video[2, 3, 1, 2]\nx ~ Normal(0, 1)\nx ~ Normal(0, 1)^m"
-    m = torch.tensor([[[0.0, 1.0]], [[0.5, 2.0]]])
+    m = torch.tensor([[[0.0, 1.0]], [[0.5, 0.25]]])
     job = Run(poedsl.compile(program).bind(m=m).spec)
     expected = 1 + m[:, None].expand(2, 3, 1, 2).flatten()
     torch.testing.assert_close(job.target.exponents, expected)
@@ -60,8 +60,8 @@ def test_a_mask_on_a_part() -> None:
         "input m : Mask[1, 2]\nx : Image[1, 1, 4]\nx ~ Normal(0, 1)\n"
         "x[box(0.5, 0, 1, 1)] ~ Normal(0, 1)^m"
     )
-    job = Run(poedsl.compile(program).bind(m=[[0.5, 3.0]]).spec)
-    assert job.target.exponents.tolist() == [1, 1, 1.5, 4]
+    job = Run(poedsl.compile(program).bind(m=[[0.5, 0.25]]).spec)
+    assert job.target.exponents.tolist() == [1, 1, 1.5, 1.25]
 
 
 @pytest.mark.parametrize("value", [0.0, 1.0])

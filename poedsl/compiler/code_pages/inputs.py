@@ -17,20 +17,31 @@ Inputs without a default are given by the caller.
     "P0602": CodePage(
         "a value of the wrong type",
         """\
-The value given for an input is not of its type.
+The value given for an input is not of its type, or it is a picture or a map whose values are not
+in [0, 1]. Integers of 8 and 16 bits are divided by their largest value, 255 or 65535; a mask that
+holds only 0 and 1 is taken as it is. Integers of other types are taken if they are 0 and 1:
+
+    plan.bind(mask=levels / 255)
+    plan.bind(mask=levels.astype("uint8"))
+
+A mask may be transparent if its colours are grey; a depth map may not be transparent.
 """,
     ),
     "P0603": CodePage(
         "a value of the wrong shape",
         """\
 The value given for an input has other sizes than its type. Pictures are channel-first:
-Image[3, 480, 640] has 3 channels, 480 rows and 640 columns.
+Image[3, 480, 640] has 3 channels, 480 rows and 640 columns. Arrays with the channels last are
+recognised.
 """,
     ),
     "P0604": CodePage(
         "a file that cannot be read",
         """\
-Pictures are PNG, JPEG or WebP; numbers come from JSON, CSV or .npy files.
+Pictures are read from PNG, JPEG, WebP, TIFF, BMP, GIF and PPM, and numbers from .npy, .npz, CSV and
+JSON. A folder of frames holds such pictures; hidden files in it are left out. A .npz file has one
+array, or one with the name of the input. A picture has at most as many pixels as
+`PIL.Image.MAX_IMAGE_PIXELS`.
 """,
     ),
     "P0605": CodePage(

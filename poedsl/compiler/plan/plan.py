@@ -36,11 +36,16 @@ Origin = Literal["declared", "inferred", "ambient"]
 
 @dataclass(frozen=True, slots=True)
 class Array:
-    """A bound tensor: plain bytes in C order, little-endian."""
+    """A bound tensor: plain bytes in C order, little-endian.
+
+    Attributes:
+        remarks: codes of warnings on how its values were read, which a run repeats.
+    """
 
     dtype: str
     shape: tuple[int, ...]
     data: bytes
+    remarks: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -285,5 +290,6 @@ def _value_to_json(value: terms.Value | Array) -> Any:
             "dtype": value.dtype,
             "shape": list(value.shape),
             "base64": base64.b64encode(value.data).decode(),
+            **({"remarks": list(value.remarks)} if value.remarks else {}),
         }
     return terms.to_json(Const(value))

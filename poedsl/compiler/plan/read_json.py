@@ -112,6 +112,9 @@ def _from_data(data: dict[str, Any]) -> PlanSpec:
 def _value_from_json(data: Any) -> terms.Value | Array:
     if isinstance(data, dict):
         return Array(
-            data["dtype"], tuple(map(whole, data["shape"])), base64.b64decode(data["base64"])
+            data["dtype"],
+            tuple(map(whole, data["shape"])),
+            base64.b64decode(data["base64"]),
+            tuple(data.get("remarks", ())),
         )
     return terms.constant(data)

@@ -98,7 +98,8 @@ def _type(type_: Type) -> str:
 
 def _bound(value: terms.Value | Array) -> str:
     if isinstance(value, Array):
-        return f'array {value.dtype} {list(value.shape)} "{base64.b64encode(value.data).decode()}"'
+        data = base64.b64encode(value.data).decode()
+        return " ".join((f'array {value.dtype} {list(value.shape)} "{data}"', *value.remarks))
     return print_term(Const(value))
 
 
@@ -112,7 +113,9 @@ _INPUT = re.compile(
     rf" at (?P<place>{_STRING})"
 )
 _BIND = re.compile(r"bind (?P<name>\w+) = (?P<value>.*)")
-_ARRAY = re.compile(r'array (?P<dtype>\S+) \[(?P<shape>[\d, ]*)\] "(?P<data>[^"]*)"')
+_ARRAY = re.compile(
+    r'array (?P<dtype>\S+) \[(?P<shape>[\d, ]*)\] "(?P<data>[^"]*)"(?P<remarks>(?: P\d+)*)'
+)
 _USE = re.compile(rf"use (?P<name>\w+) from (?P<place>{_STRING}) = (?P<signature>.*)")
 _LET = re.compile(rf"let (?P<name>\w+) : {_TYPE} = (?P<term>.*)")
 _VARIABLE = re.compile(rf"variable (?P<name>\w+) : {_TYPE}(?: in (?P<space>{_STRING}))?")
@@ -223,7 +226,8 @@ def _read_type(text: str) -> Type:
 def _read_bound(text: str) -> terms.Value | Array:
     if m := _ARRAY.fullmatch(text):
         sizes = tuple(int(s) for s in m["shape"].split(",") if s.strip())
-        return Array(m["dtype"], sizes, base64.b64decode(m["data"]))
+        data = base64.b64decode(m["data"])
+        return Array(m["dtype"], sizes, data, tuple(m["remarks"].split()))
     term = _term(text)
     if not isinstance(term, Const):
         raise ValueError(f"not a constant: {text}")

@@ -28,8 +28,10 @@ from poedsl.experts.user.registry import UserCode
 from poedsl.grammar.diagnostics import Diagnostic
 from poedsl.grammar.errors import PoeError
 from poedsl.grammar.types import BOOL, INT, REAL, Type
+from poedsl.runtime.core.warnings import WarningLog
+from poedsl.runtime.inputs.remarks import constant_mask
 from poedsl.runtime.terms.evaluate import Environment, region, tensor, value_of
-from poedsl.runtime.terms.refusals import naming, refused
+from poedsl.runtime.terms.refusals import factor_at, naming, refused
 
 
 def runnable(models: Models) -> None:
@@ -113,6 +115,7 @@ class Models:
         allow_code: whether Python that the program names may run.
         profile: which weights experts have, and how they run.
         code: the Python that the program was compiled with, by name.
+        warnings: where masks among the arguments that are the same everywhere are reported.
     """
 
     plan: PlanSpec
@@ -121,6 +124,7 @@ class Models:
     allow_code: bool
     profile: Profile = DEFAULT
     code: Mapping[str, UserCode] = field(default_factory=dict)
+    warnings: WarningLog = field(default_factory=WarningLog)
     built: dict[tuple[Term, tuple[int, ...] | None], Any] = field(default_factory=dict)
 
     def model(
@@ -242,8 +246,20 @@ class Models:
             if reason := parameter.no_label(value):
                 name = f"`{parameter.name}` of `{signature.name}`"
                 raise refused("P0307", f"{name} {reason}", factor=factor)
+            self.warn_of_constant_mask(value, parameter, signature, factor)
             out[parameter.name] = value
         return out
+
+    def warn_of_constant_mask(
+        self, value: Any, parameter: Parameter, signature: Signature, factor: FactorSpec | None
+    ) -> None:
+        """Warn of an argument that is a mask and all zero or all one."""
+        if parameter.type is None or parameter.type.name != "Mask":
+            return
+        if isinstance(value, Tensor) and (text := constant_mask(value)):
+            where = f"`{signature.name}`" if factor is None else factor_at(factor)
+            message = f"`{parameter.name}` of {where} is a mask that is {text}"
+            self.warnings.add("P1010", message, once=message)
 
     def argument(self, value: Any, parameter: Parameter, dtype: torch.dtype) -> Any:
         """Numbers as Python's where single ones are wanted, else as tensors without a row."""

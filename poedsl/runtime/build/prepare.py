@@ -18,6 +18,7 @@ from poedsl.runtime.build.tempering_model import tempering_model
 from poedsl.runtime.build.values import Values
 from poedsl.runtime.core.run_settings import RunSettings
 from poedsl.runtime.core.warnings import WarningLog
+from poedsl.runtime.inputs.remarks import warn_of_constant_masks, warn_of_inputs
 from poedsl.runtime.results.composition import Composition
 from poedsl.runtime.smc.anneal import FeynmanKac
 from poedsl.runtime.smc.population import Population, StageT
@@ -77,10 +78,26 @@ def prepare(
             value does not fit, or the product has no density on the way.
     """
     log = WarningLog() if warnings is None else warnings
+    warn_of_inputs(plan, log)
     models = Models(
-        plan, device, settings.folder, settings.allow_code, settings.profile, settings.code
+        plan,
+        device,
+        settings.folder,
+        settings.allow_code,
+        settings.profile,
+        settings.code,
+        warnings=log,
     )
     runnable(models)
+    model = _model(plan, settings, models, log)
+    warn_of_constant_masks(plan, log)
+    return model
+
+
+def _model(
+    plan: PlanSpec, settings: RunSettings, models: Models, log: WarningLog
+) -> RunnableModel[Any]:
+    device = models.device
     kind = number_type(plan, settings)
     values = Values.of(plan, models, device, kind)
     factors = [s for f in plan.factors for s in values.sites(f)]

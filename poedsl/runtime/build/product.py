@@ -20,6 +20,7 @@ from poedsl.runtime.build.values import Values
 from poedsl.runtime.core.run_settings import RunSettings
 from poedsl.runtime.core.sampler_options import SamplerOptions
 from poedsl.runtime.core.warnings import WarningLog
+from poedsl.runtime.inputs.remarks import constant_mask
 from poedsl.runtime.space.coordinates import PICTURE_CENTRE, PICTURE_SCALE, GaussianMoments, Space
 from poedsl.runtime.space.parts import PlacedFactor, locate
 from poedsl.runtime.space.sizes import fits
@@ -99,11 +100,9 @@ class ProductBuilder:
     def warn_of_constant_mask(self, placed: PlacedFactor) -> None:
         if not isinstance(placed.exponent, Tensor):
             return
-        oddities = ((0.0, "all zero: it has no effect"), (1.0, "all one: it masks nothing"))
-        for value, text in oddities:
-            if bool((placed.exponent == value).all()):
-                where = factor_at(placed.factor)
-                self.warnings.add("P1010", f"the exponent of {where} is a mask that is {text}")
+        if text := constant_mask(placed.exponent):
+            where = factor_at(placed.factor)
+            self.warnings.add("P1010", f"the exponent of {where} is a mask that is {text}")
 
     def expert_factors(
         self,

@@ -1,16 +1,37 @@
-"""What files hold: pictures, films, numbers, text and layouts, by their endings."""
+"""What files hold: pictures, films, arrays, numbers, text and layouts."""
 
 from __future__ import annotations
 
+import codecs
 import importlib
 import json
 import re
 import warnings
+import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-PICTURES = (".png", ".jpg", ".jpeg", ".webp")
+from poedsl.compiler.plan.plan import InputSpec
+from poedsl.runtime.inputs.pixels import PIXELS, is_framed
+from poedsl.runtime.inputs.rasters import MOST_PIXELS, Raster, noting_damage, raster, stacked
+
+#: The formats of Pillow that are read.
+FORMATS = ("PNG", "JPEG", "WEBP", "TIFF", "BMP", "GIF", "PPM")
+#: The endings of pictures; where a picture is wanted, a file with another one is read by content.
+PICTURES = (
+    *(".png", ".jpg", ".jpeg", ".jfif", ".webp", ".tif", ".tiff", ".bmp", ".gif"),
+    *(".ppm", ".pgm", ".pbm", ".pnm"),
+)
+ARRAYS = (".npy", ".npz")
+TEXTS = (".csv", ".json")
 FILMS = (".mp4", ".mov", ".webm")
+_NAMED = "PNG, JPEG, WebP, TIFF, BMP, GIF or PPM"
+_READ = f"pictures are read from {_NAMED}, numbers from .npy, .npz, .csv or .json"
+#: The most bytes of the arrays of a .npz file.
+_MOST_BYTES = 4 * MOST_PIXELS
 
 
 class Unreadable(Exception):
@@ -21,69 +42,147 @@ class Unreadable(Exception):
         self.notes = notes
 
 
-def read(path: Path, kind: str, channels: int | None = None) -> Any:
-    """The content of a file, as an input of a kind takes it.
+def reason(error: Exception) -> str:
+    """The first line of what an error says."""
+    match error:
+        case RecursionError():
+            return "it is nested too deeply"
+        case MemoryError():
+            return "it takes more memory than there is"
+        case UnicodeDecodeError():
+            return "it is no text in UTF-8"
+    return next(iter(str(error).splitlines()), "") or type(error).__name__
 
-    Args:
-        kind: the name of the input's type.
-        channels: of pictures and films, where the type says how many.
+
+def read(path: Path, spec: InputSpec) -> Any:
+    """The content of a file or of a folder of frames, as an input takes it.
 
     Raises:
         FileNotFoundError: there is no such file.
         Unreadable: it cannot be read.
     """
     try:
-        return _read(path, kind, channels)
-    except FileNotFoundError:
+        return _read(path, spec)
+    except (FileNotFoundError, Unreadable):
         raise
-    except (OSError, EOFError, ValueError, SyntaxError, UserWarning) as error:
-        reason = str(error) or type(error).__name__
-        raise Unreadable(reason.splitlines()[0]) from error
+    # The libraries that read files raise exceptions of many classes for damaged ones.
+    except Exception as error:
+        raise Unreadable(reason(error)) from error
 
 
-def _read(path: Path, kind: str, channels: int | None) -> Any:
-    ending = path.suffix.lower()
-    if kind == "Text":
-        return path.read_text(encoding="utf-8").removesuffix("\n")
+def _read(path: Path, spec: InputSpec) -> Any:
+    kind, ending = spec.type.name, path.suffix.lower()
+    framed = kind in PIXELS and is_framed(spec.type)
     if path.is_dir():
-        return _stacked(_frames(path), kind, channels)
+        if not framed:
+            raise Unreadable("it is a folder")
+        with noting_damage() as remarks:
+            read = stacked(_frames(path))
+        return replace(read, remarks=tuple(remarks))
+    if kind == "Text":
+        return _text(path).removesuffix("\n")
     if ending in FILMS:
-        return _stacked(_film(path), kind, channels)
-    if ending in PICTURES:
-        return picture(_open(path), kind, channels)
-    if ending == ".npy":
-        import numpy as np
-
-        return np.load(path, allow_pickle=False)
+        return stacked(_film(path))
+    if ending in ARRAYS:
+        return _numpy(path, spec.name)
     if ending == ".csv":
-        import numpy as np
+        return _csv(path)
+    if ending == ".json":
+        return json.loads(_text(path))
+    if kind in PIXELS or ending in PICTURES:
+        return _picture(path, framed)
+    raise Unreadable(f"files that end in {ending or 'nothing'} are not read", _READ)
 
-        with warnings.catch_warnings():
-            warnings.simplefilter("error")
-            return np.loadtxt(path, delimiter=",", ndmin=1)
-    text = path.read_text(encoding="utf-8")
-    return json.loads(text) if ending == ".json" else text
+
+def _text(path: Path) -> str:
+    return path.read_text(encoding=_encoding(path))
 
 
-def _open(path: Path) -> Any:
-    from PIL import Image
+def _encoding(path: Path) -> str:
+    """UTF-8, or UTF-16 where the byte order mark says so; the mark is no part of the text."""
+    with path.open("rb") as file:
+        start = file.read(2)
+    return "utf-16" if start in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE) else "utf-8-sig"
 
-    with Image.open(path) as image:
-        image.load()
-        return image
+
+def _csv(path: Path) -> Any:
+    import numpy as np
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        return np.loadtxt(path, delimiter=",", ndmin=1, encoding=_encoding(path))
+
+
+def _numpy(path: Path, name: str) -> Any:
+    """The array of a .npy file, or of a .npz file: its only one, or that of the input's name."""
+    import numpy as np
+
+    with path.open("rb") as file:
+        loaded = np.load(file, allow_pickle=False)
+        if isinstance(loaded, np.ndarray):
+            return loaded
+        with zipfile.ZipFile(path) as archive:
+            size = sum(member.file_size for member in archive.infolist())
+        if size > _MOST_BYTES:
+            raise Unreadable(f"its arrays have {size} bytes, and at most {_MOST_BYTES} are read")
+        names = list(loaded)
+        if name not in names and len(names) != 1:
+            raise Unreadable(
+                f"it holds {len(names)} arrays: {', '.join(names)}"[:200],
+                f"a .npz file has one array, or one that is named `{name}`",
+            )
+        return loaded[name if name in names else names[0]]
+
+
+def _picture(path: Path, framed: bool) -> Raster:
+    with noting_damage() as remarks, _opened(path) as image:
+        read = raster(image, framed)
+    return replace(read, remarks=(*read.remarks, *remarks))
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[Any]:
+    """A picture as a PIL image."""
+    from PIL import Image, UnidentifiedImageError
+
+    try:
+        # By its name, Pillow maps an uncompressed TIFF into memory and confuses its sides if it has
+        # to be turned.
+        with path.open("rb") as file, Image.open(file, formats=FORMATS) as image:
+            yield image
+    except UnidentifiedImageError as error:
+        raise Unreadable("it is no picture that is read", _READ) from error
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+        most = f"{Image.MAX_IMAGE_PIXELS}, which is `PIL.Image.MAX_IMAGE_PIXELS`"
+        raise Unreadable(f"it has more pixels than the limit of {most}") from error
 
 
 def _frames(folder: Path) -> list[Any]:
-    """The pictures of a folder by name, numbers in their names in order of size."""
-    pictures = [p for p in folder.iterdir() if p.suffix.lower() in PICTURES]
-    if not pictures:
-        raise ValueError("the folder holds no PNG, JPEG or WebP")
-    return [_open(p) for p in sorted(pictures, key=_order)]
+    """The pictures of a folder by name, numbers in their names in order of size.
+
+    Hidden files are left out, as are those that are no pictures.
+    """
+    names = [
+        p for p in folder.iterdir() if p.suffix.lower() in PICTURES and not p.name.startswith(".")
+    ]
+    if not names:
+        raise Unreadable(f"the folder holds no {_NAMED}")
+    return [_frame(p) for p in sorted(names, key=_order)]
+
+
+def _frame(path: Path) -> Any:
+    """One picture of a folder as a PIL image."""
+    try:
+        with _opened(path) as image:
+            image.load()
+            return image
+    except Exception as error:
+        raise Unreadable(f"its frame {path.name} cannot be read: {reason(error)}") from error
 
 
 def _order(path: Path) -> list[tuple[int, str]]:
     pieces = re.split(r"(\d+)", path.name)
-    return [(int(p), "") if p.isdigit() else (0, p) for p in pieces]
+    return [(int(p), "") if p.isdecimal() else (0, p) for p in pieces]
 
 
 def _film(path: Path) -> list[Any]:
@@ -95,39 +194,10 @@ def _film(path: Path) -> list[Any]:
         raise Unreadable(
             "films need the library `av`, which is not installed",
             "install it with: pip install av",
-            "or give a folder of frames: PNG, JPEG or WebP, sorted by name",
+            f"or give a folder of frames: {_NAMED}, sorted by name",
         ) from error
     try:
         with av.open(str(path)) as film:
             return [frame.to_image() for frame in film.decode(video=0)]
     except (av.FFmpegError, IndexError) as error:
         raise ValueError(f"it is no film: {error}") from error
-
-
-def _stacked(frames: list[Any], kind: str, channels: int | None) -> Any:
-    import numpy as np
-
-    sizes = {frame.size for frame in frames}
-    if len(sizes) > 1:
-        raise ValueError("its frames differ in size")
-    return np.stack([picture(frame, kind, channels) for frame in frames])
-
-
-def picture(image: Any, kind: str, channels: int | None) -> Any:
-    """A PIL image, channel-first in [0, 1]; maps are rows and columns alone."""
-    is_map = kind in ("Depth", "Mask")
-    pixels = _pixels(image, "L" if is_map or channels == 1 else "RGB")
-    if is_map:
-        return pixels
-    return pixels[None] if pixels.ndim == 2 else pixels.transpose(2, 0, 1)
-
-
-def _pixels(image: Any, mode: str) -> Any:
-    """Rows and columns in [0, 1]; 16-bit and floating-point pictures keep their precision."""
-    import numpy as np
-
-    if image.mode == "F":
-        return np.asarray(image, dtype=np.float32)
-    if image.mode.startswith("I"):
-        return np.asarray(image, dtype=np.float32) / 65535
-    return np.asarray(image.convert(mode), dtype=np.float32) / 255

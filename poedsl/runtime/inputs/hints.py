@@ -5,7 +5,7 @@ from __future__ import annotations
 from poedsl.compiler.plan.plan import InputSpec
 from poedsl.grammar.types import Sizes, Type
 
-_PICTURE = "a PNG, JPEG or WebP"
+_PICTURE = "a PNG, JPEG, WebP, TIFF, BMP or GIF"
 
 
 def how(spec: InputSpec) -> str:
@@ -25,7 +25,7 @@ def how(spec: InputSpec) -> str:
         case "File":
             return f"it takes a file: {option}@FILE`"
         case "Image" | "Depth" | "Mask" | "Video":
-            return f"it takes {_pictures(type_)}, or a .npy file: {option}@FILE`"
+            return f"it takes {_pictures(type_)}, or a .npy or .npz file: {option}@FILE`"
         case _:
             return _numbers(option, type_)
 
@@ -34,7 +34,7 @@ def _pictures(type_: Type) -> str:
     films = len(type_.sizes) == 4 or (type_.name in ("Depth", "Mask") and len(type_.sizes) == 3)
     if films:
         frames = "" if type_.sizes[0] is None else f"{type_.sizes[0]} "
-        return f"a folder of {frames}frames or an .mp4{_by(type_.sizes[-2:])}"
+        return f"a folder of {frames}frames, a GIF or an .mp4{_by(type_.sizes[-2:])}"
     return _PICTURE + _by(type_.sizes[-2:])
 
 
@@ -49,7 +49,7 @@ def _numbers(option: str, type_: Type) -> str:
     noun = {"Int": "whole number", "Bool": "condition"}.get(type_.name, "number")
     if not type_.sizes:
         return f"it takes a {noun}: {option}{example}`"
-    files = f"or a .csv, .npy or .json file: {option}@FILE`"
+    files = f"or a .csv, .npy, .npz or .json file: {option}@FILE`"
     if len(type_.sizes) == 1:
         count = "" if type_.sizes[0] is None else f"{type_.sizes[0]} "
         return f"it takes {count}{noun}s: {option}[{example}, ...]`, {files}"

@@ -6,7 +6,9 @@ A plan keeps a part as ((left, top, right, bottom), text); a run as a record wit
 
 from __future__ import annotations
 
+import reprlib
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 
 from poedsl.compiler.plan.terms import Apply, Const, Term
@@ -28,7 +30,7 @@ def read_layout(value: Any) -> Layout:
 
 def _part(item: Any, number: int) -> tuple[Box, str]:
     if isinstance(item, Mapping):
-        if unknown := sorted(set(item) - {"box", "text"}):
+        if unknown := sorted(map(str, set(item) - {"box", "text"})):
             raise ValueError(f"part {number} has `{unknown[0]}`; parts have `box` and `text`")
         if missing := [k for k in ("box", "text") if k not in item]:
             raise ValueError(f"part {number} has no `{missing[0]}`")
@@ -38,11 +40,18 @@ def _part(item: Any, number: int) -> tuple[Box, str]:
     else:
         raise ValueError(f"part {number} is no record of a `box` and a `text`")
     if not isinstance(text, str):
-        raise ValueError(f"the text of part {number} is no text: {text!r}")
+        raise ValueError(f"the text of part {number} is no text: {reprlib.repr(text)}")
+    if not is_unicode(text):
+        raise ValueError(f"the text of part {number} has half of a surrogate pair")
     try:
         return read_box(box), text
     except ValueError as error:
         raise ValueError(f"the box of part {number} {error}") from None
+
+
+def is_unicode(text: str) -> bool:
+    """Whether a text can be written: it has no halves of surrogate pairs."""
+    return not any("\ud800" <= character <= "\udfff" for character in text)
 
 
 def read_box(value: Any) -> Box:
@@ -54,12 +63,13 @@ def read_box(value: Any) -> Box:
     numbers = isinstance(value, (list, tuple)) and all(
         isinstance(v, (int, float)) and not isinstance(v, bool) for v in value
     )
-    box = as_box(map(float, value)) if numbers else None
-    if box is not None:
-        return box
+    with suppress(OverflowError):
+        box = as_box(map(float, value)) if numbers else None
+        if box is not None:
+            return box
     raise ValueError(
         "is [left, top, right, bottom] in fractions of width and height, "
-        f"0 <= left < right <= 1 and 0 <= top < bottom <= 1, and this is {value!r}"
+        f"0 <= left < right <= 1 and 0 <= top < bottom <= 1, and this is {reprlib.repr(value)}"
     )
 
 

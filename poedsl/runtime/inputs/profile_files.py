@@ -67,10 +67,10 @@ def find_file(base: Path) -> Path | None:
 
 def _tables(path: Path) -> dict[str, Any]:
     try:
-        data = tomllib.loads(path.read_text(encoding="utf-8"))
+        data = tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except OSError as error:
         raise _refused(f"{path} cannot be read: {error.strerror or error}") from None
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise _refused(f"{path} is no TOML: {error}") from None
     tables = data.get("profile", {})
     unknown = sorted(data.keys() - {"profile"})

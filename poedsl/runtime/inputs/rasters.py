@@ -1,0 +1,122 @@
+"""PIL images as arrays: upright, colour keys and palettes resolved, at their own precision."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+#: The most pixels that all frames of a file may have together.
+MOST_PIXELS = 2**30
+#: Modes whose arrays are read as they are: their bands are grey or red, green and blue, and alpha.
+_PLAIN = ("1", "L", "LA", "RGB", "RGBA", "F", "I")
+
+
+@dataclass(frozen=True, slots=True)
+class Raster:
+    """A picture, or frames, before their values are scaled.
+
+    Attributes:
+        array: ([frames,] height, width[, channels]), of booleans, levels or floating-point numbers.
+        remarks: codes of warnings on how it was read.
+    """
+
+    array: Any
+    remarks: tuple[str, ...] = ()
+
+
+@contextmanager
+def noting_damage() -> Iterator[list[str]]:
+    """Collect the code of a remark if Pillow warns of what it reads; a bomb is an error.
+
+    Raises:
+        PIL.Image.DecompressionBombWarning: a picture has more pixels than Pillow's limit.
+    """
+    from PIL import Image
+
+    remarks: list[str] = []
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("ignore")
+        warnings.simplefilter("always", UserWarning)
+        warnings.simplefilter("error", Image.DecompressionBombWarning)
+        yield remarks
+    if caught:
+        remarks.append("P1035")
+
+
+def is_picture(value: object) -> bool:
+    """Whether a value is a PIL image."""
+    return hasattr(value, "getbands")
+
+
+def raster(image: Any, framed: bool) -> Raster:
+    """A PIL image; where frames are wanted, all that its file has, else the first.
+
+    Raises:
+        ValueError: it has no pixels that can be read, or too many.
+    """
+    count = getattr(image, "n_frames", 1)
+    if framed and count > 1:
+        width, height = image.size
+        if count * width * height > MOST_PIXELS:
+            raise ValueError(
+                f"it has {count} frames of {height} x {width} pixels, and at most {MOST_PIXELS} "
+                "pixels are read"
+            )
+        return stacked([frame.copy() for frame in _frames(image, count)])
+    array = _array(image)
+    return Raster(array[None] if framed else array, ("P1033",) if count > 1 else ())
+
+
+def stacked(images: Sequence[Any]) -> Raster:
+    """Frames, (frames, height, width[, channels]).
+
+    Raises:
+        ValueError: they differ in size or precision, or there are none.
+    """
+    import numpy as np
+
+    if not images:
+        raise ValueError("there are no frames")
+    arrays = [_array(image) for image in images]
+    if len({array.shape[:2] for array in arrays}) > 1:
+        raise ValueError("its frames differ in size")
+    if len({array.dtype for array in arrays}) > 1:
+        raise ValueError("its frames differ in precision")
+    if len({array.shape for array in arrays}) > 1:
+        arrays = [_array(image, "RGBA") for image in images]
+    return Raster(np.stack(arrays))
+
+
+def _frames(image: Any, count: int) -> Iterator[Any]:
+    for number in range(count):
+        image.seek(number)
+        yield image
+
+
+def _array(image: Any, mode: str = "") -> Any:
+    """The pixels of an upright image, (height, width[, channels]), in a mode if one is given."""
+    import numpy as np
+    from PIL import ImageOps
+
+    stated = image.size
+    image.load()
+    if image.size != stated:
+        raise ValueError("Pillow turns it wrongly: give the name of its file, or save it upright")
+    is_16_bit = image.mode == "I" and image.format in ("PNG", "PPM")
+    upright = ImageOps.exif_transpose(image)
+    mode = mode or _mode(upright)
+    array = np.asarray(upright if mode == upright.mode else upright.convert(mode))
+    return array.astype(np.uint16) if is_16_bit else array
+
+
+def _mode(image: Any) -> str:
+    """The mode in which an image is read."""
+    wide = image.mode in ("I", "F") or image.mode.startswith("I;16")
+    if image.has_transparency_data:
+        if wide:
+            raise ValueError("a level of it is transparent, which is read from 8-bit pictures only")
+        return image.mode if image.mode in ("LA", "RGBA") else "RGBA"
+    return image.mode if wide or image.mode in _PLAIN else "RGB"

@@ -1,0 +1,46 @@
+"""What a run says of the values that its inputs are bound to."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from poedsl.compiler.plan.plan import Array, PlanSpec
+from poedsl.runtime.core.warnings import WarningLog
+
+#: What each remark says, after the name of the input.
+REMARKS: dict[str, str] = {
+    "P1030": "is transparent in places, and was put over white",
+    "P1031": "is an array with the channels last, and was read as height x width x channels",
+    "P1032": "has colours, whose luma was read; a map has one number for each pixel",
+    "P1033": "comes from a file with several pictures, of which one was read",
+    "P1034": "has no levels but 0 and 1 of its integer type, and is nearly black; "
+    "for black and white give booleans or floating-point numbers",
+    "P1035": "is damaged, as the library that read it warns; what is left was taken",
+}
+
+
+def warn_of_inputs(plan: PlanSpec, warnings: WarningLog) -> None:
+    """Warn of how the bound pictures and maps were read."""
+    for name, value in plan.bindings:
+        for code in value.remarks if isinstance(value, Array) else ():
+            warnings.add(code, f"the input `{name}` {REMARKS[code]}")
+
+
+def warn_of_constant_masks(plan: PlanSpec, warnings: WarningLog) -> None:
+    """Warn of bound masks that are the same everywhere, if no expert was warned of yet."""
+    import numpy as np
+
+    if "P1010" in warnings:
+        return
+    masks = {i.name for i in plan.inputs if i.type.name == "Mask"}
+    for name, value in plan.bindings:
+        if name not in masks or not isinstance(value, Array):
+            continue
+        if text := constant_mask(np.frombuffer(value.data, value.dtype)):
+            warnings.add("P1010", f"the input `{name}` is a mask that is {text}")
+
+
+def constant_mask(mask: Any) -> str:
+    """What an array or a tensor is where it is all zero or all one; empty for others."""
+    oddities = ((0.0, "all zero: it has no effect"), (1.0, "all one: it masks nothing"))
+    return next((text for value, text in oddities if bool((mask == value).all())), "")
