@@ -1,0 +1,115 @@
+"""Damaged and odd values for inputs: each is read, or refused by a PoeError.
+
+    python benchmarks/mutated_inputs.py [--count 3000] [--seed 0] [--case NUMBER]
+
+Each case draws a picture, an array, a table, a layout, a text, a folder of frames or a Python
+value, damages it (truncated, bits flipped, bytes inserted, sizes overwritten, parts of JSON
+replaced), and binds it to an input of a random type. A case fails if
+
+- an exception other than PoeError is raised, or a library prints a warning;
+- what was read is not finite, not in [0, 1] for pictures and maps, or not of the shape of its type;
+- the plan's JSON does not hold it;
+- a picture file and the PIL image of that file are read differently.
+"""
+
+from __future__ import annotations
+
+import argparse
+import collections
+import reprlib
+import tempfile
+import time
+import traceback
+import warnings
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from odd_values import PIXELS, Case, case
+from PIL import Image
+
+import poedsl
+from poedsl.compiler.plan.plan import Array
+from poedsl.grammar.types import Type, unify
+
+
+@cache
+def plan(type_: str) -> poedsl.Plan:
+    return poedsl.compile(f"input a : {type_}\nx ~ Normal(0, 1)")
+
+
+def outcome(type_: str, value: Any) -> tuple[str, Any]:
+    """The code of the error, or "" and what the plan keeps."""
+    try:
+        bound = plan(type_).bind(a=value)
+    except poedsl.PoeError as error:
+        (found,) = error.diagnostics
+        assert found.code in ("P0602", "P0603", "P0604"), found
+        assert found.message
+        return found.code, None
+    assert poedsl.load(bound.to_json()).spec == bound.spec
+    ((_, kept),) = bound.spec.bindings
+    if isinstance(kept, Array):
+        wanted = bound.spec.inputs[0].type
+        array = np.frombuffer(kept.data, kept.dtype).reshape(kept.shape)
+        assert np.isfinite(array).all()
+        assert unify(wanted, Type(wanted.name, kept.shape)) is not None, kept.shape
+        if type_ in PIXELS and array.size:
+            assert array.min() > -0.01 and array.max() < 1.01
+    return "", kept
+
+
+def check(case: Case) -> str:
+    """The code of the error that refuses the case, empty if it was read."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        code, kept = outcome(case.type, case.value)
+    assert not caught, caught[0].message
+    if case.kind == "picture" and case.type in PIXELS and not code:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            image = Image.open(case.value)
+        with image:
+            again, alike = outcome(case.type, image)
+        assert again == "" and alike.data == kept.data, "the PIL image is read differently"
+    return code
+
+
+def run(count: int, seed: int, first: int = 0) -> tuple[dict[str, int], list[str]]:
+    """How often each kind was read or refused, and what failed."""
+    counts: dict[str, int] = collections.Counter()
+    failures = []
+    for number in range(first, first + count):
+        with tempfile.TemporaryDirectory() as folder:
+            drawn = case(number, seed, Path(folder))
+            try:
+                code = check(drawn)
+            except Exception:
+                shown = f"{drawn.kind} for {drawn.type}: {reprlib.repr(drawn.value)}"
+                failures.append(f"case {number} of seed {seed}, {shown}\n{traceback.format_exc()}")
+            else:
+                counts[f"{drawn.kind:<8} {code or 'read'}"] += 1
+    return counts, failures
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--count", type=int, default=3000)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--case", type=int, help="run this case alone")
+    args = parser.parse_args()
+    clock = time.perf_counter()
+    alone = args.case is not None
+    counts, failures = run(1 if alone else args.count, args.seed, args.case if alone else 0)
+    for failure in failures[:10]:
+        print(failure)
+    for what in sorted(counts):
+        print(f"{what:<16} {counts[what]:>6}")
+    seconds = time.perf_counter() - clock
+    print(f"{sum(counts.values()) + len(failures)} cases, {len(failures)} failed, {seconds:.0f} s")
+    raise SystemExit(1 if failures else 0)
+
+
+if __name__ == "__main__":
+    main()
