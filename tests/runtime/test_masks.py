@@ -7,6 +7,8 @@ import pytest
 import torch
 
 import poedsl
+from poedsl.experts.user import registry as user
+from poedsl.experts.user.registry import Registry
 from poedsl.runtime.run import Run
 from tests.diagnostics import quoted, refused
 from tests.runtime.helpers import moments
@@ -85,3 +87,34 @@ def test_a_mask_of_another_shape_is_reported() -> None:
     program = "input m : Mask\nx : Image[1, 2, 2]\nx ~ Normal(0, 1)^m"
     with refused("P0603"):
         poedsl.compile(program).bind(m=torch.ones(3, 3)).run(particles=4)
+
+
+OPENING = "input m : Mask\nx : Image[1, 2, 2]\n"
+
+
+@pytest.mark.parametrize(
+    ("program", "named"),
+    [
+        ("x ~ Normal(0, 1) * Normal(0, 1)^m", "Normal_2"),
+        ("x ~ Normal(0, 1) * Normal(0, 1)^(1 - m)", "Normal_2"),
+        ("x ~ Normal(0, 1) * exp(-covered(m))", "covered"),
+        ("x ~ Normal(0, 1) * exp(-covered(1 - m))", "covered"),
+        ("x ~ Normal(0, 1) * exp(-mean(m * x))", "m"),
+    ],
+)
+@pytest.mark.parametrize("value", [0.0, 1.0])
+def test_a_constant_mask_of_any_factor_is_reported(
+    monkeypatch: pytest.MonkeyPatch, program: str, named: str, value: float
+) -> None:
+    monkeypatch.setattr(user, "REGISTRY", Registry())
+
+    @poedsl.reward
+    def covered(x: poedsl.Image, m: poedsl.Mask) -> float:  # type: ignore[valid-type]
+        return (x * m).flatten(1).mean(1)
+
+    plan = poedsl.compile(OPENING + program).bind(m=torch.full((2, 2), value))
+    warned = [w for w in plan.run(particles=8, steps=3).warnings if w.code == "P1010"]
+    assert len(warned) == 1
+    assert named in " ".join(quoted(warned[0]))
+    mixed = plan.bind(m=[[0, 1], [1, 0]]).run(particles=8, steps=3)
+    assert "P1010" not in [w.code for w in mixed.warnings]

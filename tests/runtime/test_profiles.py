@@ -19,13 +19,24 @@ from tests.experts.tiny_words import causal
 
 
 def write(place: Path, text: str) -> Path:
-    (place / "poe.toml").write_text(text)
+    (place / "poe.toml").write_text(text, encoding="utf-8")
     return place
 
 
 def test_those_that_come_along_need_no_file(tmp_path: Path) -> None:
     assert read_profile("default", tmp_path) == Profile()
     assert read_profile("small", tmp_path).models["flux"] == "playroom/flux"
+
+
+def test_a_byte_order_mark(tmp_path: Path) -> None:
+    write(tmp_path, '\ufeff[profile.mine]\ndtype = "bfloat16"\n')
+    assert read_profile("mine", tmp_path).dtype == "bfloat16"
+
+
+def test_a_file_that_is_nested_too_deeply(tmp_path: Path) -> None:
+    write(tmp_path, "a = " + "[" * 100_000)
+    with refused("P0710"):
+        read_profile("mine", tmp_path)
 
 
 def test_a_file_above_the_program_is_found_and_adds_to_what_comes_along(tmp_path: Path) -> None:

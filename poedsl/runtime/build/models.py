@@ -257,8 +257,8 @@ class Models:
         if parameter.type is None or parameter.type.name != "Mask":
             return
         if isinstance(value, Tensor) and (text := constant_mask(value)):
-            where = f"`{signature.name}`" if factor is None else factor_at(factor)
-            message = f"`{parameter.name}` of {where} is a mask that is {text}"
+            place = "" if factor is None else f", in {factor_at(factor)},"
+            message = f"`{parameter.name}` of `{signature.name}`{place} is a mask that is {text}"
             self.warnings.add("P1010", message, once=message)
 
     def argument(self, value: Any, parameter: Parameter, dtype: torch.dtype) -> Any:

@@ -173,7 +173,7 @@ def _checked(spec: InputSpec, values: Any) -> Array:
         raise _wrong(spec, ", and this has values that are not finite")
     if spec.type.name == "Int" and (values != np.round(values)).any():
         raise _wrong(spec, ", and this has values that are not whole numbers")
-    if spec.type.name == "Int" and (np.abs(array) > _EXACT).any():
+    if spec.type.name == "Int" and (np.abs(values.astype(float)) > _EXACT).any():
         raise _wrong(spec, f", and this has values beyond {_EXACT}, which arrays do not hold")
     if spec.type.name == "Bool" and not np.isin(array, (0, 1)).all():
         raise _wrong(spec, ", and this has values that are neither true nor false")

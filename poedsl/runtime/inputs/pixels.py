@@ -75,7 +75,6 @@ def pixels(value: Any, type_: Type) -> tuple[Any, tuple[str, ...]]:
     block = _in_channels(_opaque(_in_fractions(block, type_.name), type_.name), type_)
     is_map = type_.name in MAPS
     array = block.colour[..., 0] if is_map else np.moveaxis(block.colour, -1, -3)
-    check_range(array)
     return single(array), block.remarks
 
 
@@ -88,7 +87,7 @@ def single(array: Any) -> Any:
 
 
 def check_range(array: Any) -> None:
-    """Raise UnfitPixels for values outside of [0, 1]; those that are not numbers pass."""
+    """Raise UnfitPixels for values outside of [0, 1]."""
     if not array.size:
         return
     low, high = float(array.min()), float(array.max())
@@ -150,24 +149,24 @@ def _channels(type_: Type) -> int | None:
 
 def _in_fractions(block: _Block, kind: str) -> _Block:
     """Levels divided by the largest of their type."""
-    import numpy as np
-
     colour = block.colour
     alpha = None if block.alpha is None else _fractions(block.alpha, kind)
     remarks = block.remarks
     if kind != "Mask" and colour.dtype.kind == "u" and colour.max(initial=0) == 1:
         remarks = (*remarks, "P1034")
-    fractions = _fractions(colour, kind)
-    if alpha is not None and np.isfinite(alpha).all():
-        check_range(alpha)
-    return replace(block, colour=fractions, alpha=alpha, remarks=remarks)
+    return replace(block, colour=_fractions(colour, kind), alpha=alpha, remarks=remarks)
 
 
 def _fractions(levels: Any, kind: str) -> Any:
+    """Numbers in [0, 1]; raises UnfitPixels for others, and for levels of unknown range."""
     import numpy as np
 
     if levels.dtype.kind == "f":
-        return single(levels)
+        values = single(levels)
+        if not np.isfinite(values).all():
+            raise UnfitPixels(", and this has values that are not finite")
+        check_range(values)
+        return values
     low, high = int(levels.min(initial=0)), int(levels.max(initial=0))
     largest = _LARGEST.get((levels.dtype.kind, levels.dtype.itemsize))
     if low >= 0 and high <= 1 and (kind == "Mask" or largest is None):

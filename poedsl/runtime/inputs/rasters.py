@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import logging
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
+
+# Pillow logs what it cannot decode; without a handler that would go to standard error.
+logging.getLogger("PIL").addHandler(logging.NullHandler())
 
 #: The most pixels that all frames of a file may have together.
 MOST_PIXELS = 2**30
