@@ -33,8 +33,8 @@ def read_value(text: str, type_name: str) -> Any:
     with suppress(ValueError, RecursionError):
         return json.loads(text)
     if type_name in NUMERIC:
-        expr, problems = parse_expression(Source(text))
-        with suppress(ValueError):
+        with suppress(ValueError, RecursionError):
+            expr, problems = parse_expression(Source(text))
             term = None if expr is None or problems else from_tree(expr)
             if isinstance(term, Const):
                 return term.value

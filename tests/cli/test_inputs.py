@@ -47,6 +47,13 @@ def test_values_that_cannot_be_read(folder: Path, text: str) -> None:
     assert code == 1 and "error[P0604]" in err
 
 
+@pytest.mark.parametrize("depth", [100, 900, 3000])
+def test_numbers_that_are_nested_too_deeply(folder: Path, depth: int) -> None:
+    (folder / "numbers.poe").write_text("input s : Real[_]\nx ~ Normal(mean(s), 1)\n")
+    code, _, err = poe("run", "numbers.poe", "--set", "s=" + "[" * depth + "]" * depth)
+    assert code == 1 and "error[P0602]" in err
+
+
 def test_a_run_says_how_a_picture_was_read(folder: Path) -> None:
     code, _, err = poe("run", "program.poe", "--out", "out", *QUICK)
     assert code == 0 and "warning: the input `a`" in err

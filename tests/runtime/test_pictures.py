@@ -46,19 +46,20 @@ def test_a_palette_with_transparency(saved: Save, transparency: Any) -> None:
 
 @pytest.mark.parametrize("ending", ["jpg", "png", "webp", "tiff"])
 @pytest.mark.parametrize("orientation", range(1, 9))
-def test_pictures_are_upright(saved: Save, ending: str, orientation: int) -> None:
+@pytest.mark.parametrize("columns", [32, 48])
+def test_pictures_are_upright(saved: Save, ending: str, orientation: int, columns: int) -> None:
     """The corner that is white after turning is where the EXIF orientation says."""
-    levels = np.zeros((32, 48), dtype=np.uint8)
+    levels = np.zeros((32, columns), dtype=np.uint8)
     levels[:16, :16] = 255
     exif = Image.Exif()
     exif[0x112] = orientation
     path = saved(levels, ending, exif=exif)
     wide = orientation < 5
     right, low = orientation in (2, 3, 6, 7), orientation in (3, 4, 7, 8)
-    with path.open("rb") as file:
-        for value in (path, Image.open(file)):
+    with Image.open(path) as image:
+        for value in (path, image):
             array = bound(RGB, value)
-            assert array.shape == ((3, 32, 48) if wide else (3, 48, 32))
+            assert array.shape == ((3, 32, columns) if wide else (3, columns, 32))
             corners = array[0, [0, 0, -1, -1], [0, -1, 0, -1]] > 0.5
             assert corners.tolist() == [k == right + 2 * low for k in range(4)]
 

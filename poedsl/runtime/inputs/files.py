@@ -16,7 +16,7 @@ from typing import Any
 
 from poedsl.compiler.plan.plan import InputSpec
 from poedsl.runtime.inputs.pixels import PIXELS, is_framed
-from poedsl.runtime.inputs.rasters import MOST_PIXELS, Raster, noting_damage, raster, stacked
+from poedsl.runtime.inputs.rasters import MOST_PIXELS, Raster, load, noting_damage, raster, stacked
 
 #: The formats of Pillow that are read.
 FORMATS = ("PNG", "JPEG", "WEBP", "TIFF", "BMP", "GIF", "PPM")
@@ -146,9 +146,7 @@ def _opened(path: Path) -> Iterator[Any]:
     from PIL import Image, UnidentifiedImageError
 
     try:
-        # By its name, Pillow maps an uncompressed TIFF into memory and confuses its sides if it has
-        # to be turned.
-        with path.open("rb") as file, Image.open(file, formats=FORMATS) as image:
+        with Image.open(path, formats=FORMATS) as image:
             yield image
     except UnidentifiedImageError as error:
         raise Unreadable("it is no picture that is read", _READ) from error
@@ -174,7 +172,7 @@ def _frame(path: Path) -> Any:
     """One picture of a folder as a PIL image."""
     try:
         with _opened(path) as image:
-            image.load()
+            load(image)
             return image
     except Exception as error:
         raise Unreadable(f"its frame {path.name} cannot be read: {reason(error)}") from error

@@ -55,6 +55,22 @@ def is_picture(value: object) -> bool:
     return hasattr(value, "getbands")
 
 
+def load(image: Any) -> None:
+    """Decode an image.
+
+    Pillow maps an uncompressed TIFF whose name it knows into memory, and confuses the sides of one
+    that its EXIF data turn; without a name it reads the file.
+    """
+    name = getattr(image, "filename", "")
+    if name and image.format == "TIFF":
+        image.filename = ""
+    try:
+        image.load()
+    finally:
+        if name:
+            image.filename = name
+
+
 def raster(image: Any, framed: bool) -> Raster:
     """A PIL image; where frames are wanted, all that its file has, else the first.
 
@@ -105,10 +121,7 @@ def _array(image: Any, mode: str = "") -> Any:
     import numpy as np
     from PIL import ImageOps
 
-    stated = image.size
-    image.load()
-    if image.size != stated:
-        raise ValueError("Pillow turns it wrongly: give the name of its file, or save it upright")
+    load(image)
     is_16_bit = image.mode == "I" and image.format in ("PNG", "PPM")
     upright = ImageOps.exif_transpose(image)
     mode = mode or _mode(upright)
