@@ -223,7 +223,7 @@ def test_unknown_inputs_with_a_near_name(poe: Poe) -> None:
         ("seen=@.", "P0604"),
         ("s=@.", "P0604"),
         ("seen=@", "P0604"),
-        ("seen=@program.poe", "P0602"),
+        ("seen=@program.poe", "P0604"),
         ("seen=[[[1, 2], [3]]]", "P0602"),
         ("seen=[[[1, 2]]]", "P0603"),
         ("s=text", "P0602"),

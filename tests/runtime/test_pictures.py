@@ -92,6 +92,12 @@ def test_channels_first_are_kept() -> None:
     assert kept(Type("Image", (8, None, None)), np.zeros((8, 5, 3))).remarks == ()
 
 
+def test_a_type_with_four_channels_keeps_alpha(saved: Save) -> None:
+    image, four = painted(51, LEVELS), Type("Image", (4, 2, 2))
+    for value in (image, saved(image), np.array(image)):
+        np.testing.assert_allclose(bound(four, value)[3], LEVELS / 255, atol=1e-6)
+
+
 def test_grey_and_colours(saved: Save) -> None:
     grey, red = LEVELS.astype(np.uint8), np.array(painted((255, 0, 0), 255).convert("RGB"))
     np.testing.assert_array_equal(bound(RGB, grey), bound(RGB, saved(grey)))

@@ -69,7 +69,11 @@ def pixels(value: Any, type_: Type) -> tuple[Any, tuple[str, ...]]:
     import numpy as np
 
     rank = 2 + is_framed(type_)
-    block = _of_raster(value, rank) if isinstance(value, Raster) else _of_array(value, type_, rank)
+    block = (
+        _of_raster(value, type_, rank)
+        if isinstance(value, Raster)
+        else _of_array(value, type_, rank)
+    )
     if block is None:
         return single(getattr(value, "array", value)), ()
     block = _in_channels(_opaque(_in_fractions(block, type_.name), type_.name), type_)
@@ -98,13 +102,13 @@ def check_range(array: Any) -> None:
 # The axes.
 
 
-def _of_raster(read: Raster, rank: int) -> _Block | None:
+def _of_raster(read: Raster, type_: Type, rank: int) -> _Block | None:
     array = read.array
     if array.ndim == rank:
         return _Block(array[..., None], None, 3, read.remarks)
     if array.ndim != rank + 1:
         return None
-    if array.shape[-1] in (2, 4):
+    if array.shape[-1] == 2 or (array.shape[-1] == 4 and _channels(type_) != 4):
         return _Block(array[..., :-1], array[..., -1], 3, read.remarks)
     return _Block(array, None, 3, read.remarks)
 
