@@ -159,7 +159,7 @@ the smallest number there is: that half is missing in the evidence. Use less ext
 write the program for the logarithm of the variable.
 """,
     ),
-    "P1030": CodePage(
+    "P1020": CodePage(
         "weights that a model has no use for",
         """\
 A folder holds weights that its network does not have: those of another model, or of a part that
@@ -167,21 +167,21 @@ only training needs. All weights that the network has were read. Check that conf
 files of weights are of one model.
 """,
     ),
-    "P1031": CodePage(
+    "P1021": CodePage(
         "an adapter that is not applied",
         """\
 A file with the weights of a LoRA lies in the folder of a model. The model runs without it. Merge it
 into the weights (`fuse_lora` and `save_pretrained` of diffusers), or move it elsewhere.
 """,
     ),
-    "P1032": CodePage(
+    "P1022": CodePage(
         "a prompt that is cut",
         """\
 A network reads a number of tokens, and the prompt has more: what comes after them has no effect.
 The two text encoders of FLUX.1 read 77 and 512 tokens, CLIP 77, SigLIP 64. Write a shorter prompt.
 """,
     ),
-    "P1033": CodePage(
+    "P1023": CodePage(
         "an option of a scheduler without effect",
         """\
 The scheduler in a model's folder says where the library's own sampler takes its steps. Here the

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from pathlib import Path
 
 import torch
@@ -72,7 +73,9 @@ class Codec:
         return (latents.float() - self.shift) * self.scale
 
     def decode(self, latents: Float[Tensor, "L c h w"]) -> Float[Tensor, "L 3 H W"]:
-        """Pictures in [0, 1]; differentiable where a gradient is taken."""
+        """Pictures in [0, 1], NaN where the network overflows; differentiable where a gradient is
+        taken.
+        """
         if torch.is_grad_enabled() and latents.requires_grad:
             return self._decoded(latents)
         return torch.cat([self._decoded(part) for part in torch.split(latents, self.batch)])
@@ -81,6 +84,7 @@ class Codec:
         scaled = (latents / self.scale + self.shift).to(self.vae.dtype)
         with evaluating("", self.folder):
             images: Tensor = self.vae.decode(scaled, return_dict=False)[0]
+        images = torch.where(torch.isfinite(images), images, math.nan)
         return (images.to(latents.dtype) / 2 + 0.5).clamp(0, 1)
 
 

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Iterable
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from poedsl.catalog.weights import single_files
 from poedsl.experts.loading.load_warnings import warn
 from poedsl.experts.loading.model_files import (
     WeightFiles,
@@ -80,6 +82,9 @@ def transformers_network(
 
     place = Path(folder) / part
     files = _weights(place, "model", Path(folder))
+    if files.gguf:
+        for library in ("gguf", "accelerate"):
+            import_module(library)
     model, report = getattr(transformers, kind).from_pretrained(
         folder,
         subfolder=part,
@@ -114,6 +119,8 @@ def known_options(kind: Any, written: dict[str, Any], file: str) -> None:
 def _weights(place: Path, stem: str, root: Path) -> WeightFiles:
     for folder in {root, place}:
         refuse_adapters(folder)
+    if not place.is_dir():
+        raise ValueError("; ".join([f"it has no {place.name}/", *single_files(root)]))
     files = weight_files(place, stem)
     for folder in sorted({root, place}):
         warn_of_adapters(folder, files.paths)
@@ -139,7 +146,7 @@ def _as_written(
     if sizes := [str(k[0]) for k in report["mismatched_keys"]]:
         raise ValueError(f"{subject} have another size than config.json says: {listed(sizes)}")
     if unread := {n for n in unread if not n.startswith(elsewhere)}:
-        warn("P1030", f"the model in {Path(folder) / part} has no use for its {listed(unread)}")
+        warn("P1020", f"the model in {Path(folder) / part} has no use for its {listed(unread)}")
 
 
 def listed(names: Iterable[str]) -> str:
@@ -180,10 +187,10 @@ def transformers_processor(kind: str, folder: str, part: str = "") -> Any:
 
 def _gguf_tokenizer(place: Path) -> dict[str, Any]:
     """Options for a tokenizer that is in the file of its model."""
-    if any(place.glob("tokenizer*")) or (place / "config.json").is_file():
-        return {}
     found = sorted(place.glob("*.gguf"))
-    return {"gguf_file": found[0].name} if found else {}
+    if not found or any(place.glob("tokenizer*")) or any(place.glob("*.safetensors")):
+        return {}
+    return {"gguf_file": found[0].name}
 
 
 def _has_its_files(tokenizer: Any, place: Path) -> None:

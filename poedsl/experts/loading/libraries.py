@@ -43,18 +43,18 @@ def missing_extra(expert: str, extra: str, error: ImportError) -> PoeError:
         extra: of the package poedsl, that installs the library.
     """
     library = (error.name or "").partition(".")[0]
+    message = f"`{expert}` needs a library that is not installed: {first_sentence(error)}"
+    notes: tuple[str, ...] = ()
     if library:
         message = f"`{expert}` needs the library `{library}`, which is not installed"
-    else:
-        message = f"`{expert}` needs a library that is not installed: {first_sentence(error)}"
-    notes = (f"install it with: {install_command(extra, library)}",)
+        notes = (f"install it with: {install_command(extra, library)}",)
     return PoeError((Diagnostic("P0703", message, notes=notes),))
 
 
-def install_command(extra: str, library: str = "") -> str:
+def install_command(extra: str, library: str) -> str:
     """The command that installs an extra of this package, or a library that no extra has."""
     required = [r.partition(";")[0] for r in _requirements() if f"extra == '{extra}'" in r]
-    if library and required and not any(r.startswith(library) for r in required):
+    if required and not any(r.startswith(library) for r in required):
         return f"pip install {library}"
     clone = Path(__file__).resolve().parents[3]
     if (clone / "pyproject.toml").is_file():

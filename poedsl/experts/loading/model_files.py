@@ -8,11 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from poedsl.catalog.weights import PICKLES, single_files
 from poedsl.experts.loading.load_warnings import warn
 from poedsl.experts.loading.model_errors import unfit
 
-#: Weights that Python has pickled: to read them is to run what is in them.
-PICKLES = (".bin", ".ckpt", ".pt", ".pth")
 _ADAPTERS = ("adapter_config.json", "adapter_model.safetensors")
 
 
@@ -31,21 +30,11 @@ def read_config(folder: str, part: str) -> dict[str, Any]:
     try:
         configuration = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError) as error:
-        notes = () if path.is_file() else tuple(single_files(Path(folder)))
+        notes = () if path.is_file() else single_files(Path(folder))
         raise unfit("", folder, f"it has no {name} that can be read", *notes) from error
     if not isinstance(configuration, dict):
         raise unfit("", folder, f"{name} holds no record")
     return configuration
-
-
-def single_files(folder: Path) -> list[str]:
-    """Notes on checkpoints of a whole model in one file, which are not read."""
-    found = sorted(p.name for p in folder.glob("*") if p.suffix in (".safetensors", *PICKLES))
-    return [
-        f"{name} is not read: models are read from the folders that `save_pretrained` writes; "
-        "diffusers makes one from a single file by `from_single_file` of the pipeline's class"
-        for name in found[:1]
-    ]
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,11 +157,11 @@ def refuse_adapters(folder: Path) -> None:
 
 
 def warn_of_adapters(folder: Path, read: tuple[Path, ...]) -> None:
-    """Warn (P1031) of files with the weights of a LoRA, which are not applied.
+    """Warn (P1021) of files with the weights of a LoRA, which are not applied.
 
     Args:
         read: the files of the model itself.
     """
     for path in sorted(set(folder.glob("*.safetensors")) - set(read)):
         if any("lora" in name.lower() for name in tensor_names(path)):
-            warn("P1031", f"the adapter {path} is not applied to the model beside it")
+            warn("P1021", f"the adapter {path} is not applied to the model beside it")

@@ -8,7 +8,7 @@ from poedsl.experts.loading.load_warnings import warn
 
 
 def warn_if_cut(reader: str, tokenizer: Any, text: str, length: int | None = None) -> None:
-    """Warn (P1032) that a text has more tokens than are read.
+    """Warn (P1022) that a text has more tokens than are read.
 
     Args:
         reader: the expert or part that reads it. tokenizer: of transformers. length: the number of
@@ -18,7 +18,7 @@ def warn_if_cut(reader: str, tokenizer: Any, text: str, length: int | None = Non
     count = len(tokenizer(text, truncation=False, padding=False)["input_ids"])
     if count > length:
         warn(
-            "P1032", f"`{reader}` reads {length} of the {count} tokens of the prompt {_shown(text)}"
+            "P1022", f"`{reader}` reads {length} of the {count} tokens of the prompt {_shown(text)}"
         )
 
 

@@ -102,7 +102,7 @@ class DiffusionScheduler:
             raise unfit("", folder, f"the noise levels of {FILE} do not increase from 0 to 1")
         if options.timestep_spacing != "leading":
             warn(
-                "P1033",
+                "P1023",
                 f'`timestep_spacing = "{options.timestep_spacing}"` in {Path(folder) / FILE} has '
                 "no effect: `sample` says where the steps are",
             )

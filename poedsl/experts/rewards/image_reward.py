@@ -82,7 +82,7 @@ def _filled(
     unread = part.load_state_dict(part_weights, strict=False, assign=True).unexpected_keys
     if unread:
         warn(
-            "P1030",
+            "P1020",
             f"`imagereward` has no use for the weight {listed(map(prefix.__add__, unread))}",
         )
     for name, value in [*part.named_parameters(), *part.named_buffers()]:

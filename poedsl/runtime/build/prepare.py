@@ -8,7 +8,6 @@ import torch
 
 from poedsl.compiler.plan.plan import PlanSpec
 from poedsl.compiler.plan.terms import Apply, walk
-from poedsl.experts.loading.load_warnings import collected
 from poedsl.runtime.build.latent_spaces import codecs
 from poedsl.runtime.build.models import Models, runnable
 from poedsl.runtime.build.noising_model import noising_model
@@ -78,16 +77,6 @@ def prepare(
             value does not fit, or the product has no density on the way.
     """
     log = WarningLog() if warnings is None else warnings
-    with collected() as found:
-        model = _built(plan, settings, device, log)
-    for code, message in found:
-        log.add(code, message, once=message)
-    return model
-
-
-def _built(
-    plan: PlanSpec, settings: RunSettings, device: torch.device, log: WarningLog
-) -> RunnableModel[Any]:
     models = Models(
         plan, device, settings.folder, settings.allow_code, settings.profile, settings.code
     )
