@@ -15,7 +15,7 @@ from poedsl.grammar.errors import PoeError
 
 @contextmanager
 def quiet_loading() -> Iterator[None]:
-    """Without the progress bars and the warnings of transformers and diffusers."""
+    """Without the progress bars and the messages of transformers and diffusers."""
     with ExitStack() as stack:
         for library in ("transformers", "diffusers"):
             if find_spec(library) is not None:
@@ -27,7 +27,7 @@ def quiet_loading() -> Iterator[None]:
 def _quiet(logging: Any) -> Iterator[None]:
     shown, level = logging.is_progress_bar_enabled(), logging.get_verbosity()
     logging.disable_progress_bar()
-    logging.set_verbosity_error()
+    logging.set_verbosity(logging.CRITICAL)
     try:
         yield
     finally:
