@@ -96,7 +96,7 @@ FLOWS = (
     Signature(
         "unet",
         "flow",
-        "pictures of a class, by a UNet with v-prediction",
+        "pictures of a class, by a UNet that predicts noise, data or v",
         (
             Parameter("label", INT, "label", None, "class; none: unconditional"),
             model_parameter(REQUIRED),

@@ -109,6 +109,32 @@ def test_a_weight_of_a_language_model_or_classifier_that_is_not_as_it_should_be_
     assert name in quoted(errors[0])
 
 
+def test_constants_and_tied_copies_that_libraries_save_are_no_surprise(
+    place: Path, tmp_path: Path
+) -> None:
+    gpt2 = Path(tiny_words.causal(tmp_path / "gpt2", kind="gpt2", layers=1, width=8))
+
+    def old(weights: dict[str, Tensor]) -> None:
+        weights["transformer.h.0.attn.bias"] = torch.ones(1, 1, 4, 4)
+        weights["transformer.h.0.attn.masked_bias"] = torch.tensor(-1e4)
+        weights["lm_head.weight"] = weights["transformer.wte.weight"].clone()
+
+    rewrite(gpt2 / "model.safetensors", old)
+    assert not warnings_of(lambda: words(gpt2))
+    folder = copy(tiny.folder("flux", place), tmp_path)
+
+    def clip(weights: dict[str, Tensor]) -> None:
+        weights["text_model.embeddings.position_ids"] = torch.arange(77)[None]
+
+    def t5(weights: dict[str, Tensor]) -> None:
+        weights["encoder.embed_tokens.weight"] = weights["shared.weight"].clone()
+        weights["decoder.final_layer_norm.weight"] = torch.ones(32)
+
+    rewrite(folder / "text_encoder" / "model.safetensors", clip)
+    rewrite(folder / "text_encoder_2" / "model.safetensors", t5)
+    assert not warnings_of(lambda: flux(folder))
+
+
 def test_tied_weights_may_be_absent(tmp_path: Path) -> None:
     folder = Path(tiny_words.causal(tmp_path / "gpt2", kind="gpt2", layers=1, width=8))
     assert "lm_head.weight" not in load_file(folder / "model.safetensors")

@@ -113,6 +113,24 @@ def test_pictures_that_are_not_finite_have_no_weight_and_are_not_shown(
     assert len(list(tmp_path.glob("x-0*.png"))) == 2
 
 
+def test_a_judge_that_overflows_fails_the_run_by_its_name(place: Path, tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    KINDS["clipscore"][1](tmp_path / "judge")
+
+    def overflow(weights: dict[str, Tensor]) -> None:
+        weights["visual_projection.weight"].fill_(torch.inf)
+
+    rewrite(tmp_path / "judge" / "model.safetensors", overflow)
+    program = (
+        f'x : Image[3, 32, 32]\nx ~ flux("a", model = "{tiny.folder("flux", place)}") '
+        f'* exp(clipscore("a cat", model = "{tmp_path / "judge"}"))\n'
+        "sample x by anneal(particles = 3, steps = 2)\n"
+    )
+    result = poedsl.compile(program).run()
+    assert result.verdict.name == "FAILED"
+    assert any(w.code == "P1001" and w.message.startswith("clipscore") for w in result.warnings)
+
+
 def test_conditions_that_an_autoencoder_cannot_encode_are_refused(
     place: Path, tmp_path: Path
 ) -> None:

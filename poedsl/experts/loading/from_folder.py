@@ -25,6 +25,8 @@ from poedsl.experts.loading.model_files import (
 
 #: Options with which transformers reads nothing but the folder, and runs no code from it.
 LOCAL: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False}
+#: An ending of the names of constants that old versions of transformers saved as weights.
+_CONSTANTS = ".masked_bias"
 #: Files of which a processor needs one.
 _PROCESSORS = ("preprocessor_config.json", "processor_config.json")
 
@@ -145,7 +147,7 @@ def _as_written(
         raise ValueError(f"{subject} lack {listed(missing)}")
     if sizes := [str(k[0]) for k in report["mismatched_keys"]]:
         raise ValueError(f"{subject} have another size than config.json says: {listed(sizes)}")
-    if unread := {n for n in unread if not n.startswith(elsewhere)}:
+    if unread := {n for n in unread if not n.startswith(elsewhere) and not n.endswith(_CONSTANTS)}:
         warn("P1020", f"the model in {Path(folder) / part} has no use for its {listed(unread)}")
 
 

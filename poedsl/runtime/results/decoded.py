@@ -26,7 +26,7 @@ def decoded(
     for name, codec in target.space.codecs.items():
         lost = ~torch.isfinite(values[name]).flatten(1).all(1)
         if bool(lost.any()):
-            guilty = f"the autoencoder of `{name}` in {codec.folder}"
+            guilty = f"the autoencoder of `{name}` at {codec.folder}"
             count = f"{int(lost.sum())}/{len(lost)} particles at the end"
             warnings.add("P1001", f"{guilty} is not finite for {count}", once=guilty)
             population = without(population, lost).measured()
