@@ -170,7 +170,7 @@ def random_transformer(size: dict[str, Any]) -> Callable[..., Any]:
 
     def transformer(folder: str, device: torch.device, profile: Profile) -> Any:
         if folder not in made:
-            channels = diffusers_parts.config(folder, "transformer")["in_channels"]
+            channels = read_config(folder, "transformer")["in_channels"]
             with torch.device("meta"), default_dtype(network_dtype(profile, device)):
                 model = FluxTransformer2DModel(
                     in_channels=channels,
