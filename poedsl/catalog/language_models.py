@@ -12,10 +12,20 @@ LANGUAGE_MODELS = (
     Signature(
         "lm",
         "tokens",
-        "a causal language model, continuing a prompt",
+        "a causal language model, continuing a prompt or answering in a chat",
         (
             model_parameter(""),
-            Parameter("prompt", TEXT, "prompt", "", "what comes before the sequence"),
+            Parameter(
+                "prompt",
+                TEXT,
+                "prompt",
+                "",
+                "what comes before the sequence; in a chat, in the answer",
+            ),
+            Parameter(
+                "chat", TEXT, "prompt", None, "a message, in the chat template of the tokenizer"
+            ),
+            Parameter("system", TEXT, "prompt", None, "the system message before that of the chat"),
         ),
         domain=Type("Tokens", (None,)),
         capabilities=_TOKENS,

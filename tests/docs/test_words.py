@@ -22,6 +22,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("words")
     for seed, name in enumerate(("model-a", "model-b")):
         causal(folder / name, JSON_SYMBOLS, seed=seed, end="<end>", spread=0.2)
+    template = "{% for m in messages %}{{ m['content'] }}<end>{% endfor %}"
+    causal(folder / "model-c", JSON_SYMBOLS, end="<end>", spread=0.2, template=template)
     for name, text in FILES.items():
         (folder / name).write_text(text)
     return folder

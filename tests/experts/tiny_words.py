@@ -42,14 +42,17 @@ def causal(
     layers: int = 2,
     width: int = 16,
     positions: int = 2048,
+    template: str | None = None,
 ) -> str:
     """Save a random model over such tokens; the folder.
 
     Args:
         spread: of its weights: wider ones make conditionals less even.
         width: of its hidden states, four a head.
+        template: of chats.
     """
     own = tokenizer(symbols, end)
+    own.chat_template = template
     torch.manual_seed(seed)
     sizes: dict[str, Any] = {
         "vocab_size": len(own),

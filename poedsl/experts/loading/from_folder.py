@@ -8,13 +8,18 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Iterable
-from importlib import import_module
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from poedsl.catalog.weights import single_files
+from poedsl.experts.loading.gguf_files import (
+    gguf_options,
+    gguf_tokenizer_options,
+    silent_progress,
+)
 from poedsl.experts.loading.load_warnings import warn
 from poedsl.experts.loading.model_files import (
     WeightFiles,
@@ -85,20 +90,19 @@ def transformers_network(
     place = Path(folder) / part
     files = _weights(place, "model", Path(folder))
     if files.gguf:
-        for library in ("gguf", "accelerate"):
-            import_module(library)
-    model, report = getattr(transformers, kind).from_pretrained(
-        folder,
-        subfolder=part,
-        dtype=dtype,
-        variant=files.variant,
-        output_loading_info=True,
-        ignore_mismatched_sizes=True,
-        use_safetensors=True,
-        **({"gguf_file": files.gguf} if files.gguf else {}),
-        **LOCAL,
-        **options,
-    )
+        options = {**options, **gguf_options(files.gguf)}
+    with silent_progress() if files.gguf else nullcontext():
+        model, report = getattr(transformers, kind).from_pretrained(
+            folder,
+            subfolder=part,
+            dtype=dtype,
+            variant=files.variant,
+            output_loading_info=True,
+            ignore_mismatched_sizes=True,
+            use_safetensors=True,
+            **LOCAL,
+            **options,
+        )
     _as_written(files, report, folder, part, elsewhere)
     return model.eval().requires_grad_(False)
 
@@ -179,20 +183,12 @@ def transformers_processor(kind: str, folder: str, part: str = "") -> Any:
     tokenizes = "Tokenizer" in kind
     if not tokenizes and not any((place / name).is_file() for name in _PROCESSORS):
         raise ValueError(f"it has no processor: neither {' nor '.join(_PROCESSORS)}")
-    options = _gguf_tokenizer(place) if tokenizes else {}
+    options = gguf_tokenizer_options(place) if tokenizes else {}
     built = getattr(transformers, kind).from_pretrained(folder, subfolder=part, **options, **LOCAL)
     tokenizer = built if tokenizes else getattr(built, "tokenizer", None)
     if tokenizer is not None and not options:
         _has_its_files(tokenizer, place)
     return built
-
-
-def _gguf_tokenizer(place: Path) -> dict[str, Any]:
-    """Options for a tokenizer that is in the file of its model."""
-    found = sorted(place.glob("*.gguf"))
-    if not found or any(place.glob("tokenizer*")) or any(place.glob("*.safetensors")):
-        return {}
-    return {"gguf_file": found[0].name}
 
 
 def _has_its_files(tokenizer: Any, place: Path) -> None:

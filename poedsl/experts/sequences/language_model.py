@@ -19,6 +19,7 @@ from poedsl.experts.loading.dtypes import network_dtype
 from poedsl.experts.loading.model_errors import evaluating, loading, unfit
 from poedsl.experts.loading.transformers_models import network, processor
 from poedsl.experts.protocol import State
+from poedsl.experts.sequences.prompts import end_tokens, prompt_tokens, special_tokens
 from poedsl.experts.sequences.vocabulary import Vocabulary
 from poedsl.grammar.diagnostics import Diagnostic
 from poedsl.grammar.errors import PoeError
@@ -31,33 +32,49 @@ class LanguageModel:
 
     Each particle carries the keys and values of its prefix, so that a symbol takes one evaluation
     and resampling gathers them; therefore the model is on the device of the run. After the token
-    that ends a text, that token has probability one. Numbers without a token have probability zero.
+    that ends a text, that token has probability one. Where several tokens end a text, the first of
+    `end_tokens` has the probability of all of them. Numbers without a token have probability zero.
 
     Args:
-        prompt: what comes before the sequence; empty for the token that begins a text.
+        prompt: what comes before the sequence; empty for the token that begins a text. In a chat,
+            the beginning of the answer.
+        chat: the message of a user, in the chat template of the tokenizer. system: the system
+            message before it.
         folder: of the model and its tokenizer.
 
     Raises:
         PoeError: the folder holds no causal model, or one whose cache is more than keys and
-            values (P0206), or the prompt is too long (P0307).
+            values, or there is a chat and no chat template (P0206); or the prompt is too long
+            (P0307).
     """
 
     def __init__(
-        self, prompt: str = "", *, folder: str, profile: Profile, device: torch.device
+        self,
+        prompt: str = "",
+        chat: str | None = None,
+        system: str | None = None,
+        *,
+        folder: str,
+        profile: Profile,
+        device: torch.device,
     ) -> None:
         self.folder, self.device = folder, device
         with loading("lm", folder):
             dtype = network_dtype(profile, device)
             self.network = network("AutoModelForCausalLM", folder, device, dtype)
             vocabulary = read_vocabulary(folder)
-            self.prompt = self._encoded(prompt)
+            before = prompt_tokens(folder, prompt, chat, system)
+            self.prompt = torch.tensor([before], device=device)
+            ends = end_tokens(folder, self.network)
             self.over(1)
             self.keys, logits = self._forward((), self.prompt)
             token_ids = list(processor("AutoTokenizer", folder).get_vocab().values())
         self.vocabulary = min(len(vocabulary), logits.shape[-1])
         self.missing = torch.ones(len(vocabulary), dtype=torch.bool, device=device)
         self.missing[token_ids] = False
-        self.words = Vocabulary(vocabulary.pieces[: self.vocabulary], vocabulary.end)
+        ends = [token for token in ends if token < self.vocabulary]
+        self.ends = torch.tensor(ends, dtype=torch.long, device=device)
+        self.words = Vocabulary(vocabulary[: self.vocabulary], next(iter(ends), None))
         self.first = self._conditionals(logits[:, -1])
 
     @property
@@ -99,23 +116,6 @@ class LanguageModel:
         silence[self.words.end] = 0.0
         return (over[:, -1], *after), torch.where(over[..., None], silence, logs)
 
-    def _encoded(self, prompt: str) -> Int[Tensor, "1 P"]:
-        """The tokens of a prompt, without the end token that some tokenizers add."""
-        tokenizer = processor("AutoTokenizer", self.folder)
-        tokens = tokenizer(prompt)["input_ids"] if prompt else []
-        if tokens and tokens[-1] == tokenizer.eos_token_id:
-            plain = tokenizer(prompt, add_special_tokens=False)["input_ids"]
-            added = tokens[-len(plain) - 1 : -1] == plain
-            tokens = tokens[:-1] if added else tokens
-        if not tokens:
-            first = tokenizer.bos_token_id
-            first = tokenizer.eos_token_id if first is None else first
-            if first is None:
-                reason = "its tokenizer has no token that begins a text: give it a prompt"
-                raise unfit("lm", self.folder, reason)
-            tokens = [first]
-        return torch.tensor([tokens], device=self.device)
-
     def _forward(
         self, keys: State, symbols: Int[Tensor, "L m"]
     ) -> tuple[State, Float[Tensor, "L m N"]]:
@@ -133,15 +133,21 @@ class LanguageModel:
 
     def _conditionals(self, logits: Float[Tensor, "*n N"]) -> Float[Tensor, "*n V"]:
         logits = logits[..., : self.vocabulary].float()
-        return logits.masked_fill(self.missing[: self.vocabulary], -math.inf).log_softmax(-1)
+        logs = logits.masked_fill(self.missing[: self.vocabulary], -math.inf).log_softmax(-1)
+        if len(self.ends) < 2:
+            return logs
+        over = logs[..., self.ends].logsumexp(-1)
+        logs = logs.index_fill(-1, self.ends[1:], -math.inf)
+        logs[..., self.ends[0]] = over
+        return logs
 
 
 @cached_by_folder(maxsize=8)
-def read_vocabulary(folder: str) -> Vocabulary:
-    """The vocabulary of the tokenizer in a folder."""
+def read_vocabulary(folder: str) -> tuple[bytes, ...]:
+    """The bytes in UTF-8 that each token of the tokenizer in a folder adds to a text."""
     tokenizer = processor("AutoTokenizer", folder)
     ids = tokenizer.get_vocab()
-    special = set(tokenizer.all_special_ids)
+    special = special_tokens(tokenizer)
     added = {i: t.content for i, t in tokenizer.added_tokens_decoder.items()}
     kinds = _decoders(tokenizer)
     pieces = [b""] * (max(ids.values(), default=-1) + 1)
@@ -159,7 +165,7 @@ def read_vocabulary(folder: str) -> Vocabulary:
             pieces[number] = _shown(tokenizer, [*before, number])[
                 len(_shown(tokenizer, before)) :
             ].encode()
-    return Vocabulary(tuple(pieces), tokenizer.eos_token_id)
+    return tuple(pieces)
 
 
 def _before(tokenizer: Any, ids: dict[str, int], special: set[int]) -> list[int]:

@@ -20,6 +20,7 @@ from poedsl.experts.loading.model_errors import loading, unfit
 from poedsl.experts.loading.transformers_models import processor
 from poedsl.experts.protocol import State
 from poedsl.experts.sequences.language_model import LanguageModel
+from poedsl.experts.sequences.prompts import has_chat_template
 from poedsl.experts.sequences.regular_expressions import matching
 from poedsl.experts.sequences.vocabulary import Vocabulary
 
@@ -50,8 +51,10 @@ def layout_of(
         PoeError: the folder holds no causal model or its tokens cannot write a layout (P0206), or
             the model cannot read enough tokens (P0307).
     """
-    chat = _request(prompt, folder)
-    model = LanguageModel(chat, folder=folder, profile=profile, device=device)
+    request = _ASK.format(prompt=prompt)
+    with loading("layout_of", folder):
+        asked = {"chat" if has_chat_template(folder) else "prompt": request}
+    model = LanguageModel(**asked, folder=folder, profile=profile, device=device)
     most = AROUND + LONGEST
     writer = LayoutWriter(model.over(most), *model.begin(1))
     while True:
@@ -69,18 +72,6 @@ def layout_of(
             continue
         parts: list[dict[str, Any]] = json.loads(writer.text)
         return parts
-
-
-def _request(prompt: str, folder: str) -> str:
-    """The prompt of the model, in the chat template of its tokenizer where it has one."""
-    request = _ASK.format(prompt=prompt)
-    with loading("layout_of", folder):
-        tokenizer = processor("AutoTokenizer", folder)
-        if not getattr(tokenizer, "chat_template", None):
-            return request
-        turn = [{"role": "user", "content": request}]
-        text = tokenizer.apply_chat_template(turn, tokenize=False, add_generation_prompt=True)
-        return str(text).removeprefix(tokenizer.bos_token or "")
 
 
 @dataclass(slots=True)
