@@ -30,6 +30,7 @@ import poedsl
 from poedsl.catalog.profiles import Profile
 from poedsl.experts.loading import diffusers_parts
 from poedsl.experts.loading.dtypes import network_dtype
+from poedsl.experts.loading.model_files import read_config
 from poedsl.experts.protocol import Generative, Noised
 from poedsl.runtime.core.run_settings import RunSettings
 from poedsl.runtime.results.cost import in_words
@@ -170,7 +171,7 @@ def random_transformer(size: dict[str, Any]) -> Callable[..., Any]:
 
     def transformer(folder: str, device: torch.device, profile: Profile) -> Any:
         if folder not in made:
-            channels = diffusers_parts.config(folder, "transformer")["in_channels"]
+            channels = read_config(folder, "transformer")["in_channels"]
             with torch.device("meta"), default_dtype(network_dtype(profile, device)):
                 model = FluxTransformer2DModel(
                     in_channels=channels,

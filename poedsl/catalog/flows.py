@@ -58,7 +58,7 @@ FLOWS = (
         capabilities=_FLOW,
         cost=0.5,
         citation="Alpaydin and Kaynak, Optical Recognition of Handwritten Digits, UCI (1998)",
-        implementation="poedsl.experts.flows.unet:UNetFlow",
+        implementation="poedsl.experts.flows.unet:unet_flow",
         requires="diffusers",
         model="digits",
     ),
@@ -96,7 +96,7 @@ FLOWS = (
     Signature(
         "unet",
         "flow",
-        "pictures of a class, by a UNet with v-prediction",
+        "pictures of a class, by a UNet that predicts noise, data or v",
         (
             Parameter("label", INT, "label", None, "class; none: unconditional"),
             model_parameter(REQUIRED),

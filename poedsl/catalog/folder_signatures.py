@@ -12,7 +12,7 @@ from typing import Any, TypeGuard
 from poedsl.catalog.code_references import DefinitionError, is_file
 from poedsl.catalog.registry import SIGNATURES
 from poedsl.catalog.signatures import Parameter, Required, Signature
-from poedsl.catalog.weights import model_folder
+from poedsl.catalog.weights import file_notes, model_folder, single_files
 from poedsl.grammar.errors import PoeError
 from poedsl.grammar.types import INT, Type
 
@@ -22,6 +22,14 @@ _PIPELINES = {
     "FluxControlPipeline": "flux_depth",
     "FluxFillPipeline": "flux_fill",
 }
+#: Endings of the names of causal language models in transformers.
+_CAUSAL = ("ForCausalLM", "LMHeadModel", "WithLMHead", "WithLMHeadModel")
+#: ``model_type`` of causal language models whose folders may name their trunk, or nothing.
+_CAUSAL_TYPES = (
+    *("bloom", "falcon", "gemma", "gemma2", "gpt2", "gpt_neo", "gpt_neox", "gptj", "llama"),
+    *("mistral", "mixtral", "mpt", "olmo", "olmo2", "openai-gpt", "opt", "phi", "phi3", "qwen2"),
+    *("qwen3", "smollm3", "stablelm", "starcoder2"),
+)
 #: Models of transformers, and the expert whose weights they are.
 _MODELS = {"SiglipModel": "siglip"}
 _HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
@@ -29,6 +37,7 @@ _SUPPORTED = (
     "folders of diffusers: rectified flows with a UNet2DModel and classes, and "
     + ", ".join(_PIPELINES),
     "folders of transformers: image classifiers, causal language models, and " + ", ".join(_MODELS),
+    "folders of GGUF: language models",
     'Python: "rewards.py:f", "package.module:f"',
 )
 
@@ -50,7 +59,10 @@ def read_folder(place: str, base: Path) -> Signature:
         return _pipeline(place, folder, _json(folder / "model_index.json"))
     if is_file(folder / "config.json"):
         return _model(place, _json(folder / "config.json"))
-    raise _unsupported(f'the folder "{place}" has no model_index.json and no config.json')
+    if any(folder.glob("*.gguf")):
+        return _with_model(SIGNATURES["lm"], place)
+    message = f'the folder "{place}" has no model_index.json and no config.json'
+    raise _unsupported(message, *single_files(folder))
 
 
 def model_place(signature: Signature, base: Path) -> str:
@@ -164,7 +176,10 @@ def _model(place: str, config: dict[str, Any]) -> Signature:
     names = [n for n in listed if isinstance(n, str)] if isinstance(listed, list) else []
     if any(n.endswith("ForImageClassification") for n in names):
         return _classifier(place, config)
-    if any(n.endswith("ForCausalLM") for n in names) and "lm" in SIGNATURES:
+    if any(n.endswith(_CAUSAL) for n in names):
+        return _with_model(SIGNATURES["lm"], place)
+    trunk = all(n.endswith("Model") for n in names)
+    if trunk and config.get("model_type") in _CAUSAL_TYPES:
         return _with_model(SIGNATURES["lm"], place)
     for name in names:
         if name in _MODELS:
@@ -219,7 +234,7 @@ def _hub_model(place: str) -> Signature:
             "P0206", message, f'a function is named after a colon: "{place}:NAME"'
         )
     if not _HUB_ID.fullmatch(place):
-        raise _unsupported(f'there is no folder "{place}"')
+        raise _unsupported(f'there is no folder "{place}"', *file_notes(Path(place)))
     raise _unsupported(
         f'"{place}" is neither a folder nor a model of the hub that an expert has',
         "what a model of the hub is can be seen only where it is fetched; name the expert: "

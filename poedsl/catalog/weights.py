@@ -6,6 +6,7 @@ Face hub.
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,6 +15,13 @@ from poedsl.grammar.diagnostics import Diagnostic
 from poedsl.grammar.errors import PoeError
 
 _PACKAGE = Path(__file__).resolve().parent.parent
+#: Weights that Python has pickled: to read them is to run what is in them.
+PICKLES = (".bin", ".ckpt", ".pt", ".pth")
+CHECKPOINTS = (".safetensors", *PICKLES)
+_SINGLE = (
+    "models are read from the folders that `save_pretrained` writes; diffusers reads a checkpoint "
+    "in a single file by `from_single_file` of its pipeline's class, and writes such a folder"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,11 +82,32 @@ def find_model(expert: str, model: str, base: Path = Path()) -> Path:
     Raises:
         PoeError: its weights are not on this machine (P0701); a note says how to download them.
     """
+    notes: tuple[str, ...] = ()
     if model:
+        notes = file_notes(base / model)
         folder = local_folder(str(base / model)) or local_folder(model) or _cached(model)
         if folder is not None:
             return folder.resolve()
-    raise PoeError((Diagnostic("P0701", _missing(expert, model), notes=_how(expert, model)),))
+    notes = (*notes, *_how(expert, model))
+    raise PoeError((Diagnostic("P0701", _missing(expert, model), notes=notes),))
+
+
+def file_notes(path: Path) -> tuple[str, ...]:
+    """What to do with a file where the folder of a model is expected."""
+    if not os.path.isfile(path):
+        return ()
+    if path.suffix == ".gguf":
+        return ("it is a file; a model in GGUF is named by its folder, which holds no other",)
+    return (f"it is a file: {_SINGLE}",)
+
+
+def single_files(folder: Path) -> tuple[str, ...]:
+    """What to do with checkpoints of whole models in a folder that holds no model."""
+    try:
+        names = sorted(p.name for p in folder.iterdir() if p.suffix in CHECKPOINTS)
+    except OSError:
+        return ()
+    return (f"{names[0]} in it is not read: {_SINGLE}",) if names else ()
 
 
 def _cached(model: str) -> Path | None:

@@ -27,6 +27,7 @@ from poedsl.runtime.core.warnings import WarningLog
 from poedsl.runtime.feynman_kac.pilot_run import frozen
 from poedsl.runtime.feynman_kac.tempering import TemperingModel
 from poedsl.runtime.results.cost import Cost, peak_memory
+from poedsl.runtime.results.decoded import decoded
 from poedsl.runtime.results.evidence import evidence
 from poedsl.runtime.results.posterior_summary import named, summarise
 from poedsl.runtime.results.result import Result, Trail, worded
@@ -102,7 +103,8 @@ class Run:
         self.device = find_device(self.settings.device)
         self.options = o = SamplerOptions.of(plan)
         self.warnings = WarningLog()
-        self.model = prepare(plan, self.settings, self.device, self.warnings)
+        with self.warnings.of_loading():
+            self.model = prepare(plan, self.settings, self.device, self.warnings)
         kind = number_type(plan, self.settings)
         self.rng = Noise(self.settings.seed, o.islands, o.particles, self.device, dtype=kind)
         self.recorder = Recorder(
@@ -205,16 +207,18 @@ class Run:
     def result(self) -> Result:
         """What the finished run found."""
         assert self.population is not None
-        population, p = self.population, self.population.particles
-        log_weights = population.total_log_weights
+        population, particles = decoded(self.population, self.target, self.warnings)
+        p, log_weights = population.particles, population.total_log_weights
         if bool(torch.isfinite(log_weights).any()):
             log_weights = log_weights - torch.logsumexp(log_weights, 0)
+        elif self.outcome.ok and population is not self.population:
+            self.outcome = Outcome.NOT_FINITE
         log_z = evidence(self.plan, population, self.target, self.outcome, self.warnings)
         composition = self.model.composition(len(p.x))
         shown = self.recorder.shown[: len(p.trail)]
         trail = Trail(self.target.space, tuple(shown), torch.stack(p.trail)) if p.trail else None
         doubts = () if composition is None else composition.warnings
-        particles, sites = self.target.space.values(p.x), self.target.sites(p.x)
+        sites = self.target.sites(p.x)
         families = population.contributions.ancestors
         posterior = summarise(
             named(self.plan, particles, sites),

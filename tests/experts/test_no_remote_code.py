@@ -107,22 +107,40 @@ def test_a_pipeline_whose_index_names_other_classes_runs_none_of_their_code(
     assert all(torch.equal(a, b) for a, b in zip(theirs, ours, strict=True))
 
 
-def test_every_call_that_reads_a_model_of_transformers_refuses_code() -> None:
-    """Classes of diffusers' models take no code; all others go through ``LOCAL``."""
-    diffusers = {"FluxTransformer2DModel", "AutoencoderKL", "UNet2DModel", "cls"}
-    calls = 0
-    for path in Path(poedsl.__file__).parent.rglob("*.py"):
+def calls(*names: str) -> Iterator[tuple[str, ast.Call]]:
+    """Calls of functions and methods of these names in the package, with the files they are in."""
+    package = Path(poedsl.__file__).parent
+    for path in package.rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text())):
-            if not (isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute)):
-                continue
-            if node.func.attr != "from_pretrained":
-                continue
-            calls += 1
-            owner = node.func.value
-            if isinstance(owner, ast.Name) and owner.id in diffusers:
-                continue
-            starred = [
-                k.value.id for k in node.keywords if isinstance(k.value, ast.Name) and not k.arg
-            ]
-            assert "LOCAL" in starred, f"{path}:{node.lineno}"
-    assert calls >= 5
+            if isinstance(node, ast.Call):
+                called = getattr(node.func, "attr", getattr(node.func, "id", None))
+                if called in names:
+                    yield path.relative_to(package).as_posix(), node
+
+
+def test_one_loader_reads_every_model_and_refuses_code() -> None:
+    """Classes of diffusers' models take no code; all others get ``LOCAL``."""
+    found = [
+        (file, call)
+        for file, call in calls("from_pretrained", "from_single_file", "pipeline")
+        if not (isinstance(call.func, ast.Attribute) and ast.unparse(call.func.value) == "cls")
+    ]
+    assert {file for file, _ in found} == {"experts/loading/from_folder.py"}
+    for _, call in found:
+        starred = [ast.unparse(k.value) for k in call.keywords if not k.arg]
+        plain = {k.arg: ast.unparse(k.value) for k in call.keywords}
+        of_diffusers = plain.get("local_files_only") == "True" and "use_safetensors" in plain
+        assert "LOCAL" in starred or of_diffusers, ast.unparse(call)
+    networks = [c for _, c in found if "output_loading_info" in {k.arg for k in c.keywords}]
+    assert len(networks) == 2 and len(found) >= 4
+
+
+def test_weights_are_read_from_safetensors_alone() -> None:
+    loads = [ast.unparse(c.func) for _, c in calls("load", "loads")]
+    assert not {"torch.load", "pickle.load", "pickle.loads"} & set(loads)
+    readers = {file for file, _ in calls("safe_open", "load_file")}
+    assert readers == {
+        "experts/flows/points.py",
+        "experts/loading/model_files.py",
+        "experts/loading/transformers_models.py",
+    }

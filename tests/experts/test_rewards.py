@@ -18,7 +18,7 @@ from poedsl.catalog.profiles import Profile
 from poedsl.compiler.plan.costs import costs
 from poedsl.compiler.plan.terms import Apply
 from poedsl.experts.loading import transformers_models
-from poedsl.experts.loading.transformers_models import loading
+from poedsl.experts.loading.model_errors import loading
 from poedsl.experts.rewards.clip import Aesthetic, ClipScore
 from poedsl.experts.rewards.depth_agreement import DepthAgreement, correlation
 from poedsl.experts.rewards.detected import Detected, share_inside

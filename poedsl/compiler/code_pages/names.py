@@ -64,7 +64,7 @@ expert, and an argument that is left out and has no default, become inputs.
 """,
     ),
     "P0206": CodePage(
-        "a `use` of what is not there",
+        "a `use` or a model that cannot be used",
         """\
 `use` names Python in a file beside the program or in a module, the folder of a model, or a model
 of the hub that an expert of the language has as its default.
@@ -75,6 +75,13 @@ of the hub that an expert of the language has as its default.
     use mine from "models/my_digits"           # right: a folder that diffusers has written
 
 Files are read and not run when a program is compiled; one with an error of syntax cannot be read.
+
+When a program is run, the folder of a model must define it completely: every weight of the network
+at its size, the tokenizer or processor, and no option that would be left out. The message names the
+part and the weight or option. Models are read from folders that `save_pretrained` of diffusers or
+transformers writes, with weights as safetensors (a precision in their names, as in
+`model.fp16.safetensors`, is recognised) or, of language models, as GGUF. Pickled weights (`.bin`,
+`.ckpt`, `.pt`) are not read, since unpickling runs code.
 """,
     ),
     "P0207": CodePage(

@@ -159,6 +159,35 @@ the smallest number there is: that half is missing in the evidence. Use less ext
 write the program for the logarithm of the variable.
 """,
     ),
+    "P1020": CodePage(
+        "weights that a model has no use for",
+        """\
+A folder holds weights that its network does not have: those of another model, or of a part that
+only training needs. All weights that the network has were read. Check that config.json and the
+files of weights are of one model.
+""",
+    ),
+    "P1021": CodePage(
+        "an adapter that is not applied",
+        """\
+A file with the weights of a LoRA lies in the folder of a model. The model runs without it. Merge it
+into the weights (`fuse_lora` and `save_pretrained` of diffusers), or move it elsewhere.
+""",
+    ),
+    "P1022": CodePage(
+        "a prompt that is cut",
+        """\
+A network reads a number of tokens, and the prompt has more: what comes after them has no effect.
+The two text encoders of FLUX.1 read 77 and 512 tokens, CLIP 77, SigLIP 64. Write a shorter prompt.
+""",
+    ),
+    "P1023": CodePage(
+        "an option of a scheduler without effect",
+        """\
+The scheduler in a model's folder says where the library's own sampler takes its steps. Here the
+options of `sample` do, such as `steps`; the noise levels of the model are those of its scheduler.
+""",
+    ),
     "P1030": CodePage(
         "a transparent picture over white",
         """\

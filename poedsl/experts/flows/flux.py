@@ -6,8 +6,6 @@ network computes in (Labs, FLUX.1, 2024; a rectified flow, Esser et al. 2024).
 
 from __future__ import annotations
 
-import math
-
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float
@@ -18,6 +16,12 @@ from poedsl.experts.flows.latents import Codec
 from poedsl.experts.flows.rectified import RectifiedFlow
 from poedsl.experts.loading import diffusers_parts
 from poedsl.experts.loading.dtypes import network_dtype
+from poedsl.experts.loading.model_errors import evaluating, unfit
+from poedsl.experts.loading.model_files import read_config
+from poedsl.experts.loading.schedulers import FlowScheduler
+
+#: The network multiplies its time by this.
+TIMES = 1000
 
 
 class FluxFlow(RectifiedFlow):
@@ -49,6 +53,10 @@ class FluxFlow(RectifiedFlow):
         self.device = torch.device(profile.device) if profile.device else device
         self.shape = shape
         self.codec = Codec(folder, device, profile)
+        self.scheduler = FlowScheduler(folder)
+        if self.scheduler.time_scale != TIMES:
+            reason = f"`num_train_timesteps` of its scheduler is not {TIMES}"
+            raise unfit("", folder, reason)
         self.extra = self.conditions(depth, mask, image, device)
         self.expect(folder, depth is not None, mask is not None)
         dtype = network_dtype(profile, self.device)
@@ -69,32 +77,28 @@ class FluxFlow(RectifiedFlow):
             packed = torch.cat([packed, self.extra.to(packed).expand(count, -1, -1)], 2)
         time = torch.full((count,), s, dtype=torch.float32, device=self.device)
         guidance = torch.full((count,), self.guidance, dtype=torch.float32, device=self.device)
-        out = self.net(
-            hidden_states=packed.to(self.dtype),
-            timestep=time.to(self.dtype),
-            guidance=guidance if self.net.config.guidance_embeds else None,
-            pooled_projections=self.pooled.expand(count, -1),
-            encoder_hidden_states=self.tokens.expand(count, -1, -1),
-            txt_ids=self.text_positions,
-            img_ids=self.positions,
-            return_dict=False,
-        )[0]
-        return unpack(out.to(z), h, w).reshape(count, -1)
+        with evaluating("", self.folder):
+            out = self.net(
+                hidden_states=packed.to(self.dtype),
+                timestep=time.to(self.dtype),
+                guidance=guidance if self.net.config.guidance_embeds else None,
+                pooled_projections=self.pooled.expand(count, -1),
+                encoder_hidden_states=self.tokens.expand(count, -1, -1),
+                txt_ids=self.text_positions,
+                img_ids=self.positions,
+                return_dict=False,
+            )[0]
+            return unpack(out.to(z), h, w).reshape(z.shape)
 
     def times(self, steps: int, shape: tuple[int, ...], *, snaps: bool) -> list[float]:
         """The times of its pipeline, with more steps near the noise for larger images (Esser et al.
         2024, 5.3.2).
+
+        Raises:
+            PoeError: its scheduler gives no times in so many steps (P0206).
         """
-        c = diffusers_parts.config(self.folder, "scheduler/scheduler_config.json")
-        shift = float(c.get("shift", 1.0))
-        if c.get("use_dynamic_shifting"):
-            low, high = c.get("base_image_seq_len", 256), c.get("max_image_seq_len", 4096)
-            least, most = c.get("base_shift", 0.5), c.get("max_shift", 1.15)
-            tokens = shape[-2] * shape[-1] // 4
-            shift = math.exp(least + (most - least) * (tokens - low) / (high - low))
-        uniform = [1 - k / steps for k in range(steps)]
-        shifted = [shift * u / (1 + (shift - 1) * u) for u in uniform]
-        return [*(map(snapped, shifted) if snaps else shifted), 0.0]
+        times = self.scheduler.times(steps, shape[-2] * shape[-1] // 4)
+        return [*map(snapped, times)] if snaps else times
 
     def conditions(
         self,
@@ -131,7 +135,7 @@ class FluxFlow(RectifiedFlow):
         """
         latent = 4 * self.shape[0]
         fill = latent + 4 * self.codec.factor**2
-        takes = int(diffusers_parts.config(folder, "transformer").get("in_channels", 64))
+        takes = read_config(folder, "transformer").get("in_channels", 64)
         kinds = {
             latent: "no picture",
             2 * latent: "a depth map",
@@ -140,9 +144,8 @@ class FluxFlow(RectifiedFlow):
         expected = latent + (latent if depth else fill if mask else 0)
         if takes != expected:
             actual = kinds.get(takes, f"{takes} channels")
-            raise diffusers_parts.unfit(
-                folder, f"its transformer takes {actual}, and this expert has {kinds[expected]}"
-            )
+            reason = f"its transformer takes {actual}, and this expert has {kinds[expected]}"
+            raise unfit("", folder, reason)
 
 
 def pack(z: Float[Tensor, "L c h w"]) -> Float[Tensor, "L N k"]:

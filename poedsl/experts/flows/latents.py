@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from pathlib import Path
 
 import torch
@@ -13,6 +14,8 @@ from poedsl.catalog.profiles import Profile
 from poedsl.experts.loading import diffusers_parts
 from poedsl.experts.loading.cache import cached_by_folder
 from poedsl.experts.loading.dtypes import network_dtype
+from poedsl.experts.loading.model_errors import evaluating, loading, unfit
+from poedsl.experts.loading.model_files import read_config
 
 #: Parts of latents begin and end at multiples of this, the patch size of transformers.
 PATCH = 2
@@ -35,14 +38,20 @@ class Codec:
     """
 
     def __init__(self, folder: str, device: torch.device, profile: Profile) -> None:
-        config = diffusers_parts.config(folder, "vae")
-        self.factor = 2 ** (len(config["block_out_channels"]) - 1)
-        self.channels = int(config["latent_channels"])
-        self.shift = float(config.get("shift_factor") or 0.0)
-        self.scale = float(config.get("scaling_factor") or 1.0)
+        self.vae = diffusers_parts.autoencoder(folder, device, network_dtype(profile, device))
+        self.folder, config = folder, self.vae.config
+        for name in ("latents_mean", "latents_std"):
+            if config.get(name) is not None:
+                raise unfit(
+                    "", folder, f"`{name}` is set in vae/config.json, which is not followed"
+                )
+        with loading("", folder):
+            self.factor = 2 ** (len(config.block_out_channels) - 1)
+            self.channels = int(config.latent_channels)
+            self.shift = float(config.shift_factor or 0.0)
+            self.scale = float(config.scaling_factor or 1.0)
         self.key = fingerprint(folder)
         self.batch = profile.microbatch or BATCH
-        self.vae = diffusers_parts.autoencoder(folder, device, network_dtype(profile, device))
 
     def shape(self, pixels: tuple[int, ...]) -> tuple[int, int, int]:
         """The shape (c, h, w) of the latents of an image (3, H, W)."""
@@ -50,21 +59,32 @@ class Codec:
         return self.channels, height // self.factor, width // self.factor
 
     def encode(self, images: Float[Tensor, "L 3 H W"]) -> Float[Tensor, "L c h w"]:
-        """The mode of the encoder's distribution."""
-        with torch.no_grad():
+        """The mode of the encoder's distribution.
+
+        Raises:
+            PoeError: it is not finite (P0206).
+        """
+        with evaluating("", self.folder), torch.no_grad():
             encoded = self.vae.encode((2 * images - 1).to(self.vae.dtype))
         latents: Tensor = encoded.latent_dist.mode()
+        if not bool(torch.isfinite(latents).all()):
+            kind = str(self.vae.dtype).removeprefix("torch.")
+            raise unfit("", self.folder, f"what vae makes of an image is not finite in {kind}")
         return (latents.float() - self.shift) * self.scale
 
     def decode(self, latents: Float[Tensor, "L c h w"]) -> Float[Tensor, "L 3 H W"]:
-        """Pictures in [0, 1]; differentiable where a gradient is taken."""
+        """Pictures in [0, 1], NaN where the network overflows; differentiable where a gradient is
+        taken.
+        """
         if torch.is_grad_enabled() and latents.requires_grad:
             return self._decoded(latents)
         return torch.cat([self._decoded(part) for part in torch.split(latents, self.batch)])
 
     def _decoded(self, latents: Float[Tensor, "L c h w"]) -> Float[Tensor, "L 3 H W"]:
         scaled = (latents / self.scale + self.shift).to(self.vae.dtype)
-        images: Tensor = self.vae.decode(scaled, return_dict=False)[0]
+        with evaluating("", self.folder):
+            images: Tensor = self.vae.decode(scaled, return_dict=False)[0]
+        images = torch.where(torch.isfinite(images), images, math.nan)
         return (images.to(latents.dtype) / 2 + 0.5).clamp(0, 1)
 
 
@@ -72,7 +92,7 @@ class Codec:
 def fingerprint(folder: str) -> str:
     """A hash of the configuration and the weights of an autoencoder."""
     digest = hashlib.sha256()
-    config = diffusers_parts.config(folder, "vae")
+    config = read_config(folder, "vae")
     settings = sorted((k, str(v)) for k, v in config.items() if not k.startswith("_"))
     digest.update(repr(settings).encode())
     for path in sorted((Path(folder) / "vae").glob("*.safetensors")):
@@ -89,9 +109,9 @@ def has_codec(folder: str) -> bool:
 def native_size(folder: str) -> tuple[int, int] | None:
     """Height and width in pixels of a model's training images; None where it is not recorded."""
     if has_codec(folder):
-        size = diffusers_parts.config(folder, "vae").get("sample_size")
+        size = read_config(folder, "vae").get("sample_size")
     elif (Path(folder) / "unet" / "config.json").is_file():
-        size = diffusers_parts.config(folder, "unet").get("sample_size")
+        size = read_config(folder, "unet").get("sample_size")
     else:
         return None
     match size:

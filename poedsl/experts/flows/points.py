@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from poedsl.catalog.weights import model_folder
 from poedsl.experts.flows.rectified import RectifiedFlow
+from poedsl.experts.loading.model_errors import loading
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,13 +88,15 @@ class PointFlow(RectifiedFlow):
             unconditional flow.
 
     Raises:
-        PoeError: the folder is missing.
+        PoeError: the folder is missing, or holds no such network (P0206).
     """
 
     def __init__(
         self, folder: str, column: int | None, shape: tuple[int, ...], device: torch.device
     ) -> None:
-        self.net = PointNet.load(model_folder(folder)).to(device, torch.float32)
+        place = model_folder(folder)
+        with loading("", str(place)):
+            self.net = PointNet.load(place).to(device, torch.float32)
         self.label = self.net.config.classes if column is None else column
         self.spread = self.net.config.spread
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import bisect
-from typing import Any
 
 import torch
 from jaxtyping import Float
@@ -13,13 +12,20 @@ from poedsl.catalog.profiles import Profile
 from poedsl.catalog.weights import model_folder
 from poedsl.experts.flows.rectified import RectifiedFlow
 from poedsl.experts.loading import diffusers_parts
+from poedsl.experts.loading.model_errors import evaluating, loading, unfit
+from poedsl.experts.loading.model_files import read_config
+from poedsl.experts.loading.schedulers import DiffusionScheduler, FlowScheduler
 from poedsl.experts.protocol import Noised
+
+#: The number of steps in which the times of a scheduler are compared with even ones.
+COMPARED = 16
 
 
 class UNetFlow(RectifiedFlow):
     """A rectified flow over images: a diffusers ``UNet2DModel`` that predicts v = eps - x_1.
 
-    The network sees z = (1 - s) x_1 + s eps at time 1000 s, with x_1 in [-1, 1].
+    The network sees z = (1 - s) x_1 + s eps at time T s, with x_1 in [-1, 1] and T the number of
+    times that its scheduler was trained with.
 
     Args:
         folder: with ``unet/`` in diffusers' format; classes run from 0, the last one is the null
@@ -27,32 +33,60 @@ class UNetFlow(RectifiedFlow):
             width) of the variable.
 
     Raises:
-        PoeError: the folder or the library is missing, or there is no such class.
+        PoeError: the folder cannot be used, the library is missing, or there is no such class.
     """
 
     def __init__(
         self, folder: str, label: int | None, shape: tuple[int, ...], device: torch.device
     ) -> None:
-        self.unet = diffusers_parts.unet(str(model_folder(folder)), device)
-        self.label = self.unet.config.num_class_embeds - 1 if label is None else label
-        self.shape = shape
+        self.folder, self.shape = str(model_folder(folder)), shape
+        self.scheduler = FlowScheduler(self.folder)
+        if self.scheduler.dynamic:
+            reason = "its scheduler shifts times by the size of an image, which is not followed"
+            raise unfit("", self.folder, reason)
+        self.unet = diffusers_parts.unet(self.folder, device)
+        self.label = classes(self.folder, self.unet) - 1 if label is None else label
 
     def velocity(self, z: Float[Tensor, "L D"], s: float) -> Float[Tensor, "L D"]:
         """V = E[eps - x_1 | z], which points from data to noise."""
         images = z.view(-1, *self.shape)
-        time = torch.full((len(z),), 1000 * s, dtype=torch.float32, device=z.device)
+        time = self.scheduler.time_scale * s
+        times = torch.full((len(z),), time, dtype=torch.float32, device=z.device)
         labels = torch.full((len(z),), self.label, dtype=torch.long, device=z.device)
-        out: Tensor = self.unet(images, time, class_labels=labels, return_dict=False)[0]
-        return out.reshape(z.shape)
+        with evaluating("", self.folder):
+            out: Tensor = self.unet(images, times, class_labels=labels, return_dict=False)[0]
+            return out.reshape(z.shape)
+
+
+class ScheduledUNetFlow(UNetFlow):
+    """A `UNetFlow` with the times of its scheduler, as a `Scheduled`."""
+
+    snaps = False
+
+    def times(self, steps: int, shape: tuple[int, ...], *, snaps: bool) -> list[float]:
+        """The times of its scheduler from 1 (noise) to 0 (data)."""
+        return self.scheduler.times(steps)
+
+
+def unet_flow(
+    folder: str, label: int | None, shape: tuple[int, ...], device: torch.device
+) -> UNetFlow:
+    """A `UNetFlow`, which is a `Scheduled` one if its scheduler's times are not evenly spaced."""
+    flow = UNetFlow(folder, label, shape, device)
+    times = flow.scheduler.times(COMPARED)
+    if all(abs(s - (1 - k / COMPARED)) < 1e-6 for k, s in enumerate(times)):
+        return flow
+    return ScheduledUNetFlow(folder, label, shape, device)
 
 
 class VariancePreservingUNet:
-    """A diffusers ``UNet2DModel`` that predicts v = alpha eps - sigma x_1 (Salimans and Ho 2022).
+    """A diffusers ``UNet2DModel`` that predicts the noise eps, the data x_1, or v = alpha eps -
+    sigma x_1 (Salimans and Ho 2022), as the scheduler of its folder says.
 
-    Its own times are those of a ``DDPMScheduler``, whose last one may be pure noise (Lin et al.
-    2024): a point of the path is one of its points already, and time is read off sigma. Then eps =
-    sigma x + alpha v, and the score is -eps / sigma. Where the path is less noisy than the
-    network's first time, the score of that one stands.
+    Its own times are those of that scheduler, whose last one may be pure noise (Lin et al. 2024):
+    a point of the path is one of its points already, and time is read off sigma. The score is
+    -eps / sigma. Where the path is less noisy than the network's first time, the score of that one
+    stands.
 
     Args:
         folder: with ``unet/`` and ``scheduler/``; classes run from 0, one more is the null class.
@@ -79,35 +113,25 @@ class VariancePreservingUNet:
         label: int | None = None,
         contents: str | None = None,
     ) -> None:
-        self.shape = shape
-        schedule = diffusers_parts.config(folder, "scheduler/scheduler_config.json")
-        self.predicts_v(folder, schedule)
-        self.sigmas: list[float] = noise_levels(schedule).tolist()
+        self.folder, self.shape = folder, shape
+        self.scheduler = DiffusionScheduler(folder)
+        self.sigmas = self.scheduler.sigmas
         self.unet = diffusers_parts.unet(folder, device)
-        classes = int(self.unet.config.num_class_embeds or 0)
+        count = classes(folder, self.unet)
         chosen = label if contents is None else self.numbered(folder, contents)
-        self.label = classes - 1 if chosen is None else chosen
-        if not 0 <= self.label < classes:
-            raise diffusers_parts.unfit(folder, f"it has no class {self.label} of {classes - 1}")
-
-    @staticmethod
-    def predicts_v(folder: str, schedule: dict[str, Any]) -> None:
-        kind = schedule.get("prediction_type", "epsilon")
-        if kind != "v_prediction":
-            raise diffusers_parts.unfit(
-                folder, f'its network predicts "{kind}", not "v_prediction"'
-            )
+        self.label = count - 1 if chosen is None else chosen
+        if not 0 <= self.label < count:
+            raise unfit("", folder, f"it has no class {self.label} of {count - 1}")
 
     @staticmethod
     def numbered(folder: str, contents: str) -> int:
         """The number of a class."""
-        names = diffusers_parts.config(folder, "model_index.json").get("id2label", {})
-        numbers = {str(name): int(number) for number, name in names.items()}
+        names = read_config(folder, "model_index.json").get("id2label", {})
+        with loading("", folder):
+            numbers = {str(name): int(number) for number, name in names.items()}
         if contents not in numbers:
             listed = ", ".join(f'"{n}"' for n in numbers)
-            raise diffusers_parts.unfit(
-                folder, f'it has no class "{contents}"', f"its classes: {listed}"
-            )
+            raise unfit("", folder, f'it has no class "{contents}"', f"its classes: {listed}")
         return numbers[contents]
 
     def endpoint_precision(self, alpha: float, sigma: float) -> float:
@@ -118,11 +142,32 @@ class VariancePreservingUNet:
         images = x.float().reshape(-1, *self.shape)
         time = torch.full((len(x),), self.time(sigma), dtype=torch.float32, device=x.device)
         labels = torch.full((len(x),), self.label, dtype=torch.long, device=x.device)
-        v: Tensor = self.unet(images, time, class_labels=labels, return_dict=False)[0]
+        with evaluating("", self.folder):
+            out: Tensor = self.unet(images, time, class_labels=labels, return_dict=False)[0]
+            out = out.reshape(x.shape).to(x)
         if sigma < self.sigmas[0]:
             sigma = self.sigmas[0]
             alpha = (1 - sigma**2) ** 0.5
-        return Noised(-x - alpha / sigma * v.reshape(x.shape).to(x))
+        return Noised(self.score(x, out, alpha, sigma))
+
+    def score(
+        self, x: Float[Tensor, "L D"], out: Float[Tensor, "L D"], alpha: float, sigma: float
+    ) -> Float[Tensor, "L D"]:
+        """The score from what the network predicts, with its scheduler's clipping of the data."""
+        clip, prediction = self.scheduler.clip, self.scheduler.prediction
+        if clip is None and prediction == "v_prediction":
+            return -x - alpha / sigma * out
+        if clip is None and prediction == "epsilon":
+            return -out / sigma
+        match prediction:
+            case "v_prediction":
+                data = alpha * x - sigma * out
+            case "epsilon":
+                data = (x - sigma * out) / alpha
+            case _:
+                data = out
+        data = data if clip is None else data.clamp(-clip, clip)
+        return (alpha * data - x) / sigma**2
 
     def time(self, sigma: float) -> float:
         """The network's time of a noise level, by linear interpolation."""
@@ -135,10 +180,13 @@ class VariancePreservingUNet:
         return after - 1 + (sigma - low) / (high - low)
 
 
-def noise_levels(schedule: dict[str, Any]) -> Float[Tensor, " T"]:
-    """Sigma at each time of a `DDPMScheduler`, increasing."""
-    from diffusers import DDPMScheduler
+def classes(folder: str, unet: object) -> int:
+    """The number of classes of a UNet, the null class included.
 
-    scheduler = DDPMScheduler.from_config(schedule)
-    signal: Tensor = scheduler.alphas_cumprod
-    return (1 - signal.double()).sqrt()
+    Raises:
+        PoeError: it has none (P0206).
+    """
+    count: int | None = unet.config.num_class_embeds  # type: ignore[attr-defined]
+    if not count:
+        raise unfit("", folder, "its unet has no classes (`num_class_embeds`)")
+    return count

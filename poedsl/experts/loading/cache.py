@@ -8,10 +8,12 @@ from functools import lru_cache, update_wrapper
 from pathlib import Path
 from typing import Generic, ParamSpec, TypeVar
 
+from poedsl.experts.loading.load_warnings import LoadWarning, collected, warn
+
 P = ParamSpec("P")
 R = TypeVar("R")
 #: Suffixes of the files of models, tokenizers and processors.
-READ = (".json", ".jinja", ".model", ".safetensors", ".txt")
+READ = (".gguf", ".json", ".jinja", ".model", ".safetensors", ".txt")
 
 
 def stamp(folder: str) -> tuple[tuple[str, int, int], ...]:
@@ -22,18 +24,31 @@ def stamp(folder: str) -> tuple[tuple[str, int, int], ...]:
 
 
 class Cached(Generic[P, R]):
-    """A cached function of a ``folder``, which is called again when the folder's files change."""
+    """A cached function of a ``folder``, which is called again when the folder's files change.
+
+    What it warned of is given again with a value from the cache.
+    """
 
     def __init__(self, function: Callable[P, R], maxsize: int) -> None:
         update_wrapper(self, function)
         self._signature = inspect.signature(function)
         call: Callable[..., R] = function
-        self._cached = lru_cache(maxsize)(lambda _, *arguments: call(**dict(arguments)))
+
+        @lru_cache(maxsize)
+        def cached(_: object, *arguments: tuple[str, object]) -> tuple[R, list[LoadWarning]]:
+            with collected() as found:
+                value = call(**dict(arguments))
+            return value, found
+
+        self._cached = cached
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
         arguments = self._signature.bind(*args, **kwargs).arguments
         arguments["folder"] = folder = str(Path(arguments["folder"]).resolve())
-        return self._cached(stamp(folder), *arguments.items())
+        value, found = self._cached(stamp(folder), *arguments.items())
+        for warning in found:
+            warn(*warning)
+        return value
 
     def cache_clear(self) -> None:
         self._cached.cache_clear()

@@ -5,10 +5,6 @@ Each part is loaded once and shared by all experts that use it.
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -18,80 +14,25 @@ from torch import Tensor
 from poedsl.catalog.profiles import Profile
 from poedsl.experts.loading.cache import cached_by_folder
 from poedsl.experts.loading.dtypes import network_dtype
-from poedsl.experts.loading.libraries import missing_extra, quiet_loading
-from poedsl.experts.loading.transformers_models import LOCAL, loaded
-from poedsl.grammar.diagnostics import Diagnostic
-from poedsl.grammar.errors import PoeError
+from poedsl.experts.loading.from_folder import (
+    diffusers_network,
+    transformers_network,
+    transformers_processor,
+)
+from poedsl.experts.loading.libraries import missing_extra
+from poedsl.experts.loading.model_errors import loading, unfit
+from poedsl.experts.loading.prompts import warn_if_cut
 
 #: The number of prompts whose embeddings are cached.
 PROMPTS = 256
-
-
-def config(folder: str, part: str) -> dict[str, Any]:
-    """The configuration of a part of a model, from its JSON file.
-
-    Args:
-        part: a subfolder with ``config.json``, or the path of a JSON file.
-
-    Raises:
-        PoeError: it cannot be read (P0206).
-    """
-    path = Path(folder) / part
-    path = path if path.suffix else path / "config.json"
-    try:
-        configuration: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise unfit(folder, f"it has no {path.relative_to(folder)} that can be read") from error
-    return configuration
-
-
-def unfit(folder: str, reason: str, *notes: str) -> PoeError:
-    """An error (P0206): the folder holds another model than the expected one."""
-    message = f"the folder {folder} does not hold the model that is wanted: {reason}"
-    return PoeError((Diagnostic("P0206", message, notes=notes),))
-
-
-@contextmanager
-def loading(folder: str, component: str) -> Iterator[None]:
-    """Load from a folder; an error of the library becomes a diagnostic of one line.
-
-    Raises:
-        PoeError: a library is missing (P0703), or the files cannot be loaded (P0206).
-    """
-    try:
-        with quiet_loading():
-            yield
-    except ImportError as error:
-        raise missing_extra(component, "diffusers", error) from error
-    except (OSError, ValueError, KeyError, RuntimeError) as error:
-        raise unfit(
-            folder, f"{component} cannot be loaded: {str(error).splitlines()[0]}"
-        ) from error
-
-
-def _kind(dtype: torch.dtype) -> dict[str, torch.dtype]:
-    """The dtype argument of diffusers, which was renamed in version 0.40."""
-    import diffusers
-
-    major, minor = (int(v) for v in diffusers.__version__.split(".")[:2])
-    return {"dtype" if (major, minor) >= (0, 40) else "torch_dtype": dtype}
 
 
 @cached_by_folder(maxsize=16)
 def transformer(folder: str, device: torch.device, profile: Profile) -> Any:
     """The transformer of a FLUX folder, frozen, with the precision and offloading of a profile."""
     dtype = network_dtype(profile, device)
-    with loading(folder, "its transformer"):
-        from diffusers import FluxTransformer2DModel
-
-        model = FluxTransformer2DModel.from_pretrained(
-            folder,
-            subfolder="transformer",
-            use_safetensors=True,
-            local_files_only=True,
-            **_kind(dtype),
-        )
-    model = model.eval().requires_grad_(False)
+    with loading("", folder):
+        model = diffusers_network("FluxTransformer2DModel", folder, "transformer", dtype)
     if profile.checkpointing:
         model.enable_gradient_checkpointing()
     if profile.quantize == "fp8":
@@ -120,72 +61,79 @@ def _int8(model: Any) -> None:
 
 @cached_by_folder(maxsize=4)
 def autoencoder(folder: str, device: torch.device, dtype: torch.dtype) -> Any:
-    """The autoencoder of a folder, frozen."""
-    with loading(folder, "its autoencoder"):
-        from diffusers import AutoencoderKL
+    """The autoencoder of a folder, frozen.
 
-        model = AutoencoderKL.from_pretrained(
-            folder, subfolder="vae", use_safetensors=True, local_files_only=True, **_kind(dtype)
-        )
-    return model.to(device).eval().requires_grad_(False)
+    As in the library's pipelines, one with ``force_upcast`` overflows in float16, and is in
+    float32 then.
+    """
+    with loading("", folder):
+        model = diffusers_network("AutoencoderKL", folder, "vae", dtype)
+        if dtype == torch.float16 and model.config.force_upcast:
+            model = diffusers_network("AutoencoderKL", folder, "vae", torch.float32)
+    return model.to(device)
 
 
 @cached_by_folder(maxsize=8)
 def unet(folder: str, device: torch.device) -> Any:
     """The ``UNet2DModel`` of a folder, frozen."""
-    with loading(folder, "its unet"):
-        from diffusers import UNet2DModel
-
-        model = UNet2DModel.from_pretrained(
-            folder,
-            subfolder="unet",
-            use_safetensors=True,
-            local_files_only=True,
-            **_kind(torch.float32),
-            low_cpu_mem_usage=False,
-        )
-    return model.to(device).eval().requires_grad_(False)
+    with loading("", folder):
+        return diffusers_network("UNet2DModel", folder, "unet", torch.float32).to(device)
 
 
 @cached_by_folder(maxsize=2)
 def _encoders(folder: str, device: torch.device, dtype: torch.dtype) -> Any:
     """The pipeline of a FLUX folder with its text encoders alone."""
-    with loading(folder, "its text encoders"):
-        import transformers
+    with loading("", folder):
         from diffusers import FlowMatchEulerDiscreteScheduler, FluxPipeline
 
+        kinds = {"text_encoder": "CLIPTextModel", "text_encoder_2": "T5EncoderModel"}
         networks = {
-            name: loaded(kind, folder, device, dtype, subfolder=name)
-            for name, kind in (
-                ("text_encoder", "CLIPTextModel"),
-                ("text_encoder_2", "T5EncoderModel"),
-            )
+            part: transformers_network(kind, folder, dtype, part).to(device)
+            for part, kind in kinds.items()
         }
+        kinds = {"tokenizer": "CLIPTokenizer", "tokenizer_2": "T5TokenizerFast"}
         tokenizers = {
-            name: getattr(transformers, kind).from_pretrained(folder, subfolder=name, **LOCAL)
-            for name, kind in (("tokenizer", "CLIPTokenizer"), ("tokenizer_2", "T5TokenizerFast"))
+            part: transformers_processor(kind, folder, part) for part, kind in kinds.items()
         }
-        return FluxPipeline(
+        pipeline = FluxPipeline(
             scheduler=FlowMatchEulerDiscreteScheduler(),
             vae=None,
             transformer=None,
             **networks,
             **tokenizers,
         )
+        pipeline.tokenizer_max_length = min(
+            pipeline.tokenizer_max_length, networks["text_encoder"].config.max_position_embeddings
+        )
+        return pipeline
 
 
 @cached_by_folder(maxsize=PROMPTS)
 def prompt(
     folder: str, text: str, device: torch.device, dtype: torch.dtype
 ) -> tuple[Float[Tensor, "1 S d"], Float[Tensor, "1 p"]]:
-    """The embeddings of a prompt: T5's of every token (1, S, d), and CLIP's pooled one (1, p)."""
+    """The embeddings of a prompt: T5's of every token (1, S, d), and CLIP's pooled one (1, p).
+
+    Raises:
+        PoeError: the text encoders cannot be used, or are not finite (P0206).
+    """
     pipeline = _encoders(folder, device, dtype)
     length = min(512, pipeline.tokenizer_2.model_max_length)
-    with torch.no_grad():
+    with loading("", folder), torch.no_grad():
+        warn_if_cut("text_encoder", pipeline.tokenizer, text, pipeline.tokenizer_max_length)
+        warn_if_cut("text_encoder_2", pipeline.tokenizer_2, text, length)
         tokens, pooled, _ = pipeline.encode_prompt(
             prompt=text, prompt_2=text, device=device, max_sequence_length=length
         )
+    for part, embedding in (("text_encoder", pooled), ("text_encoder_2", tokens)):
+        if not bool(torch.isfinite(embedding).all()):
+            reason = f"what {part} makes of the prompt is not finite in {_name(embedding.dtype)}"
+            raise unfit("", folder, reason)
     return tokens, pooled
+
+
+def _name(dtype: torch.dtype) -> str:
+    return str(dtype).removeprefix("torch.")
 
 
 def free_encoders() -> None:

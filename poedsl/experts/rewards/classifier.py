@@ -7,7 +7,8 @@ from jaxtyping import Float
 from torch import Tensor
 
 from poedsl.catalog.weights import model_folder
-from poedsl.experts.loading.transformers_models import loaded, loading
+from poedsl.experts.loading.model_errors import evaluating, loading
+from poedsl.experts.loading.transformers_models import network
 
 
 class ClassifierScore:
@@ -22,11 +23,13 @@ class ClassifierScore:
     """
 
     def __init__(self, folder: str, label: int, device: torch.device) -> None:
-        place = str(model_folder(folder))
-        with loading("digit_score", place):
-            self.model = loaded("AutoModelForImageClassification", place, device, torch.float32)
+        self.folder = str(model_folder(folder))
+        with loading("", self.folder):
+            kind = "AutoModelForImageClassification"
+            self.model = network(kind, self.folder, device, torch.float32)
         self.label = label
 
     def __call__(self, x: Float[Tensor, "L C H W"]) -> Float[Tensor, " L"]:
-        logits = self.model(pixel_values=2 * x.float() - 1).logits
-        return torch.log_softmax(logits, -1)[:, self.label].to(x)
+        with evaluating("", self.folder):
+            logits = self.model(pixel_values=2 * x.float() - 1).logits
+            return torch.log_softmax(logits, -1)[:, self.label].to(x)

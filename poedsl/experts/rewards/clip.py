@@ -10,19 +10,17 @@ from jaxtyping import Float
 from torch import Tensor
 
 from poedsl.catalog.profiles import Profile
-from poedsl.experts.loading.transformers_models import (
-    expect,
-    loading,
-    network,
-    processor,
-    tensors,
-)
+from poedsl.experts.loading.model_errors import loading
+from poedsl.experts.loading.prompts import warn_if_cut
+from poedsl.experts.loading.transformers_models import expect, network, processor, tensors
 from poedsl.experts.rewards.image_preprocessing import ImagePreprocessor
 from poedsl.experts.rewards.learned_reward import LearnedReward
 from poedsl.experts.rewards.linear_head import LinearHead
 
 #: ``model_type`` of CLIP's image encoder alone, without and with the aesthetic head.
 _VISION = ("clip_vision_model", "aesthetics_predictor")
+#: Beginnings of the names of the aesthetic head's weights.
+HEAD = ("layers.",)
 
 
 class ClipScore(LearnedReward):
@@ -45,12 +43,12 @@ class ClipScore(LearnedReward):
         gradient: bool = False,
         frames: int = 4,
     ) -> None:
-        super().__init__("clipscore", device, profile, gradient, frames)
+        super().__init__("clipscore", folder, device, profile, gradient, frames)
         expect(self.name, folder, ("clip",))
         with loading(self.name, folder):
-            self.net = network("CLIPModel", folder, self.device, self.dtype)
+            self.net = network("CLIPModel", folder, self.device, self.dtype, HEAD)
             self.preprocess = ImagePreprocessor.from_folder(self.name, folder)
-            self.text = text_direction(self.net, folder, prompt)
+            self.text = text_direction(self.name, self.net, folder, prompt)
 
     def score(self, x: Float[Tensor, "N 3 H W"]) -> Float[Tensor, " N"]:
         return cosine(self.net, self.preprocess(x).to(self.dtype), self.text)
@@ -78,13 +76,13 @@ class Aesthetic(LearnedReward):
         gradient: bool = False,
         frames: int = 4,
     ) -> None:
-        super().__init__("aesthetic", device, profile, gradient, frames)
+        super().__init__("aesthetic", folder, device, profile, gradient, frames)
         layout = "it holds CLIP, and the head's layers.N.weight and layers.N.bias as safetensors"
         kind = expect(self.name, folder, ("clip", *_VISION), layout)
         self.whole = kind == "clip"
         name = "CLIPModel" if self.whole else "CLIPVisionModelWithProjection"
         with loading(self.name, folder, layout):
-            self.net = network(name, folder, self.device, self.dtype)
+            self.net = network(name, folder, self.device, self.dtype, HEAD)
             self.preprocess = ImagePreprocessor.from_folder(self.name, folder)
             head = tensors(folder, "layers.")
             weights = {name.removeprefix("layers."): value for name, value in head.items()}
@@ -108,10 +106,19 @@ def pooled(features: Any) -> Float[Tensor, "N d"]:
     return projected
 
 
-def text_direction(net: Any, folder: str, prompt: str, **options: Any) -> Float[Tensor, "1 d"]:
-    """The unit vector of a prompt, by the tokenizer of a folder with these options."""
-    tokens = processor("AutoTokenizer", folder)(
-        [prompt], truncation=True, return_tensors="pt", **options
+def text_direction(
+    name: str, net: Any, folder: str, prompt: str, **options: Any
+) -> Float[Tensor, "1 d"]:
+    """The unit vector of a prompt, by the tokenizer of a folder with these options.
+
+    Args:
+        name: of the reward, for warnings.
+    """
+    tokenizer = processor("AutoTokenizer", folder)
+    length = min(tokenizer.model_max_length, net.config.text_config.max_position_embeddings)
+    warn_if_cut(name, tokenizer, prompt, length)
+    tokens = tokenizer(
+        [prompt], truncation=True, max_length=length, return_tensors="pt", **options
     ).to(net.device)
     with torch.no_grad():
         return F.normalize(pooled(net.get_text_features(**tokens)).float(), dim=-1)

@@ -8,11 +8,8 @@ from jaxtyping import Float
 from torch import Tensor
 
 from poedsl.catalog.profiles import Profile
-from poedsl.experts.loading.transformers_models import (
-    expect,
-    loading,
-    network,
-)
+from poedsl.experts.loading.model_errors import loading
+from poedsl.experts.loading.transformers_models import expect, network
 from poedsl.experts.rewards.image_preprocessing import ImagePreprocessor
 from poedsl.experts.rewards.learned_reward import LearnedReward
 
@@ -42,7 +39,7 @@ class DepthAgreement(LearnedReward):
         gradient: bool = False,
         frames: int = 4,
     ) -> None:
-        super().__init__("depth_agreement", device, profile, gradient, frames)
+        super().__init__("depth_agreement", folder, device, profile, gradient, frames)
         expect(self.name, folder, ("depth_anything", "dpt"))
         with loading(self.name, folder):
             self.net = network("AutoModelForDepthEstimation", folder, self.device, self.dtype)

@@ -8,13 +8,9 @@ from jaxtyping import Float
 from torch import Tensor
 
 from poedsl.catalog.profiles import Profile
-from poedsl.experts.loading.transformers_models import (
-    expect,
-    loading,
-    network,
-    processor,
-    unfit,
-)
+from poedsl.experts.loading.model_errors import loading, unfit
+from poedsl.experts.loading.prompts import warn_if_cut
+from poedsl.experts.loading.transformers_models import expect, network, processor
 from poedsl.experts.rewards.image_preprocessing import ImagePreprocessor
 from poedsl.experts.rewards.learned_reward import LearnedReward
 
@@ -50,7 +46,7 @@ class Detected(LearnedReward):
         gradient: bool = False,
         frames: int = 4,
     ) -> None:
-        super().__init__("detected", device, profile, gradient, frames)
+        super().__init__("detected", folder, device, profile, gradient, frames)
         kinds = ("grounding-dino", "mm-grounding-dino", "owlv2")
         kind = expect(self.name, folder, kinds)
         if gradient and kind != "owlv2":
@@ -67,9 +63,18 @@ class Detected(LearnedReward):
             )
             self.preprocess = ImagePreprocessor.from_folder(self.name, folder)
             words, fill = (phrase, "max_length") if self.square else (f"{phrase.lower()}.", False)
-            self.tokens = processor("AutoTokenizer", folder)(
-                [words], padding=fill, truncation=True, return_tensors="pt"
+            tokenizer = processor("AutoTokenizer", folder)
+            length = min(tokenizer.model_max_length, self.longest_text())
+            warn_if_cut(self.name, tokenizer, words, length)
+            self.tokens = tokenizer(
+                [words], padding=fill, truncation=True, max_length=length, return_tensors="pt"
             ).to(self.device)
+
+    def longest_text(self) -> int:
+        """The number of tokens that the network reads."""
+        config = self.net.config
+        positions: int = config.text_config.max_position_embeddings
+        return min(positions, getattr(config, "max_text_len", positions))
 
     def score(self, x: Float[Tensor, "N 3 H W"]) -> Float[Tensor, " N"]:
         scores, boxes = self.detections(x)

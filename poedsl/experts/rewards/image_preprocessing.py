@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
-from poedsl.experts.loading.transformers_models import loading, unfit
+from poedsl.experts.loading.model_errors import loading, unfit
 from poedsl.experts.loading.transformers_models import processor as load_processor
 
 #: The mean difference from the output of the library's own processor, in normalised units,

@@ -10,13 +10,11 @@ from torch import Tensor
 
 from poedsl.catalog.profiles import Profile
 from poedsl.experts.loading.cache import cached_by_folder
-from poedsl.experts.loading.transformers_models import (
-    LOCAL,
-    expect,
-    loading,
-    processor,
-    tensors,
-)
+from poedsl.experts.loading.from_folder import listed, transformers_config
+from poedsl.experts.loading.load_warnings import warn
+from poedsl.experts.loading.model_errors import loading
+from poedsl.experts.loading.prompts import warn_if_cut
+from poedsl.experts.loading.transformers_models import expect, processor, tensors
 from poedsl.experts.rewards.image_preprocessing import ImagePreprocessor
 from poedsl.experts.rewards.learned_reward import LearnedReward
 from poedsl.experts.rewards.linear_head import LinearHead
@@ -55,9 +53,9 @@ class Preference:
     """
 
     def __init__(self, folder: str, device: torch.device, dtype: torch.dtype) -> None:
-        from transformers import BlipConfig, BlipForImageTextRetrieval
+        from transformers import BlipForImageTextRetrieval
 
-        config = BlipConfig.from_pretrained(folder, **LOCAL)
+        config = transformers_config("BlipConfig", folder)
         with torch.device("meta"):
             model = BlipForImageTextRetrieval(config)
         weights = {renamed(name): value for name, value in tensors(folder).items()}
@@ -81,7 +79,12 @@ def _filled(
 ) -> Any:
     """A part of a model with its weights, frozen; the positions of tokens are counted again."""
     part_weights = {n.removeprefix(prefix): v for n, v in weights.items() if n.startswith(prefix)}
-    part.load_state_dict(part_weights, strict=False, assign=True)
+    unread = part.load_state_dict(part_weights, strict=False, assign=True).unexpected_keys
+    if unread:
+        warn(
+            "P1020",
+            f"`imagereward` has no use for the weight {listed(map(prefix.__add__, unread))}",
+        )
     for name, value in [*part.named_parameters(), *part.named_buffers()]:
         if not value.is_meta:
             continue
@@ -119,14 +122,14 @@ class ImageReward(LearnedReward):
         gradient: bool = False,
         frames: int = 4,
     ) -> None:
-        super().__init__("imagereward", device, profile, gradient, frames)
+        super().__init__("imagereward", folder, device, profile, gradient, frames)
         expect(self.name, folder, ("blip",), *LAYOUT)
         with loading(self.name, folder, *LAYOUT):
             self.net = preference(folder, self.device, self.dtype)
             self.preprocess = ImagePreprocessor.from_folder(self.name, folder)
-            tokens = processor("AutoTokenizer", folder)(
-                [prompt], truncation=True, max_length=LENGTH, return_tensors="pt"
-            )
+            tokenizer = processor("AutoTokenizer", folder)
+            warn_if_cut(self.name, tokenizer, prompt, LENGTH)
+            tokens = tokenizer([prompt], truncation=True, max_length=LENGTH, return_tensors="pt")
         self.tokens = tokens.input_ids.to(self.device)
 
     def score(self, x: Float[Tensor, "N 3 H W"]) -> Float[Tensor, " N"]:

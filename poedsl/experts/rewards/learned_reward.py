@@ -15,6 +15,7 @@ from torch.utils.checkpoint import checkpoint
 
 from poedsl.catalog.profiles import Profile
 from poedsl.experts.loading.dtypes import network_dtype
+from poedsl.experts.loading.model_errors import evaluating
 from poedsl.grammar.diagnostics import Diagnostic
 from poedsl.grammar.errors import PoeError
 
@@ -29,23 +30,31 @@ class LearnedReward(ABC):
     profile turns checkpointing off.
 
     Args:
-        name: of the reward, for messages. gradient: whether `score` is differentiated.
+        name, folder: of the reward and its model, for messages. gradient: whether `score` is
+            differentiated.
         frames: the number of frames of a video that are scored, from the first to the last.
 
     Attributes:
         device, dtype: of its network.
 
     Raises:
-        PoeError: ``frames`` is below 1 (P0307).
+        PoeError: ``frames`` is below 1 (P0307); when called: the network cannot be evaluated
+            (P0206).
     """
 
     def __init__(
-        self, name: str, device: torch.device, profile: Profile, gradient: bool, frames: int
+        self,
+        name: str,
+        folder: str,
+        device: torch.device,
+        profile: Profile,
+        gradient: bool,
+        frames: int,
     ) -> None:
         if frames < 1:
             message = f"`frames` of `{name}` is above 0, and this is {frames}"
             raise PoeError((Diagnostic("P0307", message),))
-        self.name, self.gradient, self.frames = name, gradient, frames
+        self.name, self.folder, self.gradient, self.frames = name, folder, gradient, frames
         self.device = torch.device(profile.device) if profile.device else device
         self.dtype = network_dtype(profile, self.device)
         self.batch = profile.microbatch or BATCH
@@ -55,7 +64,7 @@ class LearnedReward(ABC):
         images = self.sampled(x).to(self.device, torch.float32)
         differentiate = self.gradient and torch.is_grad_enabled() and x.requires_grad
         parts = torch.split(images, self.batch)
-        with torch.set_grad_enabled(differentiate):
+        with evaluating(self.name, self.folder), torch.set_grad_enabled(differentiate):
             if differentiate and self.checkpointing:
                 scores = [checkpoint(self.score, part, use_reentrant=False) for part in parts]
             else:

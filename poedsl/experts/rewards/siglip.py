@@ -8,7 +8,8 @@ from jaxtyping import Float
 from torch import Tensor
 
 from poedsl.catalog.profiles import Profile
-from poedsl.experts.loading.transformers_models import expect, loading, network
+from poedsl.experts.loading.model_errors import loading
+from poedsl.experts.loading.transformers_models import expect, network
 from poedsl.experts.rewards.clip import cosine, text_direction
 from poedsl.experts.rewards.image_preprocessing import ImagePreprocessor
 from poedsl.experts.rewards.learned_reward import LearnedReward
@@ -36,14 +37,13 @@ class SiglipScore(LearnedReward):
         gradient: bool = False,
         frames: int = 4,
     ) -> None:
-        super().__init__("siglip", device, profile, gradient, frames)
+        super().__init__("siglip", folder, device, profile, gradient, frames)
         expect(self.name, folder, ("siglip",))
         with loading(self.name, folder):
             self.net = network("SiglipModel", folder, self.device, self.dtype)
             self.preprocess = ImagePreprocessor.from_folder(self.name, folder)
-            length = self.net.config.text_config.max_position_embeddings
             self.text = text_direction(
-                self.net, folder, prompt.lower(), padding="max_length", max_length=length
+                self.name, self.net, folder, prompt.lower(), padding="max_length"
             )
 
     def score(self, x: Float[Tensor, "N 3 H W"]) -> Float[Tensor, " N"]:

@@ -19,15 +19,9 @@ from torch import Tensor
 
 from poedsl.catalog.profiles import Profile
 from poedsl.experts.loading.cache import cached_by_folder
-from poedsl.experts.loading.transformers_models import (
-    loaded,
-    loading,
-    model_type,
-    network,
-    processor,
-    tensors,
-    unfit,
-)
+from poedsl.experts.loading.from_folder import transformers_network
+from poedsl.experts.loading.model_errors import loading, unfit
+from poedsl.experts.loading.transformers_models import model_type, network, processor, tensors
 from poedsl.experts.rewards.image_preprocessing import ImagePreprocessor, pil
 from poedsl.experts.rewards.learned_reward import LearnedReward
 
@@ -113,7 +107,7 @@ class ChatVqaScore(ProcessedVqaScore):
         gradient: bool,
         frames: int,
     ) -> None:
-        super().__init__(NAME, device, profile, gradient, frames)
+        super().__init__(NAME, folder, device, profile, gradient, frames)
         with loading(NAME, folder):
             self.net = network("AutoModelForImageTextToText", folder, self.device, self.dtype)
             self.processor = processor("AutoProcessor", folder)
@@ -162,7 +156,7 @@ class InstructBlipVqaScore(ProcessedVqaScore):
         gradient: bool,
         frames: int,
     ) -> None:
-        super().__init__(NAME, device, profile, gradient, frames)
+        super().__init__(NAME, folder, device, profile, gradient, frames)
         with loading(NAME, folder):
             kind = "InstructBlipForConditionalGeneration"
             self.net = network(kind, folder, self.device, self.dtype)
@@ -205,7 +199,13 @@ class ClipFlanT5:
 
         config = json.loads((Path(folder) / "config.json").read_text(encoding="utf-8"))
         t5_config = T5Config(**{k: v for k, v in config.items() if k != "model_type"})
-        self.t5 = loaded("T5ForConditionalGeneration", folder, device, dtype, config=t5_config)
+        self.t5 = transformers_network(
+            "T5ForConditionalGeneration",
+            folder,
+            dtype,
+            elsewhere=("mm_projector.",),
+            config=t5_config,
+        ).to(device)
         self.vision = network("CLIPVisionModel", str(Path(folder) / "vision"), device, dtype)
         projector = tensors(folder, "mm_projector.")
         self.layers = [
@@ -254,7 +254,7 @@ class ClipFlanT5VqaScore(LearnedReward):
         gradient: bool,
         frames: int,
     ) -> None:
-        super().__init__(NAME, device, profile, gradient, frames)
+        super().__init__(NAME, folder, device, profile, gradient, frames)
         with loading(NAME, folder, *LAYOUT):
             self.net = clip_flant5(folder, self.device, self.dtype)
             tokenizer = processor("T5TokenizerFast", folder)

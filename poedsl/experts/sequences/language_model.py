@@ -16,7 +16,8 @@ from torch import Tensor
 from poedsl.catalog.profiles import Profile
 from poedsl.experts.loading.cache import cached_by_folder
 from poedsl.experts.loading.dtypes import network_dtype
-from poedsl.experts.loading.transformers_models import loading, network, processor, unfit
+from poedsl.experts.loading.model_errors import evaluating, loading, unfit
+from poedsl.experts.loading.transformers_models import network, processor
 from poedsl.experts.protocol import State
 from poedsl.experts.sequences.vocabulary import Vocabulary
 from poedsl.grammar.diagnostics import Diagnostic
@@ -122,7 +123,7 @@ class LanguageModel:
         from transformers.cache_utils import DynamicCache, DynamicLayer
 
         cache = DynamicCache(list(zip(keys[::2], keys[1::2], strict=True)))
-        with torch.no_grad():
+        with evaluating("lm", self.folder), torch.no_grad():
             out = self.network(symbols, past_key_values=cache, use_cache=True)
         layers = getattr(out.past_key_values, "layers", ())
         if not layers or any(type(layer) is not DynamicLayer for layer in layers):

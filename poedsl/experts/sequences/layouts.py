@@ -16,7 +16,8 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from poedsl.catalog.profiles import Profile
-from poedsl.experts.loading.transformers_models import loading, processor, unfit
+from poedsl.experts.loading.model_errors import loading, unfit
+from poedsl.experts.loading.transformers_models import processor
 from poedsl.experts.protocol import State
 from poedsl.experts.sequences.language_model import LanguageModel
 from poedsl.experts.sequences.regular_expressions import matching

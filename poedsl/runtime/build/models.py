@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -106,6 +107,19 @@ def _unavailable(plan: PlanSpec) -> Iterator[Diagnostic]:
             yield Diagnostic("P0709", f"this release plans `{shown}`, but cannot run it")
 
 
+@contextmanager
+def requiring(signature: Signature) -> Iterator[None]:
+    """Report a library that is missing as one that the expert needs.
+
+    Raises:
+        PoeError: one is (P0703).
+    """
+    try:
+        yield
+    except ImportError as error:
+        raise missing_extra(signature.name, signature.requires, error) from error
+
+
 @dataclass(slots=True)
 class Models:
     """The objects behind calls of experts, rewards and sources, each made once.
@@ -160,7 +174,8 @@ class Models:
             over["profile"] = self.profile
         elif signature.model:
             over["folder"] = model_place(signature, self.base)
-        return kind(**arguments, **over, device=self.device)
+        with requiring(signature):
+            return kind(**arguments, **over, device=self.device)
 
     def folder(self, call: Apply) -> str:
         """Where the weights behind a call are; empty where it has none of its own."""
@@ -177,7 +192,8 @@ class Models:
         folder = self.folder(call)
         if not folder or not has_codec(folder):
             return None
-        return Codec(folder, self.device, self.profile)
+        with requiring(self.plan.signature(call.function)):
+            return Codec(folder, self.device, self.profile)
 
     def native(self, call: Apply) -> tuple[int, int] | None:
         """Height and width of the pictures that a model was trained on, where its folder says."""
@@ -220,10 +236,8 @@ class Models:
 
     def implementation(self, signature: Signature) -> Any:
         module, _, name = signature.implementation.partition(":")
-        try:
+        with requiring(signature):
             return getattr(importlib.import_module(module), name)
-        except ImportError as error:
-            raise missing_extra(signature.name, signature.requires, error) from error
 
     def arguments(
         self,

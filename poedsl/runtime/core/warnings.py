@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+
+from poedsl.experts.loading.load_warnings import collected
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +38,14 @@ class WarningLog:
             return
         self._reported.add((code, once or message))
         self.entries.append(RunWarning(code, message))
+
+    @contextmanager
+    def of_loading(self) -> Iterator[None]:
+        """Add what is warned of while models are loaded."""
+        with collected() as found:
+            yield
+        for code, message in found:
+            self.add(code, message, once=message)
 
     def __contains__(self, code: object) -> bool:
         return any(w.code == code for w in self.entries)

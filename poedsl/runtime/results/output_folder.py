@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from poedsl.compiler.plan.text import print_plan
+from poedsl.experts.loading.libraries import install_command
 from poedsl.grammar.diagnostics import Diagnostic
 from poedsl.grammar.errors import PoeError
 from poedsl.runtime.results.report import html_report
@@ -210,7 +211,8 @@ def as_json(result: Result) -> dict[str, Any]:
 
 
 def _left_out(output: str, error: ImportError) -> str:
-    return f"{output} is left out: `{error.name}` is not installed (pip install 'poedsl[report]')"
+    command = install_command("report", error.name or "")
+    return f"{output} is left out: `{error.name}` is not installed ({command})"
 
 
 @contextmanager

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 SHOWN = 160
 #: Pixels between pictures.
 GAP = 8
+#: Of the background, for what cannot be shown.
+BLANK = 1.0
 #: Particles whose predicted endpoints are shown, a row each.
 FOLLOWED = 6
 
@@ -50,13 +52,15 @@ def draw(result: Result, folder: Path) -> list[str]:
 
 def _pictures(result: Result, name: str, folder: Path) -> list[str]:
     """A grid with the best first and a frame around it, each picture on its own, and the predicted
-    endpoints on the way to the first ones.
+    endpoints on the way to the first ones. Particles without weight are left out, and what is not
+    finite on the way is blank.
     """
     from PIL import Image
 
     particles = result.particles[name].clamp(0, 1).cpu()
     ranking = result.scores if keeps_best(result.plan) else result.log_weights
-    order = ranking.cpu().argsort(descending=True).tolist()
+    weighed = int(torch.isfinite(result.log_weights).sum())
+    order = ranking.cpu().argsort(descending=True).tolist()[:weighed]
     size = max(1, round(SHOWN / max(particles.shape[-2:])))
 
     def tile(picture: Float[Tensor, "C H W"]) -> Any:
@@ -70,7 +74,8 @@ def _pictures(result: Result, name: str, folder: Path) -> list[str]:
         pil_image(particles[index]).save(folder / f"{name}-{rank:03d}.png")
     if result.trail is None:
         return [f"{name}.png"]
-    lines = [result.trail.of(i)[name].clamp(0, 1).cpu() for i in order[:FOLLOWED]]
+    ends = (result.trail.of(i)[name].nan_to_num(nan=BLANK) for i in order[:FOLLOWED])
+    lines = [end.clamp(0, 1).cpu() for end in ends]
     _grid([[tile(end) for end in line] for line in lines]).save(folder / f"{name}-path.png")
     return [f"{name}.png", f"{name}-path.png"]
 

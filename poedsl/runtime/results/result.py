@@ -240,7 +240,7 @@ class Result:
         each factor. ``stages`` holds the records of the stages, and ``eve_indices``.
 
         Raises:
-            ImportError: ArviZ is not installed (``pip install 'poedsl[report]'``).
+            ImportError: ArviZ is not installed (the extra ``report``).
             PoeError: the run failed, so that there is nothing to draw from.
         """
         import arviz

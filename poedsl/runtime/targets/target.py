@@ -395,7 +395,11 @@ class Target:
             for factor in self.experts:
                 score = factor.expert.noised(point[:, factor.part], noisy.alpha, noisy.sigma).score
                 yield factor.name, factor.place, int((~torch.isfinite(score).all(-1)).sum())
-            env = self.environment.with_values(self.space.shaped(point))
+            values = self.space.shaped(point)
+            for name, codec in self.space.codecs.items():
+                finite = torch.isfinite(values[name]).flatten(1).all(1)
+                yield f"the autoencoder of `{name}`", codec.folder, int((~finite).sum())
+            env = self.environment.with_values(values)
             for reward_factor in self.reward_factors:
                 value = reward_factor.log_value(env)
                 yield (
