@@ -146,6 +146,9 @@ def test_inputs_and_options() -> None:
     assert len(out.images) == 8 and out.images[0].size == (6, 4)
     assert pixels(out.images).mean() == pytest.approx(0.9 * 255, abs=8)
     assert pipe.to("cpu") == pipe
+    assert out.result.particles["x"].dtype == torch.float32
+    double = pipe(level=0.9, seed=0, num_inference_steps=3, dtype="float64")
+    assert double.result.particles["x"].dtype == torch.float64
     with refused("P0605"):
         pipe(depth=1)
     with pytest.raises(ValueError, match="`seed` has the name"):

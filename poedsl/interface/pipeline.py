@@ -32,6 +32,7 @@ CALL_ARGUMENTS = (
     "num_particles",
     "num_inference_steps",
     "microbatch",
+    "dtype",
     "progress",
 )
 
@@ -103,6 +104,7 @@ class PoePipeline:
         num_particles: int | None = None,
         num_inference_steps: int | None = None,
         microbatch: int | None = None,
+        dtype: str | torch.dtype = "auto",
         progress: bool = False,
         **inputs: Any,
     ) -> PipelineOutput:
@@ -111,7 +113,7 @@ class PoePipeline:
         Args:
             generator: draws the seed, and moves on. seed: the seed itself. Without either torch's
                 own generator draws it. num_particles, num_inference_steps: the options
-                ``particles`` and ``steps``. microbatch, progress: as of `Plan.run`.
+                ``particles`` and ``steps``. microbatch, dtype, progress: as of `Plan.run`.
             inputs: of the program: PIL images, arrays, tensors, file names, numbers, texts.
 
         Raises:
@@ -130,6 +132,7 @@ class PoePipeline:
             seed=_drawn(generator) if seed is None else seed,
             device=self.device,
             microbatch=microbatch,
+            dtype=dtype,
             progress=progress,
             profile=self.profile,
             **{name: value for name, value in options.items() if value is not None},

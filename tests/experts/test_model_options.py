@@ -102,6 +102,22 @@ def test_scores_are_those_of_the_scheduler(values: dict[str, Any], tmp_path: Pat
         torch.testing.assert_close(score, expected, rtol=1e-3, atol=1e-3)
 
 
+def test_noise_levels_of_ddim_are_followed(tmp_path: Path) -> None:
+    from diffusers import DDIMScheduler
+
+    folder = Path(tiny.unet_folder(tmp_path))
+    scheduler = DDIMScheduler(
+        beta_schedule="scaled_linear", prediction_type="epsilon", clip_sample=False
+    )
+    scheduler.save_pretrained(folder / "scheduler")
+    with refused("P0206"):
+        unet(folder)
+    edit(folder / "model_index.json", scheduler=["diffusers", "DDIMScheduler"])
+    sigmas = torch.tensor(unet(folder).sigmas)
+    expected = (1 - scheduler.alphas_cumprod.double()).sqrt().float()
+    torch.testing.assert_close(sigmas, expected, rtol=0, atol=1e-7)
+
+
 @pytest.mark.parametrize(
     "values",
     [

@@ -13,6 +13,7 @@ from torch import Tensor
 import poedsl
 from poedsl.runtime.run import Run
 from poedsl.runtime.smc import standard_errors
+from poedsl.runtime.smc.contributions import Contributions
 from poedsl.runtime.smc.population import Population
 
 CROSSING = (Path(__file__).parents[2] / "programs" / "crossing.poe").read_text()
@@ -132,3 +133,20 @@ def test_a_run_that_never_resampled_needs_no_islands() -> None:
 def test_one_exact_expert_has_no_error() -> None:
     result = poedsl.compile("x ~ Normal(0, 1)").run(seed=0, particles=500)
     assert result.log_evidence_se == pytest.approx(0, abs=1e-6)
+
+
+@pytest.mark.parametrize(("memory", "variance"), [(1.0, 4.0), (0.0, 2.0), (-1.0, 2.0)])
+def test_covariances_across_a_renewal_count(memory: float, variance: float) -> None:
+    """Two changes of the weights, of unit variance and some correlation, with a renewal between:
+    n Var(log Z) is that of their sum; a negative correlation is not relied on.
+    """
+    count = 20_000
+    generator = torch.Generator().manual_seed(0)
+    first, other = 0.05 * torch.randn(2, count, generator=generator, dtype=torch.float64)
+    second = memory * first + math.sqrt(1 - memory**2) * other
+    slots, even = torch.arange(count), torch.zeros(1, count, dtype=torch.float64)
+    kept = torch.randperm(count, generator=generator)
+    segments = Contributions.start(slots, even).weighted(even, first[None]).copied(kept)
+    segments = segments.renewed(slots).weighted(even, second[kept][None])
+    found = count * float(segments.relative_variances) / 0.05**2
+    assert found == pytest.approx(variance, rel=0.05)

@@ -17,18 +17,21 @@ class Contributions:
     of which W' - W is the share of each particle beyond its expectation. Descendants of different
     ancestors are independent, so that the sum of the squares of the ancestors' totals estimates the
     variance (Lee and Whiteley 2018; Chan and Lai 2013). Few ancestors are left after many
-    resamplings; but where kernel steps make particles independent of their past, variances before
-    and after add up, and every particle becomes an ancestor of its own (Olsson and Douc 2019 use a
-    fixed lag in place of a measured one).
+    resamplings; but where kernel steps make particles almost independent of their past, every
+    particle becomes an ancestor of its own (Olsson and Douc 2019 use a fixed lag in place of a
+    measured one). The variance is then the sum of those of the segments between renewals, and
+    twice the covariances of neighbouring segments.
 
     Attributes:
         ancestors: the slot that each particle's ancestor had.
         totals: of the descendants of each slot.
+        earlier: of each slot, the total in the segment before of the ancestor of what was in it.
         variances: of log Z of each island, up to the last renewal.
     """
 
     ancestors: Int[Tensor, " L"]
     totals: Float[Tensor, "S n"]
+    earlier: Float[Tensor, "S n"]
     variances: Float[Tensor, " S"]
 
     @classmethod
@@ -36,7 +39,7 @@ class Contributions:
         """At the first stage, whose draws may have unequal weights."""
         weights = _normalised(log_weights)
         totals = weights - 1 / weights.shape[1]
-        return cls(slots, totals, totals.new_zeros(len(totals)))
+        return cls(slots, totals, torch.zeros_like(totals), totals.new_zeros(len(totals)))
 
     def weighted(self, before: Float[Tensor, "S n"], after: Float[Tensor, "S n"]) -> Contributions:
         """With what a change of the log weights contributes."""
@@ -50,12 +53,14 @@ class Contributions:
 
     def renewed(self, slots: Int[Tensor, " L"]) -> Contributions:
         """From now on every particle is an ancestor of its own."""
-        return Contributions(slots, torch.zeros_like(self.totals), self.relative_variances)
+        earlier = self.totals.flatten()[self.ancestors].view_as(self.totals)
+        return Contributions(slots, torch.zeros_like(earlier), earlier, self.relative_variances)
 
     @property
     def relative_variances(self) -> Float[Tensor, " S"]:
-        """The variance of each island's log Z."""
-        return self.variances + self.totals.square().sum(1)
+        """The variance of each island's log Z; covariances below zero do not count."""
+        covariances = (self.earlier * self.totals).sum(1).clamp(min=0.0)
+        return self.variances + self.totals.square().sum(1) + 2 * covariances
 
     @property
     def families(self) -> int:
