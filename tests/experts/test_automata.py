@@ -5,12 +5,16 @@ from __future__ import annotations
 import random
 import re
 from collections.abc import Callable
+from functools import reduce
 from itertools import product
 
 import pytest
+import torch
 
 from poedsl.experts.sequences.automata import Automaton, shorter
 from poedsl.experts.sequences.regular_expressions import searching
+from poedsl.experts.sequences.transitions import transitions
+from poedsl.experts.sequences.vocabulary import Vocabulary
 
 
 def accepts(automaton: Automaton, text: bytes) -> bool:
@@ -65,3 +69,38 @@ def test_bytes_that_make_no_character(automaton: Automaton, holds: Callable[[str
     decoded = automaton.decoded()
     for text in [*map(bytes, product(bytes_, repeat=2)), *longer]:
         assert accepts(decoded, text) == holds(text.decode("utf-8", "replace")), text
+
+
+@pytest.mark.parametrize("rule", ["[ab].*[.]$", "(ab|\xe9)+c?", "^[^a]{2,4}$"])
+def test_symbols_of_a_kind_lead_to_the_same_states(rule: str) -> None:
+    drawn = random.Random(0)
+    pieces = [
+        bytes(drawn.choice(b"abc.\n\xc3\xa9") for _ in range(drawn.randrange(6)))
+        for _ in range(300)
+    ]
+    words = Vocabulary((*pieces, b""), 300)
+    automaton = searching(rule).both(shorter(5)).decoded()
+    states = len(automaton)
+    found = transitions(words, automaton, torch.device("cpu"))
+    assert found.table.shape[1] < 200
+    symbols = torch.arange(300)
+    step = automaton.follows.tolist()
+    for state in range(states):
+        after = found.after(torch.full((300,), state), symbols).tolist()
+        assert after == [reduce(lambda at, byte: step[at][byte], p, state) for p in pieces]
+        ended = states if automaton.accepts[state] else states + 1
+        assert found.table[state, found.kinds[300]] == ended
+    assert (found.table[states:] == torch.tensor([[states], [states + 1]])).all()
+    logs = torch.randn(2, 301).double()
+    logs[1, :200] = -torch.inf
+    sums = found.log_chances(logs)
+    for kind in range(found.table.shape[1]):
+        expected = logs[:, found.kinds == kind].logsumexp(1)
+        torch.testing.assert_close(sums[:, kind], expected)
+
+
+def test_rules_on_large_vocabularies_have_few_kinds_of_symbols() -> None:
+    pieces = tuple(f" {n:x}".encode() for n in range(50_000))
+    automaton = searching("^[^.]+[.]$").both(shorter(70)).decoded()
+    found = transitions(Vocabulary(pieces), automaton, torch.device("cpu"))
+    assert found.table.shape[1] == 4 + 1 and found.kinds.shape == (50_000,)

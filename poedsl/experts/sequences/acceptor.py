@@ -11,9 +11,13 @@ from torch import Tensor
 from poedsl.experts.protocol import State
 from poedsl.experts.sequences.automata import Automaton, AutomatonError
 from poedsl.experts.sequences.regular_expressions import matching
+from poedsl.experts.sequences.transitions import transitions
 from poedsl.experts.sequences.vocabulary import Vocabulary
 from poedsl.grammar.diagnostics import Diagnostic
 from poedsl.grammar.errors import PoeError
+
+#: The maximal number of cells of a table of transitions that are summed at once.
+CELLS_AT_ONCE = 2**22
 
 
 class Acceptor:
@@ -46,17 +50,19 @@ class Acceptor:
     ) -> None:
         self.words, self.vocabulary, self.normalised = words, len(words), normalised
         automaton = automaton if words.whole else automaton.decoded()
-        self.table = words.follows(automaton, guess.device)
+        self.transitions = transitions(words, automaton, guess.device)
+        table = self.transitions.table
         ended = torch.tensor([True, False], device="cpu")
         accepts = torch.cat([automaton.accepts, ended]).to(guess.device)
         self.ahead = [accepts.double().log()]
-        for log_chances in guess.double().flip(0):
-            rows = [(log_chances + self.ahead[-1][row.long()]).logsumexp(0) for row in self.table]
-            self.ahead.append(torch.stack(rows))
+        parts = torch.split(table, max(1, CELLS_AT_ONCE // table.shape[1]))
+        for log_chances in self.transitions.log_chances(guess.double()).flip(0):
+            after = [(log_chances + self.ahead[-1][part.long()]).logsumexp(1) for part in parts]
+            self.ahead.append(torch.cat(after))
         self.possible = bool(self.ahead[-1][0] > -math.inf)
 
     def begin(self, count: int) -> tuple[State, Float[Tensor, "{count} V"]]:
-        start = torch.zeros(count, 1, dtype=torch.long, device=self.table.device)
+        start = torch.zeros(count, 1, dtype=torch.long, device=self.transitions.table.device)
         return (start, start), self.conditionals(start, start)
 
     def read(
@@ -65,7 +71,7 @@ class Acceptor:
         at, place = state
         logs = []
         for symbol in symbols.unbind(1):
-            at, place = self.table[at, symbol[:, None]].long(), place + 1
+            at, place = self.transitions.after(at, symbol[:, None]), place + 1
             logs.append(self.conditionals(at, place))
         return (at, place), torch.stack(logs, 1)
 
@@ -78,11 +84,11 @@ class Acceptor:
         if left == 0:
             return torch.zeros(len(at), self.vocabulary, device=at.device)
         states, inverse = torch.unique(at[:, 0], return_inverse=True)
-        logs = self.ahead[left - 1][self.table[states].long()]
+        logs = self.ahead[left - 1][self.transitions.table[states].long()]
         if done or self.normalised:
             now = self.ahead[left][states, None]
             logs = torch.where(logs > -math.inf, logs - now, -math.inf)
-        return logs.float()[inverse]
+        return logs.float()[:, self.transitions.kinds][inverse]
 
 
 class PatternExpert:

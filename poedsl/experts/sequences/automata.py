@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
+import numpy as np
 import torch
 from jaxtyping import Bool, Int
 from torch import Tensor
 
 #: The most states that an automaton may have.
 LIMIT = 4000
+Integers = np.ndarray[Any, np.dtype[np.signedinteger[Any]]]
 
 
 def _utf8() -> Int[Tensor, "8 256"]:
@@ -118,7 +121,11 @@ class Automaton:
         return Automaton(follows, accepts).minimal()
 
     def minimal(self) -> Automaton:
-        """The smallest equivalent automaton, by partition refinement (Moore, 1956)."""
+        """The smallest equivalent automaton, by partition refinement (Moore, 1956).
+
+        States are told apart at first by how many bytes are missing to a state that accepts, to
+        one that does not, to one after which all states accept, and to one after which none does.
+        """
         reachable = torch.zeros(len(self), dtype=torch.bool, device="cpu")
         front = torch.zeros(1, dtype=torch.long, device="cpu")
         while len(front):
@@ -127,27 +134,50 @@ class Automaton:
             front = after[~reachable[after]]
         number = reachable.cumsum(0) - 1
         follows, accepts = number[self.follows[reachable]], self.accepts[reachable]
-        columns = torch.unique(follows, dim=1)
-        distance = torch.stack([_distance(columns, goal) for goal in (accepts, ~accepts)], 1)
-        classes = torch.unique(distance, dim=0, return_inverse=True)[1]
+        columns = byte_classes(follows)[1].T
+        goals = accepts.numpy()
+        near = [_distance(columns, g) for g in (goals, ~goals)]
+        decided = [_distance(columns, distance == len(goals)) for distance in near]
+        classes = _numbered(np.stack([*near, *decided], 1))
         while True:
-            rows = torch.cat([classes[:, None], classes[columns]], 1)
-            finer = torch.unique(rows, dim=0, return_inverse=True)[1]
+            finer = _numbered(np.concatenate([classes[:, None], classes[columns]], 1))
             if finer.max() == classes.max():
                 break
             classes = finer
-        count = int(classes.max()) + 1
-        order = (classes - classes[0]) % count
-        first = torch.empty(count, dtype=torch.long, device="cpu")
-        first[order.flip(0)] = torch.arange(len(order), device="cpu").flip(0)
-        return Automaton(order[follows[first]], accepts[first])
+        first = torch.from_numpy(np.unique(classes, return_index=True)[1])
+        return Automaton(torch.from_numpy(classes).long()[follows[first]], accepts[first])
 
 
-def _distance(follows: Int[Tensor, "S B"], goal: Bool[Tensor, " S"]) -> Int[Tensor, " S"]:
-    """The number of bytes to the nearest goal; the number of states where there is no path."""
-    distance = torch.where(goal, 0, len(goal))
-    while bool(((nearer := distance[follows].amin(1) + 1) < distance).any()):
-        distance = torch.minimum(distance, nearer)
+def _numbered(rows: Integers) -> Integers:
+    """The number of each row among the different ones, in the order in which they appear."""
+    rows = np.ascontiguousarray(rows, dtype=np.int32)
+    numbers: dict[bytes, int] = {}
+    keys = rows.view(np.dtype((np.void, rows.itemsize * rows.shape[1])))[:, 0].tolist()
+    return np.array([numbers.setdefault(key, len(numbers)) for key in keys], dtype=np.int32)
+
+
+def byte_classes(follows: Int[Tensor, "S 256"]) -> tuple[bytes, Integers]:
+    """The classes of bytes after which the state is always the same.
+
+    Returns:
+        The class of each byte, and the state after a byte of each class, (B, S).
+    """
+    numbers: dict[bytes, int] = {}
+    columns = np.ascontiguousarray(follows.numpy().T.astype(np.int32))
+    classes = [numbers.setdefault(column.tobytes(), len(numbers)) for column in columns]
+    first = [classes.index(number) for number in range(len(numbers))]
+    return bytes(classes), columns[first]
+
+
+def _distance(columns: Integers, goal: np.ndarray[Any, np.dtype[np.bool_]]) -> Integers:
+    """The number of bytes to the nearest goal; the number of states where there is no path.
+
+    Args:
+        columns: the state after a byte of each class, (S, B).
+    """
+    distance = np.where(goal, 0, len(goal))
+    while ((nearer := distance[columns].min(1) + 1) < distance).any():
+        distance = np.minimum(distance, nearer)
     return distance
 
 

@@ -22,6 +22,7 @@ from poedsl.experts.protocol import State
 from poedsl.experts.sequences.language_model import LanguageModel
 from poedsl.experts.sequences.prompts import has_chat_template
 from poedsl.experts.sequences.regular_expressions import matching
+from poedsl.experts.sequences.transitions import transitions
 from poedsl.experts.sequences.vocabulary import Vocabulary
 
 #: The maximal number of parts of a layout, the maximal number of bytes of a part's text, and the
@@ -119,16 +120,18 @@ class LayoutWriter:
         tokens, words = _usable(self.model.words, characters)
         tokens = tokens.to(self.following.device)
         automaton = matching(pattern)
-        table = words.follows(automaton, tokens.device)
-        alive = _alive(table, automaton.accepts.to(tokens.device))
+        follows = transitions(words, automaton, tokens.device)
+        alive = _alive(follows.table, automaton.accepts.to(tokens.device))
         at, written = 0, b""
         while not automaton.accepts[at] and len(written) < LONGEST:
-            fitting = torch.where(alive[table[at].long()], self.following[0, tokens], -math.inf)
+            allowed = alive[follows.table[at].long()][follows.kinds]
+            fitting = torch.where(allowed, self.following[0, tokens], -math.inf)
             if not len(fitting) or float(fitting.max()) == -math.inf:
                 reason = "its tokens cannot write a layout in JSON"
                 raise unfit("layout_of", self.model.folder, reason)
             chosen = int(fitting.argmax())
-            at, written = int(table[at, chosen]), written + words.pieces[chosen]
+            at = int(follows.table[at, follows.kinds[chosen]])
+            written += words.pieces[chosen]
             self.read([int(tokens[chosen])])
         text = written.decode("utf-8", "ignore")
         self.text += text
@@ -142,7 +145,7 @@ class LayoutWriter:
             self.tokens += len(tokens)
 
 
-def _alive(table: Int[Tensor, "S V"], accepts: Bool[Tensor, " _"]) -> Bool[Tensor, " S"]:
+def _alive(table: Int[Tensor, "S K"], accepts: Bool[Tensor, " _"]) -> Bool[Tensor, " S"]:
     """The states from which tokens lead to an accepted text."""
     alive = torch.zeros(len(table), dtype=torch.bool, device=table.device)
     alive[: len(accepts)] = accepts
