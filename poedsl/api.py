@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from poedsl.runtime.core.run_settings import RunSettings
     from poedsl.runtime.pyro_model import PyroModel
     from poedsl.runtime.results.result import Result
-    from poedsl.runtime.run import StageView
+    from poedsl.runtime.stage_view import StageView
 
 
 @dataclass(frozen=True)
@@ -132,7 +132,7 @@ class Plan:
         from poedsl.runtime.results.progress import Progress
 
         with Progress() as shown:
-            return run(plan.spec, settings, shown)
+            return run(plan.spec, settings, shown, shown.look_ahead)
 
     def stream(
         self,

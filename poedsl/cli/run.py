@@ -90,7 +90,8 @@ def run_plan(
     )
     single_thread()
     folder = None if out is None else OutputFolder(out, plan.to_json())
-    job = Run(plan.spec, settings)
+    with Progress() as preparing:
+        job = Run(plan.spec, settings, preparing.look_ahead)
     before_run()
     done = 0
     try:

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
-from functools import cached_property
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -16,7 +15,6 @@ from torch import Tensor
 from poedsl.compiler.plan.options import kernel_traits
 from poedsl.compiler.plan.plan import PlanSpec
 from poedsl.compiler.planner.factors import PICTURES
-from poedsl.experts.sequences.vocabulary import Vocabulary
 from poedsl.grammar.diagnostics import Diagnostic
 from poedsl.grammar.errors import PoeError
 from poedsl.runtime.build.prepare import number_type, prepare
@@ -25,12 +23,13 @@ from poedsl.runtime.core.run_settings import RunSettings
 from poedsl.runtime.core.sampler_options import SamplerOptions
 from poedsl.runtime.core.warnings import WarningLog
 from poedsl.runtime.feynman_kac.pilot_run import frozen
+from poedsl.runtime.feynman_kac.prefixes import PrefixModel
 from poedsl.runtime.feynman_kac.tempering import TemperingModel
 from poedsl.runtime.results.cost import Cost, peak_memory
 from poedsl.runtime.results.decoded import decoded
 from poedsl.runtime.results.evidence import evidence
 from poedsl.runtime.results.posterior_summary import named, summarise
-from poedsl.runtime.results.result import Result, Trail, worded
+from poedsl.runtime.results.result import Result, Trail
 from poedsl.runtime.results.verdict import assess, number_signs
 from poedsl.runtime.smc.anneal import anneal
 from poedsl.runtime.smc.health import AllParticlesLost, HealthCheck
@@ -38,7 +37,7 @@ from poedsl.runtime.smc.population import Population
 from poedsl.runtime.smc.recorder import Recorder
 from poedsl.runtime.smc.records import Outcome, StageRecord
 from poedsl.runtime.smc.resampler import Resampler
-from poedsl.runtime.space.coordinates import Space
+from poedsl.runtime.stage_view import StageView
 from poedsl.runtime.targets.target import Target
 
 #: Records of stages by which a run is estimated.
@@ -47,64 +46,29 @@ TRIED = 3
 PILOT = -2
 
 
-@dataclass(frozen=True)
-class StageView:
-    """A stage as it is done, for progress and user interfaces.
-
-    Attributes:
-        record: what the stage says of itself.
-        total: how many stages there are, as far as that is known.
-        x, endpoint: the particles and the predicted ends of their paths, (L, D), as the path holds
-            them.
-        log_weights: (L,), not normalised.
-        length: how many components are there, all variables side by side; those of a prefix that
-            are yet to come are shown as zeros.
-        words: what symbols say, for each variable that has a text.
-    """
-
-    record: StageRecord
-    total: int
-    space: Space
-    x: Shaped[Tensor, "L D"]
-    endpoint: Shaped[Tensor, "L whole"]
-    log_weights: Float[Tensor, " L"]
-    length: int
-    words: Mapping[str, Vocabulary]
-
-    def texts(self, name: str) -> list[str]:
-        """What each particle of a variable of tokens says so far, up to its end.
-
-        Raises:
-            PoeError: the variable has no text.
-        """
-        words, columns = worded(self.words, name), self.space.slice(name)
-        return words.texts(self.x[:, columns.start : min(columns.stop, self.length)])
-
-    @cached_property
-    def particles(self) -> dict[str, Shaped[Tensor, L * shape]]:
-        """Each variable, (L, ...)."""
-        return self.space.values(self.x)
-
-    @cached_property
-    def endpoints(self) -> dict[str, Shaped[Tensor, L * shape]]:
-        """The predicted ends of their paths, likewise."""
-        return self.space.values(self.endpoint)
-
-
 class Run:
     """One run of a plan whose inputs are all bound.
+
+    Args:
+        look_ahead: is called with the number of places that rules on text have looked ahead before
+            the first stage, and of all.
 
     Raises:
         PoeError: the device does not exist, or the plan cannot be prepared.
     """
 
-    def __init__(self, plan: PlanSpec, settings: RunSettings | None = None) -> None:
+    def __init__(
+        self,
+        plan: PlanSpec,
+        settings: RunSettings | None = None,
+        look_ahead: Callable[[int, int], None] | None = None,
+    ) -> None:
         self.plan, self.settings = plan, settings or RunSettings()
         self.device = find_device(self.settings.device)
         self.options = o = SamplerOptions.of(plan)
         self.warnings = WarningLog()
         with self.warnings.of_loading():
-            self.model = prepare(plan, self.settings, self.device, self.warnings)
+            self.model = prepare(plan, self.settings, self.device, self.warnings, look_ahead)
         kind = number_type(plan, self.settings)
         self.rng = Noise(self.settings.seed, o.islands, o.particles, self.device, dtype=kind)
         self.recorder = Recorder(
@@ -115,7 +79,10 @@ class Run:
         self.population: Population[Any] | None = None
         health = HealthCheck(self.target, self.warnings)
         resampler = Resampler(o.scheme, o.resample)
-        self._pilot_evaluations = 0
+        self._pilot_evaluations, self._earlier_seconds = 0, 0.0
+        if isinstance(self.model, PrefixModel):
+            self._pilot_evaluations = self.model.look_ahead_evaluations
+            self._earlier_seconds = self.model.look_ahead_seconds
         self._populations = self._anneal(resampler, health)
         self._tried = 0
 
@@ -163,11 +130,13 @@ class Run:
                 return None
             first = self.population is None
             self.population = population
-            evaluations = 1 + self._pilot_evaluations
-            if not first:
+            evaluations, seconds = 1 + self._pilot_evaluations, time.perf_counter() - clock
+            if first:
+                seconds += self._earlier_seconds
+            else:
                 steps = population.kernel_steps
                 evaluations = self.model.evaluations(population.stage, steps)
-            return self.recorder.record(population, evaluations, time.perf_counter() - clock)
+            return self.recorder.record(population, evaluations, seconds)
 
     def estimate(self) -> Cost:
         """What the run will take, by its start and first two stages, which `stages` yields too.
@@ -271,14 +240,16 @@ def run(
     plan: PlanSpec,
     settings: RunSettings | None = None,
     observe: Callable[[StageRecord, int], None] | None = None,
+    look_ahead: Callable[[int, int], None] | None = None,
 ) -> Result:
     """Run a bound plan to its end.
 
     Args:
         observe: is called with each stage's record and the number of stages; it cannot change the
             run.
+        look_ahead: as of `Run`.
     """
-    job = Run(plan, settings)
+    job = Run(plan, settings, look_ahead)
     for record in job.stages():
         if observe is not None:
             observe(record, job.stage_count)

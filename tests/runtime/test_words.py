@@ -17,6 +17,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 from transformers.cache_utils import DynamicCache
 
 import poedsl
+from poedsl.compiler.plan.costs import LOOK_AHEAD, costs, looks_ahead
 from poedsl.experts.sequences.language_model import LanguageModel
 from poedsl.grammar.diagnostics import Diagnostic
 from poedsl.runtime.build.prepare import prepare
@@ -490,3 +491,20 @@ def test_rules_keep_to_the_microbatch(
     text = f'y : Tokens[3]\ny ~ lm("{models["one"]}", "ab") * where(contains(y, "a"))'
     poedsl.compile(text).run(seed=0, particles=8, microbatch=4)
     assert max(seen) == 4
+
+
+def test_the_look_ahead_of_rules_is_counted_and_shown(models: dict[str, str]) -> None:
+    start = f'y : Tokens[5]\ny ~ lm("{models["one"]}", "ab")'
+    plan = poedsl.compile(f'{start} * where(contains(y, "a"))').with_options(particles=32)
+    plain = poedsl.compile(start).with_options(particles=32)
+    seen: list[tuple[int, int]] = []
+    job = Run(plan.bound().spec, look_ahead=lambda done, total: seen.append((done, total)))
+    assert seen == [(place, 5) for place in range(1, 6)]
+    without = Run(plain.bound().spec)
+    assert job.estimate().nfe == without.estimate().nfe + 5 * LOOK_AHEAD // 32
+    results = [run.result() for run in (job, without) if all(True for _ in run.stages())]
+    assert results[0].nfe == results[1].nfe + 10
+    assert results[0].calls["lm"] == results[1].calls["lm"] + 4 * LOOK_AHEAD
+    described = [list(costs(p.spec)) for p in (plan, plain)]
+    assert len(described[0]) == len(described[1]) + 1 and f" {LOOK_AHEAD} " in described[0][-1]
+    assert looks_ahead(plan.spec) and not looks_ahead(plain.spec)

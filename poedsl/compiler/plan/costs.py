@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 
 from poedsl.compiler.plan.options import form_constants, form_name, kernel_traits
 from poedsl.compiler.plan.plan import GENERATIVE, PlanSpec
-from poedsl.compiler.plan.terms import Apply, Const, walk
+from poedsl.compiler.plan.terms import Apply, Const, names, walk
+
+#: The sequences from which rules on text estimate what comes.
+LOOK_AHEAD = 64
+#: Functions of a text that rules are made of.
+_RULES = frozenset({"contains", "matches", "length"})
 
 
 def costs(plan: PlanSpec) -> Iterator[str]:
@@ -35,6 +41,35 @@ def costs(plan: PlanSpec) -> Iterator[str]:
         duration = spoken(cost * evaluations * count / 1000)
         yield (
             f"{factor.name}: {evaluations} evaluations of {count} particles{suffix}, "
+            f"about {duration}"
+        )
+    yield from _look_ahead(plan)
+
+
+def looks_ahead(plan: PlanSpec) -> bool:
+    """Whether there are rules on text, for which sequences are drawn before the run."""
+    texts = {v.name for v in plan.variables if v.type.name == "Tokens"}
+    return form_name(plan.option("path")) == "prefix" and any(
+        isinstance(term, Apply) and term.function in _RULES and names(term) & texts
+        for factor in plan.factors
+        if factor.kind == "where"
+        for term in walk(factor.term)
+    )
+
+
+def _look_ahead(plan: PlanSpec) -> Iterator[str]:
+    """The cost of the sequences from which rules on text estimate what comes."""
+    if not looks_ahead(plan):
+        return
+    experts = [f.term.function for f in plan.factors if isinstance(f.term, Apply)]
+    signatures = [s for name in experts if (s := plan.find_signature(name)) is not None]
+    cost = sum(s.cost for s in signatures if s.family == "tokens")
+    sizes = [v.type.sizes for v in plan.variables]
+    length = sum(math.prod(s or 1 for s in shape) for shape in sizes)
+    if cost:
+        duration = spoken(cost * length * LOOK_AHEAD / 1000)
+        yield (
+            f"look-ahead of the rules: {length} evaluations of {LOOK_AHEAD} sequences, "
             f"about {duration}"
         )
 

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import math
+import time
+from collections.abc import Callable
 from dataclasses import replace
 from functools import cache
 
+from poedsl.compiler.plan.costs import LOOK_AHEAD
 from poedsl.compiler.plan.plan import GENERATIVE, FactorSpec
 from poedsl.runtime.build.product import ProductBuilder
 from poedsl.runtime.build.sequence_experts import Readers
@@ -15,9 +19,16 @@ from poedsl.runtime.smc import potentials
 from poedsl.runtime.targets.prefixes import SequenceTarget, Symbols, foreseen, prefix_stages
 
 
-def prefix_model(builder: ProductBuilder, factors: list[FactorSpec]) -> PrefixModel:
+def prefix_model(
+    builder: ProductBuilder,
+    factors: list[FactorSpec],
+    watch: Callable[[int, int], None] | None = None,
+) -> PrefixModel:
     """Sequences that grow by the product of the experts' conditionals, with the rules on text
     built in.
+
+    Args:
+        watch: is called with the number of places that the rules have looked ahead, and of all.
     """
     space, env, options = builder.space, builder.environment, builder.options
     assert isinstance(space, Symbols)
@@ -34,11 +45,17 @@ def prefix_model(builder: ProductBuilder, factors: list[FactorSpec]) -> PrefixMo
         builder.settings.particles_at_once,
         readers=experts,
     )
-    rules = text_rules(
-        factors, space, env, cache(lambda: foreseen(without_rules)), builder.warnings
-    )
+    clock = time.perf_counter()
+    guess = cache(lambda: foreseen(without_rules, watch))
+    rules = text_rules(factors, space, env, guess, builder.warnings)
+    seconds = time.perf_counter() - clock
     target = replace(without_rules, rules=rules)
     stages = prefix_stages(min(options.steps, space.size), space.size)
     weights = RewardWeights(target, options, builder.warnings, warns_of_walls=False)
     peak = potentials.initial_peak(options.potential)
-    return PrefixModel(target, stages, options, weights, builder.warnings, peak)
+    evaluations = (
+        math.ceil(space.size * LOOK_AHEAD / (options.particles * options.islands)) if rules else 0
+    )
+    return PrefixModel(
+        target, stages, options, weights, builder.warnings, peak, evaluations, seconds
+    )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, Protocol, runtime_checkable
 
 import torch
@@ -65,13 +66,19 @@ class RunnableModel(FeynmanKac[StageT], Protocol[StageT]):
 
 
 def prepare(
-    plan: PlanSpec, settings: RunSettings, device: torch.device, warnings: WarningLog | None = None
+    plan: PlanSpec,
+    settings: RunSettings,
+    device: torch.device,
+    warnings: WarningLog | None = None,
+    look_ahead: Callable[[int, int], None] | None = None,
 ) -> RunnableModel[Any]:
     """The model of a plan whose inputs are all bound: experts built, coordinates chosen, stages
     laid out.
 
     Args:
         warnings: where the model puts what it finds doubtful, now and while it runs.
+        look_ahead: is called with the number of places that rules on text have looked ahead, and of
+            all.
 
     Raises:
         PoeError: an expert or option is one that this release cannot run, a library is missing, a
@@ -89,13 +96,17 @@ def prepare(
         warnings=log,
     )
     runnable(models)
-    model = _model(plan, settings, models, log)
+    model = _model(plan, settings, models, log, look_ahead)
     warn_of_constant_masks(plan, log)
     return model
 
 
 def _model(
-    plan: PlanSpec, settings: RunSettings, models: Models, log: WarningLog
+    plan: PlanSpec,
+    settings: RunSettings,
+    models: Models,
+    log: WarningLog,
+    look_ahead: Callable[[int, int], None] | None,
 ) -> RunnableModel[Any]:
     device = models.device
     kind = number_type(plan, settings)
@@ -112,7 +123,7 @@ def _model(
 
     match path_name(plan):
         case "prefix" if any(f.kind == "tokens" for f in plan.factors):
-            return prefix_model(builder(Symbols.of(sizes, device, dtype=kind)), factors)
+            return prefix_model(builder(Symbols.of(sizes, device, dtype=kind)), factors, look_ahead)
         case "prefix":
             return section_model(builder(Sections.of(sizes, device, dtype=kind)), factors)
         case "temper":

@@ -33,6 +33,8 @@ class PrefixModel:
     """From nothing to whole sequences, a section at a time.
 
     Attributes:
+        look_ahead_evaluations: of all experts, over all particles, that the rules took.
+        look_ahead_seconds: that the rules took.
         least_shares: of each rule, the least share that it allowed of what the experts proposed,
             and the stage at which it did.
     """
@@ -43,6 +45,8 @@ class PrefixModel:
     rewards: RewardWeights
     warnings: WarningLog
     peak: float
+    look_ahead_evaluations: int = 0
+    look_ahead_seconds: float = 0.0
     least_shares: dict[str, tuple[float, int]] = field(default_factory=dict)
 
     def init(self, rng: Noise) -> Population[PrefixStage]:

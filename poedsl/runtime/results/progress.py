@@ -18,7 +18,7 @@ class Progress:
 
         console = Console(file=sys.stderr)
         self.bar = Bar(
-            TextColumn("annealing"),
+            TextColumn("{task.description}"),
             BarColumn(),
             MofNCompleteColumn(),
             TextColumn("{task.fields[facts]}"),
@@ -27,7 +27,7 @@ class Progress:
             transient=True,
             disable=not console.is_terminal,
         )
-        self.task = self.bar.add_task("", total=None, facts="")
+        self.task = self.bar.add_task("annealing", total=None, facts="")
 
     def __enter__(self) -> Progress:
         self.bar.start()
@@ -40,6 +40,13 @@ class Progress:
         trace: TracebackType | None,
     ) -> None:
         self.bar.stop()
+
+    def look_ahead(self, done: int, total: int) -> None:
+        """Show how far rules on text have looked ahead, before the first stage."""
+        left = done < total
+        description = "looking ahead" if left else "annealing"
+        shown = {"completed": done, "total": total} if left else {"completed": 0, "total": None}
+        self.bar.update(self.task, description=description, **shown)
 
     def __call__(self, record: StageRecord, total: int) -> None:
         facts = f"stage {record.t}, ESS {record.ess:.0f}"

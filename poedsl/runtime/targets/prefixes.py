@@ -8,13 +8,14 @@ weight; Gibbs steps draw blocks of the prefix anew.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import torch
 from jaxtyping import Bool, Float, Int, Shaped
 from torch import Tensor
 
+from poedsl.compiler.plan.costs import LOOK_AHEAD
 from poedsl.experts.protocol import Sequential, State
 from poedsl.experts.sequences.acceptor import Acceptor
 from poedsl.runtime.core.particles import Gathered
@@ -23,8 +24,8 @@ from poedsl.runtime.targets.target import Target
 
 #: The most conditionals that are held at once where whole sequences are evaluated.
 ROWS = 2**27
-#: Sequences from which rules guess what comes, and the share of all symbols alike in that guess.
-PILOTS, EVEN = 64, 0.02
+#: The share of all symbols alike in what rules take to come.
+EVEN = 0.02
 
 
 @dataclass(frozen=True, slots=True)
@@ -250,20 +251,28 @@ def prefix_stages(steps: int, length: int) -> tuple[PrefixStage, ...]:
     return tuple(PrefixStage(steps + 1 - k, end, length) for k, end in enumerate(ends))
 
 
-def foreseen(target: SequenceTarget) -> Float[Tensor, "n V"]:
+def foreseen(
+    target: SequenceTarget, watch: Callable[[int, int], None] | None = None
+) -> Float[Tensor, "n V"]:
     """Log of the probability of each symbol at each place: the mean of the products of conditionals
     over a few sequences that are drawn from them, with a share of all symbols alike.
+
+    Args:
+        watch: is called with the number of places that are done, and of all.
     """
     drawing = torch.Generator("cpu").manual_seed(0)
-    shape = (PILOTS, target.space.size)
+    length = target.space.size
+    shape = (LOOK_AHEAD, length)
     uniforms = torch.rand(shape, generator=drawing, dtype=torch.float32, device="cpu")
-    reading, rows = target.begin(PILOTS), []
+    reading, rows = target.begin(LOOK_AHEAD), []
     with torch.no_grad():
-        for place, uniform in enumerate(uniforms.to(target.space.loc.device).unbind(1)):
+        for place, uniform in enumerate(uniforms.to(target.space.loc.device).unbind(1), 1):
             rows.append(reading.following.softmax(-1).nan_to_num(nan=0.0).mean(0))
-            symbols, _ = drawn(reading.following, uniform)
-            reading, _ = target.read(reading, place, symbols[:, None])
-    target.calls.clear()
+            if place < length:
+                symbols, _ = drawn(reading.following, uniform)
+                reading, _ = target.read(reading, place - 1, symbols[:, None])
+            if watch is not None:
+                watch(place, length)
     return torch.stack(rows).mul(1 - EVEN).add(EVEN / target.vocabulary).log()
 
 

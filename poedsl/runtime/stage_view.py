@@ -1,0 +1,59 @@
+"""A stage of a run as user interfaces see it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+
+from jaxtyping import Float, Shaped
+from torch import Tensor
+
+from poedsl.experts.sequences.vocabulary import Vocabulary
+from poedsl.runtime.results.result import worded
+from poedsl.runtime.smc.records import StageRecord
+from poedsl.runtime.space.coordinates import Space
+
+
+@dataclass(frozen=True)
+class StageView:
+    """A stage as it is done, for progress and user interfaces.
+
+    Attributes:
+        record: what the stage says of itself.
+        total: how many stages there are, as far as that is known.
+        x, endpoint: the particles and the predicted ends of their paths, (L, D), as the path holds
+            them.
+        log_weights: (L,), not normalised.
+        length: how many components are there, all variables side by side; those of a prefix that
+            are yet to come are shown as zeros.
+        words: what symbols say, for each variable that has a text.
+    """
+
+    record: StageRecord
+    total: int
+    space: Space
+    x: Shaped[Tensor, "L D"]
+    endpoint: Shaped[Tensor, "L whole"]
+    log_weights: Float[Tensor, " L"]
+    length: int
+    words: Mapping[str, Vocabulary]
+
+    def texts(self, name: str) -> list[str]:
+        """What each particle of a variable of tokens says so far, up to its end.
+
+        Raises:
+            PoeError: the variable has no text.
+        """
+        words, columns = worded(self.words, name), self.space.slice(name)
+        return words.texts(self.x[:, columns.start : min(columns.stop, self.length)])
+
+    @cached_property
+    def particles(self) -> dict[str, Shaped[Tensor, L * shape]]:
+        """Each variable, (L, ...)."""
+        return self.space.values(self.x)
+
+    @cached_property
+    def endpoints(self) -> dict[str, Shaped[Tensor, L * shape]]:
+        """The predicted ends of their paths, likewise."""
+        return self.space.values(self.endpoint)
