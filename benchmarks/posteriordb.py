@@ -11,10 +11,9 @@ columns are the worst |z| and the extreme ratios of standard deviations over all
 seeds, the root mean square of z, the mean and the standard deviation of log Z over the seeds, the
 mean standard error that the runs report, their verdicts, and evaluations and seconds of a run.
 
-`--peers` runs NUTS of Pyro on the same densities as well, with a dense mass matrix. Its effective
-draws are those of the parameter with the fewest (bulk ESS of ArviZ), from one chain. Those of
-poedsl are the effective sample size of the final weights, which does not count that particles may
-be correlated.
+`--peers` runs NUTS of Pyro on the same densities as well, with a dense mass matrix. Effective draws
+are those of the parameter with the fewest: the bulk ESS of ArviZ from one chain, and that of the
+summary of a result, which counts weights and common ancestors.
 """
 
 from __future__ import annotations
@@ -119,9 +118,14 @@ def measure(plan: poedsl.Plan, reference: Draws, seeds: int, particles: int) -> 
         "warnings": sorted({w.code for r in runs for w in r.warnings}),
         "stages": sum(len(r.stages) for r in runs) / seeds,
         "nfe": sum(r.nfe for r in runs) / seeds,
-        "ess": sum(r.ess for r in runs) / seeds,
+        "ess": sum(_fewest_draws(r) for r in runs) / seeds,
         "seconds": seconds,
     }
+
+
+def _fewest_draws(result: Result) -> float:
+    """The effective draws of the component that has the fewest."""
+    return min(row.bulk_ess or 0.0 for row in result.summary().values())
 
 
 def nuts(plan: poedsl.Plan, reference: Draws, quick: bool) -> dict[str, float]:
