@@ -308,7 +308,7 @@ def test_models_of_the_hub_that_experts_have() -> None:
 def test_a_language_model_takes_its_prompt_first(tmp_path: Path) -> None:
     (tmp_path / "config.json").write_text('{"architectures": ["GPT2LMHeadModel", "XForCausalLM"]}')
     found = signature(".", tmp_path)
-    assert [p.name for p in found.parameters] == ["prompt", "model"]
+    assert [p.name for p in found.parameters] == ["prompt", "chat", "system", "model"]
 
 
 @pytest.mark.parametrize(
