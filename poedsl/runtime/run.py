@@ -79,9 +79,9 @@ class Run:
         self.population: Population[Any] | None = None
         health = HealthCheck(self.target, self.warnings)
         resampler = Resampler(o.scheme, o.resample)
-        self._pilot_evaluations, self._earlier_seconds = 0, 0.0
+        self._earlier_evaluations, self._earlier_seconds = 0, 0.0
         if isinstance(self.model, PrefixModel):
-            self._pilot_evaluations = self.model.look_ahead_evaluations
+            self._earlier_evaluations = self.model.look_ahead_evaluations
             self._earlier_seconds = self.model.look_ahead_seconds
         self._populations = self._anneal(resampler, health)
         self._tried = 0
@@ -92,7 +92,7 @@ class Run:
             assert isinstance(self.model, TemperingModel)
             rng = replace(self.rng, seed=PILOT - self.rng.seed)
             pilot = frozen(self.model, anneal(self.model, resampler, rng, health))
-            self.model, self._pilot_evaluations = pilot.model, pilot.evaluations
+            self.model, self._earlier_evaluations = pilot.model, pilot.evaluations
         yield from anneal(self.model, resampler, self.rng, health)
 
     @property
@@ -130,7 +130,7 @@ class Run:
                 return None
             first = self.population is None
             self.population = population
-            evaluations, seconds = 1 + self._pilot_evaluations, time.perf_counter() - clock
+            evaluations, seconds = 1 + self._earlier_evaluations, time.perf_counter() - clock
             if first:
                 seconds += self._earlier_seconds
             else:
