@@ -117,7 +117,15 @@ def library_words(folder: str) -> Tensor:
     size = min(int(known.max()) + 1, len(logits))
     missing = torch.ones(size, dtype=torch.bool)
     missing[known[known < size]] = False
-    return logits[:size].masked_fill(missing, -torch.inf).log_softmax(-1)
+    logs = logits[:size].masked_fill(missing, -torch.inf).log_softmax(-1)
+    stops = own.generation_config.eos_token_id
+    ends = [tokenizer.eos_token_id, *(stops if isinstance(stops, list) else [stops])]
+    ends = [end for end in dict.fromkeys(ends) if end is not None and end < size]
+    if len(ends) > 1:  # texts end at all of them: the first stands for them
+        total = logs[ends].logsumexp(0)
+        logs[ends] = -torch.inf
+        logs[ends[0]] = total
+    return logs
 
 
 def load_classifier(folder: str) -> Loaded:
