@@ -36,7 +36,7 @@ class Transitions:
     kinds: Int[Tensor, " V"]
     table: Int[Tensor, "S K"]
 
-    def after(self, states: Int[Tensor, " L"], symbols: Int[Tensor, " L"]) -> Int[Tensor, " L"]:
+    def after(self, states: Int[Tensor, "*n"], symbols: Int[Tensor, "*n"]) -> Int[Tensor, "*n"]:
         """The state after one symbol."""
         return self.table[states, self.kinds[symbols]].long()
 
