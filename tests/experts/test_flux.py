@@ -27,11 +27,6 @@ SIZE, COUNT = 32, 3
 SHAPE = (tiny.LATENTS, SIZE // tiny.FACTOR, SIZE // tiny.FACTOR)
 
 
-@pytest.fixture(scope="module")
-def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("models")
-
-
 @pytest.fixture(autouse=True, scope="module")
 def modes() -> Any:
     """Pipelines draw one sample of the encoder of a condition; experts take its mode."""

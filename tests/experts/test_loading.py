@@ -34,11 +34,6 @@ from tests.experts.model_folders import (
 from tests.experts.test_rewards import KINDS
 
 
-@pytest.fixture(scope="module")
-def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("models")
-
-
 @pytest.mark.parametrize("part", FLUX_PARTS)
 @pytest.mark.parametrize("change", [drop, enlarge])
 def test_a_weight_of_flux_that_is_not_as_it_should_be_is_named(

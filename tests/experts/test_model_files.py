@@ -17,11 +17,6 @@ from tests.experts import tiny, tiny_words
 from tests.experts.model_folders import copy, edit, flux, rename_weights, words
 
 
-@pytest.fixture(scope="module")
-def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("models")
-
-
 def test_weights_of_one_precision_are_found(place: Path, tmp_path: Path) -> None:
     source = tiny.folder("flux", place)
     folder = copy(source, tmp_path)

@@ -13,11 +13,6 @@ from tests.experts import tiny
 from tests.experts.model_folders import CPU, copy, edit, flux, unet, warnings_of
 
 
-@pytest.fixture(scope="module")
-def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("models")
-
-
 @pytest.mark.parametrize(
     ("part", "values"),
     [

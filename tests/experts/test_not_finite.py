@@ -29,11 +29,6 @@ from tests.experts.model_folders import (
 from tests.experts.test_rewards import KINDS
 
 
-@pytest.fixture(scope="module")
-def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("models")
-
-
 @pytest.mark.parametrize("kind", ["clipscore", "siglip", "imagereward", "owlv2", "grounding_dino"])
 def test_a_judge_says_that_a_prompt_is_cut(
     kind: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]

@@ -53,11 +53,6 @@ KINDS: dict[
 }
 
 
-@pytest.fixture(scope="module")
-def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("rewards")
-
-
 def folder(kind: str, place: Path) -> str:
     path = place / kind
     if not path.exists():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import bisect
+from typing import Any
 
 import torch
 from jaxtyping import Float
@@ -180,13 +181,13 @@ class VariancePreservingUNet:
         return after - 1 + (sigma - low) / (high - low)
 
 
-def classes(folder: str, unet: object) -> int:
+def classes(folder: str, unet: Any) -> int:
     """The number of classes of a UNet, the null class included.
 
     Raises:
         PoeError: it has none (P0206).
     """
-    count: int | None = unet.config.num_class_embeds  # type: ignore[attr-defined]
+    count: int | None = unet.config.num_class_embeds
     if not count:
         raise unfit("", folder, "its unet has no classes (`num_class_embeds`)")
     return count

@@ -123,8 +123,9 @@ class Automaton:
     def minimal(self) -> Automaton:
         """The smallest equivalent automaton, by partition refinement (Moore, 1956).
 
-        States are told apart at first by how many bytes are missing to a state that accepts, to
-        one that does not, to one after which all states accept, and to one after which none does.
+        The initial partition groups states by four distances in bytes: to the nearest state that
+        accepts, to one that does not, to one after which all accept, and to one after which none
+        does.
         """
         reachable = torch.zeros(len(self), dtype=torch.bool, device="cpu")
         front = torch.zeros(1, dtype=torch.long, device="cpu")

@@ -1,8 +1,8 @@
 """The state of an automaton after each symbol of a vocabulary.
 
-Symbols act on an automaton as functions from states to states, and most act alike: few bytes of a
-pattern are told apart, and symbols are concatenations. Each function is computed once, from that of
-the bytes before its last one, and never for a symbol by itself.
+Each symbol maps states to states, and many symbols define the same mapping: a pattern distinguishes
+only a few classes of bytes, and a symbol is a sequence of bytes. Each mapping is computed once,
+from the mapping of all bytes but the last, and shared by the symbols that define it.
 """
 
 from __future__ import annotations
