@@ -286,7 +286,7 @@ def test_a_power_of_one_mixture_starts_from_the_mixture() -> None:
         "x ~ mixture(Normal(-3, 1), Normal(3, 1))",
         "x ~ mixture(Normal(-3, 1), Normal(3, 1)) * Normal(0, 5)",
         "x ~ mixture(Normal(-1, 1), Normal(2, 1)) * mixture(Normal(0, 2), Normal(3, 1))",
-        "x : Real[101]\nx ~ mixture(Normal(-30, 1), Normal(3, 1)) * Normal(0, 1)",
+        "x : Real[1001]\nx ~ mixture(Normal(-30, 1), Normal(3, 1)) * Normal(0, 1)",
         "x ~ Normal(0, 1)^2",
     ],
 )
