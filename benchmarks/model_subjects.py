@@ -86,7 +86,7 @@ def library_flux(folder: str) -> Tensor:
 
 def load_unet(folder: str) -> Loaded:
     flow = VariancePreservingUNet(folder, (3, 8, 8), CPU, PROFILE, label=0)
-    sigma = flow.sigmas[len(flow.sigmas) // 2]
+    sigma = flow.scheduler.sigmas[len(flow.sigmas) // 2]
     score = flow.noised(noise(1, 192), (1 - sigma**2) ** 0.5, sigma).score
     return Loaded({"unet": flow.unet}, score.flatten())
 

@@ -21,6 +21,13 @@ _PIPELINES = {
     "FluxPipeline": "flux",
     "FluxControlPipeline": "flux_depth",
     "FluxFillPipeline": "flux_fill",
+    "StableDiffusionPipeline": "sd",
+    "StableDiffusionControlNetPipeline": "sd_controlnet",
+    "StableDiffusionInpaintPipeline": "sd_inpaint",
+    "StableDiffusionXLPipeline": "sdxl",
+    "StableDiffusionXLControlNetPipeline": "sdxl_controlnet",
+    "StableDiffusionXLInpaintPipeline": "sdxl_inpaint",
+    "StableDiffusion3Pipeline": "sd3",
 }
 #: Endings of the names of causal language models in transformers.
 _CAUSAL = ("ForCausalLM", "LMHeadModel", "WithLMHead", "WithLMHeadModel")

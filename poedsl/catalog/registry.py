@@ -8,7 +8,8 @@ from poedsl.catalog.language_models import LANGUAGE_MODELS
 from poedsl.catalog.rewards import REWARDS
 from poedsl.catalog.signatures import Signature
 from poedsl.catalog.sources import SOURCES
+from poedsl.catalog.stable_diffusion import STABLE_DIFFUSION
 
 SIGNATURES: dict[str, Signature] = {
-    s.name: s for s in (*DENSITIES, *FLOWS, *LANGUAGE_MODELS, *REWARDS, *SOURCES)
+    s.name: s for s in (*DENSITIES, *FLOWS, *STABLE_DIFFUSION, *LANGUAGE_MODELS, *REWARDS, *SOURCES)
 }

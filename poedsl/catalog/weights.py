@@ -39,11 +39,19 @@ class HubModel:
 
 
 _FLUX_DEV = "FLUX.1 [dev] Non-Commercial License"
+_OPEN_RAIL, _OPEN_RAIL_PP = "CreativeML Open RAIL-M", "CreativeML Open RAIL++-M"
 HUB_MODELS = {
     "black-forest-labs/FLUX.1-dev": HubModel(34.0, _FLUX_DEV, gated=True),
     "black-forest-labs/FLUX.1-Depth-dev": HubModel(34.0, _FLUX_DEV, gated=True),
     "black-forest-labs/FLUX.1-Fill-dev": HubModel(34.0, _FLUX_DEV, gated=True),
     "black-forest-labs/FLUX.1-schnell": HubModel(34.0, "Apache-2.0", gated=True),
+    "stable-diffusion-v1-5/stable-diffusion-v1-5": HubModel(4.3, _OPEN_RAIL),
+    "stable-diffusion-v1-5/stable-diffusion-inpainting": HubModel(4.3, _OPEN_RAIL),
+    "stabilityai/stable-diffusion-xl-base-1.0": HubModel(13.9, _OPEN_RAIL_PP),
+    "diffusers/stable-diffusion-xl-1.0-inpainting-0.1": HubModel(13.9, _OPEN_RAIL_PP),
+    "stabilityai/stable-diffusion-3.5-large": HubModel(
+        27.7, "Stability AI Community License", gated=True
+    ),
     "zhiqiulin/clip-flant5-xxl": HubModel(23.0, "Apache-2.0"),
     "openai/clip-vit-large-patch14": HubModel(1.7, "MIT"),
     "google/siglip2-so400m-patch14-384": HubModel(4.5, "Apache-2.0"),

@@ -109,23 +109,14 @@ class FluxFlow(RectifiedFlow):
     ) -> Float[Tensor, "1 N k"] | None:
         """The packed conditions beside the latents; masked pixels are grey (0.5)."""
         if depth is not None:
-            grey = self.sized(depth.to(device)[None].expand(3, -1, -1))
+            grey = self.codec.sized(depth.to(device)[None].expand(3, -1, -1), self.shape)
             return pack(self.codec.encode(grey))
         if mask is None:
             return None
         assert image is not None
-        hole = (self.sized(mask.to(device)[None]) >= 0.5).float()
-        latents = self.codec.encode(torch.where(hole > 0, 0.5, self.sized(image.to(device))))
+        hole, latents = self.codec.masked(image.to(device), mask.to(device), self.shape)
         shown = F.pixel_unshuffle(hole, self.codec.factor)
         return torch.cat([pack(latents), pack(shown)], 2)
-
-    def sized(self, image: Float[Tensor, "c H W"]) -> Float[Tensor, "1 c H2 W2"]:
-        """Resize to the size in pixels of the latents."""
-        size = tuple(n * self.codec.factor for n in self.shape[1:])
-        whole = image[None].float()
-        if image.shape[-2:] == size:
-            return whole
-        return F.interpolate(whole, size, mode="bilinear", antialias=True, align_corners=False)
 
     def expect(self, folder: str, depth: bool, mask: bool) -> None:
         """Check that the transformer has the input channels of this expert.

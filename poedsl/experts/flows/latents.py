@@ -7,6 +7,7 @@ import math
 from pathlib import Path
 
 import torch
+import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
@@ -19,6 +20,8 @@ from poedsl.experts.loading.model_files import read_config
 
 #: Parts of latents begin and end at multiples of this, the patch size of transformers.
 PATCH = 2
+#: Options of an autoencoder that leave its latents as they are.
+NO_SETTINGS = ("sample_size", "force_upcast")
 #: Images decoded at once without a gradient.
 BATCH = 8
 
@@ -58,6 +61,25 @@ class Codec:
         _, height, width = pixels
         return self.channels, height // self.factor, width // self.factor
 
+    def sized(
+        self, image: Float[Tensor, "k H W"], shape: tuple[int, ...]
+    ) -> Float[Tensor, "1 k H2 W2"]:
+        """An image or a map of k channels, resized to the size in pixels of latents."""
+        size = tuple(n * self.factor for n in shape[-2:])
+        whole = image[None].float()
+        if image.shape[-2:] == size:
+            return whole
+        return F.interpolate(whole, size, mode="bilinear", antialias=True, align_corners=False)
+
+    def masked(
+        self, image: Float[Tensor, "3 H W"], mask: Float[Tensor, "H W"], shape: tuple[int, ...]
+    ) -> tuple[Float[Tensor, "1 1 H2 W2"], Float[Tensor, "1 c h w"]]:
+        """A mask as 0 and 1, in the size in pixels of latents, and the latents of an image that is
+        grey (0.5) where the mask is 1.
+        """
+        hole = (self.sized(mask[None], shape) >= 0.5).float()
+        return hole, self.encode(torch.where(hole > 0, 0.5, self.sized(image, shape)))
+
     def encode(self, images: Float[Tensor, "L 3 H W"]) -> Float[Tensor, "L c h w"]:
         """The mode of the encoder's distribution.
 
@@ -93,7 +115,9 @@ def fingerprint(folder: str) -> str:
     """A hash of the configuration and the weights of an autoencoder."""
     digest = hashlib.sha256()
     config = read_config(folder, "vae")
-    settings = sorted((k, str(v)) for k, v in config.items() if not k.startswith("_"))
+    settings = sorted(
+        (k, str(v)) for k, v in config.items() if not k.startswith("_") and k not in NO_SETTINGS
+    )
     digest.update(repr(settings).encode())
     for path in sorted((Path(folder) / "vae").glob("*.safetensors")):
         with path.open("rb") as file:
@@ -107,13 +131,22 @@ def has_codec(folder: str) -> bool:
 
 
 def native_size(folder: str) -> tuple[int, int] | None:
-    """Height and width in pixels of a model's training images; None where it is not recorded."""
-    if has_codec(folder):
-        size = read_config(folder, "vae").get("sample_size")
-    elif (Path(folder) / "unet" / "config.json").is_file():
-        size = read_config(folder, "unet").get("sample_size")
-    else:
-        return None
+    """Height and width in pixels of a model's training images; None where it is not recorded.
+
+    As in the library's pipelines, the size of the latents that the network was trained on counts
+    before that of the images that the autoencoder was trained on.
+    """
+    config = read_config(folder, "vae") if has_codec(folder) else None
+    factor = 1 if config is None else 2 ** (len(config.get("block_out_channels", (1,))) - 1)
+    for part in ("unet", "transformer"):
+        if (Path(folder) / part / "config.json").is_file():
+            size = _size(read_config(folder, part).get("sample_size"))
+            if size is not None:
+                return factor * size[0], factor * size[1]
+    return None if config is None else _size(config.get("sample_size"))
+
+
+def _size(size: object) -> tuple[int, int] | None:
     match size:
         case int():
             return size, size

@@ -57,14 +57,17 @@ def _absent(models: Models) -> Iterator[Diagnostic]:
             continue
         if not signature.implementation:
             continue
-        name = models.chosen(signature, dict(call.kwargs).get("model"))
-        if (signature.name, name) in reported:
-            continue
-        reported.add((signature.name, name))
-        try:
-            find_model(signature.name, name, models.base)
-        except PoeError as error:
-            yield from (replace(d, notes=(where, *d.notes)) for d in error.diagnostics)
+        arguments = dict(call.kwargs)
+        beside = (arguments.get(p.name) for p in signature.parameters if p.role == "weights")
+        further = (str(t.value) for t in beside if isinstance(t, Const) and t.value is not None)
+        for name in (models.chosen(signature, arguments.get("model")), *further):
+            if (signature.name, name) in reported:
+                continue
+            reported.add((signature.name, name))
+            try:
+                find_model(signature.name, name, models.base)
+            except PoeError as error:
+                yield from (replace(d, notes=(where, *d.notes)) for d in error.diagnostics)
 
 
 def _missing(plan: PlanSpec) -> Iterator[Diagnostic]:
@@ -174,8 +177,12 @@ class Models:
             over["profile"] = self.profile
         elif signature.model:
             over["folder"] = model_place(signature, self.base)
+        for parameter in signature.parameters:
+            further = arguments.get(parameter.name)
+            if parameter.role == "weights" and further is not None:
+                over[parameter.name] = str(find_model(signature.name, further, self.base))
         with requiring(signature):
-            return kind(**arguments, **over, device=self.device)
+            return kind(**{**arguments, **over}, device=self.device)
 
     def folder(self, call: Apply) -> str:
         """Where the weights behind a call are; empty where it has none of its own."""
