@@ -20,7 +20,7 @@ from poedsl.experts.loading.model_files import read_config
 
 #: Parts of latents begin and end at multiples of this, the patch size of transformers.
 PATCH = 2
-#: Options of an autoencoder that leave its latents as they are.
+#: Options of an autoencoder on which its latents do not depend.
 NO_SETTINGS = ("sample_size", "force_upcast")
 #: Images decoded at once without a gradient.
 BATCH = 8
@@ -34,7 +34,8 @@ class Codec:
 
     Attributes:
         factor: pixels along a side of one latent. channels: of latents. key: a hash of the
-            autoencoder's configuration and weights, which identifies the latent space.
+            autoencoder's weights and of the options that its latents depend on, which identifies
+            the latent space.
 
     Raises:
         PoeError: the folder has no autoencoder, or it cannot be loaded (P0206).
@@ -53,7 +54,8 @@ class Codec:
             self.channels = int(config.latent_channels)
             self.shift = float(config.shift_factor or 0.0)
             self.scale = float(config.scaling_factor or 1.0)
-        self.key = fingerprint(folder)
+        used = (k for k in config if not k.startswith("_") and k not in NO_SETTINGS)
+        self.key = fingerprint(folder, repr([(k, config[k]) for k in sorted(used)]))
         self.batch = profile.microbatch or BATCH
 
     def shape(self, pixels: tuple[int, ...]) -> tuple[int, int, int]:
@@ -111,14 +113,9 @@ class Codec:
 
 
 @cached_by_folder(maxsize=64)
-def fingerprint(folder: str) -> str:
-    """A hash of the configuration and the weights of an autoencoder."""
-    digest = hashlib.sha256()
-    config = read_config(folder, "vae")
-    settings = sorted(
-        (k, str(v)) for k, v in config.items() if not k.startswith("_") and k not in NO_SETTINGS
-    )
-    digest.update(repr(settings).encode())
+def fingerprint(folder: str, settings: str) -> str:
+    """A hash of the weights of an autoencoder and of its settings."""
+    digest = hashlib.sha256(settings.encode())
     for path in sorted((Path(folder) / "vae").glob("*.safetensors")):
         with path.open("rb") as file:
             digest.update(hashlib.file_digest(file, "sha256").digest())

@@ -31,6 +31,8 @@ SOLVERS = (
     "DPMSolverSinglestepScheduler",
     "UniPCMultistepScheduler",
 )
+#: Options of which one value is followed: others evaluate a network at another time than its own.
+FOLLOWED = {"timestep_type": "discrete", "interpolation_type": "linear"}
 PREDICTIONS = ("epsilon", "sample", "v_prediction")
 
 
@@ -111,8 +113,9 @@ class DiffusionScheduler:
         _refuse(folder, options, "thresholding", "use_flow_sigmas")
         if "learned" in str(options.get("variance_type")):
             raise unfit("", folder, f"its network also predicts variances ({FILE})")
-        if options.get("timestep_type", "discrete") != "discrete":
-            raise unfit("", folder, f"`timestep_type` in {FILE} is not `discrete`")
+        for name, value in FOLLOWED.items():
+            if options.get(name, value) != value:
+                raise unfit("", folder, f'`{name}` in {FILE} is not "{value}"')
         self.prediction = str(options.prediction_type)
         if self.prediction not in PREDICTIONS:
             reason = f"its network predicts {self.prediction}, which is none of "
