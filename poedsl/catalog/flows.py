@@ -17,7 +17,9 @@ def _guidance(default: float) -> Parameter:
     return Parameter("guidance", REAL, "number", default, "distilled guidance scale")
 
 
-def _flux(name: str, summary: str, *parameters: Parameter) -> Signature:
+def _flux(
+    name: str, summary: str, *parameters: Parameter, kind: str = "flux:FluxFlow"
+) -> Signature:
     return Signature(
         name,
         "flow",
@@ -27,7 +29,7 @@ def _flux(name: str, summary: str, *parameters: Parameter) -> Signature:
         capabilities=_FLOW,
         cost=300.0,
         citation=_FLUX,
-        implementation="poedsl.experts.flows.flux:FluxFlow",
+        implementation=f"poedsl.experts.flows.{kind}",
         requires="diffusers",
         space="FLUX.1",
     )
@@ -128,6 +130,16 @@ FLOWS = (
         PROMPT,
         _guidance(10.0),
         model_parameter("black-forest-labs/FLUX.1-Depth-dev"),
+        kind="flux:FluxControl",
+    ),
+    _flux(
+        "flux_canny",
+        "text and edges to image",
+        map_parameter("edges", open_type("Mask"), "1 on the edges, 0 elsewhere"),
+        PROMPT,
+        _guidance(30.0),
+        model_parameter("black-forest-labs/FLUX.1-Canny-dev"),
+        kind="flux:FluxControl",
     ),
     _flux(
         "flux_fill",
@@ -137,6 +149,34 @@ FLOWS = (
         PROMPT,
         _guidance(30.0),
         model_parameter("black-forest-labs/FLUX.1-Fill-dev"),
+        kind="flux:FluxFill",
+    ),
+    _flux(
+        "flux_kontext",
+        "a picture changed as the text says",
+        Parameter("image", open_type("Image"), "condition", REQUIRED, "the picture to change"),
+        PROMPT,
+        _guidance(2.5),
+        model_parameter("black-forest-labs/FLUX.1-Kontext-dev"),
+        kind="flux:FluxKontext",
+    ),
+    _flux(
+        "flux_controlnet",
+        "text and a control picture to image, by a ControlNet",
+        map_parameter("control", open_type("Image"), "edges, depth, a pose, by the ControlNet"),
+        PROMPT,
+        Parameter("scale", REAL, "number", 1.0, "how strongly the ControlNet acts"),
+        _guidance(3.5),
+        Parameter("mode", INT, "label", None, "number of the kind of control; none: it has one"),
+        Parameter(
+            "controlnet",
+            TEXT,
+            "weights",
+            None,
+            "hub id or folder of the ControlNet; none: that of the model's folder",
+        ),
+        model_parameter("black-forest-labs/FLUX.1-dev"),
+        kind="flux_controlnet:FluxControlNet",
     ),
     _video(
         "wan_i2v",

@@ -21,6 +21,8 @@ _PIPELINES = {
     "FluxPipeline": "flux",
     "FluxControlPipeline": "flux_depth",
     "FluxFillPipeline": "flux_fill",
+    "FluxKontextPipeline": "flux_kontext",
+    "FluxControlNetPipeline": "flux_controlnet",
 }
 #: Endings of the names of causal language models in transformers.
 _CAUSAL = ("ForCausalLM", "LMHeadModel", "WithLMHead", "WithLMHeadModel")

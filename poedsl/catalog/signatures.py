@@ -17,7 +17,8 @@ from poedsl.grammar.types import (
 )
 
 #: The role of a parameter. ``gradient``: a constant that, when true, gives the capability of that
-#: name. ``frames``: the number of frames of a video that a reward for images scores.
+#: name. ``frames``: the number of frames of a video that a reward for images scores. ``weights``: the
+#: hub id or the folder of a network beside the expert's model.
 Role = Literal[
     "location",
     "positive",
@@ -29,6 +30,7 @@ Role = Literal[
     "prompt",
     "gradient",
     "frames",
+    "weights",
 ]
 Family = Literal["density", "flow", "reward", "tokens", "source"]
 Capability = Literal["log_prob", "noised", "score", "sample", "extend", "reward", "gradient"]

@@ -42,7 +42,9 @@ _FLUX_DEV = "FLUX.1 [dev] Non-Commercial License"
 HUB_MODELS = {
     "black-forest-labs/FLUX.1-dev": HubModel(34.0, _FLUX_DEV, gated=True),
     "black-forest-labs/FLUX.1-Depth-dev": HubModel(34.0, _FLUX_DEV, gated=True),
+    "black-forest-labs/FLUX.1-Canny-dev": HubModel(34.0, _FLUX_DEV, gated=True),
     "black-forest-labs/FLUX.1-Fill-dev": HubModel(34.0, _FLUX_DEV, gated=True),
+    "black-forest-labs/FLUX.1-Kontext-dev": HubModel(34.0, _FLUX_DEV, gated=True),
     "black-forest-labs/FLUX.1-schnell": HubModel(34.0, "Apache-2.0", gated=True),
     "zhiqiulin/clip-flant5-xxl": HubModel(23.0, "Apache-2.0"),
     "openai/clip-vit-large-patch14": HubModel(1.7, "MIT"),

@@ -280,6 +280,8 @@ def test_a_folder_with_a_classifier_is_a_reward() -> None:
         ("FluxPipeline", "flux"),
         ("FluxControlPipeline", "flux_depth"),
         ("FluxFillPipeline", "flux_fill"),
+        ("FluxKontextPipeline", "flux_kontext"),
+        ("FluxControlNetPipeline", "flux_controlnet"),
     ],
 )
 def test_pipelines_are_the_experts_of_the_language(tmp_path: Path, kind: str, name: str) -> None:

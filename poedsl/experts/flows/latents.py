@@ -46,7 +46,7 @@ class Codec:
                     "", folder, f"`{name}` is set in vae/config.json, which is not followed"
                 )
         with loading("", folder):
-            self.factor = 2 ** (len(config.block_out_channels) - 1)
+            self.factor: int = 2 ** (len(config.block_out_channels) - 1)
             self.channels = int(config.latent_channels)
             self.shift = float(config.shift_factor or 0.0)
             self.scale = float(config.scaling_factor or 1.0)
@@ -65,7 +65,7 @@ class Codec:
             PoeError: it is not finite (P0206).
         """
         with evaluating("", self.folder), torch.no_grad():
-            encoded = self.vae.encode((2 * images - 1).to(self.vae.dtype))
+            encoded = self.vae.encode((2 * images - 1).to(self.vae.device, self.vae.dtype))
         latents: Tensor = encoded.latent_dist.mode()
         if not bool(torch.isfinite(latents).all()):
             kind = str(self.vae.dtype).removeprefix("torch.")

@@ -28,11 +28,21 @@ PROMPTS = 256
 
 
 @cached_by_folder(maxsize=16)
-def transformer(folder: str, device: torch.device, profile: Profile) -> Any:
-    """The transformer of a FLUX folder, frozen, with the precision and offloading of a profile."""
+def transformer(
+    folder: str,
+    device: torch.device,
+    profile: Profile,
+    kind: str = "FluxTransformer2DModel",
+    part: str = "transformer",
+) -> Any:
+    """A transformer, frozen, with the precision and offloading of a profile.
+
+    Args:
+        kind: the name of its class. part: its subfolder; empty for the folder itself.
+    """
     dtype = network_dtype(profile, device)
     with loading("", folder):
-        model = diffusers_network("FluxTransformer2DModel", folder, "transformer", dtype)
+        model = diffusers_network(kind, folder, part, dtype)
     if profile.checkpointing:
         model.enable_gradient_checkpointing()
     if profile.quantize == "fp8":

@@ -53,18 +53,16 @@ def _absent(models: Models) -> Iterator[Diagnostic]:
     reported: set[tuple[str, str]] = set()
     for call, where in models.plan.calls():
         signature = models.plan.find_signature(call.function)
-        if signature is None or signature.parameter("model") is None:
+        if signature is None or not signature.implementation:
             continue
-        if not signature.implementation:
-            continue
-        name = models.chosen(signature, dict(call.kwargs).get("model"))
-        if (signature.name, name) in reported:
-            continue
-        reported.add((signature.name, name))
-        try:
-            find_model(signature.name, name, models.base)
-        except PoeError as error:
-            yield from (replace(d, notes=(where, *d.notes)) for d in error.diagnostics)
+        for name in models.weights(signature, dict(call.kwargs)):
+            if (signature.name, name) in reported:
+                continue
+            reported.add((signature.name, name))
+            try:
+                find_model(signature.name, name, models.base)
+            except PoeError as error:
+                yield from (replace(d, notes=(where, *d.notes)) for d in error.diagnostics)
 
 
 def _missing(plan: PlanSpec) -> Iterator[Diagnostic]:
@@ -172,6 +170,10 @@ class Models:
             chosen = self.chosen(signature, arguments.pop("model", None))
             over["folder"] = str(find_model(signature.name, chosen, self.base))
             over["profile"] = self.profile
+            for p in signature.parameters:
+                if p.role == "weights" and arguments.get(p.name) is not None:
+                    place = find_model(signature.name, arguments[p.name], self.base)
+                    arguments[p.name] = str(place)
         elif signature.model:
             over["folder"] = model_place(signature, self.base)
         with requiring(signature):
@@ -217,6 +219,15 @@ class Models:
         if isinstance(requested, str) and requested not in ("", default):
             return requested
         return self.profile.models.get(signature.name, default)
+
+    def weights(self, signature: Signature, arguments: Mapping[str, Term]) -> Iterator[str]:
+        """The hub id or the folder of each network of a call."""
+        for parameter in signature.parameters:
+            term = arguments.get(parameter.name)
+            if parameter.name == "model":
+                yield self.chosen(signature, term)
+            elif parameter.role == "weights" and isinstance(term, Const) and term.value:
+                yield str(term.value)
 
     def user(self, signature: Signature) -> UserCode:
         """The Python that a program brings along.
