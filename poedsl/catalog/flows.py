@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
-from poedsl.catalog.parameters import PROMPT, RGB_IMAGE, map_parameter, model_parameter
+from poedsl.catalog.parameters import (
+    PROMPT,
+    RGB_IMAGE,
+    guidance_parameter,
+    map_parameter,
+    model_parameter,
+)
 from poedsl.catalog.signatures import REQUIRED, Capability, Parameter, Signature
 from poedsl.grammar.types import INT, REAL, TEXT, Type, open_type
 
@@ -183,7 +189,7 @@ FLOWS = (
         "text and a first frame to video",
         _FRAME,
         PROMPT,
-        Parameter("guidance", REAL, "number", 5.0, "classifier-free guidance scale"),
+        guidance_parameter(5.0),
         model_parameter("Wan-AI/Wan2.1-I2V-14B-480P-Diffusers"),
     ),
     _video(
@@ -193,7 +199,7 @@ FLOWS = (
             "depth", Type("Depth", (None, None, None)), "relative inverse depth, a frame each"
         ),
         PROMPT,
-        Parameter("guidance", REAL, "number", 5.0, "classifier-free guidance scale"),
+        guidance_parameter(5.0),
         model_parameter("alibaba-pai/Wan2.1-Fun-14B-Control"),
     ),
     Signature(

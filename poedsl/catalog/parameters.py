@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from poedsl.catalog.signatures import REQUIRED, Parameter, Required
-from poedsl.grammar.types import TEXT, Type
+from poedsl.grammar.types import REAL, TEXT, Type
 
 PROMPT = Parameter("prompt", TEXT, "prompt", REQUIRED, "what the picture shows, in words")
+NEGATIVE = Parameter("negative", TEXT, "prompt", "", "what the picture is guided away from")
 #: An image with three colour channels, of any size.
 RGB_IMAGE = Type("Image", (3, None, None))
 
@@ -17,3 +18,9 @@ def map_parameter(name: str, type_: Type, summary: str) -> Parameter:
 
 def model_parameter(default: str | Required) -> Parameter:
     return Parameter("model", TEXT, "label", default, "hub id or folder of the weights")
+
+
+def guidance_parameter(default: float) -> Parameter:
+    """The scale of classifier-free guidance."""
+    summary = "scale of classifier-free guidance; 1: none"
+    return Parameter("guidance", REAL, "guidance", default, summary)

@@ -17,8 +17,9 @@ from poedsl.grammar.types import (
 )
 
 #: The role of a parameter. ``gradient``: a constant that, when true, gives the capability of that
-#: name. ``frames``: the number of frames of a video that a reward for images scores. ``weights``: the
-#: hub id or the folder of a network beside the expert's model.
+#: name. ``frames``: the number of frames of a video that a reward for images scores. ``guidance``:
+#: the scale of classifier-free guidance, 1 for none. ``weights``: the hub id or the folder of a
+#: network beside the expert's model.
 Role = Literal[
     "location",
     "positive",
@@ -30,6 +31,7 @@ Role = Literal[
     "prompt",
     "gradient",
     "frames",
+    "guidance",
     "weights",
 ]
 Family = Literal["density", "flow", "reward", "tokens", "source"]
