@@ -8,7 +8,9 @@ from poedsl.catalog.language_models import LANGUAGE_MODELS
 from poedsl.catalog.rewards import REWARDS
 from poedsl.catalog.signatures import Signature
 from poedsl.catalog.sources import SOURCES
+from poedsl.catalog.transformer_flows import TRANSFORMER_FLOWS
 
 SIGNATURES: dict[str, Signature] = {
-    s.name: s for s in (*DENSITIES, *FLOWS, *LANGUAGE_MODELS, *REWARDS, *SOURCES)
+    s.name: s
+    for s in (*DENSITIES, *FLOWS, *TRANSFORMER_FLOWS, *LANGUAGE_MODELS, *REWARDS, *SOURCES)
 }

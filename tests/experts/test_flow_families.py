@@ -2,23 +2,29 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from diffusers.models.embeddings import Timesteps
 from torch import Tensor
 
 import poedsl
+from poedsl.catalog.profiles import Profile
+from poedsl.experts.flows.latent_flow import LatentFlow
 from poedsl.experts.flows.packing import pack
 from poedsl.runtime.core.run_settings import RunSettings
 from poedsl.runtime.run import Run
-from tests.experts import tiny
+from tests.diagnostics import quoted, refused
+from tests.experts import tiny, tiny_transformers
+from tests.experts.model_folders import copy, drop, rewrite
 
-SIZE = 32
+SIZE, PROFILE = 32, Profile(dtype="float32")
 _G = torch.Generator().manual_seed(3)
 #: Conditions of experts on a whole of 32 x 32, on a part of 32 x 16, and of any size.
 INPUTS = {
@@ -44,7 +50,18 @@ class Family:
     folder: Callable[[Path], str]
     pipeline: Callable[[], Any]
     library: Callable[[Any, Tensor, dict[str, Any]], Tensor]
-    more: dict[str, Any] = field(default_factory=dict)
+
+
+def qwen(kind: str, whole: str, part: str, **piped: Any) -> Family:
+    def library(own: Any, z: Tensor, common: dict[str, Any]) -> Tensor:
+        guided = {"negative_prompt": "a dog", "true_cfg_scale": 3.0}
+        found: Tensor = own(latents=pack(z), **guided, **common, **piped).images
+        return found
+
+    def folder(place: Path) -> str:
+        return tiny_transformers.folder(kind, place)
+
+    return Family(whole, part, folder, lambda: tiny_transformers.pipeline(kind), library)
 
 
 def flux(kind: str, whole: str, part: str, **piped: Any) -> Family:
@@ -76,9 +93,33 @@ FAMILIES = {
     ),
     "flux_controlnet": flux(
         "flux_controlnet",
-        'flux_controlnet(image, "a red cat", guidance = 2.5, model = "MODEL")',
-        'flux_controlnet(crop(image, box(0, 0, 0.5, 1)), "a dog", model = "MODEL")',
+        'flux_controlnet(image, "a red cat", guidance = 2.5, controlnet = "MODEL/controlnet", '
+        'model = "MODEL")',
+        'flux_controlnet(crop(image, box(0, 0, 0.5, 1)), "a dog", '
+        'controlnet = "MODEL/controlnet", model = "MODEL")',
         control_image=2 * INPUTS["image"][None] - 1,
+    ),
+    "qwen_image": qwen(
+        "qwen_image",
+        'qwen_image("a red cat", "a dog", guidance = 3, model = "MODEL")',
+        'qwen_image("a dog", guidance = 1, model = "MODEL")',
+    ),
+    "qwen_controlnet": qwen(
+        "qwen_controlnet",
+        'qwen_controlnet(image, "a red cat", negative = "a dog", guidance = 3, '
+        'controlnet = "MODEL/controlnet", model = "MODEL")',
+        'qwen_controlnet(crop(image, box(0, 0, 0.5, 1)), "a dog", '
+        'controlnet = "MODEL/controlnet", model = "MODEL")',
+        control_image=2 * INPUTS["image"][None] - 1,
+    ),
+    "qwen_fill": qwen(
+        "qwen_fill",
+        'qwen_fill(edges, image, "a red cat", negative = "a dog", guidance = 3, '
+        'controlnet = "MODEL/controlnet", model = "MODEL")',
+        'qwen_fill(left, crop(image, box(0, 0, 0.5, 1)), "a dog", '
+        'controlnet = "MODEL/controlnet", model = "MODEL")',
+        control_image=2 * INPUTS["image"][None] - 1,
+        control_mask=INPUTS["edges"][None, None],
     ),
 }
 
@@ -95,10 +136,13 @@ def small() -> Iterator[None]:
         yield
 
 
-def compiled(name: str, place: Path, product: str) -> poedsl.Plan:
+def compiled(
+    name: str, place: Path, product: str, model: str = "", prompt: str = "a red cat"
+) -> poedsl.Plan:
     family = FAMILIES[name]
     text = product.replace("WHOLE", family.whole).replace("PART", family.part)
-    text = f"x : Image[3, {SIZE}, {SIZE}]\n" + text.replace("MODEL", family.folder(place))
+    text = text.replace("MODEL", model or family.folder(place)).replace("a red cat", prompt)
+    text = f"x : Image[3, {SIZE}, {SIZE}]\n{text}"
     kinds = {"image": "Image", "depth": "Depth"}
     used = {n: v for n, v in INPUTS.items() if re.search(rf"\b{n}\b", re.sub('"[^"]*"', "", text))}
     heads = [f"input {n} : {kinds.get(n, 'Mask')}" for n in used]
@@ -135,6 +179,92 @@ def test_a_product_of_halves_draws_the_pipelines_picture(name: str, place: Path)
     }
     theirs = family.library(own, z, common)
     torch.testing.assert_close(job.result().particles["x"], theirs, atol=2e-5, rtol=0)
+
+
+def expert(name: str, place: Path, profile: Profile = PROFILE) -> LatentFlow:
+    """The expert of a family on the whole picture."""
+    spec = (
+        compiled(name, place, "x ~ WHOLE\nsample x by anneal(particles = 1, steps = 2)")
+        .bound()
+        .spec
+    )
+    found = Run(spec, RunSettings(profile=profile)).target.experts[0].expert
+    assert isinstance(found, LatentFlow)
+    return found
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_times_are_those_of_the_pipeline(name: str, place: Path) -> None:
+    family, flow = FAMILIES[name], expert(name, place)
+    own, steps = family.pipeline(), 3
+    common = {"height": SIZE, "width": SIZE, "num_inference_steps": steps, "output_type": "pt"}
+    family.library(own, torch.zeros(1, *flow.shape), {"prompt": "a red cat", **common})
+    times = torch.tensor(flow.times(steps, flow.shape, snaps=False))
+    torch.testing.assert_close(own.scheduler.sigmas, times, atol=1e-6, rtol=0)
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_velocities_are_of_rows_and_have_gradients(name: str, place: Path) -> None:
+    """Also after evaluations without gradients, whose intermediate results a network might keep."""
+    flow = expert(name, place)
+    g = torch.Generator().manual_seed(2)
+    z = torch.randn(3, math.prod(flow.shape), generator=g)
+    with torch.inference_mode() if flow.inference_mode else torch.no_grad():
+        whole = flow.velocity(z, 0.6)
+        rows = torch.cat([flow.velocity(row[None], 0.6) for row in z])
+    torch.testing.assert_close(whole, rows, atol=1e-5, rtol=1e-5)
+    point = z[:1].clone().requires_grad_()
+    value = flow.velocity(point, 0.6).square().sum()
+    (gradient,) = torch.autograd.grad(value, point)
+    direction = torch.nn.functional.normalize(torch.randn(1, z.shape[1], generator=g))
+    step = 1e-2
+    with torch.no_grad():
+        ends = [flow.velocity(z[:1] + h * direction, 0.6).square().sum() for h in (step, -step)]
+    slope = (ends[0] - ends[1]) / (2 * step)
+    torch.testing.assert_close((gradient * direction).sum(), slope, atol=5e-3, rtol=2e-2)
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_networks_that_round_time_see_the_times_of_stages(
+    name: str, place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    flow = expert(name, place, Profile(dtype="bfloat16"))
+    seen: list[float] = []
+
+    def proj(self: Timesteps, timesteps: Tensor) -> Tensor:
+        seen.append(float(timesteps[0]) * self.scale)
+        return inner(self, timesteps)
+
+    inner = Timesteps.forward
+    monkeypatch.setattr(Timesteps, "forward", proj)
+    for s in flow.times(5, flow.shape, snaps=True)[:-1]:
+        seen.clear()
+        with torch.no_grad():
+            flow.velocity(torch.zeros(1, math.prod(flow.shape)), s)
+        assert seen and seen[0] == pytest.approx(1000 * s, rel=1e-6)
+
+
+@pytest.mark.parametrize("part", ["transformer", "vae", "text_encoder", "controlnet"])
+@pytest.mark.parametrize("name", FAMILIES)
+def test_a_weight_that_is_missing_is_named(
+    name: str, part: str, place: Path, tmp_path: Path
+) -> None:
+    folder = copy(FAMILIES[name].folder(place), tmp_path)
+    if not (folder / part).exists():
+        return
+    (path,) = (folder / part).glob("*.safetensors")
+    lost = rewrite(path, drop)
+    plan = compiled(name, place, f"x ~ WHOLE\n{EULER}", str(folder))
+    with refused("P0206") as errors:
+        plan.run()
+    assert any(n.endswith(lost) for n in quoted(errors[0]))
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_a_prompt_that_is_cut_is_warned_of(name: str, place: Path) -> None:
+    for prompt, cut in (("a red cat", False), ("a red cat " * 60, True)):
+        plan = compiled(name, place, f"x ~ WHOLE\n{EULER}", prompt=prompt)
+        assert any(w.code == "P1022" for w in plan.run().warnings) == cut
 
 
 @pytest.mark.parametrize("name", FAMILIES)

@@ -14,7 +14,6 @@ import poedsl
 from poedsl.catalog.profiles import Profile
 from poedsl.experts.flows.flux import FluxControl, FluxFill, FluxFlow, FluxKontext
 from poedsl.experts.flows.flux_controlnet import FluxControlNet
-from poedsl.experts.flows.latent_flow import snapped
 from poedsl.experts.flows.latents import Codec
 from poedsl.experts.flows.packing import pack, positions, unpack
 from poedsl.experts.loading import diffusers_parts
@@ -93,6 +92,8 @@ def piped(kind: str) -> dict[str, Tensor]:
 def expert(kind: str, place: Path, profile: Profile = PROFILE, **more: Any) -> FluxFlow:
     over = {} if kind == "flux_schnell" else {"guidance": 2.5}
     folder = tiny.folder(kind, place)
+    if kind == "flux_controlnet":
+        more = {"controlnet": f"{folder}/controlnet"} | more
     given = conditions(kind) | over | more
     return CLASSES[kind]("a red cat", folder, SHAPE, CPU, profile, **given)
 
@@ -161,8 +162,6 @@ def test_modes_that_a_controlnet_does_not_have_are_refused(
 
 
 def test_a_folder_without_a_controlnet_is_refused(place: Path) -> None:
-    with refused("P0206"):
-        FluxControlNet("a", tiny.folder("flux", place), SHAPE, CPU, PROFILE, torch.rand(3, 8, 8))
     with refused("P0206"):
         expert("flux_controlnet", place, controlnet=tiny.folder("flux", place))
 
@@ -234,11 +233,12 @@ def test_packing_is_undone_and_places_are_rows_and_columns() -> None:
     assert positions(4, 6).tolist()[:4] == [[0, 0, 0], [0, 0, 1], [0, 0, 2], [0, 1, 0]]
 
 
-def test_times_that_networks_round_are_where_they_see_them() -> None:
+def test_times_that_networks_round_are_where_they_see_them(place: Path) -> None:
+    flow = expert("flux", place)
     for s in (1.0, 0.9773, 0.731, 0.2501, 0.01):
-        at = snapped(s)
+        at = flow.snapped(s)
         assert abs(at - s) < 0.005
-        assert snapped(at) == pytest.approx(at, abs=1e-7)
+        assert flow.snapped(at) == pytest.approx(at, abs=1e-7)
         seen = (torch.tensor(at).bfloat16() * 1000).bfloat16()
         assert float(seen) == pytest.approx(1000 * at, rel=1e-6)
 

@@ -21,7 +21,6 @@ from poedsl.experts.flows.latents import PATCH
 from poedsl.experts.flows.packing import pack, positions, unpack
 from poedsl.experts.loading import diffusers_parts
 from poedsl.experts.loading.model_errors import unfit
-from poedsl.experts.loading.model_files import read_config
 
 
 class FluxFlow(LatentFlow):
@@ -52,7 +51,7 @@ class FluxFlow(LatentFlow):
         guidance: float = 3.5,
     ) -> None:
         super().__init__(folder, shape, device, profile)
-        self.expect(self.channels_beside())
+        self.expect(4 * shape[0] + self.channels_beside())
         self.guidance = guidance
         self.net = diffusers_parts.transformer(folder, self.device, profile)
         self.tokens, self.pooled = diffusers_parts.prompt(folder, prompt, self.device, self.dtype)
@@ -103,22 +102,17 @@ class FluxFlow(LatentFlow):
         """How many channels of each token are conditions."""
         return 0
 
-    def expect(self, beside: int) -> None:
-        """Check that the transformer has the input channels of this expert.
-
-        Raises:
-            PoeError: it has others (P0206).
-        """
+    def expect(self, channels: int) -> None:
         latent = 4 * self.shape[0]
         kinds = {
-            0: "no picture",
-            latent: "a depth map or edges",
-            latent + 4 * self.codec.factor**2: "a picture and its mask",
+            latent: "no picture",
+            2 * latent: "a depth map or edges",
+            2 * latent + 4 * self.codec.factor**2: "a picture and its mask",
         }
-        takes = read_config(self.folder, "transformer").get("in_channels", 64)
-        if takes != latent + beside:
-            actual = kinds.get(takes - latent, f"{takes} channels")
-            reason = f"its transformer takes {actual}, and this expert has {kinds[beside]}"
+        takes = self.channels()
+        if takes != channels:
+            actual = kinds.get(takes, f"{takes} channels")
+            reason = f"its transformer takes {actual}, and this expert has {kinds[channels]}"
             raise unfit("", self.folder, reason)
 
 

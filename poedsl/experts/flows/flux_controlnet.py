@@ -15,9 +15,8 @@ from poedsl.experts.flows.flux import FluxFlow
 from poedsl.experts.flows.packing import pack
 from poedsl.experts.loading import diffusers_parts
 from poedsl.experts.loading.model_errors import evaluating, unfit
-from poedsl.experts.loading.model_files import read_config
 
-LIBRARY, KIND = "diffusers", "FluxControlNetModel"
+KIND = "FluxControlNetModel"
 
 
 class FluxControlNet(FluxFlow):
@@ -26,8 +25,7 @@ class FluxControlNet(FluxFlow):
     Args:
         control: (c, H, W) in [0, 1], what the ControlNet was trained with: edges, depth, a pose. Of
             another size, it is resized. scale: by which its activations are multiplied.
-        controlnet: its folder; None for ``controlnet/`` in the folder of the pipeline. mode: the
-            number of the kind of control, for a union of several.
+        controlnet: its folder. mode: the number of the kind of control, for a union of several.
 
     Raises:
         PoeError: a folder holds another model, or there is no such mode (P0206).
@@ -41,18 +39,14 @@ class FluxControlNet(FluxFlow):
         device: torch.device,
         profile: Profile,
         control: Float[Tensor, "c H W"],
+        controlnet: str,
         guidance: float = 3.5,
         scale: float = 1.0,
-        controlnet: str | None = None,
         mode: int | None = None,
     ) -> None:
         super().__init__(prompt, folder, shape, device, profile, guidance)
-        place, part = (folder, "controlnet") if controlnet is None else (controlnet, "")
-        if controlnet is None and _own(folder) != [LIBRARY, KIND]:
-            note = '`controlnet = "FOLDER"` names one, a folder or an id of the hub'
-            raise unfit("", folder, f"it has no {KIND} of its own", note)
-        self.controlnet = diffusers_parts.transformer(place, self.device, profile, KIND, part)
-        self.place, self.strength = place, scale
+        self.place, self.strength = controlnet, scale
+        self.controlnet = diffusers_parts.transformer(controlnet, self.device, profile, KIND, "")
         self.mode = self.numbered(mode)
         picture = self.sized(control.expand(3, -1, -1))
         #: Whether it reads the picture itself, and not its latents.
@@ -93,8 +87,3 @@ class FluxControlNet(FluxFlow):
             "controlnet_single_block_samples": single,
             "controlnet_blocks_repeat": self.reads_pixels,
         }
-
-
-def _own(folder: str) -> object:
-    """The class of the ControlNet in the folder of a pipeline, with its library."""
-    return read_config(folder, "model_index.json").get("controlnet")

@@ -18,6 +18,7 @@ from poedsl.experts.flows.latents import Codec
 from poedsl.experts.flows.rectified import RectifiedFlow
 from poedsl.experts.loading.dtypes import network_dtype
 from poedsl.experts.loading.model_errors import evaluating, unfit
+from poedsl.experts.loading.model_files import read_config
 from poedsl.experts.loading.schedulers import FlowScheduler
 
 #: Pure noise in the times of schedulers; networks take s times this.
@@ -68,11 +69,36 @@ class LatentFlow(RectifiedFlow):
             PoeError: its scheduler gives no times in so many steps (P0206).
         """
         times = self.scheduler.times(steps, shape[-2] * shape[-1] // 4)
-        return [*map(snapped, times)] if snaps else times
+        return [*map(self.snapped, times)] if snaps else times
+
+    def snapped(self, s: float) -> float:
+        """The time that a network in bfloat16 gets, which rounds s, and then 1000 s."""
+        rounded = torch.tensor(s, dtype=torch.float32, device="cpu").bfloat16() * TIMES
+        return float(rounded.bfloat16()) / TIMES
 
     def time(self, count: int, s: float) -> Float[Tensor, " L"]:
         """A time for each of so many latents."""
         return torch.full((count,), s, dtype=torch.float32, device=self.device)
+
+    def expect(self, channels: int) -> None:
+        """Check that the transformer has the input channels of this expert.
+
+        Raises:
+            PoeError: it has others (P0206).
+        """
+        takes = self.channels()
+        if takes != channels:
+            reason = (
+                f"its transformer takes {takes} channels, and the latents of its vae {channels}"
+            )
+            raise unfit("", self.folder, reason)
+
+    def channels(self) -> int:
+        """The input channels of the transformer, as its configuration says."""
+        count = read_config(self.folder, "transformer").get("in_channels")
+        if not isinstance(count, int):
+            raise unfit("", self.folder, "transformer/config.json has no `in_channels`")
+        return count
 
     def sized(self, image: Float[Tensor, "c H W"]) -> Float[Tensor, "1 c H2 W2"]:
         """Resize to the size in pixels of the latents."""
@@ -87,9 +113,3 @@ def resized(image: Float[Tensor, "c H W"], height: int, width: int) -> Float[Ten
         return whole
     size = (height, width)
     return F.interpolate(whole, size, mode="bilinear", antialias=True, align_corners=False)
-
-
-def snapped(s: float) -> float:
-    """The time that a network in bfloat16 gets: it rounds s, and then 1000 s."""
-    rounded = torch.tensor(s, dtype=torch.float32, device="cpu").bfloat16() * TIMES
-    return float(rounded.bfloat16()) / TIMES

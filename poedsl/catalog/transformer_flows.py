@@ -1,0 +1,63 @@
+"""Flows over latents by transformers: Qwen-Image."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from poedsl.catalog.parameters import (
+    NEGATIVE,
+    PROMPT,
+    RGB_IMAGE,
+    STRENGTH,
+    controlnet_parameter,
+    guidance_parameter,
+    map_parameter,
+    model_parameter,
+)
+from poedsl.catalog.signatures import Capability, Parameter, Signature
+from poedsl.grammar.types import open_type
+
+_FLOW: frozenset[Capability] = frozenset({"score", "sample", "gradient"})
+_QWEN = "Wu et al., Qwen-Image Technical Report (2025)"
+#: The pipelines of Qwen-Image are guided away from a text of one space.
+_SPACE = replace(NEGATIVE, default=" ")
+
+
+def _qwen(name: str, summary: str, kind: str, *parameters: Parameter) -> Signature:
+    return Signature(
+        name,
+        "flow",
+        summary,
+        (*parameters, _SPACE, guidance_parameter(4.0), model_parameter("Qwen/Qwen-Image")),
+        domain=RGB_IMAGE,
+        capabilities=_FLOW,
+        cost=500.0,
+        citation=_QWEN,
+        implementation=f"poedsl.experts.flows.{kind}",
+        requires="diffusers",
+        space="Qwen-Image",
+    )
+
+
+TRANSFORMER_FLOWS = (
+    _qwen("qwen_image", "text to image", "qwen_image:QwenImageFlow", PROMPT),
+    _qwen(
+        "qwen_controlnet",
+        "text and a control picture to image, by a ControlNet",
+        "qwen_controlnet:QwenImageControlNet",
+        map_parameter("control", open_type("Image"), "edges, depth, a pose, by the ControlNet"),
+        PROMPT,
+        STRENGTH,
+        controlnet_parameter("InstantX/Qwen-Image-ControlNet-Union"),
+    ),
+    _qwen(
+        "qwen_fill",
+        "inpainting by a ControlNet: keeps the image outside the mask, repaints inside",
+        "qwen_controlnet:QwenImageFill",
+        map_parameter("mask", open_type("Mask"), "1 where it repaints"),
+        map_parameter("image", open_type("Image"), "the picture to fill in"),
+        PROMPT,
+        STRENGTH,
+        controlnet_parameter("InstantX/Qwen-Image-ControlNet-Inpainting"),
+    ),
+)
