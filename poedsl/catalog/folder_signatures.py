@@ -26,6 +26,7 @@ _PIPELINES = {
     "QwenImagePipeline": "qwen_image",
     "QwenImageControlNetPipeline": "qwen_controlnet",
     "QwenImageControlNetInpaintPipeline": "qwen_fill",
+    "ZImagePipeline": "z_image",
 }
 #: Endings of the names of causal language models in transformers.
 _CAUSAL = ("ForCausalLM", "LMHeadModel", "WithLMHead", "WithLMHeadModel")

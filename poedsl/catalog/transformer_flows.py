@@ -1,4 +1,4 @@
-"""Flows over latents by transformers: Qwen-Image."""
+"""Flows over latents by transformers: Qwen-Image and Z-Image."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from poedsl.catalog.signatures import Capability, Parameter, Signature
 from poedsl.grammar.types import open_type
 
 _FLOW: frozenset[Capability] = frozenset({"score", "sample", "gradient"})
+_Z_IMAGE = "Z-Image Team, Z-Image: An Efficient Image Generation Foundation Model (2025)"
 _QWEN = "Wu et al., Qwen-Image Technical Report (2025)"
 #: The pipelines of Qwen-Image are guided away from a text of one space.
 _SPACE = replace(NEGATIVE, default=" ")
@@ -59,5 +60,18 @@ TRANSFORMER_FLOWS = (
         PROMPT,
         STRENGTH,
         controlnet_parameter("InstantX/Qwen-Image-ControlNet-Inpainting"),
+    ),
+    Signature(
+        "z_image",
+        "flow",
+        "text to image",
+        (PROMPT, NEGATIVE, guidance_parameter(5.0), model_parameter("Tongyi-MAI/Z-Image")),
+        domain=RGB_IMAGE,
+        capabilities=_FLOW,
+        cost=150.0,
+        citation=_Z_IMAGE,
+        implementation="poedsl.experts.flows.z_image:ZImageFlow",
+        requires="diffusers",
+        space="FLUX.1",
     ),
 )

@@ -48,6 +48,7 @@ HUB_MODELS = {
     "Shakker-Labs/FLUX.1-dev-ControlNet-Union-Pro-2.0": HubModel(4.3, _FLUX_DEV),
     "black-forest-labs/FLUX.1-schnell": HubModel(34.0, "Apache-2.0", gated=True),
     "Qwen/Qwen-Image": HubModel(57.7, "Apache-2.0"),
+    "Tongyi-MAI/Z-Image": HubModel(20.5, "Apache-2.0"),
     "zhiqiulin/clip-flant5-xxl": HubModel(23.0, "Apache-2.0"),
     "openai/clip-vit-large-patch14": HubModel(1.7, "MIT"),
     "google/siglip2-so400m-patch14-384": HubModel(4.5, "Apache-2.0"),

@@ -282,6 +282,7 @@ def test_a_folder_with_a_classifier_is_a_reward() -> None:
         ("FluxFillPipeline", "flux_fill"),
         ("FluxKontextPipeline", "flux_kontext"),
         ("QwenImagePipeline", "qwen_image"),
+        ("ZImagePipeline", "z_image"),
     ],
 )
 def test_pipelines_are_the_experts_of_the_language(tmp_path: Path, kind: str, name: str) -> None:

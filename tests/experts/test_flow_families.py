@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +13,7 @@ from typing import Any
 import pytest
 import torch
 from diffusers.models.embeddings import Timesteps
+from diffusers.models.transformers.transformer_z_image import TimestepEmbedder
 from torch import Tensor
 
 import poedsl
@@ -120,6 +122,15 @@ FAMILIES = {
         'controlnet = "MODEL/controlnet", model = "MODEL")',
         control_image=2 * INPUTS["image"][None] - 1,
         control_mask=INPUTS["edges"][None, None],
+    ),
+    "z_image": Family(
+        'z_image("a red cat", "a dog", guidance = 3, model = "MODEL")',
+        'z_image("a dog", guidance = 1, model = "MODEL")',
+        lambda place: tiny_transformers.folder("z_image", place),
+        lambda: tiny_transformers.pipeline("z_image"),
+        lambda own, z, common: (
+            own(latents=z, negative_prompt="a dog", guidance_scale=2.0, **common).images
+        ),
     ),
 }
 
@@ -231,17 +242,22 @@ def test_networks_that_round_time_see_the_times_of_stages(
     flow = expert(name, place, Profile(dtype="bfloat16"))
     seen: list[float] = []
 
-    def proj(self: Timesteps, timesteps: Tensor) -> Tensor:
+    def forward(self: Timesteps, timesteps: Tensor) -> Tensor:
         seen.append(float(timesteps[0]) * self.scale)
         return inner(self, timesteps)
 
-    inner = Timesteps.forward
-    monkeypatch.setattr(Timesteps, "forward", proj)
-    for s in flow.times(5, flow.shape, snaps=True)[:-1]:
+    def embedding(t: Tensor, *args: Any) -> Tensor:
+        seen.append(1000 - float(t[0]))
+        return inner_embedding(t, *args)
+
+    inner, inner_embedding = Timesteps.forward, TimestepEmbedder.timestep_embedding
+    monkeypatch.setattr(Timesteps, "forward", forward)
+    monkeypatch.setattr(TimestepEmbedder, "timestep_embedding", staticmethod(embedding))
+    for s in flow.times(5, flow.shape, snaps=flow.snaps)[:-1]:
         seen.clear()
         with torch.no_grad():
             flow.velocity(torch.zeros(1, math.prod(flow.shape)), s)
-        assert seen and seen[0] == pytest.approx(1000 * s, rel=1e-6)
+        assert seen and seen[0] == pytest.approx(1000 * s, abs=1e-3)
 
 
 @pytest.mark.parametrize("part", ["transformer", "vae", "text_encoder", "controlnet"])
@@ -281,3 +297,29 @@ def test_parts_with_parents_masks_and_rewards_run(name: str, place: Path) -> Non
     assert bool(torch.isfinite(found.log_weights).all())
     plain = compiled(name, place, "x ~ WHOLE\nsample x by anneal(particles = 2, steps = 3)")
     assert not torch.equal(plain.run(seed=4).particles["x"], found.particles["x"])
+
+
+def test_families_with_one_autoencoder_are_multiplied(place: Path, tmp_path: Path) -> None:
+    """Their networks see the times of the first one, rounded where one of them rounds."""
+    flux = tiny.folder("flux", place)
+    other = copy(tiny_transformers.folder("z_image", place), tmp_path)
+    program = (
+        f'x : Image[3, 32, 32]\nx ~ z_image("a red cat", model = "{other}")^0.5 '
+        f'* flux("a red cat", model = "{flux}")^0.5\n{EULER}'
+    )
+    with refused("P0313"):
+        poedsl.compile(program).run()
+    shutil.rmtree(other / "vae")
+    shutil.copytree(Path(flux) / "vae", other / "vae")
+    spec = poedsl.compile(program).bound().spec
+    job = Run(spec, RunSettings(profile=Profile(dtype="bfloat16")))
+    times = [s.sigma / (s.alpha + s.sigma) for s in job.model.stages[1:-1]]
+    for s in times:
+        assert float((torch.tensor(s).bfloat16() * 1000).bfloat16()) == pytest.approx(1000 * s)
+    assert bool(torch.isfinite(poedsl.compile(program).run().particles["x"]).all())
+
+
+def test_families_of_different_spaces_are_refused_before_anything_is_loaded() -> None:
+    with refused("P0313") as errors:
+        poedsl.compile('x ~ qwen_image("a")^0.5 * flux("a")^0.5')
+    assert "Qwen-Image" in errors[0].message and "FLUX.1" in errors[0].message

@@ -1,4 +1,4 @@
-"""Pipelines of Qwen-Image, with random weights, a few thousand each, built from configurations."""
+"""Pipelines of Qwen-Image and Z-Image with random weights, built from configurations."""
 
 from __future__ import annotations
 
@@ -14,9 +14,19 @@ from diffusers import (
     QwenImageControlNetPipeline,
     QwenImagePipeline,
     QwenImageTransformer2DModel,
+    ZImagePipeline,
+    ZImageTransformer2DModel,
 )
 from tokenizers.pre_tokenizers import ByteLevel
-from transformers import Qwen2_5_VLConfig, Qwen2_5_VLForConditionalGeneration, Qwen2Tokenizer
+from transformers import (
+    Qwen2_5_VLConfig,
+    Qwen2_5_VLForConditionalGeneration,
+    Qwen2Tokenizer,
+    Qwen3Config,
+    Qwen3Model,
+)
+
+from tests.experts import tiny
 
 #: Channels of latents; a latent is 4 pixels wide, as in `tests.experts.tiny`.
 LATENTS = 4
@@ -24,6 +34,7 @@ PIPELINES = {
     "qwen_image": QwenImagePipeline,
     "qwen_controlnet": QwenImageControlNetPipeline,
     "qwen_fill": QwenImageControlNetInpaintPipeline,
+    "z_image": ZImagePipeline,
 }
 _QWEN: dict[str, Any] = {
     "patch_size": 2,
@@ -39,7 +50,7 @@ _QWEN: dict[str, Any] = {
 def pipeline(kind: str) -> Any:
     """A pipeline by the name of its expert."""
     torch.manual_seed(list(PIPELINES).index(kind))
-    made = PIPELINES[kind](**_qwen(kind))
+    made = PIPELINES[kind](**(_z_image() if kind == "z_image" else _qwen(kind)))
     made.set_progress_bar_config(disable=True)
     return made
 
@@ -86,11 +97,56 @@ def _qwen(kind: str) -> dict[str, Any]:
     }
 
 
+def _z_image() -> dict[str, Any]:
+    tokenizer = qwen_tokenizer()
+    return {
+        "transformer": ZImageTransformer2DModel(
+            in_channels=LATENTS,
+            dim=32,
+            n_layers=2,
+            n_refiner_layers=1,
+            n_heads=2,
+            n_kv_heads=2,
+            cap_feat_dim=16,
+            axes_dims=[8, 4, 4],
+            axes_lens=[1024, 32, 32],
+        ).eval(),
+        "vae": tiny.autoencoder(),
+        "tokenizer": tokenizer,
+        "text_encoder": Qwen3Model(_qwen3(len(tokenizer), layers=2)).eval(),
+        "scheduler": FlowMatchEulerDiscreteScheduler(shift=6.0),
+    }
+
+
+def _qwen3(size: int, layers: int) -> Qwen3Config:
+    return Qwen3Config(
+        vocab_size=size,
+        hidden_size=16,
+        intermediate_size=16,
+        num_hidden_layers=layers,
+        num_attention_heads=2,
+        num_key_value_heads=1,
+        head_dim=8,
+        max_position_embeddings=2048,
+        bos_token_id=None,
+        eos_token_id=None,
+    )
+
+
+#: Chats as those of Qwen 3: an answer without thoughts begins with empty ones.
+_CHAT = (
+    "{% for m in messages %}<|im_start|>{{ m.role }}\n{{ m.content }}<|im_end|>\n{% endfor %}"
+    "{% if add_generation_prompt %}<|im_start|>assistant\n"
+    "{% if not enable_thinking %}<think>\n\n</think>\n\n{% endif %}{% endif %}"
+)
+
+
 def qwen_tokenizer() -> Qwen2Tokenizer:
     """A token for each byte, and the marks of chats."""
     letters = sorted(ByteLevel.alphabet())
     made = Qwen2Tokenizer(vocab={t: i for i, t in enumerate(letters)}, merges=[])
     made.add_special_tokens({"additional_special_tokens": ["<|im_start|>", "<|im_end|>"]})
+    made.chat_template = _CHAT
     return made
 
 

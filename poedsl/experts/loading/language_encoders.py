@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import torch
@@ -47,9 +48,26 @@ def _of_qwen_image(pipeline: Any, text: str) -> int:
     return len(pipeline.tokenizer(filled)["input_ids"]) - dropped
 
 
+def _of_chat(pipeline: Any, text: str, *, thinking: bool) -> int:
+    """Those of a chat of one turn, up to where the answer would begin."""
+    filled = pipeline.tokenizer.apply_chat_template(
+        [{"role": "user", "content": text}],
+        tokenize=False,
+        add_generation_prompt=True,
+        enable_thinking=thinking,
+    )
+    return len(pipeline.tokenizer(filled)["input_ids"])
+
+
 ENCODERS = {
     "QwenImagePipeline": LanguageEncoder(
         "Qwen2_5_VLForConditionalGeneration", "Qwen2Tokenizer", _of_qwen_image
+    ),
+    "ZImagePipeline": LanguageEncoder(
+        "Qwen3Model",
+        "Qwen2Tokenizer",
+        partial(_of_chat, thinking=True),
+        {"do_classifier_free_guidance": False},
     ),
 }
 
