@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from poedsl.catalog.parameters import (
+    CONTROL,
     PROMPT,
     RGB_IMAGE,
+    STRENGTH,
+    controlnet_parameter,
     guidance_parameter,
     map_parameter,
     model_parameter,
@@ -23,7 +26,9 @@ def _guidance(default: float) -> Parameter:
     return Parameter("guidance", REAL, "number", default, "distilled guidance scale")
 
 
-def _flux(name: str, summary: str, *parameters: Parameter) -> Signature:
+def _flux(
+    name: str, summary: str, *parameters: Parameter, kind: str = "flux:FluxFlow"
+) -> Signature:
     return Signature(
         name,
         "flow",
@@ -33,7 +38,7 @@ def _flux(name: str, summary: str, *parameters: Parameter) -> Signature:
         capabilities=_FLOW,
         cost=300.0,
         citation=_FLUX,
-        implementation="poedsl.experts.flows.flux:FluxFlow",
+        implementation=f"poedsl.experts.flows.{kind}",
         requires="diffusers",
         space="FLUX.1",
     )
@@ -134,6 +139,16 @@ FLOWS = (
         PROMPT,
         _guidance(10.0),
         model_parameter("black-forest-labs/FLUX.1-Depth-dev"),
+        kind="flux:FluxControl",
+    ),
+    _flux(
+        "flux_canny",
+        "text and edges to image",
+        map_parameter("edges", open_type("Mask"), "1 on the edges, 0 elsewhere"),
+        PROMPT,
+        _guidance(30.0),
+        model_parameter("black-forest-labs/FLUX.1-Canny-dev"),
+        kind="flux:FluxControl",
     ),
     _flux(
         "flux_fill",
@@ -143,6 +158,28 @@ FLOWS = (
         PROMPT,
         _guidance(30.0),
         model_parameter("black-forest-labs/FLUX.1-Fill-dev"),
+        kind="flux:FluxFill",
+    ),
+    _flux(
+        "flux_kontext",
+        "a picture changed as the text says",
+        Parameter("image", open_type("Image"), "condition", REQUIRED, "the picture to change"),
+        PROMPT,
+        _guidance(2.5),
+        model_parameter("black-forest-labs/FLUX.1-Kontext-dev"),
+        kind="flux:FluxKontext",
+    ),
+    _flux(
+        "flux_controlnet",
+        "text and a control picture to image, by a ControlNet",
+        CONTROL,
+        PROMPT,
+        _guidance(3.5),
+        STRENGTH,
+        Parameter("mode", INT, "label", None, "number of the kind of control; none: it has one"),
+        controlnet_parameter("Shakker-Labs/FLUX.1-dev-ControlNet-Union-Pro-2.0"),
+        model_parameter("black-forest-labs/FLUX.1-dev"),
+        kind="flux_controlnet:FluxControlNet",
     ),
     _video(
         "wan_i2v",

@@ -28,6 +28,12 @@ _PIPELINES = {
     "StableDiffusionXLControlNetPipeline": "sdxl_controlnet",
     "StableDiffusionXLInpaintPipeline": "sdxl_inpaint",
     "StableDiffusion3Pipeline": "sd3",
+    "FluxKontextPipeline": "flux_kontext",
+    "FluxControlNetPipeline": "flux_controlnet",
+    "QwenImagePipeline": "qwen_image",
+    "QwenImageControlNetPipeline": "qwen_controlnet",
+    "QwenImageControlNetInpaintPipeline": "qwen_fill",
+    "ZImagePipeline": "z_image",
 }
 #: Endings of the names of causal language models in transformers.
 _CAUSAL = ("ForCausalLM", "LMHeadModel", "WithLMHead", "WithLMHeadModel")
@@ -127,10 +133,28 @@ def _pipeline(place: str, folder: Path, index: dict[str, Any]) -> Signature:
         if name == "flux" and is_file(transformer):
             guided = _json(transformer).get("guidance_embeds", True)
             name = name if guided else "flux_schnell"
-        return _with_model(SIGNATURES[name], place)
+        return _with_own_controlnet(_with_model(SIGNATURES[name], place), place, index)
     if index.get("unet") == ["diffusers", "UNet2DModel"]:
         return _flow(place, folder, index)
     raise _unsupported(f'the folder "{place}" holds a {kind}, of which no expert is made')
+
+
+def _with_own_controlnet(signature: Signature, place: str, index: dict[str, Any]) -> Signature:
+    """An expert with the ControlNet in the folder of its pipeline, where it takes one.
+
+    Raises:
+        DefinitionError: the folder has several, or none (P0206).
+    """
+    parameter = signature.parameter("controlnet")
+    if parameter is None:
+        return signature
+    named = index.get("controlnet")
+    kind = str(named[-1]) if isinstance(named, list) and named else "no ControlNet"
+    if not kind.endswith("ControlNetModel") or kind.endswith("MultiControlNetModel"):
+        raise _unsupported(f'the folder "{place}" has {kind}, and experts take one ControlNet')
+    own = replace(parameter, default=None)
+    parameters = tuple(own if p is parameter else p for p in signature.parameters)
+    return replace(signature, parameters=parameters)
 
 
 def _flow(place: str, folder: Path, index: dict[str, Any]) -> Signature:

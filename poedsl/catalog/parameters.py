@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from poedsl.catalog.signatures import REQUIRED, Parameter, Required
-from poedsl.grammar.types import REAL, TEXT, Type
+from poedsl.grammar.types import REAL, TEXT, Type, open_type
 
 PROMPT = Parameter("prompt", TEXT, "prompt", REQUIRED, "what the picture shows, in words")
 NEGATIVE = Parameter("negative", TEXT, "prompt", "", "what the picture is guided away from")
+STRENGTH = Parameter("scale", REAL, "number", 1.0, "how strongly the ControlNet acts")
 #: An image with three colour channels, of any size.
 RGB_IMAGE = Type("Image", (3, None, None))
 
@@ -16,8 +17,16 @@ def map_parameter(name: str, type_: Type, summary: str) -> Parameter:
     return Parameter(name, type_, "condition", REQUIRED, summary, aligned=True)
 
 
+CONTROL = map_parameter("control", open_type("Image"), "edges, depth, a pose, by the ControlNet")
+
+
 def model_parameter(default: str | Required) -> Parameter:
     return Parameter("model", TEXT, "label", default, "hub id or folder of the weights")
+
+
+def controlnet_parameter(default: str | None) -> Parameter:
+    summary = "hub id or folder of the ControlNet; none: the one in the folder of the model"
+    return Parameter("controlnet", TEXT, "weights", default, summary)
 
 
 def guidance_parameter(default: float) -> Parameter:

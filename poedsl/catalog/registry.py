@@ -9,7 +9,17 @@ from poedsl.catalog.rewards import REWARDS
 from poedsl.catalog.signatures import Signature
 from poedsl.catalog.sources import SOURCES
 from poedsl.catalog.stable_diffusion import STABLE_DIFFUSION
+from poedsl.catalog.transformer_flows import TRANSFORMER_FLOWS
 
 SIGNATURES: dict[str, Signature] = {
-    s.name: s for s in (*DENSITIES, *FLOWS, *STABLE_DIFFUSION, *LANGUAGE_MODELS, *REWARDS, *SOURCES)
+    s.name: s
+    for s in (
+        *DENSITIES,
+        *FLOWS,
+        *STABLE_DIFFUSION,
+        *TRANSFORMER_FLOWS,
+        *LANGUAGE_MODELS,
+        *REWARDS,
+        *SOURCES,
+    )
 }

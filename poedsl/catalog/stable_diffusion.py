@@ -5,27 +5,20 @@ from __future__ import annotations
 from dataclasses import replace
 
 from poedsl.catalog.parameters import (
+    CONTROL,
     NEGATIVE,
     PROMPT,
     RGB_IMAGE,
+    STRENGTH,
+    controlnet_parameter,
     guidance_parameter,
     map_parameter,
     model_parameter,
 )
 from poedsl.catalog.signatures import Parameter, Signature
-from poedsl.grammar.types import REAL, TEXT, open_type
+from poedsl.grammar.types import open_type
 
-_CONTROL = map_parameter("control", open_type("Image"), "the picture that the ControlNet reads")
-_CONTROLNET = (
-    Parameter("scale", REAL, "number", 1.0, "factor of what the ControlNet adds"),
-    Parameter(
-        "controlnet",
-        TEXT,
-        "weights",
-        None,
-        "hub id or folder of the ControlNet; none: the one in the folder of the model",
-    ),
-)
+_CONTROLNET = (STRENGTH, controlnet_parameter(None))
 _INPAINTED = (
     map_parameter("mask", open_type("Mask"), "1 where it repaints"),
     map_parameter("image", open_type("Image"), "the picture to fill in"),
@@ -79,8 +72,8 @@ def _sdxl(name: str, guidance: float, model: str, *parameters: Parameter) -> Sig
 def _with_control(signature: Signature) -> Signature:
     return replace(
         signature,
-        summary="text and a picture for a ControlNet to image",
-        parameters=(_CONTROL, *signature.parameters),
+        summary="text and a control picture to image, by a ControlNet",
+        parameters=(CONTROL, *signature.parameters),
         citation=_ADDED,
         cost=1.4 * signature.cost,
     )

@@ -169,8 +169,10 @@ class StableDiffusion(VariancePreserving):
         Raises:
             PoeError: its folder holds another network, or options that are not followed (P0206).
         """
-        folder, part = (self.folder, "controlnet") if controlnet is None else (controlnet, "")
-        net = diffusers_parts.denoiser("ControlNetModel", folder, part, self.device, profile)
+        folder = controlnet or self.folder
+        net = diffusers_parts.controlnet(
+            "ControlNetModel", self.folder, controlnet, self.device, profile
+        )
         if net.config.global_pool_conditions:
             raise unfit("", folder, "`global_pool_conditions` is set, which is not followed")
         if net.config.conditioning_channels != 3:

@@ -2,38 +2,36 @@
 
 from __future__ import annotations
 
-from functools import partial
-
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from poedsl.catalog.profiles import Profile
 from poedsl.experts.flows.guidance import Condition, Guidance
-from poedsl.experts.flows.latents import Codec
-from poedsl.experts.flows.rectified import RectifiedFlow
-from poedsl.experts.loading import diffusers_parts
-from poedsl.experts.loading.dtypes import network_dtype
-from poedsl.experts.loading.model_errors import evaluating, unfit
-from poedsl.experts.loading.schedulers import FlowScheduler
+from poedsl.experts.flows.latent_flow import TIMES, LatentFlow
+from poedsl.experts.flows.latents import PATCH
+from poedsl.experts.loading.model_errors import unfit
 from poedsl.experts.loading.stable_diffusion_prompts import sd3_prompt
 
 
-class StableDiffusion3(RectifiedFlow):
-    """A velocity of latents (c, h, w), by the transformer in a folder of diffusers.
+class StableDiffusion3(LatentFlow):
+    """Text to image, by a StableDiffusion3Pipeline.
+
+    The network takes latents as they are, and does not round time.
 
     Args:
-        prompt: what the image shows. folder: of a StableDiffusion3Pipeline; T5 may be absent, as
-            its ``model_index.json`` says. shape: (c, h, w) of the latents it sees. negative: what
-            the image is guided away from. guidance: the scale of classifier-free guidance, 1 for
-            none.
+        prompt: what the image shows. folder: of the pipeline; T5 may be absent, as its
+            ``model_index.json`` says. shape: (c, h, w) of the latents it sees, h and w even.
+            negative: what is guided away from. guidance: the scale of classifier-free guidance, 1
+            for none.
 
     Raises:
         PoeError: the folder holds another model, or options that are not followed (P0206), or the
             library is missing (P0703).
     """
 
-    snaps = False
+    network = "SD3Transformer2DModel"
+    even = False
 
     def __init__(
         self,
@@ -45,50 +43,30 @@ class StableDiffusion3(RectifiedFlow):
         negative: str = "",
         guidance: float = 7.0,
     ) -> None:
-        self.device = torch.device(profile.device) if profile.device else device
-        self.folder, self.shape = folder, shape
-        self.codec = Codec(folder, device, profile)
-        self.scheduler = FlowScheduler(folder)
-        self.dtype = network_dtype(profile, self.device)
-        kind, part = "SD3Transformer2DModel", "transformer"
-        self.net = diffusers_parts.denoiser(kind, folder, part, self.device, profile)
-        if self.net.config.in_channels != shape[0]:
-            takes = self.net.config.in_channels
-            raise unfit("", folder, f"its transformer takes {takes} channels, not {shape[0]}")
+        super().__init__(folder, shape, device, profile)
+        self.snaps = False
+        if self.net.config.patch_size != PATCH:
+            raise unfit("", folder, f"`patch_size` of its transformer is not {PATCH}")
         self.guidance = Guidance.of(self.encode, prompt, negative, guidance)
         self.calls_per_evaluation = self.guidance.calls
-        self.inference_mode = profile.quantize == "none" and profile.offload == "none"
+
+    def channels(self) -> int:
+        return self.shape[0]
 
     def encode(self, text: str) -> Condition:
-        """What the network is conditioned on for a prompt."""
         width = int(self.net.config.joint_attention_dim)
         return sd3_prompt(self.folder, text, self.device, self.dtype, width)
 
-    def velocity(self, z: Float[Tensor, "L D"], s: float) -> Float[Tensor, "L D"]:
-        latents = z.reshape(-1, *self.shape).to(self.device)
-        with evaluating("", self.folder):
-            return self.guidance(partial(self.predicted, s), latents).reshape(z.shape).to(z)
+    def predicted(self, latents: Float[Tensor, "L c h w"], s: float) -> Float[Tensor, "L c h w"]:
+        def predict(z: Tensor, condition: Condition) -> Tensor:
+            tokens, pooled = condition
+            out: Tensor = self.net(
+                hidden_states=z.to(self.dtype),
+                timestep=self.time(len(z), TIMES * s),
+                encoder_hidden_states=tokens,
+                pooled_projections=pooled,
+                return_dict=False,
+            )[0]
+            return out.to(z)
 
-    def predicted(
-        self, s: float, z: Float[Tensor, "L c h w"], condition: Condition
-    ) -> Float[Tensor, "L c h w"]:
-        """The network's own velocity under conditions of as many rows."""
-        tokens, pooled = condition
-        time = self.scheduler.time_scale * s
-        out: Tensor = self.net(
-            hidden_states=z.to(self.dtype),
-            timestep=torch.full((len(z),), time, dtype=torch.float32, device=self.device),
-            encoder_hidden_states=tokens,
-            pooled_projections=pooled,
-            return_dict=False,
-        )[0]
-        return out.to(z)
-
-    def times(self, steps: int, shape: tuple[int, ...], *, snaps: bool) -> list[float]:
-        """The times of its pipeline.
-
-        Raises:
-            PoeError: its scheduler gives no times in so many steps (P0206).
-        """
-        patches = shape[-2] * shape[-1] // self.net.config.patch_size**2
-        return self.scheduler.times(steps, patches, even=False)
+        return self.guidance(predict, latents)

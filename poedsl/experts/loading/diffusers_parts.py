@@ -22,17 +22,15 @@ from poedsl.experts.loading.from_folder import (
 )
 from poedsl.experts.loading.libraries import missing_extra
 from poedsl.experts.loading.model_errors import loading, unfit
+from poedsl.experts.loading.model_files import read_config
 from poedsl.experts.loading.prompts import warn_if_cut
 
+#: The classes of autoencoders that are read.
+AUTOENCODERS = ("AutoencoderKL", "AutoencoderKLQwenImage", "AutoencoderKLFlux2")
 #: Text encoders: the ending of their name and of that of their tokenizer, and their classes.
 FLUX_TEXTS = (("", "CLIPTextModel", "CLIPTokenizer"), ("_2", "T5EncoderModel", "T5TokenizerFast"))
 #: The number of prompts whose embeddings are cached.
 PROMPTS = 256
-
-
-def transformer(folder: str, device: torch.device, profile: Profile) -> Any:
-    """The transformer of a FLUX folder."""
-    return denoiser("FluxTransformer2DModel", folder, "transformer", device, profile)
 
 
 @cached_by_folder(maxsize=16)
@@ -63,6 +61,19 @@ def denoiser(kind: str, folder: str, part: str, device: torch.device, profile: P
     return model.to(device)
 
 
+def controlnet(
+    kind: str, folder: str, controlnet: str | None, device: torch.device, profile: Profile
+) -> Any:
+    """A ControlNet beside the model in a folder.
+
+    Args:
+        kind: the name of its class. controlnet: its own folder; None for ``controlnet/`` of the
+            model's.
+    """
+    place, part = (folder, "controlnet") if controlnet is None else (controlnet, "")
+    return denoiser(kind, place, part, device, profile)
+
+
 def _int8(model: Any) -> None:
     try:
         from torchao.quantization import Int8WeightOnlyConfig, quantize_
@@ -78,10 +89,12 @@ def autoencoder(folder: str, device: torch.device, dtype: torch.dtype) -> Any:
     As in the library's pipelines, one with ``force_upcast`` overflows in float16, and is in
     float32 then.
     """
+    named = read_config(folder, "vae").get("_class_name")
+    kind = named if named in AUTOENCODERS else AUTOENCODERS[0]
     with loading("", folder):
-        model = diffusers_network("AutoencoderKL", folder, "vae", dtype)
-        if dtype == torch.float16 and model.config.force_upcast:
-            model = diffusers_network("AutoencoderKL", folder, "vae", torch.float32)
+        model = diffusers_network(kind, folder, "vae", dtype)
+        if dtype == torch.float16 and model.config.get("force_upcast"):
+            model = diffusers_network(kind, folder, "vae", torch.float32)
     return model.to(device)
 
 
