@@ -26,6 +26,11 @@ def controlnet_parameter(default: str) -> Parameter:
     return Parameter("controlnet", TEXT, "weights", default, summary)
 
 
+def distilled_parameter(default: float) -> Parameter:
+    """The scale that a guidance-distilled network takes."""
+    return Parameter("guidance", REAL, "number", default, "distilled guidance scale")
+
+
 def guidance_parameter(default: float) -> Parameter:
     """The scale of classifier-free guidance."""
     summary = "scale of classifier-free guidance; 1: none"

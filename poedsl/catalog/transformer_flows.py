@@ -1,4 +1,4 @@
-"""Flows over latents by transformers: Qwen-Image and Z-Image."""
+"""Flows over latents by transformers: Qwen-Image, Z-Image and FLUX.2."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from poedsl.catalog.parameters import (
     RGB_IMAGE,
     STRENGTH,
     controlnet_parameter,
+    distilled_parameter,
     guidance_parameter,
     map_parameter,
     model_parameter,
@@ -18,25 +19,47 @@ from poedsl.catalog.signatures import Capability, Parameter, Signature
 from poedsl.grammar.types import open_type
 
 _FLOW: frozenset[Capability] = frozenset({"score", "sample", "gradient"})
-_Z_IMAGE = "Z-Image Team, Z-Image: An Efficient Image Generation Foundation Model (2025)"
-_QWEN = "Wu et al., Qwen-Image Technical Report (2025)"
+_FLUX2 = "Black Forest Labs, FLUX.2 (2025)"
 #: The pipelines of Qwen-Image are guided away from a text of one space.
 _SPACE = replace(NEGATIVE, default=" ")
 
 
-def _qwen(name: str, summary: str, kind: str, *parameters: Parameter) -> Signature:
+def _flow(
+    name: str,
+    summary: str,
+    kind: str,
+    *parameters: Parameter,
+    space: str,
+    cost: float,
+    citation: str,
+) -> Signature:
     return Signature(
         name,
         "flow",
         summary,
-        (*parameters, _SPACE, guidance_parameter(4.0), model_parameter("Qwen/Qwen-Image")),
+        parameters,
         domain=RGB_IMAGE,
         capabilities=_FLOW,
-        cost=500.0,
-        citation=_QWEN,
+        cost=cost,
+        citation=citation,
         implementation=f"poedsl.experts.flows.{kind}",
         requires="diffusers",
+        space=space,
+    )
+
+
+def _qwen(name: str, summary: str, kind: str, *parameters: Parameter) -> Signature:
+    return _flow(
+        name,
+        summary,
+        kind,
+        *parameters,
+        _SPACE,
+        guidance_parameter(4.0),
+        model_parameter("Qwen/Qwen-Image"),
         space="Qwen-Image",
+        cost=500.0,
+        citation="Wu et al., Qwen-Image Technical Report (2025)",
     )
 
 
@@ -61,17 +84,39 @@ TRANSFORMER_FLOWS = (
         STRENGTH,
         controlnet_parameter("InstantX/Qwen-Image-ControlNet-Inpainting"),
     ),
-    Signature(
+    _flow(
         "z_image",
-        "flow",
         "text to image",
-        (PROMPT, NEGATIVE, guidance_parameter(5.0), model_parameter("Tongyi-MAI/Z-Image")),
-        domain=RGB_IMAGE,
-        capabilities=_FLOW,
-        cost=150.0,
-        citation=_Z_IMAGE,
-        implementation="poedsl.experts.flows.z_image:ZImageFlow",
-        requires="diffusers",
+        "z_image:ZImageFlow",
+        PROMPT,
+        NEGATIVE,
+        guidance_parameter(5.0),
+        model_parameter("Tongyi-MAI/Z-Image"),
         space="FLUX.1",
+        cost=150.0,
+        citation="Z-Image Team, Z-Image: An Efficient Image Generation Foundation Model (2025)",
+    ),
+    _flow(
+        "flux2",
+        "text to image",
+        "flux2:Flux2Flow",
+        PROMPT,
+        distilled_parameter(4.0),
+        model_parameter("black-forest-labs/FLUX.2-dev"),
+        space="FLUX.2",
+        cost=800.0,
+        citation=_FLUX2,
+    ),
+    _flow(
+        "flux2_klein",
+        "text to image, by the smaller models",
+        "flux2:Flux2Klein",
+        PROMPT,
+        NEGATIVE,
+        guidance_parameter(4.0),
+        model_parameter("black-forest-labs/FLUX.2-klein-base-4B"),
+        space="FLUX.2",
+        cost=100.0,
+        citation=_FLUX2,
     ),
 )
