@@ -34,6 +34,8 @@ _PIPELINES = {
     "QwenImageControlNetPipeline": "qwen_controlnet",
     "QwenImageControlNetInpaintPipeline": "qwen_fill",
     "ZImagePipeline": "z_image",
+    "Flux2Pipeline": "flux2",
+    "Flux2KleinPipeline": "flux2_klein",
 }
 #: Endings of the names of causal language models in transformers.
 _CAUSAL = ("ForCausalLM", "LMHeadModel", "WithLMHead", "WithLMHeadModel")
@@ -133,7 +135,8 @@ def _pipeline(place: str, folder: Path, index: dict[str, Any]) -> Signature:
         if name == "flux" and is_file(transformer):
             guided = _json(transformer).get("guidance_embeds", True)
             name = name if guided else "flux_schnell"
-        return _with_own_controlnet(_with_model(SIGNATURES[name], place), place, index)
+        signature = _with_own_controlnet(_with_model(SIGNATURES[name], place), place, index)
+        return _with_default(signature, "guidance", 1.0) if index.get("is_distilled") else signature
     if index.get("unet") == ["diffusers", "UNet2DModel"]:
         return _flow(place, folder, index)
     raise _unsupported(f'the folder "{place}" holds a {kind}, of which no expert is made')
@@ -145,16 +148,19 @@ def _with_own_controlnet(signature: Signature, place: str, index: dict[str, Any]
     Raises:
         DefinitionError: the folder has several, or none (P0206).
     """
-    parameter = signature.parameter("controlnet")
-    if parameter is None:
+    if signature.parameter("controlnet") is None:
         return signature
     named = index.get("controlnet")
     kind = str(named[-1]) if isinstance(named, list) and named else "no ControlNet"
     if not kind.endswith("ControlNetModel") or kind.endswith("MultiControlNetModel"):
         raise _unsupported(f'the folder "{place}" has {kind}, and experts take one ControlNet')
-    own = replace(parameter, default=None)
-    parameters = tuple(own if p is parameter else p for p in signature.parameters)
-    return replace(signature, parameters=parameters)
+    return _with_default(signature, "controlnet", None)
+
+
+def _with_default(signature: Signature, name: str, default: float | None) -> Signature:
+    """A signature with another default of a parameter."""
+    changed = (replace(p, default=default) if p.name == name else p for p in signature.parameters)
+    return replace(signature, parameters=tuple(changed))
 
 
 def _flow(place: str, folder: Path, index: dict[str, Any]) -> Signature:

@@ -8,6 +8,9 @@ from poedsl.grammar.types import REAL, TEXT, Type, open_type
 PROMPT = Parameter("prompt", TEXT, "prompt", REQUIRED, "what the picture shows, in words")
 NEGATIVE = Parameter("negative", TEXT, "prompt", "", "what the picture is guided away from")
 STRENGTH = Parameter("scale", REAL, "number", 1.0, "how strongly the ControlNet acts")
+#: Summaries of experts with a ControlNet, and of those that fill in a picture.
+CONTROLLED = "text and a control picture to image, by a ControlNet"
+INPAINTING = "inpainting: keeps the image outside the mask, repaints inside"
 #: An image with three colour channels, of any size.
 RGB_IMAGE = Type("Image", (3, None, None))
 
@@ -18,6 +21,10 @@ def map_parameter(name: str, type_: Type, summary: str) -> Parameter:
 
 
 CONTROL = map_parameter("control", open_type("Image"), "edges, depth, a pose, by the ControlNet")
+INPAINTED = (
+    map_parameter("mask", open_type("Mask"), "1 where it repaints"),
+    map_parameter("image", open_type("Image"), "the picture to fill in"),
+)
 
 
 def model_parameter(default: str | Required) -> Parameter:
@@ -27,6 +34,11 @@ def model_parameter(default: str | Required) -> Parameter:
 def controlnet_parameter(default: str | None) -> Parameter:
     summary = "hub id or folder of the ControlNet; none: the one in the folder of the model"
     return Parameter("controlnet", TEXT, "weights", default, summary)
+
+
+def distilled_parameter(default: float) -> Parameter:
+    """The scale that a guidance-distilled network takes."""
+    return Parameter("guidance", REAL, "number", default, "distilled guidance scale")
 
 
 def guidance_parameter(default: float) -> Parameter:

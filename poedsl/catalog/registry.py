@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from poedsl.catalog.densities import DENSITIES
 from poedsl.catalog.flows import FLOWS
+from poedsl.catalog.flux import FLUX
 from poedsl.catalog.language_models import LANGUAGE_MODELS
 from poedsl.catalog.rewards import REWARDS
 from poedsl.catalog.signatures import Signature
@@ -16,6 +17,7 @@ SIGNATURES: dict[str, Signature] = {
     for s in (
         *DENSITIES,
         *FLOWS,
+        *FLUX,
         *STABLE_DIFFUSION,
         *TRANSFORMER_FLOWS,
         *LANGUAGE_MODELS,

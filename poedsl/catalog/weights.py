@@ -40,6 +40,7 @@ class HubModel:
 
 _FLUX_DEV = "FLUX.1 [dev] Non-Commercial License"
 _OPEN_RAIL, _OPEN_RAIL_PP = "CreativeML Open RAIL-M", "CreativeML Open RAIL++-M"
+_FLUX2_DEV = "FLUX Non-Commercial License"
 HUB_MODELS = {
     "black-forest-labs/FLUX.1-dev": HubModel(34.0, _FLUX_DEV, gated=True),
     "black-forest-labs/FLUX.1-Depth-dev": HubModel(34.0, _FLUX_DEV, gated=True),
@@ -55,6 +56,8 @@ HUB_MODELS = {
     "stabilityai/stable-diffusion-3.5-large": HubModel(
         27.7, "Stability AI Community License", gated=True
     ),
+    "black-forest-labs/FLUX.2-dev": HubModel(113.0, _FLUX2_DEV, gated=True),
+    "black-forest-labs/FLUX.2-klein-base-4B": HubModel(16.0, "Apache-2.0"),
     "Qwen/Qwen-Image": HubModel(57.7, "Apache-2.0"),
     "Tongyi-MAI/Z-Image": HubModel(20.5, "Apache-2.0"),
     "zhiqiulin/clip-flant5-xxl": HubModel(23.0, "Apache-2.0"),

@@ -283,6 +283,8 @@ def test_a_folder_with_a_classifier_is_a_reward() -> None:
         ("FluxKontextPipeline", "flux_kontext"),
         ("QwenImagePipeline", "qwen_image"),
         ("ZImagePipeline", "z_image"),
+        ("Flux2Pipeline", "flux2"),
+        ("Flux2KleinPipeline", "flux2_klein"),
     ],
 )
 def test_pipelines_are_the_experts_of_the_language(tmp_path: Path, kind: str, name: str) -> None:

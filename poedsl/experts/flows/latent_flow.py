@@ -78,8 +78,12 @@ class LatentFlow(RectifiedFlow):
             PoeError: its scheduler gives no times in so many steps (P0206).
         """
         tokens = shape[-2] * shape[-1] // PATCH**2
-        times = self.scheduler.times(steps, tokens, even=self.even)
+        times = self.scheduler.times(steps, tokens, self.shift(steps, tokens), even=self.even)
         return [*map(self.snapped, times)] if snaps else times
+
+    def shift(self, steps: int, tokens: int) -> float | None:
+        """By how much the pipeline shifts times, where its scheduler does not say."""
+        return None
 
     def snapped(self, s: float) -> float:
         """The time that a network in bfloat16 gets, which rounds s, and then 1000 s."""

@@ -57,6 +57,21 @@ def _of_chat(pipeline: Any, text: str, *, thinking: bool) -> int:
     return len(pipeline.tokenizer(filled)["input_ids"])
 
 
+def _of_flux2(pipeline: Any, text: str) -> int:
+    """Those of a chat with the pipeline's system message, by the tokenizer of its processor.
+
+    Raises:
+        ValueError: the chat does not begin as texts do, to which a processor would add a beginning.
+    """
+    from diffusers.pipelines.flux2.pipeline_flux2 import format_input
+
+    tokenizer, chat = pipeline.tokenizer, format_input([text], pipeline.system_message)[0]
+    filled = tokenizer.apply_chat_template(chat, tokenize=False)
+    if not filled.startswith(tokenizer.bos_token):
+        raise ValueError("the chat template of its tokenizer does not begin with its `bos_token`")
+    return len(tokenizer(filled, add_special_tokens=False)["input_ids"])
+
+
 ENCODERS = {
     "QwenImagePipeline": LanguageEncoder(
         "Qwen2_5_VLForConditionalGeneration", "Qwen2Tokenizer", _of_qwen_image
@@ -66,6 +81,12 @@ ENCODERS = {
         "Qwen2Tokenizer",
         partial(_of_chat, thinking=True),
         {"do_classifier_free_guidance": False},
+    ),
+    "Flux2KleinPipeline": LanguageEncoder(
+        "Qwen3ForCausalLM", "Qwen2Tokenizer", partial(_of_chat, thinking=False)
+    ),
+    "Flux2Pipeline": LanguageEncoder(
+        "Mistral3ForConditionalGeneration", "AutoTokenizer", _of_flux2
     ),
 }
 
