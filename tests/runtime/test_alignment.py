@@ -1,4 +1,4 @@
-"""Products of networks with discrete and with rectified times, against a Gaussian in closed form."""
+"""Products of networks with discrete and rectified times, against a Gaussian in closed form."""
 
 from __future__ import annotations
 
