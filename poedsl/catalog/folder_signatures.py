@@ -37,6 +37,12 @@ _PIPELINES = {
     "Flux2Pipeline": "flux2",
     "Flux2KleinPipeline": "flux2_klein",
 }
+#: Networks beside a model, and the expert that takes them.
+_CONTROLNETS = {
+    "ControlNetModel": "sd_controlnet",
+    "FluxControlNetModel": "flux_controlnet",
+    "QwenImageControlNetModel": "qwen_controlnet",
+}
 #: Endings of the names of causal language models in transformers.
 _CAUSAL = ("ForCausalLM", "LMHeadModel", "WithLMHead", "WithLMHeadModel")
 #: ``model_type`` of causal language models whose folders may name their trunk, or nothing.
@@ -221,6 +227,11 @@ def _model(place: str, config: dict[str, Any]) -> Signature:
     for name in names:
         if name in _MODELS:
             return _with_model(SIGNATURES[_MODELS[name]], place)
+    if config.get("_class_name") in _CONTROLNETS:
+        message = f'the folder "{place}" holds a ControlNet, which is no expert by itself'
+        expert = _CONTROLNETS[config["_class_name"]]
+        note = f'it goes with a model: `{expert}(control, prompt, controlnet = "{place}")`'
+        raise DefinitionError("P0206", message, note)
     description = ", ".join(names) or config.get("_class_name") or "a model of no known kind"
     raise _unsupported(f'the folder "{place}" holds {description}, of which no expert is made')
 

@@ -202,3 +202,13 @@ def test_gradients_reach_the_input_through_checkpoints(kind: str, place: Path) -
         ]
     slope = (ends[0] - ends[1]) / (2 * step)
     torch.testing.assert_close((found[0] * direction).sum(), slope, atol=1e-2, rtol=2e-2)
+
+
+@pytest.mark.parametrize("kind", ["sd_controlnet", "sdxl_inpaint", "sd3"])
+def test_networks_in_bfloat16_have_scores_in_32_bits(kind: str, place: Path) -> None:
+    folder, x = tiny.folder(kind, place), noise(7).flatten(1)
+    with torch.no_grad():
+        exact = expert(kind, folder).noised(x, 0.6, 0.8).score
+        rounded = expert(kind, folder, Profile(dtype="bfloat16")).noised(x, 0.6, 0.8).score
+    assert rounded.dtype == torch.float32
+    assert 0 < float((rounded - exact).norm() / exact.norm()) < 0.05

@@ -245,3 +245,10 @@ def test_other_pipelines_of_the_library_are_refused(place: Path, tmp_path: Path)
     with refused("P0206") as errors:
         poedsl.compile(f'use e from "{folder}"\nx ~ e("a")\n')
     assert "InstructPix2Pix" in errors[0].message
+
+
+def test_a_controlnet_alone_is_no_expert(place: Path) -> None:
+    folder = f"{tiny.folder('sd_controlnet', place)}/controlnet"
+    with refused("P0206") as errors:
+        poedsl.compile(f'use e from "{folder}"\nx ~ e("a")\n')
+    assert any("controlnet = " in note for note in errors[0].notes)

@@ -12,6 +12,7 @@ from torch import Tensor
 import poedsl
 from poedsl.runtime.core.run_settings import RunSettings
 from poedsl.runtime.run import Run
+from tests.diagnostics import refused
 from tests.experts import tiny_stable_diffusion as tiny
 
 SIZE = 32
@@ -153,3 +154,24 @@ def test_the_times_of_a_run_are_the_schedulers(place: Path) -> None:
 def test_open_sizes_are_those_that_the_network_was_trained_on(place: Path) -> None:
     plan = poedsl.compile(f"x ~ {call('sd3', place)}\nsample x by anneal(particles = 1, steps = 1)")
     assert plan.run().particles["x"].shape == (1, 3, 32, 32)
+
+
+@pytest.mark.parametrize("kind", ["sdxl_controlnet", "sd_inpaint", "sd3"])
+def test_tensors_name_their_devices(
+    kind: str, place: Path, every_tensor_names_its_device: None
+) -> None:
+    options = "particles = 2, steps = 2"
+    finished(started(f"{call(kind, place)} * exp(mean(x))", options))
+
+
+def test_costs_are_in_the_plan_before_anything_is_loaded() -> None:
+    plan = poedsl.compile(
+        'x : Image[3, 64, 64]\nx ~ sd("a") * sd("b", guidance = 1)\n'
+        "sample x by anneal(particles = 10, steps = 9, kernel = none)\n"
+    )
+    lines = str(plan).splitlines()
+    assert any(line.startswith("# sd: 10 evaluations of 10") and "2 s" in line for line in lines)
+    assert any(line.startswith("# sd_2: 10 evaluations of 10") and "1 s" in line for line in lines)
+    with refused("P0701") as errors:
+        poedsl.compile('x ~ sdxl("a")').run()
+    assert any("hf download stabilityai/stable-diffusion-xl" in n for n in errors[0].notes)

@@ -126,8 +126,8 @@ class DiffusionScheduler:
             raise unfit("", folder, reason + ", ".join(PREDICTIONS))
         with loading("", folder):
             self.clip = float(options.clip_sample_range) if options.get("clip_sample") else None
-            kept = self.scheduler.alphas_cumprod.double()
-        self.sigmas: list[float] = (1 - kept).sqrt().tolist()
+            levels = (1 - self.scheduler.alphas_cumprod.double()).sqrt()
+            self.sigmas = [float(level) for level in levels]
         if not all(0 < a < b <= 1 for a, b in pairwise(self.sigmas)):
             raise unfit("", folder, f"the noise levels of {FILE} do not increase from 0 to 1")
 
