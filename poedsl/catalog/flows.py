@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from poedsl.catalog.parameters import PROMPT, RGB_IMAGE, map_parameter, model_parameter
+from poedsl.catalog.parameters import LORA, PROMPT, RGB_IMAGE, map_parameter, model_parameter
 from poedsl.catalog.signatures import REQUIRED, Capability, Parameter, Signature
 from poedsl.grammar.types import INT, REAL, TEXT, Type, open_type
 
@@ -22,7 +22,7 @@ def _flux(name: str, summary: str, *parameters: Parameter) -> Signature:
         name,
         "flow",
         summary,
-        parameters,
+        (*parameters, LORA),
         domain=RGB_IMAGE,
         capabilities=_FLOW,
         cost=300.0,

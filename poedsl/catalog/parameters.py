@@ -6,6 +6,9 @@ from poedsl.catalog.signatures import REQUIRED, Parameter, Required
 from poedsl.grammar.types import TEXT, Type
 
 PROMPT = Parameter("prompt", TEXT, "prompt", REQUIRED, "what the picture shows, in words")
+LORA = Parameter(
+    "lora", TEXT, "label", None, 'low-rank adapters and their weights: "FILE:0.8, FOLDER:0.5"'
+)
 #: An image with three colour channels, of any size.
 RGB_IMAGE = Type("Image", (3, None, None))
 

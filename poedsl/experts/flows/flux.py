@@ -11,13 +11,13 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
+from poedsl.catalog.adapters import Lora
 from poedsl.catalog.profiles import Profile
 from poedsl.experts.flows.latents import Codec
 from poedsl.experts.flows.rectified import RectifiedFlow
 from poedsl.experts.loading import diffusers_parts
 from poedsl.experts.loading.dtypes import network_dtype
 from poedsl.experts.loading.model_errors import evaluating, unfit
-from poedsl.experts.loading.model_files import read_config
 from poedsl.experts.loading.schedulers import FlowScheduler
 
 #: The network multiplies its time by this.
@@ -33,6 +33,7 @@ class FluxFlow(RectifiedFlow):
             distilled scale, for guidance-distilled models. depth: (H, W) relative inverse depth
             in [0, 1]. mask: (H, W), 1 where it repaints. image: (3, H, W) in [0, 1], kept
             outside the mask. Conditions of another size are resized to the pixels it sees.
+            loras: low-rank adapters of the transformer; a Control LoRA gives it more inputs.
 
     Raises:
         PoeError: the folder holds another model (P0206), or the library is missing (P0703).
@@ -49,6 +50,7 @@ class FluxFlow(RectifiedFlow):
         depth: Float[Tensor, "H W"] | None = None,
         mask: Float[Tensor, "H W"] | None = None,
         image: Float[Tensor, "3 H W"] | None = None,
+        loras: tuple[Lora, ...] = (),
     ) -> None:
         self.device = torch.device(profile.device) if profile.device else device
         self.shape = shape
@@ -58,9 +60,9 @@ class FluxFlow(RectifiedFlow):
             reason = f"`num_train_timesteps` of its scheduler is not {TIMES}"
             raise unfit("", folder, reason)
         self.extra = self.conditions(depth, mask, image, device)
-        self.expect(folder, depth is not None, mask is not None)
         dtype = network_dtype(profile, self.device)
-        self.net = diffusers_parts.transformer(folder, self.device, profile)
+        self.net = diffusers_parts.transformer(folder, self.device, profile, loras)
+        self.expect(folder, depth is not None, mask is not None)
         self.tokens, self.pooled = diffusers_parts.prompt(folder, prompt, self.device, dtype)
         self.dtype, self.guidance, self.folder = dtype, guidance, folder
         self.snaps = dtype == torch.bfloat16
@@ -135,7 +137,7 @@ class FluxFlow(RectifiedFlow):
         """
         latent = 4 * self.shape[0]
         fill = latent + 4 * self.codec.factor**2
-        takes = read_config(folder, "transformer").get("in_channels", 64)
+        takes = self.net.config.in_channels
         kinds = {
             latent: "no picture",
             2 * latent: "a depth map",

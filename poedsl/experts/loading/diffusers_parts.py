@@ -11,6 +11,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from poedsl.catalog.adapters import Lora
 from poedsl.catalog.profiles import Profile
 from poedsl.experts.loading.cache import cached_by_folder
 from poedsl.experts.loading.dtypes import network_dtype
@@ -20,6 +21,7 @@ from poedsl.experts.loading.from_folder import (
     transformers_processor,
 )
 from poedsl.experts.loading.libraries import missing_extra
+from poedsl.experts.loading.lora import add_loras, twin
 from poedsl.experts.loading.model_errors import loading, unfit
 from poedsl.experts.loading.prompts import warn_if_cut
 
@@ -28,18 +30,22 @@ PROMPTS = 256
 
 
 @cached_by_folder(maxsize=16)
-def transformer(folder: str, device: torch.device, profile: Profile) -> Any:
-    """The transformer of a FLUX folder, frozen, with the precision and offloading of a profile."""
-    dtype = network_dtype(profile, device)
-    with loading("", folder):
-        model = diffusers_network("FluxTransformer2DModel", folder, "transformer", dtype)
+def transformer(
+    folder: str, device: torch.device, profile: Profile, loras: tuple[Lora, ...] = ()
+) -> Any:
+    """The transformer of a FLUX folder, frozen, with the precision and offloading of a profile.
+
+    Those with different LoRAs have the same weight matrices in memory.
+    """
+    model = twin(_transformer_weights(folder, device, profile))
+    if loras:
+        add_loras(model, folder, "transformer", loras)
     if profile.checkpointing:
         model.enable_gradient_checkpointing()
+    dtype = network_dtype(profile, device)
     if profile.quantize == "fp8":
         model.enable_layerwise_casting(storage_dtype=torch.float8_e4m3fn, compute_dtype=dtype)
-    if profile.quantize == "int8":
-        _int8(model)
-    if profile.offload == "blocks" and device.type != "cpu":
+    if _offloads(profile, device):
         model.enable_group_offload(
             onload_device=device,
             offload_device=torch.device("cpu"),
@@ -47,8 +53,23 @@ def transformer(folder: str, device: torch.device, profile: Profile) -> Any:
             num_blocks_per_group=1,
             use_stream=device.type == "cuda",
         )
-        return model
-    return model.to(device)
+    return model
+
+
+@cached_by_folder(maxsize=16)
+def _transformer_weights(folder: str, device: torch.device, profile: Profile) -> Any:
+    """The transformer of a FLUX folder, frozen, where its weights are kept."""
+    with loading("", folder):
+        model = diffusers_network(
+            "FluxTransformer2DModel", folder, "transformer", network_dtype(profile, device)
+        )
+    if profile.quantize == "int8":
+        _int8(model)
+    return model if _offloads(profile, device) else model.to(device)
+
+
+def _offloads(profile: Profile, device: torch.device) -> bool:
+    return profile.offload == "blocks" and device.type != "cpu"
 
 
 def _int8(model: Any) -> None:

@@ -151,8 +151,8 @@ def refuse_adapters(folder: Path) -> None:
     found = next((name for name in _ADAPTERS if (folder / name).is_file()), None)
     if found is not None:
         raise ValueError(
-            f"an adapter lies beside it ({found}), and no adapter is applied: merge it into the "
-            "weights (`merge_and_unload` of peft), or move it elsewhere"
+            f"an adapter lies beside it ({found}), and is not applied: merge it into the weights "
+            "(`merge_and_unload` of peft), or move it to a folder of its own, which `lora` names"
         )
 
 
@@ -164,4 +164,4 @@ def warn_of_adapters(folder: Path, read: tuple[Path, ...]) -> None:
     """
     for path in sorted(set(folder.glob("*.safetensors")) - set(read)):
         if any("lora" in name.lower() for name in tensor_names(path)):
-            warn("P1021", f"the adapter {path} is not applied to the model beside it")
+            warn("P1021", f"the adapter {path} is applied only where `lora` names it")

@@ -12,6 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from poedsl.catalog.adapters import find_loras
 from poedsl.catalog.folder_signatures import model_place
 from poedsl.catalog.profiles import DEFAULT, Profile
 from poedsl.catalog.signatures import Parameter, Required, Signature
@@ -50,19 +51,24 @@ def runnable(models: Models) -> None:
 
 def _absent(models: Models) -> Iterator[Diagnostic]:
     """What has no weights on this machine."""
-    reported: set[tuple[str, str]] = set()
+    reported: set[tuple[str, str, str]] = set()
     for call, where in models.plan.calls():
         signature = models.plan.find_signature(call.function)
         if signature is None or signature.parameter("model") is None:
             continue
         if not signature.implementation:
             continue
-        name = models.chosen(signature, dict(call.kwargs).get("model"))
-        if (signature.name, name) in reported:
+        arguments = dict(call.kwargs)
+        name = models.chosen(signature, arguments.get("model"))
+        lora = arguments.get("lora")
+        loras = lora.value if isinstance(lora, Const) and isinstance(lora.value, str) else ""
+        if (signature.name, name, loras) in reported:
             continue
-        reported.add((signature.name, name))
+        reported.add((signature.name, name, loras))
         try:
             find_model(signature.name, name, models.base)
+            if loras:
+                find_loras(signature.name, loras, models.base)
         except PoeError as error:
             yield from (replace(d, notes=(where, *d.notes)) for d in error.diagnostics)
 
@@ -172,6 +178,8 @@ class Models:
             chosen = self.chosen(signature, arguments.pop("model", None))
             over["folder"] = str(find_model(signature.name, chosen, self.base))
             over["profile"] = self.profile
+            if (lora := arguments.pop("lora", None)) is not None:
+                over["loras"] = find_loras(signature.name, lora, self.base)
         elif signature.model:
             over["folder"] = model_place(signature, self.base)
         with requiring(signature):
