@@ -20,7 +20,7 @@ from poedsl.catalog.profiles import Profile
 from poedsl.experts.flows.flux import FluxFlow
 from poedsl.experts.loading.load_warnings import collected
 from poedsl.experts.loading.lora import add_loras, twin
-from tests.diagnostics import refused
+from tests.diagnostics import quoted, refused
 from tests.experts import tiny
 from tests.experts.test_flux import SHAPE, conditions
 
@@ -182,9 +182,12 @@ def test_a_folder_of_peft_is_read_with_its_configuration(place: Path, files: Pat
         expert.velocity(POINT, 0.6), expected.velocity(POINT, 0.6), atol=1e-5, rtol=1e-5
     )
     path = files / "peft" / "adapter_config.json"
-    path.write_text(json.dumps(json.loads(path.read_text()) | {"bias": "all"}))
-    with refused("P0206"):
-        flow(place, files, "peft")
+    written = json.loads(path.read_text())
+    for change in ({"bias": "all"}, {"another_option": 1}):
+        path.write_text(json.dumps(written | change))
+        with refused("P0206") as errors:
+            flow(place, files, "peft")
+        assert set(change) <= quoted(errors[0])
 
 
 @torch.no_grad()

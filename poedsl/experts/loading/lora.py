@@ -21,7 +21,7 @@ from poedsl.experts.loading.from_folder import listed
 from poedsl.experts.loading.libraries import missing_extra
 from poedsl.experts.loading.load_warnings import warn
 from poedsl.experts.loading.model_errors import loading
-from poedsl.experts.loading.model_files import read_config, tensor_names
+from poedsl.experts.loading.model_files import read_config, tensor_names, tensors_in
 
 #: Parts of the names of weights of other adapters, and what these are called.
 _OTHERS = {
@@ -94,15 +94,16 @@ def _sizes(network: Any) -> dict[str, torch.Size]:
 
 def _add_of_peft(network: Any, path: Path, adapter: str) -> dict[str, Tensor]:
     """Add a LoRA that peft has saved, with its configuration beside it."""
-    from peft import PeftConfig
-    from safetensors.torch import load_file
+    from peft import LoraConfig
 
-    config = PeftConfig.from_pretrained(str(path.parent)).to_dict()
+    config = read_config(str(path.parent), "adapter_config.json")
     for option, plain in (("peft_type", "LORA"), ("bias", "none"), ("modules_to_save", None)):
-        value = getattr(config.get(option), "value", config.get(option))
-        if value != plain:
-            raise ValueError(f"`{option}` is {value} in its adapter_config.json")
-    weights = {n.removeprefix("base_model.model."): w for n, w in load_file(path).items()}
+        if config.get(option, plain) != plain:
+            raise ValueError(f"`{option}` is {config[option]} in its adapter_config.json")
+    config.pop("peft_version", None)
+    if unknown := config.keys() - inspect.signature(LoraConfig).parameters.keys():
+        raise ValueError(f"its adapter_config.json has options unknown to peft: {listed(unknown)}")
+    weights = {n.removeprefix("base_model.model."): w for n, w in tensors_in(path).items()}
     network.load_lora_adapter(dict(weights), prefix=None, adapter_name=adapter, metadata=config)
     return weights
 

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from torch import Tensor
+
 from poedsl.catalog.weights import PICKLES, single_files
 from poedsl.experts.loading.load_warnings import warn
 from poedsl.experts.loading.model_errors import unfit
@@ -66,6 +68,14 @@ def tensor_names(path: Path) -> list[str]:
 
     with safe_open(path, "pt") as file:
         return list(file.keys())
+
+
+def tensors_in(path: Path) -> dict[str, Tensor]:
+    """The tensors in a safetensors file, on the CPU."""
+    from safetensors.torch import load_file
+
+    tensors: dict[str, Tensor] = load_file(path, device="cpu")
+    return tensors
 
 
 def weight_files(folder: Path, stem: str) -> WeightFiles:
