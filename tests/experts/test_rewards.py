@@ -713,7 +713,9 @@ def test_a_folder_is_the_reward_of_its_model(kind: str, call: str, place: Path) 
         f"use liked from {path}\ninput depth : Depth\n"
         f"x : Image[3, 12, 10]\nx ~ Normal(0.5, 0.1) * exp({call})"
     )
-    run = poedsl.compile(program).bind(depth=DEPTH).run(particles=3, steps=3)
+    plan = poedsl.compile(program)
+    assert poedsl.load(plan.to_json()).spec == plan.spec
+    run = plan.bind(depth=DEPTH).run(particles=3, steps=3)
     expected = reward(kind, place)(run.particles["x"])
     torch.testing.assert_close(run.log_values["liked"], expected, rtol=1e-3, atol=1e-4)
 
