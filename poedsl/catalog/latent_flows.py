@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from poedsl.catalog.parameters import RGB_IMAGE
+from poedsl.catalog.parameters import LORA, RGB_IMAGE
 from poedsl.catalog.signatures import Parameter, Signature
 
 
@@ -15,7 +15,7 @@ def latent_flow(
     cost: float,
     citation: str,
 ) -> Signature:
-    """The signature of an expert over pictures by a pipeline of diffusers.
+    """The signature of an expert over pictures by a pipeline of diffusers, which takes LoRAs.
 
     Args:
         kind: ``module:class`` in `poedsl.experts.flows`. space: the latent space. cost: of an
@@ -25,7 +25,7 @@ def latent_flow(
         name,
         "flow",
         summary,
-        parameters,
+        (*parameters, LORA),
         domain=RGB_IMAGE,
         capabilities=frozenset({"score", "sample", "gradient"}),
         cost=cost,

@@ -11,6 +11,9 @@ STRENGTH = Parameter("scale", REAL, "number", 1.0, "how strongly the ControlNet 
 #: Summaries of experts with a ControlNet, and of those that fill in a picture.
 CONTROLLED = "text and a control picture to image, by a ControlNet"
 INPAINTING = "inpainting: keeps the image outside the mask, repaints inside"
+LORA = Parameter(
+    "lora", TEXT, "label", None, 'low-rank adapters and their weights: "FILE:0.8, FOLDER:0.5"'
+)
 #: An image with three colour channels, of any size.
 RGB_IMAGE = Type("Image", (3, None, None))
 

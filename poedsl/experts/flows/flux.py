@@ -15,6 +15,7 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
+from poedsl.catalog.adapters import Lora
 from poedsl.catalog.profiles import Profile
 from poedsl.experts.flows.latent_flow import LatentFlow
 from poedsl.experts.flows.latents import PATCH, resized
@@ -50,8 +51,9 @@ class FluxFlow(LatentFlow):
         device: torch.device,
         profile: Profile,
         guidance: float = 3.5,
+        loras: tuple[Lora, ...] = (),
     ) -> None:
-        super().__init__(folder, shape, device, profile)
+        super().__init__(folder, shape, device, profile, loras)
         self.guidance = guidance
         self.tokens, self.pooled = diffusers_parts.prompt(folder, prompt, self.device, self.dtype)
         _, h, w = shape
@@ -135,8 +137,9 @@ class FluxControl(FluxFlow):
         guidance: float = 10.0,
         depth: Float[Tensor, "H W"] | None = None,
         edges: Float[Tensor, "H W"] | None = None,
+        loras: tuple[Lora, ...] = (),
     ) -> None:
-        super().__init__(prompt, folder, shape, device, profile, guidance)
+        super().__init__(prompt, folder, shape, device, profile, guidance, loras)
         control = edges if depth is None else depth
         assert control is not None
         picture = self.codec.sized(control[None].expand(3, -1, -1), shape)
@@ -164,8 +167,9 @@ class FluxFill(FluxFlow):
         mask: Float[Tensor, "H W"],
         image: Float[Tensor, "3 H W"],
         guidance: float = 30.0,
+        loras: tuple[Lora, ...] = (),
     ) -> None:
-        super().__init__(prompt, folder, shape, device, profile, guidance)
+        super().__init__(prompt, folder, shape, device, profile, guidance, loras)
         hole, latents = self.codec.masked(image, mask, shape)
         shown = F.pixel_unshuffle(hole, self.codec.factor).to(latents)
         self.beside = torch.cat([pack(latents), pack(shown)], 2)
@@ -191,10 +195,11 @@ class FluxKontext(FluxFlow):
         profile: Profile,
         image: Float[Tensor, "c H W"],
         guidance: float = 2.5,
+        loras: tuple[Lora, ...] = (),
     ) -> None:
         from diffusers.pipelines.flux.pipeline_flux_kontext import PREFERRED_KONTEXT_RESOLUTIONS
 
-        super().__init__(prompt, folder, shape, device, profile, guidance)
+        super().__init__(prompt, folder, shape, device, profile, guidance, loras)
         ratio = image.shape[2] / image.shape[1]
         sizes = ((abs(ratio - w / h), w, h) for w, h in PREFERRED_KONTEXT_RESOLUTIONS)
         unit = PATCH * self.codec.factor

@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
+from poedsl.catalog.adapters import Lora
 from poedsl.catalog.profiles import Profile
 from poedsl.experts.flows.guidance import Condition, Guidance
 from poedsl.experts.flows.latent_flow import LatentFlow
@@ -32,9 +33,14 @@ class Flux2Network(LatentFlow):
     pipeline: ClassVar[str]
 
     def __init__(
-        self, folder: str, shape: tuple[int, ...], device: torch.device, profile: Profile
+        self,
+        folder: str,
+        shape: tuple[int, ...],
+        device: torch.device,
+        profile: Profile,
+        loras: tuple[Lora, ...] = (),
     ) -> None:
-        super().__init__(folder, shape, device, profile)
+        super().__init__(folder, shape, device, profile, loras)
         _, h, w = shape
         self.positions = F.pad(positions(h, w), (0, 1)).to(self.device)
 
@@ -95,8 +101,9 @@ class Flux2Flow(Flux2Network):
         device: torch.device,
         profile: Profile,
         guidance: float = 4.0,
+        loras: tuple[Lora, ...] = (),
     ) -> None:
-        super().__init__(folder, shape, device, profile)
+        super().__init__(folder, shape, device, profile, loras)
         self.condition, self.guidance = self.encode(prompt), guidance
 
     def predicted(self, latents: Float[Tensor, "L c h w"], s: float) -> Float[Tensor, "L c h w"]:
@@ -129,11 +136,12 @@ class Flux2Klein(Flux2Network):
         profile: Profile,
         negative: str = "",
         guidance: float = 4.0,
+        loras: tuple[Lora, ...] = (),
     ) -> None:
         if guidance != 1 and read_config(folder, "model_index.json").get("is_distilled"):
             reason = "it is distilled (`is_distilled` in model_index.json), and is not guided"
             raise unfit("", folder, reason, "`guidance = 1` leaves guidance out")
-        super().__init__(folder, shape, device, profile)
+        super().__init__(folder, shape, device, profile, loras)
         self.guidance = Guidance.of(self.encode, prompt, negative, guidance)
         self.calls_per_evaluation = self.guidance.calls
 

@@ -13,6 +13,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from poedsl.catalog.adapters import Lora
 from poedsl.catalog.profiles import Profile
 from poedsl.experts.flows.latents import PATCH, Codec
 from poedsl.experts.flows.rectified import RectifiedFlow
@@ -30,6 +31,7 @@ class LatentFlow(RectifiedFlow):
 
     Args:
         folder: of a pipeline of diffusers. shape: (c, h, w) of the latents it sees, h and w even.
+            loras: low-rank adapters of the transformer, which may give it more inputs.
 
     Attributes:
         network: the name of the class of its transformer. even: whether the steps of its pipeline
@@ -44,7 +46,12 @@ class LatentFlow(RectifiedFlow):
     even: ClassVar[bool] = True
 
     def __init__(
-        self, folder: str, shape: tuple[int, ...], device: torch.device, profile: Profile
+        self,
+        folder: str,
+        shape: tuple[int, ...],
+        device: torch.device,
+        profile: Profile,
+        loras: tuple[Lora, ...] = (),
     ) -> None:
         self.folder, self.shape = folder, shape
         self.device = torch.device(profile.device) if profile.device else device
@@ -57,7 +64,7 @@ class LatentFlow(RectifiedFlow):
         self.snaps = self.dtype == torch.bfloat16
         self.inference_mode = profile.quantize == "none" and profile.offload == "none"
         self.net = diffusers_parts.denoiser(
-            self.network, folder, "transformer", self.device, profile
+            self.network, folder, "transformer", self.device, profile, loras
         )
         self.expect(self.net.config.in_channels)
 

@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
+from poedsl.catalog.adapters import Lora
 from poedsl.catalog.profiles import Profile
 from poedsl.experts.flows.packing import pack
 from poedsl.experts.flows.qwen_image import QwenImageFlow
@@ -88,8 +89,9 @@ class QwenImageControlNet(ControlledQwenImage):
         scale: float = 1.0,
         negative: str = " ",
         guidance: float = 4.0,
+        loras: tuple[Lora, ...] = (),
     ) -> None:
-        super().__init__(prompt, folder, shape, device, profile, negative, guidance)
+        super().__init__(prompt, folder, shape, device, profile, negative, guidance, loras)
         latents = self.codec.encode(self.codec.sized(control.expand(3, -1, -1), shape))
         self.attach(controlnet, profile, scale, latents)
 
@@ -119,8 +121,9 @@ class QwenImageFill(ControlledQwenImage):
         scale: float = 1.0,
         negative: str = " ",
         guidance: float = 4.0,
+        loras: tuple[Lora, ...] = (),
     ) -> None:
-        super().__init__(prompt, folder, shape, device, profile, negative, guidance)
+        super().__init__(prompt, folder, shape, device, profile, negative, guidance, loras)
         hole, latents = self.codec.masked(image, mask, shape, grey=0.0)
         kept = 1 - F.interpolate(hole, latents.shape[-2:]).to(latents)
         self.attach(controlnet, profile, scale, torch.cat([latents, kept], 1))

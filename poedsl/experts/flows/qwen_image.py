@@ -8,6 +8,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from poedsl.catalog.adapters import Lora
 from poedsl.catalog.profiles import Profile
 from poedsl.experts.flows.guidance import Condition, Guidance
 from poedsl.experts.flows.latent_flow import LatentFlow
@@ -44,8 +45,9 @@ class QwenImageFlow(LatentFlow):
         profile: Profile,
         negative: str = " ",
         guidance: float = 4.0,
+        loras: tuple[Lora, ...] = (),
     ) -> None:
-        super().__init__(folder, shape, device, profile)
+        super().__init__(folder, shape, device, profile, loras)
         if found := [name for name in _OTHERS if self.net.config.get(name)]:
             reason = f"`{found[0]}` is set in transformer/config.json, which is not followed"
             raise unfit("", folder, reason)

@@ -15,6 +15,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from poedsl.catalog.adapters import Lora
 from poedsl.catalog.profiles import Profile
 from poedsl.experts.flows.guidance import Condition, Guidance
 from poedsl.experts.flows.latents import Codec
@@ -42,7 +43,7 @@ class StableDiffusion(VariancePreserving):
             none. mask: (H, W), 1 where it repaints. image: (3, H, W) in [0, 1], kept outside the
             mask. control: (1 or 3, H, W) in [0, 1], what a ControlNet reads. scale: factor of what
             it adds. controlnet: its folder; None for ``controlnet/`` of the model's. Conditions of
-            another size are resized to the pixels it sees.
+            another size are resized to the pixels it sees. loras: low-rank adapters of the network.
 
     Raises:
         PoeError: the folder holds another model, or options that are not followed (P0206), or the
@@ -67,6 +68,7 @@ class StableDiffusion(VariancePreserving):
         control: Float[Tensor, "k H W"] | None = None,
         scale: float = 1.0,
         controlnet: str | None = None,
+        loras: tuple[Lora, ...] = (),
     ) -> None:
         self.device = torch.device(profile.device) if profile.device else device
         self.folder, self.shape, self.scale = folder, shape, scale
@@ -78,7 +80,7 @@ class StableDiffusion(VariancePreserving):
         self.expect(mask is not None)
         self.dtype = network_dtype(profile, self.device)
         self.net = diffusers_parts.denoiser(
-            "UNet2DConditionModel", folder, "unet", self.device, profile
+            "UNet2DConditionModel", folder, "unet", self.device, profile, loras
         )
         self.masked: Tensor | None = None
         if mask is not None and image is not None:

@@ -6,6 +6,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from poedsl.catalog.adapters import Lora
 from poedsl.catalog.profiles import Profile
 from poedsl.experts.flows.guidance import Condition, Guidance
 from poedsl.experts.flows.latent_flow import TIMES, LatentFlow
@@ -42,8 +43,9 @@ class StableDiffusion3(LatentFlow):
         profile: Profile,
         negative: str = "",
         guidance: float = 7.0,
+        loras: tuple[Lora, ...] = (),
     ) -> None:
-        super().__init__(folder, shape, device, profile)
+        super().__init__(folder, shape, device, profile, loras)
         self.snaps = False
         if self.net.config.patch_size != PATCH:
             raise unfit("", folder, f"`patch_size` of its transformer is not {PATCH}")

@@ -8,6 +8,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from poedsl.catalog.adapters import Lora
 from poedsl.catalog.profiles import Profile
 from poedsl.experts.flows.guidance import Condition, Guidance
 from poedsl.experts.flows.latent_flow import LatentFlow
@@ -40,8 +41,9 @@ class ZImageFlow(LatentFlow):
         profile: Profile,
         negative: str = "",
         guidance: float = 5.0,
+        loras: tuple[Lora, ...] = (),
     ) -> None:
-        super().__init__(folder, shape, device, profile)
+        super().__init__(folder, shape, device, profile, loras)
         self.snaps = False
         self.guidance = Guidance.of(self.encode, prompt, negative, guidance)
         self.calls_per_evaluation = self.guidance.calls

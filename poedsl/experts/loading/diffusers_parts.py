@@ -12,6 +12,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from poedsl.catalog.adapters import Lora
 from poedsl.catalog.profiles import Profile
 from poedsl.experts.loading.cache import cached_by_folder
 from poedsl.experts.loading.dtypes import network_dtype
@@ -20,9 +21,10 @@ from poedsl.experts.loading.from_folder import (
     transformers_network,
     transformers_processor,
 )
-from poedsl.experts.loading.libraries import missing_extra
+from poedsl.experts.loading.lora import add_loras, twin
 from poedsl.experts.loading.model_errors import loading, unfit
 from poedsl.experts.loading.model_files import read_config
+from poedsl.experts.loading.placement import kept, set_up
 from poedsl.experts.loading.prompts import warn_if_cut
 
 #: The classes of autoencoders that are read.
@@ -34,31 +36,33 @@ PROMPTS = 256
 
 
 @cached_by_folder(maxsize=16)
-def denoiser(kind: str, folder: str, part: str, device: torch.device, profile: Profile) -> Any:
+def denoiser(
+    kind: str,
+    folder: str,
+    part: str,
+    device: torch.device,
+    profile: Profile,
+    loras: tuple[Lora, ...] = (),
+) -> Any:
     """A network that removes noise, frozen, with the precision and offloading of a profile.
+
+    Those with different LoRAs have the same weight matrices in memory.
 
     Args:
         kind: the name of its class in diffusers. part: its subfolder, empty for the folder itself.
     """
-    dtype = network_dtype(profile, device)
+    network = twin(_weights(kind, folder, part, device, profile))
+    if loras:
+        add_loras(network, folder, part, loras)
+    return set_up(network, device, profile)
+
+
+@cached_by_folder(maxsize=16)
+def _weights(kind: str, folder: str, part: str, device: torch.device, profile: Profile) -> Any:
+    """Such a network where its weights are kept."""
     with loading("", folder):
-        model = diffusers_network(kind, folder, part, dtype)
-    if profile.checkpointing:
-        model.enable_gradient_checkpointing()
-    if profile.quantize == "fp8":
-        model.enable_layerwise_casting(storage_dtype=torch.float8_e4m3fn, compute_dtype=dtype)
-    if profile.quantize == "int8":
-        _int8(model)
-    if profile.offload == "blocks" and device.type != "cpu":
-        model.enable_group_offload(
-            onload_device=device,
-            offload_device=torch.device("cpu"),
-            offload_type="block_level",
-            num_blocks_per_group=1,
-            use_stream=device.type == "cuda",
-        )
-        return model
-    return model.to(device)
+        network = diffusers_network(kind, folder, part, network_dtype(profile, device))
+    return kept(network, device, profile)
 
 
 def controlnet(
@@ -72,14 +76,6 @@ def controlnet(
     """
     place, part = (folder, "controlnet") if controlnet is None else (controlnet, "")
     return denoiser(kind, place, part, device, profile)
-
-
-def _int8(model: Any) -> None:
-    try:
-        from torchao.quantization import Int8WeightOnlyConfig, quantize_
-    except ImportError as error:
-        raise missing_extra('quantize = "int8"', "int8", error) from error
-    quantize_(model, Int8WeightOnlyConfig())
 
 
 @cached_by_folder(maxsize=4)

@@ -10,7 +10,11 @@ import torch
 from torch import Tensor
 
 from poedsl.experts.loading.cache import cached_by_folder
-from poedsl.experts.loading.from_folder import transformers_network, transformers_processor
+from poedsl.experts.loading.from_folder import (
+    transformers_network,
+    transformers_picture_processor,
+    transformers_processor,
+)
 from poedsl.experts.loading.model_errors import unfit
 
 
@@ -66,6 +70,12 @@ def processor(kind: str, folder: str) -> Any:
         kind: the name of its class in transformers.
     """
     return transformers_processor(kind, folder)
+
+
+@cached_by_folder(maxsize=16)
+def picture_processor(folder: str) -> Any:
+    """The processor of a model of pictures and texts, without its part for videos."""
+    return transformers_picture_processor(folder)
 
 
 def tensors(folder: str, prefix: str = "") -> dict[str, Tensor]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -12,6 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from poedsl.catalog.adapters import find_loras
 from poedsl.catalog.folder_signatures import model_place
 from poedsl.catalog.profiles import DEFAULT, Profile
 from poedsl.catalog.signatures import Parameter, Required, Signature
@@ -55,12 +56,18 @@ def _absent(models: Models) -> Iterator[Diagnostic]:
         signature = models.plan.find_signature(call.function)
         if signature is None or not signature.implementation:
             continue
-        for name in models.weights(signature, dict(call.kwargs)):
+        arguments = dict(call.kwargs)
+        names = models.weights(signature, arguments)
+        needed: list[tuple[Callable[..., object], str]] = [(find_model, name) for name in names]
+        lora = arguments.get("lora")
+        if isinstance(lora, Const) and lora.value:
+            needed.append((find_loras, str(lora.value)))
+        for find, name in needed:
             if (signature.name, name) in reported:
                 continue
             reported.add((signature.name, name))
             try:
-                find_model(signature.name, name, models.base)
+                find(signature.name, name, models.base)
             except PoeError as error:
                 yield from (replace(d, notes=(where, *d.notes)) for d in error.diagnostics)
 
@@ -174,6 +181,8 @@ class Models:
                 if p.role == "weights" and arguments.get(p.name) is not None:
                     place = find_model(signature.name, arguments[p.name], self.base)
                     arguments[p.name] = str(place)
+            if (lora := arguments.pop("lora", None)) is not None:
+                over["loras"] = find_loras(signature.name, lora, self.base)
         elif signature.model:
             over["folder"] = model_place(signature, self.base)
         with requiring(signature):
