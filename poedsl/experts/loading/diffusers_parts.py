@@ -20,10 +20,10 @@ from poedsl.experts.loading.from_folder import (
     transformers_network,
     transformers_processor,
 )
-from poedsl.experts.loading.libraries import missing_extra
 from poedsl.experts.loading.lora import add_loras, twin
 from poedsl.experts.loading.model_errors import loading, unfit
 from poedsl.experts.loading.prompts import warn_if_cut
+from poedsl.experts.loading.quantization import to_int8
 
 #: The number of prompts whose embeddings are cached.
 PROMPTS = 256
@@ -64,20 +64,12 @@ def _transformer_weights(folder: str, device: torch.device, profile: Profile) ->
             "FluxTransformer2DModel", folder, "transformer", network_dtype(profile, device)
         )
     if profile.quantize == "int8":
-        _int8(model)
+        to_int8(model)
     return model if _offloads(profile, device) else model.to(device)
 
 
 def _offloads(profile: Profile, device: torch.device) -> bool:
     return profile.offload == "blocks" and device.type != "cpu"
-
-
-def _int8(model: Any) -> None:
-    try:
-        from torchao.quantization import Int8WeightOnlyConfig, quantize_
-    except ImportError as error:
-        raise missing_extra('quantize = "int8"', "int8", error) from error
-    quantize_(model, Int8WeightOnlyConfig())
 
 
 @cached_by_folder(maxsize=4)
