@@ -18,6 +18,7 @@ from poedsl.catalog.profiles import Profile
 from poedsl.compiler.plan.costs import costs
 from poedsl.compiler.plan.terms import Apply
 from poedsl.experts.loading import transformers_models
+from poedsl.experts.loading.load_warnings import collected
 from poedsl.experts.loading.model_errors import loading
 from poedsl.experts.rewards.clip import Aesthetic, ClipScore, PickScore
 from poedsl.experts.rewards.clip_flant5 import squared
@@ -321,6 +322,24 @@ def test_pickscore_is_the_logit(place: Path) -> None:
         logits = model(**processor(images=images(x), text=["a cat"], return_tensors="pt"))
     expected = logits.logits_per_image[:, 0]
     torch.testing.assert_close(reward("pickscore", place)(x), expected, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("kind", ["pickscore", "clipscore", *CHATS])
+def test_scores_in_bfloat16_are_those_in_float32_but_for_rounding(kind: str, place: Path) -> None:
+    make, _, own, _ = KINDS[kind]
+    x = native(kind)
+    at, profile = folder(kind, place), Profile(dtype="bfloat16")
+    half = make(**own, folder=at, device=CPU, profile=profile)
+    assert next(half.net.parameters()).dtype == torch.bfloat16  # type: ignore[attr-defined]
+    found, expected = half(x), reward(kind, place)(x)
+    assert found.dtype == torch.float32
+    torch.testing.assert_close(found, expected, rtol=0.15, atol=0.05)
+
+
+def test_a_prompt_that_is_cut_is_a_warning_of_its_reward(place: Path) -> None:
+    with collected() as warnings:
+        reward("pickscore", place, prompt=100 * "a")
+    assert [w.code for w in warnings] == ["P1022"] and "`pickscore`" in warnings[0].message
 
 
 def test_siglip_is_the_log_of_its_probability(place: Path) -> None:

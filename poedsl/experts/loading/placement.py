@@ -8,7 +8,7 @@ import torch
 
 from poedsl.catalog.profiles import Profile
 from poedsl.experts.loading.dtypes import network_dtype
-from poedsl.experts.loading.libraries import missing_extra
+from poedsl.experts.loading.quantization import to_int8
 
 
 def placed(network: Any, device: torch.device, profile: Profile) -> Any:
@@ -19,7 +19,7 @@ def placed(network: Any, device: torch.device, profile: Profile) -> Any:
 def kept(network: Any, device: torch.device, profile: Profile) -> Any:
     """A network where its weights are kept, as numbers of 8 bits if they are integers."""
     if profile.quantize == "int8":
-        _int8(network)
+        to_int8(network)
     return network if _offloads(profile, device) else network.to(device)
 
 
@@ -44,11 +44,3 @@ def set_up(network: Any, device: torch.device, profile: Profile) -> Any:
 
 def _offloads(profile: Profile, device: torch.device) -> bool:
     return profile.offload == "blocks" and device.type != "cpu"
-
-
-def _int8(network: Any) -> None:
-    try:
-        from torchao.quantization import Int8WeightOnlyConfig, quantize_
-    except ImportError as error:
-        raise missing_extra('quantize = "int8"', "int8", error) from error
-    quantize_(network, Int8WeightOnlyConfig())

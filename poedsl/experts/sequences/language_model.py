@@ -64,7 +64,8 @@ class LanguageModel:
         self.folder, self.device = folder, device
         with loading("lm", folder):
             dtype = network_dtype(profile, device)
-            self.network = network("AutoModelForCausalLM", folder, device, dtype)
+            kind, stored = "AutoModelForCausalLM", profile.quantize
+            self.network = network(kind, folder, device, dtype, quantize=stored)
             vocabulary = read_vocabulary(folder)
             before = prompt_tokens(folder, prompt, chat, system)
             self.prompt = torch.tensor([before], device=device)
