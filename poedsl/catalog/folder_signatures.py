@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeGuard
 
 from poedsl.catalog.code_references import DefinitionError, is_file
+from poedsl.catalog.parameters import RGB_IMAGE
+from poedsl.catalog.pipeline_signatures import pipeline_signature
 from poedsl.catalog.registry import SIGNATURES
-from poedsl.catalog.signatures import Parameter, Required, Signature
-from poedsl.catalog.weights import file_notes, model_folder, single_files
+from poedsl.catalog.signatures import LATENTS, Parameter, Required, Signature
+from poedsl.catalog.weights import cached_folder, file_notes, model_folder, single_files
 from poedsl.grammar.errors import PoeError
 from poedsl.grammar.types import INT, Type
 
@@ -32,31 +33,38 @@ _CAUSAL_TYPES = (
 )
 #: Models of transformers, and the expert whose weights they are.
 _MODELS = {"SiglipModel": "siglip"}
+#: The part of pipelines that decodes latents, and those that are evaluated at each step.
+_AUTOENCODER, _NETWORKS = "vae", ("transformer", "unet")
 _HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
 _SUPPORTED = (
-    "folders of diffusers: rectified flows with a UNet2DModel and classes, and "
-    + ", ".join(_PIPELINES),
+    "folders of diffusers: pipelines that make pictures",
     "folders of transformers: image classifiers, causal language models, and " + ", ".join(_MODELS),
     "folders of GGUF: language models",
     'Python: "rewards.py:f", "package.module:f"',
 )
 
 
-def read_folder(place: str, base: Path) -> Signature:
+def read_folder(place: str, base: Path, *, by_its_call: bool = False) -> Signature:
     """The signature of the model in a folder, or of a model of the hub that an expert uses.
 
     Args:
         place: a path relative to ``base``, a model that comes with the package, or the id of a
             model of the hub.
+        by_its_call: whether the call of its pipeline is meant even where an expert has its weights.
 
     Raises:
         DefinitionError: there is no such folder, or no expert can use its model (P0206).
     """
     folder = _folder(place, base)
+    if folder is None and not by_its_call and place in (known := _hub_signatures()):
+        return _with_model(known[place], place)
+    folder = folder or cached_folder(place)
     if folder is None:
-        return _hub_model(place)
+        raise _not_here(place)
     if is_file(folder / "model_index.json"):
-        return _pipeline(place, folder, _json(folder / "model_index.json"))
+        index = _json(folder / "model_index.json")
+        dedicated = None if by_its_call else _dedicated(place, folder, index)
+        return dedicated or _by_its_call(place, folder, index)
     if is_file(folder / "config.json"):
         return _model(place, _json(folder / "config.json"))
     if any(folder.glob("*.gguf")):
@@ -112,7 +120,17 @@ def _unsupported(message: str, *notes: str) -> DefinitionError:
 # Models of diffusers.
 
 
-def _pipeline(place: str, folder: Path, index: dict[str, Any]) -> Signature:
+def dedicated_expert(place: str, base: Path) -> str:
+    """The expert of the language for the pipeline in a folder; empty where there is none."""
+    folder = _folder(place, base)
+    if folder is None or not is_file(folder / "model_index.json"):
+        return ""
+    signature = _dedicated(place, folder, _json(folder / "model_index.json"))
+    return "" if signature is None else signature.name
+
+
+def _dedicated(place: str, folder: Path, index: dict[str, Any]) -> Signature | None:
+    """The expert of the language for a pipeline, or None."""
     kind = index.get("_class_name")
     if isinstance(kind, str) and kind in _PIPELINES:
         name = _PIPELINES[kind]
@@ -121,20 +139,30 @@ def _pipeline(place: str, folder: Path, index: dict[str, Any]) -> Signature:
             guided = _json(transformer).get("guidance_embeds", True)
             name = name if guided else "flux_schnell"
         return _with_model(SIGNATURES[name], place)
-    if index.get("unet") == ["diffusers", "UNet2DModel"]:
-        return _flow(place, folder, index)
-    raise _unsupported(f'the folder "{place}" holds a {kind}, of which no expert is made')
+    flow = index.get("scheduler") == ["diffusers", "FlowMatchEulerDiscreteScheduler"]
+    if index.get("unet") == ["diffusers", "UNet2DModel"] and flow:
+        return _flow(place, folder)
+    return None
 
 
-def _flow(place: str, folder: Path, index: dict[str, Any]) -> Signature:
+def _by_its_call(place: str, folder: Path, index: dict[str, Any]) -> Signature:
+    """Any pipeline, by the call of its class."""
+    kind = index.get("_class_name")
+    if not isinstance(kind, str):
+        raise _unsupported(f"{folder / 'model_index.json'} names no class: `_class_name`")
+    parts = {name for name, value in index.items() if isinstance(value, list) and value[0]}
+    network = next((folder / n for n in _NETWORKS if n in parts), folder)
+    size = sum(p.stat().st_size for p in network.glob("*.safetensors")) / 1e9
+    if _AUTOENCODER in parts:
+        return pipeline_signature(place, kind, RGB_IMAGE, LATENTS, size)
+    config = _json(network / "config.json") if is_file(network / "config.json") else {}
+    channels = config.get("in_channels")
+    sizes = channels if _is_size(channels) else 3, *_height_and_width(config.get("sample_size"))
+    return pipeline_signature(place, kind, Type("Image", sizes), "", size)
+
+
+def _flow(place: str, folder: Path) -> Signature:
     """A rectified flow over pictures, as that of the digits."""
-    scheduler = index.get("scheduler")
-    if scheduler != ["diffusers", "FlowMatchEulerDiscreteScheduler"]:
-        name = scheduler[-1] if isinstance(scheduler, list) and scheduler else "none"
-        raise _unsupported(
-            f'the folder "{place}" holds no rectified flow: its scheduler is {name}',
-            "that of a rectified flow is FlowMatchEulerDiscreteScheduler",
-        )
     path = folder / "unet" / "config.json"
     config = _json(path)
     channels, embedded = config.get("in_channels"), config.get("num_class_embeds")
@@ -215,28 +243,27 @@ def _with_model(signature: Signature, place: str) -> Signature:
     return replace(signature, parameters=(*others, *fixed))
 
 
-def _hub_models() -> Iterator[tuple[str, Signature]]:
+def _hub_signatures() -> dict[str, Signature]:
+    """The first expert whose default weights a model of the hub is, by its id."""
+    out: dict[str, Signature] = {}
     for signature in SIGNATURES.values():
         model = signature.parameter("model")
         if model is not None and model.default and not isinstance(model.default, Required):
-            yield str(model.default), signature
+            out.setdefault(str(model.default), signature)
+    return out
 
 
-def _hub_model(place: str) -> Signature:
-    signatures: dict[str, Signature] = {}
-    for model, signature in _hub_models():
-        signatures.setdefault(model, signature)
-    if place in signatures:
-        return _with_model(signatures[place], place)
+def _not_here(place: str) -> DefinitionError:
+    """The error for a model that is neither a folder nor one of the hub that was downloaded."""
     if place.endswith(".py"):
         message = f'"{place}" does not say which of its functions is meant'
-        raise DefinitionError(
+        return DefinitionError(
             "P0206", message, f'a function is named after a colon: "{place}:NAME"'
         )
     if not _HUB_ID.fullmatch(place):
-        raise _unsupported(f'there is no folder "{place}"', *file_notes(Path(place)))
-    raise _unsupported(
+        return _unsupported(f'there is no folder "{place}"', *file_notes(Path(place)))
+    return _unsupported(
         f'"{place}" is neither a folder nor a model of the hub that an expert has',
-        "what a model of the hub is can be seen only where it is fetched; name the expert: "
-        f'`flux(model = "{place}")`',
+        f"what a model of the hub is can be seen only where it is fetched: `hf download {place}`",
+        f'or name the expert: `flux(model = "{place}")`',
     )

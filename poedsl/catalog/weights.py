@@ -85,7 +85,7 @@ def find_model(expert: str, model: str, base: Path = Path()) -> Path:
     notes: tuple[str, ...] = ()
     if model:
         notes = file_notes(base / model)
-        folder = local_folder(str(base / model)) or local_folder(model) or _cached(model)
+        folder = local_folder(str(base / model)) or local_folder(model) or cached_folder(model)
         if folder is not None:
             return folder.resolve()
     notes = (*notes, *_how(expert, model))
@@ -110,8 +110,8 @@ def single_files(folder: Path) -> tuple[str, ...]:
     return (f"{names[0]} in it is not read: {_SINGLE}",) if names else ()
 
 
-def _cached(model: str) -> Path | None:
-    """The folder of a model in the cache of huggingface_hub."""
+def cached_folder(model: str) -> Path | None:
+    """The folder of a model in the cache of huggingface_hub; None where it is not there."""
     if model.count("/") != 1:
         return None
     try:

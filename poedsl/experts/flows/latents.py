@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import math
+from collections.abc import Callable
 from pathlib import Path
+from typing import Protocol
 
 import torch
 from jaxtyping import Float
@@ -76,9 +78,7 @@ class Codec:
         """Pictures in [0, 1], NaN where the network overflows; differentiable where a gradient is
         taken.
         """
-        if torch.is_grad_enabled() and latents.requires_grad:
-            return self._decoded(latents)
-        return torch.cat([self._decoded(part) for part in torch.split(latents, self.batch)])
+        return in_batches(self._decoded, latents, self.batch)
 
     def _decoded(self, latents: Float[Tensor, "L c h w"]) -> Float[Tensor, "L 3 H W"]:
         scaled = (latents / self.scale + self.shift).to(self.vae.dtype)
@@ -86,6 +86,35 @@ class Codec:
             images: Tensor = self.vae.decode(scaled, return_dict=False)[0]
         images = torch.where(torch.isfinite(images), images, math.nan)
         return (images.to(latents.dtype) / 2 + 0.5).clamp(0, 1)
+
+
+class LatentSpace(Protocol):
+    """The latent space of an autoencoder, whose latents pictures are made of.
+
+    Attributes:
+        folder: of the model. factor: pixels along a side of one latent. channels: of latents.
+        key: identifies the space.
+    """
+
+    folder: str
+    factor: int
+    channels: int
+    key: str
+
+    def shape(self, pixels: tuple[int, ...]) -> tuple[int, int, int]:
+        """The shape (c, h, w) of the latents of an image (3, H, W)."""
+        ...
+
+    def decode(self, latents: Float[Tensor, "L c h w"]) -> Float[Tensor, "L 3 H W"]:
+        """Pictures in [0, 1]; differentiable where a gradient is taken."""
+        ...
+
+
+def in_batches(decode: Callable[[Tensor], Tensor], latents: Tensor, batch: int) -> Tensor:
+    """Pictures of so many latents at once, or of all where a gradient is taken."""
+    if torch.is_grad_enabled() and latents.requires_grad:
+        return decode(latents)
+    return torch.cat([decode(part) for part in torch.split(latents, batch)])
 
 
 @cached_by_folder(maxsize=64)

@@ -33,7 +33,12 @@ def transformer(folder: str, device: torch.device, profile: Profile) -> Any:
     dtype = network_dtype(profile, device)
     with loading("", folder):
         model = diffusers_network("FluxTransformer2DModel", folder, "transformer", dtype)
-    if profile.checkpointing:
+    return placed(model, device, profile, dtype)
+
+
+def placed(model: Any, device: torch.device, profile: Profile, dtype: torch.dtype) -> Any:
+    """A network on a device, with the checkpoints, precision and offloading of a profile."""
+    if profile.checkpointing and model._supports_gradient_checkpointing:
         model.enable_gradient_checkpointing()
     if profile.quantize == "fp8":
         model.enable_layerwise_casting(storage_dtype=torch.float8_e4m3fn, compute_dtype=dtype)

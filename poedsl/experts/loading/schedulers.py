@@ -74,7 +74,8 @@ class DiffusionScheduler:
     """The noise levels of a Gaussian diffusion, and what its network predicts.
 
     Args:
-        folder: of a model of diffusers.
+        folder: of a model of diffusers. scheduler: that of its pipeline, any that has noise levels;
+            that of the folder where left out.
 
     Attributes:
         sigmas: the noise level at each time, increasing. prediction: ``epsilon``, ``sample`` or
@@ -85,8 +86,9 @@ class DiffusionScheduler:
         PoeError: it is another scheduler, or has options that are not followed (P0206).
     """
 
-    def __init__(self, folder: str) -> None:
-        scheduler = _scheduler(folder, DIFFUSIONS)
+    def __init__(self, folder: str, scheduler: Any = None) -> None:
+        followed = scheduler is not None
+        scheduler = scheduler if followed else _scheduler(folder, DIFFUSIONS)
         options = scheduler.config
         _refuse(folder, options, "thresholding")
         if "learned" in str(options.get("variance_type")):
@@ -96,16 +98,77 @@ class DiffusionScheduler:
             reason = f"its network predicts {self.prediction}, which is none of "
             raise unfit("", folder, reason + ", ".join(PREDICTIONS))
         with loading("", folder):
-            self.clip = float(options.clip_sample_range) if options.clip_sample else None
+            clips = bool(options.get("clip_sample"))
+            self.clip = float(options.clip_sample_range) if clips else None
         self.sigmas: list[float] = (1 - scheduler.alphas_cumprod.double()).sqrt().tolist()
         if not all(0 < a < b <= 1 for a, b in pairwise(self.sigmas)):
             raise unfit("", folder, f"the noise levels of {FILE} do not increase from 0 to 1")
-        if options.timestep_spacing != "leading":
+        if not followed and options.timestep_spacing != "leading":
             warn(
                 "P1023",
                 f'`timestep_spacing = "{options.timestep_spacing}"` in {Path(folder) / FILE} has '
                 "no effect: `sample` says where the steps are",
             )
+
+    def rectified(self, time: float) -> float:
+        """The rectified time s = sigma / (alpha + sigma) of a time of the network."""
+        before = min(int(time), len(self.sigmas) - 1)
+        after = min(before + 1, len(self.sigmas) - 1)
+        sigma = self.sigmas[before] + (time - before) * (self.sigmas[after] - self.sigmas[before])
+        return sigma / (math.sqrt(1 - sigma**2) + sigma)
+
+
+class PipelineScheduler:
+    """The scheduler of a pipeline whose own call sets its times.
+
+    Args:
+        folder: of the pipeline. scheduler: as it was loaded.
+
+    Attributes:
+        diffusion: its noise levels; None for a rectified flow. time_scale: of a flow, its time at
+            pure noise.
+
+    Raises:
+        PoeError: it is neither a rectified flow nor a Gaussian diffusion, or has options that are
+            not followed (P0206).
+    """
+
+    def __init__(self, folder: str, scheduler: Any) -> None:
+        self.folder, self.scheduler = folder, scheduler
+        options, name = scheduler.config, type(scheduler).__name__
+        self.diffusion: DiffusionScheduler | None = None
+        self.time_scale = float(options.get("num_train_timesteps", 1000))
+        flow = name.startswith("FlowMatch") or options.get("prediction_type") == "flow_prediction"
+        if flow:
+            _refuse(folder, options, "invert_sigmas", "stochastic_sampling")
+        elif hasattr(scheduler, "alphas_cumprod"):
+            self.diffusion = DiffusionScheduler(folder, scheduler)
+        else:
+            reason = f"its scheduler is {name}, neither of a rectified flow nor of noise levels"
+            raise unfit("", folder, reason)
+
+    def times(self, asked: tuple[tuple[Any, ...], dict[str, Any]]) -> list[float]:
+        """Rectified times from the first step to 0 (data), as a pipeline asks for them.
+
+        Args:
+            asked: the arguments of its `set_timesteps`.
+
+        Raises:
+            PoeError: they do not fall (P0206).
+        """
+        positional, named = asked
+        with loading("", self.folder):
+            scheduler = type(self.scheduler).from_config(self.scheduler.config)
+            scheduler.set_timesteps(*positional, **named)
+            steps = [float(t) for t in scheduler.timesteps]
+        if self.diffusion is None:
+            times = [t / self.time_scale for t in steps]
+        else:
+            times = [self.diffusion.rectified(t) for t in steps]
+        times = [s for s in dict.fromkeys(times) if s > 0]
+        if not times or not all(a > b for a, b in pairwise(times)) or times[0] > 1.001:
+            raise unfit("", self.folder, f"{FILE} gives no times that fall from 1 to 0")
+        return [*times, 0.0]
 
 
 def _scheduler(folder: str, kinds: tuple[str, ...]) -> Any:
