@@ -156,9 +156,17 @@ def _by_its_call(place: str, folder: Path, index: dict[str, Any]) -> Signature:
     if _AUTOENCODER in parts:
         return pipeline_signature(place, kind, RGB_IMAGE, LATENTS, size)
     config = _json(network / "config.json") if is_file(network / "config.json") else {}
-    channels = config.get("in_channels")
-    sizes = channels if _is_size(channels) else 3, *_height_and_width(config.get("sample_size"))
-    return pipeline_signature(place, kind, Type("Image", sizes), "", size)
+    channels = config.get("in_channels", 3)
+    why = ""
+    if channels not in (1, 3):
+        why = f"it samples {channels} channels, and has no autoencoder that makes pictures of them"
+    elif config.get("num_class_embeds"):
+        why = f'its network takes a class; try `unet(label, model = "{place}")`'
+    if why:
+        message = f'the folder "{place}" holds a {kind}, of which no expert is made: {why}'
+        raise DefinitionError("P0211", message)
+    domain = Type("Image", (channels, *_height_and_width(config.get("sample_size"))))
+    return pipeline_signature(place, kind, domain, "", size)
 
 
 def _flow(place: str, folder: Path) -> Signature:

@@ -17,6 +17,10 @@ LIBRARY = "diffusers"
 _GRADIENT_FREE = ("no_grad", "inference_mode")
 #: Parameters of pipelines that make films, sounds or bodies and no pictures.
 _NO_PICTURES = ("num_frames", "num_videos_per_prompt", "video", "video_length", "audio_latents")
+#: Parts of names by which a call changes its network, or keeps values of it from step to step.
+_CHANGES = ("attn_proc", "register_forward", "enable_fuser", "kv_cache")
+#: A parameter by which a call keeps no values from step to step.
+CACHES = "use_kv_cache"
 _Loop = ast.For | ast.While
 
 
@@ -147,6 +151,8 @@ def _refusal(function: ast.FunctionDef, parameters: set[str]) -> str:
         return "its call samples in several loops, one after the other"
     if _switches_gradients_off(function):
         return "its call computes without gradients inside"
+    if changed := _changed(function, parameters):
+        return f"its call changes its network while it samples, by `{changed}`"
     return _overwritten(loops[0][0], steps) or _started_from(parameters)
 
 
@@ -167,6 +173,14 @@ def _switches_gradients_off(function: ast.FunctionDef) -> bool:
     """Whether a context in the body, which nothing unwraps, switches gradients off."""
     contexts = (i for n in ast.walk(function) if isinstance(n, ast.With) for i in n.items)
     return any(name in ast.unparse(i.context_expr) for i in contexts for name in _GRADIENT_FREE)
+
+
+def _changed(function: ast.FunctionDef, parameters: set[str]) -> str:
+    """The name by which a call changes its network, which others share; empty if it does not."""
+    parts = [part for part in _CHANGES if part not in CACHES or CACHES not in parameters]
+    names = [n.attr for n in ast.walk(function) if isinstance(n, ast.Attribute)]
+    names += [n.id for n in ast.walk(function) if isinstance(n, ast.Name)]
+    return next((n for n in names if any(part in n for part in parts)), "")
 
 
 def _overwritten(loop: _Loop, steps: list[ast.AST]) -> str:

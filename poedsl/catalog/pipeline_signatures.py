@@ -5,7 +5,13 @@ from __future__ import annotations
 from poedsl.catalog.code_references import DefinitionError
 from poedsl.catalog.installation import install_command
 from poedsl.catalog.parameters import model_parameter
-from poedsl.catalog.pipeline_calls import CallParameter, PipelineCall, has_library, pipeline_call
+from poedsl.catalog.pipeline_calls import (
+    CACHES,
+    CallParameter,
+    PipelineCall,
+    has_library,
+    pipeline_call,
+)
 from poedsl.catalog.signatures import REQUIRED, Parameter, Signature
 from poedsl.grammar.types import BOOL, INT, REAL, TEXT, Type, open_type
 
@@ -19,7 +25,7 @@ _SET_BY_RUNS = frozenset(
         *("control_guidance_start", "control_guidance_end", "denoising_start", "denoising_end"),
         *("cfg_trunc_ratio", "padding_mask_crop", "_auto_resize", "original_inference_steps"),
         *("skip_layer_guidance_start", "skip_layer_guidance_stop", "decode_timestep"),
-        *("use_clipped_model_output", "max_image_size", "max_area", "decode_noise_scale"),
+        *(CACHES, "use_clipped_model_output", "max_image_size", "max_area", "decode_noise_scale"),
     }
 )
 #: Beginnings of the names of parameters of networks that are no part of a pipeline's folder.
@@ -72,9 +78,9 @@ def pipeline_signature(place: str, kind: str, domain: Type, space: str, size: fl
 
 
 def parameters(call: PipelineCall) -> tuple[Parameter, ...]:
-    """The parameters of a pipeline's call that a program gives."""
-    found = (_parameter(p, call) for p in call.parameters)
-    return tuple(p for p in found if p is not None)
+    """The parameters of a pipeline's call that a program gives, the prompt first."""
+    found = [p for written in call.parameters if (p := _parameter(written, call)) is not None]
+    return tuple(sorted(found, key=lambda p: p.name != "prompt"))
 
 
 def _parameter(written: CallParameter, call: PipelineCall) -> Parameter | None:
@@ -128,5 +134,5 @@ def _needs(call: PipelineCall) -> str:
 
 
 def _makes_no_picture(call: PipelineCall) -> str:
-    sizes = ("height", "batch_size", "num_images_per_prompt")
-    return "" if any(map(call.parameter, sizes)) else "its call takes no size of a picture"
+    sized = any(map(call.parameter, ("height", "batch_size", "image")))
+    return "" if sized else "its call takes neither the size of a picture nor one to change"

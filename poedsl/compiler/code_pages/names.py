@@ -153,6 +153,7 @@ point. A pipeline whose loop does more cannot be one:
 - it overwrites the result of a step, as `FluxInpaintPipeline` puts the known part of a picture back
   (`FluxFillPipeline` does not: there the picture is a condition of the network);
 - it samples in several loops, or in loops within each other;
+- it changes its network while it samples, or keeps values from step to step;
 - its picture is only where sampling starts, as of `StableDiffusionImg2ImgPipeline`, so that the
   picture is no condition;
 - it makes films, sounds or embeddings;

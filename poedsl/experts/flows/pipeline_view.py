@@ -13,6 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from poedsl.catalog.pipeline_calls import CACHES
 from poedsl.catalog.profiles import Profile
 from poedsl.experts.flows.pipeline_layout import Layout, layout, layouts
 from poedsl.experts.flows.pipeline_loop import Probe
@@ -125,6 +126,7 @@ class PipelineView:
             "generator": generator,
             "output_type": "latent",
             "use_resolution_binning": False,
+            CACHES: False,
             self.count: count,
             **more,
         }

@@ -90,9 +90,20 @@ def _part(folder: str, name: str, value: Any, device: torch.device, profile: Pro
         raise ValueError(f"its {name} is a {kind} of {library}, which is not loaded")
     import transformers
 
-    if issubclass(getattr(transformers, kind), transformers.PreTrainedModel):
+    part = getattr(transformers, kind)
+    if issubclass(part, transformers.PreTrainedModel):
         return visiting(transformers_network(kind, folder, dtype, name), device)
+    if not issubclass(part, processors()):
+        raise ValueError(f"its {name} is a {kind}, which is not loaded")
     return transformers_processor(kind, folder, name)
+
+
+def processors() -> tuple[Any, ...]:
+    """The classes of tokenizers and of processors of pictures."""
+    from transformers import FeatureExtractionMixin, PreTrainedTokenizerBase, ProcessorMixin
+    from transformers.image_processing_base import ImageProcessingMixin
+
+    return PreTrainedTokenizerBase, ProcessorMixin, ImageProcessingMixin, FeatureExtractionMixin
 
 
 def _of_diffusers(
