@@ -25,7 +25,7 @@ from poedsl.catalog import pipeline_calls
 from poedsl.catalog.profiles import Profile
 from poedsl.compiler.compile import compile_source
 from poedsl.compiler.plan.text import parse_plan
-from poedsl.experts.flows.flux import pack
+from poedsl.experts.flows.flux import FluxFlow, pack
 from poedsl.experts.flows.pipeline import pipeline_flow
 from poedsl.experts.flows.pipeline_view import as_given
 from poedsl.grammar.source import Source
@@ -301,6 +301,34 @@ def test_gradients_and_values_alternate_in_one_call(place: Path) -> None:
     (gradient,) = torch.autograd.grad(first.sum(), point)
     (again,) = torch.autograd.grad(expert.velocity(point, 0.7).sum(), point)
     torch.testing.assert_close(gradient, again, atol=0, rtol=0)
+
+
+def test_calls_of_the_network_are_counted(place: Path) -> None:
+    assert expert_of("sd", place).calls_per_evaluation == 2
+    assert expert_of("sd", place, guidance_scale=1.0).calls_per_evaluation == 1
+
+
+def test_torchs_own_generator_is_left_alone(place: Path) -> None:
+    tiny_pipelines.folder("sd3", place)
+    state = torch.random.get_rng_state()
+    expert = expert_of("sd3", place)
+    with torch.no_grad():
+        expert.velocity(torch.zeros(2, math.prod(latent_shape("sd3"))), 0.5)
+    assert torch.equal(torch.random.get_rng_state(), state)
+
+
+def test_half_precision_is_that_of_the_expert_of_the_language(place: Path) -> None:
+    folder, shape = tiny.folder("flux", place), latent_shape("flux")
+    profile = Profile(dtype="bfloat16")
+    mine = pipeline_flow(folder, shape, CPU, profile, prompt=PROMPT, max_sequence_length=16)
+    own = FluxFlow(PROMPT, folder, shape, CPU, profile)
+    z = torch.randn(COUNT, math.prod(shape), generator=torch.Generator().manual_seed(6))
+    times = mine.times(4, shape, snaps=True)
+    assert times == pytest.approx(own.times(4, shape, snaps=True), abs=1e-3)
+    with torch.no_grad():
+        torch.testing.assert_close(
+            mine.velocity(z, times[1]), own.velocity(z, times[1]), atol=2e-2, rtol=2e-2
+        )
 
 
 def threads() -> int:

@@ -64,7 +64,8 @@ class PipelineModel:
         as of `pipeline_flow`.
 
     Attributes:
-        snaps: whether its network rounds time.
+        snaps: whether its network rounds time. calls_per_evaluation: of its network for one
+            particle, two where it is guided without a condition.
     """
 
     def __init__(
@@ -96,7 +97,9 @@ class PipelineModel:
         with evaluating("", self.folder), torch.no_grad():
             loop = self.loop(1)
             first = loop.first
-            again = loop.evaluate(first.point, loop.probe.time)
+            with self.view.counted() as rows:
+                again = loop.evaluate(first.point, loop.probe.time)
+        self.calls_per_evaluation = max(1, sum(rows))
         layout = self.view.layout(self.shape, first.point)
         if first.output.shape != first.point.shape:
             found = " x ".join(map(str, first.output.shape[1:]))
@@ -160,6 +163,7 @@ class PipelineFlow(RectifiedFlow):
 
     def __init__(self, model: PipelineModel) -> None:
         self.model, self.snaps, self.times = model, model.snaps, model.times
+        self.calls_per_evaluation = model.calls_per_evaluation
 
     def velocity(self, z: Float[Tensor, "L D"], s: float) -> Float[Tensor, "L D"]:
         return self.model.evaluate(z, self.model.scheduler.time_scale * s)
@@ -174,6 +178,7 @@ class PipelineDiffusion(VariancePreserving):
         assert model.scheduler.diffusion is not None
         super().__init__(model.scheduler.diffusion)
         self.model, self.snaps, self.times = model, False, model.times
+        self.calls_per_evaluation = model.calls_per_evaluation
 
     def predicted(self, x: Float[Tensor, "L D"], time: float) -> Float[Tensor, "L D"]:
         return self.model.evaluate(x.float(), time)

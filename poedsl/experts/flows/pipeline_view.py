@@ -6,7 +6,8 @@ import copy
 import hashlib
 import inspect
 import pickle
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from functools import wraps
 from typing import Any
 
@@ -68,6 +69,25 @@ class PipelineView:
         for name in _READERS:
             if hasattr(self.pipe, name):
                 parts[name] = read_once(getattr(self.pipe, name))
+
+    @contextmanager
+    def counted(self) -> Iterator[list[int]]:
+        """How many rows its network gets, a number for each of its calls in the block."""
+        rows: list[int] = []
+
+        def count(module: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+            first = next((v for v in (*args, *kwargs.values()) if isinstance(v, Tensor | list)), ())
+            rows.append(len(first))
+
+        parts = self.pipe.components
+        network = next((parts[n] for n in ("transformer", "unet") if parts.get(n)), None)
+        if network is None:
+            raise unfit("", self.folder, "it has neither a transformer nor a unet")
+        handle = network.register_forward_pre_hook(count, with_kwargs=True)
+        try:
+            yield rows
+        finally:
+            handle.remove()
 
     def layout(self, latents: tuple[int, ...], point: Tensor) -> Layout:
         """How a point of the pipeline holds latents (c, h, w)."""
