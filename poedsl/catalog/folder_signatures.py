@@ -65,6 +65,9 @@ def read_folder(place: str, base: Path, *, by_its_call: bool = False) -> Signatu
         index = _json(folder / "model_index.json")
         dedicated = None if by_its_call else _dedicated(place, folder, index)
         return dedicated or _by_its_call(place, folder, index)
+    if is_file(folder / "modular_model_index.json"):
+        message = f'the folder "{place}" holds a modular pipeline, of which no expert is made'
+        raise DefinitionError("P0211", message, "pipelines with a model_index.json are read")
     if is_file(folder / "config.json"):
         return _model(place, _json(folder / "config.json"))
     if any(folder.glob("*.gguf")):

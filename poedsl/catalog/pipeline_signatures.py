@@ -33,7 +33,16 @@ _NOT_LOADED = ("ip_adapter", "negative_ip_adapter")
 _NUMBERS = {"bool": BOOL, "int": INT, "float": REAL}
 _SUMMARIES = {
     "prompt": "what the picture shows, in words",
-    "guidance_scale": "guidance scale, of the pipeline",
+    "prompt_2": "the prompt of its second text encoder; none: the prompt",
+    "prompt_3": "the prompt of its third text encoder; none: the prompt",
+    "negative_prompt": "what the picture does not show, where it is guided by two calls",
+    "guidance_scale": "scale of its guidance",
+    "true_cfg_scale": "scale of classifier-free guidance, with a negative prompt",
+    "guidance_rescale": "how far guided predictions are scaled back (Lin et al. 2024)",
+    "image_guidance_scale": "scale of the guidance by the picture",
+    "controlnet_conditioning_scale": "weight of the control network",
+    "max_sequence_length": "tokens of the prompt that are read",
+    "clip_skip": "layers of CLIP that are left out at its end",
 }
 #: Milliseconds for one evaluation, for each GB of the network's weights, as of FLUX.1.
 _COST = 12.5
