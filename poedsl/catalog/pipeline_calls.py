@@ -1,6 +1,6 @@
 """What the call of a pipeline of diffusers takes, and how it samples, from the library's sources.
 
-The library is not imported: the file of the class is found, parsed and looked at.
+The library is not imported: the file with the class is parsed.
 """
 
 from __future__ import annotations
@@ -134,7 +134,8 @@ def _members(annotation: ast.expr) -> Iterator[str]:
             yield ast.unparse(annotation)
 
 
-# Whether every velocity passes by one place: the step of the scheduler, in one loop.
+# Whether a call evaluates its network at given points: it has one loop, whose step of the scheduler
+# returns the next point.
 
 
 def _refusal(function: ast.FunctionDef, parameters: set[str]) -> str:
@@ -189,9 +190,9 @@ def _overwritten(loop: _Loop, steps: list[ast.AST]) -> str:
     A change of its type, and values that a callback may have changed, are none.
     """
     returned = {t for a in ast.walk(loop) for t in _targets(a, steps)}
-    if len(returned) != 1:
+    name = next(iter(returned), "")
+    if len(returned) != 1 or not name.isidentifier():
         return "what a step of its scheduler returns is more than one picture, or a part of one"
-    (name,) = returned
     last = max(getattr(step, "end_lineno", 0) for step in steps)
     for node in ast.walk(loop):
         if isinstance(node, ast.Assign | ast.AugAssign) and node.lineno > last:
@@ -204,15 +205,12 @@ def _overwritten(loop: _Loop, steps: list[ast.AST]) -> str:
 
 
 def _targets(node: ast.AST, steps: list[ast.AST]) -> set[str]:
-    """The names to which an assignment gives what a step returns."""
+    """What an assignment gives the result of a step to."""
     if not isinstance(node, ast.Assign) or not any(n in steps for n in ast.walk(node.value)):
         return set()
     target = node.targets[0]
-    if isinstance(target, ast.Tuple) and target.elts:
-        whole = isinstance(node.value, ast.Subscript) or len(target.elts) > 1
-        names = {ast.unparse(e) for e in target.elts}
-        return names if whole else {ast.unparse(target.elts[0])}
-    return {ast.unparse(target)} if isinstance(target, ast.Name) else {"", ast.unparse(target)}
+    elements = target.elts if isinstance(target, ast.Tuple) else [target]
+    return {ast.unparse(element) for element in elements}
 
 
 def _keeps(value: ast.expr, name: str) -> bool:

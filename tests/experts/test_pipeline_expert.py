@@ -25,6 +25,7 @@ from poedsl.catalog import pipeline_calls
 from poedsl.catalog.profiles import Profile
 from poedsl.compiler.compile import compile_source
 from poedsl.compiler.plan.text import parse_plan
+from poedsl.experts.flows import pipeline as experts_pipeline
 from poedsl.experts.flows.flux import FluxFlow, pack
 from poedsl.experts.flows.pipeline import pipeline_flow
 from poedsl.experts.flows.pipeline_view import as_given
@@ -51,6 +52,7 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
     "kontext": {"max_sequence_length": 16},
     "klein": {"guidance_scale": 2.0},
     "edited": {"image_guidance_scale": 1.5},
+    "cogview4": {"negative_prompt": "a dog"},
     "controlnet": {"controlnet_conditioning_scale": 0.5},
     "pixart": {"clean_caption": False},
     "ddpm": {},
@@ -63,6 +65,7 @@ PICTURES = {
     "kontext": ("image",),
     "edited": ("image",),
     "controlnet": ("image",),
+    "sd3_controlnet": ("control_image",),
 }
 PIXELS = ("ddpm", "pixel_ddim")
 #: Where the score of predicted data divides rounding errors by a small variance.
@@ -329,6 +332,17 @@ def test_half_precision_is_that_of_the_expert_of_the_language(place: Path) -> No
         torch.testing.assert_close(
             mine.velocity(z, times[1]), own.velocity(z, times[1]), atol=2e-2, rtol=2e-2
         )
+
+
+def test_a_call_that_has_made_its_steps_is_begun_again(
+    place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    z = torch.randn(1, math.prod(latent_shape("sd3")), generator=torch.Generator().manual_seed(8))
+    wanted = expert_of("sd3", place).velocity(z, 0.4)
+    monkeypatch.setattr(experts_pipeline, "LENGTH", 3)
+    expert = expert_of("sd3", place)
+    for _ in range(7):
+        torch.testing.assert_close(expert.velocity(z, 0.4), wanted, atol=1e-6, rtol=0)
 
 
 def threads() -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,8 @@ from diffusers import (
     AutoencoderKLQwenImage,
     ChromaPipeline,
     ChromaTransformer2DModel,
+    CogView4Pipeline,
+    CogView4Transformer2DModel,
     ControlNetModel,
     DDIMPipeline,
     DDIMScheduler,
@@ -33,7 +36,9 @@ from diffusers import (
     QwenImageTransformer2DModel,
     SanaPipeline,
     SanaTransformer2DModel,
+    SD3ControlNetModel,
     SD3Transformer2DModel,
+    StableDiffusion3ControlNetPipeline,
     StableDiffusion3Pipeline,
     StableDiffusionControlNetPipeline,
     StableDiffusionInstructPix2PixPipeline,
@@ -49,6 +54,8 @@ from transformers import (
     CLIPTextModelWithProjection,
     Gemma2Config,
     Gemma2Model,
+    GlmConfig,
+    GlmModel,
     PreTrainedTokenizerFast,
     Qwen2_5_VLConfig,
     Qwen2_5_VLForConditionalGeneration,
@@ -483,6 +490,54 @@ def aura() -> Any:
     )
 
 
+def cogview4() -> Any:
+    return CogView4Pipeline(
+        transformer=CogView4Transformer2DModel(
+            patch_size=2,
+            in_channels=4,
+            num_layers=1,
+            attention_head_dim=8,
+            num_attention_heads=2,
+            out_channels=4,
+            text_embed_dim=16,
+            time_embed_dim=8,
+            condition_dim=4,
+        ),
+        vae=vae(shift_factor=0.0, scaling_factor=1.0),
+        scheduler=FlowMatchEulerDiscreteScheduler(
+            base_shift=0.25,
+            max_shift=0.75,
+            base_image_seq_len=256,
+            use_dynamic_shifting=True,
+            time_shift_type="linear",
+        ),
+        text_encoder=GlmModel(
+            GlmConfig(
+                vocab_size=len(chatting()),
+                hidden_size=16,
+                intermediate_size=8,
+                num_hidden_layers=2,
+                num_attention_heads=2,
+                num_key_value_heads=2,
+                head_dim=8,
+                pad_token_id=0,
+                eos_token_id=1,
+            )
+        ),
+        tokenizer=chatting(),
+    )
+
+
+def sd3_controlnet() -> Any:
+    parts = sd3().components
+    options = {k: v for k, v in parts["transformer"].config.items() if not k.startswith("_")}
+    takes = inspect.signature(SD3ControlNetModel.__init__).parameters
+    control = SD3ControlNetModel(**{k: v for k, v in options.items() if k in takes})
+    for weight in control.parameters():
+        torch.nn.init.normal_(weight, std=0.2)
+    return StableDiffusion3ControlNetPipeline(**parts, controlnet=control)
+
+
 def controlnet() -> Any:
     parts = sd().components
     control = ControlNetModel(
@@ -532,6 +587,7 @@ KINDS: dict[str, Callable[[], Any]] = {
     f.__name__: f
     for f in (
         *(sd, sdxl, sd3, flux, flux_fill, flux_control, kontext, chroma, qwen, z_image, klein),
-        *(pixart, sana, lumina2, aura, controlnet, edited, ddpm, pixel_ddim),
+        *(pixart, sana, lumina2, aura, cogview4),
+        *(controlnet, sd3_controlnet, edited, ddpm, pixel_ddim),
     )
 }

@@ -58,7 +58,9 @@ def pipeline_flow(
 
 
 class PipelineModel:
-    """What a pipeline makes of points at times, held in a call for each number of particles.
+    """The network of a pipeline at given points and times, evaluated by the pipeline's own call.
+
+    There is a call for each number of particles that was evaluated of late.
 
     Args:
         as of `pipeline_flow`.
@@ -99,15 +101,15 @@ class PipelineModel:
             first = loop.first
             with self.view.counted() as rows:
                 again = loop.evaluate(first.point, loop.probe.time)
+            layout = self.view.layout(self.shape, first.point)
+            if first.output.shape != first.point.shape:
+                found = " x ".join(map(str, first.output.shape[1:]))
+                raise ValueError(f"its network predicts {found}, which its points are not")
+            same = alike(first.point, again.point) and alike(first.output, again.output)
+        if not same:
+            reason = "its call depends on earlier steps, so that it has no velocity at a point"
+            raise unfit("", self.folder, reason, code="P0211")
         self.calls_per_evaluation = max(1, sum(rows))
-        layout = self.view.layout(self.shape, first.point)
-        if first.output.shape != first.point.shape:
-            found = " x ".join(map(str, first.output.shape[1:]))
-            raise unfit("", self.folder, f"its network predicts {found}, not what its points are")
-        for one, other in ((first.point, again.point), (first.output, again.output)):
-            if not alike(one, other):
-                reason = "its call remembers earlier steps, so that it has no velocity at a point"
-                raise unfit("", self.folder, reason, code="P0211")
         return layout
 
     def loop(self, count: int) -> PipelineLoop:
@@ -198,7 +200,7 @@ def known_arguments(folder: str, kind: str, given: Mapping[str, Any]) -> None:
 
 
 def alike(one: Tensor, other: Tensor) -> bool:
-    """Whether two results are the same but for rounding."""
-    scale = one.float().square().mean().sqrt()
-    off = (one.float() - other.float()).square().mean().sqrt()
+    """Whether two results are the same but for rounding; what is not finite is left out."""
+    one, other = (t.float().nan_to_num(0.0, 0.0, 0.0) for t in (one, other))
+    off, scale = ((t.square().mean().sqrt()) for t in (one - other, one))
     return bool(off <= ROUNDING * scale)

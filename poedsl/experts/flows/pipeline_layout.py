@@ -70,4 +70,5 @@ def layout(pipe: Any, folder: str, latents: tuple[int, ...], point: Tensor) -> L
         if known.shape == shape:
             return known
     found, wanted = (" x ".join(map(str, s)) for s in (shape, latents))
-    raise unfit("", folder, f"its points are {found}, and the latents of a picture are {wanted}")
+    reason = f"its points are {found}, and the latents of a picture are {wanted}"
+    raise unfit("", folder, reason, "a call that rounds sizes may take a picture of another size")

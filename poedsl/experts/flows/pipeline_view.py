@@ -1,4 +1,4 @@
-"""A pipeline of diffusers as one expert calls it: what it reads is read once, and drawn never."""
+"""The call of a pipeline of diffusers for one expert, without its random draws."""
 
 from __future__ import annotations
 
@@ -32,9 +32,9 @@ KEPT = 64
 
 
 class PipelineView:
-    """A pipeline whose networks others share, with what an expert changes of it.
+    """A pipeline whose networks other experts share.
 
-    Prompts are read once; the condition of an autoencoder is the mode of its distribution.
+    Prompts are encoded once, and autoencoders give the mode of their distribution.
 
     Args:
         folder: of the pipeline. device: of its networks.
@@ -56,19 +56,17 @@ class PipelineView:
         self.takes = inspect.signature(self.function).parameters
         self.count = next((name for name in _COUNTS if name in self.takes), "")
         self.batched = bool(self.count)
+        self.kept: dict[str, Any] = {}
         self._attach()
 
     def _attach(self) -> None:
-        """Replace what draws or repeats by what does not, in this view alone."""
+        """Replace random draws, and watch tokenizers, in this view alone."""
         parts = self.pipe.__dict__
         for name, part in list(self.pipe.components.items()):
             if hasattr(part, "encode") and isinstance(part, torch.nn.Module):
                 parts[name] = mode_of(part)
             elif name.startswith("tokenizer") and callable(part):
                 parts[name] = watched(name, part)
-        for name in _READERS:
-            if hasattr(self.pipe, name):
-                parts[name] = read_once(getattr(self.pipe, name))
 
     @contextmanager
     def counted(self) -> Iterator[list[int]]:
@@ -136,6 +134,9 @@ class PipelineView:
         """
         pipe = copy.copy(self.pipe)
         pipe.__dict__["scheduler"] = probe
+        for name in _READERS:
+            if hasattr(pipe, name):
+                pipe.__dict__[name] = read_once(getattr(pipe, name), self.kept)
         generator = torch.Generator(self.device).manual_seed(0)
         height, width = (n * self.factor for n in shape[-2:])
         run = {
@@ -185,13 +186,12 @@ def mode_of(autoencoder: Any) -> Any:
     return narrow
 
 
-def read_once(reader: Callable[..., Any]) -> Callable[..., Any]:
-    """A reader of prompts or pictures whose results are kept."""
-    kept: dict[str, Any] = {}
+def read_once(reader: Callable[..., Any], kept: dict[str, Any]) -> Callable[..., Any]:
+    """A reader of prompts or pictures that keeps its results, and looks for them first."""
 
     @wraps(reader)
     def read(*args: Any, **kwargs: Any) -> Any:
-        key = hashlib.sha256(pickle.dumps((args, kwargs))).hexdigest()
+        key = hashlib.sha256(pickle.dumps((reader.__name__, args, kwargs))).hexdigest()
         if key not in kept:
             while len(kept) >= KEPT:
                 kept.pop(next(iter(kept)))
