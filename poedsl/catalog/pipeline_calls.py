@@ -6,6 +6,7 @@ The library is not imported: the file with the class is parsed.
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
@@ -21,6 +22,7 @@ _NO_PICTURES = ("num_frames", "num_videos_per_prompt", "video", "video_length", 
 _CHANGES = ("attn_proc", "register_forward", "enable_fuser", "kv_cache")
 #: A parameter by which a call keeps no values from step to step.
 CACHES = "use_kv_cache"
+_CLASS = re.compile(r"^class (\w+)\(", re.MULTILINE)
 _Loop = ast.For | ast.While
 
 
@@ -97,14 +99,18 @@ def _call(kind: str, pipelines: Path) -> ast.FunctionDef | None:
 
 
 def _class(kind: str, pipelines: Path) -> ast.ClassDef | None:
-    for path in sorted(pipelines.rglob("pipeline_*.py")):
-        text = path.read_text(encoding="utf-8")
-        if f"\nclass {kind}(" not in text:
-            continue
-        statements = ast.parse(text).body
-        named = (s for s in statements if isinstance(s, ast.ClassDef) and s.name == kind)
-        return next(named, None)
-    return None
+    path = _files(pipelines).get(kind)
+    if path is None:
+        return None
+    statements = ast.parse(path.read_text(encoding="utf-8")).body
+    return next(s for s in statements if isinstance(s, ast.ClassDef) and s.name == kind)
+
+
+@lru_cache(maxsize=2)
+def _files(pipelines: Path) -> dict[str, Path]:
+    """The file of each class of pipelines."""
+    paths = sorted(pipelines.rglob("pipeline_*.py"))
+    return {k: p for p in paths for k in _CLASS.findall(p.read_text(encoding="utf-8"))}
 
 
 def _parameter(argument: ast.arg, default: ast.expr | None) -> CallParameter:
@@ -142,7 +148,7 @@ def _refusal(function: ast.FunctionDef, parameters: set[str]) -> str:
     found = next((p for p in _NO_PICTURES if p in parameters), None)
     if found is not None:
         return f"it makes no pictures: its call takes `{found}`"
-    steps = [n for n in ast.walk(function) if _is_step(n)]
+    steps = [n for n in ast.walk(function) if isinstance(n, ast.Call) and _is_step(n)]
     loops = [_loops_around(function, step) for step in steps]
     if not steps or not all(loops):
         return "its call has no loop over the steps of a scheduler"
@@ -157,9 +163,9 @@ def _refusal(function: ast.FunctionDef, parameters: set[str]) -> str:
     return _overwritten(loops[0][0], steps) or _started_from(parameters)
 
 
-def _is_step(node: ast.AST) -> bool:
-    match node:
-        case ast.Call(func=ast.Attribute(value=scheduler, attr="step")):
+def _is_step(call: ast.Call) -> bool:
+    match call.func:
+        case ast.Attribute(value=scheduler, attr="step"):
             return ast.unparse(scheduler).endswith("scheduler")
         case _:
             return False
@@ -184,7 +190,7 @@ def _changed(function: ast.FunctionDef, parameters: set[str]) -> str:
     return next((n for n in names if any(part in n for part in parts)), "")
 
 
-def _overwritten(loop: _Loop, steps: list[ast.AST]) -> str:
+def _overwritten(loop: _Loop, steps: list[ast.Call]) -> str:
     """How the loop changes what a step returned; empty where it does not.
 
     A change of its type, and values that a callback may have changed, are none.
@@ -193,9 +199,9 @@ def _overwritten(loop: _Loop, steps: list[ast.AST]) -> str:
     name = next(iter(returned), "")
     if len(returned) != 1 or not name.isidentifier():
         return "what a step of its scheduler returns is more than one picture, or a part of one"
-    last = max(getattr(step, "end_lineno", 0) for step in steps)
+    last = max((step.lineno, step.col_offset) for step in steps)
     for node in ast.walk(loop):
-        if isinstance(node, ast.Assign | ast.AugAssign) and node.lineno > last:
+        if isinstance(node, ast.Assign | ast.AugAssign) and (node.lineno, node.col_offset) > last:
             targets = node.targets if isinstance(node, ast.Assign) else [node.target]
             if all(ast.unparse(t) != name for t in targets):
                 continue
@@ -204,7 +210,7 @@ def _overwritten(loop: _Loop, steps: list[ast.AST]) -> str:
     return ""
 
 
-def _targets(node: ast.AST, steps: list[ast.AST]) -> set[str]:
+def _targets(node: ast.AST, steps: list[ast.Call]) -> set[str]:
     """What an assignment gives the result of a step to."""
     if not isinstance(node, ast.Assign) or not any(n in steps for n in ast.walk(node.value)):
         return set()

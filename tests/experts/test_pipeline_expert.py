@@ -14,7 +14,13 @@ from typing import Any
 
 import pytest
 import torch
-from diffusers import DDIMPipeline, DDIMScheduler, FlowMatchEulerDiscreteScheduler
+from diffusers import (
+    DDIMPipeline,
+    DDIMScheduler,
+    EDMEulerScheduler,
+    FlowMatchEulerDiscreteScheduler,
+    SD3Transformer2DModel,
+)
 from diffusers.pipelines.ddim import pipeline_ddim
 from diffusers.pipelines.flux import pipeline_flux_kontext
 from safetensors.torch import load_file, save_file
@@ -440,11 +446,30 @@ def test_an_error_in_a_pipeline_names_its_folder(place: Path) -> None:
     assert str(place) in found[0].message
 
 
+def test_calls_end_with_a_run_that_fails(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = tiny_pipelines.folder("sd3", place)
+    plan = poedsl.compile(program("sd3", folder, "{0}"))
+    gc.collect()
+    before, seen = threads(), []
+    forward = SD3Transformer2DModel.forward
+
+    def failing(self: Any, *args: Any, **kwargs: Any) -> Any:
+        seen.append(1)
+        if len(seen) > 4:
+            raise RuntimeError("out of order")
+        return forward(self, *args, **kwargs)
+
+    monkeypatch.setattr(SD3Transformer2DModel, "forward", failing)
+    with refused("P0206") as found:
+        plan.run(particles=2, steps=4, kernel="none")
+    assert folder in found[0].message and "out of order" in found[0].message
+    gc.collect()
+    assert threads() == before
+
+
 def test_a_pipeline_that_remembers_its_steps_is_refused(
     place: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from diffusers import SD3Transformer2DModel
-
     forward, seen = SD3Transformer2DModel.forward, []
 
     def drifting(self: Any, *args: Any, **kwargs: Any) -> Any:
@@ -467,8 +492,6 @@ def test_a_pipeline_that_remembers_its_steps_is_refused(
 def test_folders_that_are_not_followed_are_refused(
     options: dict[str, Any], named: str, place: Path, tmp_path: Path
 ) -> None:
-    from diffusers import EDMEulerScheduler
-
     folder = shutil.copytree(tiny_pipelines.folder("sd", place), tmp_path / "sd")
     index = json.loads((folder / "model_index.json").read_text())
     (folder / "model_index.json").write_text(json.dumps({**index, **options}))
