@@ -37,6 +37,9 @@ Role = Literal[
 Family = Literal["density", "flow", "reward", "tokens", "source"]
 Capability = Literal["log_prob", "noised", "score", "sample", "extend", "reward", "gradient"]
 
+#: The latent space of models of which only a run knows whether they share an autoencoder.
+LATENTS = "latents"
+
 
 @dataclass(frozen=True, slots=True)
 class Required:

@@ -128,7 +128,7 @@ def single_files(folder: Path) -> tuple[str, ...]:
 
 
 def cached_folder(model: str) -> Path | None:
-    """The folder of a model in the cache of huggingface_hub."""
+    """The folder of a model in the cache of huggingface_hub; None where it is not there."""
     if model.count("/") != 1:
         return None
     try:

@@ -192,6 +192,14 @@ The scheduler in a model's folder says where the library's own sampler takes its
 options of `sample` do, such as `steps`; the noise levels of the model are those of its scheduler.
 """,
     ),
+    "P1024": CodePage(
+        "a warning of the library about a pipeline",
+        """\
+A pipeline that runs by its own call, `pipeline("FOLDER", ...)`, warned of its arguments: for
+example that a guidance scale has no effect without a negative prompt. The message is the library's.
+The run goes on with what the pipeline computes.
+""",
+    ),
     "P1030": CodePage(
         "a transparent picture over white",
         """\

@@ -93,9 +93,8 @@ class LatentFlow(RectifiedFlow):
         return None
 
     def snapped(self, s: float) -> float:
-        """The time that a network in bfloat16 gets, which rounds s, and then 1000 s."""
-        rounded = torch.tensor(s, dtype=torch.float32, device="cpu").bfloat16() * TIMES
-        return float(rounded.bfloat16()) / TIMES
+        """The time that its network in bfloat16 gets."""
+        return snapped(s)
 
     def time(self, count: int, s: float) -> Float[Tensor, " L"]:
         """A time for each of so many latents."""
@@ -117,3 +116,9 @@ class LatentFlow(RectifiedFlow):
         if takes != self.channels():
             found = f"its transformer takes {takes} channels"
             raise unfit("", self.folder, f"{found}, and the latents of its vae {self.channels()}")
+
+
+def snapped(s: float) -> float:
+    """The time that a network in bfloat16 gets which rounds s, and then 1000 s."""
+    rounded = torch.tensor(s, dtype=torch.float32, device="cpu").bfloat16() * TIMES
+    return float(rounded.bfloat16()) / TIMES

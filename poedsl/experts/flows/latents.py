@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 import torch.nn.functional as F
@@ -21,6 +21,7 @@ from torch import Tensor
 from poedsl.catalog.profiles import Profile
 from poedsl.experts.loading import diffusers_parts
 from poedsl.experts.loading.cache import cached_by_folder
+from poedsl.experts.loading.diffusers_parts import AUTOENCODERS
 from poedsl.experts.loading.dtypes import network_dtype
 from poedsl.experts.loading.model_errors import evaluating, loading, unfit
 from poedsl.experts.loading.model_files import read_config
@@ -29,6 +30,8 @@ from poedsl.experts.loading.model_files import read_config
 PATCH = 2
 #: Options of an autoencoder on which its latents do not depend.
 NO_SETTINGS = ("sample_size", "force_upcast")
+#: Options of an autoencoder for the location and the scale of each channel of latents.
+BY_CHANNEL = ("latents_mean", "latents_std")
 #: Images decoded at once without a gradient.
 BATCH = 8
 #: The autoencoder of Qwen-Image, which is that of a model of films.
@@ -68,8 +71,7 @@ class Codec:
                     self.loc, self.scale = _by_patch(self.vae)
                 case _:
                     self.loc, self.scale = _overall(config, folder, self.vae.device)
-        used = (k for k in config if not k.startswith("_") and k not in NO_SETTINGS)
-        self.key = fingerprint(folder, repr([(k, config[k]) for k in sorted(used)]))
+        self.key = fingerprint(folder, settings(config))
         self.batch = profile.microbatch or BATCH
 
     def shape(self, pixels: tuple[int, ...]) -> tuple[int, int, int]:
@@ -119,9 +121,7 @@ class Codec:
         """Pictures in [0, 1], NaN where the network overflows; differentiable where a gradient is
         taken.
         """
-        if torch.is_grad_enabled() and latents.requires_grad:
-            return self._decoded(latents)
-        return torch.cat([self._decoded(part) for part in torch.split(latents, self.batch)])
+        return in_batches(self._decoded, latents, self.batch)
 
     def _decoded(self, latents: Float[Tensor, "L c h w"]) -> Float[Tensor, "L 3 H W"]:
         loc, scale = self._tiled(latents)
@@ -165,7 +165,7 @@ def _overall(config: Any, folder: str, device: torch.device) -> Affine:
     Raises:
         PoeError: the configuration has those of channels too, which are not followed (P0206).
     """
-    for name in ("latents_mean", "latents_std"):
+    for name in BY_CHANNEL:
         if config.get(name) is not None:
             reason = f"`{name}` is set in vae/config.json, which is not followed"
             raise unfit("", folder, reason)
@@ -189,6 +189,35 @@ def _by_patch(vae: Any) -> Affine:
     return loc, scale
 
 
+class LatentSpace(Protocol):
+    """The latent space of an autoencoder, whose latents pictures are made of.
+
+    Attributes:
+        folder: of the model. factor: pixels along a side of one latent. channels: of latents.
+        key: identifies the space.
+    """
+
+    folder: str
+    factor: int
+    channels: int
+    key: str
+
+    def shape(self, pixels: tuple[int, ...]) -> tuple[int, int, int]:
+        """The shape (c, h, w) of the latents of an image (3, H, W)."""
+        ...
+
+    def decode(self, latents: Float[Tensor, "L c h w"]) -> Float[Tensor, "L 3 H W"]:
+        """Pictures in [0, 1]; differentiable where a gradient is taken."""
+        ...
+
+
+def in_batches(decode: Callable[[Tensor], Tensor], latents: Tensor, batch: int) -> Tensor:
+    """Pictures of so many latents at once, or of all where a gradient is taken."""
+    if torch.is_grad_enabled() and latents.requires_grad:
+        return decode(latents)
+    return torch.cat([decode(part) for part in torch.split(latents, batch)])
+
+
 @cached_by_folder(maxsize=64)
 def fingerprint(folder: str, settings: str) -> str:
     """A hash of the weights of an autoencoder and of its settings."""
@@ -197,6 +226,19 @@ def fingerprint(folder: str, settings: str) -> str:
         with path.open("rb") as file:
             digest.update(hashlib.file_digest(file, "sha256").digest())
     return digest.hexdigest()
+
+
+def settings(config: Mapping[str, Any]) -> str:
+    """The options of an autoencoder on which its latents depend."""
+    used = (k for k in config if not k.startswith("_") and k not in NO_SETTINGS)
+    return repr([(k, config[k]) for k in sorted(used)])
+
+
+def reads(config: Mapping[str, Any]) -> bool:
+    """Whether a `Codec` reads an autoencoder of this configuration."""
+    kind = config.get("_class_name", AUTOENCODERS[0])
+    by_channel = any(config.get(name) is not None for name in BY_CHANNEL)
+    return kind in AUTOENCODERS and (kind != AUTOENCODERS[0] or not by_channel)
 
 
 def has_codec(folder: str) -> bool:

@@ -25,7 +25,7 @@ def kept(network: Any, device: torch.device, profile: Profile) -> Any:
 
 def set_up(network: Any, device: torch.device, profile: Profile) -> Any:
     """A network that is where its weights are kept, with what a profile adds to its calls."""
-    if profile.checkpointing:
+    if profile.checkpointing and network._supports_gradient_checkpointing:
         network.enable_gradient_checkpointing()
     if profile.quantize == "fp8":
         network.enable_layerwise_casting(

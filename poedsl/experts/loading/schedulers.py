@@ -54,7 +54,7 @@ class FlowScheduler:
         self.folder = folder
         self.scheduler = _scheduler(folder, ("FlowMatchEulerDiscreteScheduler",))
         options = self.scheduler.config
-        _refuse(folder, options, "invert_sigmas", "stochastic_sampling")
+        refuse(folder, options, "invert_sigmas", "stochastic_sampling")
         self.dynamic = bool(options.use_dynamic_shifting)
         with loading("", folder):
             self.time_scale = float(options.num_train_timesteps)
@@ -100,6 +100,7 @@ class DiffusionScheduler:
 
     Args:
         folder: of a model of diffusers. kinds: the schedulers whose options are followed.
+            scheduler: as its pipeline has it, any that has noise levels; None to read it.
 
     Attributes:
         sigmas: the noise level at each time, increasing. prediction: ``epsilon``, ``sample`` or
@@ -110,11 +111,13 @@ class DiffusionScheduler:
         PoeError: it is another scheduler, or has options that are not followed (P0206).
     """
 
-    def __init__(self, folder: str, kinds: tuple[str, ...] = DIFFUSIONS) -> None:
+    def __init__(
+        self, folder: str, kinds: tuple[str, ...] = DIFFUSIONS, scheduler: Any = None
+    ) -> None:
         self.folder = folder
-        self.scheduler = _scheduler(folder, kinds)
+        self.scheduler = _scheduler(folder, kinds) if scheduler is None else scheduler
         options = self.scheduler.config
-        _refuse(folder, options, "thresholding", "use_flow_sigmas")
+        refuse(folder, options, "thresholding", "use_flow_sigmas")
         if "learned" in str(options.get("variance_type")):
             raise unfit("", folder, f"its network also predicts variances ({FILE})")
         for name, value in FOLLOWED.items():
@@ -140,6 +143,13 @@ class DiffusionScheduler:
             return float(after - 1)
         low, high = self.sigmas[after - 1], self.sigmas[after]
         return after - 1 + (sigma - low) / (high - low)
+
+    def rectified(self, time: float) -> float:
+        """The rectified time s = sigma / (alpha + sigma) of a time of the network."""
+        before = min(int(time), len(self.sigmas) - 1)
+        after = min(before + 1, len(self.sigmas) - 1)
+        sigma = self.sigmas[before] + (time - before) * (self.sigmas[after] - self.sigmas[before])
+        return sigma / (math.sqrt(1 - sigma**2) + sigma)
 
     def times(self, steps: int) -> list[float]:
         """The noise levels of the library's steps as rectified times s = sigma / (alpha + sigma),
@@ -194,7 +204,7 @@ def _scheduler(folder: str, kinds: tuple[str, ...]) -> Any:
         return kind.from_config(written)
 
 
-def _refuse(folder: str, options: Any, *names: str) -> None:
+def refuse(folder: str, options: Any, *names: str) -> None:
     """Refuse options that are set and not followed.
 
     Raises:

@@ -21,7 +21,8 @@ from poedsl.compiler.plan.options import OPTIONS
 from poedsl.compiler.plan.plan import FactorSpec, PlanSpec
 from poedsl.compiler.plan.terms import Apply, Const, Term
 from poedsl.compiler.plan.text import print_term
-from poedsl.experts.flows.latents import Codec, has_codec, native_size
+from poedsl.experts.flows.latents import LatentSpace, has_codec, native_size
+from poedsl.experts.flows.pipeline_codec import latent_space
 from poedsl.experts.loading.libraries import missing_extra
 from poedsl.experts.protocol import Sited
 from poedsl.experts.user.build import build_user
@@ -198,13 +199,13 @@ class Models:
             return str(model_folder(model_place(signature, self.base)))
         return ""
 
-    def codec(self, call: Apply) -> Codec | None:
+    def codec(self, call: Apply) -> LatentSpace | None:
         """The autoencoder in whose latent space a model lives, where it has one."""
         folder = self.folder(call)
         if not folder or not has_codec(folder):
             return None
         with requiring(self.plan.signature(call.function)):
-            return Codec(folder, self.device, self.profile)
+            return latent_space(folder, self.device, self.profile)
 
     def native(self, call: Apply) -> tuple[int, int] | None:
         """Height and width of the pictures that a model was trained on, where its folder says."""
