@@ -19,6 +19,9 @@ from poedsl.catalog.signatures import Capability, Parameter, Signature
 from poedsl.grammar.types import open_type
 
 _FLOW: frozenset[Capability] = frozenset({"score", "sample", "gradient"})
+_REFERENCE = Parameter(
+    "image", open_type("Image"), "condition", None, "a picture that the text refers to; none: none"
+)
 _FLUX2 = "Black Forest Labs, FLUX.2 (2025)"
 #: The pipelines of Qwen-Image are guided away from a text of one space.
 _SPACE = replace(NEGATIVE, default=" ")
@@ -98,10 +101,11 @@ TRANSFORMER_FLOWS = (
     ),
     _flow(
         "flux2",
-        "text to image",
+        "text to image, and to a picture changed as the text says",
         "flux2:Flux2Flow",
         PROMPT,
         distilled_parameter(4.0),
+        _REFERENCE,
         model_parameter("black-forest-labs/FLUX.2-dev"),
         space="FLUX.2",
         cost=800.0,
@@ -109,11 +113,12 @@ TRANSFORMER_FLOWS = (
     ),
     _flow(
         "flux2_klein",
-        "text to image, by the smaller models",
+        "as flux2, by the smaller models",
         "flux2:Flux2Klein",
         PROMPT,
         NEGATIVE,
         guidance_parameter(4.0),
+        _REFERENCE,
         model_parameter("black-forest-labs/FLUX.2-klein-base-4B"),
         space="FLUX.2",
         cost=100.0,
