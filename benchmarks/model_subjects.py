@@ -16,7 +16,8 @@ from diffusers.pipelines.flux.pipeline_flux import calculate_shift
 from torch import Tensor
 
 from poedsl.catalog.profiles import Profile
-from poedsl.experts.flows.flux import FluxFlow, pack, positions
+from poedsl.experts.flows.flux import FluxFlow
+from poedsl.experts.flows.packing import pack, positions
 from poedsl.experts.flows.stable_diffusion import StableDiffusion, StableDiffusionXL
 from poedsl.experts.flows.stable_diffusion_3 import StableDiffusion3
 from poedsl.experts.flows.unet import VariancePreservingUNet, unet_flow

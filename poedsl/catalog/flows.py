@@ -5,12 +5,15 @@ from __future__ import annotations
 from poedsl.catalog.parameters import (
     PROMPT,
     RGB_IMAGE,
+    STRENGTH,
+    controlnet_parameter,
+    distilled_parameter,
     guidance_parameter,
     map_parameter,
     model_parameter,
 )
 from poedsl.catalog.signatures import REQUIRED, Capability, Parameter, Signature
-from poedsl.grammar.types import INT, REAL, TEXT, Type, open_type
+from poedsl.grammar.types import INT, TEXT, Type, open_type
 
 _FLOW: frozenset[Capability] = frozenset({"score", "sample", "gradient"})
 _FRAME = Parameter("image", open_type("Image"), "condition", REQUIRED, "the first frame")
@@ -19,11 +22,9 @@ _FLUX = "Black Forest Labs, FLUX.1 (2024)"
 _WAN = "Wan Team, Wan: Open and Advanced Large-Scale Video Generative Models (2025)"
 
 
-def _guidance(default: float) -> Parameter:
-    return Parameter("guidance", REAL, "number", default, "distilled guidance scale")
-
-
-def _flux(name: str, summary: str, *parameters: Parameter) -> Signature:
+def _flux(
+    name: str, summary: str, *parameters: Parameter, kind: str = "flux:FluxFlow"
+) -> Signature:
     return Signature(
         name,
         "flow",
@@ -33,7 +34,7 @@ def _flux(name: str, summary: str, *parameters: Parameter) -> Signature:
         capabilities=_FLOW,
         cost=300.0,
         citation=_FLUX,
-        implementation="poedsl.experts.flows.flux:FluxFlow",
+        implementation=f"poedsl.experts.flows.{kind}",
         requires="diffusers",
         space="FLUX.1",
     )
@@ -118,7 +119,7 @@ FLOWS = (
         "flux",
         "text to image",
         PROMPT,
-        _guidance(3.5),
+        distilled_parameter(3.5),
         model_parameter("black-forest-labs/FLUX.1-dev"),
     ),
     _flux(
@@ -132,8 +133,18 @@ FLOWS = (
         "text and depth to image",
         map_parameter("depth", open_type("Depth"), "relative inverse depth"),
         PROMPT,
-        _guidance(10.0),
+        distilled_parameter(10.0),
         model_parameter("black-forest-labs/FLUX.1-Depth-dev"),
+        kind="flux:FluxControl",
+    ),
+    _flux(
+        "flux_canny",
+        "text and edges to image",
+        map_parameter("edges", open_type("Mask"), "1 on the edges, 0 elsewhere"),
+        PROMPT,
+        distilled_parameter(30.0),
+        model_parameter("black-forest-labs/FLUX.1-Canny-dev"),
+        kind="flux:FluxControl",
     ),
     _flux(
         "flux_fill",
@@ -141,8 +152,30 @@ FLOWS = (
         map_parameter("mask", open_type("Mask"), "1 where it repaints"),
         map_parameter("image", open_type("Image"), "the picture to fill in"),
         PROMPT,
-        _guidance(30.0),
+        distilled_parameter(30.0),
         model_parameter("black-forest-labs/FLUX.1-Fill-dev"),
+        kind="flux:FluxFill",
+    ),
+    _flux(
+        "flux_kontext",
+        "a picture changed as the text says",
+        Parameter("image", open_type("Image"), "condition", REQUIRED, "the picture to change"),
+        PROMPT,
+        distilled_parameter(2.5),
+        model_parameter("black-forest-labs/FLUX.1-Kontext-dev"),
+        kind="flux:FluxKontext",
+    ),
+    _flux(
+        "flux_controlnet",
+        "text and a control picture to image, by a ControlNet",
+        map_parameter("control", open_type("Image"), "edges, depth, a pose, by the ControlNet"),
+        PROMPT,
+        STRENGTH,
+        distilled_parameter(3.5),
+        Parameter("mode", INT, "label", None, "number of the kind of control; none: it has one"),
+        controlnet_parameter("Shakker-Labs/FLUX.1-dev-ControlNet-Union-Pro-2.0"),
+        model_parameter("black-forest-labs/FLUX.1-dev"),
+        kind="flux_controlnet:FluxControlNet",
     ),
     _video(
         "wan_i2v",
@@ -166,7 +199,7 @@ FLOWS = (
         "framepack",
         "flow",
         "text and a first frame to video, one section after the other",
-        (_FRAME, PROMPT, _guidance(10.0), model_parameter("lllyasviel/FramePackI2V_HY")),
+        (_FRAME, PROMPT, distilled_parameter(10.0), model_parameter("lllyasviel/FramePackI2V_HY")),
         domain=_FILM,
         capabilities=frozenset({"extend", "score", "sample", "gradient"}),
         cost=5_000.0,

@@ -21,6 +21,14 @@ _PIPELINES = {
     "FluxPipeline": "flux",
     "FluxControlPipeline": "flux_depth",
     "FluxFillPipeline": "flux_fill",
+    "FluxKontextPipeline": "flux_kontext",
+    "FluxControlNetPipeline": "flux_controlnet",
+    "QwenImagePipeline": "qwen_image",
+    "QwenImageControlNetPipeline": "qwen_controlnet",
+    "QwenImageControlNetInpaintPipeline": "qwen_fill",
+    "ZImagePipeline": "z_image",
+    "Flux2Pipeline": "flux2",
+    "Flux2KleinPipeline": "flux2_klein",
     "StableDiffusionPipeline": "sd",
     "StableDiffusionControlNetPipeline": "sd_controlnet",
     "StableDiffusionInpaintPipeline": "sd_inpaint",
@@ -127,10 +135,32 @@ def _pipeline(place: str, folder: Path, index: dict[str, Any]) -> Signature:
         if name == "flux" and is_file(transformer):
             guided = _json(transformer).get("guidance_embeds", True)
             name = name if guided else "flux_schnell"
-        return _with_model(SIGNATURES[name], place)
+        signature = _with_own_controlnet(_with_model(SIGNATURES[name], place), place, index)
+        return _with_default(signature, "guidance", 1.0) if index.get("is_distilled") else signature
     if index.get("unet") == ["diffusers", "UNet2DModel"]:
         return _flow(place, folder, index)
     raise _unsupported(f'the folder "{place}" holds a {kind}, of which no expert is made')
+
+
+def _with_own_controlnet(signature: Signature, place: str, index: dict[str, Any]) -> Signature:
+    """An expert with the ControlNet in the folder of its pipeline, where it takes one.
+
+    Raises:
+        DefinitionError: the folder has several, or none (P0206).
+    """
+    if signature.parameter("controlnet") is None:
+        return signature
+    named = index.get("controlnet")
+    kind = str(named[-1]) if isinstance(named, list) and named else "no ControlNet"
+    if not kind.endswith("ControlNetModel") or kind.endswith("MultiControlNetModel"):
+        raise _unsupported(f'the folder "{place}" has {kind}, and experts take one ControlNet')
+    return _with_default(signature, "controlnet", f"{place}/controlnet")
+
+
+def _with_default(signature: Signature, name: str, default: float | str) -> Signature:
+    """A signature with another default of a parameter."""
+    changed = (replace(p, default=default) if p.name == name else p for p in signature.parameters)
+    return replace(signature, parameters=tuple(changed))
 
 
 def _flow(place: str, folder: Path, index: dict[str, Any]) -> Signature:

@@ -7,6 +7,7 @@ from poedsl.grammar.types import REAL, TEXT, Type
 
 PROMPT = Parameter("prompt", TEXT, "prompt", REQUIRED, "what the picture shows, in words")
 NEGATIVE = Parameter("negative", TEXT, "prompt", "", "what the picture is guided away from")
+STRENGTH = Parameter("scale", REAL, "number", 1.0, "how strongly the ControlNet acts")
 #: An image with three colour channels, of any size.
 RGB_IMAGE = Type("Image", (3, None, None))
 
@@ -18,6 +19,16 @@ def map_parameter(name: str, type_: Type, summary: str) -> Parameter:
 
 def model_parameter(default: str | Required) -> Parameter:
     return Parameter("model", TEXT, "label", default, "hub id or folder of the weights")
+
+
+def controlnet_parameter(default: str) -> Parameter:
+    summary = "hub id or folder of the ControlNet"
+    return Parameter("controlnet", TEXT, "weights", default, summary)
+
+
+def distilled_parameter(default: float) -> Parameter:
+    """The scale that a guidance-distilled network takes."""
+    return Parameter("guidance", REAL, "number", default, "distilled guidance scale")
 
 
 def guidance_parameter(default: float) -> Parameter:

@@ -2,116 +2,134 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from poedsl.catalog.parameters import (
     NEGATIVE,
     PROMPT,
     RGB_IMAGE,
+    STRENGTH,
+    controlnet_parameter,
     guidance_parameter,
     map_parameter,
     model_parameter,
 )
 from poedsl.catalog.signatures import Parameter, Signature
-from poedsl.grammar.types import REAL, TEXT, open_type
+from poedsl.grammar.types import open_type
 
-_CONTROL = map_parameter("control", open_type("Image"), "the picture that the ControlNet reads")
-_CONTROLNET = (
-    Parameter("scale", REAL, "number", 1.0, "factor of what the ControlNet adds"),
-    Parameter(
-        "controlnet",
-        TEXT,
-        "weights",
-        None,
-        "hub id or folder of the ControlNet; none: the one in the folder of the model",
-    ),
-)
-_INPAINTED = (
-    map_parameter("mask", open_type("Mask"), "1 where it repaints"),
-    map_parameter("image", open_type("Image"), "the picture to fill in"),
-)
-_ADDED = "Zhang, Rao and Agrawala, Adding Conditional Control to Diffusion Models (ICCV 2023)"
+_CONTROL = map_parameter("control", open_type("Image"), "edges, depth, a pose, by the ControlNet")
+_MASK = map_parameter("mask", open_type("Mask"), "1 where it repaints")
+_IMAGE = map_parameter("image", open_type("Image"), "the picture to fill in")
+_BY_CONTROLNET = "text and a control picture to image, by a ControlNet"
+_INPAINTING = "inpainting: keeps the image outside the mask, repaints inside"
 
 
-def _latent_diffusion(
-    name: str, guidance: float, model: str, *parameters: Parameter, citation: str
+def _sd(
+    name: str,
+    summary: str,
+    *parameters: Parameter,
+    kind: str = "stable_diffusion:StableDiffusion",
+    space: str = "Stable Diffusion",
+    cost: float = 10.0,
+    citation: str = "Rombach et al., High-Resolution Image Synthesis with Latent Diffusion Models "
+    "(CVPR 2022)",
 ) -> Signature:
-    """A model of text to image; further parameters come between guidance and model."""
     return Signature(
         name,
         "flow",
-        "text to image",
-        (PROMPT, NEGATIVE, guidance_parameter(guidance), *parameters, model_parameter(model)),
+        summary,
+        parameters,
         domain=RGB_IMAGE,
         capabilities=frozenset({"score", "sample", "gradient"}),
+        cost=cost,
         citation=citation,
+        implementation=f"poedsl.experts.flows.{kind}",
         requires="diffusers",
+        space=space,
     )
 
 
-def _sd(name: str, guidance: float, model: str, *parameters: Parameter) -> Signature:
-    return replace(
-        _latent_diffusion(
-            name,
-            guidance,
-            model,
-            *parameters,
-            citation="Rombach et al., High-Resolution Image Synthesis with Latent Diffusion Models "
-            "(CVPR 2022)",
-        ),
-        cost=10.0,
-        implementation="poedsl.experts.flows.stable_diffusion:StableDiffusion",
-        space="Stable Diffusion",
-    )
-
-
-def _sdxl(name: str, guidance: float, model: str, *parameters: Parameter) -> Signature:
-    return replace(
-        _latent_diffusion(
-            name, guidance, model, *parameters, citation="Podell et al., SDXL (ICLR 2024)"
-        ),
-        cost=40.0,
-        implementation="poedsl.experts.flows.stable_diffusion:StableDiffusionXL",
+def _sdxl(name: str, summary: str, *parameters: Parameter, cost: float = 40.0) -> Signature:
+    return _sd(
+        name,
+        summary,
+        *parameters,
+        kind="stable_diffusion:StableDiffusionXL",
         space="Stable Diffusion XL",
+        cost=cost,
+        citation="Podell et al., SDXL: Improving Latent Diffusion Models (ICLR 2024)",
     )
 
 
-def _with_control(signature: Signature) -> Signature:
-    return replace(
-        signature,
-        summary="text and a picture for a ControlNet to image",
-        parameters=(_CONTROL, *signature.parameters),
-        citation=_ADDED,
-        cost=1.4 * signature.cost,
-    )
-
-
-def _inpainting(signature: Signature) -> Signature:
-    return replace(
-        signature,
-        summary="inpainting: keeps the image outside the mask, repaints inside",
-        parameters=(*_INPAINTED, *signature.parameters),
-    )
-
-
-_SD15 = "stable-diffusion-v1-5/stable-diffusion-v1-5"
-_XL = "stabilityai/stable-diffusion-xl-base-1.0"
 STABLE_DIFFUSION = (
-    _sd("sd", 7.5, _SD15),
-    _with_control(_sd("sd_controlnet", 7.5, _SD15, *_CONTROLNET)),
-    _inpainting(_sd("sd_inpaint", 7.5, "stable-diffusion-v1-5/stable-diffusion-inpainting")),
-    _sdxl("sdxl", 5.0, _XL),
-    _with_control(_sdxl("sdxl_controlnet", 5.0, _XL, *_CONTROLNET)),
-    _inpainting(_sdxl("sdxl_inpaint", 7.5, "diffusers/stable-diffusion-xl-1.0-inpainting-0.1")),
-    replace(
-        _latent_diffusion(
-            "sd3",
-            7.0,
-            "stabilityai/stable-diffusion-3.5-large",
-            citation="Esser et al., Scaling Rectified Flow Transformers (ICML 2024)",
-        ),
-        cost=200.0,
-        implementation="poedsl.experts.flows.stable_diffusion_3:StableDiffusion3",
+    _sd(
+        "sd",
+        "text to image",
+        PROMPT,
+        NEGATIVE,
+        guidance_parameter(7.5),
+        model_parameter("stable-diffusion-v1-5/stable-diffusion-v1-5"),
+    ),
+    _sd(
+        "sd_controlnet",
+        _BY_CONTROLNET,
+        _CONTROL,
+        PROMPT,
+        STRENGTH,
+        NEGATIVE,
+        guidance_parameter(7.5),
+        controlnet_parameter("lllyasviel/control_v11f1p_sd15_depth"),
+        model_parameter("stable-diffusion-v1-5/stable-diffusion-v1-5"),
+        cost=15.0,
+    ),
+    _sd(
+        "sd_inpaint",
+        _INPAINTING,
+        _MASK,
+        _IMAGE,
+        PROMPT,
+        NEGATIVE,
+        guidance_parameter(7.5),
+        model_parameter("stable-diffusion-v1-5/stable-diffusion-inpainting"),
+    ),
+    _sdxl(
+        "sdxl",
+        "text to image",
+        PROMPT,
+        NEGATIVE,
+        guidance_parameter(5.0),
+        model_parameter("stabilityai/stable-diffusion-xl-base-1.0"),
+    ),
+    _sdxl(
+        "sdxl_controlnet",
+        _BY_CONTROLNET,
+        _CONTROL,
+        PROMPT,
+        STRENGTH,
+        NEGATIVE,
+        guidance_parameter(5.0),
+        controlnet_parameter("diffusers/controlnet-depth-sdxl-1.0"),
+        model_parameter("stabilityai/stable-diffusion-xl-base-1.0"),
+        cost=60.0,
+    ),
+    _sdxl(
+        "sdxl_inpaint",
+        _INPAINTING,
+        _MASK,
+        _IMAGE,
+        PROMPT,
+        NEGATIVE,
+        guidance_parameter(7.5),
+        model_parameter("diffusers/stable-diffusion-xl-1.0-inpainting-0.1"),
+    ),
+    _sd(
+        "sd3",
+        "text to image",
+        PROMPT,
+        NEGATIVE,
+        guidance_parameter(7.0),
+        model_parameter("stabilityai/stable-diffusion-3.5-large"),
+        kind="stable_diffusion_3:StableDiffusion3",
         space="Stable Diffusion 3",
+        cost=200.0,
+        citation="Esser et al., Scaling Rectified Flow Transformers (ICML 2024)",
     ),
 )

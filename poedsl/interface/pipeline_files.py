@@ -32,8 +32,8 @@ def files_of_program(plan: PlanSpec, base: Path) -> Iterator[str]:
         for name, value in call.kwargs:
             parameter = signature.parameter(name) if signature is not None else None
             kind = parameter.type.name if parameter and parameter.type else ""
-            weights = name == "model" or (parameter is not None and parameter.role == "weights")
-            if isinstance(value, Const) and value.value and (kind == "File" or weights):
+            beside = parameter is not None and parameter.role == "weights"
+            if isinstance(value, Const) and (kind == "File" or name == "model" or beside):
                 named.append(str(value.value))
     for name in named:
         if name and not Path(name).is_absolute() and (base / name).exists():

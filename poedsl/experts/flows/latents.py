@@ -1,10 +1,16 @@
-"""Latent spaces of autoencoders of diffusers."""
+"""Latent spaces of autoencoders of diffusers.
+
+Each kind of autoencoder has its own way to bring latents to about unit variance: a shift and a
+scale (AutoencoderKL), the mean and the standard deviation of each channel
+(AutoencoderKLQwenImage), or those of each channel of patches of 2 x 2 latents (AutoencoderKLFlux2).
+"""
 
 from __future__ import annotations
 
 import hashlib
 import math
 from pathlib import Path
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -24,6 +30,8 @@ PATCH = 2
 NO_SETTINGS = ("sample_size", "force_upcast")
 #: Images decoded at once without a gradient.
 BATCH = 8
+#: Height and width of the pictures that pipelines of Qwen-Image make where nothing says a size.
+QWEN_IMAGE = 1024
 
 
 class Codec:
@@ -43,17 +51,20 @@ class Codec:
 
     def __init__(self, folder: str, device: torch.device, profile: Profile) -> None:
         self.vae = diffusers_parts.autoencoder(folder, device, network_dtype(profile, device))
-        self.folder, config = folder, self.vae.config
-        for name in ("latents_mean", "latents_std"):
-            if config.get(name) is not None:
-                raise unfit(
-                    "", folder, f"`{name}` is set in vae/config.json, which is not followed"
-                )
+        self.folder = folder
         with loading("", folder):
-            self.factor = 2 ** (len(config.block_out_channels) - 1)
-            self.channels = int(config.latent_channels)
-            self.shift = float(config.shift_factor or 0.0)
-            self.scale = float(config.scaling_factor or 1.0)
+            kind = type(self.vae).__name__
+            #: Whether it takes pictures as films of one frame.
+            self.films = kind == "AutoencoderKLQwenImage"
+            self.factor, self.channels = _sizes(self.vae.config)
+            match kind:
+                case "AutoencoderKLQwenImage":
+                    self.loc, self.scale = _by_channel(self.vae.config, self.vae.device)
+                case "AutoencoderKLFlux2":
+                    self.loc, self.scale = _by_patch(self.vae)
+                case _:
+                    self.loc, self.scale = _overall(self.vae.config, folder, self.vae.device)
+        config = self.vae.config
         used = (k for k in config if not k.startswith("_") and k not in NO_SETTINGS)
         self.key = fingerprint(folder, repr([(k, config[k]) for k in sorted(used)]))
         self.batch = profile.microbatch or BATCH
@@ -67,11 +78,8 @@ class Codec:
         self, image: Float[Tensor, "k H W"], shape: tuple[int, ...]
     ) -> Float[Tensor, "1 k H2 W2"]:
         """An image or a map of k channels, resized to the size in pixels of latents."""
-        size = tuple(n * self.factor for n in shape[-2:])
-        whole = image[None].float()
-        if image.shape[-2:] == size:
-            return whole
-        return F.interpolate(whole, size, mode="bilinear", antialias=True, align_corners=False)
+        height, width = (n * self.factor for n in shape[-2:])
+        return resized(image, height, width)
 
     def masked(
         self, image: Float[Tensor, "3 H W"], mask: Float[Tensor, "H W"], shape: tuple[int, ...]
@@ -89,12 +97,15 @@ class Codec:
             PoeError: it is not finite (P0206).
         """
         with evaluating("", self.folder), torch.no_grad():
-            encoded = self.vae.encode((2 * images - 1).to(self.vae.dtype))
+            seen = (2 * images - 1).to(self.vae.device, self.vae.dtype)
+            encoded = self.vae.encode(seen[:, :, None] if self.films else seen)
         latents: Tensor = encoded.latent_dist.mode()
+        latents = latents[:, :, 0] if self.films else latents
         if not bool(torch.isfinite(latents).all()):
             kind = str(self.vae.dtype).removeprefix("torch.")
             raise unfit("", self.folder, f"what vae makes of an image is not finite in {kind}")
-        return (latents.float() - self.shift) * self.scale
+        loc, scale = self._tiled(latents)
+        return (latents.float() - loc) * scale
 
     def decode(self, latents: Float[Tensor, "L c h w"]) -> Float[Tensor, "L 3 H W"]:
         """Pictures in [0, 1], NaN where the network overflows; differentiable where a gradient is
@@ -105,11 +116,70 @@ class Codec:
         return torch.cat([self._decoded(part) for part in torch.split(latents, self.batch)])
 
     def _decoded(self, latents: Float[Tensor, "L c h w"]) -> Float[Tensor, "L 3 H W"]:
-        scaled = (latents / self.scale + self.shift).to(self.vae.dtype)
+        loc, scale = self._tiled(latents)
+        scaled = (latents / scale + loc).to(self.vae.dtype)
         with evaluating("", self.folder):
-            images: Tensor = self.vae.decode(scaled, return_dict=False)[0]
+            seen = scaled[:, :, None] if self.films else scaled
+            images: Tensor = self.vae.decode(seen, return_dict=False)[0]
+        images = images[:, :, 0] if self.films else images
         images = torch.where(torch.isfinite(images), images, math.nan)
         return (images.to(latents.dtype) / 2 + 0.5).clamp(0, 1)
+
+    def _tiled(self, latents: Float[Tensor, "L c h w"]) -> tuple[Tensor, Tensor]:
+        """The location and the scale of each latent."""
+        side = self.loc.shape[-1]
+        tiles = (1, 1, *(n // side for n in latents.shape[-2:]))
+        return self.loc.repeat(tiles), self.scale.repeat(tiles)
+
+
+def resized(image: Float[Tensor, "k H W"], height: int, width: int) -> Float[Tensor, "1 k H2 W2"]:
+    """An image of another size, by linear interpolation with antialiasing."""
+    whole = image[None].float()
+    if image.shape[-2:] == (height, width):
+        return whole
+    size = (height, width)
+    return F.interpolate(whole, size, mode="bilinear", antialias=True, align_corners=False)
+
+
+#: The location of latents, and the scale that they are multiplied by, for patches of k x k.
+Affine = tuple[Float[Tensor, "1 c k k"], Float[Tensor, "1 c k k"]]
+
+
+def _sizes(config: Any) -> tuple[int, int]:
+    """Pixels along a side of one latent, and channels of latents."""
+    if "temperal_downsample" in config:
+        return 2 ** len(config.temperal_downsample), int(config.z_dim)
+    return 2 ** (len(config.block_out_channels) - 1), int(config.latent_channels)
+
+
+def _overall(config: Any, folder: str, device: torch.device) -> Affine:
+    """One shift and one scale.
+
+    Raises:
+        PoeError: the configuration has those of channels too, which are not followed (P0206).
+    """
+    for name in ("latents_mean", "latents_std"):
+        if config.get(name) is not None:
+            reason = f"`{name}` is set in vae/config.json, which is not followed"
+            raise unfit("", folder, reason)
+    numbers = float(config.shift_factor or 0.0), float(config.scaling_factor or 1.0)
+    loc, scale = torch.tensor(numbers, dtype=torch.float32, device=device).view(2, 1, 1, 1, 1)
+    return loc, scale
+
+
+def _by_channel(config: Any, device: torch.device) -> Affine:
+    """The mean and the standard deviation of each channel."""
+    numbers = config.latents_mean, config.latents_std
+    loc, spread = torch.tensor(numbers, dtype=torch.float32, device=device)[:, None, :, None, None]
+    return loc, 1 / spread
+
+
+def _by_patch(vae: Any) -> Affine:
+    """The running mean and variance of a batch normalisation of patches."""
+    mean, variance = vae.bn.running_mean.float(), vae.bn.running_var.float()
+    spread = (variance + vae.config.batch_norm_eps).sqrt()
+    loc, scale = (F.pixel_shuffle(v[None, :, None, None], PATCH) for v in (mean, 1 / spread))
+    return loc, scale
 
 
 @cached_by_folder(maxsize=64)
@@ -134,6 +204,8 @@ def native_size(folder: str) -> tuple[int, int] | None:
     before that of the images that the autoencoder was trained on.
     """
     config = read_config(folder, "vae") if has_codec(folder) else None
+    if config is not None and config.get("_class_name") == "AutoencoderKLQwenImage":
+        return QWEN_IMAGE, QWEN_IMAGE
     factor = 1 if config is None else 2 ** (len(config.get("block_out_channels", (1,))) - 1)
     for part in ("unet", "transformer"):
         if (Path(folder) / part / "config.json").is_file():

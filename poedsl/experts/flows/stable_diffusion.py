@@ -41,8 +41,8 @@ class StableDiffusion(VariancePreserving):
             the image is guided away from. guidance: the scale of classifier-free guidance, 1 for
             none. mask: (H, W), 1 where it repaints. image: (3, H, W) in [0, 1], kept outside the
             mask. control: (1 or 3, H, W) in [0, 1], what a ControlNet reads. scale: factor of what
-            it adds. controlnet: its folder; None for ``controlnet/`` of the model's. Conditions of
-            another size are resized to the pixels it sees.
+            it adds. controlnet: its folder. Conditions of another size are resized to the pixels it
+            sees.
 
     Raises:
         PoeError: the folder holds another model, or options that are not followed (P0206), or the
@@ -66,7 +66,7 @@ class StableDiffusion(VariancePreserving):
         image: Float[Tensor, "3 H W"] | None = None,
         control: Float[Tensor, "k H W"] | None = None,
         scale: float = 1.0,
-        controlnet: str | None = None,
+        controlnet: str = "",
     ) -> None:
         self.device = torch.device(profile.device) if profile.device else device
         self.folder, self.shape, self.scale = folder, shape, scale
@@ -89,11 +89,11 @@ class StableDiffusion(VariancePreserving):
         if control is not None:
             self.control = self.codec.sized(control.expand(3, -1, -1), shape).to(self.device)
             self.controlnet = self.network_beside(controlnet, profile)
-        self.guidance = Guidance.of(self.encode, prompt, negative, guidance)
+        self.guidance = Guidance.of(self.encoded, prompt, negative, guidance)
         self.calls_per_evaluation = self.guidance.calls
         self.inference_mode = profile.quantize == "none" and profile.offload == "none"
 
-    def encode(self, text: str) -> Condition:
+    def encoded(self, text: str) -> Condition:
         """What the network is conditioned on for a prompt."""
         return sd_prompt(self.folder, text, self.device, self.dtype)
 
@@ -104,9 +104,9 @@ class StableDiffusion(VariancePreserving):
     def predict(self, x: Float[Tensor, "L D"], time: float) -> Float[Tensor, "L D"]:
         z = x.reshape(-1, *self.shape).to(self.device)
         with evaluating("", self.folder):
-            return self.guidance(partial(self.predicted, time), z).reshape(x.shape).to(x)
+            return self.guidance(partial(self.of_network, time), z).reshape(x.shape).to(x)
 
-    def predicted(
+    def of_network(
         self, time: float, z: Float[Tensor, "L c h w"], condition: Condition
     ) -> Float[Tensor, "L c h w"]:
         """The network's own prediction under conditions of as many rows."""
@@ -163,14 +163,13 @@ class StableDiffusion(VariancePreserving):
         if asked is not None:
             raise unfit("", self.folder, f"`{asked}` is set in unet/config.json, without its input")
 
-    def network_beside(self, controlnet: str | None, profile: Profile) -> Any:
+    def network_beside(self, folder: str, profile: Profile) -> Any:
         """The ControlNet.
 
         Raises:
             PoeError: its folder holds another network, or options that are not followed (P0206).
         """
-        folder, part = (self.folder, "controlnet") if controlnet is None else (controlnet, "")
-        net = diffusers_parts.denoiser("ControlNetModel", folder, part, self.device, profile)
+        net = diffusers_parts.denoiser("ControlNetModel", folder, "", self.device, profile)
         if net.config.global_pool_conditions:
             raise unfit("", folder, "`global_pool_conditions` is set, which is not followed")
         if net.config.conditioning_channels != 3:
@@ -186,7 +185,7 @@ class StableDiffusionXL(StableDiffusion):
 
     added: ClassVar[str | None] = "text_time"
 
-    def encode(self, text: str) -> Condition:
+    def encoded(self, text: str) -> Condition:
         return sdxl_prompt(self.folder, text, self.device, self.dtype)
 
     def further(self, pooled: Condition) -> dict[str, Tensor]:

@@ -13,6 +13,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from poedsl.catalog.profiles import Profile
+from poedsl.experts.loading import language_encoders
 from poedsl.experts.loading.cache import cached_by_folder
 from poedsl.experts.loading.dtypes import network_dtype
 from poedsl.experts.loading.from_folder import (
@@ -22,17 +23,26 @@ from poedsl.experts.loading.from_folder import (
 )
 from poedsl.experts.loading.libraries import missing_extra
 from poedsl.experts.loading.model_errors import loading, unfit
+from poedsl.experts.loading.model_files import read_config
 from poedsl.experts.loading.prompts import warn_if_cut
 
+#: The classes of autoencoders that are read.
+AUTOENCODERS = ("AutoencoderKL", "AutoencoderKLQwenImage", "AutoencoderKLFlux2")
 #: Text encoders: the ending of their name and of that of their tokenizer, and their classes.
 FLUX_TEXTS = (("", "CLIPTextModel", "CLIPTokenizer"), ("_2", "T5EncoderModel", "T5TokenizerFast"))
 #: The number of prompts whose embeddings are cached.
 PROMPTS = 256
 
 
-def transformer(folder: str, device: torch.device, profile: Profile) -> Any:
-    """The transformer of a FLUX folder."""
-    return denoiser("FluxTransformer2DModel", folder, "transformer", device, profile)
+def transformer(
+    folder: str,
+    device: torch.device,
+    profile: Profile,
+    kind: str = "FluxTransformer2DModel",
+    part: str = "transformer",
+) -> Any:
+    """A transformer, as a `denoiser`."""
+    return denoiser(kind, folder, part, device, profile)
 
 
 @cached_by_folder(maxsize=16)
@@ -78,10 +88,12 @@ def autoencoder(folder: str, device: torch.device, dtype: torch.dtype) -> Any:
     As in the library's pipelines, one with ``force_upcast`` overflows in float16, and is in
     float32 then.
     """
+    named = read_config(folder, "vae").get("_class_name")
+    kind = named if named in AUTOENCODERS else AUTOENCODERS[0]
     with loading("", folder):
-        model = diffusers_network("AutoencoderKL", folder, "vae", dtype)
-        if dtype == torch.float16 and model.config.force_upcast:
-            model = diffusers_network("AutoencoderKL", folder, "vae", torch.float32)
+        model = diffusers_network(kind, folder, "vae", dtype)
+        if dtype == torch.float16 and model.config.get("force_upcast"):
+            model = diffusers_network(kind, folder, "vae", torch.float32)
     return model.to(device)
 
 
@@ -161,5 +173,6 @@ def expect_finite(folder: str, **embeddings: Tensor) -> None:
 def free_encoders() -> None:
     """Free the text encoders, which are not needed once the prompts are encoded."""
     text_encoders.cache_clear()
+    language_encoders.free()
     if torch.cuda.is_available():
         torch.cuda.empty_cache()

@@ -52,7 +52,7 @@ def diffusers_network(kind: str, folder: str, part: str, dtype: torch.dtype) -> 
     files = _weights(place, "diffusion_pytorch_model", Path(folder))
     network = getattr(diffusers, kind)
     written = network.load_config(folder, subfolder=part, local_files_only=True)
-    known_options(network, written, f"{part}/config.json")
+    known_options(network, written, (Path(part) / "config.json").as_posix())
     version = tuple(int(v) for v in diffusers.__version__.split(".")[:2])
     model, report = network.from_pretrained(
         folder,

@@ -59,11 +59,14 @@ class FlowScheduler:
         with loading("", folder):
             self.time_scale = float(options.num_train_timesteps)
 
-    def times(self, steps: int, tokens: int = 0, *, even: bool = True) -> list[float]:
+    def times(
+        self, steps: int, tokens: int = 0, shift: float | None = None, *, even: bool = True
+    ) -> list[float]:
         """The times of the library's pipelines, from 1 (noise) to 0 (data), ``steps`` + 1 of them.
 
         Args:
-            tokens: the number of patches of an image, for a dynamic shift.
+            tokens: the number of patches of an image, for a dynamic shift. shift: that shift, where
+                the pipeline has a formula of its own for it.
             even: whether the steps are even before they are shifted, as in pipelines that give
                 their scheduler 1, 1 - 1 / steps, ..., or end at its own least time.
 
@@ -74,8 +77,9 @@ class FlowScheduler:
         with loading("", self.folder):
             from diffusers.pipelines.flux.pipeline_flux import calculate_shift
 
-            shift = None
-            if self.dynamic:
+            if not self.dynamic:
+                shift = None
+            elif shift is None:
                 lengths = options.base_image_seq_len, options.max_image_seq_len
                 shift = calculate_shift(tokens, *lengths, options.base_shift, options.max_shift)
             if even:

@@ -53,14 +53,9 @@ def _absent(models: Models) -> Iterator[Diagnostic]:
     reported: set[tuple[str, str]] = set()
     for call, where in models.plan.calls():
         signature = models.plan.find_signature(call.function)
-        if signature is None or signature.parameter("model") is None:
+        if signature is None or not signature.implementation:
             continue
-        if not signature.implementation:
-            continue
-        arguments = dict(call.kwargs)
-        beside = (arguments.get(p.name) for p in signature.parameters if p.role == "weights")
-        further = (str(t.value) for t in beside if isinstance(t, Const) and t.value is not None)
-        for name in (models.chosen(signature, arguments.get("model")), *further):
+        for name in models.weights(signature, dict(call.kwargs)):
             if (signature.name, name) in reported:
                 continue
             reported.add((signature.name, name))
@@ -175,14 +170,14 @@ class Models:
             chosen = self.chosen(signature, arguments.pop("model", None))
             over["folder"] = str(find_model(signature.name, chosen, self.base))
             over["profile"] = self.profile
+            for p in signature.parameters:
+                if p.role == "weights" and arguments.get(p.name) is not None:
+                    place = find_model(signature.name, arguments[p.name], self.base)
+                    arguments[p.name] = str(place)
         elif signature.model:
             over["folder"] = model_place(signature, self.base)
-        for parameter in signature.parameters:
-            further = arguments.get(parameter.name)
-            if parameter.role == "weights" and further is not None:
-                over[parameter.name] = str(find_model(signature.name, further, self.base))
         with requiring(signature):
-            return kind(**{**arguments, **over}, device=self.device)
+            return kind(**arguments, **over, device=self.device)
 
     def folder(self, call: Apply) -> str:
         """Where the weights behind a call are; empty where it has none of its own."""
@@ -224,6 +219,15 @@ class Models:
         if isinstance(requested, str) and requested not in ("", default):
             return requested
         return self.profile.models.get(signature.name, default)
+
+    def weights(self, signature: Signature, arguments: Mapping[str, Term]) -> Iterator[str]:
+        """The hub id or the folder of each network of a call."""
+        for parameter in signature.parameters:
+            term = arguments.get(parameter.name)
+            if parameter.name == "model":
+                yield self.chosen(signature, term)
+            elif parameter.role == "weights" and isinstance(term, Const) and term.value:
+                yield str(term.value)
 
     def user(self, signature: Signature) -> UserCode:
         """The Python that a program brings along.

@@ -1,0 +1,149 @@
+"""The FLUX.2 family on the bare transformer (Labs, FLUX.2, 2025)."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float
+from torch import Tensor
+
+from poedsl.catalog.profiles import Profile
+from poedsl.experts.flows.guidance import Condition, Guidance
+from poedsl.experts.flows.latent_flow import LatentFlow
+from poedsl.experts.flows.packing import pack, positions, unpack
+from poedsl.experts.loading import diffusers_parts, language_encoders
+from poedsl.experts.loading.model_errors import unfit
+from poedsl.experts.loading.model_files import read_config
+
+
+class Flux2Network(LatentFlow):
+    """What FLUX.2 [dev] and [klein] share.
+
+    The position of a token has four numbers: that of its image, its row, its column, and for texts
+    its place in the text.
+
+    Attributes:
+        pipeline: the class of diffusers that encodes prompts.
+    """
+
+    pipeline: ClassVar[str]
+
+    def __init__(
+        self, folder: str, shape: tuple[int, ...], device: torch.device, profile: Profile
+    ) -> None:
+        super().__init__(folder, shape, device, profile)
+        self.expect(4 * shape[0])
+        self.net = diffusers_parts.transformer(
+            folder, self.device, profile, "Flux2Transformer2DModel"
+        )
+        _, h, w = shape
+        self.positions = F.pad(positions(h, w), (0, 1)).to(self.device)
+
+    def encoded(self, text: str) -> Condition:
+        return (
+            language_encoders.prompt(self.pipeline, self.folder, text, self.device, self.dtype),
+        )
+
+    def predict(
+        self,
+        packed: Float[Tensor, "L N k"],
+        condition: Condition,
+        s: float,
+        scale: Float[Tensor, " L"] | None = None,
+    ) -> Float[Tensor, "L N k"]:
+        """The velocity of tokens.
+
+        Args:
+            scale: that of guidance, for a network that takes it.
+        """
+        (texts,) = condition
+        places = torch.arange(texts.shape[1], dtype=torch.float32, device=self.device)
+        out: Tensor = self.net(
+            hidden_states=packed.to(self.dtype),
+            timestep=self.time(len(packed), s).to(self.dtype),
+            guidance=scale,
+            encoder_hidden_states=texts,
+            txt_ids=F.pad(places[:, None], (3, 0)),
+            img_ids=self.positions,
+            return_dict=False,
+        )[0]
+        return out.to(packed)
+
+    def shift(self, steps: int, tokens: int) -> float:
+        from diffusers.pipelines.flux2.pipeline_flux2 import compute_empirical_mu
+
+        return float(compute_empirical_mu(tokens, steps))
+
+
+class Flux2Flow(Flux2Network):
+    """Text to image, by a Flux2Pipeline.
+
+    Args:
+        prompt: what the image shows. folder: of the pipeline. shape: (c, h, w) of the latents it
+            sees, h and w even. guidance: the distilled scale.
+
+    Raises:
+        PoeError: the folder holds another model (P0206), or the library is missing (P0703).
+    """
+
+    pipeline = "Flux2Pipeline"
+
+    def __init__(
+        self,
+        prompt: str,
+        folder: str,
+        shape: tuple[int, ...],
+        device: torch.device,
+        profile: Profile,
+        guidance: float = 4.0,
+    ) -> None:
+        super().__init__(folder, shape, device, profile)
+        self.condition, self.guidance = self.encoded(prompt), guidance
+
+    def predicted(self, latents: Float[Tensor, "L c h w"], s: float) -> Float[Tensor, "L c h w"]:
+        count, _, h, w = latents.shape
+        condition = tuple(t.expand(count, -1, -1) for t in self.condition)
+        scale = torch.full((count,), self.guidance, dtype=torch.float32, device=self.device)
+        return unpack(self.predict(pack(latents), condition, s, scale), h, w)
+
+
+class Flux2Klein(Flux2Network):
+    """Text to image, by a Flux2KleinPipeline, guided unless it is distilled.
+
+    Args:
+        prompt, folder, shape: as of `Flux2Flow`. negative: what is guided away from. guidance: the
+            scale of classifier-free guidance; 1 for none.
+
+    Raises:
+        PoeError: the folder holds another model, or one that is distilled and would be guided
+            (P0206), or the library is missing (P0703).
+    """
+
+    pipeline = "Flux2KleinPipeline"
+
+    def __init__(
+        self,
+        prompt: str,
+        folder: str,
+        shape: tuple[int, ...],
+        device: torch.device,
+        profile: Profile,
+        negative: str = "",
+        guidance: float = 4.0,
+    ) -> None:
+        if guidance != 1 and read_config(folder, "model_index.json").get("is_distilled"):
+            reason = "it is distilled (`is_distilled` in model_index.json), and is not guided"
+            raise unfit("", folder, reason, "`guidance = 1` leaves guidance out")
+        super().__init__(folder, shape, device, profile)
+        self.guidance = Guidance.of(self.encoded, prompt, negative, guidance)
+        self.calls_per_evaluation = self.guidance.calls
+
+    def predicted(self, latents: Float[Tensor, "L c h w"], s: float) -> Float[Tensor, "L c h w"]:
+        _, _, h, w = latents.shape
+
+        def predict(packed: Tensor, condition: Condition) -> Tensor:
+            return self.predict(packed, condition, s)
+
+        return unpack(self.guidance(predict, pack(latents)), h, w)
