@@ -55,12 +55,12 @@ def _absent(models: Models) -> Iterator[Diagnostic]:
         signature = models.plan.find_signature(call.function)
         if signature is None or not signature.implementation:
             continue
-        for name in models.weights(signature, dict(call.kwargs)):
+        for parameter, name in models.weights(signature, dict(call.kwargs)):
             if (signature.name, name) in reported:
                 continue
             reported.add((signature.name, name))
             try:
-                find_model(signature.name, name, models.base)
+                find_model(signature.name, name, models.base, parameter)
             except PoeError as error:
                 yield from (replace(d, notes=(where, *d.notes)) for d in error.diagnostics)
 
@@ -172,7 +172,7 @@ class Models:
             over["profile"] = self.profile
             for p in signature.parameters:
                 if p.role == "weights" and arguments.get(p.name) is not None:
-                    place = find_model(signature.name, arguments[p.name], self.base)
+                    place = find_model(signature.name, arguments[p.name], self.base, p.name)
                     arguments[p.name] = str(place)
         elif signature.model:
             over["folder"] = model_place(signature, self.base)
@@ -220,14 +220,16 @@ class Models:
             return requested
         return self.profile.models.get(signature.name, default)
 
-    def weights(self, signature: Signature, arguments: Mapping[str, Term]) -> Iterator[str]:
-        """The hub id or the folder of each network of a call."""
+    def weights(
+        self, signature: Signature, arguments: Mapping[str, Term]
+    ) -> Iterator[tuple[str, str]]:
+        """The hub id or the folder of each network of a call, with the parameter that names it."""
         for parameter in signature.parameters:
             term = arguments.get(parameter.name)
             if parameter.name == "model":
-                yield self.chosen(signature, term)
+                yield parameter.name, self.chosen(signature, term)
             elif parameter.role == "weights" and isinstance(term, Const) and term.value:
-                yield str(term.value)
+                yield parameter.name, str(term.value)
 
     def user(self, signature: Signature) -> UserCode:
         """The Python that a program brings along.
