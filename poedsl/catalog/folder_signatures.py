@@ -29,6 +29,13 @@ _PIPELINES = {
     "ZImagePipeline": "z_image",
     "Flux2Pipeline": "flux2",
     "Flux2KleinPipeline": "flux2_klein",
+    "StableDiffusionPipeline": "sd",
+    "StableDiffusionControlNetPipeline": "sd_controlnet",
+    "StableDiffusionInpaintPipeline": "sd_inpaint",
+    "StableDiffusionXLPipeline": "sdxl",
+    "StableDiffusionXLControlNetPipeline": "sdxl_controlnet",
+    "StableDiffusionXLInpaintPipeline": "sdxl_inpaint",
+    "StableDiffusion3Pipeline": "sd3",
 }
 #: Endings of the names of causal language models in transformers.
 _CAUSAL = ("ForCausalLM", "LMHeadModel", "WithLMHead", "WithLMHeadModel")
@@ -214,6 +221,10 @@ def _model(place: str, config: dict[str, Any]) -> Signature:
     for name in names:
         if name in _MODELS:
             return _with_model(SIGNATURES[_MODELS[name]], place)
+    if config.get("_class_name") == "ControlNetModel":
+        message = f'the folder "{place}" holds a ControlNet, which is no expert by itself'
+        note = f'it goes with a model: `sd_controlnet(control, controlnet = "{place}")`'
+        raise DefinitionError("P0206", message, note)
     description = ", ".join(names) or config.get("_class_name") or "a model of no known kind"
     raise _unsupported(f'the folder "{place}" holds {description}, of which no expert is made')
 

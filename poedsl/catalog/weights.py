@@ -39,6 +39,7 @@ class HubModel:
 
 
 _FLUX_DEV = "FLUX.1 [dev] Non-Commercial License"
+_OPEN_RAIL, _OPEN_RAIL_PP = "CreativeML Open RAIL-M", "CreativeML Open RAIL++-M"
 _FLUX2_DEV = "FLUX Non-Commercial License"
 HUB_MODELS = {
     "black-forest-labs/FLUX.1-dev": HubModel(34.0, _FLUX_DEV, gated=True),
@@ -48,6 +49,15 @@ HUB_MODELS = {
     "black-forest-labs/FLUX.1-Kontext-dev": HubModel(34.0, _FLUX_DEV, gated=True),
     "Shakker-Labs/FLUX.1-dev-ControlNet-Union-Pro-2.0": HubModel(4.3, _FLUX_DEV),
     "black-forest-labs/FLUX.1-schnell": HubModel(34.0, "Apache-2.0", gated=True),
+    "stable-diffusion-v1-5/stable-diffusion-v1-5": HubModel(4.3, _OPEN_RAIL),
+    "stable-diffusion-v1-5/stable-diffusion-inpainting": HubModel(4.3, _OPEN_RAIL),
+    "stabilityai/stable-diffusion-xl-base-1.0": HubModel(13.9, _OPEN_RAIL_PP),
+    "diffusers/stable-diffusion-xl-1.0-inpainting-0.1": HubModel(13.9, _OPEN_RAIL_PP),
+    "lllyasviel/control_v11f1p_sd15_depth": HubModel(1.4, _OPEN_RAIL),
+    "diffusers/controlnet-depth-sdxl-1.0": HubModel(5.0, _OPEN_RAIL_PP),
+    "stabilityai/stable-diffusion-3.5-large": HubModel(
+        27.7, "Stability AI Community License", gated=True
+    ),
     "black-forest-labs/FLUX.2-dev": HubModel(113.0, _FLUX2_DEV, gated=True),
     "black-forest-labs/FLUX.2-klein-base-4B": HubModel(16.0, "Apache-2.0"),
     "Qwen/Qwen-Image": HubModel(57.7, "Apache-2.0"),

@@ -268,5 +268,5 @@ def test_prompts_are_encoded_once_and_encoders_freed(
     diffusers_parts.prompt.cache_clear()
     first = diffusers_parts.prompt(folder, "a red cat", CPU, torch.float32)
     diffusers_parts.free_encoders()
-    monkeypatch.setattr(diffusers_parts, "_encoders", None)
+    monkeypatch.setattr(diffusers_parts, "text_encoders", None)
     assert diffusers_parts.prompt(folder, "a red cat", CPU, torch.float32) is first

@@ -66,7 +66,7 @@ _NETWORK: dict[str, Any] = {
 def pipeline(kind: str, seed: int = 0) -> Any:
     """A pipeline of the FLUX family; those of one seed share autoencoder and text encoders."""
     torch.manual_seed(seed)
-    shared = {**_texts(), "vae": autoencoder()}
+    shared = {**texts(), "vae": autoencoder()}
     torch.manual_seed(1000 * seed + list(PIPELINES).index(kind))
     transformer = FluxTransformer2DModel(
         in_channels=4 * LATENTS + _BESIDE.get(kind, 0),
@@ -110,7 +110,7 @@ def controlnet_folder(kind: str, place: Path) -> str:
     return str(path)
 
 
-def autoencoder() -> AutoencoderKL:
+def autoencoder(shift: float | None = 0.1159) -> AutoencoderKL:
     return AutoencoderKL(
         sample_size=32,
         in_channels=3,
@@ -123,7 +123,7 @@ def autoencoder() -> AutoencoderKL:
         norm_num_groups=2,
         use_quant_conv=False,
         use_post_quant_conv=False,
-        shift_factor=0.1159,
+        shift_factor=shift,
         scaling_factor=0.3611,
     ).eval()
 
@@ -153,7 +153,8 @@ def unet_folder(place: Path) -> str:
     return str(path)
 
 
-def _texts() -> dict[str, Any]:
+def texts(t5_width: int = 32) -> dict[str, Any]:
+    """Tokenizers and encoders, CLIP's with 32 components."""
     letters = sorted(ByteLevel.alphabet())
     ends = [*(a + "</w>" for a in letters), "<|startoftext|>", "<|endoftext|>"]
     clip = CLIPTokenizer(
@@ -176,7 +177,7 @@ def _texts() -> dict[str, Any]:
     )
     t5_config = T5Config(
         vocab_size=len(t5),
-        d_model=32,
+        d_model=t5_width,
         d_ff=32,
         d_kv=8,
         num_heads=4,

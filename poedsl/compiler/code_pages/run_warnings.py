@@ -178,7 +178,8 @@ into the weights (`fuse_lora` and `save_pretrained` of diffusers), or move it el
         "a prompt that is cut",
         """\
 A network reads a number of tokens, and the prompt has more: what comes after them has no effect.
-The two text encoders of FLUX.1 read 77 and 512 tokens, CLIP 77, SigLIP 64. Write a shorter prompt.
+The two text encoders of FLUX.1 read 77 and 512 tokens, those of Stable Diffusion 77, or 256 for T5,
+CLIP 77, SigLIP 64. Write a shorter prompt.
 """,
     ),
     "P1023": CodePage(

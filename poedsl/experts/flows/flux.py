@@ -16,8 +16,8 @@ from jaxtyping import Float
 from torch import Tensor
 
 from poedsl.catalog.profiles import Profile
-from poedsl.experts.flows.latent_flow import LatentFlow, resized
-from poedsl.experts.flows.latents import PATCH
+from poedsl.experts.flows.latent_flow import LatentFlow
+from poedsl.experts.flows.latents import PATCH, resized
 from poedsl.experts.flows.packing import pack, positions, unpack
 from poedsl.experts.loading import diffusers_parts
 from poedsl.experts.loading.model_errors import unfit
@@ -164,9 +164,7 @@ class FluxFill(FluxFlow):
         guidance: float = 30.0,
     ) -> None:
         super().__init__(prompt, folder, shape, device, profile, guidance)
-        hole = (self.sized(mask[None]) >= 0.5).float()
-        grey = 0.5
-        latents = self.codec.encode(torch.where(hole > 0, grey, self.sized(image)))
+        hole, latents = self.codec.masked(image, mask, shape)
         shown = F.pixel_unshuffle(hole, self.codec.factor).to(latents)
         self.beside = torch.cat([pack(latents), pack(shown)], 2)
 

@@ -12,8 +12,8 @@ from torch import Tensor
 
 from poedsl.catalog.profiles import Profile
 from poedsl.experts.flows.guidance import Condition, Guidance
-from poedsl.experts.flows.latent_flow import LatentFlow, resized
-from poedsl.experts.flows.latents import PATCH
+from poedsl.experts.flows.latent_flow import LatentFlow
+from poedsl.experts.flows.latents import PATCH, resized
 from poedsl.experts.flows.packing import pack, positions, unpack
 from poedsl.experts.loading import diffusers_parts, language_encoders
 from poedsl.experts.loading.model_errors import unfit

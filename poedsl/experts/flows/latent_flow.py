@@ -9,7 +9,6 @@ from __future__ import annotations
 from abc import abstractmethod
 
 import torch
-import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
@@ -107,14 +106,4 @@ class LatentFlow(RectifiedFlow):
 
     def sized(self, image: Float[Tensor, "c H W"]) -> Float[Tensor, "1 c H2 W2"]:
         """Resize to the size in pixels of the latents."""
-        height, width = (n * self.codec.factor for n in self.shape[1:])
-        return resized(image, height, width)
-
-
-def resized(image: Float[Tensor, "c H W"], height: int, width: int) -> Float[Tensor, "1 c H2 W2"]:
-    """An image of another size, by linear interpolation with antialiasing."""
-    whole = image[None].float()
-    if image.shape[-2:] == (height, width):
-        return whole
-    size = (height, width)
-    return F.interpolate(whole, size, mode="bilinear", antialias=True, align_corners=False)
+        return self.codec.sized(image, self.shape)

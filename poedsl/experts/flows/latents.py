@@ -26,6 +26,8 @@ from poedsl.experts.loading.model_files import read_config
 
 #: Parts of latents begin and end at multiples of this, the patch size of transformers.
 PATCH = 2
+#: Options of an autoencoder on which its latents do not depend.
+NO_SETTINGS = ("sample_size", "force_upcast")
 #: Images decoded at once without a gradient.
 BATCH = 8
 #: Height and width of the pictures that pipelines of Qwen-Image make where nothing says a size.
@@ -40,7 +42,8 @@ class Codec:
 
     Attributes:
         factor: pixels along a side of one latent. channels: of latents. key: a hash of the
-            autoencoder's configuration and weights, which identifies the latent space.
+            autoencoder's weights and of the options that its latents depend on, which identifies
+            the latent space.
 
     Raises:
         PoeError: the folder has no autoencoder, or it cannot be loaded (P0206).
@@ -61,13 +64,31 @@ class Codec:
                     self.loc, self.scale = _by_patch(self.vae)
                 case _:
                     self.loc, self.scale = _overall(self.vae.config, folder, self.vae.device)
-        self.key = fingerprint(folder)
+        config = self.vae.config
+        used = (k for k in config if not k.startswith("_") and k not in NO_SETTINGS)
+        self.key = fingerprint(folder, repr([(k, config[k]) for k in sorted(used)]))
         self.batch = profile.microbatch or BATCH
 
     def shape(self, pixels: tuple[int, ...]) -> tuple[int, int, int]:
         """The shape (c, h, w) of the latents of an image (3, H, W)."""
         _, height, width = pixels
         return self.channels, height // self.factor, width // self.factor
+
+    def sized(
+        self, image: Float[Tensor, "k H W"], shape: tuple[int, ...]
+    ) -> Float[Tensor, "1 k H2 W2"]:
+        """An image or a map of k channels, resized to the size in pixels of latents."""
+        height, width = (n * self.factor for n in shape[-2:])
+        return resized(image, height, width)
+
+    def masked(
+        self, image: Float[Tensor, "3 H W"], mask: Float[Tensor, "H W"], shape: tuple[int, ...]
+    ) -> tuple[Float[Tensor, "1 1 H2 W2"], Float[Tensor, "1 c h w"]]:
+        """A mask as 0 and 1, in the size in pixels of latents, and the latents of an image that is
+        grey (0.5) where the mask is 1.
+        """
+        hole = (self.sized(mask[None], shape) >= 0.5).float()
+        return hole, self.encode(torch.where(hole > 0, 0.5, self.sized(image, shape)))
 
     def encode(self, images: Float[Tensor, "L 3 H W"]) -> Float[Tensor, "L c h w"]:
         """The mode of the encoder's distribution.
@@ -109,6 +130,15 @@ class Codec:
         side = self.loc.shape[-1]
         tiles = (1, 1, *(n // side for n in latents.shape[-2:]))
         return self.loc.repeat(tiles), self.scale.repeat(tiles)
+
+
+def resized(image: Float[Tensor, "k H W"], height: int, width: int) -> Float[Tensor, "1 k H2 W2"]:
+    """An image of another size, by linear interpolation with antialiasing."""
+    whole = image[None].float()
+    if image.shape[-2:] == (height, width):
+        return whole
+    size = (height, width)
+    return F.interpolate(whole, size, mode="bilinear", antialias=True, align_corners=False)
 
 
 #: The location of latents, and the scale that they are multiplied by, for patches of k x k.
@@ -153,12 +183,9 @@ def _by_patch(vae: Any) -> Affine:
 
 
 @cached_by_folder(maxsize=64)
-def fingerprint(folder: str) -> str:
-    """A hash of the configuration and the weights of an autoencoder."""
-    digest = hashlib.sha256()
-    config = read_config(folder, "vae")
-    settings = sorted((k, str(v)) for k, v in config.items() if not k.startswith("_"))
-    digest.update(repr(settings).encode())
+def fingerprint(folder: str, settings: str) -> str:
+    """A hash of the weights of an autoencoder and of its settings."""
+    digest = hashlib.sha256(settings.encode())
     for path in sorted((Path(folder) / "vae").glob("*.safetensors")):
         with path.open("rb") as file:
             digest.update(hashlib.file_digest(file, "sha256").digest())
@@ -171,15 +198,24 @@ def has_codec(folder: str) -> bool:
 
 
 def native_size(folder: str) -> tuple[int, int] | None:
-    """Height and width in pixels of a model's training images; None where it is not recorded."""
-    if has_codec(folder):
-        config = read_config(folder, "vae")
-        films = config.get("_class_name") == "AutoencoderKLQwenImage"
-        size = QWEN_IMAGE if films else config.get("sample_size")
-    elif (Path(folder) / "unet" / "config.json").is_file():
-        size = read_config(folder, "unet").get("sample_size")
-    else:
-        return None
+    """Height and width in pixels of a model's training images; None where it is not recorded.
+
+    As in the library's pipelines, the size of the latents that the network was trained on counts
+    before that of the images that the autoencoder was trained on.
+    """
+    config = read_config(folder, "vae") if has_codec(folder) else None
+    if config is not None and config.get("_class_name") == "AutoencoderKLQwenImage":
+        return QWEN_IMAGE, QWEN_IMAGE
+    factor = 1 if config is None else 2 ** (len(config.get("block_out_channels", (1,))) - 1)
+    for part in ("unet", "transformer"):
+        if (Path(folder) / part / "config.json").is_file():
+            size = _size(read_config(folder, part).get("sample_size"))
+            if size is not None:
+                return factor * size[0], factor * size[1]
+    return None if config is None else _size(config.get("sample_size"))
+
+
+def _size(size: object) -> tuple[int, int] | None:
     match size:
         case int():
             return size, size

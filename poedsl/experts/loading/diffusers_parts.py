@@ -5,6 +5,7 @@ Each part is loaded once and shared by all experts that use it.
 
 from __future__ import annotations
 
+import inspect
 from typing import Any
 
 import torch
@@ -27,11 +28,12 @@ from poedsl.experts.loading.prompts import warn_if_cut
 
 #: The classes of autoencoders that are read.
 AUTOENCODERS = ("AutoencoderKL", "AutoencoderKLQwenImage", "AutoencoderKLFlux2")
+#: Text encoders: the ending of their name and of that of their tokenizer, and their classes.
+FLUX_TEXTS = (("", "CLIPTextModel", "CLIPTokenizer"), ("_2", "T5EncoderModel", "T5TokenizerFast"))
 #: The number of prompts whose embeddings are cached.
 PROMPTS = 256
 
 
-@cached_by_folder(maxsize=16)
 def transformer(
     folder: str,
     device: torch.device,
@@ -39,10 +41,16 @@ def transformer(
     kind: str = "FluxTransformer2DModel",
     part: str = "transformer",
 ) -> Any:
-    """A transformer, frozen, with the precision and offloading of a profile.
+    """A transformer, as a `denoiser`."""
+    return denoiser(kind, folder, part, device, profile)
+
+
+@cached_by_folder(maxsize=16)
+def denoiser(kind: str, folder: str, part: str, device: torch.device, profile: Profile) -> Any:
+    """A network that removes noise, frozen, with the precision and offloading of a profile.
 
     Args:
-        kind: the name of its class. part: its subfolder; empty for the folder itself.
+        kind: the name of its class in diffusers. part: its subfolder, empty for the folder itself.
     """
     dtype = network_dtype(profile, device)
     with loading("", folder):
@@ -97,31 +105,33 @@ def unet(folder: str, device: torch.device) -> Any:
 
 
 @cached_by_folder(maxsize=2)
-def _encoders(folder: str, device: torch.device, dtype: torch.dtype) -> Any:
-    """The pipeline of a FLUX folder with its text encoders alone."""
-    with loading("", folder):
-        from diffusers import FlowMatchEulerDiscreteScheduler, FluxPipeline
+def text_encoders(
+    kind: str,
+    folder: str,
+    device: torch.device,
+    dtype: torch.dtype,
+    parts: tuple[tuple[str, str, str], ...],
+) -> Any:
+    """A pipeline of diffusers with its text encoders alone.
 
-        kinds = {"text_encoder": "CLIPTextModel", "text_encoder_2": "T5EncoderModel"}
-        networks = {
-            part: transformers_network(kind, folder, dtype, part).to(device)
-            for part, kind in kinds.items()
+    Args:
+        kind: the name of its class. parts: the ending of a text encoder and of its tokenizer, and
+            their classes in transformers.
+    """
+    with loading("", folder):
+        import diffusers
+
+        pipeline = getattr(diffusers, kind)
+        components: dict[str, Any] = {
+            name: None
+            for name, parameter in inspect.signature(pipeline.__init__).parameters.items()
+            if name != "self" and parameter.default is inspect.Parameter.empty
         }
-        kinds = {"tokenizer": "CLIPTokenizer", "tokenizer_2": "T5TokenizerFast"}
-        tokenizers = {
-            part: transformers_processor(kind, folder, part) for part, kind in kinds.items()
-        }
-        pipeline = FluxPipeline(
-            scheduler=FlowMatchEulerDiscreteScheduler(),
-            vae=None,
-            transformer=None,
-            **networks,
-            **tokenizers,
-        )
-        pipeline.tokenizer_max_length = min(
-            pipeline.tokenizer_max_length, networks["text_encoder"].config.max_position_embeddings
-        )
-        return pipeline
+        for ending, network, tokenizer in parts:
+            encoder, reader = f"text_encoder{ending}", f"tokenizer{ending}"
+            components[encoder] = transformers_network(network, folder, dtype, encoder).to(device)
+            components[reader] = transformers_processor(tokenizer, folder, reader)
+        return pipeline(**components)
 
 
 @cached_by_folder(maxsize=PROMPTS)
@@ -133,28 +143,36 @@ def prompt(
     Raises:
         PoeError: the text encoders cannot be used, or are not finite (P0206).
     """
-    pipeline = _encoders(folder, device, dtype)
+    pipeline = text_encoders("FluxPipeline", folder, device, dtype, FLUX_TEXTS)
+    clip = min(pipeline.tokenizer_max_length, pipeline.text_encoder.config.max_position_embeddings)
+    pipeline.tokenizer_max_length = clip
     length = min(512, pipeline.tokenizer_2.model_max_length)
     with loading("", folder), torch.no_grad():
-        warn_if_cut("text_encoder", pipeline.tokenizer, text, pipeline.tokenizer_max_length)
+        warn_if_cut("text_encoder", pipeline.tokenizer, text, clip)
         warn_if_cut("text_encoder_2", pipeline.tokenizer_2, text, length)
         tokens, pooled, _ = pipeline.encode_prompt(
             prompt=text, prompt_2=text, device=device, max_sequence_length=length
         )
-    for part, embedding in (("text_encoder", pooled), ("text_encoder_2", tokens)):
-        if not bool(torch.isfinite(embedding).all()):
-            reason = f"what {part} makes of the prompt is not finite in {_name(embedding.dtype)}"
-            raise unfit("", folder, reason)
+    expect_finite(folder, text_encoder=pooled, text_encoder_2=tokens)
     return tokens, pooled
 
 
-def _name(dtype: torch.dtype) -> str:
-    return str(dtype).removeprefix("torch.")
+def expect_finite(folder: str, **embeddings: Tensor) -> None:
+    """Check that embeddings of a prompt, by the text encoder that made them, are finite.
+
+    Raises:
+        PoeError: one is not (P0206).
+    """
+    for part, embedding in embeddings.items():
+        if not bool(torch.isfinite(embedding).all()):
+            kind = str(embedding.dtype).removeprefix("torch.")
+            reason = f"what {part} makes of the prompt is not finite in {kind}"
+            raise unfit("", folder, reason)
 
 
 def free_encoders() -> None:
     """Free the text encoders, which are not needed once the prompts are encoded."""
-    _encoders.cache_clear()
+    text_encoders.cache_clear()
     language_encoders.free()
     if torch.cuda.is_available():
         torch.cuda.empty_cache()
