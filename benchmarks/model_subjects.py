@@ -15,6 +15,7 @@ import transformers
 from diffusers.pipelines.flux.pipeline_flux import calculate_shift
 from torch import Tensor
 
+from benchmarks import transformer_subjects
 from poedsl.catalog.profiles import Profile
 from poedsl.experts.flows.flux import FluxFlow
 from poedsl.experts.flows.packing import pack, positions
@@ -89,7 +90,7 @@ def library_flux(folder: str) -> Tensor:
 
 def load_unet(folder: str) -> Loaded:
     flow = VariancePreservingUNet(folder, (3, 8, 8), CPU, PROFILE, label=0)
-    sigma = flow.scheduler.sigmas[len(flow.sigmas) // 2]
+    sigma = flow.scheduler.sigmas[len(flow.scheduler.sigmas) // 2]
     score = flow.noised(noise(1, 192), (1 - sigma**2) ** 0.5, sigma).score
     return Loaded({"unet": flow.unet}, score.flatten())
 
@@ -264,6 +265,14 @@ def stable_diffusion(family: str) -> Subject:
     return Subject(build, load_stable_diffusion(family), library_stable_diffusion(family))
 
 
+def transformer(kind: str) -> Subject:
+    return Subject(
+        transformer_subjects.build(kind),
+        lambda folder: Loaded(*transformer_subjects.drawn(kind, folder)),
+        lambda folder: transformer_subjects.drawn_by_library(kind, folder),
+    )
+
+
 def copied(name: str) -> Callable[[Path], object]:
     return lambda folder: shutil.copytree(MODELS / name, folder)
 
@@ -276,6 +285,7 @@ SUBJECTS: Mapping[str, Subject] = {
     "flux": Subject(lambda f: tiny.pipeline("flux").save_pretrained(f), load_flux, library_flux),
     "unet": Subject(build_unet, load_unet, library_unet),
     **{family: stable_diffusion(family) for family in ("sd", "sdxl", "sd3")},
+    **{kind: transformer(kind) for kind in transformer_subjects.EXPERTS},
     "digits": Subject(copied("digits"), load_digits, library_digits),
     "llama": Subject(
         lambda f: tiny_words.causal(f, end="<end>", layers=1, width=8), load_words, library_words

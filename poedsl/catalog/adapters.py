@@ -44,6 +44,11 @@ def find_loras(expert: str, text: str, base: Path = Path()) -> tuple[Lora, ...]:
     return tuple(_lora(expert, part.strip(), base) for part in text.split(","))
 
 
+def lora_places(text: str) -> tuple[str, ...]:
+    """The files, folders or ids of the LoRAs of an expert, without their weights."""
+    return tuple(_split(part.strip())[0] for part in text.split(","))
+
+
 def _lora(expert: str, text: str, base: Path) -> Lora:
     place, weight = _split(text)
     if not math.isfinite(weight):

@@ -20,6 +20,10 @@ from poedsl.catalog.parameters import (
 from poedsl.catalog.signatures import REQUIRED, Parameter, Signature
 from poedsl.grammar.types import INT, open_type
 
+_REFERENCE = Parameter(
+    "image", open_type("Image"), "condition", None, "a picture that the text refers to; none: none"
+)
+
 
 def _flux(
     name: str, summary: str, *parameters: Parameter, kind: str = "flux:FluxFlow"
@@ -106,21 +110,23 @@ FLUX = (
     ),
     _flux2(
         "flux2",
-        "text to image",
+        "text to image, and to a picture changed as the text says",
         "flux2:Flux2Flow",
         800.0,
         PROMPT,
         distilled_parameter(4.0),
+        _REFERENCE,
         model_parameter("black-forest-labs/FLUX.2-dev"),
     ),
     _flux2(
         "flux2_klein",
-        "text to image, by the smaller models",
+        "as flux2, by the smaller models",
         "flux2:Flux2Klein",
         100.0,
         PROMPT,
         NEGATIVE,
         guidance_parameter(4.0),
+        _REFERENCE,
         model_parameter("black-forest-labs/FLUX.2-klein-base-4B"),
     ),
 )

@@ -34,8 +34,8 @@ def model_parameter(default: str | Required) -> Parameter:
     return Parameter("model", TEXT, "label", default, "hub id or folder of the weights")
 
 
-def controlnet_parameter(default: str | None) -> Parameter:
-    summary = "hub id or folder of the ControlNet; none: the one in the folder of the model"
+def controlnet_parameter(default: str) -> Parameter:
+    summary = "hub id or folder of the ControlNet"
     return Parameter("controlnet", TEXT, "weights", default, summary)
 
 

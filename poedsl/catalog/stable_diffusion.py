@@ -19,7 +19,6 @@ from poedsl.catalog.parameters import (
 )
 from poedsl.catalog.signatures import Parameter, Signature
 
-_CONTROLNET = (STRENGTH, controlnet_parameter(None))
 _ADDED = "Zhang, Rao and Agrawala, Adding Conditional Control to Diffusion Models (ICCV 2023)"
 
 
@@ -47,7 +46,7 @@ def _sdxl(name: str, guidance: float, model: str, *parameters: Parameter) -> Sig
         implementation="poedsl.experts.flows.stable_diffusion:StableDiffusionXL",
         space="Stable Diffusion XL",
         cost=40.0,
-        citation="Podell et al., SDXL (ICLR 2024)",
+        citation="Podell et al., SDXL: Improving Latent Diffusion Models (ICLR 2024)",
     )
 
 
@@ -57,7 +56,7 @@ def _with_control(signature: Signature) -> Signature:
         summary=CONTROLLED,
         parameters=(CONTROL, *signature.parameters),
         citation=_ADDED,
-        cost=1.4 * signature.cost,
+        cost=1.5 * signature.cost,
     )
 
 
@@ -67,12 +66,21 @@ def _inpainting(signature: Signature) -> Signature:
 
 _SD15 = "stable-diffusion-v1-5/stable-diffusion-v1-5"
 _XL = "stabilityai/stable-diffusion-xl-base-1.0"
+#: ControlNets for depth as grey.
+_DEPTH = {
+    "sd": "lllyasviel/control_v11f1p_sd15_depth",
+    "sdxl": "diffusers/controlnet-depth-sdxl-1.0",
+}
 STABLE_DIFFUSION = (
     _sd("sd", 7.5, _SD15),
-    _with_control(_sd("sd_controlnet", 7.5, _SD15, *_CONTROLNET)),
+    _with_control(
+        _sd("sd_controlnet", 7.5, _SD15, STRENGTH, controlnet_parameter(_DEPTH["sd"])),
+    ),
     _inpainting(_sd("sd_inpaint", 7.5, "stable-diffusion-v1-5/stable-diffusion-inpainting")),
     _sdxl("sdxl", 5.0, _XL),
-    _with_control(_sdxl("sdxl_controlnet", 5.0, _XL, *_CONTROLNET)),
+    _with_control(
+        _sdxl("sdxl_controlnet", 5.0, _XL, STRENGTH, controlnet_parameter(_DEPTH["sdxl"])),
+    ),
     _inpainting(_sdxl("sdxl_inpaint", 7.5, "diffusers/stable-diffusion-xl-1.0-inpainting-0.1")),
     latent_flow(
         "sd3",

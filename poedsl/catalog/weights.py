@@ -53,6 +53,8 @@ HUB_MODELS = {
     "stable-diffusion-v1-5/stable-diffusion-inpainting": HubModel(4.3, _OPEN_RAIL),
     "stabilityai/stable-diffusion-xl-base-1.0": HubModel(13.9, _OPEN_RAIL_PP),
     "diffusers/stable-diffusion-xl-1.0-inpainting-0.1": HubModel(13.9, _OPEN_RAIL_PP),
+    "lllyasviel/control_v11f1p_sd15_depth": HubModel(1.4, _OPEN_RAIL),
+    "diffusers/controlnet-depth-sdxl-1.0": HubModel(5.0, _OPEN_RAIL_PP),
     "stabilityai/stable-diffusion-3.5-large": HubModel(
         27.7, "Stability AI Community License", gated=True
     ),
@@ -90,11 +92,12 @@ def local_folder(name: str) -> Path | None:
     return next((p for p in places if p.is_dir()), None)
 
 
-def find_model(expert: str, model: str, base: Path = Path()) -> Path:
+def find_model(expert: str, model: str, base: Path = Path(), parameter: str = "model") -> Path:
     """The folder of a model: a path, one that comes with the package, or one that was downloaded.
 
     Args:
         expert: whose model it is, for messages. base: the folder that paths are relative to.
+            parameter: of the expert, that names it.
 
     Raises:
         PoeError: its weights are not on this machine (P0701); a note says how to download them.
@@ -105,7 +108,7 @@ def find_model(expert: str, model: str, base: Path = Path()) -> Path:
         folder = local_folder(str(base / model)) or local_folder(model) or cached_folder(model)
         if folder is not None:
             return folder.resolve()
-    notes = (*notes, *_how(expert, model))
+    notes = (*notes, *_how(expert, model, parameter))
     raise PoeError((Diagnostic("P0701", _missing(expert, model), notes=notes),))
 
 
@@ -145,7 +148,7 @@ def _missing(expert: str, model: str) -> str:
     return f"the weights of `{expert}` are not here: {model}"
 
 
-def _how(expert: str, model: str) -> tuple[str, ...]:
+def _how(expert: str, model: str, parameter: str) -> tuple[str, ...]:
     if not model:
         table = f'`{expert} = "FOLDER"` under [profile.NAME.models] in poe.toml'
         return (f'`model = "FOLDER"` names one, a folder or an id of the hub, or {table}',)
@@ -157,7 +160,9 @@ def _how(expert: str, model: str) -> tuple[str, ...]:
         notes.append(f"accept their terms at https://huggingface.co/{model}, then `hf auth login`")
     if model.count("/") == 1:
         notes.append(f"`hf download {model}` fetches them")
-    other = 'other weights: `model = "FOLDER"`, or a profile in poe.toml'
-    if expert in BUILT_IN["small"].models:
+    other = f'other weights: `{parameter} = "FOLDER"`'
+    if parameter == "model":
+        other += ", or a profile in poe.toml"
+    if parameter == "model" and expert in BUILT_IN["small"].models:
         other += "; `--profile small` runs the small model that comes with the package"
     return (*notes, other)

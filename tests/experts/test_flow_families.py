@@ -19,10 +19,13 @@ from torch import Tensor
 
 import poedsl
 from poedsl.catalog.profiles import Profile
+from poedsl.experts.flows import flux2 as flux2_module
+from poedsl.experts.flows.flux2 import Flux2Klein
 from poedsl.experts.flows.latent_flow import LatentFlow
 from poedsl.experts.flows.latents import Codec
 from poedsl.experts.flows.packing import pack
 from poedsl.runtime.core.run_settings import RunSettings
+from poedsl.runtime.results.pictures import pil_image
 from poedsl.runtime.run import Run
 from tests.diagnostics import quoted, refused
 from tests.experts import tiny, tiny_transformers
@@ -37,6 +40,7 @@ INPUTS = {
     "edges": (torch.rand(SIZE, SIZE, generator=_G) > 0.8).float(),
     "image": torch.rand(3, SIZE, SIZE, generator=_G),
     "left": torch.rand(SIZE, SIZE // 2, generator=_G),
+    "reference": torch.randint(0, 256, (3, 64, 80), generator=_G) / 255,
     "m": torch.linspace(0, 1, SIZE).expand(SIZE, SIZE).clone(),
 }
 
@@ -69,10 +73,10 @@ def qwen(kind: str, whole: str, part: str, **piped: Any) -> Family:
     return Family(whole, part, folder, lambda: tiny_transformers.pipeline(kind), library)
 
 
-def flux2(kind: str, guidance: str) -> Family:
+def flux2(kind: str, guidance: str, **piped: Any) -> Family:
     def library(own: Any, z: Tensor, common: dict[str, Any]) -> Tensor:
         latents = F.pixel_unshuffle(z, 2)
-        found: Tensor = own(latents=latents, guidance_scale=3.0, **common).images
+        found: Tensor = own(latents=latents, guidance_scale=3.0, **common, **piped).images
         return found
 
     def folder(place: Path) -> str:
@@ -157,7 +161,17 @@ FAMILIES = {
     "flux2": flux2("flux2", "guidance = 3.0"),
     "flux2_klein": flux2("flux2_klein", "guidance = 3.0"),
     "flux2_distilled": flux2("flux2_distilled", "guidance = 1"),
+    "flux2 with a reference": flux2(
+        "flux2", "guidance = 3, image = reference", image=pil_image(INPUTS["reference"])
+    ),
+    "flux2_klein with a reference": flux2(
+        "flux2_klein", "guidance = 3, image = reference", image=pil_image(INPUTS["reference"])
+    ),
 }
+
+
+#: Those that differ by their networks.
+NETWORKS = [name for name in FAMILIES if "reference" not in name]
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -179,7 +193,7 @@ def compiled(
     text = product.replace("WHOLE", family.whole).replace("PART", family.part)
     text = text.replace("MODEL", model or family.folder(place)).replace("a red cat", prompt)
     text = f"x : Image[3, {SIZE}, {SIZE}]\n{text}"
-    kinds = {"image": "Image", "depth": "Depth"}
+    kinds = {"image": "Image", "reference": "Image", "depth": "Depth"}
     used = {n: v for n, v in INPUTS.items() if re.search(rf"\b{n}\b", re.sub('"[^"]*"', "", text))}
     heads = [f"input {n} : {kinds.get(n, 'Mask')}" for n in used]
     return poedsl.compile("\n".join([*heads, text])).bind(**used)
@@ -260,7 +274,7 @@ def test_velocities_are_of_rows_and_have_gradients(name: str, place: Path) -> No
     torch.testing.assert_close((gradient * direction).sum(), slope, atol=5e-3, rtol=2e-2)
 
 
-@pytest.mark.parametrize("name", FAMILIES)
+@pytest.mark.parametrize("name", NETWORKS)
 def test_networks_that_round_time_see_the_times_of_stages(
     name: str, place: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -286,7 +300,7 @@ def test_networks_that_round_time_see_the_times_of_stages(
 
 
 @pytest.mark.parametrize("part", ["transformer", "vae", "text_encoder", "controlnet"])
-@pytest.mark.parametrize("name", FAMILIES)
+@pytest.mark.parametrize("name", NETWORKS)
 def test_a_weight_that_is_missing_is_named(
     name: str, part: str, place: Path, tmp_path: Path
 ) -> None:
@@ -302,7 +316,7 @@ def test_a_weight_that_is_missing_is_named(
     assert any(n.endswith(ending) for n in quoted(errors[0]))
 
 
-@pytest.mark.parametrize("name", FAMILIES)
+@pytest.mark.parametrize("name", NETWORKS)
 def test_a_prompt_that_is_cut_is_warned_of(name: str, place: Path) -> None:
     for prompt, cut in (("a red cat", False), ("a red cat " * 60, True)):
         plan = compiled(name, place, f"x ~ WHOLE\n{EULER}", prompt=prompt)
@@ -332,6 +346,23 @@ def test_a_distilled_model_is_not_guided(place: Path) -> None:
     with refused("P0206") as errors:
         poedsl.compile(program.format(", guidance = 2")).run()
     assert "guidance = 1" in quoted(errors[0]) | {n.split("`")[1] for n in errors[0].notes}
+
+
+def test_references_are_read_at_their_size_down_to_whole_tokens(
+    place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tiny_transformers.folder("flux2_klein", place)
+
+    def tokens(height: int, width: int) -> int:
+        image = torch.rand(1, height, width, generator=torch.Generator().manual_seed(8))
+        flow = Flux2Klein("a", folder, (4, 8, 8), CPU, PROFILE, guidance=1, image=image)
+        assert flow.behind is not None and flow.positions.shape == (16 + flow.behind.shape[1], 4)
+        assert bool((flow.positions[16:, 0] == 10).all())
+        return flow.behind.shape[1]
+
+    assert tokens(17, 31) == 2 * 3
+    monkeypatch.setattr(flux2_module, "AREA", 16 * 64)
+    assert tokens(64, 256) == 2 * 8
 
 
 def test_images_of_normalised_patches_are_encoded_as_by_the_pipeline(place: Path) -> None:

@@ -70,7 +70,7 @@ def expert(kind: str, folder: str, profile: Profile = PROFILE, **over: Any) -> A
     made: Any = {"sd": StableDiffusion, "sdxl": StableDiffusionXL, "sd3": StableDiffusion3}
     arguments: dict[str, Any] = {"guidance": 2.5, "negative": "", **conditions(kind), **over}
     if "control" in arguments:
-        arguments["scale"] = 0.7
+        arguments = {"scale": 0.7, "controlnet": f"{folder}/controlnet", **arguments}
     family = kind.partition("_")[0]
     return made[family]("a red cat", folder, SHAPE, CPU, profile, **arguments)
 
@@ -170,8 +170,8 @@ def test_the_empty_prompt_is_zero_where_the_folder_says_so(zeros: bool, tmp_path
     flow = expert("sdxl", str(tmp_path))
     _, tokens, _, pooled = own.encode_prompt("a", device=CPU)
     assert (not bool(tokens.any())) == zeros
-    torch.testing.assert_close(flow.encode(""), (tokens, pooled), atol=1e-6, rtol=0)
-    assert bool(flow.encode("a")[0].any())
+    torch.testing.assert_close(flow.encoded(""), (tokens, pooled), atol=1e-6, rtol=0)
+    assert bool(flow.encoded("a")[0].any())
 
 
 @pytest.mark.parametrize("kind", tiny.PIPELINES)

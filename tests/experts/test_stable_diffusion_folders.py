@@ -62,7 +62,7 @@ def test_a_weight_that_is_not_as_it_should_be_is_named(
     name = rewrite(folder / part / file, change)
     with refused("P0206") as errors:
         expert(kind, str(folder))
-    assert name in quoted(errors[0]) and f"{part}/" in errors[0].message
+    assert name in quoted(errors[0]) and part in errors[0].message
 
 
 @pytest.mark.parametrize(
@@ -155,6 +155,16 @@ def test_a_controlnet_of_a_folder_of_its_own(place: Path, tmp_path: Path) -> Non
     assert "nowhere/edges" in errors[0].message
     with refused("P0206"):
         expert("sd_controlnet", tiny.folder("sd", place))
+
+
+def test_a_pipelines_own_controlnet_is_the_default_of_use(place: Path) -> None:
+    plan = poedsl.compile(
+        f'use edges from "{tiny.folder("sd_controlnet", place)}"\n'
+        "input picture : Image[3, 32, 32]\nx : Image[3, 32, 32]\n"
+        'x ~ edges(picture, "a cat")\nsample x by anneal(particles = 1, steps = 1)\n'
+    )
+    result = plan.bind(picture=torch.rand(3, 32, 32)).run()
+    assert result.particles["x"].shape == (1, 3, 32, 32)
 
 
 def test_parts_of_the_third_that_its_folder_names_are_there(place: Path, tmp_path: Path) -> None:

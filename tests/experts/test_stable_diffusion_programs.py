@@ -26,6 +26,8 @@ def call(kind: str, place: Path, prompt: str = "a red cat", **options: Any) -> s
     condition = CONDITIONS.get(kind.partition("_")[2], "")
     folder = tiny.folder(kind, place)
     more = "".join(f", {name} = {value}" for name, value in options.items())
+    if "controlnet" in kind:
+        more += f', controlnet = "{folder}/controlnet"'
     return f'{kind}({condition}"{prompt}", model = "{folder}"{more})'
 
 

@@ -52,6 +52,7 @@ def test_a_missing_controlnet_is_named_beside_its_model(tmp_path: Path) -> None:
     (found,) = caught.value.diagnostics
     assert found.code == "P0701" and "some/net" in found.message
     assert any("hf download some/net" in n for n in found.notes)
+    assert any("`controlnet = " in n for n in found.notes)
 
 
 def test_a_missing_source_is_named_by_its_constant() -> None:

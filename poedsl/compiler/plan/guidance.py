@@ -49,7 +49,7 @@ def _of_field(guided: tuple[FactorSpec, Apply, Term]) -> str:
     return (
         f"{factor.name} at {factor.place} is guided, u + {_powers(scale)[0]} (c - u) of "
         "predictions c with the prompt and u with the negative one; this field is in general not "
-        "the score of the noised marginals of any density. As a product of two densities it is "
+        "the score of the noised marginals of any density. As a product of densities guidance is "
         f"{exact_form(call, scale)}"
     )
 

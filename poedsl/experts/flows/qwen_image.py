@@ -53,10 +53,10 @@ class QwenImageFlow(LatentFlow):
             raise unfit("", folder, reason)
         # On a GPU the network keeps the angles of its first positions, for later gradients too.
         self.inference_mode = False
-        self.guidance = Guidance.of(self.encode, prompt, negative, guidance, keep_norm=True)
+        self.guidance = Guidance.of(self.encoded, prompt, negative, guidance, keep_norm=True)
         self.calls_per_evaluation = self.guidance.calls
 
-    def encode(self, text: str) -> Condition:
+    def encoded(self, text: str) -> Condition:
         kind = "QwenImagePipeline"
         return (language_encoders.prompt(kind, self.folder, text, self.device, self.dtype),)
 

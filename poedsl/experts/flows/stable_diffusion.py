@@ -91,11 +91,11 @@ class StableDiffusion(VariancePreserving):
         if control is not None:
             self.control = self.codec.sized(control.expand(3, -1, -1), shape).to(self.device)
             self.controlnet = self.network_beside(controlnet, profile)
-        self.guidance = Guidance.of(self.encode, prompt, negative, guidance)
+        self.guidance = Guidance.of(self.encoded, prompt, negative, guidance)
         self.calls_per_evaluation = self.guidance.calls
         self.inference_mode = profile.quantize == "none" and profile.offload == "none"
 
-    def encode(self, text: str) -> Condition:
+    def encoded(self, text: str) -> Condition:
         """What the network is conditioned on for a prompt."""
         return sd_prompt(self.folder, text, self.device, self.dtype)
 
@@ -106,9 +106,9 @@ class StableDiffusion(VariancePreserving):
     def predict(self, x: Float[Tensor, "L D"], time: float) -> Float[Tensor, "L D"]:
         z = x.reshape(-1, *self.shape).to(self.device)
         with evaluating("", self.folder):
-            return self.guidance(partial(self.predicted, time), z).reshape(x.shape).to(x)
+            return self.guidance(partial(self.of_network, time), z).reshape(x.shape).to(x)
 
-    def predicted(
+    def of_network(
         self, time: float, z: Float[Tensor, "L c h w"], condition: Condition
     ) -> Float[Tensor, "L c h w"]:
         """The network's own prediction under conditions of as many rows."""
@@ -190,7 +190,7 @@ class StableDiffusionXL(StableDiffusion):
 
     added: ClassVar[str | None] = "text_time"
 
-    def encode(self, text: str) -> Condition:
+    def encoded(self, text: str) -> Condition:
         return sdxl_prompt(self.folder, text, self.device, self.dtype)
 
     def further(self, pooled: Condition) -> dict[str, Tensor]:

@@ -49,13 +49,13 @@ class StableDiffusion3(LatentFlow):
         self.snaps = False
         if self.net.config.patch_size != PATCH:
             raise unfit("", folder, f"`patch_size` of its transformer is not {PATCH}")
-        self.guidance = Guidance.of(self.encode, prompt, negative, guidance)
+        self.guidance = Guidance.of(self.encoded, prompt, negative, guidance)
         self.calls_per_evaluation = self.guidance.calls
 
     def channels(self) -> int:
         return self.shape[0]
 
-    def encode(self, text: str) -> Condition:
+    def encoded(self, text: str) -> Condition:
         width = int(self.net.config.joint_attention_dim)
         return sd3_prompt(self.folder, text, self.device, self.dtype, width)
 

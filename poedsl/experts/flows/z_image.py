@@ -45,13 +45,13 @@ class ZImageFlow(LatentFlow):
     ) -> None:
         super().__init__(folder, shape, device, profile, loras)
         self.snaps = False
-        self.guidance = Guidance.of(self.encode, prompt, negative, guidance)
+        self.guidance = Guidance.of(self.encoded, prompt, negative, guidance)
         self.calls_per_evaluation = self.guidance.calls
 
     def channels(self) -> int:
         return self.shape[0]
 
-    def encode(self, text: str) -> Condition:
+    def encoded(self, text: str) -> Condition:
         kind = "ZImagePipeline"
         return (language_encoders.prompt(kind, self.folder, text, self.device, self.dtype),)
 

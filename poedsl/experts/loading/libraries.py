@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import warnings
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from importlib import import_module
@@ -16,8 +17,12 @@ from poedsl.grammar.errors import PoeError
 
 @contextmanager
 def quiet_loading() -> Iterator[None]:
-    """Without the progress bars and the messages of transformers and diffusers."""
+    """Without the progress bars and the messages of transformers and diffusers, and their warnings
+    of what future versions of theirs will not have.
+    """
     with ExitStack() as stack:
+        stack.enter_context(warnings.catch_warnings())
+        warnings.simplefilter("ignore", FutureWarning)
         for library in ("transformers", "diffusers"):
             if find_spec(library) is not None:
                 stack.enter_context(_quiet(import_module(f"{library}.utils.logging")))

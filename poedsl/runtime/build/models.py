@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -57,18 +57,15 @@ def _absent(models: Models) -> Iterator[Diagnostic]:
         signature = models.plan.find_signature(call.function)
         if signature is None or not signature.implementation:
             continue
-        arguments = dict(call.kwargs)
-        names = models.weights(signature, arguments)
-        needed: list[tuple[Callable[..., object], str]] = [(find_model, name) for name in names]
-        lora = arguments.get("lora")
-        if isinstance(lora, Const) and lora.value:
-            needed.append((find_loras, str(lora.value)))
-        for find, name in needed:
+        for parameter, name in models.weights(signature, dict(call.kwargs)):
             if (signature.name, name) in reported:
                 continue
             reported.add((signature.name, name))
             try:
-                find(signature.name, name, models.base)
+                if parameter == "lora":
+                    find_loras(signature.name, name, models.base)
+                else:
+                    find_model(signature.name, name, models.base, parameter)
             except PoeError as error:
                 yield from (replace(d, notes=(where, *d.notes)) for d in error.diagnostics)
 
@@ -180,7 +177,7 @@ class Models:
             over["profile"] = self.profile
             for p in signature.parameters:
                 if p.role == "weights" and arguments.get(p.name) is not None:
-                    place = find_model(signature.name, arguments[p.name], self.base)
+                    place = find_model(signature.name, arguments[p.name], self.base, p.name)
                     arguments[p.name] = str(place)
             if (lora := arguments.pop("lora", None)) is not None:
                 over["loras"] = find_loras(signature.name, lora, self.base)
@@ -230,14 +227,17 @@ class Models:
             return requested
         return self.profile.models.get(signature.name, default)
 
-    def weights(self, signature: Signature, arguments: Mapping[str, Term]) -> Iterator[str]:
-        """The hub id or the folder of each network of a call."""
+    def weights(
+        self, signature: Signature, arguments: Mapping[str, Term]
+    ) -> Iterator[tuple[str, str]]:
+        """What each file or folder with weights is called in a call, with the parameter for it."""
         for parameter in signature.parameters:
-            term = arguments.get(parameter.name)
-            if parameter.name == "model":
-                yield self.chosen(signature, term)
-            elif parameter.role == "weights" and isinstance(term, Const) and term.value:
-                yield str(term.value)
+            name, term = parameter.name, arguments.get(parameter.name)
+            beside = parameter.role == "weights" or name == "lora"
+            if name == "model":
+                yield name, self.chosen(signature, term)
+            elif beside and isinstance(term, Const) and term.value:
+                yield name, str(term.value)
 
     def user(self, signature: Signature) -> UserCode:
         """The Python that a program brings along.
