@@ -82,13 +82,14 @@ class Codec:
         return resized(image, height, width)
 
     def masked(
-        self, image: Float[Tensor, "3 H W"], mask: Float[Tensor, "H W"], shape: tuple[int, ...]
+        self, image: Float[Tensor, "k H W"], mask: Float[Tensor, "H W"], shape: tuple[int, ...]
     ) -> tuple[Float[Tensor, "1 1 H2 W2"], Float[Tensor, "1 c h w"]]:
         """A mask as 0 and 1, in the size in pixels of latents, and the latents of an image that is
         grey (0.5) where the mask is 1.
         """
         hole = (self.sized(mask[None], shape) >= 0.5).float()
-        return hole, self.encode(torch.where(hole > 0, 0.5, self.sized(image, shape)))
+        picture = self.sized(image.expand(3, -1, -1), shape)
+        return hole, self.encode(torch.where(hole > 0, 0.5, picture))
 
     def encode(self, images: Float[Tensor, "L 3 H W"]) -> Float[Tensor, "L c h w"]:
         """The mode of the encoder's distribution.
