@@ -7,8 +7,10 @@ import re
 import pytest
 
 import poedsl
+from poedsl.compiler.compile import compile_source
 from poedsl.compiler.plan.costs import costs
 from poedsl.compiler.plan.options import form_name
+from poedsl.grammar.source import Source
 from tests.diagnostics import refused
 
 INPUTS = {"image": "Image[3, 16, 16]", "d": "Depth[5, 16, 16]", "w": "Real"}
@@ -81,3 +83,16 @@ def test_guidance_costs_two_evaluations_of_the_network() -> None:
         next(iter(costs(plan(MODEL.format(f'"a", guidance = {g}')).spec))) for g in (5, 1)
     )
     assert guided.endswith("9 h") and plain.endswith("4.5 h")
+
+
+@pytest.mark.parametrize(("exponents", "codes"), [((3, -2), set()), ((0.5, 0.5), {"P0805"})])
+def test_prompts_of_guidance_do_not_conflict_on_a_part(
+    exponents: tuple[float, float], codes: set[str]
+) -> None:
+    part = "x[box(0, 0, 0.5, 1)] ~"
+    statements = "\n".join(
+        f'{part} flux_schnell("{text}")^{w}' for text, w in zip("ab", exponents, strict=True)
+    )
+    text = f'x : Image[3, 64, 64]\nx ~ flux_schnell("c")\n{statements}\n'
+    found = {d.code for d in compile_source(Source(text, "<string>")).diagnostics}
+    assert found & {"P0805"} == codes

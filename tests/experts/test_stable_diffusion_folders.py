@@ -126,6 +126,13 @@ def test_steps_are_where_the_library_has_them(
     assert found == pytest.approx(expected, abs=close)
 
 
+def test_steps_of_runge_and_kutta_are_refused(tmp_path: Path) -> None:
+    diffusers.PNDMScheduler(**tiny.NOISE).save_pretrained(tmp_path / "scheduler")
+    with refused("P0206") as errors:
+        DiffusionScheduler(str(tmp_path), SOLVERS)
+    assert "skip_prk_steps" in quoted(errors[0])
+
+
 def test_more_steps_than_there_are_times_are_refused(tmp_path: Path) -> None:
     options = {**tiny.NOISE, "num_train_timesteps": 10, "steps_offset": 0}
     diffusers.DDIMScheduler(**options).save_pretrained(tmp_path / "scheduler")

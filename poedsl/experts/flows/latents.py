@@ -88,7 +88,7 @@ class Codec:
 
     def masked(
         self,
-        image: Float[Tensor, "3 H W"],
+        image: Float[Tensor, "k H W"],
         mask: Float[Tensor, "H W"],
         shape: tuple[int, ...],
         *,
@@ -98,7 +98,8 @@ class Codec:
         grey where the mask is 1.
         """
         hole = (self.sized(mask[None], shape) >= 0.5).float()
-        return hole, self.encode(torch.where(hole > 0, grey, self.sized(image, shape)))
+        picture = self.sized(image.expand(3, -1, -1), shape)
+        return hole, self.encode(torch.where(hole > 0, grey, picture))
 
     def encode(self, images: Float[Tensor, "L 3 H W"]) -> Float[Tensor, "L c h w"]:
         """The mode of the encoder's distribution.

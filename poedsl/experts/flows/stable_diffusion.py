@@ -27,7 +27,7 @@ from poedsl.experts.loading.model_files import read_config
 from poedsl.experts.loading.schedulers import SOLVERS, DiffusionScheduler
 from poedsl.experts.loading.stable_diffusion_prompts import sd_prompt, sdxl_prompt
 
-#: Options of the network that ask for inputs beside text, which experts do not have.
+#: Options under which the network takes inputs beside text, which experts do not have.
 INPUTS = ("class_embed_type", "num_class_embeds", "encoder_hid_dim_type", "time_cond_proj_dim")
 
 
@@ -161,9 +161,10 @@ class StableDiffusion(VariancePreserving):
         if config.get("addition_embed_type") != self.added:
             wanted = "what SDXL adds to text" if self.added else "text alone"
             raise unfit("", self.folder, f"its unet is not conditioned on {wanted}")
-        asked = next((name for name in INPUTS if config.get(name) is not None), None)
-        if asked is not None:
-            raise unfit("", self.folder, f"`{asked}` is set in unet/config.json, without its input")
+        found = next((name for name in INPUTS if config.get(name) is not None), None)
+        if found is not None:
+            reason = f"`{found}` is set in unet/config.json, which is not followed"
+            raise unfit("", self.folder, reason)
 
     def network_beside(self, controlnet: str | None, profile: Profile) -> Any:
         """The ControlNet.

@@ -6,6 +6,7 @@ An option is followed by the library's own tables, or it is refused.
 from __future__ import annotations
 
 import bisect
+import json
 import math
 from itertools import pairwise
 from pathlib import Path
@@ -31,8 +32,9 @@ SOLVERS = (
     "DPMSolverSinglestepScheduler",
     "UniPCMultistepScheduler",
 )
-#: Options of which one value is followed: others evaluate a network at another time than its own.
-FOLLOWED = {"timestep_type": "discrete", "interpolation_type": "linear"}
+#: Options of which one value is followed: with others a network is evaluated at another time than
+#: that of the noise level, or between the steps.
+FOLLOWED = {"timestep_type": "discrete", "interpolation_type": "linear", "skip_prk_steps": True}
 PREDICTIONS = ("epsilon", "sample", "v_prediction")
 
 
@@ -122,7 +124,7 @@ class DiffusionScheduler:
             raise unfit("", folder, f"its network also predicts variances ({FILE})")
         for name, value in FOLLOWED.items():
             if options.get(name, value) != value:
-                raise unfit("", folder, f'`{name}` in {FILE} is not "{value}"')
+                raise unfit("", folder, f"`{name}` in {FILE} is not {json.dumps(value)}")
         self.prediction = str(options.prediction_type)
         if self.prediction not in PREDICTIONS:
             reason = f"its network predicts {self.prediction}, which is none of "
