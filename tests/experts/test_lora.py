@@ -5,8 +5,10 @@ from __future__ import annotations
 import copy
 import json
 from collections.abc import Callable, Mapping
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
+from warnings import catch_warnings, simplefilter
 
 import pytest
 import torch
@@ -34,6 +36,9 @@ PLACES = (
     "x_embedder",
 )
 POINT = torch.randn(2, 256, generator=torch.Generator().manual_seed(1))
+INT8 = pytest.param(
+    {"quantize": "int8"}, marks=pytest.mark.skipif(not find_spec("torchao"), reason="no torchao")
+)
 CONTROL = tuple(p for p in PLACES if p != "x_embedder")
 
 
@@ -106,7 +111,8 @@ def test_velocities_are_the_library_s(
     kind: str, loras: dict[str, float], place: Path, files: Path
 ) -> None:
     text = ", ".join(f"{name}.safetensors:{weight}" for name, weight in loras.items())
-    with collected() as warnings:
+    with collected() as warnings, catch_warnings():
+        simplefilter("error", UserWarning)
         expert = flow(place, files, text, kind)
     expected = with_network(expert, library(files, kind, loras)).velocity(POINT, 0.6)
     torch.testing.assert_close(expert.velocity(POINT, 0.6), expected, atol=1e-5, rtol=1e-5)
@@ -116,7 +122,7 @@ def test_velocities_are_the_library_s(
 
 
 @torch.no_grad()
-@pytest.mark.parametrize("options", [{"dtype": "bfloat16"}, {"quantize": "fp8"}])
+@pytest.mark.parametrize("options", [{"dtype": "bfloat16"}, {"quantize": "fp8"}, INT8])
 def test_loras_add_to_weights_of_other_precisions(
     options: dict[str, Any], place: Path, files: Path
 ) -> None:

@@ -62,7 +62,7 @@ def add_loras(network: Any, folder: str, part: str, loras: tuple[Lora, ...]) -> 
         raise missing_extra("lora", "lora", error) from error
     for n, lora in enumerate(loras):
         with loading("lora", lora.path), warnings.catch_warnings():
-            warnings.filterwarnings("ignore", "Already found a `peft_config` attribute")
+            warnings.filterwarnings("ignore", category=UserWarning, module=r"peft\.")
             _add(network, folder, part, Path(lora.path), f"lora{n}")
     network.set_adapters([f"lora{n}" for n in range(len(loras))], [lora.weight for lora in loras])
     network.eval().requires_grad_(False)
