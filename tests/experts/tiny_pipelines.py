@@ -24,6 +24,7 @@ from diffusers import (
     DDIMScheduler,
     DDPMPipeline,
     DDPMScheduler,
+    EulerDiscreteScheduler,
     FlowMatchEulerDiscreteScheduler,
     Flux2KleinPipeline,
     Flux2Transformer2DModel,
@@ -188,7 +189,13 @@ def sdxl() -> Any:
             projection_class_embeddings_input_dim=6 * 8 + WIDTH,
             cross_attention_dim=2 * WIDTH,
         ),
-        scheduler=ddim(prediction_type="v_prediction"),
+        scheduler=EulerDiscreteScheduler(
+            beta_start=0.00085,
+            beta_end=0.012,
+            beta_schedule="scaled_linear",
+            timestep_spacing="leading",
+            steps_offset=1,
+        ),
         add_watermarker=False,
     )
 
@@ -383,7 +390,7 @@ def pixart() -> Any:
             norm_num_groups=4,
         ),
         vae=vae(scaling_factor=0.18215),
-        scheduler=ddim(),
+        scheduler=ddim(prediction_type="v_prediction"),
         text_encoder=t5(),
         tokenizer=tokenizers()[1],
     )

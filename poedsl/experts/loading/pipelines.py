@@ -118,15 +118,30 @@ def _of_diffusers(
 
     part = getattr(diffusers, kind)
     if issubclass(part, diffusers.SchedulerMixin):
-        file = f"{name}/scheduler_config.json"
-        written = read_config(folder, file)
-        known_options(part, written, file)
-        return part.from_config(written)
+        return _scheduler(part, folder, f"{name}/scheduler_config.json")
     if not issubclass(part, diffusers.ModelMixin):
         raise ValueError(f"its {name} is a {kind}, which is not loaded")
     model = diffusers_network(kind, folder, name, dtype)
     decodes = hasattr(model, "decode")
     return model.to(device) if decodes else placed(model, device, profile, dtype)
+
+
+def _scheduler(kind: Any, folder: str, file: str) -> Any:
+    """A scheduler; options of others that the library exchanges it with have no effect, as there.
+
+    Raises:
+        ValueError: it is another one, or has an option that none of them knows.
+    """
+    written = read_config(folder, file)
+    taken = inspect.signature(kind.__init__).parameters
+    exchanged = {
+        name
+        for other in kind._get_compatibles()
+        for name in inspect.signature(other.__init__).parameters
+    }
+    followed = {k: v for k, v in written.items() if k in taken or k not in exchanged}
+    known_options(kind, followed, file)
+    return kind.from_config(followed)
 
 
 def visiting(model: nn.Module, device: torch.device) -> nn.Module:
