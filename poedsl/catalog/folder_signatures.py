@@ -53,7 +53,8 @@ def read_folder(place: str, base: Path, *, by_its_call: bool = False) -> Signatu
         by_its_call: whether the call of its pipeline is meant even where an expert has its weights.
 
     Raises:
-        DefinitionError: there is no such folder, or no expert can use its model (P0206).
+        DefinitionError: there is no such folder, or no expert can use its model (P0206, P0211); or
+            diffusers, which describes it, is not installed (P0703).
     """
     folder = _folder(place, base)
     if folder is None and not by_its_call and place in (known := _hub_signatures()):
@@ -153,7 +154,7 @@ def _by_its_call(place: str, folder: Path, index: dict[str, Any]) -> Signature:
     kind = index.get("_class_name")
     if not isinstance(kind, str):
         raise _unsupported(f"{folder / 'model_index.json'} names no class: `_class_name`")
-    parts = {name for name, value in index.items() if isinstance(value, list) and value[0]}
+    parts = {n for n, value in index.items() if isinstance(value, list) and any(value)}
     network = next((folder / n for n in _NETWORKS if n in parts), folder)
     size = sum(p.stat().st_size for p in network.glob("*.safetensors")) / 1e9
     if _AUTOENCODER in parts:
@@ -161,7 +162,7 @@ def _by_its_call(place: str, folder: Path, index: dict[str, Any]) -> Signature:
     config = _json(network / "config.json") if is_file(network / "config.json") else {}
     channels = config.get("in_channels", 3)
     why = ""
-    if channels not in (1, 3):
+    if not _is_size(channels) or channels not in (1, 3):
         why = f"it samples {channels} channels, and has no autoencoder that makes pictures of them"
     elif config.get("num_class_embeds"):
         why = f'its network takes a class; try `unet(label, model = "{place}")`'
