@@ -26,7 +26,8 @@ def read_folder(place: str, base: Path, *, as_pipeline: bool = False) -> Signatu
         as_pipeline: whether the call of its pipeline is meant even where an expert has its weights.
 
     Raises:
-        DefinitionError: there is no such folder, or no expert can use its model (P0206).
+        DefinitionError: there is no such folder, or no expert can use its model (P0206, P0211); or
+            diffusers, which describes it, is not installed (P0703).
     """
     folder = _folder(place, base)
     if folder is None and not as_pipeline and place in (known := _hub_signatures()):

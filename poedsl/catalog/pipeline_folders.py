@@ -67,7 +67,7 @@ def by_its_call(place: str, folder: Path, index: dict[str, Any]) -> Signature:
     kind = index.get("_class_name")
     if not isinstance(kind, str):
         raise unsupported(f"{folder / 'model_index.json'} names no class: `_class_name`")
-    parts = {name for name, value in index.items() if isinstance(value, list) and any(value[:1])}
+    parts = {name for name, value in index.items() if isinstance(value, list) and any(value)}
     network = next((folder / n for n in _NETWORKS if n in parts), folder)
     size = sum(p.stat().st_size for p in network.glob("*.safetensors")) / 1e9
     if _AUTOENCODER in parts:
@@ -75,7 +75,7 @@ def by_its_call(place: str, folder: Path, index: dict[str, Any]) -> Signature:
     config = read_json(network / "config.json") if is_file(network / "config.json") else {}
     channels = config.get("in_channels", 3)
     why = ""
-    if channels not in (1, 3):
+    if not is_size(channels) or channels not in (1, 3):
         why = f"it samples {channels} channels, and has no autoencoder that makes pictures of them"
     elif config.get("num_class_embeds"):
         why = f'its network takes a class; try `unet(label, model = "{place}")`'

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import inspect
+import json
 from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
 
 from poedsl.catalog import pipeline_calls
+from poedsl.catalog.code_references import DefinitionError
+from poedsl.catalog.folder_signatures import read_folder
 from poedsl.catalog.pipeline_calls import pipeline_call
 from poedsl.catalog.pipeline_signatures import parameters
 
@@ -98,3 +101,30 @@ def test_every_class_of_the_library_is_read() -> None:
         names = [p.name for p in parameters(call)]
         assert len(names) == len(set(names))
         assert not {"num_inference_steps", "latents", "generator", "height"} & set(names)
+
+
+@pytest.mark.parametrize(
+    ("index", "config"),
+    [
+        ({"_class_name": "DDPMPipeline", "unet": []}, {}),
+        ({"_class_name": "DDPMPipeline", "unet": ["diffusers", "UNet2DModel"]}, {"in_channels": 4}),
+        (
+            {"_class_name": "DDPMPipeline", "unet": ["diffusers", "UNet2DModel"]},
+            {"in_channels": 3, "num_class_embeds": 5},
+        ),
+        ({"_class_name": "NoPipeline", "vae": ["diffusers", "AutoencoderKL"]}, {}),
+        ({"_class_name": "../x", "vae": ["diffusers", "AutoencoderKL"]}, {}),
+    ],
+)
+def test_folders_are_read_or_refused(
+    index: dict[str, object], config: dict[str, object], tmp_path: Path
+) -> None:
+    (tmp_path / "unet").mkdir()
+    (tmp_path / "unet" / "config.json").write_text(json.dumps(config))
+    (tmp_path / "model_index.json").write_text(json.dumps(index))
+    if index.get("unet") == []:
+        assert read_folder(".", tmp_path, by_its_call=True).family == "flow"
+        return
+    with pytest.raises(DefinitionError) as caught:
+        read_folder(".", tmp_path, by_its_call=True)
+    assert caught.value.code in ("P0206", "P0211")

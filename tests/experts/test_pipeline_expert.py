@@ -511,6 +511,19 @@ def test_folders_that_are_not_followed_are_refused(
     assert named in found[0].message
 
 
+def test_options_of_exchanged_schedulers_have_no_effect(place: Path, tmp_path: Path) -> None:
+    """As the configuration of SDXL's scheduler has some of PNDM and DDIM."""
+    folder = Path(shutil.copytree(tiny_pipelines.folder("sdxl", place), tmp_path / "sdxl"))
+    file = folder / "scheduler" / "scheduler_config.json"
+    options = {"clip_sample": False, "skip_prk_steps": True, "set_alpha_to_one": False}
+    file.write_text(json.dumps({**json.loads(file.read_text()), **options}))
+    expert_of("sdxl", tmp_path)
+    file.write_text(json.dumps({**json.loads(file.read_text()), "of_none": 1}))
+    with refused("P0206") as found:
+        expert_of("sdxl", tmp_path)
+    assert "of_none" in quoted(found[0])
+
+
 @pytest.mark.parametrize(
     ("kind", "why"),
     [

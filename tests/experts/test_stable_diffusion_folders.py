@@ -133,6 +133,32 @@ def test_steps_of_runge_and_kutta_are_refused(tmp_path: Path) -> None:
     assert "skip_prk_steps" in quoted(errors[0])
 
 
+#: Options of other schedulers in the files of Stable Diffusion 1.5 and of XL.
+EXCHANGED: list[tuple[str, dict[str, Any]]] = [
+    ("PNDMScheduler", {"clip_sample": True, "skip_prk_steps": True, "set_alpha_to_one": False}),
+    (
+        "EulerDiscreteScheduler",
+        {"clip_sample": True, "sample_max_value": 1.0, "skip_prk_steps": True},
+    ),
+]
+
+
+@pytest.mark.parametrize(("kind", "options"), EXCHANGED)
+def test_options_of_exchanged_schedulers_have_no_effect(
+    kind: str, options: dict[str, Any], tmp_path: Path
+) -> None:
+    made = getattr(diffusers, kind)
+    file = tmp_path / "scheduler" / "scheduler_config.json"
+    made.from_config({**tiny.NOISE, "skip_prk_steps": True}).save_pretrained(file.parent)
+    plain = DiffusionScheduler(str(tmp_path), SOLVERS)
+    edit(file, **options)
+    found = DiffusionScheduler(str(tmp_path), SOLVERS)
+    assert found.clip is None and found.times(5) == plain.times(5)
+    edit(file, mystery=1)
+    with refused("P0206"):
+        DiffusionScheduler(str(tmp_path), SOLVERS)
+
+
 def test_more_steps_than_there_are_times_are_refused(tmp_path: Path) -> None:
     options = {**tiny.NOISE, "num_train_timesteps": 10, "steps_offset": 0}
     diffusers.DDIMScheduler(**options).save_pretrained(tmp_path / "scheduler")

@@ -77,9 +77,7 @@ def sd() -> Any:
 
 
 def sdxl() -> Any:
-    options = tiny_stable_diffusion.NOISE
-    scheduler = DDIMScheduler(**options, clip_sample=False, prediction_type="v_prediction")
-    return tiny_stable_diffusion.pipeline("sdxl", scheduler)
+    return tiny_stable_diffusion.pipeline("sdxl")
 
 
 def sd3() -> Any:
@@ -151,7 +149,9 @@ def pixart() -> Any:
             norm_num_groups=4,
         ),
         vae=tiny.autoencoder(shift=None),
-        scheduler=tiny_stable_diffusion.schedulers()["sd"],
+        scheduler=DDIMScheduler(
+            **tiny_stable_diffusion.NOISE, clip_sample=False, prediction_type="v_prediction"
+        ),
         text_encoder=tiny.texts()["text_encoder_2"],
         tokenizer=tiny.texts()["tokenizer_2"],
     )

@@ -13,13 +13,13 @@ from poedsl.experts.loading.cache import cached_by_folder
 from poedsl.experts.loading.dtypes import network_dtype
 from poedsl.experts.loading.from_folder import (
     diffusers_network,
-    known_options,
     transformers_network,
     transformers_processor,
 )
 from poedsl.experts.loading.model_errors import loading
 from poedsl.experts.loading.model_files import read_config
 from poedsl.experts.loading.placement import placed
+from poedsl.experts.loading.schedulers import scheduler
 
 #: Options of pipelines for what changes or removes finished pictures.
 _OFF = ("requires_safety_checker", "add_watermarker")
@@ -119,9 +119,7 @@ def _of_diffusers(
     part = getattr(diffusers, kind)
     if issubclass(part, diffusers.SchedulerMixin):
         file = f"{name}/scheduler_config.json"
-        written = read_config(folder, file)
-        known_options(part, written, file)
-        return part.from_config(written)
+        return scheduler(part, read_config(folder, file), file)
     if not issubclass(part, diffusers.ModelMixin):
         raise ValueError(f"its {name} is a {kind}, which is not loaded")
     model = diffusers_network(kind, folder, name, dtype)

@@ -6,6 +6,7 @@ An option is followed by the library's own tables, or it is refused.
 from __future__ import annotations
 
 import bisect
+import inspect
 import json
 import math
 from itertools import pairwise
@@ -202,8 +203,27 @@ def _scheduler(folder: str, kinds: tuple[str, ...]) -> Any:
         import diffusers
 
         kind = getattr(diffusers, str(name))
-        known_options(kind, written, FILE)
-        return kind.from_config(written)
+        return scheduler(kind, written, FILE)
+
+
+def scheduler(kind: Any, written: dict[str, Any], file: str) -> Any:
+    """A scheduler; options of others that the library exchanges it with have no effect, as there.
+
+    Args:
+        kind: its class. written: its configuration, in a file.
+
+    Raises:
+        ValueError: it is another one, or has an option that none of them knows.
+    """
+    taken = inspect.signature(kind.__init__).parameters
+    exchanged = {
+        name
+        for other in kind._get_compatibles()
+        for name in inspect.signature(other.__init__).parameters
+    }
+    followed = {k: v for k, v in written.items() if k in taken or k not in exchanged}
+    known_options(kind, followed, file)
+    return kind.from_config(followed)
 
 
 def refuse(folder: str, options: Any, *names: str) -> None:
