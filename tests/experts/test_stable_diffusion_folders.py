@@ -14,6 +14,7 @@ from torch import Tensor
 
 import poedsl
 from poedsl.catalog.folder_signatures import read_folder
+from poedsl.catalog.pipeline_signatures import IMPLEMENTATION
 from poedsl.experts.flows.latents import Codec
 from poedsl.experts.loading.schedulers import SOLVERS, DiffusionScheduler
 from tests.diagnostics import quoted, refused
@@ -282,12 +283,14 @@ def test_use_names_the_expert_of_a_folder(kind: str, place: Path) -> None:
     assert model is not None and model.default == folder
 
 
-def test_other_pipelines_of_the_library_are_refused(place: Path, tmp_path: Path) -> None:
+def test_other_pipelines_of_the_library_are_experts_by_their_call(
+    place: Path, tmp_path: Path
+) -> None:
     folder = copy(tiny.folder("sdxl", place), tmp_path)
     edit(folder / "model_index.json", _class_name="StableDiffusionXLInstructPix2PixPipeline")
-    with refused("P0206") as errors:
-        poedsl.compile(f'use e from "{folder}"\nx ~ e("a")\n')
-    assert "InstructPix2Pix" in errors[0].message
+    signature = read_folder(str(folder), Path())
+    assert signature.implementation == IMPLEMENTATION
+    assert signature.parameter("image_guidance_scale") is not None
 
 
 def test_a_controlnet_alone_is_no_expert(place: Path) -> None:
