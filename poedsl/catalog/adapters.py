@@ -58,7 +58,8 @@ def _lora(expert: str, text: str, base: Path) -> Lora:
     if path is None:
         message = f'the LoRA "{place}" of `{expert}` is not here'
         hub = "/".join(place.split("/")[:2])
-        notes = (f"`hf download {hub}` fetches one from the hub",) if "/" in place else ()
+        may_be_id = "/" in place and not hub.endswith(".safetensors")
+        notes = (f"`hf download {hub}` fetches one from the hub",) if may_be_id else ()
         form = 'LoRAs are written as "FILE", "FOLDER:0.8" or "FILE:0.8, FOLDER:0.5"'
         raise PoeError((Diagnostic("P0701", message, notes=(*notes, form)),))
     if path.suffix != ".safetensors":

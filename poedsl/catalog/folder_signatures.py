@@ -37,8 +37,15 @@ def read_folder(place: str, base: Path, *, as_pipeline: bool = False) -> Signatu
         raise _not_here(place)
     if is_file(folder / "model_index.json"):
         index = read_json(folder / "model_index.json")
-        dedicated = None if as_pipeline else dedicated_signature(place, folder, index)
-        return dedicated or by_its_call(place, folder, index)
+        if not as_pipeline and (dedicated := dedicated_signature(place, folder, index)):
+            return dedicated
+        try:
+            return by_its_call(place, folder, index)
+        except DefinitionError as error:
+            if not (expert := dedicated_expert(place, base)):
+                raise
+            note = f'`{expert}(..., model = "{place}")` is the expert for the model in it'
+            raise DefinitionError(error.code, error.message, note, *error.notes) from None
     if is_file(folder / "modular_model_index.json"):
         message = f'the folder "{place}" holds a modular pipeline, of which no expert is made'
         raise DefinitionError("P0211", message, "pipelines with a model_index.json are read")

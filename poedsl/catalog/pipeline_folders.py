@@ -55,7 +55,7 @@ def dedicated_signature(place: str, folder: Path, index: dict[str, Any]) -> Sign
             guided = read_json(transformer).get("guidance_embeds", True)
             name = name if guided else "flux_schnell"
         signature = _with_own_controlnet(with_model(SIGNATURES[name], place), place, index)
-        return _with_default(signature, "guidance", 1.0) if index.get("is_distilled") else signature
+        return _with(signature, "guidance", default=1.0) if index.get("is_distilled") else signature
     flow = index.get("scheduler") == ["diffusers", "FlowMatchEulerDiscreteScheduler"]
     if index.get("unet") == ["diffusers", "UNet2DModel"] and flow:
         return _flow(place, folder)
@@ -80,7 +80,7 @@ def by_its_call(place: str, folder: Path, index: dict[str, Any]) -> Signature:
     elif config.get("num_class_embeds"):
         why = f'its network takes a class; try `unet(label, model = "{place}")`'
     if why:
-        message = f'the folder "{place}" holds a {kind}, of which no expert is made: {why}'
+        message = f'the folder "{place}" holds a {kind}, by whose call no expert is made: {why}'
         raise DefinitionError("P0211", message)
     domain = Type("Image", (channels, *height_and_width(config.get("sample_size"))))
     return pipeline_signature(place, kind, domain, "", size)
@@ -98,12 +98,13 @@ def _with_own_controlnet(signature: Signature, place: str, index: dict[str, Any]
     kind = str(named[-1]) if isinstance(named, list) and named else "no ControlNet"
     if not kind.endswith("ControlNetModel") or kind.endswith("MultiControlNetModel"):
         raise unsupported(f'the folder "{place}" has {kind}, and experts take one ControlNet')
-    return _with_default(signature, "controlnet", None)
+    summary = "hub id or folder of another ControlNet; none: the one in the folder of the model"
+    return _with(signature, "controlnet", default=None, summary=summary)
 
 
-def _with_default(signature: Signature, name: str, default: float | None) -> Signature:
-    """A signature with another default of a parameter."""
-    changed = (replace(p, default=default) if p.name == name else p for p in signature.parameters)
+def _with(signature: Signature, name: str, **fields: Any) -> Signature:
+    """A signature with other fields of a parameter."""
+    changed = (replace(p, **fields) if p.name == name else p for p in signature.parameters)
     return replace(signature, parameters=tuple(changed))
 
 

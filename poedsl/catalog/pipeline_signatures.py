@@ -70,7 +70,7 @@ def pipeline_signature(place: str, kind: str, domain: Type, space: str, size: fl
         raise DefinitionError("P0206", message, "a later release may: pip install -U diffusers")
     refusal = call.refusal or _needs(call) or _makes_no_picture(call)
     if refusal:
-        raise DefinitionError("P0211", f"{subject}, of which no expert is made: {refusal}")
+        raise DefinitionError("P0211", f"{subject}, by whose call no expert is made: {refusal}")
     return Signature(
         kind,
         "flow",
