@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from poedsl.catalog.parameters import (
+    LORA,
     PROMPT,
     RGB_IMAGE,
     STRENGTH,
@@ -29,7 +30,7 @@ def _flux(
         name,
         "flow",
         summary,
-        parameters,
+        (*parameters, LORA),
         domain=RGB_IMAGE,
         capabilities=_FLOW,
         cost=300.0,

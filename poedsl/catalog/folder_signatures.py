@@ -46,12 +46,21 @@ _CAUSAL_TYPES = (
     *("qwen3", "smollm3", "stablelm", "starcoder2"),
 )
 #: Models of transformers, and the expert whose weights they are.
-_MODELS = {"SiglipModel": "siglip"}
+_MODELS = {
+    "CLIPModel": "clipscore",
+    "SiglipModel": "siglip",
+    "GroundingDinoForObjectDetection": "detected",
+    "MMGroundingDinoForObjectDetection": "detected",
+    "Owlv2ForObjectDetection": "detected",
+    "DepthAnythingForDepthEstimation": "depth_agreement",
+    "DPTForDepthEstimation": "depth_agreement",
+}
 _HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
 _SUPPORTED = (
     "folders of diffusers: rectified flows with a UNet2DModel and classes, and "
     + ", ".join(_PIPELINES),
-    "folders of transformers: image classifiers, causal language models, and " + ", ".join(_MODELS),
+    "folders of transformers: image classifiers, causal language models, models of pictures and "
+    "texts that answer questions, and " + ", ".join(_MODELS),
     "folders of GGUF: language models",
     'Python: "rewards.py:f", "package.module:f"',
 )
@@ -225,6 +234,9 @@ def _model(place: str, config: dict[str, Any]) -> Signature:
         message = f'the folder "{place}" holds a ControlNet, which is no expert by itself'
         note = f'it goes with a model: `sd_controlnet(control, controlnet = "{place}")`'
         raise DefinitionError("P0206", message, note)
+    answers = any(n.endswith("ForConditionalGeneration") for n in names)
+    if config.get("model_type") == "clip_t5" or (answers and "vision_config" in config):
+        return _with_model(SIGNATURES["vqascore"], place)
     description = ", ".join(names) or config.get("_class_name") or "a model of no known kind"
     raise _unsupported(f'the folder "{place}" holds {description}, of which no expert is made')
 

@@ -8,6 +8,9 @@ from poedsl.grammar.types import REAL, TEXT, Type
 PROMPT = Parameter("prompt", TEXT, "prompt", REQUIRED, "what the picture shows, in words")
 NEGATIVE = Parameter("negative", TEXT, "prompt", "", "what the picture is guided away from")
 STRENGTH = Parameter("scale", REAL, "number", 1.0, "how strongly the ControlNet acts")
+LORA = Parameter(
+    "lora", TEXT, "label", None, 'low-rank adapters and their weights: "FILE:0.8, FOLDER:0.5"'
+)
 #: An image with three colour channels, of any size.
 RGB_IMAGE = Type("Image", (3, None, None))
 

@@ -56,6 +56,7 @@ class Parameter:
         alternative: the name of a group of parameters, of which a call has exactly one.
         classes: the number of values of a label; 0 where it is unknown.
         aligned: whether its last two sizes are the height and width of the variable.
+        needs: the name of a parameter without which it has no meaning.
     """
 
     name: str
@@ -66,6 +67,7 @@ class Parameter:
     alternative: str = ""
     classes: int = 0
     aligned: bool = False
+    needs: str = ""
 
     def no_label(self, value: object) -> str:
         """The reason why a value is not one of the classes; empty if it is."""
@@ -261,6 +263,7 @@ def _parameter_to_json(p: Parameter) -> dict[str, Any]:
         "alternative": p.alternative,
         "classes": p.classes,
         "aligned": p.aligned,
+        **({"needs": p.needs} if p.needs else {}),
     }
 
 
@@ -274,4 +277,5 @@ def _parameter_from_json(data: dict[str, Any]) -> Parameter:
         data["alternative"],
         whole(data["classes"]),
         data["aligned"],
+        data.get("needs", ""),
     )

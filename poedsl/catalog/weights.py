@@ -64,6 +64,7 @@ HUB_MODELS = {
     "Tongyi-MAI/Z-Image": HubModel(20.5, "Apache-2.0"),
     "zhiqiulin/clip-flant5-xxl": HubModel(23.0, "Apache-2.0"),
     "openai/clip-vit-large-patch14": HubModel(1.7, "MIT"),
+    "yuvalkirstain/PickScore_v1": HubModel(3.9, "not stated"),
     "google/siglip2-so400m-patch14-384": HubModel(4.5, "Apache-2.0"),
     "THUDM/ImageReward": HubModel(1.8, "Apache-2.0"),
     "IDEA-Research/grounding-dino-base": HubModel(0.9, "Apache-2.0"),
@@ -104,7 +105,7 @@ def find_model(expert: str, model: str, base: Path = Path(), parameter: str = "m
     notes: tuple[str, ...] = ()
     if model:
         notes = file_notes(base / model)
-        folder = local_folder(str(base / model)) or local_folder(model) or _cached(model)
+        folder = local_folder(str(base / model)) or local_folder(model) or cached_folder(model)
         if folder is not None:
             return folder.resolve()
     notes = (*notes, *_how(expert, model, parameter))
@@ -129,7 +130,7 @@ def single_files(folder: Path) -> tuple[str, ...]:
     return (f"{names[0]} in it is not read: {_SINGLE}",) if names else ()
 
 
-def _cached(model: str) -> Path | None:
+def cached_folder(model: str) -> Path | None:
     """The folder of a model in the cache of huggingface_hub."""
     if model.count("/") != 1:
         return None

@@ -164,14 +164,17 @@ write the program for the logarithm of the variable.
         """\
 A folder holds weights that its network does not have: those of another model, or of a part that
 only training needs. All weights that the network has were read. Check that config.json and the
-files of weights are of one model.
+files of weights are of one model. Of a LoRA, the weights for text encoders are among them: a
+`lora` changes the transformer or UNet alone.
 """,
     ),
     "P1021": CodePage(
         "an adapter that is not applied",
         """\
-A file with the weights of a LoRA lies in the folder of a model. The model runs without it. Merge it
-into the weights (`fuse_lora` and `save_pretrained` of diffusers), or move it elsewhere.
+A file with the weights of a LoRA lies in the folder of a model. The model runs without it, except
+for experts that name it. Move it to a folder of its own, and name it there if it is meant:
+
+    x ~ flux("a cat", lora = "loras/style.safetensors:0.8")
 """,
     ),
     "P1022": CodePage(

@@ -15,6 +15,7 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
+from poedsl.catalog.adapters import Lora
 from poedsl.catalog.profiles import Profile
 from poedsl.experts.flows.latent_flow import LatentFlow
 from poedsl.experts.flows.latents import PATCH, resized
@@ -29,6 +30,7 @@ class FluxFlow(LatentFlow):
     Args:
         prompt: what the image shows. folder: of the pipeline. shape: (c, h, w) of the latents it
             sees, h and w even. guidance: the distilled scale, for guidance-distilled models.
+            loras: low-rank adapters of the transformer; a Control LoRA gives it more inputs.
 
     Attributes:
         beside: conditions (1, N, k) in further channels of the N tokens of latents. behind:
@@ -49,11 +51,12 @@ class FluxFlow(LatentFlow):
         device: torch.device,
         profile: Profile,
         guidance: float = 3.5,
+        loras: tuple[Lora, ...] = (),
     ) -> None:
         super().__init__(folder, shape, device, profile)
-        self.expect(4 * shape[0] + self.channels_beside())
         self.guidance = guidance
-        self.net = diffusers_parts.transformer(folder, self.device, profile)
+        self.net = diffusers_parts.transformer(folder, self.device, profile, loras=loras)
+        self.expect(4 * shape[0] + self.channels_beside())
         self.tokens, self.pooled = diffusers_parts.prompt(folder, prompt, self.device, self.dtype)
         _, h, w = shape
         self.positions = positions(h, w).to(self.device)
@@ -109,7 +112,7 @@ class FluxFlow(LatentFlow):
             2 * latent: "a depth map or edges",
             2 * latent + 4 * self.codec.factor**2: "a picture and its mask",
         }
-        takes = self.channels()
+        takes = self.net.config.in_channels
         if takes != channels:
             actual = kinds.get(takes, f"{takes} channels")
             reason = f"its transformer takes {actual}, and this expert has {kinds[channels]}"
@@ -134,8 +137,9 @@ class FluxControl(FluxFlow):
         guidance: float = 10.0,
         depth: Float[Tensor, "H W"] | None = None,
         edges: Float[Tensor, "H W"] | None = None,
+        loras: tuple[Lora, ...] = (),
     ) -> None:
-        super().__init__(prompt, folder, shape, device, profile, guidance)
+        super().__init__(prompt, folder, shape, device, profile, guidance, loras)
         control = edges if depth is None else depth
         assert control is not None
         self.beside = pack(self.codec.encode(self.sized(control[None].expand(3, -1, -1))))
@@ -162,8 +166,9 @@ class FluxFill(FluxFlow):
         mask: Float[Tensor, "H W"],
         image: Float[Tensor, "3 H W"],
         guidance: float = 30.0,
+        loras: tuple[Lora, ...] = (),
     ) -> None:
-        super().__init__(prompt, folder, shape, device, profile, guidance)
+        super().__init__(prompt, folder, shape, device, profile, guidance, loras)
         hole, latents = self.codec.masked(image, mask, shape)
         shown = F.pixel_unshuffle(hole, self.codec.factor).to(latents)
         self.beside = torch.cat([pack(latents), pack(shown)], 2)
@@ -189,10 +194,11 @@ class FluxKontext(FluxFlow):
         profile: Profile,
         image: Float[Tensor, "c H W"],
         guidance: float = 2.5,
+        loras: tuple[Lora, ...] = (),
     ) -> None:
         from diffusers.pipelines.flux.pipeline_flux_kontext import PREFERRED_KONTEXT_RESOLUTIONS
 
-        super().__init__(prompt, folder, shape, device, profile, guidance)
+        super().__init__(prompt, folder, shape, device, profile, guidance, loras)
         ratio = image.shape[2] / image.shape[1]
         sizes = ((abs(ratio - w / h), w, h) for w, h in PREFERRED_KONTEXT_RESOLUTIONS)
         unit = PATCH * self.codec.factor

@@ -10,6 +10,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from poedsl.catalog.adapters import Lora
 from poedsl.catalog.profiles import Profile
 from poedsl.experts.flows.flux import FluxFlow
 from poedsl.experts.flows.packing import pack
@@ -43,8 +44,9 @@ class FluxControlNet(FluxFlow):
         guidance: float = 3.5,
         scale: float = 1.0,
         mode: int | None = None,
+        loras: tuple[Lora, ...] = (),
     ) -> None:
-        super().__init__(prompt, folder, shape, device, profile, guidance)
+        super().__init__(prompt, folder, shape, device, profile, guidance, loras)
         self.place, self.strength = controlnet, scale
         self.controlnet = diffusers_parts.transformer(controlnet, self.device, profile, KIND, "")
         self.mode = self.numbered(mode)

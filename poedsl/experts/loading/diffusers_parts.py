@@ -12,6 +12,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from poedsl.catalog.adapters import Lora
 from poedsl.catalog.profiles import Profile
 from poedsl.experts.loading import language_encoders
 from poedsl.experts.loading.cache import cached_by_folder
@@ -21,10 +22,11 @@ from poedsl.experts.loading.from_folder import (
     transformers_network,
     transformers_processor,
 )
-from poedsl.experts.loading.libraries import missing_extra
+from poedsl.experts.loading.lora import add_loras, twin
 from poedsl.experts.loading.model_errors import loading, unfit
 from poedsl.experts.loading.model_files import read_config
 from poedsl.experts.loading.prompts import warn_if_cut
+from poedsl.experts.loading.quantization import to_int8
 
 #: The classes of autoencoders that are read.
 AUTOENCODERS = ("AutoencoderKL", "AutoencoderKLQwenImage", "AutoencoderKLFlux2")
@@ -40,28 +42,38 @@ def transformer(
     profile: Profile,
     kind: str = "FluxTransformer2DModel",
     part: str = "transformer",
+    loras: tuple[Lora, ...] = (),
 ) -> Any:
     """A transformer, as a `denoiser`."""
-    return denoiser(kind, folder, part, device, profile)
+    return denoiser(kind, folder, part, device, profile, loras)
 
 
 @cached_by_folder(maxsize=16)
-def denoiser(kind: str, folder: str, part: str, device: torch.device, profile: Profile) -> Any:
+def denoiser(
+    kind: str,
+    folder: str,
+    part: str,
+    device: torch.device,
+    profile: Profile,
+    loras: tuple[Lora, ...] = (),
+) -> Any:
     """A network that removes noise, frozen, with the precision and offloading of a profile.
+
+    Those with different LoRAs have the same weight matrices in memory.
 
     Args:
         kind: the name of its class in diffusers. part: its subfolder, empty for the folder itself.
+        loras: low-rank adapters that the pipeline of the folder reads.
     """
-    dtype = network_dtype(profile, device)
-    with loading("", folder):
-        model = diffusers_network(kind, folder, part, dtype)
+    model = twin(_denoiser_weights(kind, folder, part, device, profile))
+    if loras:
+        add_loras(model, folder, part, loras)
     if profile.checkpointing:
         model.enable_gradient_checkpointing()
+    dtype = network_dtype(profile, device)
     if profile.quantize == "fp8":
         model.enable_layerwise_casting(storage_dtype=torch.float8_e4m3fn, compute_dtype=dtype)
-    if profile.quantize == "int8":
-        _int8(model)
-    if profile.offload == "blocks" and device.type != "cpu":
+    if _offloads(profile, device):
         model.enable_group_offload(
             onload_device=device,
             offload_device=torch.device("cpu"),
@@ -69,16 +81,23 @@ def denoiser(kind: str, folder: str, part: str, device: torch.device, profile: P
             num_blocks_per_group=1,
             use_stream=device.type == "cuda",
         )
-        return model
-    return model.to(device)
+    return model
 
 
-def _int8(model: Any) -> None:
-    try:
-        from torchao.quantization import Int8WeightOnlyConfig, quantize_
-    except ImportError as error:
-        raise missing_extra('quantize = "int8"', "int8", error) from error
-    quantize_(model, Int8WeightOnlyConfig())
+@cached_by_folder(maxsize=16)
+def _denoiser_weights(
+    kind: str, folder: str, part: str, device: torch.device, profile: Profile
+) -> Any:
+    """A network that removes noise, frozen, where its weights are kept."""
+    with loading("", folder):
+        model = diffusers_network(kind, folder, part, network_dtype(profile, device))
+    if profile.quantize == "int8":
+        to_int8(model)
+    return model if _offloads(profile, device) else model.to(device)
+
+
+def _offloads(profile: Profile, device: torch.device) -> bool:
+    return profile.offload == "blocks" and device.type != "cpu"
 
 
 @cached_by_folder(maxsize=4)

@@ -12,6 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from poedsl.catalog.adapters import find_loras
 from poedsl.catalog.folder_signatures import model_place
 from poedsl.catalog.profiles import DEFAULT, Profile
 from poedsl.catalog.signatures import Parameter, Required, Signature
@@ -50,17 +51,21 @@ def runnable(models: Models) -> None:
 
 def _absent(models: Models) -> Iterator[Diagnostic]:
     """What has no weights on this machine."""
-    reported: set[tuple[str, str]] = set()
+    reported: set[tuple[str, str, str]] = set()
     for call, where in models.plan.calls():
         signature = models.plan.find_signature(call.function)
         if signature is None or not signature.implementation:
             continue
+        lora = dict(call.kwargs).get("lora")
+        loras = lora.value if isinstance(lora, Const) and isinstance(lora.value, str) else ""
         for parameter, name in models.weights(signature, dict(call.kwargs)):
-            if (signature.name, name) in reported:
+            if (signature.name, name, loras) in reported:
                 continue
-            reported.add((signature.name, name))
+            reported.add((signature.name, name, loras))
             try:
                 find_model(signature.name, name, models.base, parameter)
+                if loras and parameter == "model":
+                    find_loras(signature.name, loras, models.base)
             except PoeError as error:
                 yield from (replace(d, notes=(where, *d.notes)) for d in error.diagnostics)
 
@@ -174,6 +179,8 @@ class Models:
                 if p.role == "weights" and arguments.get(p.name) is not None:
                     place = find_model(signature.name, arguments[p.name], self.base, p.name)
                     arguments[p.name] = str(place)
+            if (lora := arguments.pop("lora", None)) is not None:
+                over["loras"] = find_loras(signature.name, lora, self.base)
         elif signature.model:
             over["folder"] = model_place(signature, self.base)
         with requiring(signature):
