@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from poedsl.catalog.parameters import (
+    LORA,
     NEGATIVE,
     PROMPT,
     RGB_IMAGE,
@@ -40,7 +41,7 @@ def _flow(
         name,
         "flow",
         summary,
-        parameters,
+        (*parameters, LORA),
         domain=RGB_IMAGE,
         capabilities=_FLOW,
         cost=cost,

@@ -20,10 +20,13 @@ import poedsl
 from poedsl.catalog.adapters import find_loras
 from poedsl.catalog.profiles import Profile
 from poedsl.experts.flows.flux import FluxControl, FluxFlow
+from poedsl.experts.flows.flux2 import Flux2Flow, Flux2Klein
+from poedsl.experts.flows.qwen_image import QwenImageFlow
+from poedsl.experts.flows.z_image import ZImageFlow
 from poedsl.experts.loading.load_warnings import collected
 from poedsl.experts.loading.lora import add_loras, twin
 from tests.diagnostics import quoted, refused
-from tests.experts import tiny
+from tests.experts import tiny, tiny_transformers
 from tests.experts.test_flux import CLASSES, SHAPE, conditions
 
 peft = pytest.importorskip("peft")
@@ -89,7 +92,7 @@ def flow(place: Path, files: Path, lora: str, kind: str = "flux", **options: Any
     return CLASSES[kind]("a red cat", folder, SHAPE, CPU, profile, loras=loras, **given)
 
 
-def with_network(expert: FluxFlow, network: Any) -> FluxFlow:
+def with_network(expert: Any, network: Any) -> Any:
     """The expert with another network in place of its own."""
     other = copy.copy(expert)
     other.net = network
@@ -120,6 +123,34 @@ def test_velocities_are_the_library_s(
     plain = flow(place, files, "", kind).velocity(POINT, 0.6)
     assert float((expected - plain).abs().max()) > 1e-2
     assert warnings == []
+
+
+@torch.no_grad()
+@pytest.mark.parametrize(
+    ("kind", "made", "layer"),
+    [
+        ("qwen_image", QwenImageFlow, "transformer_blocks.0.attn.to_q"),
+        ("z_image", ZImageFlow, "layers.0.attention.to_q"),
+        ("flux2", Flux2Flow, "transformer_blocks.0.attn.to_q"),
+        ("flux2_klein", Flux2Klein, "single_transformer_blocks.0.attn.to_out"),
+    ],
+)
+def test_other_transformers_have_loras_as_their_pipelines(
+    kind: str, made: Any, layer: str, place: Path, tmp_path: Path
+) -> None:
+    folder, own = tiny_transformers.folder(kind, place), tiny_transformers.pipeline(kind)
+    weights = of_pipeline(low_rank(own.transformer, 3, (layer,)))
+    save_file(weights, tmp_path / "style.safetensors")
+    own.load_lora_weights(tmp_path, weight_name="style.safetensors", adapter_name="style")
+    own.set_adapters(["style"], [0.7])
+    loras, profile = find_loras(kind, "style.safetensors:0.7", tmp_path), Profile(dtype="float32")
+    plain, adapted = (
+        made("a", folder, SHAPE, CPU, profile, loras=own_loras) for own_loras in ((), loras)
+    )
+    found, before = (flow.velocity(POINT, 0.6) for flow in (adapted, plain))
+    assert float((found - before).abs().max()) > 1e-3
+    expected = with_network(plain, own.transformer).velocity(POINT, 0.6)
+    torch.testing.assert_close(found, expected, atol=1e-5, rtol=1e-5)
 
 
 @torch.no_grad()

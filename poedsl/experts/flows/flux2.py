@@ -10,6 +10,7 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
+from poedsl.catalog.adapters import Lora
 from poedsl.catalog.profiles import Profile
 from poedsl.experts.flows.guidance import Condition, Guidance
 from poedsl.experts.flows.latent_flow import LatentFlow
@@ -33,7 +34,8 @@ class Flux2Network(LatentFlow):
 
     Args:
         image: (c, H, W) in [0, 1], a reference that the text refers to; None for none. It is read
-            at its own size, down to whole tokens, or at `AREA` pixels if it has more.
+            at its own size, down to whole tokens, or at `AREA` pixels if it has more. loras:
+            low-rank adapters of the transformer.
 
     Attributes:
         pipeline: the class of diffusers that encodes prompts. behind: the tokens of the reference.
@@ -48,11 +50,12 @@ class Flux2Network(LatentFlow):
         device: torch.device,
         profile: Profile,
         image: Float[Tensor, "c H W"] | None,
+        loras: tuple[Lora, ...],
     ) -> None:
         super().__init__(folder, shape, device, profile)
         self.expect(4 * shape[0])
         self.net = diffusers_parts.transformer(
-            folder, self.device, profile, "Flux2Transformer2DModel"
+            folder, self.device, profile, "Flux2Transformer2DModel", loras=loras
         )
         _, h, w = shape
         places = positions(h, w)
@@ -112,7 +115,7 @@ class Flux2Flow(Flux2Network):
 
     Args:
         prompt: what the image shows. folder: of the pipeline. shape: (c, h, w) of the latents it
-            sees, h and w even. guidance: the distilled scale. image: as of `Flux2Network`.
+            sees, h and w even. guidance: the distilled scale. image, loras: as of `Flux2Network`.
 
     Raises:
         PoeError: the folder holds another model (P0206), or the library is missing (P0703).
@@ -129,8 +132,9 @@ class Flux2Flow(Flux2Network):
         profile: Profile,
         guidance: float = 4.0,
         image: Float[Tensor, "c H W"] | None = None,
+        loras: tuple[Lora, ...] = (),
     ) -> None:
-        super().__init__(folder, shape, device, profile, image)
+        super().__init__(folder, shape, device, profile, image, loras)
         self.condition, self.guidance = self.encoded(prompt), guidance
 
     def predicted(self, latents: Float[Tensor, "L c h w"], s: float) -> Float[Tensor, "L c h w"]:
@@ -145,7 +149,7 @@ class Flux2Klein(Flux2Network):
 
     Args:
         prompt, folder, shape: as of `Flux2Flow`. negative: what is guided away from. guidance: the
-            scale of classifier-free guidance; 1 for none. image: as of `Flux2Network`.
+            scale of classifier-free guidance; 1 for none. image, loras: as of `Flux2Network`.
 
     Raises:
         PoeError: the folder holds another model, or one that is distilled and would be guided
@@ -164,11 +168,12 @@ class Flux2Klein(Flux2Network):
         negative: str = "",
         guidance: float = 4.0,
         image: Float[Tensor, "c H W"] | None = None,
+        loras: tuple[Lora, ...] = (),
     ) -> None:
         if guidance != 1 and read_config(folder, "model_index.json").get("is_distilled"):
             reason = "it is distilled (`is_distilled` in model_index.json), and is not guided"
             raise unfit("", folder, reason, "`guidance = 1` leaves guidance out")
-        super().__init__(folder, shape, device, profile, image)
+        super().__init__(folder, shape, device, profile, image, loras)
         self.guidance = Guidance.of(self.encoded, prompt, negative, guidance)
         self.calls_per_evaluation = self.guidance.calls
 

@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
+from poedsl.catalog.adapters import Lora
 from poedsl.catalog.profiles import Profile
 from poedsl.experts.flows.packing import pack
 from poedsl.experts.flows.qwen_image import QwenImageFlow
@@ -81,8 +82,9 @@ class QwenImageControlNet(ControlledQwenImage):
         scale: float = 1.0,
         negative: str = " ",
         guidance: float = 4.0,
+        loras: tuple[Lora, ...] = (),
     ) -> None:
-        super().__init__(prompt, folder, shape, device, profile, negative, guidance)
+        super().__init__(prompt, folder, shape, device, profile, negative, guidance, loras)
         latents = self.codec.encode(self.sized(control.expand(3, -1, -1)))
         self.attach(controlnet, profile, scale, latents)
 
@@ -112,8 +114,9 @@ class QwenImageFill(ControlledQwenImage):
         scale: float = 1.0,
         negative: str = " ",
         guidance: float = 4.0,
+        loras: tuple[Lora, ...] = (),
     ) -> None:
-        super().__init__(prompt, folder, shape, device, profile, negative, guidance)
+        super().__init__(prompt, folder, shape, device, profile, negative, guidance, loras)
         hole = (self.sized(mask[None]) > 0.5).float()
         black = 0.0
         latents = self.codec.encode(torch.where(hole > 0, black, self.sized(image)))

@@ -8,6 +8,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from poedsl.catalog.adapters import Lora
 from poedsl.catalog.profiles import Profile
 from poedsl.experts.flows.guidance import Condition, Guidance
 from poedsl.experts.flows.latent_flow import LatentFlow
@@ -27,7 +28,7 @@ class QwenImageFlow(LatentFlow):
     Args:
         prompt: what the image shows. folder: of the pipeline. shape: (c, h, w) of the latents it
             sees, h and w even. negative: what is guided away from. guidance: the scale of
-            classifier-free guidance; 1 for none.
+            classifier-free guidance; 1 for none. loras: low-rank adapters of the transformer.
 
     Raises:
         PoeError: the folder holds another model (P0206), or the library is missing (P0703).
@@ -42,11 +43,12 @@ class QwenImageFlow(LatentFlow):
         profile: Profile,
         negative: str = " ",
         guidance: float = 4.0,
+        loras: tuple[Lora, ...] = (),
     ) -> None:
         super().__init__(folder, shape, device, profile)
         self.expect(4 * shape[0])
         self.net = diffusers_parts.transformer(
-            folder, self.device, profile, "QwenImageTransformer2DModel"
+            folder, self.device, profile, "QwenImageTransformer2DModel", loras=loras
         )
         if found := [name for name in _OTHERS if self.net.config.get(name)]:
             reason = f"`{found[0]}` is set in transformer/config.json, which is not followed"

@@ -8,6 +8,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from poedsl.catalog.adapters import Lora
 from poedsl.catalog.profiles import Profile
 from poedsl.experts.flows.guidance import Condition, Guidance
 from poedsl.experts.flows.latent_flow import LatentFlow
@@ -24,6 +25,7 @@ class ZImageFlow(LatentFlow):
         prompt: what the image shows. folder: of the pipeline. shape: (c, h, w) of the latents it
             sees, h and w even. negative: what is guided away from. guidance: the scale of
             classifier-free guidance, 1 for none; one more than `guidance_scale` of the pipeline.
+            loras: low-rank adapters of the transformer.
 
     Raises:
         PoeError: the folder holds another model (P0206), or the library is missing (P0703).
@@ -38,12 +40,13 @@ class ZImageFlow(LatentFlow):
         profile: Profile,
         negative: str = "",
         guidance: float = 5.0,
+        loras: tuple[Lora, ...] = (),
     ) -> None:
         super().__init__(folder, shape, device, profile)
         self.expect(shape[0])
         self.snaps = False
         self.net = diffusers_parts.transformer(
-            folder, self.device, profile, "ZImageTransformer2DModel"
+            folder, self.device, profile, "ZImageTransformer2DModel", loras=loras
         )
         self.guidance = Guidance.of(self.encoded, prompt, negative, guidance)
         self.calls_per_evaluation = self.guidance.calls
