@@ -17,7 +17,7 @@ from poedsl.catalog.profiles import Profile
 from poedsl.catalog.registry import SIGNATURES
 from poedsl.experts.loading.load_warnings import collected
 from tests.experts import tiny, tiny_stable_diffusion, tiny_transformers
-from tests.experts.test_lora import low_rank, of_pipeline
+from tests.experts.test_lora import low_rank, merged, of_pipeline
 
 pytest.importorskip("peft")
 
@@ -80,6 +80,34 @@ def test_scores_are_those_of_the_library_s_network(
     expected = library.noised(POINT, 0.6, 0.8).score
     torch.testing.assert_close(found.noised(POINT, 0.6, 0.8).score, expected, atol=1e-5, rtol=1e-5)
     assert float((expected - plain).abs().max()) > 1e-2
+
+
+@torch.no_grad()
+@pytest.mark.parametrize(("kind", "encoder"), [("sd", "lora_te"), ("sdxl", "lora_te1")])
+def test_what_kohya_s_scripts_train_beside_the_unet_is_warned_of(
+    kind: str, encoder: str, place: Path, tmp_path: Path
+) -> None:
+    unet = tiny_stable_diffusion.pipeline(kind).unet
+    layers = tuple(n for n, _ in unet.named_modules() if n.endswith(".to_k"))
+    weights, kohya = low_rank(unet, 8, layers), {}
+    for name, weight in weights.items():
+        layer, end = name.replace(".", "_").rsplit("_lora_", 1)
+        side = "down" if end.startswith("A") else "up"
+        kohya[f"lora_unet_{layer}.lora_{side}.weight"] = weight
+        kohya[f"lora_unet_{layer}.alpha"] = torch.tensor(2.0)
+    beside = f"{encoder}_text_model_encoder_layers_0_self_attn_q_proj"
+    kohya[f"{beside}.lora_down.weight"] = torch.ones(4, 32)
+    kohya[f"{beside}.lora_up.weight"] = torch.ones(32, 4)
+    kohya[f"{beside}.alpha"] = torch.tensor(4.0)
+    save_file(kohya, tmp_path / "style.safetensors")
+    folder = tiny_stable_diffusion.folder(kind, place)
+    with collected() as warnings:
+        found = expert(kind, folder, tmp_path / "style.safetensors")
+    assert [w.code for w in warnings] == ["P1020"]
+    own = copy.copy(found)
+    own.net = merged(unet, weights, 0.8 * 2 / 4)
+    expected = own.noised(POINT, 0.6, 0.8).score
+    torch.testing.assert_close(found.noised(POINT, 0.6, 0.8).score, expected, atol=1e-4, rtol=1e-4)
 
 
 def test_every_model_in_a_latent_space_takes_loras() -> None:
