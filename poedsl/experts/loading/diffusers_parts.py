@@ -6,6 +6,7 @@ Each part is loaded once and shared by all experts that use it.
 from __future__ import annotations
 
 import inspect
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -85,7 +86,8 @@ def autoencoder(folder: str, device: torch.device, dtype: torch.dtype) -> Any:
     As in the library's pipelines, one with ``force_upcast`` overflows in float16, and is in
     float32 then.
     """
-    named = read_config(folder, "vae").get("_class_name")
+    present = (Path(folder) / "vae").is_dir()
+    named = read_config(folder, "vae").get("_class_name") if present else None
     kind = named if named in AUTOENCODERS else AUTOENCODERS[0]
     with loading("", folder):
         model = diffusers_network(kind, folder, "vae", dtype)
@@ -118,17 +120,17 @@ def text_encoders(
     with loading("", folder):
         import diffusers
 
-        pipeline = getattr(diffusers, kind)
+        made = getattr(diffusers, kind)
         components: dict[str, Any] = {
             name: None
-            for name, parameter in inspect.signature(pipeline.__init__).parameters.items()
+            for name, parameter in inspect.signature(made.__init__).parameters.items()
             if name != "self" and parameter.default is inspect.Parameter.empty
         }
         for ending, network, tokenizer in parts:
             encoder, reader = f"text_encoder{ending}", f"tokenizer{ending}"
             components[encoder] = transformers_network(network, folder, dtype, encoder).to(device)
             components[reader] = transformers_processor(tokenizer, folder, reader)
-        return pipeline(**components)
+        return made(**components)
 
 
 @cached_by_folder(maxsize=PROMPTS)
