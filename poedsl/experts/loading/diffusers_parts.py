@@ -6,6 +6,7 @@ Each part is loaded once and shared by all experts that use it.
 from __future__ import annotations
 
 import inspect
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -14,7 +15,6 @@ from torch import Tensor
 
 from poedsl.catalog.adapters import Lora
 from poedsl.catalog.profiles import Profile
-from poedsl.experts.loading import language_encoders
 from poedsl.experts.loading.cache import cached_by_folder
 from poedsl.experts.loading.dtypes import network_dtype
 from poedsl.experts.loading.from_folder import (
@@ -107,7 +107,8 @@ def autoencoder(folder: str, device: torch.device, dtype: torch.dtype) -> Any:
     As in the library's pipelines, one with ``force_upcast`` overflows in float16, and is in
     float32 then.
     """
-    named = read_config(folder, "vae").get("_class_name")
+    written = (Path(folder) / "vae" / "config.json").is_file()
+    named = read_config(folder, "vae").get("_class_name") if written else None
     kind = named if named in AUTOENCODERS else AUTOENCODERS[0]
     with loading("", folder):
         model = diffusers_network(kind, folder, "vae", dtype)
@@ -140,17 +141,17 @@ def text_encoders(
     with loading("", folder):
         import diffusers
 
-        pipeline = getattr(diffusers, kind)
+        library_class = getattr(diffusers, kind)
         components: dict[str, Any] = {
             name: None
-            for name, parameter in inspect.signature(pipeline.__init__).parameters.items()
+            for name, parameter in inspect.signature(library_class.__init__).parameters.items()
             if name != "self" and parameter.default is inspect.Parameter.empty
         }
         for ending, network, tokenizer in parts:
             encoder, reader = f"text_encoder{ending}", f"tokenizer{ending}"
             components[encoder] = transformers_network(network, folder, dtype, encoder).to(device)
             components[reader] = transformers_processor(tokenizer, folder, reader)
-        return pipeline(**components)
+        return library_class(**components)
 
 
 @cached_by_folder(maxsize=PROMPTS)
@@ -192,6 +193,5 @@ def expect_finite(folder: str, **embeddings: Tensor) -> None:
 def free_encoders() -> None:
     """Free the text encoders, which are not needed once the prompts are encoded."""
     text_encoders.cache_clear()
-    language_encoders.free()
     if torch.cuda.is_available():
         torch.cuda.empty_cache()

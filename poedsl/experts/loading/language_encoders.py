@@ -1,7 +1,7 @@
 """Text encoders that are language models: those of Qwen-Image, Z-Image and FLUX.2.
 
 The library's pipelines put a prompt into the template that a model was trained with, and take
-hidden states of some layers. Each encoder is loaded once, and each prompt encoded once.
+hidden states of some layers.
 """
 
 from __future__ import annotations
@@ -16,12 +16,10 @@ from jaxtyping import Float
 from torch import Tensor
 
 from poedsl.experts.loading.cache import cached_by_folder
-from poedsl.experts.loading.from_folder import transformers_network, transformers_processor
-from poedsl.experts.loading.model_errors import loading, unfit
+from poedsl.experts.loading.diffusers_parts import PROMPTS, expect_finite, text_encoders
+from poedsl.experts.loading.model_errors import loading
 from poedsl.experts.loading.prompts import warn_if_longer
 
-#: The number of prompts whose embeddings are cached.
-PROMPTS = 256
 #: The tokens that the pipelines read of a prompt.
 LENGTH = 512
 
@@ -93,23 +91,6 @@ ENCODERS = {
 }
 
 
-@cached_by_folder(maxsize=2)
-def _pipeline(kind: str, folder: str, device: torch.device, dtype: torch.dtype) -> Any:
-    """A pipeline with its text encoder alone."""
-    encoder = ENCODERS[kind]
-    with loading("", folder):
-        import diffusers
-
-        network = transformers_network(encoder.network, folder, dtype, "text_encoder").to(device)
-        return getattr(diffusers, kind)(
-            scheduler=diffusers.FlowMatchEulerDiscreteScheduler(),
-            vae=None,
-            transformer=None,
-            text_encoder=network,
-            tokenizer=transformers_processor(encoder.tokenizer, folder, "tokenizer"),
-        )
-
-
 @cached_by_folder(maxsize=PROMPTS)
 def prompt(
     kind: str, folder: str, text: str, device: torch.device, dtype: torch.dtype
@@ -122,20 +103,14 @@ def prompt(
     Raises:
         PoeError: the text encoder cannot be used, or is not finite (P0206).
     """
-    encoder, pipeline = ENCODERS[kind], _pipeline(kind, folder, device, dtype)
+    encoder = ENCODERS[kind]
+    parts = (("", encoder.network, encoder.tokenizer),)
+    pipeline = text_encoders(kind, folder, device, dtype, parts)
     with loading("", folder), torch.no_grad():
         warn_if_longer("text_encoder", encoder.tokens(pipeline, text), LENGTH, text)
         encoded, *_ = pipeline.encode_prompt(
             prompt=text, device=device, max_sequence_length=LENGTH, **encoder.options
         )
     tokens: Tensor = encoded if isinstance(encoded, Tensor) else torch.stack(encoded)
-    if not bool(torch.isfinite(tokens).all()):
-        numbers = str(tokens.dtype).removeprefix("torch.")
-        reason = f"what text_encoder makes of the prompt is not finite in {numbers}"
-        raise unfit("", folder, reason)
+    expect_finite(folder, text_encoder=tokens)
     return tokens
-
-
-def free() -> None:
-    """Free the text encoders."""
-    _pipeline.cache_clear()
