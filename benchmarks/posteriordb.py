@@ -135,7 +135,7 @@ def nuts(plan: poedsl.Plan, reference: Draws, quick: bool) -> dict[str, float]:
     from pyro.infer import MCMC, NUTS
 
     pyro.set_rng_seed(0)
-    warmup, count = (50, 100) if quick else (500, 1000)
+    warmup, count = (50, 100) if quick else (300, 600)
     kernel = NUTS(plan.bound().to_pyro(), full_mass=True)
     clock = time.perf_counter()
     chain = MCMC(kernel, num_samples=count, warmup_steps=warmup, disable_progbar=True)
@@ -194,15 +194,15 @@ def main() -> None:
     for name, (plan, reference) in loaded.items():
         rows[name] = measure(plan, reference, seeds, particles)
         print(line(name, rows[name]), flush=True)
+        if args.peers:
+            rows[name]["nuts"] = nuts(plan, reference, args.quick)
     if args.peers:
         print(
             "\n| posterior | poedsl s | ESS | s per draw | NUTS s | ESS | s per draw | worst z |\n"
-            "|---|---|---|---|---|---|---|---|",
-            flush=True,
+            "|---|---|---|---|---|---|---|---|"
         )
-        for name, (plan, reference) in loaded.items():
-            rows[name]["nuts"] = nuts(plan, reference, args.quick)
-            print(peer_line(name, rows[name]), flush=True)
+        for name in loaded:
+            print(peer_line(name, rows[name]))
     write(args, rows=rows)
 
 

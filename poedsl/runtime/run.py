@@ -18,6 +18,7 @@ from poedsl.compiler.planner.factors import PICTURES
 from poedsl.grammar.diagnostics import Diagnostic
 from poedsl.grammar.errors import PoeError
 from poedsl.runtime.build.prepare import number_type, prepare
+from poedsl.runtime.core.attention import right_attention
 from poedsl.runtime.core.random_numbers import Noise
 from poedsl.runtime.core.run_settings import RunSettings
 from poedsl.runtime.core.sampler_options import SamplerOptions
@@ -67,7 +68,7 @@ class Run:
         self.device = find_device(self.settings.device)
         self.options = o = SamplerOptions.of(plan)
         self.warnings = WarningLog()
-        with self.warnings.of_loading():
+        with self.warnings.of_loading(), right_attention():
             self.model = prepare(plan, self.settings, self.device, self.warnings, look_ahead)
         kind = number_type(plan, self.settings)
         self.rng = Noise(self.settings.seed, o.islands, o.particles, self.device, dtype=kind)
@@ -120,7 +121,8 @@ class Run:
         """Run one stage; None where the run has ended."""
         clock = time.perf_counter()
         gradient_free = self.target.inference_mode and not self.options.control
-        with torch.inference_mode() if gradient_free else torch.no_grad():
+        gradients = torch.inference_mode() if gradient_free else torch.no_grad()
+        with gradients, right_attention():
             try:
                 population = next(self._populations, None)
             except AllParticlesLost as lost:

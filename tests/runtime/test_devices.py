@@ -6,6 +6,8 @@ and code of the user's, is not looked at.
 
 from __future__ import annotations
 
+import contextlib
+import io
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -181,6 +183,36 @@ def test_another_default_device(name: str) -> None:
         other = run(name)
     assert torch.equal(plain.particles["x"], other.particles["x"])
     assert plain.log_evidence == other.log_evidence
+
+
+def test_attention_on_a_gpu_has_right_gradients(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where gradients are taken cuDNN's kernel is off; afterwards all is as before."""
+    (tmp_path / "own.py").write_text(
+        """
+import poedsl, torch
+
+@poedsl.reward(gradient=True)
+def looked(x: poedsl.Real[2]):
+    cuda = torch.backends.cuda
+    on = (cuda.cudnn_sdp_enabled(), cuda.flash_sdp_enabled(), cuda.math_sdp_enabled())
+    if x.requires_grad:
+        print("kernels", *on)
+    return -x.square().sum(-1)
+"""
+    )
+    (tmp_path / "own.poe").write_text(
+        'use looked from "own.py:looked"\nx : Real[2]\nx ~ Normal(0, 1) * exp(looked())\n'
+    )
+    plan = poedsl.compile(tmp_path / "own.poe", allow_code=True)
+    before = torch.backends.cuda.cudnn_sdp_enabled()
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    with contextlib.redirect_stdout(io.StringIO()) as printed:
+        plan.run(seed=0, particles=8, steps=3)
+    kernels = {line for line in printed.getvalue().splitlines() if line.startswith("kernels")}
+    assert kernels == {"kernels False True True"}
+    assert torch.backends.cuda.cudnn_sdp_enabled() == before
 
 
 def test_the_check_sees_what_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -50,6 +50,20 @@ def test_a_mode_far_from_the_prior() -> None:
     assert result.verdict is Verdict.RELIABLE
 
 
+@pytest.mark.slow
+def test_the_mode_of_three_hundred_components() -> None:
+    """Independent ones, whose evidence is that of one by quadrature, three hundred times."""
+    text = "x : Real[300]\nx ~ Normal(0, 2) * exp(sum(x) - 3 * sum(softplus(x)))"
+    x = torch.linspace(-30, 30, 100_001, dtype=torch.float64)
+    one = torch.exp(-x.square() / 8 + x - 3 * torch.nn.functional.softplus(x))
+    truth = 300 * math.log(float(torch.trapezoid(one, x)) / math.sqrt(8 * math.pi))
+    result = poedsl.compile(text).run(seed=0, particles=400)
+    error = result.log_evidence_se
+    assert error is not None and error < 0.15
+    assert result.log_evidence == pytest.approx(truth, abs=4 * error)
+    assert len(result.stages) < 20
+
+
 def test_modes_of_a_mixture_far_apart() -> None:
     """Each with its share, whatever lies between."""
     text = "x ~ mixture(0.3: Normal(-40, 0.1), 0.7: Normal(25, 3)) * exp(0 * sin(x))"

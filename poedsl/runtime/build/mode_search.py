@@ -15,6 +15,8 @@ LogDensity = Callable[[Tensor], Tensor]
 
 #: Steps of the search, and how much a step still promises where it ends.
 STEPS, TOLERANCE = 200, 1e-6
+#: There are fewer starts where their inverse Hessians have more numbers together.
+MOST_SEARCHED = 8_000_000
 #: Steps of Newton's method after it.
 POLISH = 2
 #: A step is taken if the density rises by this share of what the slope promises; else shortened.
@@ -67,6 +69,8 @@ def modes(
     """
     if not len(start):
         return None
+    most = max(FEWEST, MOST_SEARCHED // start.shape[1] ** 2)
+    start = start[:: max(1, math.ceil(len(start) / most))]
     ends, inverse, converged = ascended(log_density, start)
     order = log_density(ends).where(converged, -math.inf).argsort(descending=True)
     order = order[: int(converged.sum())]
