@@ -4,28 +4,15 @@ from __future__ import annotations
 
 import math
 import os
-from dataclasses import dataclass
 from pathlib import Path
 
+from poedsl.catalog.profiles import Lora
 from poedsl.catalog.weights import cached_folder
 from poedsl.grammar.diagnostics import Diagnostic
 from poedsl.grammar.errors import PoeError
 
 #: The names that diffusers and peft give to the file of a LoRA.
 SAVED_AS = ("pytorch_lora_weights.safetensors", "adapter_model.safetensors")
-
-
-@dataclass(frozen=True, slots=True)
-class Lora:
-    """A low-rank adapter (Hu et al., LoRA, 2021), W + weight B A for weight matrices W.
-
-    Attributes:
-        path: of its safetensors file. version: modification time and size of that file.
-    """
-
-    path: str
-    weight: float
-    version: tuple[int, int]
 
 
 def find_loras(expert: str, text: str, base: Path = Path()) -> tuple[Lora, ...]:

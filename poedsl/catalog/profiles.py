@@ -12,6 +12,19 @@ Quantize = Literal["none", "fp8", "int8"]
 
 
 @dataclass(frozen=True, slots=True)
+class Lora:
+    """A low-rank adapter (Hu et al., LoRA, 2021), W + weight B A for weight matrices W.
+
+    Attributes:
+        path: of its safetensors file. version: modification time and size of that file.
+    """
+
+    path: str
+    weight: float
+    version: tuple[int, int]
+
+
+@dataclass(frozen=True, slots=True)
 class Profile:
     """How the networks of a run are loaded and evaluated.
 
@@ -27,6 +40,7 @@ class Profile:
             needs torchao).
         microbatch: particles in one evaluation of a network; 0 for the microbatch of the run.
         checkpointing: recompute activations where gradients pass through a transformer.
+        loras: adapters of one expert's own network, which its call names; no file has them.
     """
 
     name: str = "default"
@@ -37,6 +51,7 @@ class Profile:
     quantize: Quantize = "none"
     microbatch: int = 0
     checkpointing: bool = True
+    loras: tuple[Lora, ...] = ()
 
 
 DEFAULT = Profile()

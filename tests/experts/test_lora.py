@@ -83,9 +83,9 @@ def files(place: Path) -> Path:
 
 def flow(place: Path, files: Path, lora: str, kind: str = "flux", **options: Any) -> FluxFlow:
     loras = find_loras("flux", lora, files) if lora else ()
-    profile = Profile(**{"dtype": "float32", **options})
+    profile = Profile(**{"dtype": "float32", "loras": loras, **options})
     folder = tiny.folder(kind, place)
-    return FluxFlow("a red cat", folder, SHAPE, CPU, profile, loras=loras, **conditions(kind))
+    return FluxFlow("a red cat", folder, SHAPE, CPU, profile, **conditions(kind))
 
 
 def with_network(expert: FluxFlow, network: Any) -> FluxFlow:
@@ -231,8 +231,8 @@ def test_a_control_lora_gives_a_network_more_inputs(place: Path, files: Path) ->
     with collected() as warnings:
         loras = find_loras("flux_depth", "control.safetensors:0.9", files)
         folder = tiny.folder("flux", place)
-        own, profile = conditions("flux_depth"), Profile(dtype="float32")
-        expert = FluxFlow("a red cat", folder, SHAPE, CPU, profile, loras=loras, **own)
+        own, profile = conditions("flux_depth"), Profile(dtype="float32", loras=loras)
+        expert = FluxFlow("a red cat", folder, SHAPE, CPU, profile, **own)
     assert warnings == []
     parts = tiny.pipeline("flux").components
     needed = {k: parts[k] for k in parts if k not in ("image_encoder", "feature_extractor")}

@@ -11,7 +11,6 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
-from poedsl.catalog.adapters import Lora
 from poedsl.catalog.profiles import Profile
 from poedsl.experts.flows.latents import Codec
 from poedsl.experts.flows.rectified import RectifiedFlow
@@ -33,7 +32,6 @@ class FluxFlow(RectifiedFlow):
             distilled scale, for guidance-distilled models. depth: (H, W) relative inverse depth
             in [0, 1]. mask: (H, W), 1 where it repaints. image: (3, H, W) in [0, 1], kept
             outside the mask. Conditions of another size are resized to the pixels it sees.
-            loras: low-rank adapters of the transformer; a Control LoRA gives it more inputs.
 
     Raises:
         PoeError: the folder holds another model (P0206), or the library is missing (P0703).
@@ -50,7 +48,6 @@ class FluxFlow(RectifiedFlow):
         depth: Float[Tensor, "H W"] | None = None,
         mask: Float[Tensor, "H W"] | None = None,
         image: Float[Tensor, "3 H W"] | None = None,
-        loras: tuple[Lora, ...] = (),
     ) -> None:
         self.device = torch.device(profile.device) if profile.device else device
         self.shape = shape
@@ -61,7 +58,7 @@ class FluxFlow(RectifiedFlow):
             raise unfit("", folder, reason)
         self.extra = self.conditions(depth, mask, image, device)
         dtype = network_dtype(profile, self.device)
-        self.net = diffusers_parts.transformer(folder, self.device, profile, loras)
+        self.net = diffusers_parts.transformer(folder, self.device, profile)
         self.expect(folder, depth is not None, mask is not None)
         self.tokens, self.pooled = diffusers_parts.prompt(folder, prompt, self.device, dtype)
         self.dtype, self.guidance, self.folder = dtype, guidance, folder

@@ -5,13 +5,13 @@ Each part is loaded once and shared by all experts that use it.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from poedsl.catalog.adapters import Lora
 from poedsl.catalog.profiles import Profile
 from poedsl.experts.loading.cache import cached_by_folder
 from poedsl.experts.loading.dtypes import network_dtype
@@ -30,16 +30,15 @@ PROMPTS = 256
 
 
 @cached_by_folder(maxsize=16)
-def transformer(
-    folder: str, device: torch.device, profile: Profile, loras: tuple[Lora, ...] = ()
-) -> Any:
-    """The transformer of a FLUX folder, frozen, with the precision and offloading of a profile.
+def transformer(folder: str, device: torch.device, profile: Profile) -> Any:
+    """The transformer of a FLUX folder, frozen, with the precision, offloading and LoRAs of a
+    profile.
 
     Those with different LoRAs have the same weight matrices in memory.
     """
-    model = twin(_transformer_weights(folder, device, profile))
-    if loras:
-        add_loras(model, folder, "transformer", loras)
+    model = twin(_weights(folder, device, replace(profile, loras=())))
+    if profile.loras:
+        add_loras(model, folder, "transformer", profile.loras)
     if profile.checkpointing:
         model.enable_gradient_checkpointing()
     dtype = network_dtype(profile, device)
@@ -57,7 +56,7 @@ def transformer(
 
 
 @cached_by_folder(maxsize=16)
-def _transformer_weights(folder: str, device: torch.device, profile: Profile) -> Any:
+def _weights(folder: str, device: torch.device, profile: Profile) -> Any:
     """The transformer of a FLUX folder, frozen, where its weights are kept."""
     with loading("", folder):
         model = diffusers_network(

@@ -16,7 +16,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from poedsl.catalog.adapters import Lora
+from poedsl.catalog.profiles import Lora
 from poedsl.experts.loading.from_folder import listed
 from poedsl.experts.loading.libraries import missing_extra
 from poedsl.experts.loading.load_warnings import warn

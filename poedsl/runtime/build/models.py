@@ -177,9 +177,9 @@ class Models:
         if signature.parameter("model") is not None:
             chosen = self.chosen(signature, arguments.pop("model", None))
             over["folder"] = str(find_model(signature.name, chosen, self.base))
-            over["profile"] = self.profile
-            if (lora := arguments.pop("lora", None)) is not None:
-                over["loras"] = find_loras(signature.name, lora, self.base)
+            lora = arguments.pop("lora", None)
+            loras = () if lora is None else find_loras(signature.name, lora, self.base)
+            over["profile"] = replace(self.profile, loras=loras)
         elif signature.model:
             over["folder"] = model_place(signature, self.base)
         with requiring(signature):

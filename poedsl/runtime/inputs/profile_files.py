@@ -84,7 +84,7 @@ def _profile(name: str, table: Any, path: Path) -> Profile:
     if not isinstance(table, dict):
         raise _refused(f"{path}: `profile.{name}` is no table")
     start = BUILT_IN.get(name, DEFAULT)
-    keys = [f.name for f in fields(Profile) if f.name != "name"]
+    keys = [f.name for f in fields(Profile) if f.name not in ("name", "loras")]
     for key, value in table.items():
         place = f"{path}: `{key}` of the profile `{name}`"
         if key not in keys:
