@@ -178,12 +178,12 @@ class PipelineDiffusion(VariancePreserving):
 
     def __init__(self, model: PipelineModel) -> None:
         assert model.scheduler.diffusion is not None
-        super().__init__(model.scheduler.diffusion)
+        self.scheduler = model.scheduler.diffusion
         self.model, self.snaps, self.times = model, False, model.times
         self.calls_per_evaluation = model.calls_per_evaluation
 
-    def predicted(self, x: Float[Tensor, "L D"], time: float) -> Float[Tensor, "L D"]:
-        return self.model.evaluate(x.float(), time)
+    def predict(self, x: Float[Tensor, "L D"], time: float) -> Float[Tensor, "L D"]:
+        return self.model.evaluate(x, time)
 
 
 def known_arguments(folder: str, kind: str, given: Mapping[str, Any]) -> None:

@@ -80,7 +80,7 @@ def unet_flow(
 
 
 class VariancePreservingUNet(VariancePreserving):
-    """A diffusers ``UNet2DModel`` under the noise levels of the scheduler of its folder.
+    """A diffusers ``UNet2DModel`` as a `VariancePreserving` model of a class of pictures.
 
     Args:
         folder: with ``unet/`` and ``scheduler/``; classes run from 0, one more is the null class.
@@ -102,8 +102,9 @@ class VariancePreservingUNet(VariancePreserving):
         label: int | None = None,
         contents: str | None = None,
     ) -> None:
-        super().__init__(DiffusionScheduler(folder))
         self.folder, self.shape = folder, shape
+        self.scheduler = DiffusionScheduler(folder)
+        self.scheduler.warn_of_spacing()
         self.unet = diffusers_parts.unet(folder, device)
         count = classes(folder, self.unet)
         chosen = label if contents is None else self.numbered(folder, contents)
@@ -122,8 +123,8 @@ class VariancePreservingUNet(VariancePreserving):
             raise unfit("", folder, f'it has no class "{contents}"', f"its classes: {listed}")
         return numbers[contents]
 
-    def predicted(self, x: Float[Tensor, "L D"], time: float) -> Float[Tensor, "L D"]:
-        images = x.float().reshape(-1, *self.shape)
+    def predict(self, x: Float[Tensor, "L D"], time: float) -> Float[Tensor, "L D"]:
+        images = x.reshape(-1, *self.shape)
         times = torch.full((len(x),), time, dtype=torch.float32, device=x.device)
         labels = torch.full((len(x),), self.label, dtype=torch.long, device=x.device)
         with evaluating("", self.folder):

@@ -5,6 +5,7 @@ An option is followed by the library's own tables, or it is refused.
 
 from __future__ import annotations
 
+import bisect
 import math
 from itertools import pairwise
 from pathlib import Path
@@ -87,9 +88,9 @@ class DiffusionScheduler:
     """
 
     def __init__(self, folder: str, scheduler: Any = None) -> None:
-        followed = scheduler is not None
-        scheduler = scheduler if followed else _scheduler(folder, DIFFUSIONS)
-        options = scheduler.config
+        self.folder = folder
+        self.scheduler = _scheduler(folder, DIFFUSIONS) if scheduler is None else scheduler
+        options = self.scheduler.config
         _refuse(folder, options, "thresholding")
         if "learned" in str(options.get("variance_type")):
             raise unfit("", folder, f"its network also predicts variances ({FILE})")
@@ -98,16 +99,29 @@ class DiffusionScheduler:
             reason = f"its network predicts {self.prediction}, which is none of "
             raise unfit("", folder, reason + ", ".join(PREDICTIONS))
         with loading("", folder):
-            clips = bool(options.get("clip_sample"))
-            self.clip = float(options.clip_sample_range) if clips else None
-        self.sigmas: list[float] = (1 - scheduler.alphas_cumprod.double()).sqrt().tolist()
+            self.clip = float(options.clip_sample_range) if options.get("clip_sample") else None
+        self.sigmas: list[float] = (1 - self.scheduler.alphas_cumprod.double()).sqrt().tolist()
         if not all(0 < a < b <= 1 for a, b in pairwise(self.sigmas)):
             raise unfit("", folder, f"the noise levels of {FILE} do not increase from 0 to 1")
-        if not followed and options.timestep_spacing != "leading":
+
+    def time(self, sigma: float) -> float:
+        """The network's time of a noise level, by linear interpolation between two of its own."""
+        after = bisect.bisect_left(self.sigmas, sigma)
+        if after == 0:
+            return 0.0
+        if after == len(self.sigmas):
+            return float(after - 1)
+        low, high = self.sigmas[after - 1], self.sigmas[after]
+        return after - 1 + (sigma - low) / (high - low)
+
+    def warn_of_spacing(self) -> None:
+        """Warn (P1023) where the folder says where the steps are, and `sample` does."""
+        spacing = self.scheduler.config.timestep_spacing
+        if spacing != "leading":
             warn(
                 "P1023",
-                f'`timestep_spacing = "{options.timestep_spacing}"` in {Path(folder) / FILE} has '
-                "no effect: `sample` says where the steps are",
+                f'`timestep_spacing = "{spacing}"` in {Path(self.folder) / FILE} has no effect: '
+                "`sample` says where the steps are",
             )
 
     def rectified(self, time: float) -> float:
