@@ -20,7 +20,7 @@ from poedsl.experts.flows.pipeline_layout import Layout, layout, layouts
 from poedsl.experts.flows.pipeline_loop import Probe
 from poedsl.experts.loading.dtypes import network_dtype
 from poedsl.experts.loading.model_errors import unfit
-from poedsl.experts.loading.pipelines import pipeline
+from poedsl.experts.loading.pipelines import loaded_pipeline
 from poedsl.experts.loading.prompts import warn_if_cut
 
 #: Parameters that say for how many particles a pipeline is called.
@@ -49,7 +49,7 @@ class PipelineView:
     def __init__(self, folder: str, device: torch.device, profile: Profile) -> None:
         self.folder, self.device = folder, device
         self.dtype = network_dtype(profile, device)
-        self.pipe = copy.copy(pipeline(folder, device, profile))
+        self.pipe = copy.copy(loaded_pipeline(folder, device, profile))
         self.kind, self.scheduler = type(self.pipe).__name__, self.pipe.scheduler
         call = type(self.pipe).__call__
         self.function = inspect.unwrap(call)

@@ -44,7 +44,7 @@ def pipeline_class(folder: str) -> Any:
 
 
 @cached_by_folder(maxsize=4)
-def pipeline(folder: str, device: torch.device, profile: Profile) -> Any:
+def loaded_pipeline(folder: str, device: torch.device, profile: Profile) -> Any:
     """The pipeline of a folder with frozen networks, which several experts share.
 
     Networks of transformers, which read prompts, are in main memory and move to the device for
