@@ -123,8 +123,8 @@ def test_folders_are_read_or_refused(
     (tmp_path / "unet" / "config.json").write_text(json.dumps(config))
     (tmp_path / "model_index.json").write_text(json.dumps(index))
     if index.get("unet") == []:
-        assert read_folder(".", tmp_path, by_its_call=True).family == "flow"
+        assert read_folder(".", tmp_path, as_pipeline=True).family == "flow"
         return
     with pytest.raises(DefinitionError) as caught:
-        read_folder(".", tmp_path, by_its_call=True)
+        read_folder(".", tmp_path, as_pipeline=True)
     assert caught.value.code in ("P0206", "P0211")
