@@ -46,14 +46,20 @@ def layouts(pipe: Any, folder: str, latents: tuple[int, ...], device: torch.devi
     """
     c, h, w = latents
     found = [Layout(latents, shape) for shape in (latents, (1, c, h, w), (c, 1, h, w))]
-    pack = getattr(pipe, "_pack_latents", None)
-    if pack is not None:
-        numbers = torch.arange(c * h * w, dtype=torch.long, device="cpu").view(1, c, h, w)
-        sizes = (1, c, h, w)[: len(inspect.signature(pack).parameters) - 1]
-        with evaluating("", folder):
-            order = pack(numbers, *sizes)
-        found.append(Layout(latents, tuple(order.shape[1:]), order.flatten().to(device)))
+    order = torch.arange(c * h * w, dtype=torch.long, device="cpu").view(1, c, h, w)
+    patchify, pack = (getattr(pipe, n, None) for n in ("_patchify_latents", "_pack_latents"))
+    with evaluating("", folder):
+        if patchify is not None:
+            order = patchify(order)
+            found.append(_ordered(latents, order, device))
+        if pack is not None:
+            sizes = (1, c, h, w)[: len(inspect.signature(pack).parameters) - 1]
+            found.append(_ordered(latents, pack(order, *sizes), device))
     return found
+
+
+def _ordered(latents: tuple[int, ...], order: Tensor, device: torch.device) -> Layout:
+    return Layout(latents, tuple(order.shape[1:]), order.flatten().to(device))
 
 
 def layout(pipe: Any, folder: str, latents: tuple[int, ...], point: Tensor) -> Layout:

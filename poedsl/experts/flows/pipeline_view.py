@@ -96,14 +96,9 @@ class PipelineView:
         return layouts(self.pipe, self.folder, latents, self.device)
 
     @property
-    def patch(self) -> int:
-        """Latents of the autoencoder along a side of one that is sampled."""
-        return 2 if hasattr(self.pipe, "_patchify_latents") else 1
-
-    @property
     def factor(self) -> int:
         """Pixels along a side of one latent; 1 where there is no autoencoder."""
-        return self.patch * int(getattr(self.pipe, "vae_scale_factor", 1))
+        return int(getattr(self.pipe, "vae_scale_factor", 1))
 
     @property
     def channels(self) -> int:
@@ -116,7 +111,7 @@ class PipelineView:
         channels = config.get("latent_channels") or config.get("z_dim")
         if not isinstance(channels, int):
             raise unfit("", self.folder, "vae/config.json does not say its `latent_channels`")
-        return self.patch**2 * channels
+        return channels
 
     def call(
         self,
