@@ -15,12 +15,16 @@ import transformers
 from diffusers.pipelines.flux.pipeline_flux import calculate_shift
 from torch import Tensor
 
+from benchmarks import transformer_subjects
 from poedsl.catalog.profiles import Profile
-from poedsl.experts.flows.flux import FluxFlow, pack, positions
+from poedsl.experts.flows.flux import FluxFlow
+from poedsl.experts.flows.packing import pack, positions
+from poedsl.experts.flows.stable_diffusion import StableDiffusion, StableDiffusionXL
+from poedsl.experts.flows.stable_diffusion_3 import StableDiffusion3
 from poedsl.experts.flows.unet import VariancePreservingUNet, unet_flow
 from poedsl.experts.rewards.classifier import ClassifierScore
 from poedsl.experts.sequences.language_model import LanguageModel
-from tests.experts import tiny, tiny_rewards, tiny_words
+from tests.experts import tiny, tiny_rewards, tiny_stable_diffusion, tiny_words
 from tests.experts.test_rewards import KINDS
 
 CPU, PROFILE = torch.device("cpu"), Profile(dtype="float32")
@@ -86,7 +90,7 @@ def library_flux(folder: str) -> Tensor:
 
 def load_unet(folder: str) -> Loaded:
     flow = VariancePreservingUNet(folder, (3, 8, 8), CPU, PROFILE, label=0)
-    sigma = flow.sigmas[len(flow.sigmas) // 2]
+    sigma = flow.scheduler.sigmas[len(flow.scheduler.sigmas) // 2]
     score = flow.noised(noise(1, 192), (1 - sigma**2) ** 0.5, sigma).score
     return Loaded({"unet": flow.unet}, score.flatten())
 
@@ -102,6 +106,92 @@ def library_unet(folder: str) -> Tensor:
     data = scheduler.step(out, time, x).pred_original_sample
     kept = scheduler.alphas_cumprod[time]
     return ((kept.sqrt() * data - x) / (1 - kept)).flatten()
+
+
+def load_stable_diffusion(family: str) -> Callable[[str], Loaded]:
+    made: Any = {"sd": StableDiffusion, "sdxl": StableDiffusionXL, "sd3": StableDiffusion3}[family]
+
+    def load(folder: str) -> Loaded:
+        flow = made(PROMPT, folder, LATENTS, CPU, PROFILE, guidance=2.0)
+        z = noise(1, *LATENTS)
+        if family == "sd3":
+            field = flow.velocity(z.flatten(1), 0.5)
+        else:
+            sigma = flow.scheduler.sigmas[len(flow.scheduler.sigmas) // 2]
+            field = flow.noised(z.flatten(1), (1 - sigma**2) ** 0.5, sigma).score
+        times = torch.tensor(flow.times(STEPS, LATENTS, snaps=False))
+        output = torch.cat([times, field.flatten(), flow.codec.decode(z).flatten()])
+        part = "transformer" if family == "sd3" else "unet"
+        return Loaded({part: flow.net, "vae": flow.codec.vae}, output)
+
+    return load
+
+
+def library_stable_diffusion(family: str) -> Callable[[str], Tensor]:
+    def output(folder: str) -> Tensor:
+        kind = tiny_stable_diffusion.PIPELINES[family]
+        own = getattr(diffusers, kind).from_pretrained(folder, local_files_only=True)
+        name = json.loads((Path(folder) / "scheduler" / "scheduler_config.json").read_text())
+        scheduler = getattr(diffusers, name["_class_name"]).from_pretrained(
+            folder, subfolder="scheduler"
+        )
+        z = noise(1, *LATENTS)
+        if family == "sd3":
+            times, field = of_third(own, scheduler, z)
+        else:
+            times, field = of_unet(own, scheduler, z, family)
+        settings = own.vae.config
+        decoded = own.vae.decode(z / settings.scaling_factor + (settings.shift_factor or 0))[0]
+        picture = torch.where(decoded.isfinite(), decoded, torch.nan).div(2).add(0.5).clamp(0, 1)
+        return torch.cat([times, field.flatten(), picture.flatten()])
+
+    return output
+
+
+def of_third(own: Any, scheduler: Any, z: Tensor) -> tuple[Tensor, Tensor]:
+    c, u, *pooled = own.encode_prompt(PROMPT, None, None, do_classifier_free_guidance=True)
+    time = torch.tensor([0.5 * scheduler.config.num_train_timesteps])
+    with_it, without = (
+        own.transformer(z, encoder_hidden_states=t, pooled_projections=p, timestep=time)[0]
+        for t, p in ((c, pooled[0]), (u, pooled[1]))
+    )
+    patches = 64 // own.transformer.config.patch_size**2
+    c = scheduler.config
+    lengths = c.base_image_seq_len, c.max_image_seq_len
+    shift = calculate_shift(patches, *lengths, c.base_shift, c.max_shift)
+    scheduler.set_timesteps(STEPS, mu=shift if c.use_dynamic_shifting else None)
+    return scheduler.sigmas, without + 2 * (with_it - without)
+
+
+def of_unet(own: Any, scheduler: Any, z: Tensor, family: str) -> tuple[Tensor, Tensor]:
+    if family == "sd":
+        embeddings = own.encode_prompt(PROMPT, CPU, 1, do_classifier_free_guidance=True)
+        added: list[Any] = [None, None]
+    else:
+        *embeddings, c, u = own.encode_prompt(PROMPT, device=CPU)
+        ids = torch.tensor([[32, 32, 0, 0, 32, 32]])
+        added = [{"text_embeds": p, "time_ids": ids} for p in (c, u)]
+    kept = scheduler.alphas_cumprod
+    time = len(kept) // 2
+    with_it, without = (
+        own.unet(z, time, encoder_hidden_states=t, added_cond_kwargs=a)[0]
+        for t, a in zip(embeddings, added, strict=True)
+    )
+    out = without + 2 * (with_it - without)
+    alpha, sigma = kept[time].sqrt(), (1 - kept[time]).sqrt()
+    kind = scheduler.config.prediction_type
+    if kind == "epsilon":
+        score = -out / sigma
+    else:
+        score = -z - alpha / sigma * out
+        score = score if kind == "v_prediction" else (alpha * out - z) / sigma**2
+    scheduler.set_timesteps(STEPS)
+    if hasattr(scheduler, "sigmas"):
+        ratios = scheduler.sigmas
+    else:
+        times = scheduler.timesteps
+        ratios = torch.cat([((1 - kept) / kept).sqrt()[times], torch.zeros(1)])
+    return torch.where(ratios.isinf(), 1.0, ratios / (1 + ratios)), score
 
 
 def load_words(folder: str) -> Loaded:
@@ -168,6 +258,21 @@ def judge(kind: str) -> Subject:
     return Subject(build, load)
 
 
+def stable_diffusion(family: str) -> Subject:
+    def build(folder: Path) -> None:
+        tiny_stable_diffusion.pipeline(family).save_pretrained(folder)
+
+    return Subject(build, load_stable_diffusion(family), library_stable_diffusion(family))
+
+
+def transformer(kind: str) -> Subject:
+    return Subject(
+        transformer_subjects.build(kind),
+        lambda folder: Loaded(*transformer_subjects.drawn(kind, folder)),
+        lambda folder: transformer_subjects.drawn_by_library(kind, folder),
+    )
+
+
 def copied(name: str) -> Callable[[Path], object]:
     return lambda folder: shutil.copytree(MODELS / name, folder)
 
@@ -179,6 +284,8 @@ def build_unet(folder: Path) -> None:
 SUBJECTS: Mapping[str, Subject] = {
     "flux": Subject(lambda f: tiny.pipeline("flux").save_pretrained(f), load_flux, library_flux),
     "unet": Subject(build_unet, load_unet, library_unet),
+    **{family: stable_diffusion(family) for family in ("sd", "sdxl", "sd3")},
+    **{kind: transformer(kind) for kind in transformer_subjects.EXPERTS},
     "digits": Subject(copied("digits"), load_digits, library_digits),
     "llama": Subject(
         lambda f: tiny_words.causal(f, end="<end>", layers=1, width=8), load_words, library_words

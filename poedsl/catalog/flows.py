@@ -1,36 +1,22 @@
-"""Diffusion models and flows."""
+"""Diffusion models and flows of points, of small pictures and of videos."""
 
 from __future__ import annotations
 
-from poedsl.catalog.parameters import PROMPT, RGB_IMAGE, map_parameter, model_parameter
+from poedsl.catalog.parameters import (
+    PROMPT,
+    RGB_IMAGE,
+    distilled_parameter,
+    guidance_parameter,
+    map_parameter,
+    model_parameter,
+)
 from poedsl.catalog.signatures import REQUIRED, Capability, Parameter, Signature
-from poedsl.grammar.types import INT, REAL, TEXT, Type, open_type
+from poedsl.grammar.types import INT, TEXT, Type, open_type
 
 _FLOW: frozenset[Capability] = frozenset({"score", "sample", "gradient"})
 _FRAME = Parameter("image", open_type("Image"), "condition", REQUIRED, "the first frame")
 _FILM = Type("Video", (None, 3, None, None))
-_FLUX = "Black Forest Labs, FLUX.1 (2024)"
 _WAN = "Wan Team, Wan: Open and Advanced Large-Scale Video Generative Models (2025)"
-
-
-def _guidance(default: float) -> Parameter:
-    return Parameter("guidance", REAL, "number", default, "distilled guidance scale")
-
-
-def _flux(name: str, summary: str, *parameters: Parameter) -> Signature:
-    return Signature(
-        name,
-        "flow",
-        summary,
-        parameters,
-        domain=RGB_IMAGE,
-        capabilities=_FLOW,
-        cost=300.0,
-        citation=_FLUX,
-        implementation="poedsl.experts.flows.flux:FluxFlow",
-        requires="diffusers",
-        space="FLUX.1",
-    )
 
 
 def _video(name: str, summary: str, *parameters: Parameter) -> Signature:
@@ -108,42 +94,12 @@ FLOWS = (
         implementation="poedsl.experts.flows.unet:VariancePreservingUNet",
         requires="diffusers",
     ),
-    _flux(
-        "flux",
-        "text to image",
-        PROMPT,
-        _guidance(3.5),
-        model_parameter("black-forest-labs/FLUX.1-dev"),
-    ),
-    _flux(
-        "flux_schnell",
-        "text to image in few steps",
-        PROMPT,
-        model_parameter("black-forest-labs/FLUX.1-schnell"),
-    ),
-    _flux(
-        "flux_depth",
-        "text and depth to image",
-        map_parameter("depth", open_type("Depth"), "relative inverse depth"),
-        PROMPT,
-        _guidance(10.0),
-        model_parameter("black-forest-labs/FLUX.1-Depth-dev"),
-    ),
-    _flux(
-        "flux_fill",
-        "inpainting: keeps the image outside the mask, repaints inside",
-        map_parameter("mask", open_type("Mask"), "1 where it repaints"),
-        map_parameter("image", open_type("Image"), "the picture to fill in"),
-        PROMPT,
-        _guidance(30.0),
-        model_parameter("black-forest-labs/FLUX.1-Fill-dev"),
-    ),
     _video(
         "wan_i2v",
         "text and a first frame to video",
         _FRAME,
         PROMPT,
-        Parameter("guidance", REAL, "number", 5.0, "classifier-free guidance scale"),
+        guidance_parameter(5.0),
         model_parameter("Wan-AI/Wan2.1-I2V-14B-480P-Diffusers"),
     ),
     _video(
@@ -153,14 +109,14 @@ FLOWS = (
             "depth", Type("Depth", (None, None, None)), "relative inverse depth, a frame each"
         ),
         PROMPT,
-        Parameter("guidance", REAL, "number", 5.0, "classifier-free guidance scale"),
+        guidance_parameter(5.0),
         model_parameter("alibaba-pai/Wan2.1-Fun-14B-Control"),
     ),
     Signature(
         "framepack",
         "flow",
         "text and a first frame to video, one section after the other",
-        (_FRAME, PROMPT, _guidance(10.0), model_parameter("lllyasviel/FramePackI2V_HY")),
+        (_FRAME, PROMPT, distilled_parameter(10.0), model_parameter("lllyasviel/FramePackI2V_HY")),
         domain=_FILM,
         capabilities=frozenset({"extend", "score", "sample", "gradient"}),
         cost=5_000.0,

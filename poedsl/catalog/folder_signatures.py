@@ -2,67 +2,71 @@
 
 from __future__ import annotations
 
-import json
 import re
-from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
-from typing import Any, TypeGuard
 
 from poedsl.catalog.code_references import DefinitionError, is_file
+from poedsl.catalog.folder_files import read_json, unsupported, with_model
+from poedsl.catalog.network_folders import model_signature
+from poedsl.catalog.pipeline_folders import by_its_call, dedicated_signature
 from poedsl.catalog.registry import SIGNATURES
-from poedsl.catalog.signatures import Parameter, Required, Signature
-from poedsl.catalog.weights import file_notes, model_folder, single_files
+from poedsl.catalog.signatures import Required, Signature
+from poedsl.catalog.weights import cached_folder, file_notes, model_folder, single_files
 from poedsl.grammar.errors import PoeError
-from poedsl.grammar.types import INT, Type
 
-#: Pipelines of diffusers, and the expert whose weights they hold.
-_PIPELINES = {
-    "FluxPipeline": "flux",
-    "FluxControlPipeline": "flux_depth",
-    "FluxFillPipeline": "flux_fill",
-}
-#: Endings of the names of causal language models in transformers.
-_CAUSAL = ("ForCausalLM", "LMHeadModel", "WithLMHead", "WithLMHeadModel")
-#: ``model_type`` of causal language models whose folders may name their trunk, or nothing.
-_CAUSAL_TYPES = (
-    *("bloom", "falcon", "gemma", "gemma2", "gpt2", "gpt_neo", "gpt_neox", "gptj", "llama"),
-    *("mistral", "mixtral", "mpt", "olmo", "olmo2", "openai-gpt", "opt", "phi", "phi3", "qwen2"),
-    *("qwen3", "smollm3", "stablelm", "starcoder2"),
-)
-#: Models of transformers, and the expert whose weights they are.
-_MODELS = {"SiglipModel": "siglip"}
 _HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
-_SUPPORTED = (
-    "folders of diffusers: rectified flows with a UNet2DModel and classes, and "
-    + ", ".join(_PIPELINES),
-    "folders of transformers: image classifiers, causal language models, and " + ", ".join(_MODELS),
-    "folders of GGUF: language models",
-    'Python: "rewards.py:f", "package.module:f"',
-)
 
 
-def read_folder(place: str, base: Path) -> Signature:
+def read_folder(place: str, base: Path, *, as_pipeline: bool = False) -> Signature:
     """The signature of the model in a folder, or of a model of the hub that an expert uses.
 
     Args:
         place: a path relative to ``base``, a model that comes with the package, or the id of a
             model of the hub.
+        as_pipeline: whether the call of its pipeline is meant even where an expert has its weights.
 
     Raises:
-        DefinitionError: there is no such folder, or no expert can use its model (P0206).
+        DefinitionError: there is no such folder, or no expert can use its model (P0206, P0211); or
+            diffusers, which describes it, is not installed (P0703).
     """
     folder = _folder(place, base)
+    if folder is None and not as_pipeline and place in (known := _hub_signatures()):
+        return with_model(known[place], place)
+    folder = folder or cached_folder(place)
     if folder is None:
-        return _hub_model(place)
+        raise _not_here(place)
     if is_file(folder / "model_index.json"):
-        return _pipeline(place, folder, _json(folder / "model_index.json"))
+        index = read_json(folder / "model_index.json")
+        if not as_pipeline and (dedicated := dedicated_signature(place, folder, index)):
+            return dedicated
+        try:
+            return by_its_call(place, folder, index)
+        except DefinitionError as error:
+            if not (expert := dedicated_expert(place, base)):
+                raise
+            note = f'`{expert}(..., model = "{place}")` is the expert for the model in it'
+            raise DefinitionError(error.code, error.message, note, *error.notes) from None
+    if is_file(folder / "modular_model_index.json"):
+        message = f'the folder "{place}" holds a modular pipeline, of which no expert is made'
+        raise DefinitionError("P0211", message, "pipelines with a model_index.json are read")
     if is_file(folder / "config.json"):
-        return _model(place, _json(folder / "config.json"))
+        return model_signature(place, read_json(folder / "config.json"))
     if any(folder.glob("*.gguf")):
-        return _with_model(SIGNATURES["lm"], place)
+        return with_model(SIGNATURES["lm"], place)
     message = f'the folder "{place}" has no model_index.json and no config.json'
-    raise _unsupported(message, *single_files(folder))
+    raise unsupported(message, *single_files(folder))
+
+
+def dedicated_expert(place: str, base: Path) -> str:
+    """The expert of the language for the pipeline in a folder; empty where there is none."""
+    folder = _folder(place, base)
+    if folder is None or not is_file(folder / "model_index.json"):
+        return ""
+    try:
+        signature = dedicated_signature(place, folder, read_json(folder / "model_index.json"))
+    except DefinitionError:
+        return ""
+    return "" if signature is None else signature.name
 
 
 def model_place(signature: Signature, base: Path) -> str:
@@ -92,151 +96,27 @@ def _below(base: Path, place: str) -> Path | None:
         return None
 
 
-def _json(path: Path) -> dict[str, Any]:
-    try:
-        data = json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise _unsupported(f"{path} cannot be read: {error.strerror or error}") from None
-    except (ValueError, RecursionError):
-        raise _unsupported(f"{path} is no JSON") from None
-    if not isinstance(data, dict):
-        raise _unsupported(f"{path} holds no record")
-    return data
-
-
-def _unsupported(message: str, *notes: str) -> DefinitionError:
-    supported = (f"understood: {kind}" for kind in _SUPPORTED)
-    return DefinitionError("P0206", message, *notes, *supported)
-
-
-# Models of diffusers.
-
-
-def _pipeline(place: str, folder: Path, index: dict[str, Any]) -> Signature:
-    kind = index.get("_class_name")
-    if isinstance(kind, str) and kind in _PIPELINES:
-        name = _PIPELINES[kind]
-        transformer = folder / "transformer" / "config.json"
-        if name == "flux" and is_file(transformer):
-            guided = _json(transformer).get("guidance_embeds", True)
-            name = name if guided else "flux_schnell"
-        return _with_model(SIGNATURES[name], place)
-    if index.get("unet") == ["diffusers", "UNet2DModel"]:
-        return _flow(place, folder, index)
-    raise _unsupported(f'the folder "{place}" holds a {kind}, of which no expert is made')
-
-
-def _flow(place: str, folder: Path, index: dict[str, Any]) -> Signature:
-    """A rectified flow over pictures, as that of the digits."""
-    scheduler = index.get("scheduler")
-    if scheduler != ["diffusers", "FlowMatchEulerDiscreteScheduler"]:
-        name = scheduler[-1] if isinstance(scheduler, list) and scheduler else "none"
-        raise _unsupported(
-            f'the folder "{place}" holds no rectified flow: its scheduler is {name}',
-            "that of a rectified flow is FlowMatchEulerDiscreteScheduler",
-        )
-    path = folder / "unet" / "config.json"
-    config = _json(path)
-    channels, embedded = config.get("in_channels"), config.get("num_class_embeds")
-    if not _is_size(channels) or config.get("out_channels") != channels:
-        raise _unsupported(f"{path} is not of a flow: it has other channels out than in")
-    if not _is_size(embedded) or embedded < 2:
-        raise _unsupported(f"{path} has no classes: `num_class_embeds`, of which the last is none")
-    classes = embedded - 1
-    summary = f"class 0 to {classes - 1}; none: unconditional"
-    return replace(
-        SIGNATURES["digits"],
-        summary=f"pictures, by the flow in {place}",
-        parameters=(Parameter("label", INT, "label", None, summary, classes=classes),),
-        domain=Type("Image", (channels, *_height_and_width(config.get("sample_size")))),
-        citation="",
-        model=place,
-    )
-
-
-def _height_and_width(size: object) -> tuple[int | None, int | None]:
-    match size:
-        case int() if _is_size(size):
-            return size, size
-        case [height, width] if _is_size(height) and _is_size(width):
-            return height, width
-        case _:
-            return None, None
-
-
-def _is_size(value: object) -> TypeGuard[int]:
-    return isinstance(value, int) and not isinstance(value, bool) and value >= 1
-
-
-# Models of transformers.
-
-
-def _model(place: str, config: dict[str, Any]) -> Signature:
-    listed = config.get("architectures")
-    names = [n for n in listed if isinstance(n, str)] if isinstance(listed, list) else []
-    if any(n.endswith("ForImageClassification") for n in names):
-        return _classifier(place, config)
-    if any(n.endswith(_CAUSAL) for n in names):
-        return _with_model(SIGNATURES["lm"], place)
-    trunk = all(n.endswith("Model") for n in names)
-    if trunk and config.get("model_type") in _CAUSAL_TYPES:
-        return _with_model(SIGNATURES["lm"], place)
-    for name in names:
-        if name in _MODELS:
-            return _with_model(SIGNATURES[_MODELS[name]], place)
-    description = ", ".join(names) or config.get("_class_name") or "a model of no known kind"
-    raise _unsupported(f'the folder "{place}" holds {description}, of which no expert is made')
-
-
-def _classifier(place: str, config: dict[str, Any]) -> Signature:
-    """The log-probability of a class, as that of the digits."""
-    labels = config.get("id2label")
-    classes = len(labels) if isinstance(labels, dict) else 0
-    channels = config.get("num_channels")
-    summary = f"class 0 to {classes - 1}" if classes else "class"
-    sizes = _height_and_width(config.get("image_size"))
-    return replace(
-        SIGNATURES["digit_score"],
-        summary=f"log-probability of a class, by the classifier in {place}",
-        parameters=(Parameter("label", INT, "label", summary=summary, classes=classes),),
-        domain=Type("Image", (channels if _is_size(channels) else None, *sizes)),
-        citation="",
-        model=place,
-    )
-
-
-# Models that the experts of the language use.
-
-
-def _with_model(signature: Signature, place: str) -> Signature:
-    """An expert with its weights as the default of `model`, its last parameter."""
-    others = tuple(p for p in signature.parameters if p.name != "model")
-    fixed = (replace(p, default=place) for p in signature.parameters if p.name == "model")
-    return replace(signature, parameters=(*others, *fixed))
-
-
-def _hub_models() -> Iterator[tuple[str, Signature]]:
+def _hub_signatures() -> dict[str, Signature]:
+    """The first expert whose default weights a model of the hub is, by its id."""
+    out: dict[str, Signature] = {}
     for signature in SIGNATURES.values():
         model = signature.parameter("model")
         if model is not None and model.default and not isinstance(model.default, Required):
-            yield str(model.default), signature
+            out.setdefault(str(model.default), signature)
+    return out
 
 
-def _hub_model(place: str) -> Signature:
-    signatures: dict[str, Signature] = {}
-    for model, signature in _hub_models():
-        signatures.setdefault(model, signature)
-    if place in signatures:
-        return _with_model(signatures[place], place)
+def _not_here(place: str) -> DefinitionError:
+    """The error for a model that is neither a folder nor one of the hub that was downloaded."""
     if place.endswith(".py"):
         message = f'"{place}" does not say which of its functions is meant'
-        raise DefinitionError(
+        return DefinitionError(
             "P0206", message, f'a function is named after a colon: "{place}:NAME"'
         )
     if not _HUB_ID.fullmatch(place):
-        raise _unsupported(f'there is no folder "{place}"', *file_notes(Path(place)))
-    raise _unsupported(
+        return unsupported(f'there is no folder "{place}"', *file_notes(Path(place)))
+    return unsupported(
         f'"{place}" is neither a folder nor a model of the hub that an expert has',
-        "what a model of the hub is can be seen only where it is fetched; name the expert: "
-        f'`flux(model = "{place}")`',
+        f"what a model of the hub is can be seen only where it is fetched: `hf download {place}`",
+        f'or name the expert: `flux(model = "{place}")`',
     )

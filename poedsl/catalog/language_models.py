@@ -25,7 +25,14 @@ LANGUAGE_MODELS = (
             Parameter(
                 "chat", TEXT, "prompt", None, "a message, in the chat template of the tokenizer"
             ),
-            Parameter("system", TEXT, "prompt", None, "the system message before that of the chat"),
+            Parameter(
+                "system",
+                TEXT,
+                "prompt",
+                None,
+                "the system message before that of the chat",
+                needs="chat",
+            ),
         ),
         domain=Type("Tokens", (None,)),
         capabilities=_TOKENS,

@@ -58,6 +58,10 @@ REWARDS = (
         100.0,
         "Lin et al., Evaluating Text-to-Visual Generation (ECCV 2024)",
         PROMPT,
+        Parameter(
+            "question", TEXT, "prompt", None, "another question, with {} in the place of the prompt"
+        ),
+        Parameter("answer", TEXT, "prompt", None, "another answer than yes"),
     ),
     _image_reward(
         "clipscore",
@@ -66,6 +70,15 @@ REWARDS = (
         "openai/clip-vit-large-patch14",
         10.0,
         "Hessel et al., CLIPScore (EMNLP 2021)",
+        PROMPT,
+    ),
+    _image_reward(
+        "pickscore",
+        "preference for a picture given a prompt, in log-odds; about 15 to 25",
+        "clip:PickScore",
+        "yuvalkirstain/PickScore_v1",
+        20.0,
+        "Kirstain et al., Pick-a-Pic (NeurIPS 2023)",
         PROMPT,
     ),
     _image_reward(

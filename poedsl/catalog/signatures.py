@@ -17,7 +17,9 @@ from poedsl.grammar.types import (
 )
 
 #: The role of a parameter. ``gradient``: a constant that, when true, gives the capability of that
-#: name. ``frames``: the number of frames of a video that a reward for images scores.
+#: name. ``frames``: the number of frames of a video that a reward for images scores. ``guidance``:
+#: the scale of classifier-free guidance, 1 for none. ``weights``: the hub id or the folder of a
+#: network beside the expert's model.
 Role = Literal[
     "location",
     "positive",
@@ -29,9 +31,14 @@ Role = Literal[
     "prompt",
     "gradient",
     "frames",
+    "guidance",
+    "weights",
 ]
 Family = Literal["density", "flow", "reward", "tokens", "source"]
 Capability = Literal["log_prob", "noised", "score", "sample", "extend", "reward", "gradient"]
+
+#: The latent space of models of which only a run knows whether they share an autoencoder.
+LATENTS = "latents"
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +59,7 @@ class Parameter:
         alternative: the name of a group of parameters, of which a call has exactly one.
         classes: the number of values of a label; 0 where it is unknown.
         aligned: whether its last two sizes are the height and width of the variable.
+        needs: the name of a parameter without which it has no meaning.
     """
 
     name: str
@@ -62,6 +70,7 @@ class Parameter:
     alternative: str = ""
     classes: int = 0
     aligned: bool = False
+    needs: str = ""
 
     def no_label(self, value: object) -> str:
         """The reason why a value is not one of the classes; empty if it is."""
@@ -257,6 +266,7 @@ def _parameter_to_json(p: Parameter) -> dict[str, Any]:
         "alternative": p.alternative,
         "classes": p.classes,
         "aligned": p.aligned,
+        **({"needs": p.needs} if p.needs else {}),
     }
 
 
@@ -270,4 +280,5 @@ def _parameter_from_json(data: dict[str, Any]) -> Parameter:
         data["alternative"],
         whole(data["classes"]),
         data["aligned"],
+        data.get("needs", ""),
     )

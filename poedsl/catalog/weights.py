@@ -39,13 +39,32 @@ class HubModel:
 
 
 _FLUX_DEV = "FLUX.1 [dev] Non-Commercial License"
+_OPEN_RAIL, _OPEN_RAIL_PP = "CreativeML Open RAIL-M", "CreativeML Open RAIL++-M"
+_FLUX2_DEV = "FLUX Non-Commercial License"
 HUB_MODELS = {
     "black-forest-labs/FLUX.1-dev": HubModel(34.0, _FLUX_DEV, gated=True),
     "black-forest-labs/FLUX.1-Depth-dev": HubModel(34.0, _FLUX_DEV, gated=True),
+    "black-forest-labs/FLUX.1-Canny-dev": HubModel(34.0, _FLUX_DEV, gated=True),
     "black-forest-labs/FLUX.1-Fill-dev": HubModel(34.0, _FLUX_DEV, gated=True),
+    "black-forest-labs/FLUX.1-Kontext-dev": HubModel(34.0, _FLUX_DEV, gated=True),
+    "Shakker-Labs/FLUX.1-dev-ControlNet-Union-Pro-2.0": HubModel(4.3, _FLUX_DEV),
     "black-forest-labs/FLUX.1-schnell": HubModel(34.0, "Apache-2.0", gated=True),
+    "stable-diffusion-v1-5/stable-diffusion-v1-5": HubModel(4.3, _OPEN_RAIL),
+    "stable-diffusion-v1-5/stable-diffusion-inpainting": HubModel(4.3, _OPEN_RAIL),
+    "stabilityai/stable-diffusion-xl-base-1.0": HubModel(13.9, _OPEN_RAIL_PP),
+    "diffusers/stable-diffusion-xl-1.0-inpainting-0.1": HubModel(13.9, _OPEN_RAIL_PP),
+    "lllyasviel/control_v11f1p_sd15_depth": HubModel(1.4, _OPEN_RAIL),
+    "diffusers/controlnet-depth-sdxl-1.0": HubModel(5.0, _OPEN_RAIL_PP),
+    "stabilityai/stable-diffusion-3.5-large": HubModel(
+        27.7, "Stability AI Community License", gated=True
+    ),
+    "black-forest-labs/FLUX.2-dev": HubModel(113.0, _FLUX2_DEV, gated=True),
+    "black-forest-labs/FLUX.2-klein-base-4B": HubModel(16.0, "Apache-2.0"),
+    "Qwen/Qwen-Image": HubModel(57.7, "Apache-2.0"),
+    "Tongyi-MAI/Z-Image": HubModel(20.5, "Apache-2.0"),
     "zhiqiulin/clip-flant5-xxl": HubModel(23.0, "Apache-2.0"),
     "openai/clip-vit-large-patch14": HubModel(1.7, "MIT"),
+    "yuvalkirstain/PickScore_v1": HubModel(3.9, "not stated"),
     "google/siglip2-so400m-patch14-384": HubModel(4.5, "Apache-2.0"),
     "THUDM/ImageReward": HubModel(1.8, "Apache-2.0"),
     "IDEA-Research/grounding-dino-base": HubModel(0.9, "Apache-2.0"),
@@ -73,11 +92,12 @@ def local_folder(name: str) -> Path | None:
     return next((p for p in places if p.is_dir()), None)
 
 
-def find_model(expert: str, model: str, base: Path = Path()) -> Path:
+def find_model(expert: str, model: str, base: Path = Path(), parameter: str = "model") -> Path:
     """The folder of a model: a path, one that comes with the package, or one that was downloaded.
 
     Args:
         expert: whose model it is, for messages. base: the folder that paths are relative to.
+            parameter: of the expert, that names it.
 
     Raises:
         PoeError: its weights are not on this machine (P0701); a note says how to download them.
@@ -85,10 +105,10 @@ def find_model(expert: str, model: str, base: Path = Path()) -> Path:
     notes: tuple[str, ...] = ()
     if model:
         notes = file_notes(base / model)
-        folder = local_folder(str(base / model)) or local_folder(model) or _cached(model)
+        folder = local_folder(str(base / model)) or local_folder(model) or cached_folder(model)
         if folder is not None:
             return folder.resolve()
-    notes = (*notes, *_how(expert, model))
+    notes = (*notes, *_how(expert, model, parameter))
     raise PoeError((Diagnostic("P0701", _missing(expert, model), notes=notes),))
 
 
@@ -110,8 +130,8 @@ def single_files(folder: Path) -> tuple[str, ...]:
     return (f"{names[0]} in it is not read: {_SINGLE}",) if names else ()
 
 
-def _cached(model: str) -> Path | None:
-    """The folder of a model in the cache of huggingface_hub."""
+def cached_folder(model: str) -> Path | None:
+    """The folder of a model in the cache of huggingface_hub; None where it is not there."""
     if model.count("/") != 1:
         return None
     try:
@@ -128,7 +148,7 @@ def _missing(expert: str, model: str) -> str:
     return f"the weights of `{expert}` are not here: {model}"
 
 
-def _how(expert: str, model: str) -> tuple[str, ...]:
+def _how(expert: str, model: str, parameter: str) -> tuple[str, ...]:
     if not model:
         table = f'`{expert} = "FOLDER"` under [profile.NAME.models] in poe.toml'
         return (f'`model = "FOLDER"` names one, a folder or an id of the hub, or {table}',)
@@ -140,7 +160,9 @@ def _how(expert: str, model: str) -> tuple[str, ...]:
         notes.append(f"accept their terms at https://huggingface.co/{model}, then `hf auth login`")
     if model.count("/") == 1:
         notes.append(f"`hf download {model}` fetches them")
-    other = 'other weights: `model = "FOLDER"`, or a profile in poe.toml'
-    if expert in BUILT_IN["small"].models:
+    other = f'other weights: `{parameter} = "FOLDER"`'
+    if parameter == "model":
+        other += ", or a profile in poe.toml"
+    if parameter == "model" and expert in BUILT_IN["small"].models:
         other += "; `--profile small` runs the small model that comes with the package"
     return (*notes, other)

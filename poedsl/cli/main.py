@@ -160,9 +160,11 @@ def run(
 
 @app.command()
 def experts(
-    name: Annotated[str | None, typer.Argument(help="An expert or reward.")] = None,
+    name: Annotated[
+        str | None, typer.Argument(help="An expert or reward, or the folder of a model.")
+    ] = None,
 ) -> None:
-    """List experts, rewards, sources and functions, or show what one takes."""
+    """List experts, rewards, sources and functions, or show what one or a model takes."""
     from poedsl.interface.descriptions import describe_expert, list_experts
 
     try:

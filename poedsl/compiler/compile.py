@@ -16,6 +16,7 @@ from poedsl.compiler.analysis.supports import contradictions
 from poedsl.compiler.analysis.tails import tails
 from poedsl.compiler.lowering.lower import lower
 from poedsl.compiler.names.expand_definitions import Expanded, expand
+from poedsl.compiler.names.pipelines import name_pipelines, other_expert
 from poedsl.compiler.names.resolve import Resolved, resolve
 from poedsl.compiler.names.use_statements import read_use
 from poedsl.compiler.plan.lowered import Lowered
@@ -102,16 +103,18 @@ def _compile(
     has_syntax_errors = any(d.is_error for d in diagnostics)
     unreadable = unread_names(source.text, program) if has_syntax_errors else frozenset()
 
-    uses, more = read_uses(program, base)
+    named, pipelines, more = name_pipelines(program)
+    diagnostics += more
+    uses, more = read_uses(named, base, pipelines)
     diagnostics += more
     user_signatures = {**registered, **{u.name: u.signature for u in uses}}
-    use_names = {s.name.name for s in program.statements if isinstance(s, tree.Use)}
+    use_names = {s.name.name for s in named.statements if isinstance(s, tree.Use)}
     defined = {s.name.name for s in program.statements if isinstance(s, tree.ExpertDefinition)}
-    unreadable |= (use_names - user_signatures.keys()) | (defined & SIGNATURES.keys())
+    unreadable |= ((use_names | pipelines) - user_signatures.keys()) | (defined & SIGNATURES.keys())
     every_signature = {**SIGNATURES, **user_signatures}
     signatures = {k: s for k, s in every_signature.items() if k not in unreadable & defined}
 
-    expanded, more = expand(program, signatures)
+    expanded, more = expand(named, signatures)
     diagnostics += more
     for statement in every(expanded.program.statements) if expanded.passed else ():
         if deeper_than(statement, MOST_LEVELS):
@@ -147,18 +150,26 @@ def _compile(
     return passes if failed else replace(passes, plan=planned)
 
 
-def read_uses(program: tree.Program, base: Path) -> tuple[list[UseSpec], tuple[Diagnostic, ...]]:
-    """What the program's ``use`` statements name, read without running any code."""
+def read_uses(
+    program: tree.Program, base: Path, pipelines: frozenset[str]
+) -> tuple[list[UseSpec], tuple[Diagnostic, ...]]:
+    """What the program's ``use`` statements name, read without running any code.
+
+    Args:
+        pipelines: the names that stand for calls of ``pipeline``.
+    """
     uses: list[UseSpec] = []
     problems: list[Diagnostic] = []
     for statement in program.statements:
         if isinstance(statement, tree.Use):
-            signature = read_use(statement, base)
+            name = statement.name.name
+            signature = read_use(statement, base, as_pipeline=name in pipelines)
             if isinstance(signature, Diagnostic):
                 problems.append(signature)
             else:
-                name, place = statement.name.name, statement.place.value
-                uses.append(UseSpec(name, place, signature))
+                uses.append(UseSpec(name, statement.place.value, signature))
+                if name in pipelines:
+                    problems += other_expert(statement, base)
     return uses, tuple(problems)
 
 

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from pathlib import Path
 
+from poedsl.catalog.code_references import DefinitionError
+from poedsl.catalog.folder_signatures import read_folder
 from poedsl.catalog.registry import SIGNATURES
+from poedsl.catalog.signatures import Signature
 from poedsl.compiler.codes import CODES
 from poedsl.compiler.functions.table import FUNCTIONS
 from poedsl.compiler.names.suggestions import similar_name
@@ -70,21 +74,42 @@ def list_experts() -> str:
 
 
 def describe_expert(name: str) -> str:
-    """The parameters, capabilities and source of an expert, reward, source or function.
+    """The parameters, capabilities and source of an expert, reward, source or function, or of the
+    model in a folder.
 
     Raises:
-        LookupError: the name is unknown; the message may have a similar one.
+        LookupError: the name is unknown, and the message may have a similar one; or no expert is
+            made of the folder.
     """
     if name in _CONSTRUCTS:
         return _CONSTRUCTS[name]
     if name in FUNCTIONS:
         f = FUNCTIONS[name]
         return f"{f}\n\n{f.summary}\n\n    {f.example}"
+    if name not in SIGNATURES and ("/" in name or Path(name).is_dir()):
+        return describe_folder(name)
     if name not in SIGNATURES:
         similar = similar_name(name, (*SIGNATURES, *FUNCTIONS, *_CONSTRUCTS))
         hint = f"; there is one with a similar name: {similar}" if similar else ""
         raise LookupError(f"there is no expert, reward or function named {name}{hint}")
-    s = SIGNATURES[name]
+    return describe(SIGNATURES[name])
+
+
+def describe_folder(place: str) -> str:
+    """What the model in a folder is as an expert, and how a program names it.
+
+    Raises:
+        LookupError: no expert is made of it.
+    """
+    try:
+        signature = read_folder(place, Path())
+    except DefinitionError as error:
+        raise LookupError("\n".join([f"{error.code}: {error.message}", *error.notes])) from None
+    return f'{describe(signature)}\n\nuse NAME from "{place}" names it in a program'
+
+
+def describe(s: Signature) -> str:
+    """A signature with its parameters, capabilities and source."""
     lines = [f"{s}", "", s.summary, ""]
     lines += [f"  {p!s:<32} {p.summary}" for p in s.parameters]
     lines += ["", f"family        {s.family}", f"can           {', '.join(sorted(s.capabilities))}"]

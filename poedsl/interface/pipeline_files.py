@@ -9,6 +9,7 @@ from dataclasses import fields, replace
 from pathlib import Path
 
 from poedsl.api import Plan
+from poedsl.catalog.adapters import lora_places
 from poedsl.catalog.code_references import CodeReference
 from poedsl.catalog.profiles import Profile
 from poedsl.compiler.plan.plan import PlanSpec
@@ -32,8 +33,11 @@ def files_of_program(plan: PlanSpec, base: Path) -> Iterator[str]:
         for name, value in call.kwargs:
             parameter = signature.parameter(name) if signature is not None else None
             kind = parameter.type.name if parameter and parameter.type else ""
-            if isinstance(value, Const) and (kind == "File" or name == "model"):
+            weights = name == "model" or (parameter is not None and parameter.role == "weights")
+            if isinstance(value, Const) and value.value and (kind == "File" or weights):
                 named.append(str(value.value))
+            elif isinstance(value, Const) and value.value and name == "lora":
+                named += lora_places(str(value.value))
     for name in named:
         if name and not Path(name).is_absolute() and (base / name).exists():
             yield name

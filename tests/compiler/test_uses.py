@@ -280,6 +280,11 @@ def test_a_folder_with_a_classifier_is_a_reward() -> None:
         ("FluxPipeline", "flux"),
         ("FluxControlPipeline", "flux_depth"),
         ("FluxFillPipeline", "flux_fill"),
+        ("FluxKontextPipeline", "flux_kontext"),
+        ("QwenImagePipeline", "qwen_image"),
+        ("ZImagePipeline", "z_image"),
+        ("Flux2Pipeline", "flux2"),
+        ("Flux2KleinPipeline", "flux2_klein"),
     ],
 )
 def test_pipelines_are_the_experts_of_the_language(tmp_path: Path, kind: str, name: str) -> None:
@@ -289,6 +294,27 @@ def test_pipelines_are_the_experts_of_the_language(tmp_path: Path, kind: str, na
     model = found.parameter("model")
     assert model is not None
     assert model.default == "."
+
+
+@pytest.mark.parametrize(
+    ("kind", "name"),
+    [
+        ("FluxControlNetPipeline", "flux_controlnet"),
+        ("QwenImageControlNetPipeline", "qwen_controlnet"),
+        ("QwenImageControlNetInpaintPipeline", "qwen_fill"),
+    ],
+)
+def test_pipelines_with_a_controlnet_bring_it(tmp_path: Path, kind: str, name: str) -> None:
+    own = kind.partition("ControlNet")[0] + "ControlNetModel"
+    index = {"_class_name": kind, "controlnet": ["diffusers", own]}
+    (tmp_path / "model_index.json").write_text(json.dumps(index))
+    found = signature(".", tmp_path)
+    assert found.summary == SIGNATURES[name].summary
+    assert [found.parameter(p).default for p in ("model", "controlnet")] == [".", None]
+    several = index | {"controlnet": ["diffusers", own.replace("Control", "MultiControl")]}
+    for broken in (several, {"_class_name": kind}):
+        (tmp_path / "model_index.json").write_text(json.dumps(broken))
+        problem(".", tmp_path)
 
 
 def test_a_flux_without_guidance_is_the_quick_one(tmp_path: Path) -> None:

@@ -98,9 +98,29 @@ def test_what_cannot_be_a_chat_is_refused(tmp_path: Path) -> None:
         (plain, 'chat = "ab"', "P0206"),
         (dropping, 'chat = "ab", system = "dc"', "P0206"),
         (raising, 'chat = "ab"', "P0206"),
-        (plain, '"ab", system = "dc"', "P0307"),
     ):
         with refused(code) as found:
             poedsl.compile(f'y : Tokens[2]\ny ~ lm("{folder}", {arguments})').run(particles=2)
         assert "lm" in quoted(found[0])
     assert LanguageModel("ab", folder=raising, profile=DEFAULT, device=CPU).prompt.numel() == 2
+
+
+@pytest.mark.parametrize("arguments", ['"ab", system = "dc"', 'chat = none, system = "dc"'])
+@pytest.mark.parametrize("call", ['lm("model", {})', "own({})"])
+def test_a_system_message_without_a_chat_is_refused(
+    arguments: str, call: str, tmp_path: Path
+) -> None:
+    causal(tmp_path / "model", "abcd", end="<end>")
+    program = tmp_path / "program.poe"
+    use = 'use own from "model"\n' if call.startswith("own") else ""
+    program.write_text(f"{use}y : Tokens[2]\ny ~ {call.format(arguments)}")
+    with refused("P0307") as found:
+        poedsl.compile(program)
+    assert {"system", "chat"} <= quoted(found[0])
+    text = program.read_text()
+    assert text[found[0].span.start : found[0].span.end] == '"dc"'
+    program.write_text(text.replace("none", '"a"').replace('"ab"', 'chat = "a"'))
+    plan = poedsl.compile(program)
+    assert poedsl.load(plan.to_json()).spec == plan.spec
+    with refused("P0307"):
+        LanguageModel("ab", system="a", folder=str(tmp_path / "model"), profile=DEFAULT, device=CPU)

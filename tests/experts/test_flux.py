@@ -12,13 +12,15 @@ from torch import Tensor
 
 import poedsl
 from poedsl.catalog.profiles import Profile
-from poedsl.experts.flows.flux import FluxFlow, pack, positions, snapped, unpack
+from poedsl.experts.flows.flux import FluxControl, FluxFill, FluxFlow, FluxKontext
+from poedsl.experts.flows.flux_controlnet import FluxControlNet
 from poedsl.experts.flows.latents import Codec
+from poedsl.experts.flows.packing import pack, positions, unpack
 from poedsl.experts.loading import diffusers_parts
 from poedsl.runtime.core.run_settings import RunSettings
 from poedsl.runtime.path.noising_path import LATEST
 from poedsl.runtime.run import Run
-from tests.diagnostics import refused
+from tests.diagnostics import quoted, refused
 from tests.experts import tiny
 
 CPU = torch.device("cpu")
@@ -27,15 +29,31 @@ SIZE, COUNT = 32, 3
 SHAPE = (tiny.LATENTS, SIZE // tiny.FACTOR, SIZE // tiny.FACTOR)
 
 
+#: Sizes (width, height) that references are resized to; those of these tests have the first.
+REFERENCES = [(40, 24), (SIZE, SIZE)]
+CLASSES = {
+    "flux": FluxFlow,
+    "flux_schnell": FluxFlow,
+    "flux_depth": FluxControl,
+    "flux_canny": FluxControl,
+    "flux_fill": FluxFill,
+    "flux_kontext": FluxKontext,
+    "flux_controlnet": FluxControlNet,
+}
+
+
 @pytest.fixture(autouse=True, scope="module")
 def modes() -> Any:
-    """Pipelines draw one sample of the encoder of a condition; experts take its mode."""
+    """Pipelines draw one sample of the encoder of a condition, and experts take its mode; both take
+    references of small sizes.
+    """
     from diffusers.models.autoencoders.vae import DiagonalGaussianDistribution as Encoded
+    from diffusers.pipelines.flux import pipeline_flux_kontext as kontext
 
-    drawn = Encoded.sample
-    Encoded.sample = lambda self, generator=None: self.mode()
-    yield
-    Encoded.sample = drawn
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Encoded, "sample", lambda self, generator=None: self.mode())
+        patch.setattr(kontext, "PREFERRED_KONTEXT_RESOLUTIONS", REFERENCES)
+        yield
 
 
 def conditions(kind: str) -> dict[str, Tensor]:
@@ -44,36 +62,47 @@ def conditions(kind: str) -> dict[str, Tensor]:
     mask[8:24, 4:20] = 1
     image = torch.rand(3, SIZE, SIZE, generator=g)
     depth = torch.rand(SIZE, SIZE, generator=g)
-    return {"flux_depth": {"depth": depth}, "flux_fill": {"mask": mask, "image": image}}.get(
-        kind, {}
-    )
+    width, height = REFERENCES[0]
+    return {
+        "flux_depth": {"depth": depth},
+        "flux_canny": {"edges": (depth > 0.8).float()},
+        "flux_fill": {"mask": mask, "image": image},
+        "flux_kontext": {"image": torch.rand(3, height, width, generator=g)},
+        "flux_controlnet": {"control": image},
+    }.get(kind, {})
 
 
 def piped(kind: str) -> dict[str, Tensor]:
     """The same conditions as a pipeline takes them: control pictures as they are, in [-1, 1]."""
     c = conditions(kind)
-    if kind == "flux_depth":
-        return {"control_image": 2 * c["depth"].expand(1, 3, -1, -1) - 1}
-    if kind == "flux_fill":
-        return {"image": c["image"][None], "mask_image": c["mask"][None, None]}
-    return {}
+    match kind:
+        case "flux_depth" | "flux_canny":
+            (control,) = c.values()
+            return {"control_image": 2 * control.expand(1, 3, -1, -1) - 1}
+        case "flux_fill":
+            return {"image": c["image"][None], "mask_image": c["mask"][None, None]}
+        case "flux_kontext":
+            return {"image": c["image"][None], "max_area": SIZE**2}
+        case "flux_controlnet":
+            return {"control_image": 2 * c["control"][None] - 1}
+        case _:
+            return {}
 
 
-def expert(kind: str, place: Path, profile: Profile = PROFILE) -> FluxFlow:
+def expert(kind: str, place: Path, profile: Profile = PROFILE, **more: Any) -> FluxFlow:
     over = {} if kind == "flux_schnell" else {"guidance": 2.5}
-    return FluxFlow(
-        "a red cat", tiny.folder(kind, place), SHAPE, CPU, profile, **conditions(kind), **over
-    )
+    folder = tiny.folder(kind, place)
+    if kind == "flux_controlnet":
+        more = {"controlnet": f"{folder}/controlnet"} | more
+    given = conditions(kind) | over | more
+    return CLASSES[kind]("a red cat", folder, SHAPE, CPU, profile, **given)
 
 
-@pytest.mark.parametrize("steps", [1, 4])
-@pytest.mark.parametrize("kind", tiny.PIPELINES)
-def test_euler_steps_are_the_pipelines(kind: str, steps: int, place: Path) -> None:
-    z = torch.randn(COUNT, *SHAPE, generator=torch.Generator().manual_seed(1))
-    own = tiny.pipeline(kind)
+def sampled(own: Any, z: Tensor, steps: int, **more: Any) -> Tensor:
+    """The packed latents that a pipeline makes of noise."""
     with torch.no_grad():
-        theirs = own(
-            "a red cat",
+        return own(
+            prompt="a red cat",
             num_images_per_prompt=COUNT,
             height=SIZE,
             width=SIZE,
@@ -82,15 +111,59 @@ def test_euler_steps_are_the_pipelines(kind: str, steps: int, place: Path) -> No
             latents=pack(z),
             output_type="latent",
             max_sequence_length=16,
-            **piped(kind),
+            **more,
         ).images
-        flow = expert(kind, place)
-        x = z.flatten(1)
-        times = flow.times(steps, SHAPE, snaps=False)
-        for s, after in pairwise(times):
+
+
+def stepped(flow: FluxFlow, z: Tensor, steps: int) -> Tensor:
+    """The same by Euler steps of an expert."""
+    x = z.flatten(1)
+    with torch.no_grad():
+        for s, after in pairwise(flow.times(steps, SHAPE, snaps=False)):
             x = x + (after - s) * flow.velocity(x, s)
-    torch.testing.assert_close(own.scheduler.sigmas, torch.tensor(times), atol=1e-6, rtol=0)
-    torch.testing.assert_close(pack(x.view(-1, *SHAPE)), theirs, atol=1e-5, rtol=0)
+    return pack(x.view(-1, *SHAPE))
+
+
+@pytest.mark.parametrize("steps", [1, 4])
+@pytest.mark.parametrize("kind", tiny.PIPELINES)
+def test_euler_steps_are_the_pipelines(kind: str, steps: int, place: Path) -> None:
+    z = torch.randn(COUNT, *SHAPE, generator=torch.Generator().manual_seed(1))
+    own, flow = tiny.pipeline(kind), expert(kind, place)
+    theirs = sampled(own, z, steps, **piped(kind))
+    times = torch.tensor(flow.times(steps, SHAPE, snaps=False))
+    torch.testing.assert_close(own.scheduler.sigmas, times, atol=1e-6, rtol=0)
+    torch.testing.assert_close(stepped(flow, z, steps), theirs, atol=1e-5, rtol=0)
+
+
+@pytest.mark.parametrize("kind", tiny.CONTROLNETS)
+def test_controlnets_of_every_kind_are_the_pipelines(kind: str, place: Path) -> None:
+    z = torch.randn(COUNT, *SHAPE, generator=torch.Generator().manual_seed(1))
+    own = tiny.pipeline("flux_controlnet")
+    own.register_modules(controlnet=tiny.controlnet(kind))
+    mode = {"union": 2}.get(kind)
+    strength = {"controlnet_conditioning_scale": 0.7, "control_mode": mode}
+    theirs = sampled(own, z, 2, **piped("flux_controlnet"), **strength)
+    folder = tiny.controlnet_folder(kind, place)
+    flow = expert("flux_controlnet", place, controlnet=folder, scale=0.7, mode=mode)
+    torch.testing.assert_close(stepped(flow, z, 2), theirs, atol=1e-5, rtol=0)
+    plain = stepped(expert("flux", place), z, 2)
+    assert float((theirs - plain).abs().max()) > 1e-2
+
+
+@pytest.mark.parametrize(
+    ("kind", "mode"), [("union", None), ("union", 3), ("union", -1), ("single", 0)]
+)
+def test_modes_that_a_controlnet_does_not_have_are_refused(
+    kind: str, mode: int | None, place: Path
+) -> None:
+    with refused("P0206") as errors:
+        expert("flux_controlnet", place, controlnet=tiny.controlnet_folder(kind, place), mode=mode)
+    assert "mode" in quoted(errors[0])
+
+
+def test_a_folder_without_a_controlnet_is_refused(place: Path) -> None:
+    with refused("P0206"):
+        expert("flux_controlnet", place, controlnet=tiny.folder("flux", place))
 
 
 @pytest.mark.parametrize("kind", tiny.PIPELINES)
@@ -160,11 +233,12 @@ def test_packing_is_undone_and_places_are_rows_and_columns() -> None:
     assert positions(4, 6).tolist()[:4] == [[0, 0, 0], [0, 0, 1], [0, 0, 2], [0, 1, 0]]
 
 
-def test_times_that_networks_round_are_where_they_see_them() -> None:
+def test_times_that_networks_round_are_where_they_see_them(place: Path) -> None:
+    flow = expert("flux", place)
     for s in (1.0, 0.9773, 0.731, 0.2501, 0.01):
-        at = snapped(s)
+        at = flow.snapped(s)
         assert abs(at - s) < 0.005
-        assert snapped(at) == pytest.approx(at, abs=1e-7)
+        assert flow.snapped(at) == pytest.approx(at, abs=1e-7)
         seen = (torch.tensor(at).bfloat16() * 1000).bfloat16()
         assert float(seen) == pytest.approx(1000 * at, rel=1e-6)
 
@@ -184,7 +258,7 @@ def test_latents_of_pictures_come_back(place: Path) -> None:
 
 def test_a_folder_of_another_model_is_reported(place: Path) -> None:
     with refused("P0206"):
-        FluxFlow("a", tiny.folder("flux", place), SHAPE, CPU, PROFILE, **conditions("flux_depth"))
+        FluxControl("a", tiny.folder("flux", place), SHAPE, CPU, PROFILE, depth=torch.rand(8, 8))
 
 
 def test_prompts_are_encoded_once_and_encoders_freed(
@@ -194,5 +268,5 @@ def test_prompts_are_encoded_once_and_encoders_freed(
     diffusers_parts.prompt.cache_clear()
     first = diffusers_parts.prompt(folder, "a red cat", CPU, torch.float32)
     diffusers_parts.free_encoders()
-    monkeypatch.setattr(diffusers_parts, "_encoders", None)
+    monkeypatch.setattr(diffusers_parts, "text_encoders", None)
     assert diffusers_parts.prompt(folder, "a red cat", CPU, torch.float32) is first

@@ -108,7 +108,7 @@ def test_noise_levels_of_ddim_are_followed(tmp_path: Path) -> None:
     with refused("P0206"):
         unet(folder)
     edit(folder / "model_index.json", scheduler=["diffusers", "DDIMScheduler"])
-    sigmas = torch.tensor(unet(folder).sigmas)
+    sigmas = torch.tensor(unet(folder).scheduler.sigmas)
     expected = (1 - scheduler.alphas_cumprod.double()).sqrt().float()
     torch.testing.assert_close(sigmas, expected, rtol=0, atol=1e-7)
 

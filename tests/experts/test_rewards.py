@@ -18,32 +18,44 @@ from poedsl.catalog.profiles import Profile
 from poedsl.compiler.plan.costs import costs
 from poedsl.compiler.plan.terms import Apply
 from poedsl.experts.loading import transformers_models
+from poedsl.experts.loading.load_warnings import collected
 from poedsl.experts.loading.model_errors import loading
-from poedsl.experts.rewards.clip import Aesthetic, ClipScore
+from poedsl.experts.rewards.clip import Aesthetic, ClipScore, PickScore
+from poedsl.experts.rewards.clip_flant5 import squared
 from poedsl.experts.rewards.depth_agreement import DepthAgreement, correlation
 from poedsl.experts.rewards.detected import Detected, share_inside
 from poedsl.experts.rewards.image_preprocessing import ImagePreprocessor
 from poedsl.experts.rewards.image_reward import DEVIATION, MEAN, ImageReward
 from poedsl.experts.rewards.learned_reward import LearnedReward
 from poedsl.experts.rewards.siglip import SiglipScore
-from poedsl.experts.rewards.vqa_score import QUESTION, SYSTEM, squared, vqa_score
+from poedsl.experts.rewards.vqa_score import QUESTION, SYSTEM, vqa_score
 from tests.compiler.programs import planned
 from tests.diagnostics import quoted, refused
 from tests.experts import tiny_rewards as tiny
+from tests.experts import tiny_vlms
 
 CPU, PROFILE = torch.device("cpu"), Profile(dtype="float32")
+#: Rewards without a gradient: the network cuts it, or the processor makes tiles of pictures.
+RIGID = ("grounding_dino", "internvl")
+CHATS = ("chat", "qwen2_5_vl", "qwen3_vl", "internvl")
 LEFT = (0.0, 0.0, 0.5, 1.0)
 DEPTH = tiny.pictures(1, 12, 10, seed=5)[0, 0]
 
+#: Tokens of tiny models are letters, and "Yes" is one token of large ones.
+CHAT = {"prompt": "a cat", "answer": "Y"}
 #: How each reward is made, the builder of its folder, its own arguments, and pixels along a side of
 #: what its network sees.
 KINDS: dict[
     str, tuple[Callable[..., LearnedReward], Callable[[Path], str], dict[str, Any], int]
 ] = {
-    "chat": (vqa_score, tiny.llava, {"prompt": "a cat"}, 16),
+    "chat": (vqa_score, tiny.llava, CHAT, 16),
+    "qwen2_5_vl": (vqa_score, tiny_vlms.qwen2_5_vl, CHAT, 16),
+    "qwen3_vl": (vqa_score, tiny_vlms.qwen3_vl, CHAT, 16),
+    "internvl": (vqa_score, tiny_vlms.internvl, CHAT, 16),
     "instructblip": (vqa_score, tiny.instructblip, {"prompt": "a cat"}, 16),
     "clip_flant5": (vqa_score, tiny.clip_flant5, {"prompt": "a cat"}, 16),
     "clipscore": (ClipScore, tiny.clip, {"prompt": "a cat"}, 16),
+    "pickscore": (PickScore, tiny.clip, {"prompt": "a cat"}, 16),
     "siglip": (SiglipScore, tiny.siglip, {"prompt": "a cat"}, 16),
     "aesthetic": (Aesthetic, tiny.aesthetic, {}, 16),
     "imagereward": (ImageReward, tiny.blip, {"prompt": "a cat"}, 16),
@@ -80,7 +92,7 @@ def test_a_batch_is_its_pictures_one_by_one(kind: str, place: Path) -> None:
     assert scores.shape == (3,) and len(set(scores.tolist())) == 3
 
 
-@pytest.mark.parametrize("kind", sorted(KINDS.keys() - {"grounding_dino"}))
+@pytest.mark.parametrize("kind", sorted(KINDS.keys() - set(RIGID)))
 def test_gradients_are_those_of_finite_differences(kind: str, place: Path) -> None:
     made, x = reward(kind, place, gradient=True), tiny.pictures(2, 40, 48) * 0.8 + 0.1
     point = x.clone().requires_grad_()
@@ -114,7 +126,7 @@ def test_gradients_are_the_same_when_activations_are_kept(place: Path) -> None:
 def test_without_a_gradient_nothing_is_followed(kind: str, place: Path) -> None:
     x = native(kind, 1)
     assert not reward(kind, place)(x.clone().requires_grad_()).requires_grad
-    if kind != "grounding_dino":
+    if kind not in RIGID:
         both = reward(kind, place)(x), reward(kind, place, gradient=True)(x)
         torch.testing.assert_close(*both, rtol=1e-3, atol=1e-5)
 
@@ -131,7 +143,7 @@ def test_films_are_scored_by_frames_from_first_to_last(kind: str, place: Path) -
     torch.testing.assert_close(made(short), expected, rtol=1e-4, atol=1e-6)
 
 
-@pytest.mark.parametrize("kind", ["chat", "instructblip", "clip_flant5", "clipscore", "siglip"])
+@pytest.mark.parametrize("kind", [*CHATS, "instructblip", "clip_flant5", "clipscore", "siglip"])
 def test_prompts_share_one_network_and_score_apart(kind: str, place: Path) -> None:
     x, cat, dog = native(kind, 1), reward(kind, place), reward(kind, place, prompt="a dog")
     assert cat.net is dog.net
@@ -150,19 +162,99 @@ def images(x: Tensor) -> list[Image.Image]:
     return [Image.fromarray((p * 255).round().byte().permute(1, 2, 0).numpy()) for p in x]
 
 
-def test_a_chat_model_is_asked_as_by_hand(place: Path) -> None:
-    path, x = folder("chat", place), native("chat")
-    model = tf.LlavaForConditionalGeneration.from_pretrained(path).eval()
-    processor = tf.AutoProcessor.from_pretrained(path)
-    prompt = f"user: <image>{QUESTION.format('a cat')}\nassistant:"
+#: Of each family: the text in the place of a picture with n tokens, its tokens, and how many there
+#: are for the library's own output.
+SEEN: dict[str, tuple[str, str, Callable[[Any], int]]] = {
+    "chat": ("{}", "<image>", lambda seen: 16),
+    "qwen2_5_vl": (
+        "<|vision_start|>{}<|vision_end|>",
+        "<|image_pad|>",
+        lambda seen: int(seen["image_grid_thw"].prod()) // 4,
+    ),
+    "qwen3_vl": (
+        "<|vision_start|>{}<|vision_end|>",
+        "<|image_pad|>",
+        lambda seen: int(seen["image_grid_thw"].prod()) // 4,
+    ),
+    "internvl": ("<img>{}</img>", "<IMG_CONTEXT>", lambda seen: 4 * len(seen["pixel_values"])),
+}
+
+
+@pytest.mark.parametrize("answer", ["Yes", "a dog"])
+@pytest.mark.parametrize("size", [(16, 16), (20, 28)])
+@pytest.mark.parametrize("kind", CHATS)
+def test_a_chat_model_is_asked_as_by_hand(
+    kind: str, size: tuple[int, int], answer: str, place: Path
+) -> None:
+    """The product of the probabilities of an answer's tokens, each after a pass of its own."""
+    path, x = folder(kind, place), tiny.pictures(2, *size)
+    model = tf.AutoModelForImageTextToText.from_pretrained(path).eval()
+    tokenizer = tf.AutoTokenizer.from_pretrained(path)
+    eye = tf.AutoImageProcessor.from_pretrained(path)
+    shape, token, count = SEEN[kind]
+    crops = {"crop_to_patches": True} if kind == "internvl" else {}
     expected = []
     for picture in images(x):
-        inputs = processor(images=picture, text=prompt, return_tensors="pt")
-        with torch.no_grad():
-            last = model(**inputs).logits[0, -1]
-        yes = processor.tokenizer.convert_tokens_to_ids("Y")
-        expected.append(last.softmax(-1)[yes])
-    torch.testing.assert_close(reward("chat", place)(x), torch.stack(expected))
+        seen = dict(eye(picture, return_tensors="pt", **crops))
+        seen.pop("num_patches", None)
+        text = f"user: {shape.format(token * count(seen))}Is a cat here?\nassistant:"
+        ids, product = tokenizer.encode(text, add_special_tokens=False), 1.0
+        for letter in tokenizer.encode(answer, add_special_tokens=False):
+            read = torch.tensor([ids])
+            kinds = (read == tokenizer.convert_tokens_to_ids(token)).int()
+            more = {"mm_token_type_ids": kinds} if "qwen" in kind else {}
+            with torch.no_grad():
+                last = model(input_ids=read, **seen, **more).logits[0, -1]
+            product *= float(last.softmax(-1)[letter])
+            ids.append(letter)
+        expected.append(product)
+    made = reward(kind, place, question="Is {} here?", answer=answer)
+    torch.testing.assert_close(made(x), torch.tensor(expected), rtol=1e-3, atol=0)
+
+
+def test_yes_is_the_answer_and_the_question_that_of_the_authors(place: Path) -> None:
+    x = native("chat")
+    asked = reward("chat", place, question=QUESTION, answer="Yes")(x)
+    plain = reward("chat", place, answer=None)(x)
+    torch.testing.assert_close(plain, asked, rtol=0, atol=0)
+    for other in ({"answer": "No"}, {"question": "{}?"}):
+        found = reward("chat", place, **{"answer": None, **other})(x)
+        assert not torch.allclose(found, asked, rtol=1e-3, atol=0)
+
+
+@pytest.mark.parametrize("kind", ["chat", "instructblip", "clip_flant5"])
+@pytest.mark.parametrize("own", [{"question": "Is it a cat?"}, {"answer": " "}])
+def test_questions_and_answers_that_are_none_are_refused(
+    kind: str, own: dict[str, str], place: Path
+) -> None:
+    with refused("P0307"):
+        reward(kind, place, **own)
+
+
+@pytest.mark.parametrize("kind", ["instructblip", "clip_flant5"])
+def test_encoders_and_decoders_take_questions_and_answers(kind: str, place: Path) -> None:
+    x = native(kind)
+    plain = reward(kind, place)(x)
+    for own in ({"question": "Is {} here?"}, {"answer": "no"}):
+        found = reward(kind, place, **own)(x)
+        assert not torch.allclose(found, plain, rtol=1e-3, atol=0)
+        assert bool(((found > 0) & (found < 1)).all())
+
+
+def test_tiles_have_no_gradient(place: Path) -> None:
+    x = tiny.pictures(1, 40, 48).requires_grad_()
+    with refused("P0206") as errors:
+        reward("internvl", place, gradient=True)(x)
+    assert "vqascore" in quoted(errors[0])
+
+
+@pytest.mark.parametrize("kind", ["qwen2_5_vl", "qwen3_vl"])
+def test_patches_are_the_processor_s(kind: str, place: Path) -> None:
+    eye = tf.AutoImageProcessor.from_pretrained(folder(kind, place))
+    x = tiny.pictures(3, 16, 24)
+    expected = eye(images(x), return_tensors="pt").pixel_values
+    seen = ImagePreprocessor(kind, "", eye)(x)
+    torch.testing.assert_close(seen, expected, rtol=0, atol=1e-5)
 
 
 def test_instructblip_is_its_loss(place: Path) -> None:
@@ -218,6 +310,36 @@ def test_clipscore_is_its_logit_without_the_temperature(place: Path) -> None:
     with torch.no_grad():
         logits = model(**inputs).logits_per_image[:, 0] / model.logit_scale.exp()
     torch.testing.assert_close(reward("clipscore", place)(x), logits)
+
+
+def test_pickscore_is_the_logit(place: Path) -> None:
+    path, x = folder("pickscore", place), native("pickscore")
+    model = tf.CLIPModel.from_pretrained(path).eval()
+    processor = tf.CLIPProcessor(
+        tf.AutoImageProcessor.from_pretrained(path), tf.CLIPTokenizer.from_pretrained(path)
+    )
+    with torch.no_grad():
+        logits = model(**processor(images=images(x), text=["a cat"], return_tensors="pt"))
+    expected = logits.logits_per_image[:, 0]
+    torch.testing.assert_close(reward("pickscore", place)(x), expected, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("kind", ["pickscore", "clipscore", *CHATS])
+def test_scores_in_bfloat16_are_those_in_float32_but_for_rounding(kind: str, place: Path) -> None:
+    make, _, own, _ = KINDS[kind]
+    x = native(kind)
+    at, profile = folder(kind, place), Profile(dtype="bfloat16")
+    half = make(**own, folder=at, device=CPU, profile=profile)
+    assert next(half.net.parameters()).dtype == torch.bfloat16  # type: ignore[attr-defined]
+    found, expected = half(x), reward(kind, place)(x)
+    assert found.dtype == torch.float32
+    torch.testing.assert_close(found, expected, rtol=0.15, atol=0.05)
+
+
+def test_a_prompt_that_is_cut_is_a_warning_of_its_reward(place: Path) -> None:
+    with collected() as warnings:
+        reward("pickscore", place, prompt=100 * "a")
+    assert [w.code for w in warnings] == ["P1022"] and "`pickscore`" in warnings[0].message
 
 
 def test_siglip_is_the_log_of_its_probability(place: Path) -> None:
@@ -349,7 +471,9 @@ def test_correlation_sees_neither_scale_nor_shift() -> None:
 # What networks see.
 
 
-@pytest.mark.parametrize("kind", [k for k in KINDS if k not in ("chat", "instructblip")])
+@pytest.mark.parametrize(
+    "kind", [k for k in KINDS if k not in ("chat", "instructblip", "internvl")]
+)
 @pytest.mark.parametrize("size", [(40, 48), (50, 21), (9, 13)])
 def test_sight_is_the_processor_s_but_for_interpolation(
     kind: str, size: tuple[int, int], place: Path
@@ -382,11 +506,10 @@ def test_sight_stays_within_black_and_white() -> None:
 
 
 def test_a_processor_that_does_more_has_no_gradient() -> None:
-    eye = tiny.image_processor(
-        "Qwen2VLImageProcessor", size={"shortest_edge": 784, "longest_edge": 7840}
-    )
+    size = {"height": 16, "width": 16}
+    tiles = tiny.image_processor("GotOcr2ImageProcessor", size=size, crop_to_patches=True)
     with refused("P0206") as errors:
-        ImagePreprocessor("vqascore", "there", eye)(tiny.pictures(1, 28, 28))
+        ImagePreprocessor("vqascore", "there", tiles)(tiny.pictures(1, 28, 28))
     assert "vqascore" in quoted(errors[0])
     padding = tiny.image_processor("CLIPImageProcessor", do_resize=True, do_rescale=False)
     with refused("P0206"):
@@ -420,7 +543,7 @@ def test_a_lack_of_memory_is_no_fault_of_the_folder(error: Exception) -> None:
 
 
 NAMES = {
-    "chat": "vqascore",
+    **dict.fromkeys(CHATS, "vqascore"),
     "instructblip": "vqascore",
     "clip_flant5": "vqascore",
     "grounding_dino": "detected",
@@ -556,7 +679,7 @@ def test_a_program_samples_what_a_reward_prefers(shape: str, gradient: bool, pla
 
 
 CALLS = {
-    "chat": 'vqascore("a cat"',
+    "chat": 'vqascore("a cat", answer = "Y"',
     "imagereward": 'imagereward("a cat"',
     "siglip": 'siglip("a cat"',
     "aesthetic": "aesthetic(",
@@ -590,13 +713,29 @@ def test_every_reward_is_called_from_programs(kind: str, place: Path) -> None:
         torch.testing.assert_close(run.log_values[name], expected, rtol=1e-3, atol=1e-4)
 
 
-def test_a_folder_of_siglip_is_a_reward(place: Path) -> None:
-    path = json.dumps(folder("siglip", place))
+@pytest.mark.parametrize(
+    ("kind", "call"),
+    [
+        ("siglip", 'liked("a cat")'),
+        ("clipscore", 'liked("a cat")'),
+        ("qwen2_5_vl", 'liked("a cat", answer = "Y")'),
+        ("chat", 'liked("a cat", answer = "Y")'),
+        ("instructblip", 'liked("a cat")'),
+        ("clip_flant5", 'liked("a cat")'),
+        ("owlv2", 'liked("a cat", box(0, 0, 0.5, 1))'),
+        ("depth", "liked()"),
+    ],
+)
+def test_a_folder_is_the_reward_of_its_model(kind: str, call: str, place: Path) -> None:
+    path = json.dumps(folder(kind, place))
     program = (
-        f'use liked from {path}\nx : Image[3, 12, 10]\nx ~ Normal(0.5, 0.1) * exp(liked("a cat"))'
+        f"use liked from {path}\ninput depth : Depth\n"
+        f"x : Image[3, 12, 10]\nx ~ Normal(0.5, 0.1) * exp({call})"
     )
-    run = poedsl.compile(program).run(particles=3, steps=3)
-    expected = reward("siglip", place)(run.particles["x"])
+    plan = poedsl.compile(program)
+    assert poedsl.load(plan.to_json()).spec == plan.spec
+    run = plan.bind(depth=DEPTH).run(particles=3, steps=3)
+    expected = reward(kind, place)(run.particles["x"])
     torch.testing.assert_close(run.log_values["liked"], expected, rtol=1e-3, atol=1e-4)
 
 

@@ -48,7 +48,7 @@ def test_scores_of_a_gaussian_are_exact(
 ) -> None:
     """A network that knows N(0, 4): v = alpha eps - sigma x_1 with both means given x."""
     flow = VariancePreservingUNet(folder, SHAPE, CPU, PROFILE, label=0)
-    levels = torch.tensor(flow.sigmas)
+    levels = torch.tensor(flow.scheduler.sigmas)
 
     def velocity(x: Tensor, time: Tensor, **_: Any) -> tuple[Tensor]:
         low = int(time[0])

@@ -11,8 +11,11 @@ from diffusers import (
     AutoencoderKL,
     DDPMScheduler,
     FlowMatchEulerDiscreteScheduler,
+    FluxControlNetModel,
+    FluxControlNetPipeline,
     FluxControlPipeline,
     FluxFillPipeline,
+    FluxKontextPipeline,
     FluxPipeline,
     FluxTransformer2DModel,
     UNet2DModel,
@@ -31,36 +34,49 @@ from transformers import (
 LATENTS, FACTOR = 4, 4
 PIPELINES = {
     "flux": FluxPipeline,
-    "flux_schnell": FluxPipeline,
     "flux_depth": FluxControlPipeline,
     "flux_fill": FluxFillPipeline,
+    "flux_schnell": FluxPipeline,
+    "flux_canny": FluxControlPipeline,
+    "flux_kontext": FluxKontextPipeline,
+    "flux_controlnet": FluxControlNetPipeline,
 }
-_CHANNELS = {
-    "flux": 4 * LATENTS,
-    "flux_schnell": 4 * LATENTS,
-    "flux_depth": 8 * LATENTS,
-    "flux_fill": 8 * LATENTS + 4 * FACTOR**2,
+_BESIDE = {
+    "flux_depth": 4 * LATENTS,
+    "flux_canny": 4 * LATENTS,
+    "flux_fill": 4 * LATENTS + 4 * FACTOR**2,
+}
+#: ControlNets of one kind of control, of several, and for pictures in place of latents.
+CONTROLNETS: dict[str, dict[str, int]] = {
+    "single": {},
+    "union": {"num_mode": 3},
+    "pixels": {"conditioning_embedding_channels": 4 * LATENTS},
+}
+_NETWORK: dict[str, Any] = {
+    "patch_size": 1,
+    "num_single_layers": 1,
+    "attention_head_dim": 16,
+    "num_attention_heads": 2,
+    "joint_attention_dim": 32,
+    "pooled_projection_dim": 32,
+    "axes_dims_rope": (4, 4, 8),
 }
 
 
 def pipeline(kind: str, seed: int = 0) -> Any:
     """A pipeline of the FLUX family; those of one seed share autoencoder and text encoders."""
     torch.manual_seed(seed)
-    shared = {**_texts(), "vae": autoencoder()}
-    torch.manual_seed(1000 * seed + sorted(PIPELINES).index(kind))
+    shared = {**texts(), "vae": autoencoder()}
+    torch.manual_seed(1000 * seed + list(PIPELINES).index(kind))
     transformer = FluxTransformer2DModel(
-        patch_size=1,
-        in_channels=_CHANNELS[kind],
+        in_channels=4 * LATENTS + _BESIDE.get(kind, 0),
         out_channels=4 * LATENTS,
-        num_layers=1,
-        num_single_layers=1,
-        attention_head_dim=16,
-        num_attention_heads=2,
-        joint_attention_dim=32,
-        pooled_projection_dim=32,
+        num_layers=4 if kind == "flux_controlnet" else 1,
         guidance_embeds=kind != "flux_schnell",
-        axes_dims_rope=(4, 4, 8),
+        **_NETWORK,
     ).eval()
+    if kind == "flux_controlnet":
+        shared["controlnet"] = controlnet("single")
     made = PIPELINES[kind](transformer=transformer, scheduler=_scheduler(kind), **shared)
     made.set_progress_bar_config(disable=True)
     return made
@@ -74,7 +90,27 @@ def folder(kind: str, place: Path, seed: int = 0) -> str:
     return str(path)
 
 
-def autoencoder() -> AutoencoderKL:
+def controlnet(kind: str) -> FluxControlNetModel:
+    """A ControlNet of two blocks, none of whose weights is zero as before training."""
+    torch.manual_seed(50 + list(CONTROLNETS).index(kind))
+    net = FluxControlNetModel(
+        in_channels=4 * LATENTS, num_layers=2, **_NETWORK, **CONTROLNETS[kind]
+    ).eval()
+    for weights in net.parameters():
+        if not weights.any():
+            torch.nn.init.normal_(weights, std=0.1)
+    return net
+
+
+def controlnet_folder(kind: str, place: Path) -> str:
+    """Where such a ControlNet is saved."""
+    path = place / f"controlnet-{kind}"
+    if not path.exists():
+        controlnet(kind).save_pretrained(path)
+    return str(path)
+
+
+def autoencoder(shift: float | None = 0.1159) -> AutoencoderKL:
     return AutoencoderKL(
         sample_size=32,
         in_channels=3,
@@ -87,7 +123,7 @@ def autoencoder() -> AutoencoderKL:
         norm_num_groups=2,
         use_quant_conv=False,
         use_post_quant_conv=False,
-        shift_factor=0.1159,
+        shift_factor=shift,
         scaling_factor=0.3611,
     ).eval()
 
@@ -117,7 +153,8 @@ def unet_folder(place: Path) -> str:
     return str(path)
 
 
-def _texts() -> dict[str, Any]:
+def texts(t5_width: int = 32) -> dict[str, Any]:
+    """Tokenizers and encoders, CLIP's with 32 components."""
     letters = sorted(ByteLevel.alphabet())
     ends = [*(a + "</w>" for a in letters), "<|startoftext|>", "<|endoftext|>"]
     clip = CLIPTokenizer(
@@ -140,7 +177,7 @@ def _texts() -> dict[str, Any]:
     )
     t5_config = T5Config(
         vocab_size=len(t5),
-        d_model=32,
+        d_model=t5_width,
         d_ff=32,
         d_kv=8,
         num_heads=4,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import torch
@@ -39,6 +40,19 @@ def test_every_missing_expert_is_named_at_once_with_its_model() -> None:
     assert "<string>:1:5" in flux.notes[0]
     assert any("hf download black-forest-labs/FLUX.1-dev" in n for n in flux.notes)
     assert any("--profile small" in n for n in flux.notes)
+
+
+def test_a_missing_controlnet_is_named_beside_its_model(tmp_path: Path) -> None:
+    program = (
+        f'input c : Image\nx ~ flux_controlnet(c, "a", controlnet = "some/net", '
+        f'model = "{tmp_path}")'
+    )
+    with pytest.raises(poedsl.PoeError) as caught:
+        poedsl.compile(program).bind(c=torch.zeros(3, 16, 16)).run()
+    (found,) = caught.value.diagnostics
+    assert found.code == "P0701" and "some/net" in found.message
+    assert any("hf download some/net" in n for n in found.notes)
+    assert any("`controlnet = " in n for n in found.notes)
 
 
 def test_a_missing_source_is_named_by_its_constant() -> None:

@@ -389,6 +389,57 @@ def vowels(text: poedsl.Text):
     assert result.log_evidence == pytest.approx(float(logs.logsumexp(0)), abs=0.05)
 
 
+def ending(folder: Path, end: str, stops: list[int] | None = None, seed: int = 0) -> str:
+    """A model over a, b, `<turn>` and `<end>`, whose tokenizer has one of these as its end."""
+    causal(folder, ["a", "b", "<turn>"], seed=seed, end="<end>", layers=1, width=8)
+    tokenizer = AutoTokenizer.from_pretrained(folder)
+    tokenizer.add_special_tokens({"additional_special_tokens": ["<turn>", "<end>"]})
+    tokenizer.add_special_tokens({"eos_token": end})
+    tokenizer.save_pretrained(folder)
+    network = AutoModelForCausalLM.from_pretrained(folder)
+    network.generation_config.eos_token_id = stops or tokenizer.eos_token_id
+    network.save_pretrained(folder)
+    return str(folder)
+
+
+def test_a_base_model_and_a_chat_model_have_a_product(tmp_path: Path) -> None:
+    """Texts of the chat model end with `<turn>` or `<end>`, those of the base model with the last
+    alone: the sum over the texts of up to two letters is exact.
+    """
+    turn, end = 2, 3
+    chat = ending(tmp_path / "chat", "<turn>", [turn, end])
+    base = ending(tmp_path / "base", "<end>", seed=1)
+
+    def texts(folder: str, ends: list[int]) -> dict[tuple[int, ...], float]:
+        network = AutoModelForCausalLM.from_pretrained(folder).eval()
+        out: dict[tuple[int, ...], float] = {}
+        for word in [(), (0,), (1,), *product((0, 1), repeat=2)]:
+            with torch.no_grad():
+                logs = network(torch.tensor([[0, *word]])).logits[0].log_softmax(-1)
+            before = sum(float(logs[n, letter]) for n, letter in enumerate(word))
+            last = 0.0 if len(word) == 2 else float(logs[len(word), ends].logsumexp(0))
+            out[word] = before + last
+        return out
+
+    first, second = texts(chat, [turn, end]), texts(base, [end])
+    expected = torch.tensor([first[w] + second[w] for w in first]).logsumexp(0)
+    for program in (
+        f'y ~ lm("{chat}", "a") * lm("{base}", "a")',
+        f'y ~ lm("{base}", "a") * lm("{chat}", "a")',
+    ):
+        result = poedsl.compile(f"y : Tokens[2]\n{program}").run(seed=0, particles=4000)
+        assert result.log_evidence == pytest.approx(float(expected), abs=0.03)
+        assert set(result.texts("y")) == {"", "a", "b", "aa", "ab", "ba", "bb"}
+        assert not bool((result.particles["y"] == turn).any())
+
+
+def test_models_whose_texts_end_with_no_common_token(tmp_path: Path) -> None:
+    one = ending(tmp_path / "one", "<turn>")
+    other = ending(tmp_path / "other", "<end>")
+    found = problem(f'y : Tokens[2]\ny ~ lm("{one}", "a") * lm("{other}", "a")')
+    assert found.code == "P0711"
+
+
 # What does not fit.
 
 

@@ -143,4 +143,27 @@ way of another definition.
     x ~ both(0)
 """,
     ),
+    "P0211": CodePage(
+        "a pipeline that no expert can be made of",
+        """\
+Any pipeline of diffusers whose call has one loop over the steps of a scheduler is an expert: at
+each step the run takes the velocity or noise that the pipeline computed, and gives it the next
+point. A pipeline whose loop does more cannot be one:
+
+- it overwrites the result of a step, as `FluxInpaintPipeline` puts the known part of a picture back
+  (`FluxFillPipeline` does not: there the picture is a condition of the network);
+- it samples in several loops, or in loops within each other;
+- it changes its network while it samples, or keeps values from step to step;
+- its picture is only where sampling starts, as of `StableDiffusionImg2ImgPipeline`, so that the
+  picture is no condition;
+- it makes films, sounds or embeddings;
+- its call needs a tensor or a list that no type of the language is for.
+
+    x ~ pipeline("a-flux-inpaint-pipeline", image = photo, mask_image = mask)  # wrong
+    x ~ flux_fill(mask, image, prompt)                                         # right
+
+A picture that is known in part can also be a constraint of the program itself, as
+`exp(-100 * sum((x[part] - seen[part])^2))`.
+""",
+    ),
 }

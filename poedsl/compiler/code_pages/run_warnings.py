@@ -164,21 +164,25 @@ write the program for the logarithm of the variable.
         """\
 A folder holds weights that its network does not have: those of another model, or of a part that
 only training needs. All weights that the network has were read. Check that config.json and the
-files of weights are of one model.
+files of weights are of one model. Of a LoRA, the weights for text encoders are among them: a
+`lora` changes the transformer or UNet alone.
 """,
     ),
     "P1021": CodePage(
         "an adapter that is not applied",
         """\
-A file with the weights of a LoRA lies in the folder of a model. The model runs without it. Merge it
-into the weights (`fuse_lora` and `save_pretrained` of diffusers), or move it elsewhere.
+A file with the weights of a LoRA lies in the folder of a model. The model runs without it, except
+for experts that name it. Move it to a folder of its own, and name it there if it is meant:
+
+    x ~ flux("a cat", lora = "loras/style.safetensors:0.8")
 """,
     ),
     "P1022": CodePage(
         "a prompt that is cut",
         """\
 A network reads a number of tokens, and the prompt has more: what comes after them has no effect.
-The two text encoders of FLUX.1 read 77 and 512 tokens, CLIP 77, SigLIP 64. Write a shorter prompt.
+The two text encoders of FLUX.1 read 77 and 512 tokens, those of Stable Diffusion 77, or 256 for T5,
+CLIP 77, SigLIP 64. Write a shorter prompt.
 """,
     ),
     "P1023": CodePage(
@@ -186,6 +190,14 @@ The two text encoders of FLUX.1 read 77 and 512 tokens, CLIP 77, SigLIP 64. Writ
         """\
 The scheduler in a model's folder says where the library's own sampler takes its steps. Here the
 options of `sample` do, such as `steps`; the noise levels of the model are those of its scheduler.
+""",
+    ),
+    "P1024": CodePage(
+        "a warning of the library about a pipeline",
+        """\
+A pipeline that runs by its own call, `pipeline("FOLDER", ...)`, warned of its arguments: for
+example that a guidance scale has no effect without a negative prompt. The message is the library's.
+The run goes on with what the pipeline computes.
 """,
     ),
     "P1030": CodePage(

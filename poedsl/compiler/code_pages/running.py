@@ -106,8 +106,9 @@ from `poe.toml`, beside the program or in a folder above it:
         "language models with different tokenizers",
         """\
 A product of language models is one over their tokens: the same numbers must stand for the same
-pieces of text, and the same one must end it. Models of one family mostly share a tokenizer. The
-message names the first token that differs.
+pieces of text, and one token must end the texts of all. Models of one family mostly share a
+tokenizer, as a base model and one that answers in chats do: among the tokens that end the answers
+is the one that ends a text. The message names the first token that differs.
 
     y ~ lm("gpt2") * lm("Qwen/Qwen2.5-0.5B")                    # wrong
     y ~ lm("Qwen/Qwen2.5-1.5B") * lm("Qwen/Qwen2.5-0.5B")       # right

@@ -71,7 +71,8 @@ number, a number that is too large, a count that is not a whole number. A consta
         "a parameter outside its range",
         """\
 Scales are above zero, and an interval begins below its end; covariance and precision matrices are
-symmetric and positive definite; scale_tril is lower triangular with a positive diagonal.
+symmetric and positive definite; scale_tril is lower triangular with a positive diagonal. A
+parameter that belongs to another, as `system` to the `chat` of `lm`, is given together with it.
 
     x ~ Normal(0, -1)            # wrong
 """,

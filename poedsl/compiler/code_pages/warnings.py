@@ -104,4 +104,15 @@ element.
         x ~ exp(-x[i]^2)                          # right
 """,
     ),
+    "P0811": CodePage(
+        "a pipeline by its call where there is an expert",
+        """\
+`pipeline("FOLDER")` goes through the call of the pipeline in the library. For this folder the
+language has an expert of its own, which evaluates the network itself: it is faster, and it takes
+conditions in the language's own types. `use NAME from "FOLDER"` chooses that expert.
+
+    x ~ pipeline("weights/flux", prompt = "a cat")     # works, by the library's call
+    x ~ flux("a cat", model = "weights/flux")          # the expert of the language
+""",
+    ),
 }

@@ -55,7 +55,8 @@ def _overlap(earlier: FactorSpec, later: FactorSpec, sizes: Sizes) -> tuple[str,
         dict(f.term.kwargs).get("prompt") for f in (earlier, later) if isinstance(f.term, Apply)
     ]
     differ = all(isinstance(p, Const) for p in prompts) and prompts[0] != prompts[1]
-    if differ and earlier.part is not None and later.part is not None:
+    guidance = min(exponents) < 0
+    if differ and not guidance and earlier.part is not None and later.part is not None:
         return "P0805", "two parts that overlap have different prompts"
     return None
 

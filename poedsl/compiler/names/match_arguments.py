@@ -5,7 +5,11 @@ from __future__ import annotations
 from poedsl.catalog.signatures import Signature
 from poedsl.compiler.names.references import suggest
 from poedsl.compiler.names.scope import NameScope
-from poedsl.compiler.names.suggestions import PARAMETERS, equivalent_name_fix
+from poedsl.compiler.names.suggestions import (
+    PARAMETERS,
+    SAID_ELSEWHERE,
+    equivalent_name_fix,
+)
 from poedsl.grammar import tree
 from poedsl.grammar.diagnostics import Label
 from poedsl.grammar.wording import counted_noun
@@ -52,7 +56,7 @@ def match_arguments(
                 fixes=(equivalent_name_fix(argument.name_span, equivalent),)
                 if equivalent
                 else suggest(scope, name, argument.name_span, names, "a parameter"),
-                notes=note,
+                notes=(SAID_ELSEWHERE[name], *note) if name in SAID_ELSEWHERE else note,
             )
             valid = False
         elif name in matched:

@@ -22,6 +22,15 @@ PARAMETERS = {
 }
 
 
+#: What the calls of pipelines of diffusers take, and programs say elsewhere.
+SAID_ELSEWHERE = {
+    "num_inference_steps": "`sample x by anneal(steps = 30)` sets the number of steps",
+    "num_images_per_prompt": "`sample x by anneal(particles = 4)` sets the number of pictures",
+    **dict.fromkeys(("height", "width"), "the type of the variable says its size"),
+    **dict.fromkeys(("generator", "seed"), "`poe run --seed 1` sets the seed"),
+}
+
+
 #: What functions and densities are called elsewhere.
 CALLED = {
     **dict.fromkeys(("Gaussian", "gaussian", "N", "norm_pdf"), "Normal"),

@@ -20,17 +20,20 @@ from poedsl.grammar import tree
 from poedsl.grammar.diagnostics import Diagnostic, Edit, Fix
 
 
-def read_use(statement: tree.Use, base: Path) -> Signature | Diagnostic:
+def read_use(
+    statement: tree.Use, base: Path, *, as_pipeline: bool = False
+) -> Signature | Diagnostic:
     """The signature of what a ``use`` statement names, under the statement's name.
 
     Args:
         base: the folder that files and folders of models are relative to.
+        as_pipeline: whether it is a pipeline by its own call, as ``pipeline("FOLDER")`` names it.
     """
     text = statement.place.value
     place = CodeReference.parse(text)
     try:
-        if place is None or is_folder(base, text):
-            signature = read_folder(text, base)
+        if place is None or as_pipeline or is_folder(base, text):
+            signature = read_folder(text, base, as_pipeline=as_pipeline)
         else:
             signature = read_code(place, base)
     except DefinitionError as error:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 
+from poedsl.compiler.plan.guidance import guidance_scale
 from poedsl.compiler.plan.options import form_constants, form_name, kernel_traits
 from poedsl.compiler.plan.plan import GENERATIVE, PlanSpec
 from poedsl.compiler.plan.terms import Apply, Const, names, walk
@@ -27,7 +28,7 @@ def costs(plan: PlanSpec) -> Iterator[str]:
     for factor in plan.factors:
         calls = {t for t in walk(factor.term) if isinstance(t, Apply)}
         signatures = [(c, s) for c in calls if (s := plan.find_signature(c.function)) is not None]
-        cost = sum(signature.cost for _, signature in signatures)
+        cost = sum(s.cost * (1 if guidance_scale(c, s) is None else 2) for c, s in signatures)
         if not cost:
             continue
         rewards = [c for c, signature in signatures if signature.family == "reward"]

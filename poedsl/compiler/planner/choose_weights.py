@@ -16,6 +16,9 @@ def choose_correct(product: Product, options: Mapping[str, Term]) -> Choice:
         return Choice(
             Apply("none"), "importance weights need a log density, and these scores have none"
         )
+    if product.guided:
+        reason = f"importance weights need noised densities, and {product.guided} is guided"
+        return Choice(Apply("none"), reason)
     if product.extension == "symbols":
         return Choice(
             Apply("ais"), "the normalizing constant of each proposal is its importance weight"

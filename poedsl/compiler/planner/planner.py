@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from poedsl.compiler.plan.approximations import approximation_notes
 from poedsl.compiler.plan.chats import chat_notes
+from poedsl.compiler.plan.guidance import guidance_notes
 from poedsl.compiler.plan.lowered import Lowered
 from poedsl.compiler.plan.options import OPTIONS, form_name
 from poedsl.compiler.plan.plan import OptionSpec, PlanSpec, UseSpec
@@ -67,8 +68,7 @@ def plan(
         places = {name: span for name, (_, span) in lowered.options.items()}
         diagnostics += refuse(chosen, {**lowered.spans, **places})
     notes, more = exponent_sums(chosen, lowered.complete, lowered.spans)
-    noted = replace(chosen, notes=(*notes, *approximation_notes(chosen), *chat_notes(chosen)))
-    return noted, (*diagnostics, *more)
+    return replace(chosen, notes=(*notes, *_remarks(chosen))), (*diagnostics, *more)
 
 
 def choose(spec: PlanSpec, options: Mapping[str, Term]) -> PlanSpec:
@@ -88,4 +88,8 @@ def rechoose(spec: PlanSpec, options: Mapping[str, Term]) -> PlanSpec:
     explicit = {o.name: o.value for o in spec.options if not o.reason}
     chosen = choose(spec, {**explicit, **options})
     notes, _ = exponent_sums(chosen, spec.variables, {})
-    return replace(chosen, notes=(*notes, *approximation_notes(chosen), *chat_notes(chosen)))
+    return replace(chosen, notes=(*notes, *_remarks(chosen)))
+
+
+def _remarks(spec: PlanSpec) -> tuple[str, ...]:
+    return (*approximation_notes(spec), *chat_notes(spec), *guidance_notes(spec))

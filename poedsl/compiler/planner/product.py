@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
+from poedsl.compiler.plan.guidance import guided_factors
 from poedsl.compiler.plan.plan import FactorSpec, PlanSpec, VariableSpec
 from poedsl.compiler.plan.terms import Apply, Const, Term
 from poedsl.compiler.planner.conservative_scores import nonconservative
@@ -35,6 +36,7 @@ class Product:
         latent: whether a variable is sampled in the latent space of its experts.
         components: how many real numbers there are; None where that is not constant.
         reweighted_scores: whether experts of points that have only scores are raised to powers.
+        guided: the first factor with classifier-free guidance, in words; empty where there is none.
         nonconservative: why the combined scores are not the gradient of a log density.
         conditioned: whether an expert is conditioned on its parents.
         paths: the path that each variable's experts can take.
@@ -52,6 +54,7 @@ class Product:
     latent: bool
     components: int | None
     reweighted_scores: bool
+    guided: str
     nonconservative: str
     conditioned: bool
     paths: dict[str, Path]
@@ -78,6 +81,7 @@ class Product:
             latent=any(v.space for v in spec.variables),
             components=component_count(spec),
             reweighted_scores=_reweighted_scores(spec),
+            guided=next((f"`{f.name}` at {f.place}" for f, *_ in guided_factors(spec)), ""),
             nonconservative=nonconservative(spec, options),
             conditioned=any(f.given for f in spec.factors),
             paths=paths,

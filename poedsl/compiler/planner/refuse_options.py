@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
+from poedsl.compiler.plan.guidance import exact_form, guided_factors
 from poedsl.compiler.plan.options import OPTIONS, Kernel, filled_form, form_constants, form_name
 from poedsl.compiler.plan.plan import PlanSpec
 from poedsl.compiler.plan.terms import Apply, Const, Term
@@ -30,6 +31,7 @@ def refuse(spec: PlanSpec, spans: Mapping[str, Span]) -> list[Diagnostic]:
     refusals = (
         *refuse_path(spec, options),
         *_need_density(spec, options),
+        *_weighted_guidance(spec, options),
         *_weights_without_move(options),
         *_unequal_islands(options),
         *_missing_stages(options),
@@ -66,6 +68,15 @@ def _need_density(spec: PlanSpec, options: Mapping[str, Term]) -> Iterator[Refus
         needed = form.needs_conservative if field else form.needs_density
         if needed and (field or not uses_line(value)):
             yield Refusal(option, f"`{option} = {form.name}()` needs a density", notes)
+
+
+def _weighted_guidance(spec: PlanSpec, options: Mapping[str, Term]) -> Iterator[Refusal]:
+    """Weights take scores for those of noised densities, and a guided field has none."""
+    if form_name(options["correct"]) == "fkc":
+        for factor, call, scale in guided_factors(spec):
+            message = "`correct = fkc()` needs scores of noised densities"
+            note = f"`{factor.name}` at {factor.place} is guided; two experts have densities: "
+            yield Refusal("correct", message, (note + exact_form(call, scale),))
 
 
 def uses_line(kernel: Term) -> bool:

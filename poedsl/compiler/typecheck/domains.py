@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from itertools import zip_longest
 
+from poedsl.catalog.signatures import LATENTS
 from poedsl.compiler.plan.terms import Ref
 from poedsl.compiler.typecheck.loops import element_scope, factors_in, loop_elements
 from poedsl.compiler.typecheck.mixtures import mixture_components
@@ -72,7 +73,8 @@ def check_latent_space(checker: ProgramChecker, name: str, leaf: tree.Expr) -> N
         return
     this_expert = (signature.space, signature.name, leaf.span)
     space, other, place = checker.spaces.setdefault(name, this_expert)
-    if space == signature.space or name in checker.incomplete:
+    compared_by_a_run = LATENTS in (space, signature.space) and space and signature.space
+    if space == signature.space or compared_by_a_run or name in checker.incomplete:
         return
     checker.incomplete.add(name)
     checker.error(
@@ -213,4 +215,6 @@ def smallest_size_with(items: list[tree.Expr | tree.Slice]) -> int:
 
 
 def latent_space_name(space: str) -> str:
+    if space == LATENTS:
+        return "the latents of its autoencoder"
     return f"the latent space of {space}" if space else "pixels"

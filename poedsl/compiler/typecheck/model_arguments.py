@@ -33,8 +33,32 @@ def check_arguments(
             check_subject(checker, typed, argument, call, signature)
         else:
             check_argument(checker, typed, argument, parameter, call, signature)
+    for argument in call.arguments:
+        parameter = signature.parameter(argument.name or "")
+        if parameter is not None and parameter.needs and _given(out, parameter.name):
+            check_need(checker, argument, parameter, out, signature)
     sound = len(checker.diagnostics) == before and all(t.ok for t in out.values())
     return out if sound and not lacks_argument(signature, out) else None
+
+
+def check_need(
+    checker: TypeScope,
+    argument: tree.Argument,
+    parameter: Parameter,
+    arguments: Mapping[str, Typed],
+    signature: Signature,
+) -> None:
+    """Report an argument whose meaning depends on another, which is left out."""
+    if not _given(arguments, parameter.needs):
+        message = f"`{parameter.name}` of `{signature.name}` goes with `{parameter.needs}`"
+        span = argument.value.span
+        checker.error("P0307", f"{message}, which is left out", span, notes=(str(signature),))
+
+
+def _given(arguments: Mapping[str, Typed], name: str) -> bool:
+    """Whether there is an argument of a name, and it is not none."""
+    typed = arguments.get(name)
+    return typed is not None and typed.term != Const(None)
 
 
 def check_subject(

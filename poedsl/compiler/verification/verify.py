@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import NoReturn
 
+from poedsl.catalog.pipeline_signatures import IMPLEMENTATION
 from poedsl.catalog.registry import SIGNATURES
 from poedsl.catalog.signatures import Signature
 from poedsl.compiler.analysis.integrability import integrable
@@ -37,7 +38,7 @@ from poedsl.grammar.source import NOWHERE, Source
 from poedsl.grammar.types import FROM_FILES, MOST_SIZES, RANKS, SAMPLED, Type, unify
 
 #: Implementations that run without permission: those that come with the package.
-TRUSTED = frozenset({s.implementation for s in SIGNATURES.values()})
+TRUSTED = frozenset({s.implementation for s in SIGNATURES.values()} | {IMPLEMENTATION})
 
 
 class _Fault(Exception):

@@ -1,42 +1,47 @@
-"""The FLUX.1 family on the bare transformer: text to image, with depth, and inpainting.
+"""The FLUX.1 family on the bare transformer: text to image, and with conditions (Labs, FLUX.1,
+2024).
 
-One call of the network is one velocity of latents in 32-bit floats, differentiable, whatever the
-network computes in (Labs, FLUX.1, 2024; a rectified flow, Esser et al. 2024).
+Conditions stand beside the latents, in further channels of each token: a depth map, edges, or a
+picture to fill in with its mask. The reference image of FLUX.1 Kontext (Labs et al., 2025) stands
+behind them, in further tokens.
 """
 
 from __future__ import annotations
+
+from typing import Any
 
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
+from poedsl.catalog.adapters import Lora
 from poedsl.catalog.profiles import Profile
-from poedsl.experts.flows.latents import Codec
-from poedsl.experts.flows.rectified import RectifiedFlow
+from poedsl.experts.flows.latent_flow import LatentFlow
+from poedsl.experts.flows.latents import PATCH, resized
+from poedsl.experts.flows.packing import pack, positions, unpack
 from poedsl.experts.loading import diffusers_parts
-from poedsl.experts.loading.dtypes import network_dtype
-from poedsl.experts.loading.model_errors import evaluating, unfit
-from poedsl.experts.loading.model_files import read_config
-from poedsl.experts.loading.schedulers import FlowScheduler
-
-#: The network multiplies its time by this.
-TIMES = 1000
+from poedsl.experts.loading.model_errors import unfit
 
 
-class FluxFlow(RectifiedFlow):
-    """A velocity of latents (c, h, w), by the transformer in a folder of diffusers.
+class FluxFlow(LatentFlow):
+    """Text to image, by a FluxPipeline.
 
     Args:
-        prompt: what the image shows. folder: of a FluxPipeline, FluxControlPipeline or
-            FluxFillPipeline. shape: (c, h, w) of the latents it sees, h and w even. guidance: the
-            distilled scale, for guidance-distilled models. depth: (H, W) relative inverse depth
-            in [0, 1]. mask: (H, W), 1 where it repaints. image: (3, H, W) in [0, 1], kept
-            outside the mask. Conditions of another size are resized to the pixels it sees.
+        prompt: what the image shows. folder: of the pipeline. shape: (c, h, w) of the latents it
+            sees, h and w even. guidance: the distilled scale, for guidance-distilled models.
+
+    Attributes:
+        beside: conditions (1, N, k) in further channels of the N tokens of latents. behind:
+            conditions (1, M, 4 c) in further tokens.
 
     Raises:
         PoeError: the folder holds another model (P0206), or the library is missing (P0703).
     """
+
+    beside: Float[Tensor, "1 N k"] | None = None
+    behind: Float[Tensor, "1 M k"] | None = None
+    network = "FluxTransformer2DModel"
 
     def __init__(
         self,
@@ -46,125 +51,161 @@ class FluxFlow(RectifiedFlow):
         device: torch.device,
         profile: Profile,
         guidance: float = 3.5,
-        depth: Float[Tensor, "H W"] | None = None,
-        mask: Float[Tensor, "H W"] | None = None,
-        image: Float[Tensor, "3 H W"] | None = None,
+        loras: tuple[Lora, ...] = (),
     ) -> None:
-        self.device = torch.device(profile.device) if profile.device else device
-        self.shape = shape
-        self.codec = Codec(folder, device, profile)
-        self.scheduler = FlowScheduler(folder)
-        if self.scheduler.time_scale != TIMES:
-            reason = f"`num_train_timesteps` of its scheduler is not {TIMES}"
-            raise unfit("", folder, reason)
-        self.extra = self.conditions(depth, mask, image, device)
-        self.expect(folder, depth is not None, mask is not None)
-        dtype = network_dtype(profile, self.device)
-        self.net = diffusers_parts.transformer(folder, self.device, profile)
-        self.tokens, self.pooled = diffusers_parts.prompt(folder, prompt, self.device, dtype)
-        self.dtype, self.guidance, self.folder = dtype, guidance, folder
-        self.snaps = dtype == torch.bfloat16
-        self.inference_mode = profile.quantize == "none" and profile.offload == "none"
+        super().__init__(folder, shape, device, profile, loras)
+        self.guidance = guidance
+        self.tokens, self.pooled = diffusers_parts.prompt(folder, prompt, self.device, self.dtype)
         _, h, w = shape
         self.positions = positions(h, w).to(self.device)
         count = self.tokens.shape[1]
         self.text_positions = torch.zeros(count, 3, dtype=torch.float32, device=self.device)
 
-    def velocity(self, z: Float[Tensor, "L D"], s: float) -> Float[Tensor, "L D"]:
-        count, (_, h, w) = len(z), self.shape
-        packed = pack(z.reshape(count, *self.shape).to(self.device))
-        if self.extra is not None:
-            packed = torch.cat([packed, self.extra.to(packed).expand(count, -1, -1)], 2)
-        time = torch.full((count,), s, dtype=torch.float32, device=self.device)
-        guidance = torch.full((count,), self.guidance, dtype=torch.float32, device=self.device)
-        with evaluating("", self.folder):
-            out = self.net(
-                hidden_states=packed.to(self.dtype),
-                timestep=time.to(self.dtype),
-                guidance=guidance if self.net.config.guidance_embeds else None,
-                pooled_projections=self.pooled.expand(count, -1),
-                encoder_hidden_states=self.tokens.expand(count, -1, -1),
-                txt_ids=self.text_positions,
-                img_ids=self.positions,
-                return_dict=False,
-            )[0]
-            return unpack(out.to(z), h, w).reshape(z.shape)
+    def predicted(self, latents: Float[Tensor, "L c h w"], s: float) -> Float[Tensor, "L c h w"]:
+        (count, _, h, w), packed = latents.shape, pack(latents)
+        own = packed.shape[1]
+        if self.beside is not None:
+            packed = torch.cat([packed, self.beside.to(packed).expand(count, -1, -1)], 2)
+        if self.behind is not None:
+            packed = torch.cat([packed, self.behind.to(packed).expand(count, -1, -1)], 1)
+        seen = packed.to(self.dtype)
+        given = {
+            "timestep": self.time(count, s).to(self.dtype),
+            "pooled_projections": self.pooled.expand(count, -1),
+            "encoder_hidden_states": self.tokens.expand(count, -1, -1),
+            "txt_ids": self.text_positions,
+            "img_ids": self.positions,
+        }
+        out = self.net(
+            hidden_states=seen,
+            guidance=self.scale(self.net, count),
+            **given,
+            **self.residuals(seen, given),
+            return_dict=False,
+        )[0]
+        return unpack(out[:, :own], h, w)
 
-    def times(self, steps: int, shape: tuple[int, ...], *, snaps: bool) -> list[float]:
-        """The times of its pipeline, with more steps near the noise for larger images (Esser et al.
-        2024, 5.3.2).
-
-        Raises:
-            PoeError: its scheduler gives no times in so many steps (P0206).
-        """
-        times = self.scheduler.times(steps, shape[-2] * shape[-1] // 4)
-        return [*map(snapped, times)] if snaps else times
-
-    def conditions(
-        self,
-        depth: Float[Tensor, "H W"] | None,
-        mask: Float[Tensor, "H W"] | None,
-        image: Float[Tensor, "3 H W"] | None,
-        device: torch.device,
-    ) -> Float[Tensor, "1 N k"] | None:
-        """The packed conditions beside the latents; masked pixels are grey (0.5)."""
-        if depth is not None:
-            grey = self.sized(depth.to(device)[None].expand(3, -1, -1))
-            return pack(self.codec.encode(grey))
-        if mask is None:
+    def scale(self, net: Any, count: int) -> Float[Tensor, " L"] | None:
+        """The guidance scale as a network takes it; None where it takes none."""
+        if not net.config.guidance_embeds:
             return None
-        assert image is not None
-        hole = (self.sized(mask.to(device)[None]) >= 0.5).float()
-        latents = self.codec.encode(torch.where(hole > 0, 0.5, self.sized(image.to(device))))
-        shown = F.pixel_unshuffle(hole, self.codec.factor)
-        return torch.cat([pack(latents), pack(shown)], 2)
+        return torch.full((count,), self.guidance, dtype=torch.float32, device=self.device)
 
-    def sized(self, image: Float[Tensor, "c H W"]) -> Float[Tensor, "1 c H2 W2"]:
-        """Resize to the size in pixels of the latents."""
-        size = tuple(n * self.codec.factor for n in self.shape[1:])
-        whole = image[None].float()
-        if image.shape[-2:] == size:
-            return whole
-        return F.interpolate(whole, size, mode="bilinear", antialias=True, align_corners=False)
+    def residuals(self, seen: Float[Tensor, "L N k"], given: dict[str, Any]) -> dict[str, Any]:
+        """What other networks add to the activations of the transformer.
 
-    def expect(self, folder: str, depth: bool, mask: bool) -> None:
-        """Check that the transformer has the input channels of this expert.
-
-        Raises:
-            PoeError: it has others (P0206).
+        Args:
+            seen: the tokens that the transformer sees. given: its other arguments.
         """
-        latent = 4 * self.shape[0]
-        fill = latent + 4 * self.codec.factor**2
-        takes = read_config(folder, "transformer").get("in_channels", 64)
+        return {}
+
+    def channels(self) -> int:
+        return super().channels() + self.channels_beside()
+
+    def channels_beside(self) -> int:
+        """How many channels of each token are conditions."""
+        return 0
+
+    def expect(self, takes: int) -> None:
+        latent = super().channels()
         kinds = {
             latent: "no picture",
-            2 * latent: "a depth map",
-            latent + fill: "a picture and its mask",
+            2 * latent: "a depth map or edges",
+            2 * latent + 4 * self.codec.factor**2: "a picture and its mask",
         }
-        expected = latent + (latent if depth else fill if mask else 0)
-        if takes != expected:
-            actual = kinds.get(takes, f"{takes} channels")
-            reason = f"its transformer takes {actual}, and this expert has {kinds[expected]}"
-            raise unfit("", folder, reason)
+        if takes != self.channels():
+            actual, own = kinds.get(takes, f"{takes} channels"), kinds[self.channels()]
+            reason = f"its transformer takes {actual}, and this expert has {own}"
+            raise unfit("", self.folder, reason)
 
 
-def pack(z: Float[Tensor, "L c h w"]) -> Float[Tensor, "L N k"]:
-    """Patches of 2 x 2 latents as tokens, row by row; k = 4 c."""
-    return F.pixel_unshuffle(z, 2).flatten(2).transpose(1, 2)
+class FluxControl(FluxFlow):
+    """Text and a map of the image, by a FluxControlPipeline.
+
+    Args:
+        depth: (H, W) relative inverse depth in [0, 1]. edges: (H, W), 1 on edges, as Canny's
+            detector draws them. One of the two, by the model; of another size, it is resized.
+    """
+
+    def __init__(
+        self,
+        prompt: str,
+        folder: str,
+        shape: tuple[int, ...],
+        device: torch.device,
+        profile: Profile,
+        guidance: float = 10.0,
+        depth: Float[Tensor, "H W"] | None = None,
+        edges: Float[Tensor, "H W"] | None = None,
+        loras: tuple[Lora, ...] = (),
+    ) -> None:
+        super().__init__(prompt, folder, shape, device, profile, guidance, loras)
+        control = edges if depth is None else depth
+        assert control is not None
+        picture = self.codec.sized(control[None].expand(3, -1, -1), shape)
+        self.beside = pack(self.codec.encode(picture))
+
+    def channels_beside(self) -> int:
+        return 4 * self.shape[0]
 
 
-def unpack(tokens: Float[Tensor, "L N k"], h: int, w: int) -> Float[Tensor, "L c h w"]:
-    return F.pixel_shuffle(tokens.transpose(1, 2).reshape(len(tokens), -1, h // 2, w // 2), 2)
+class FluxFill(FluxFlow):
+    """Text and a picture to fill in, by a FluxFillPipeline.
+
+    Args:
+        mask: (H, W), 1 where it repaints. image: (3, H, W) in [0, 1], kept outside the mask. Of
+            other sizes, they are resized.
+    """
+
+    def __init__(
+        self,
+        prompt: str,
+        folder: str,
+        shape: tuple[int, ...],
+        device: torch.device,
+        profile: Profile,
+        mask: Float[Tensor, "H W"],
+        image: Float[Tensor, "3 H W"],
+        guidance: float = 30.0,
+        loras: tuple[Lora, ...] = (),
+    ) -> None:
+        super().__init__(prompt, folder, shape, device, profile, guidance, loras)
+        hole, latents = self.codec.masked(image, mask, shape)
+        shown = F.pixel_unshuffle(hole, self.codec.factor).to(latents)
+        self.beside = torch.cat([pack(latents), pack(shown)], 2)
+
+    def channels_beside(self) -> int:
+        return 4 * self.shape[0] + 4 * self.codec.factor**2
 
 
-def positions(h: int, w: int) -> Float[Tensor, "N 3"]:
-    """The position of each token: 0, its row and its column."""
-    down, across = (torch.arange(n // 2, device="cpu") for n in (h, w))
-    rows, columns = torch.meshgrid(down, across, indexing="ij")
-    return torch.stack([torch.zeros_like(rows), rows, columns], -1).reshape(-1, 3).float()
+class FluxKontext(FluxFlow):
+    """Text and a reference image that the text refers to, by a FluxKontextPipeline.
 
+    Args:
+        image: (c, H, W) in [0, 1]; it is resized to the size nearest in proportions of those that
+            the model was trained on, whatever the size of the latents.
+    """
 
-def snapped(s: float) -> float:
-    """The time that a network in bfloat16 gets: it rounds s, and then 1000 s."""
-    rounded = torch.tensor(s, dtype=torch.float32, device="cpu").bfloat16() * 1000
-    return float(rounded.bfloat16()) / 1000
+    def __init__(
+        self,
+        prompt: str,
+        folder: str,
+        shape: tuple[int, ...],
+        device: torch.device,
+        profile: Profile,
+        image: Float[Tensor, "c H W"],
+        guidance: float = 2.5,
+        loras: tuple[Lora, ...] = (),
+    ) -> None:
+        from diffusers.pipelines.flux.pipeline_flux_kontext import PREFERRED_KONTEXT_RESOLUTIONS
+
+        super().__init__(prompt, folder, shape, device, profile, guidance, loras)
+        ratio = image.shape[2] / image.shape[1]
+        sizes = ((abs(ratio - w / h), w, h) for w, h in PREFERRED_KONTEXT_RESOLUTIONS)
+        unit = PATCH * self.codec.factor
+        width, height = (n // unit * unit for n in min(sizes)[1:])
+        reference = self.codec.encode(resized(image.expand(3, -1, -1), height, width))
+        self.behind = pack(reference)
+        h, w = reference.shape[2:]
+        behind = positions(h, w, image=1).to(self.positions)
+        self.positions = torch.cat([self.positions, behind])

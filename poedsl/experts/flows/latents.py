@@ -1,26 +1,43 @@
-"""Latent spaces of autoencoders of diffusers."""
+"""Latent spaces of autoencoders of diffusers.
+
+Each kind of autoencoder has its own way to bring latents to about unit variance: a shift and a
+scale (AutoencoderKL), the mean and the standard deviation of each channel
+(AutoencoderKLQwenImage), or those of each channel of patches of 2 x 2 latents (AutoencoderKLFlux2).
+"""
 
 from __future__ import annotations
 
 import hashlib
 import math
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any, Protocol
 
 import torch
+import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
 from poedsl.catalog.profiles import Profile
 from poedsl.experts.loading import diffusers_parts
 from poedsl.experts.loading.cache import cached_by_folder
+from poedsl.experts.loading.diffusers_parts import AUTOENCODERS
 from poedsl.experts.loading.dtypes import network_dtype
 from poedsl.experts.loading.model_errors import evaluating, loading, unfit
 from poedsl.experts.loading.model_files import read_config
 
 #: Parts of latents begin and end at multiples of this, the patch size of transformers.
 PATCH = 2
+#: Options of an autoencoder on which its latents do not depend.
+NO_SETTINGS = ("sample_size", "force_upcast")
+#: Options of an autoencoder for the location and the scale of each channel of latents.
+BY_CHANNEL = ("latents_mean", "latents_std")
 #: Images decoded at once without a gradient.
 BATCH = 8
+#: The autoencoder of Qwen-Image, which is that of a model of films.
+FILMS = "AutoencoderKLQwenImage"
+#: Height and width of the pictures that pipelines of Qwen-Image make where nothing says a size.
+QWEN_IMAGE = 1024
 
 
 class Codec:
@@ -31,7 +48,8 @@ class Codec:
 
     Attributes:
         factor: pixels along a side of one latent. channels: of latents. key: a hash of the
-            autoencoder's configuration and weights, which identifies the latent space.
+            autoencoder's weights and of the options that its latents depend on, which identifies
+            the latent space.
 
     Raises:
         PoeError: the folder has no autoencoder, or it cannot be loaded (P0206).
@@ -39,24 +57,49 @@ class Codec:
 
     def __init__(self, folder: str, device: torch.device, profile: Profile) -> None:
         self.vae = diffusers_parts.autoencoder(folder, device, network_dtype(profile, device))
-        self.folder, config = folder, self.vae.config
-        for name in ("latents_mean", "latents_std"):
-            if config.get(name) is not None:
-                raise unfit(
-                    "", folder, f"`{name}` is set in vae/config.json, which is not followed"
-                )
+        self.folder = folder
         with loading("", folder):
-            self.factor = 2 ** (len(config.block_out_channels) - 1)
-            self.channels = int(config.latent_channels)
-            self.shift = float(config.shift_factor or 0.0)
-            self.scale = float(config.scaling_factor or 1.0)
-        self.key = fingerprint(folder)
+            kind, config = type(self.vae).__name__, self.vae.config
+            #: Whether it takes pictures as films of one frame.
+            self.films = kind == FILMS
+            self.factor = _factor(config)
+            self.channels = int(config.z_dim if self.films else config.latent_channels)
+            match kind:
+                case "AutoencoderKLQwenImage":
+                    self.loc, self.scale = _by_channel(config, self.vae.device)
+                case "AutoencoderKLFlux2":
+                    self.loc, self.scale = _by_patch(self.vae)
+                case _:
+                    self.loc, self.scale = _overall(config, folder, self.vae.device)
+        self.key = fingerprint(folder, settings(config))
         self.batch = profile.microbatch or BATCH
 
     def shape(self, pixels: tuple[int, ...]) -> tuple[int, int, int]:
         """The shape (c, h, w) of the latents of an image (3, H, W)."""
         _, height, width = pixels
         return self.channels, height // self.factor, width // self.factor
+
+    def sized(
+        self, image: Float[Tensor, "k H W"], shape: tuple[int, ...]
+    ) -> Float[Tensor, "1 k H2 W2"]:
+        """An image or a map of k channels, resized to the size in pixels of latents."""
+        height, width = (n * self.factor for n in shape[-2:])
+        return resized(image, height, width)
+
+    def masked(
+        self,
+        image: Float[Tensor, "k H W"],
+        mask: Float[Tensor, "H W"],
+        shape: tuple[int, ...],
+        *,
+        grey: float = 0.5,
+    ) -> tuple[Float[Tensor, "1 1 H2 W2"], Float[Tensor, "1 c h w"]]:
+        """A mask as 0 and 1, in the size in pixels of latents, and the latents of an image that is
+        grey where the mask is 1.
+        """
+        hole = (self.sized(mask[None], shape) >= 0.5).float()
+        picture = self.sized(image.expand(3, -1, -1), shape)
+        return hole, self.encode(torch.where(hole > 0, grey, picture))
 
     def encode(self, images: Float[Tensor, "L 3 H W"]) -> Float[Tensor, "L c h w"]:
         """The mode of the encoder's distribution.
@@ -65,40 +108,138 @@ class Codec:
             PoeError: it is not finite (P0206).
         """
         with evaluating("", self.folder), torch.no_grad():
-            encoded = self.vae.encode((2 * images - 1).to(self.vae.dtype))
+            seen = (2 * images - 1).to(self.vae.device, self.vae.dtype)
+            encoded = self.vae.encode(seen[:, :, None] if self.films else seen)
         latents: Tensor = encoded.latent_dist.mode()
+        latents = latents[:, :, 0] if self.films else latents
         if not bool(torch.isfinite(latents).all()):
             kind = str(self.vae.dtype).removeprefix("torch.")
             raise unfit("", self.folder, f"what vae makes of an image is not finite in {kind}")
-        return (latents.float() - self.shift) * self.scale
+        loc, scale = self._tiled(latents)
+        return (latents.float() - loc) * scale
 
     def decode(self, latents: Float[Tensor, "L c h w"]) -> Float[Tensor, "L 3 H W"]:
         """Pictures in [0, 1], NaN where the network overflows; differentiable where a gradient is
         taken.
         """
-        if torch.is_grad_enabled() and latents.requires_grad:
-            return self._decoded(latents)
-        return torch.cat([self._decoded(part) for part in torch.split(latents, self.batch)])
+        return in_batches(self._decoded, latents, self.batch)
 
     def _decoded(self, latents: Float[Tensor, "L c h w"]) -> Float[Tensor, "L 3 H W"]:
-        scaled = (latents / self.scale + self.shift).to(self.vae.dtype)
+        loc, scale = self._tiled(latents)
+        scaled = (latents / scale + loc).to(self.vae.dtype)
         with evaluating("", self.folder):
-            images: Tensor = self.vae.decode(scaled, return_dict=False)[0]
+            seen = scaled[:, :, None] if self.films else scaled
+            images: Tensor = self.vae.decode(seen, return_dict=False)[0]
+        images = images[:, :, 0] if self.films else images
         images = torch.where(torch.isfinite(images), images, math.nan)
         return (images.to(latents.dtype) / 2 + 0.5).clamp(0, 1)
 
+    def _tiled(self, latents: Float[Tensor, "L c h w"]) -> tuple[Tensor, Tensor]:
+        """The location and the scale of each latent."""
+        side = self.loc.shape[-1]
+        tiles = (1, 1, *(n // side for n in latents.shape[-2:]))
+        return self.loc.repeat(tiles), self.scale.repeat(tiles)
+
+
+def resized(image: Float[Tensor, "k H W"], height: int, width: int) -> Float[Tensor, "1 k H2 W2"]:
+    """An image of another size, by linear interpolation with antialiasing."""
+    whole = image[None].float()
+    if image.shape[-2:] == (height, width):
+        return whole
+    size = (height, width)
+    return F.interpolate(whole, size, mode="bilinear", antialias=True, align_corners=False)
+
+
+#: The location of latents, and the scale that they are multiplied by, for patches of k x k.
+Affine = tuple[Float[Tensor, "1 c k k"], Float[Tensor, "1 c k k"]]
+
+
+def _factor(config: Mapping[str, Any]) -> int:
+    """Pixels along a side of one latent; 1 without an autoencoder."""
+    halved = config.get("temperal_downsample", config.get("block_out_channels", (1,))[1:])
+    return int(2 ** len(halved))
+
+
+def _overall(config: Any, folder: str, device: torch.device) -> Affine:
+    """One shift and one scale.
+
+    Raises:
+        PoeError: the configuration has those of channels too, which are not followed (P0206).
+    """
+    for name in BY_CHANNEL:
+        if config.get(name) is not None:
+            reason = f"`{name}` is set in vae/config.json, which is not followed"
+            raise unfit("", folder, reason)
+    numbers = float(config.shift_factor or 0.0), float(config.scaling_factor or 1.0)
+    loc, scale = torch.tensor(numbers, dtype=torch.float32, device=device).view(2, 1, 1, 1, 1)
+    return loc, scale
+
+
+def _by_channel(config: Any, device: torch.device) -> Affine:
+    """The mean and the standard deviation of each channel."""
+    numbers = config.latents_mean, config.latents_std
+    loc, spread = torch.tensor(numbers, dtype=torch.float32, device=device)[:, None, :, None, None]
+    return loc, 1 / spread
+
+
+def _by_patch(vae: Any) -> Affine:
+    """The running mean and variance of a batch normalisation of patches."""
+    mean, variance = vae.bn.running_mean.float(), vae.bn.running_var.float()
+    spread = (variance + vae.config.batch_norm_eps).sqrt()
+    loc, scale = (F.pixel_shuffle(v[None, :, None, None], PATCH) for v in (mean, 1 / spread))
+    return loc, scale
+
+
+class LatentSpace(Protocol):
+    """The latent space of an autoencoder, whose latents pictures are made of.
+
+    Attributes:
+        folder: of the model. factor: pixels along a side of one latent. channels: of latents.
+        key: identifies the space.
+    """
+
+    folder: str
+    factor: int
+    channels: int
+    key: str
+
+    def shape(self, pixels: tuple[int, ...]) -> tuple[int, int, int]:
+        """The shape (c, h, w) of the latents of an image (3, H, W)."""
+        ...
+
+    def decode(self, latents: Float[Tensor, "L c h w"]) -> Float[Tensor, "L 3 H W"]:
+        """Pictures in [0, 1]; differentiable where a gradient is taken."""
+        ...
+
+
+def in_batches(decode: Callable[[Tensor], Tensor], latents: Tensor, batch: int) -> Tensor:
+    """Pictures of so many latents at once, or of all where a gradient is taken."""
+    if torch.is_grad_enabled() and latents.requires_grad:
+        return decode(latents)
+    return torch.cat([decode(part) for part in torch.split(latents, batch)])
+
 
 @cached_by_folder(maxsize=64)
-def fingerprint(folder: str) -> str:
-    """A hash of the configuration and the weights of an autoencoder."""
-    digest = hashlib.sha256()
-    config = read_config(folder, "vae")
-    settings = sorted((k, str(v)) for k, v in config.items() if not k.startswith("_"))
-    digest.update(repr(settings).encode())
+def fingerprint(folder: str, settings: str) -> str:
+    """A hash of the weights of an autoencoder and of its settings."""
+    digest = hashlib.sha256(settings.encode())
     for path in sorted((Path(folder) / "vae").glob("*.safetensors")):
         with path.open("rb") as file:
             digest.update(hashlib.file_digest(file, "sha256").digest())
     return digest.hexdigest()
+
+
+def settings(config: Mapping[str, Any]) -> str:
+    """The options of an autoencoder on which its latents depend."""
+    used = (k for k in config if not k.startswith("_") and k not in NO_SETTINGS)
+    return repr([(k, config[k]) for k in sorted(used)])
+
+
+def reads(config: Mapping[str, Any]) -> bool:
+    """Whether a `Codec` reads an autoencoder of this configuration."""
+    kind = config.get("_class_name", AUTOENCODERS[0])
+    by_channel = any(config.get(name) is not None for name in BY_CHANNEL)
+    return kind in AUTOENCODERS and (kind != AUTOENCODERS[0] or not by_channel)
 
 
 def has_codec(folder: str) -> bool:
@@ -107,13 +248,23 @@ def has_codec(folder: str) -> bool:
 
 
 def native_size(folder: str) -> tuple[int, int] | None:
-    """Height and width in pixels of a model's training images; None where it is not recorded."""
-    if has_codec(folder):
-        size = read_config(folder, "vae").get("sample_size")
-    elif (Path(folder) / "unet" / "config.json").is_file():
-        size = read_config(folder, "unet").get("sample_size")
-    else:
-        return None
+    """Height and width in pixels of a model's training images; None where it is not recorded.
+
+    As in the library's pipelines, the size of the latents that the network was trained on counts
+    before that of the images that the autoencoder was trained on.
+    """
+    config = read_config(folder, "vae") if has_codec(folder) else {}
+    with loading("", folder):
+        factor = _factor(config)
+    for part in ("unet", "transformer"):
+        if (Path(folder) / part / "config.json").is_file():
+            size = _size(read_config(folder, part).get("sample_size"))
+            if size is not None:
+                return factor * size[0], factor * size[1]
+    return _size(QWEN_IMAGE if config.get("_class_name") == FILMS else config.get("sample_size"))
+
+
+def _size(size: object) -> tuple[int, int] | None:
     match size:
         case int():
             return size, size

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import bisect
 from typing import Any
 
 import torch
@@ -12,11 +11,11 @@ from torch import Tensor
 from poedsl.catalog.profiles import Profile
 from poedsl.catalog.weights import model_folder
 from poedsl.experts.flows.rectified import RectifiedFlow
+from poedsl.experts.flows.variance_preserving import VariancePreserving
 from poedsl.experts.loading import diffusers_parts
 from poedsl.experts.loading.model_errors import evaluating, loading, unfit
 from poedsl.experts.loading.model_files import read_config
 from poedsl.experts.loading.schedulers import DiffusionScheduler, FlowScheduler
-from poedsl.experts.protocol import Noised
 
 #: The number of steps in which the times of a scheduler are compared with even ones.
 COMPARED = 16
@@ -80,14 +79,8 @@ def unet_flow(
     return ScheduledUNetFlow(folder, label, shape, device)
 
 
-class VariancePreservingUNet:
-    """A diffusers ``UNet2DModel`` that predicts the noise eps, the data x_1, or v = alpha eps -
-    sigma x_1 (Salimans and Ho 2022), as the scheduler of its folder says.
-
-    Its own times are those of that scheduler, whose last one may be pure noise (Lin et al. 2024):
-    a point of the path is one of its points already, and time is read off sigma. The score is
-    -eps / sigma. Where the path is less noisy than the network's first time, the score of that one
-    stands.
+class VariancePreservingUNet(VariancePreserving):
+    """A diffusers ``UNet2DModel`` as a `VariancePreserving` model of a class of pictures.
 
     Args:
         folder: with ``unet/`` and ``scheduler/``; classes run from 0, one more is the null class.
@@ -100,11 +93,6 @@ class VariancePreservingUNet:
         PoeError: the folder holds another model, or there is no such class.
     """
 
-    has_density = False
-    terminal = False
-    calls_per_evaluation = 1
-    inference_mode = True
-
     def __init__(
         self,
         folder: str,
@@ -116,7 +104,7 @@ class VariancePreservingUNet:
     ) -> None:
         self.folder, self.shape = folder, shape
         self.scheduler = DiffusionScheduler(folder)
-        self.sigmas = self.scheduler.sigmas
+        self.scheduler.warn_of_spacing()
         self.unet = diffusers_parts.unet(folder, device)
         count = classes(folder, self.unet)
         chosen = label if contents is None else self.numbered(folder, contents)
@@ -135,50 +123,13 @@ class VariancePreservingUNet:
             raise unfit("", folder, f'it has no class "{contents}"', f"its classes: {listed}")
         return numbers[contents]
 
-    def endpoint_precision(self, alpha: float, sigma: float) -> float:
-        """The precision of x_1 given x_t if the data are Gaussian with variance 1."""
-        return 1 + alpha**2 / sigma**2
-
-    def noised(self, x: Float[Tensor, "L D"], alpha: float, sigma: float) -> Noised:
-        images = x.float().reshape(-1, *self.shape)
-        time = torch.full((len(x),), self.time(sigma), dtype=torch.float32, device=x.device)
+    def predict(self, x: Float[Tensor, "L D"], time: float) -> Float[Tensor, "L D"]:
+        images = x.reshape(-1, *self.shape)
+        times = torch.full((len(x),), time, dtype=torch.float32, device=x.device)
         labels = torch.full((len(x),), self.label, dtype=torch.long, device=x.device)
         with evaluating("", self.folder):
-            out: Tensor = self.unet(images, time, class_labels=labels, return_dict=False)[0]
-            out = out.reshape(x.shape).to(x)
-        if sigma < self.sigmas[0]:
-            sigma = self.sigmas[0]
-            alpha = (1 - sigma**2) ** 0.5
-        return Noised(self.score(x, out, alpha, sigma))
-
-    def score(
-        self, x: Float[Tensor, "L D"], out: Float[Tensor, "L D"], alpha: float, sigma: float
-    ) -> Float[Tensor, "L D"]:
-        """The score from what the network predicts, with its scheduler's clipping of the data."""
-        clip, prediction = self.scheduler.clip, self.scheduler.prediction
-        if clip is None and prediction == "v_prediction":
-            return -x - alpha / sigma * out
-        if clip is None and prediction == "epsilon":
-            return -out / sigma
-        match prediction:
-            case "v_prediction":
-                data = alpha * x - sigma * out
-            case "epsilon":
-                data = (x - sigma * out) / alpha
-            case _:
-                data = out
-        data = data if clip is None else data.clamp(-clip, clip)
-        return (alpha * data - x) / sigma**2
-
-    def time(self, sigma: float) -> float:
-        """The network's time of a noise level, by linear interpolation."""
-        after = bisect.bisect_left(self.sigmas, sigma)
-        if after == 0:
-            return 0.0
-        if after == len(self.sigmas):
-            return float(after - 1)
-        low, high = self.sigmas[after - 1], self.sigmas[after]
-        return after - 1 + (sigma - low) / (high - low)
+            out: Tensor = self.unet(images, times, class_labels=labels, return_dict=False)[0]
+            return out.reshape(x.shape)
 
 
 def classes(folder: str, unet: Any) -> int:

@@ -5,12 +5,15 @@ Each part is loaded once and shared by all experts that use it.
 
 from __future__ import annotations
 
+import inspect
+from pathlib import Path
 from typing import Any
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from poedsl.catalog.adapters import Lora
 from poedsl.catalog.profiles import Profile
 from poedsl.experts.loading.cache import cached_by_folder
 from poedsl.experts.loading.dtypes import network_dtype
@@ -19,44 +22,61 @@ from poedsl.experts.loading.from_folder import (
     transformers_network,
     transformers_processor,
 )
-from poedsl.experts.loading.libraries import missing_extra
+from poedsl.experts.loading.lora import add_loras, twin
 from poedsl.experts.loading.model_errors import loading, unfit
+from poedsl.experts.loading.model_files import read_config
+from poedsl.experts.loading.placement import kept, set_up
 from poedsl.experts.loading.prompts import warn_if_cut
 
+#: The classes of autoencoders that are read.
+AUTOENCODERS = ("AutoencoderKL", "AutoencoderKLQwenImage", "AutoencoderKLFlux2")
+#: Text encoders: the ending of their name and of that of their tokenizer, and their classes.
+FLUX_TEXTS = (("", "CLIPTextModel", "CLIPTokenizer"), ("_2", "T5EncoderModel", "T5TokenizerFast"))
 #: The number of prompts whose embeddings are cached.
 PROMPTS = 256
 
 
 @cached_by_folder(maxsize=16)
-def transformer(folder: str, device: torch.device, profile: Profile) -> Any:
-    """The transformer of a FLUX folder, frozen, with the precision and offloading of a profile."""
-    dtype = network_dtype(profile, device)
+def denoiser(
+    kind: str,
+    folder: str,
+    part: str,
+    device: torch.device,
+    profile: Profile,
+    loras: tuple[Lora, ...] = (),
+) -> Any:
+    """A network that removes noise, frozen, with the precision and offloading of a profile.
+
+    Those with different LoRAs have the same weight matrices in memory.
+
+    Args:
+        kind: the name of its class in diffusers. part: its subfolder, empty for the folder itself.
+    """
+    network = twin(_weights(kind, folder, part, device, profile))
+    if loras:
+        add_loras(network, folder, part, loras)
+    return set_up(network, device, profile)
+
+
+@cached_by_folder(maxsize=16)
+def _weights(kind: str, folder: str, part: str, device: torch.device, profile: Profile) -> Any:
+    """Such a network where its weights are kept."""
     with loading("", folder):
-        model = diffusers_network("FluxTransformer2DModel", folder, "transformer", dtype)
-    if profile.checkpointing:
-        model.enable_gradient_checkpointing()
-    if profile.quantize == "fp8":
-        model.enable_layerwise_casting(storage_dtype=torch.float8_e4m3fn, compute_dtype=dtype)
-    if profile.quantize == "int8":
-        _int8(model)
-    if profile.offload == "blocks" and device.type != "cpu":
-        model.enable_group_offload(
-            onload_device=device,
-            offload_device=torch.device("cpu"),
-            offload_type="block_level",
-            num_blocks_per_group=1,
-            use_stream=device.type == "cuda",
-        )
-        return model
-    return model.to(device)
+        network = diffusers_network(kind, folder, part, network_dtype(profile, device))
+    return kept(network, device, profile)
 
 
-def _int8(model: Any) -> None:
-    try:
-        from torchao.quantization import Int8WeightOnlyConfig, quantize_
-    except ImportError as error:
-        raise missing_extra('quantize = "int8"', "int8", error) from error
-    quantize_(model, Int8WeightOnlyConfig())
+def controlnet(
+    kind: str, folder: str, controlnet: str | None, device: torch.device, profile: Profile
+) -> Any:
+    """A ControlNet beside the model in a folder.
+
+    Args:
+        kind: the name of its class. controlnet: its own folder; None for ``controlnet/`` of the
+            model's.
+    """
+    place, part = (folder, "controlnet") if controlnet is None else (controlnet, "")
+    return denoiser(kind, place, part, device, profile)
 
 
 @cached_by_folder(maxsize=4)
@@ -66,10 +86,13 @@ def autoencoder(folder: str, device: torch.device, dtype: torch.dtype) -> Any:
     As in the library's pipelines, one with ``force_upcast`` overflows in float16, and is in
     float32 then.
     """
+    present = (Path(folder) / "vae").is_dir()
+    named = read_config(folder, "vae").get("_class_name") if present else None
+    kind = named if named in AUTOENCODERS else AUTOENCODERS[0]
     with loading("", folder):
-        model = diffusers_network("AutoencoderKL", folder, "vae", dtype)
-        if dtype == torch.float16 and model.config.force_upcast:
-            model = diffusers_network("AutoencoderKL", folder, "vae", torch.float32)
+        model = diffusers_network(kind, folder, "vae", dtype)
+        if dtype == torch.float16 and model.config.get("force_upcast"):
+            model = diffusers_network(kind, folder, "vae", torch.float32)
     return model.to(device)
 
 
@@ -81,31 +104,33 @@ def unet(folder: str, device: torch.device) -> Any:
 
 
 @cached_by_folder(maxsize=2)
-def _encoders(folder: str, device: torch.device, dtype: torch.dtype) -> Any:
-    """The pipeline of a FLUX folder with its text encoders alone."""
-    with loading("", folder):
-        from diffusers import FlowMatchEulerDiscreteScheduler, FluxPipeline
+def text_encoders(
+    kind: str,
+    folder: str,
+    device: torch.device,
+    dtype: torch.dtype,
+    parts: tuple[tuple[str, str, str], ...],
+) -> Any:
+    """A pipeline of diffusers with its text encoders alone.
 
-        kinds = {"text_encoder": "CLIPTextModel", "text_encoder_2": "T5EncoderModel"}
-        networks = {
-            part: transformers_network(kind, folder, dtype, part).to(device)
-            for part, kind in kinds.items()
+    Args:
+        kind: the name of its class. parts: the ending of a text encoder and of its tokenizer, and
+            their classes in transformers.
+    """
+    with loading("", folder):
+        import diffusers
+
+        made = getattr(diffusers, kind)
+        components: dict[str, Any] = {
+            name: None
+            for name, parameter in inspect.signature(made.__init__).parameters.items()
+            if name != "self" and parameter.default is inspect.Parameter.empty
         }
-        kinds = {"tokenizer": "CLIPTokenizer", "tokenizer_2": "T5TokenizerFast"}
-        tokenizers = {
-            part: transformers_processor(kind, folder, part) for part, kind in kinds.items()
-        }
-        pipeline = FluxPipeline(
-            scheduler=FlowMatchEulerDiscreteScheduler(),
-            vae=None,
-            transformer=None,
-            **networks,
-            **tokenizers,
-        )
-        pipeline.tokenizer_max_length = min(
-            pipeline.tokenizer_max_length, networks["text_encoder"].config.max_position_embeddings
-        )
-        return pipeline
+        for ending, network, tokenizer in parts:
+            encoder, reader = f"text_encoder{ending}", f"tokenizer{ending}"
+            components[encoder] = transformers_network(network, folder, dtype, encoder).to(device)
+            components[reader] = transformers_processor(tokenizer, folder, reader)
+        return made(**components)
 
 
 @cached_by_folder(maxsize=PROMPTS)
@@ -117,27 +142,35 @@ def prompt(
     Raises:
         PoeError: the text encoders cannot be used, or are not finite (P0206).
     """
-    pipeline = _encoders(folder, device, dtype)
+    pipeline = text_encoders("FluxPipeline", folder, device, dtype, FLUX_TEXTS)
+    clip = min(pipeline.tokenizer_max_length, pipeline.text_encoder.config.max_position_embeddings)
+    pipeline.tokenizer_max_length = clip
     length = min(512, pipeline.tokenizer_2.model_max_length)
     with loading("", folder), torch.no_grad():
-        warn_if_cut("text_encoder", pipeline.tokenizer, text, pipeline.tokenizer_max_length)
+        warn_if_cut("text_encoder", pipeline.tokenizer, text, clip)
         warn_if_cut("text_encoder_2", pipeline.tokenizer_2, text, length)
         tokens, pooled, _ = pipeline.encode_prompt(
             prompt=text, prompt_2=text, device=device, max_sequence_length=length
         )
-    for part, embedding in (("text_encoder", pooled), ("text_encoder_2", tokens)):
-        if not bool(torch.isfinite(embedding).all()):
-            reason = f"what {part} makes of the prompt is not finite in {_name(embedding.dtype)}"
-            raise unfit("", folder, reason)
+    expect_finite(folder, text_encoder=pooled, text_encoder_2=tokens)
     return tokens, pooled
 
 
-def _name(dtype: torch.dtype) -> str:
-    return str(dtype).removeprefix("torch.")
+def expect_finite(folder: str, **embeddings: Tensor) -> None:
+    """Check that embeddings of a prompt, by the text encoder that made them, are finite.
+
+    Raises:
+        PoeError: one is not (P0206).
+    """
+    for part, embedding in embeddings.items():
+        if not bool(torch.isfinite(embedding).all()):
+            kind = str(embedding.dtype).removeprefix("torch.")
+            reason = f"what {part} makes of the prompt is not finite in {kind}"
+            raise unfit("", folder, reason)
 
 
 def free_encoders() -> None:
     """Free the text encoders, which are not needed once the prompts are encoded."""
-    _encoders.cache_clear()
+    text_encoders.cache_clear()
     if torch.cuda.is_available():
         torch.cuda.empty_cache()

@@ -23,6 +23,7 @@ from poedsl.experts.loading.gguf_files import (
 from poedsl.experts.loading.load_warnings import warn
 from poedsl.experts.loading.model_files import (
     WeightFiles,
+    read_config,
     refuse_adapters,
     warn_of_adapters,
     weight_files,
@@ -52,7 +53,7 @@ def diffusers_network(kind: str, folder: str, part: str, dtype: torch.dtype) -> 
     files = _weights(place, "diffusion_pytorch_model", Path(folder))
     network = getattr(diffusers, kind)
     written = network.load_config(folder, subfolder=part, local_files_only=True)
-    known_options(network, written, f"{part}/config.json")
+    known_options(network, written, (Path(part) / "config.json").as_posix())
     version = tuple(int(v) for v in diffusers.__version__.split(".")[:2])
     model, report = network.from_pretrained(
         folder,
@@ -179,12 +180,47 @@ def transformers_processor(kind: str, folder: str, part: str = "") -> Any:
     """
     import transformers
 
+    return _processor(getattr(transformers, kind), folder, part)
+
+
+def transformers_picture_processor(folder: str) -> Any:
+    """A processor of pictures and texts, without the part for videos that some have, which needs
+    torchvision.
+
+    Raises:
+        ValueError: as `transformers_processor`.
+    """
+    import transformers
+
+    whole: Any = getattr(transformers, _processor_class(Path(folder)), transformers.AutoProcessor)
+    if whole is transformers.AutoProcessor:
+        return _processor(whole, folder)
+
+    class Pictures(whole):  # type: ignore[misc]
+        @classmethod
+        def get_attributes(cls) -> list[str]:
+            return [name for name in super().get_attributes() if "video" not in name]
+
+    return _processor(Pictures, folder)
+
+
+def _processor_class(folder: Path) -> str:
+    """The name of the class of the processor in a folder; empty where its files do not say."""
+    for name in (*reversed(_PROCESSORS), "tokenizer_config.json"):
+        if (folder / name).is_file():
+            written = read_config(str(folder), name).get("processor_class")
+            if written:
+                return str(written)
+    return ""
+
+
+def _processor(kind: Any, folder: str, part: str = "") -> Any:
     place = Path(folder) / part
-    tokenizes = "Tokenizer" in kind
+    tokenizes = "Tokenizer" in kind.__name__
     if not tokenizes and not any((place / name).is_file() for name in _PROCESSORS):
         raise ValueError(f"it has no processor: neither {' nor '.join(_PROCESSORS)}")
     options = gguf_tokenizer_options(place) if tokenizes else {}
-    built = getattr(transformers, kind).from_pretrained(folder, subfolder=part, **options, **LOCAL)
+    built = kind.from_pretrained(folder, subfolder=part, **options, **LOCAL)
     tokenizer = built if tokenizes else getattr(built, "tokenizer", None)
     if tokenizer is not None and not options:
         _has_its_files(tokenizer, place)

@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
+import logging
+import warnings
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from importlib import import_module, metadata
+from importlib import import_module
 from importlib.util import find_spec
-from pathlib import Path
 from typing import Any
 
+from poedsl.catalog.installation import install_command
 from poedsl.grammar.diagnostics import Diagnostic
 from poedsl.grammar.errors import PoeError
 
 
 @contextmanager
 def quiet_loading() -> Iterator[None]:
-    """Without the progress bars and the messages of transformers and diffusers."""
+    """Without the progress bars and the messages of transformers and diffusers, and their warnings
+    of what future versions of theirs will not have.
+    """
     with ExitStack() as stack:
+        stack.enter_context(warnings.catch_warnings())
+        warnings.simplefilter("ignore", FutureWarning)
         for library in ("transformers", "diffusers"):
             if find_spec(library) is not None:
                 stack.enter_context(_quiet(import_module(f"{library}.utils.logging")))
@@ -24,16 +30,41 @@ def quiet_loading() -> Iterator[None]:
 
 
 @contextmanager
-def _quiet(logging: Any) -> Iterator[None]:
-    shown, level = logging.is_progress_bar_enabled(), logging.get_verbosity()
-    logging.disable_progress_bar()
-    logging.set_verbosity(logging.CRITICAL)
+def library_warnings() -> Iterator[set[str]]:
+    """What diffusers warns of in its block, which it then does not print.
+
+    Texts that a tokenizer cuts are reported by their own warning, and are left out.
+    """
+    found: set[str] = set()
+
+    class Collector(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            message = " ".join(record.getMessage().split())
+            if record.levelno >= logging.WARNING and "truncated" not in message:
+                found.add(message)
+
+    logger, collector = logging.getLogger("diffusers"), Collector()
+    handlers, level = logger.handlers, logger.level
+    logger.handlers = [collector]
+    logger.setLevel(logging.WARNING)
+    try:
+        yield found
+    finally:
+        logger.handlers = handlers
+        logger.setLevel(level)
+
+
+@contextmanager
+def _quiet(messages: Any) -> Iterator[None]:
+    shown, level = messages.is_progress_bar_enabled(), messages.get_verbosity()
+    messages.disable_progress_bar()
+    messages.set_verbosity(messages.CRITICAL)
     try:
         yield
     finally:
-        logging.set_verbosity(level)
+        messages.set_verbosity(level)
         if shown:
-            logging.enable_progress_bar()
+            messages.enable_progress_bar()
 
 
 def missing_extra(expert: str, extra: str, error: ImportError) -> PoeError:
@@ -49,24 +80,6 @@ def missing_extra(expert: str, extra: str, error: ImportError) -> PoeError:
         message = f"`{expert}` needs the library `{library}`, which is not installed"
         notes = (f"install it with: {install_command(extra, library)}",)
     return PoeError((Diagnostic("P0703", message, notes=notes),))
-
-
-def install_command(extra: str, library: str) -> str:
-    """The command that installs an extra of this package, or a library that no extra has."""
-    required = [r.partition(";")[0] for r in _requirements() if f"extra == '{extra}'" in r]
-    if required and not any(r.startswith(library) for r in required):
-        return f"pip install {library}"
-    clone = Path(__file__).resolve().parents[3]
-    if (clone / "pyproject.toml").is_file():
-        return f"pip install -e '{clone}[{extra}]'"
-    return "pip install " + " ".join(f"'{r}'" for r in required)
-
-
-def _requirements() -> list[str]:
-    try:
-        return metadata.requires("poedsl") or []
-    except metadata.PackageNotFoundError:
-        return []
 
 
 def first_sentence(error: Exception) -> str:

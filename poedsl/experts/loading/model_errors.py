@@ -10,8 +10,8 @@ from poedsl.grammar.diagnostics import Diagnostic
 from poedsl.grammar.errors import PoeError, is_out_of_memory
 
 
-def unfit(expert: str, folder: str, reason: str, *notes: str) -> PoeError:
-    """An error (P0206): the folder holds no model that can be used as it is.
+def unfit(expert: str, folder: str, reason: str, *notes: str, code: str = "P0206") -> PoeError:
+    """An error: the folder holds no model that can be used as it is.
 
     Args:
         expert: whose model it is; empty for a part that several experts share.
@@ -21,7 +21,7 @@ def unfit(expert: str, folder: str, reason: str, *notes: str) -> PoeError:
         if expert
         else f"the model in {folder} cannot be used: {reason}"
     )
-    return PoeError((Diagnostic("P0206", message, notes=notes),))
+    return PoeError((Diagnostic(code, message, notes=notes),))
 
 
 @contextmanager

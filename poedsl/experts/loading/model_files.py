@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from torch import Tensor
+
 from poedsl.catalog.weights import PICKLES, single_files
 from poedsl.experts.loading.load_warnings import warn
 from poedsl.experts.loading.model_errors import unfit
@@ -66,6 +68,14 @@ def tensor_names(path: Path) -> list[str]:
 
     with safe_open(path, "pt") as file:
         return list(file.keys())
+
+
+def tensors_in(path: Path) -> dict[str, Tensor]:
+    """The tensors in a safetensors file, on the CPU."""
+    from safetensors.torch import load_file
+
+    tensors: dict[str, Tensor] = load_file(path, device="cpu")
+    return tensors
 
 
 def weight_files(folder: Path, stem: str) -> WeightFiles:
@@ -151,8 +161,8 @@ def refuse_adapters(folder: Path) -> None:
     found = next((name for name in _ADAPTERS if (folder / name).is_file()), None)
     if found is not None:
         raise ValueError(
-            f"an adapter lies beside it ({found}), and no adapter is applied: merge it into the "
-            "weights (`merge_and_unload` of peft), or move it elsewhere"
+            f"an adapter lies beside it ({found}), and is not applied: merge it into the weights "
+            "(`merge_and_unload` of peft), or move it to a folder of its own, which `lora` names"
         )
 
 
@@ -164,4 +174,4 @@ def warn_of_adapters(folder: Path, read: tuple[Path, ...]) -> None:
     """
     for path in sorted(set(folder.glob("*.safetensors")) - set(read)):
         if any("lora" in name.lower() for name in tensor_names(path)):
-            warn("P1021", f"the adapter {path} is not applied to the model beside it")
+            warn("P1021", f"the adapter {path} is applied only where `lora` names it")

@@ -16,6 +16,11 @@ def warn_if_cut(reader: str, tokenizer: Any, text: str, length: int | None = Non
     """
     length = tokenizer.model_max_length if length is None else length
     count = len(tokenizer(text, truncation=False, padding=False)["input_ids"])
+    warn_if_longer(reader, count, length, text)
+
+
+def warn_if_longer(reader: str, count: int, length: int, text: str) -> None:
+    """Warn (P1022) that a text has more tokens than are read."""
     if count > length:
         warn(
             "P1022", f"`{reader}` reads {length} of the {count} tokens of the prompt {_shown(text)}"

@@ -5,6 +5,9 @@ An option is followed by the library's own tables, or it is refused.
 
 from __future__ import annotations
 
+import bisect
+import inspect
+import json
 import math
 from itertools import pairwise
 from pathlib import Path
@@ -18,6 +21,21 @@ from poedsl.experts.loading.model_files import read_config
 FILE = "scheduler/scheduler_config.json"
 #: Schedulers of Gaussian diffusions, whose noise levels are followed.
 DIFFUSIONS = ("DDPMScheduler", "DDIMScheduler")
+#: The same, and solvers of diffusers for them, of which only the places of the steps are followed.
+SOLVERS = (
+    *DIFFUSIONS,
+    "PNDMScheduler",
+    "LMSDiscreteScheduler",
+    "EulerDiscreteScheduler",
+    "EulerAncestralDiscreteScheduler",
+    "DEISMultistepScheduler",
+    "DPMSolverMultistepScheduler",
+    "DPMSolverSinglestepScheduler",
+    "UniPCMultistepScheduler",
+)
+#: Options of which one value is followed: with others a network is evaluated at another time than
+#: that of the noise level, or between the steps.
+FOLLOWED = {"timestep_type": "discrete", "interpolation_type": "linear", "skip_prk_steps": True}
 PREDICTIONS = ("epsilon", "sample", "v_prediction")
 
 
@@ -39,16 +57,21 @@ class FlowScheduler:
         self.folder = folder
         self.scheduler = _scheduler(folder, ("FlowMatchEulerDiscreteScheduler",))
         options = self.scheduler.config
-        _refuse(folder, options, "invert_sigmas", "stochastic_sampling")
+        refuse(folder, options, "invert_sigmas", "stochastic_sampling")
         self.dynamic = bool(options.use_dynamic_shifting)
         with loading("", folder):
             self.time_scale = float(options.num_train_timesteps)
 
-    def times(self, steps: int, tokens: int = 0) -> list[float]:
+    def times(
+        self, steps: int, tokens: int = 0, shift: float | None = None, *, even: bool = True
+    ) -> list[float]:
         """The times of the library's pipelines, from 1 (noise) to 0 (data), ``steps`` + 1 of them.
 
         Args:
-            tokens: the number of patches of an image, for a dynamic shift.
+            tokens: the number of patches of an image, for a dynamic shift. shift: that shift, where
+                the pipeline has a formula of its own for it.
+            even: whether the steps are even before they are shifted, as in pipelines that give
+                their scheduler 1, 1 - 1 / steps, ..., or end at its own least time.
 
         Raises:
             PoeError: the options give no such times (P0206).
@@ -57,11 +80,16 @@ class FlowScheduler:
         with loading("", self.folder):
             from diffusers.pipelines.flux.pipeline_flux import calculate_shift
 
-            shift = None
-            if self.dynamic:
+            if not self.dynamic:
+                shift = None
+            elif shift is None:
                 lengths = options.base_image_seq_len, options.max_image_seq_len
                 shift = calculate_shift(tokens, *lengths, options.base_shift, options.max_shift)
-            self.scheduler.set_timesteps(sigmas=[1 - k / steps for k in range(steps)], mu=shift)
+            if even:
+                sigmas = [1 - k / steps for k in range(steps)]
+                self.scheduler.set_timesteps(sigmas=sigmas, mu=shift)
+            else:
+                self.scheduler.set_timesteps(steps, mu=shift)
             times: list[float] = self.scheduler.sigmas.double().tolist()
         falls = all(a > b for a, b in pairwise(times))
         if not falls or not math.isclose(times[0], 1.0, abs_tol=1e-3):
@@ -71,10 +99,11 @@ class FlowScheduler:
 
 
 class DiffusionScheduler:
-    """The noise levels of a Gaussian diffusion, and what its network predicts.
+    """The noise levels of a Gaussian diffusion, what its network predicts, and where steps are.
 
     Args:
-        folder: of a model of diffusers.
+        folder: of a model of diffusers. kinds: the schedulers whose options are followed.
+            scheduler: as its pipeline has it, any that has noise levels; None to read it.
 
     Attributes:
         sigmas: the noise level at each time, increasing. prediction: ``epsilon``, ``sample`` or
@@ -85,26 +114,75 @@ class DiffusionScheduler:
         PoeError: it is another scheduler, or has options that are not followed (P0206).
     """
 
-    def __init__(self, folder: str) -> None:
-        scheduler = _scheduler(folder, DIFFUSIONS)
-        options = scheduler.config
-        _refuse(folder, options, "thresholding")
+    def __init__(
+        self, folder: str, kinds: tuple[str, ...] = DIFFUSIONS, scheduler: Any = None
+    ) -> None:
+        self.folder = folder
+        self.scheduler = _scheduler(folder, kinds) if scheduler is None else scheduler
+        options = self.scheduler.config
+        refuse(folder, options, "thresholding", "use_flow_sigmas")
         if "learned" in str(options.get("variance_type")):
             raise unfit("", folder, f"its network also predicts variances ({FILE})")
+        for name, value in FOLLOWED.items():
+            if options.get(name, value) != value:
+                raise unfit("", folder, f"`{name}` in {FILE} is not {json.dumps(value)}")
         self.prediction = str(options.prediction_type)
         if self.prediction not in PREDICTIONS:
             reason = f"its network predicts {self.prediction}, which is none of "
             raise unfit("", folder, reason + ", ".join(PREDICTIONS))
         with loading("", folder):
-            self.clip = float(options.clip_sample_range) if options.clip_sample else None
-        self.sigmas: list[float] = (1 - scheduler.alphas_cumprod.double()).sqrt().tolist()
+            self.clip = float(options.clip_sample_range) if options.get("clip_sample") else None
+            levels = (1 - self.scheduler.alphas_cumprod.double()).sqrt()
+            self.sigmas = [float(level) for level in levels]
         if not all(0 < a < b <= 1 for a, b in pairwise(self.sigmas)):
             raise unfit("", folder, f"the noise levels of {FILE} do not increase from 0 to 1")
-        if options.timestep_spacing != "leading":
+
+    def time(self, sigma: float) -> float:
+        """The network's time of a noise level, by linear interpolation between two of its own."""
+        after = bisect.bisect_left(self.sigmas, sigma)
+        if after == 0:
+            return 0.0
+        if after == len(self.sigmas):
+            return float(after - 1)
+        low, high = self.sigmas[after - 1], self.sigmas[after]
+        return after - 1 + (sigma - low) / (high - low)
+
+    def rectified(self, time: float) -> float:
+        """The rectified time s = sigma / (alpha + sigma) of a time of the network."""
+        before = min(int(time), len(self.sigmas) - 1)
+        after = min(before + 1, len(self.sigmas) - 1)
+        sigma = self.sigmas[before] + (time - before) * (self.sigmas[after] - self.sigmas[before])
+        return sigma / (math.sqrt(1 - sigma**2) + sigma)
+
+    def times(self, steps: int) -> list[float]:
+        """The noise levels of the library's steps as rectified times s = sigma / (alpha + sigma),
+        falling to 0, ``steps`` + 1 of them.
+
+        Raises:
+            PoeError: the options give no such times (P0206).
+        """
+        with loading("", self.folder):
+            self.scheduler.set_timesteps(steps)
+            ratios = getattr(self.scheduler, "sigmas", None)
+            if ratios is None:
+                numbers = dict.fromkeys(self.scheduler.timesteps.tolist())
+                levels = [self.sigmas[number] for number in numbers]
+                times = [sigma / ((1 - sigma**2) ** 0.5 + sigma) for sigma in levels]
+            else:
+                times = [ratio / (1 + ratio) for ratio in ratios.double().tolist()[:steps]]
+        times = [*times, 0.0]
+        if len(times) != steps + 1 or not all(a > b for a, b in pairwise(times)):
+            raise unfit("", self.folder, f"{FILE} gives no {steps} steps that fall to 0")
+        return times
+
+    def warn_of_spacing(self) -> None:
+        """Warn (P1023) where the folder says where the steps are, and `sample` does."""
+        spacing = self.scheduler.config.timestep_spacing
+        if spacing != "leading":
             warn(
                 "P1023",
-                f'`timestep_spacing = "{options.timestep_spacing}"` in {Path(folder) / FILE} has '
-                "no effect: `sample` says where the steps are",
+                f'`timestep_spacing = "{spacing}"` in {Path(self.folder) / FILE} has no effect: '
+                "`sample` says where the steps are",
             )
 
 
@@ -125,11 +203,30 @@ def _scheduler(folder: str, kinds: tuple[str, ...]) -> Any:
         import diffusers
 
         kind = getattr(diffusers, str(name))
-        known_options(kind, written, FILE)
-        return kind.from_config(written)
+        return scheduler(kind, written, FILE)
 
 
-def _refuse(folder: str, options: Any, *names: str) -> None:
+def scheduler(kind: Any, written: dict[str, Any], file: str) -> Any:
+    """A scheduler; options of others that the library exchanges it with have no effect, as there.
+
+    Args:
+        kind: its class. written: its configuration, in a file.
+
+    Raises:
+        ValueError: it is another one, or has an option that none of them knows.
+    """
+    taken = inspect.signature(kind.__init__).parameters
+    exchanged = {
+        name
+        for other in kind._get_compatibles()
+        for name in inspect.signature(other.__init__).parameters
+    }
+    followed = {k: v for k, v in written.items() if k in taken or k not in exchanged}
+    known_options(kind, followed, file)
+    return kind.from_config(followed)
+
+
+def refuse(folder: str, options: Any, *names: str) -> None:
     """Refuse options that are set and not followed.
 
     Raises:

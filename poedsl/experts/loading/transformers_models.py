@@ -9,9 +9,15 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from poedsl.catalog.profiles import Quantize
 from poedsl.experts.loading.cache import cached_by_folder
-from poedsl.experts.loading.from_folder import transformers_network, transformers_processor
+from poedsl.experts.loading.from_folder import (
+    transformers_network,
+    transformers_picture_processor,
+    transformers_processor,
+)
 from poedsl.experts.loading.model_errors import unfit
+from poedsl.experts.loading.quantization import quantize_language_model
 
 
 def model_type(expert: str, folder: str, *notes: str) -> str:
@@ -48,14 +54,19 @@ def network(
     device: torch.device,
     dtype: torch.dtype,
     elsewhere: tuple[str, ...] = (),
+    quantize: Quantize = "none",
 ) -> Any:
     """A network of transformers, frozen and shared by all experts that use it.
 
     Args:
         kind: the name of its class in transformers. elsewhere: beginnings of the names of weights
-            in its files that others read.
+            in its files that others read. quantize: how the weights of a language model are
+            stored.
     """
-    return transformers_network(kind, folder, dtype, elsewhere=elsewhere).to(device)
+    model = transformers_network(kind, folder, dtype, elsewhere=elsewhere)
+    if quantize != "none":
+        quantize_language_model(model, quantize, dtype)
+    return model.to(device)
 
 
 @cached_by_folder(maxsize=16)
@@ -66,6 +77,12 @@ def processor(kind: str, folder: str) -> Any:
         kind: the name of its class in transformers.
     """
     return transformers_processor(kind, folder)
+
+
+@cached_by_folder(maxsize=16)
+def picture_processor(folder: str) -> Any:
+    """The processor of a model of pictures and texts, without its part for videos."""
+    return transformers_picture_processor(folder)
 
 
 def tensors(folder: str, prefix: str = "") -> dict[str, Tensor]:

@@ -34,6 +34,8 @@ class ClipScore(LearnedReward):
         PoeError: the folder holds something else, or the library is missing.
     """
 
+    reward = "clipscore"
+
     def __init__(
         self,
         prompt: str,
@@ -43,7 +45,7 @@ class ClipScore(LearnedReward):
         gradient: bool = False,
         frames: int = 4,
     ) -> None:
-        super().__init__("clipscore", folder, device, profile, gradient, frames)
+        super().__init__(self.reward, folder, device, profile, gradient, frames)
         expect(self.name, folder, ("clip",))
         with loading(self.name, folder):
             self.net = network("CLIPModel", folder, self.device, self.dtype, HEAD)
@@ -52,6 +54,22 @@ class ClipScore(LearnedReward):
 
     def score(self, x: Float[Tensor, "N 3 H W"]) -> Float[Tensor, " N"]:
         return cosine(self.net, self.preprocess(x).to(self.dtype), self.text)
+
+
+class PickScore(ClipScore):
+    """PickScore: the cosine of a CLIP that was trained on preferences, times its learned scale.
+
+    Of two images for one prompt, people prefer the first with probability sigmoid of the difference
+    of their scores.
+
+    Source: Kirstain et al., Pick-a-Pic (NeurIPS 2023), Eq. 2.
+    """
+
+    reward = "pickscore"
+
+    def score(self, x: Float[Tensor, "N 3 H W"]) -> Float[Tensor, " N"]:
+        scale: Tensor = self.net.logit_scale.float().exp()
+        return scale * super().score(x)
 
 
 class Aesthetic(LearnedReward):

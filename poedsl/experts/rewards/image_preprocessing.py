@@ -20,7 +20,8 @@ _MODES = {0: "nearest-exact", 2: "bilinear", 3: "bicubic"}
 
 
 class ImagePreprocessor:
-    """The image processor of a network in differentiable torch: resize, centre crop, normalise.
+    """The image processor of a network in differentiable torch: resize, centre crop, normalise,
+    and cut into patches for networks that take these.
 
     Values are not rounded to 256 levels. For the first images of a size, the library's processor
     gives the size after resizing, and the outputs of both are compared.
@@ -38,8 +39,8 @@ class ImagePreprocessor:
         """That of the image processor in a folder."""
         return cls(expert, folder, load_processor("AutoImageProcessor", folder))
 
-    def __call__(self, x: Float[Tensor, "N 3 H W"]) -> Float[Tensor, "N 3 h w"]:
-        """The network's input (N, 3, h, w) for images in [0, 1]."""
+    def __call__(self, x: Float[Tensor, "N 3 H W"]) -> Float[Tensor, " *input"]:
+        """The network's input for images in [0, 1]: (N, 3, h, w), or `patches`."""
         height, width = x.shape[-2:]
         if (height, width) not in self.sizes:
             self.sizes[height, width] = self.resized_size(height, width)
@@ -47,7 +48,7 @@ class ImagePreprocessor:
 
     def transform(
         self, x: Float[Tensor, "N 3 H W"], size: tuple[int, int]
-    ) -> Float[Tensor, "N 3 h w"]:
+    ) -> Float[Tensor, " *input"]:
         """Args: size: height and width in pixels after resizing."""
         p = self.processor
         if x.shape[-2:] != size:
@@ -60,6 +61,8 @@ class ImagePreprocessor:
         if getattr(p, "do_normalize", True):
             mean, std = (x.new_tensor(v).view(-1, 1, 1) for v in (p.image_mean, p.image_std))
             x = (x - mean) / std
+        if hasattr(p, "temporal_patch_size"):
+            x = patches(x, p.patch_size, p.merge_size, p.temporal_patch_size)
         return x
 
     def resized_size(self, height: int, width: int) -> tuple[int, int]:
@@ -78,19 +81,45 @@ class ImagePreprocessor:
             {"do_center_crop": False} if getattr(self.processor, "do_center_crop", False) else {}
         )
         with loading(self.expert, self.folder):
-            resized = self.processor(images=shown, return_tensors="pt", **whole).pixel_values
+            resized = self.processor(images=shown, return_tensors="pt", **whole)
             expected = self.processor(images=shown, return_tensors="pt").pixel_values
-        size = tuple(resized.shape[-2:])
-        output = self.transform(probe[None], (size[0], size[1])) if resized.dim() == 4 else None
+        size = self.size_before_cutting(resized)
+        output = None if size is None else self.transform(probe[None], size)
         if (
-            output is None
+            size is None
+            or output is None
             or output.shape != expected.shape
             or (output - expected).abs().mean() > TOLERANCE
         ):
             kind = type(self.processor).__name__
             reason = f"{kind} does more than resize pictures, cut out the middle and normalise"
             raise unfit(self.expert, self.folder, reason)
-        return size[0], size[1]
+        return size
+
+    def size_before_cutting(self, processed: Any) -> tuple[int, int] | None:
+        """Height and width in pixels of a processed picture; None where they are unknown."""
+        if "image_grid_thw" in processed:
+            _, rows, columns = processed.image_grid_thw[0].tolist()
+            return rows * self.processor.patch_size, columns * self.processor.patch_size
+        pixels = processed.pixel_values
+        return (pixels.shape[-2], pixels.shape[-1]) if pixels.dim() == 4 else None
+
+
+def patches(
+    x: Float[Tensor, "N c h w"], side: int, merged: int, frames: int
+) -> Float[Tensor, "M k"]:
+    """Images as the vision encoders of Qwen2-VL and its successors take them: the patches of all,
+    flat, in blocks of those that are merged later, with each image as ``frames`` equal ones.
+
+    Args:
+        side: of a patch in pixels. merged: patches along a side of a block.
+    """
+    count, channels, height, width = x.shape
+    down, across = height // side // merged, width // side // merged
+    split = x.view(count, channels, down, merged, side, across, merged, side)
+    split = split.permute(0, 2, 5, 3, 6, 1, 4, 7)[:, :, :, :, :, :, None]
+    repeated = split.expand(*(-1,) * 6, frames, -1, -1)
+    return repeated.reshape(count * height * width // side**2, -1)
 
 
 def pil(x: Float[Tensor, "N 3 H W"]) -> list[Any]:

@@ -29,8 +29,11 @@ class LinearHead:
         ]
         sizes = [width, *(len(bias) for _, bias in self.layers)]
         shapes = [tuple(weight.shape) for weight, _ in self.layers]
-        if not order or sizes[-1] != 1 or shapes != list(zip(sizes[1:], sizes, strict=False)):
-            raise ValueError(f"no head from {width} features to one number is in it")
+        chained = zip(order, shapes, zip(sizes[1:], sizes, strict=False), strict=True)
+        wrong = [f"layer {n} has another size" for n, shape, own in chained if shape != own]
+        if not order or sizes[-1] != 1 or wrong:
+            head = f"no head from {width} features to one number is in it"
+            raise ValueError(": ".join([head, *wrong[:1]]))
 
     def __call__(self, x: Float[Tensor, "N d"]) -> Float[Tensor, " N"]:
         x = x.float()

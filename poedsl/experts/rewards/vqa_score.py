@@ -8,22 +8,27 @@ Source: Lin et al., Evaluating Text-to-Visual Generation with Image-to-Text Gene
 from __future__ import annotations
 
 import inspect
-import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor
 
 from poedsl.catalog.profiles import Profile
-from poedsl.experts.loading.cache import cached_by_folder
-from poedsl.experts.loading.from_folder import transformers_network
 from poedsl.experts.loading.model_errors import loading, unfit
-from poedsl.experts.loading.transformers_models import model_type, network, processor, tensors
+from poedsl.experts.loading.transformers_models import (
+    model_type,
+    network,
+    picture_processor,
+    processor,
+)
+from poedsl.experts.rewards.clip_flant5 import LAYOUT, clip_flant5, squared
 from poedsl.experts.rewards.image_preprocessing import ImagePreprocessor, pil
 from poedsl.experts.rewards.learned_reward import LearnedReward
+from poedsl.grammar.diagnostics import Diagnostic
+from poedsl.grammar.errors import PoeError
 
 NAME = "vqascore"
 QUESTION = 'Does this figure show "{}"? Please answer yes or no.'
@@ -31,6 +36,8 @@ SYSTEM = (
     "A chat between a curious user and an artificial intelligence assistant. "
     "The assistant gives helpful, detailed, and polite answers to the user's questions."
 )
+#: Inputs of networks that are 0 for tokens of text.
+_KINDS = ("mm_token_type_ids", "token_type_ids")
 
 
 def vqa_score(
@@ -38,6 +45,8 @@ def vqa_score(
     folder: str,
     device: torch.device,
     profile: Profile,
+    question: str | None = None,
+    answer: str | None = None,
     gradient: bool = False,
     frames: int = 4,
 ) -> LearnedReward:
@@ -46,21 +55,32 @@ def vqa_score(
     Args:
         prompt: the text that the image should show. folder: of CLIP-FlanT5, of InstructBLIP with
             T5, or of any chat model that transformers' ``AutoModelForImageTextToText`` loads.
+        question: what is asked, with ``{}`` in the place of the prompt; None for that of the
+            authors. answer: None for yes.
 
     Raises:
-        PoeError: the folder holds something else, or the library is missing.
+        PoeError: the folder holds something else, the library is missing, the question has no
+            place for the prompt, or the answer is empty (P0307).
     """
-    kinds = {"clip_t5": ClipFlanT5VqaScore, "instructblip": InstructBlipVqaScore}
-    kind = kinds.get(model_type(NAME, folder), ChatVqaScore)
-    return kind(prompt, folder, device, profile, gradient, frames)
+    asked = QUESTION if question is None else question
+    if "{}" not in asked:
+        message = f"`question` of `{NAME}` has {{}} in the place of the prompt, and this has none"
+        raise PoeError((Diagnostic("P0307", message),))
+    if answer is not None and not answer.strip():
+        raise PoeError((Diagnostic("P0307", f"`answer` of `{NAME}` is a text, and this is empty"),))
+    kinds: dict[str, tuple[Callable[..., LearnedReward], str]] = {
+        "clip_t5": (ClipFlanT5VqaScore, "Yes"),
+        "instructblip": (InstructBlipVqaScore, "yes"),
+    }
+    kind, yes = kinds.get(model_type(NAME, folder), (ChatVqaScore, "Yes"))
+    asked = asked.replace("{}", prompt)
+    return kind(asked, answer or yes, folder, device, profile, gradient, frames)
 
 
-def answer_probability(
-    logits: Float[Tensor, "N T V"], labels: Int[Tensor, "N T"]
-) -> Float[Tensor, " N"]:
-    """exp of the mean log probability of an answer's tokens, the end of the text among them."""
-    logs = logits.float().log_softmax(-1).gather(-1, labels[..., None])[..., 0]
-    return logs.mean(-1).exp()
+def answer_logs(logits: Float[Tensor, "N T V"], answer: Int[Tensor, " T"]) -> Float[Tensor, "N T"]:
+    """The log probability of each token of an answer."""
+    logs = logits.float().log_softmax(-1)
+    return logs.gather(-1, answer.expand(len(logs), -1)[..., None])[..., 0]
 
 
 class ProcessedVqaScore(LearnedReward):
@@ -93,14 +113,15 @@ class ProcessedVqaScore(LearnedReward):
 
 
 class ChatVqaScore(ProcessedVqaScore):
-    """Probability that the first token of the answer is "Yes", among all tokens.
+    """Probability that the model's reply begins with the answer: the product over its tokens.
 
     All images of a batch are of one size and asked one question, so that nothing is padded.
     """
 
     def __init__(
         self,
-        prompt: str,
+        question: str,
+        answer: str,
         folder: str,
         device: torch.device,
         profile: Profile,
@@ -110,18 +131,19 @@ class ChatVqaScore(ProcessedVqaScore):
         super().__init__(NAME, folder, device, profile, gradient, frames)
         with loading(NAME, folder):
             self.net = network("AutoModelForImageTextToText", folder, self.device, self.dtype)
-            self.processor = processor("AutoProcessor", folder)
+            self.processor = picture_processor(folder)
             tokenizer = getattr(self.processor, "tokenizer", None)
             if tokenizer is None or not getattr(self.processor, "chat_template", None):
                 raise ValueError("it has no processor with a chat template")
             if self.net.config.is_encoder_decoder:
                 raise ValueError("it is an encoder and a decoder, of no family that is known")
-            self.yes = tokenizer.encode("Yes", add_special_tokens=False)[0]
+            tokens = tokenizer.encode(answer, add_special_tokens=False)
+            self.answer = torch.tensor(tokens, dtype=torch.long, device=self.device)
             self.net.config.get_text_config().use_cache = False
         self.preprocess = ImagePreprocessor(NAME, folder, self.processor.image_processor)
-        self.question = QUESTION.format(prompt)
+        self.question = question
         takes = inspect.signature(self.net.forward).parameters
-        self.last = {"logits_to_keep": 1} if "logits_to_keep" in takes else {}
+        self.last = {"logits_to_keep": len(tokens)} if "logits_to_keep" in takes else {}
 
     def inputs(self, x: Float[Tensor, "N 3 H W"]) -> dict[str, Any]:
         """The question about each image, as the model takes it."""
@@ -140,16 +162,33 @@ class ChatVqaScore(ProcessedVqaScore):
         return self.network_input(x, processed)
 
     def score(self, x: Float[Tensor, "N 3 H W"]) -> Float[Tensor, " N"]:
-        last: Tensor = self.net(**self.inputs(x), **self.last).logits[:, -1]
-        return last.float().softmax(-1)[:, self.yes]
+        inputs = followed_by(self.inputs(x), self.answer[:-1])
+        logits: Tensor = self.net(**inputs, **self.last).logits[:, -len(self.answer) :]
+        return answer_logs(logits, self.answer).sum(-1).exp()
+
+
+def followed_by(inputs: dict[str, Any], tokens: Int[Tensor, " T"]) -> dict[str, Any]:
+    """The input of a network with further tokens of text after each row."""
+    rows = len(inputs["input_ids"])
+    ends = {"input_ids": tokens, "attention_mask": torch.ones_like(tokens)}
+    ends |= dict.fromkeys(_KINDS, torch.zeros_like(tokens))
+    longer = {
+        name: torch.cat([inputs[name], end.expand(rows, -1)], 1)
+        for name, end in ends.items()
+        if name in inputs
+    }
+    return {**inputs, **longer}
 
 
 class InstructBlipVqaScore(ProcessedVqaScore):
-    """InstructBLIP over T5: how surely it answers "yes", by all tokens of the answer."""
+    """InstructBLIP over T5: how surely it gives the answer, by the answer's tokens and the end of
+    the text.
+    """
 
     def __init__(
         self,
-        prompt: str,
+        question: str,
+        answer: str,
         folder: str,
         device: torch.device,
         profile: Profile,
@@ -163,91 +202,29 @@ class InstructBlipVqaScore(ProcessedVqaScore):
             self.processor = processor("InstructBlipProcessor", folder)
             if not self.net.config.text_config.is_encoder_decoder:
                 raise ValueError("it is an InstructBLIP over another language model than T5")
-            answer = self.processor.tokenizer("yes", return_tensors="pt").input_ids
-        self.answer = answer.to(self.device)
+            tokens = self.processor.tokenizer(answer, return_tensors="pt").input_ids
+        self.answer = tokens[0].to(self.device)
         self.preprocess = ImagePreprocessor(NAME, folder, self.processor.image_processor)
-        self.question = f"Question: {QUESTION.format(prompt)}"
+        self.question = f"Question: {question}"
 
     def score(self, x: Float[Tensor, "N 3 H W"]) -> Float[Tensor, " N"]:
         texts = [self.question] * len(x)
         processed = self.processor(images=pil(x), text=texts, return_tensors="pt")
         inputs = self.network_input(x, processed)
         labels = self.answer.expand(len(x), -1).contiguous()
-        return answer_probability(self.net(**inputs, labels=labels).logits, labels)
-
-
-# CLIP-FlanT5.
-
-LAYOUT = (
-    "CLIP-FlanT5 is T5's config.json with model_type clip_t5, its tokenizer, and safetensors files "
-    "with the checkpoint's own names",
-    "beside them vision/ holds the CLIPVisionModel openai/clip-vit-large-patch14-336 with its "
-    "image processor",
-)
-
-
-class ClipFlanT5:
-    """T5 that reads a text, then the patches of an image as tokens, then another text.
-
-    Attributes:
-        t5, vision: networks of transformers. layers: weights and biases of the two linear layers,
-            with a GELU between them, from CLIP's patches of the last layer but one to T5's tokens.
-    """
-
-    def __init__(self, folder: str, device: torch.device, dtype: torch.dtype) -> None:
-        from transformers import T5Config
-
-        config = json.loads((Path(folder) / "config.json").read_text(encoding="utf-8"))
-        t5_config = T5Config(**{k: v for k, v in config.items() if k != "model_type"})
-        self.t5 = transformers_network(
-            "T5ForConditionalGeneration",
-            folder,
-            dtype,
-            elsewhere=("mm_projector.",),
-            config=t5_config,
-        ).to(device)
-        self.vision = network("CLIPVisionModel", str(Path(folder) / "vision"), device, dtype)
-        projector = tensors(folder, "mm_projector.")
-        self.layers = [
-            tuple(
-                projector[f"mm_projector.{n}.{part}"].to(device, dtype)
-                for part in ("weight", "bias")
-            )
-            for n in (0, 2)
-        ]
-
-    def logits(
-        self,
-        pixels: Float[Tensor, "N 3 h w"],
-        before: Int[Tensor, " S"],
-        after: Int[Tensor, " R"],
-        labels: Int[Tensor, "N T"],
-    ) -> Float[Tensor, "N T V"]:
-        """Of each token of an answer, after those before it."""
-        patches = self.vision(pixels, output_hidden_states=True).hidden_states[-2][:, 1:]
-        (first, shift), (second, offset) = self.layers
-        tokens = F.linear(F.gelu(F.linear(patches, first, shift)), second, offset)
-        embed = self.t5.get_input_embeddings()
-        texts = (embed(t).expand(len(pixels), -1, -1) for t in (before, after))
-        read = torch.cat([next(texts), tokens, next(texts)], 1)
-        logits: Tensor = self.t5(inputs_embeds=read, labels=labels).logits
-        return logits
-
-
-@cached_by_folder(maxsize=2)
-def clip_flant5(folder: str, device: torch.device, dtype: torch.dtype) -> ClipFlanT5:
-    return ClipFlanT5(folder, device, dtype)
+        return answer_logs(self.net(**inputs, labels=labels).logits, self.answer).mean(-1).exp()
 
 
 class ClipFlanT5VqaScore(LearnedReward):
-    """CLIP-FlanT5: how surely it answers "Yes", by that token and the end of the text.
+    """CLIP-FlanT5: how surely it gives the answer, by the answer's tokens and the end of the text.
 
-    The score is exp of their mean log probability, sqrt(P(Yes) P(end | Yes)).
+    The score is exp of their mean log probability; for "Yes", sqrt(P(Yes) P(end | Yes)).
     """
 
     def __init__(
         self,
-        prompt: str,
+        question: str,
+        answer: str,
         folder: str,
         device: torch.device,
         profile: Profile,
@@ -259,7 +236,7 @@ class ClipFlanT5VqaScore(LearnedReward):
             self.net = clip_flant5(folder, self.device, self.dtype)
             tokenizer = processor("T5TokenizerFast", folder)
             image_processor = processor("AutoImageProcessor", str(Path(folder) / "vision"))
-            texts = (f"{SYSTEM} USER: ", f"\n{QUESTION.format(prompt)} ASSISTANT: ", "Yes")
+            texts = (f"{SYSTEM} USER: ", f"\n{question} ASSISTANT: ", answer)
             self.before, self.after, self.answer = (
                 torch.tensor(tokenizer(t).input_ids, device=self.device) for t in texts
             )
@@ -270,16 +247,5 @@ class ClipFlanT5VqaScore(LearnedReward):
     def score(self, x: Float[Tensor, "N 3 H W"]) -> Float[Tensor, " N"]:
         pixels = self.preprocess(squared(x, self.margin)).to(self.dtype)
         labels = self.answer.expand(len(x), -1).contiguous()
-        return answer_probability(self.net.logits(pixels, self.before, self.after, labels), labels)
-
-
-def squared(
-    x: Float[Tensor, "N 3 H W"], colour: Float[Tensor, "1 3 1 1"]
-) -> Float[Tensor, "N 3 S S"]:
-    """Pictures in the middle of squares of a colour."""
-    height, width = x.shape[-2:]
-    side = max(height, width)
-    whole = colour.to(x).expand(len(x), 3, side, side).clone()
-    top, left = (side - height) // 2, (side - width) // 2
-    whole[..., top : top + height, left : left + width] = x
-    return whole
+        logits = self.net.logits(pixels, self.before, self.after, labels)
+        return answer_logs(logits, self.answer).mean(-1).exp()

@@ -6,6 +6,8 @@ import json
 import math
 import re
 import sys
+from copy import copy
+from dataclasses import replace
 from functools import lru_cache
 from typing import Any
 
@@ -33,7 +35,8 @@ class LanguageModel:
     Each particle carries the keys and values of its prefix, so that a symbol takes one evaluation
     and resampling gathers them; therefore the model is on the device of the run. After the token
     that ends a text, that token has probability one. Where several tokens end a text, the first of
-    `end_tokens` has the probability of all of them. Numbers without a token have probability zero.
+    `end_tokens` has the probability of all of them, or the one of `ending_with`. Numbers without a
+    token have probability zero.
 
     Args:
         prompt: what comes before the sequence; empty for the token that begins a text. In a chat,
@@ -61,7 +64,8 @@ class LanguageModel:
         self.folder, self.device = folder, device
         with loading("lm", folder):
             dtype = network_dtype(profile, device)
-            self.network = network("AutoModelForCausalLM", folder, device, dtype)
+            kind, stored = "AutoModelForCausalLM", profile.quantize
+            self.network = network(kind, folder, device, dtype, quantize=stored)
             vocabulary = read_vocabulary(folder)
             before = prompt_tokens(folder, prompt, chat, system)
             self.prompt = torch.tensor([before], device=device)
@@ -72,10 +76,10 @@ class LanguageModel:
         self.vocabulary = min(len(vocabulary), logits.shape[-1])
         self.missing = torch.ones(len(vocabulary), dtype=torch.bool, device=device)
         self.missing[token_ids] = False
-        ends = [token for token in ends if token < self.vocabulary]
-        self.ends = torch.tensor(ends, dtype=torch.long, device=device)
-        self.words = Vocabulary(vocabulary[: self.vocabulary], next(iter(ends), None))
-        self.first = self._conditionals(logits[:, -1])
+        self.ends = tuple(token for token in ends if token < self.vocabulary)
+        self.words = Vocabulary(vocabulary[: self.vocabulary], next(iter(self.ends), None))
+        self.start = logits[:, -1]
+        self.first = self._conditionals(self.start)
 
     @property
     def room(self) -> int:
@@ -97,6 +101,16 @@ class LanguageModel:
             )
             raise PoeError((Diagnostic("P0307", message),))
         return self
+
+    def ending_with(self, end: int) -> LanguageModel:
+        """The expert with another of its end tokens in the place of all of them."""
+        if end == self.words.end:
+            return self
+        other = copy(self)
+        other.ends = (end, *(token for token in self.ends if token != end))
+        other.words = replace(self.words, end=end)
+        other.first = other._conditionals(self.start)
+        return other
 
     def begin(self, count: int) -> tuple[State, Float[Tensor, "{count} V"]]:
         ended = torch.zeros(count, dtype=torch.bool, device=self.device)
@@ -136,8 +150,8 @@ class LanguageModel:
         logs = logits.masked_fill(self.missing[: self.vocabulary], -math.inf).log_softmax(-1)
         if len(self.ends) < 2:
             return logs
-        over = logs[..., self.ends].logsumexp(-1)
-        logs = logs.index_fill(-1, self.ends[1:], -math.inf)
+        over = logs[..., list(self.ends)].logsumexp(-1)
+        logs[..., list(self.ends)] = -math.inf
         logs[..., self.ends[0]] = over
         return logs
 

@@ -6,14 +6,14 @@ from collections.abc import Sequence
 
 from poedsl.compiler.plan.plan import FactorSpec
 from poedsl.compiler.plan.terms import Apply
-from poedsl.experts.flows.latents import PATCH, Codec
+from poedsl.experts.flows.latents import PATCH, LatentSpace
 from poedsl.runtime.build.models import Models
 from poedsl.runtime.terms.refusals import factor_at, refused
 
 
 def codecs(
     sites: Sequence[FactorSpec], shapes: dict[str, tuple[int, ...]], models: Models
-) -> dict[str, Codec]:
+) -> dict[str, LatentSpace]:
     """The autoencoder of each variable whose models have one.
 
     Args:
@@ -23,7 +23,7 @@ def codecs(
         PoeError: models of one variable live in different spaces, or its size is no whole number
             of patches.
     """
-    by_variable: dict[str, Codec] = {}
+    by_variable: dict[str, LatentSpace] = {}
     first: dict[str, FactorSpec] = {}
     for factor in sites:
         if factor.kind != "flow" or not isinstance(factor.term, Apply):
@@ -45,7 +45,7 @@ def codecs(
     return by_variable
 
 
-def _whole_patches(factor: FactorSpec, codec: Codec, shape: tuple[int, ...]) -> None:
+def _whole_patches(factor: FactorSpec, codec: LatentSpace, shape: tuple[int, ...]) -> None:
     unit = PATCH * codec.factor
     if shape[0] != 3 or any(n % unit for n in shape[-2:]):
         shown = " x ".join(map(str, shape))

@@ -12,6 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from poedsl.catalog.adapters import find_loras
 from poedsl.catalog.folder_signatures import model_place
 from poedsl.catalog.profiles import DEFAULT, Profile
 from poedsl.catalog.signatures import Parameter, Required, Signature
@@ -20,7 +21,8 @@ from poedsl.compiler.plan.options import OPTIONS
 from poedsl.compiler.plan.plan import FactorSpec, PlanSpec
 from poedsl.compiler.plan.terms import Apply, Const, Term
 from poedsl.compiler.plan.text import print_term
-from poedsl.experts.flows.latents import Codec, has_codec, native_size
+from poedsl.experts.flows.latents import LatentSpace, has_codec, native_size
+from poedsl.experts.flows.pipeline_codec import latent_space
 from poedsl.experts.loading.libraries import missing_extra
 from poedsl.experts.protocol import Sited
 from poedsl.experts.user.build import build_user
@@ -53,18 +55,19 @@ def _absent(models: Models) -> Iterator[Diagnostic]:
     reported: set[tuple[str, str]] = set()
     for call, where in models.plan.calls():
         signature = models.plan.find_signature(call.function)
-        if signature is None or signature.parameter("model") is None:
+        if signature is None or not signature.implementation:
             continue
-        if not signature.implementation:
-            continue
-        name = models.chosen(signature, dict(call.kwargs).get("model"))
-        if (signature.name, name) in reported:
-            continue
-        reported.add((signature.name, name))
-        try:
-            find_model(signature.name, name, models.base)
-        except PoeError as error:
-            yield from (replace(d, notes=(where, *d.notes)) for d in error.diagnostics)
+        for parameter, name in models.weights(signature, dict(call.kwargs)):
+            if (signature.name, name) in reported:
+                continue
+            reported.add((signature.name, name))
+            try:
+                if parameter == "lora":
+                    find_loras(signature.name, name, models.base)
+                else:
+                    find_model(signature.name, name, models.base, parameter)
+            except PoeError as error:
+                yield from (replace(d, notes=(where, *d.notes)) for d in error.diagnostics)
 
 
 def _missing(plan: PlanSpec) -> Iterator[Diagnostic]:
@@ -172,6 +175,12 @@ class Models:
             chosen = self.chosen(signature, arguments.pop("model", None))
             over["folder"] = str(find_model(signature.name, chosen, self.base))
             over["profile"] = self.profile
+            for p in signature.parameters:
+                if p.role == "weights" and arguments.get(p.name) is not None:
+                    place = find_model(signature.name, arguments[p.name], self.base, p.name)
+                    arguments[p.name] = str(place)
+            if (lora := arguments.pop("lora", None)) is not None:
+                over["loras"] = find_loras(signature.name, lora, self.base)
         elif signature.model:
             over["folder"] = model_place(signature, self.base)
         with requiring(signature):
@@ -187,13 +196,13 @@ class Models:
             return str(model_folder(model_place(signature, self.base)))
         return ""
 
-    def codec(self, call: Apply) -> Codec | None:
+    def codec(self, call: Apply) -> LatentSpace | None:
         """The autoencoder in whose latent space a model lives, where it has one."""
         folder = self.folder(call)
         if not folder or not has_codec(folder):
             return None
         with requiring(self.plan.signature(call.function)):
-            return Codec(folder, self.device, self.profile)
+            return latent_space(folder, self.device, self.profile)
 
     def native(self, call: Apply) -> tuple[int, int] | None:
         """Height and width of the pictures that a model was trained on, where its folder says."""
@@ -217,6 +226,18 @@ class Models:
         if isinstance(requested, str) and requested not in ("", default):
             return requested
         return self.profile.models.get(signature.name, default)
+
+    def weights(
+        self, signature: Signature, arguments: Mapping[str, Term]
+    ) -> Iterator[tuple[str, str]]:
+        """What each file or folder with weights is called in a call, with the parameter for it."""
+        for parameter in signature.parameters:
+            name, term = parameter.name, arguments.get(parameter.name)
+            beside = parameter.role == "weights" or name == "lora"
+            if name == "model":
+                yield name, self.chosen(signature, term)
+            elif beside and isinstance(term, Const) and term.value:
+                yield name, str(term.value)
 
     def user(self, signature: Signature) -> UserCode:
         """The Python that a program brings along.

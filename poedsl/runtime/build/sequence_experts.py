@@ -12,6 +12,7 @@ from poedsl.compiler.plan.terms import Apply
 from poedsl.experts.protocol import Sequential
 from poedsl.experts.sequences.vocabulary import Vocabulary
 from poedsl.runtime.build.models import Models
+from poedsl.runtime.build.shared_words import with_one_end
 from poedsl.runtime.build.values import Values
 from poedsl.runtime.space.parts import locate
 from poedsl.runtime.targets.prefixes import Reader, Symbols
@@ -39,12 +40,10 @@ class Readers:
             PoeError: an expert sees places that do not stand together, two are over different
                 symbols, have other words for them, or none sees a place.
         """
-        readers = tuple(map(self.reader, factors))
-        first: dict[str, Reader] = {}
+        readers = with_one_end(tuple(map(self.reader, factors)), factors)
         for reader, factor in zip(readers, factors, strict=True):
             words = getattr(reader.expert, "words", None)
             if words is not None:
-                self.same_words(first.setdefault(factor.variables[0], reader), reader, factor)
                 self.words[factor.variables[0]] = words
         for variable in self.plan.variables:
             whole = self.space.slice(variable.name)
@@ -107,26 +106,3 @@ class Readers:
                 f"over {sizes[1]}: they have no product at `{shown}`",
                 factor=factor,
             )
-
-    def same_words(self, first: Reader, second: Reader, factor: FactorSpec) -> None:
-        """Whether two experts of a variable mean the same by its symbols."""
-        mine, yours = first.expert.words, second.expert.words  # type: ignore[attr-defined]
-        if mine == yours:
-            return
-        pairs = zip(mine.pieces, yours.pieces, strict=False)
-        difference = next(((n, a, b) for n, (a, b) in enumerate(pairs) if a != b), None)
-        if difference is not None:
-            number, *pieces = difference
-            a, b = (repr(p.decode("utf-8", "replace")) for p in pieces)
-            reason = f"symbol {number} is {a} for one and {b} for the other"
-        elif len(mine) != len(yours):
-            reason = f"one has {len(mine)} tokens and the other {len(yours)}"
-        else:
-            reason = "their texts end with different tokens"
-        raise refused(
-            "P0711",
-            f"`{first.name}` at {first.place} and `{second.name}` have different tokenizers: "
-            f"{reason}",
-            "language models go together where they share one",
-            factor=factor,
-        )

@@ -17,8 +17,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from poedsl.catalog.installation import install_command
 from poedsl.compiler.plan.text import print_plan
-from poedsl.experts.loading.libraries import install_command
 from poedsl.grammar.diagnostics import Diagnostic
 from poedsl.grammar.errors import PoeError
 from poedsl.runtime.results.report import html_report

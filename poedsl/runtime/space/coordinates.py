@@ -10,7 +10,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from poedsl.experts.flows.latents import Codec
+from poedsl.experts.flows.latents import LatentSpace
 from poedsl.runtime.space.bijections import Bijection, far_out
 
 #: Pictures are in [0, 1] for people and in [-1, 1] for the networks that learned them.
@@ -41,14 +41,14 @@ class Space:
     loc: Float[Tensor, " D"]
     scale: Float[Tensor, " D"]
     bijections: tuple[Bijection, ...] = ()
-    codecs: Mapping[str, Codec] = field(default_factory=dict)
+    codecs: Mapping[str, LatentSpace] = field(default_factory=dict)
 
     @classmethod
     def of(
         cls,
         shapes: Mapping[str, tuple[int, ...]],
         device: torch.device,
-        codecs: Mapping[str, Codec] | None = None,
+        codecs: Mapping[str, LatentSpace] | None = None,
         dtype: torch.dtype = torch.float32,
     ) -> Space:
         """Coordinates as they are: centre 0, scale 1.
