@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import torch
+from diffusers.pipelines.flux import pipeline_flux_kontext
 from safetensors.torch import save_file
 from torch import Tensor
 
@@ -30,6 +31,7 @@ _MASKED = {"mask": (_IMAGE[0] > 0.5).float(), "image": _IMAGE}
 CONDITIONS: dict[str, dict[str, Tensor]] = {
     "flux_canny": {"edges": _MASKED["mask"]},
     "flux_controlnet": {"control": _IMAGE},
+    "flux_kontext": {"image": _IMAGE},
     "qwen_controlnet": {"control": _IMAGE},
     "qwen_fill": _MASKED,
     "sd_controlnet": {"control": _IMAGE},
@@ -38,13 +40,18 @@ CONDITIONS: dict[str, dict[str, Tensor]] = {
     "sdxl_inpaint": _MASKED,
 }
 FAMILIES: tuple[Any, ...] = (tiny, tiny_transformers, tiny_stable_diffusion)
-#: One expert of each pipeline, but for those of other tests and those with large references.
+#: One expert of each pipeline, but for those of other tests.
 KINDS = [
     (family, kind)
     for family in FAMILIES
     for kind in family.PIPELINES
-    if kind not in ("flux", "flux_schnell", "flux_depth", "flux_fill", "flux_kontext")
+    if kind not in ("flux", "flux_schnell", "flux_depth", "flux_fill")
 ]
+
+
+@pytest.fixture(autouse=True)
+def small_references(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pipeline_flux_kontext, "PREFERRED_KONTEXT_RESOLUTIONS", [(32, 32)])
 
 
 def expert(kind: str, folder: str, lora: Path | None = None) -> Any:
