@@ -164,14 +164,14 @@ def folders(place: Path, size: dict[str, Any]) -> dict[str, str]:
 
 
 def random_transformer(size: dict[str, Any]) -> Callable[..., Any]:
-    """What stands in for loading: the transformer of a folder, made on the device itself."""
+    """What stands in for loading: the weights of a transformer, made on the device itself."""
     from diffusers import FluxTransformer2DModel
 
     made: dict[str, Any] = {}
 
-    def transformer(folder: str, device: torch.device, profile: Profile) -> Any:
+    def weights(kind: str, folder: str, part: str, device: torch.device, profile: Profile) -> Any:
         if folder not in made:
-            channels = read_config(folder, "transformer")["in_channels"]
+            channels = read_config(folder, part)["in_channels"]
             with torch.device("meta"), default_dtype(network_dtype(profile, device)):
                 model = FluxTransformer2DModel(
                     in_channels=channels,
@@ -183,11 +183,10 @@ def random_transformer(size: dict[str, Any]) -> Callable[..., Any]:
             with torch.no_grad():
                 for parameter in model.parameters():
                     parameter.normal_(0, 0.02)
-            model.enable_gradient_checkpointing()
             made[folder] = model.eval().requires_grad_(False)
         return made[folder]
 
-    return transformer
+    return weights
 
 
 @contextmanager
@@ -210,7 +209,7 @@ def stand_ins(size: dict[str, Any]) -> Iterator[None]:
         return tokens.to(device, dtype), pooled.to(device, dtype)
 
     with (
-        patch.object(diffusers_parts, "transformer", random_transformer(size)),
+        patch.object(diffusers_parts, "_weights", random_transformer(size)),
         patch.object(diffusers_parts, "prompt", prompt),
     ):
         yield
