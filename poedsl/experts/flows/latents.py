@@ -11,7 +11,7 @@ import hashlib
 import math
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 import torch.nn.functional as F
@@ -190,6 +190,7 @@ def _by_patch(vae: Any) -> Affine:
     return loc, scale
 
 
+@runtime_checkable
 class LatentSpace(Protocol):
     """The latent space of an autoencoder, whose latents pictures are made of.
 
