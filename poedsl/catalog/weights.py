@@ -64,7 +64,7 @@ HUB_MODELS = {
     "Tongyi-MAI/Z-Image": HubModel(20.5, "Apache-2.0"),
     "zhiqiulin/clip-flant5-xxl": HubModel(23.0, "Apache-2.0"),
     "openai/clip-vit-large-patch14": HubModel(1.7, "MIT"),
-    "yuvalkirstain/PickScore_v1": HubModel(3.9, "not stated"),
+    "yuvalkirstain/PickScore_v1": HubModel(3.9, "see its model card"),
     "google/siglip2-so400m-patch14-384": HubModel(4.5, "Apache-2.0"),
     "THUDM/ImageReward": HubModel(1.8, "Apache-2.0"),
     "IDEA-Research/grounding-dino-base": HubModel(0.9, "Apache-2.0"),

@@ -36,6 +36,7 @@ from poedsl.experts.flows import pipeline as experts_pipeline
 from poedsl.experts.flows.flux import FluxFlow
 from poedsl.experts.flows.packing import pack, unpack
 from poedsl.experts.flows.pipeline import pipeline_flow
+from poedsl.experts.flows.pipeline_codec import PipelineCodec
 from poedsl.experts.flows.pipeline_view import as_given
 from poedsl.grammar.source import Source
 from poedsl.runtime.core.run_settings import RunSettings
@@ -575,3 +576,26 @@ def test_use_and_pipeline_name_the_same_expert(place: Path) -> None:
     plan = poedsl.compile(f'x : Image[3, 32, 32]\nx ~ pipeline("{folder}", "a")\n')
     assert parse_plan(str(plan)) == plan.spec
     assert poedsl.load(plan.to_json()).spec == plan.spec
+
+
+@pytest.mark.parametrize(
+    "error", [torch.OutOfMemoryError("Tried to allocate 2 GiB"), ValueError("an odd size")]
+)
+def test_why_a_call_decodes_no_latents_is_said(
+    error: Exception, place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A lack of memory is raised as it is."""
+
+    def failing(*_: Any) -> Tensor:
+        raise error
+
+    codec = PipelineCodec(tiny_pipelines.folder("sana", place), CPU, PROFILE)
+    monkeypatch.setattr(codec, "_pictures", failing)
+    latents = torch.zeros(1, codec.channels, 4, 4, dtype=torch.float32)
+    if isinstance(error, ValueError):
+        with refused("P0206") as errors:
+            codec.decode(latents)
+        assert any("an odd size" in note for note in errors[0].notes)
+    else:
+        with pytest.raises(torch.OutOfMemoryError):
+            codec.decode(latents)

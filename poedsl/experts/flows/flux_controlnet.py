@@ -60,7 +60,7 @@ class FluxControlNet(FluxFlow):
         """The kind of control as a union of several takes it; None for a ControlNet of one.
 
         Raises:
-            PoeError: there is no such kind, or none is named (P0206).
+            PoeError: `mode` is missing, or not a kind that the ControlNet knows (P0206).
         """
         count = self.controlnet.config.num_mode
         if count is None and mode is None:

@@ -29,6 +29,7 @@ from poedsl.experts.flows.pipeline_loop import Probe
 from poedsl.experts.flows.pipeline_view import PipelineView
 from poedsl.experts.loading.model_errors import loading, unfit
 from poedsl.experts.loading.model_files import read_config
+from poedsl.grammar.errors import PoeError
 
 
 def latent_space(folder: str, device: torch.device, profile: Profile) -> LatentSpace:
@@ -84,17 +85,17 @@ class PipelineCodec:
 
     def _layout(self, latents: Tensor, shape: tuple[int, ...]) -> Layout:
         """The layout of the latents that the call takes: the first that it makes a picture of."""
-        reasons = []
+        reasons: list[str] = []
         for layout in self.view.layouts(shape):
             try:
                 with loading("", self.folder), torch.no_grad():
                     self._pictures(latents, layout)
-            except Exception as error:
-                reasons.append(error)
+            except PoeError as error:
+                reasons += [d.message for d in error.diagnostics]
             else:
                 return layout
         reason = f"its call decodes no latents of {' x '.join(map(str, shape))}"
-        raise unfit("", self.folder, reason) from reasons[0]
+        raise unfit("", self.folder, reason, *dict.fromkeys(reasons))
 
     def _pictures(self, latents: Tensor, layout: Layout) -> Tensor:
         count, *shape = latents.shape

@@ -78,7 +78,7 @@ class QwenImageFlow(LatentFlow):
         return unpack(self.guidance(predict, pack(latents)), h, w)
 
     def given(self, count: int, s: float, condition: Condition) -> dict[str, Any]:
-        """What networks are told beside the tokens."""
+        """The arguments of the networks other than the tokens."""
         _, h, w = self.shape
         return {
             "timestep": self.time(count, s).to(self.dtype),
