@@ -17,7 +17,7 @@ from tests.grammar.samples import PROGRAMS, expression, program, statement
 
 @pytest.mark.slow
 @given(trees.expressions)
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=250, deadline=None)
 def test_an_expression_comes_back(expr: tree.Expr) -> None:
     assert expression(print_expr(expr)) == expr
 
@@ -52,7 +52,7 @@ plain_expressions = trees.st.recursive(trees.names | trees.numbers, trees.compou
 
 @pytest.mark.slow
 @given(plain_expressions)
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 def test_no_bracket_is_too_many(expr: tree.Expr) -> None:
     text = print_expr(expr)
     for start, end in group_brackets(text):

@@ -61,7 +61,7 @@ CASES: dict[str, tuple[str | Path, dict[str, Any]]] = {
         "mixture(0.3: Normal(0, 1), 0.7: Normal(2, 0.5)) / Normal(0, 10)",
         {},
     ),
-    "islands": (f"{PLANE} * exp(-abs(x[0]))", {"particles": 64, "islands": 8}),
+    "islands": (f"{PLANE} * exp(-softplus(x[0]))", {"particles": 64, "islands": 8}),
     "fkc": (
         "x : Real[2]\nx ~ Normal(0, 1)^0.5 * Normal(1, 2)",
         {"move": "sde(control = true)", "correct": "fkc()", "kernel": "langevin()"},
@@ -79,7 +79,7 @@ CASES: dict[str, tuple[str | Path, dict[str, Any]]] = {
             "potential": "sum()",
         },
     ),
-    "temper": (f"{TAILS} * exp(-2 * sum(abs(x - 1)))", {"path": "temper(ess = 0.8)"}),
+    "temper": (f"{TAILS} * exp(-2 * sum(softplus(x - 1)))", {"path": "temper(ess = 0.8)"}),
     "base": (
         f"{TAILS} * where(x[0] > 0)",
         {"path": "temper(base = mixture(0.5: Normal(0, 3), 0.5: Laplace(0, 1)))"},

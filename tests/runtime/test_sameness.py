@@ -8,7 +8,7 @@ import torch
 import poedsl
 
 PROGRAM = "x : Real[2]\nx ~ Normal([0, 1], 1) * mixture(Normal(1, [0.5, 2]), Normal(-1, 1))"
-REWARDED = PROGRAM + " * exp(-sum(abs(x)))"
+REWARDED = PROGRAM + " * exp(-sum(softplus(x)))"
 FIXED = "temper(ess = none)"
 PLANS = {
     "annealed importance": (
