@@ -16,6 +16,8 @@ import torch
 from torch.distributions import Normal
 
 import poedsl
+from poedsl.runtime.core.philox import philox
+from poedsl.runtime.core.random_numbers import Stream
 from tests.experts.tiny_words import causal
 from tests.runtime.helpers import moments
 
@@ -76,6 +78,13 @@ def on(
     """A run of eight islands, so that the log evidence has a standard error."""
     plan = poedsl.compile(program)
     return plan.run(seed=3, device=str(device), particles=particles, islands=8, **options)
+
+
+def test_random_bits_are_those_of_the_cpu(device: torch.device) -> None:
+    keys = [5, 2**128 - 7]
+    rows = philox(keys, (3, 1, 0), 100_003, device).cpu()
+    for key, row in zip(keys, rows, strict=True):
+        assert torch.equal(row, torch.from_numpy(Stream(key).bits(3, 1, 100_003)))
 
 
 def placed(result: poedsl.Result, device: torch.device) -> None:

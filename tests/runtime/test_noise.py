@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import pytest
 import torch
 from scipy import stats
 
-from poedsl.runtime.core.random_numbers import UNIT, Noise
+from poedsl.runtime.core.philox import philox
+from poedsl.runtime.core.random_numbers import PURPOSES, UNIT, Noise, Stream
 
 CPU = torch.device("cpu")
 
@@ -64,3 +66,24 @@ def test_stages_and_purposes_are_independent() -> None:
     rows += list(noise.proposals(1, 1, 2)[0][..., 0])
     apart = torch.corrcoef(torch.stack(rows)) - torch.eye(len(rows))
     assert float(apart.abs().max()) < 5 / 50_000**0.5
+
+
+@pytest.mark.parametrize("count", [1, 7, 8, 9, 1001])
+@pytest.mark.parametrize("place", [(0, 0, 0), (3, 8, 1), (2**31, 2**63 + 5, 2**64 - 1)])
+def test_bits_on_a_device_are_those_of_numpy(count: int, place: tuple[int, int, int]) -> None:
+    keys = [0, 2**128 - 1, 0x243F6A8885A308D313198A2E03707344]
+    known = [Stream(key) for key in keys]
+    for stream, row in zip(known, philox(keys, place, count, CPU), strict=True):
+        stage, purpose, block = place
+        assert torch.equal(row, torch.from_numpy(stream.bits(stage, purpose, count, block)))
+
+
+def test_a_run_on_a_device_reads_the_same_streams() -> None:
+    """Without a GPU, the device of no data says what would be read: its shape and type."""
+    here, there = Noise(3, 2, 5, CPU), Noise(3, 2, 5, torch.device("meta"))
+    for name in PURPOSES:
+        one, other = here.normal(4, 2, name), there.normal(4, 2, name)
+        assert (one.shape, one.dtype) == (other.shape, other.dtype)
+    assert there.shared(1, "resample").shape == (2, 1)
+    normal, uniform = there.proposals(3, 1, 2)
+    assert uniform is not None and normal.shape == (2, 10, 3) and uniform.shape == (2, 10)

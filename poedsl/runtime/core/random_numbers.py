@@ -4,7 +4,8 @@ The noise of a particle's slot depends on (seed, island, slot, stage, kernel ste
 seed and island key a Philox generator (Salmon et al., SC 2011), stage and purpose are words of its
 counter, and slot ``i`` owns the numbers ``i D`` to ``(i + 1) D - 1`` from there, transformed one by
 one. So results depend neither on micro-batches nor on observers, and a particle does not depend on
-how many others there are.
+how many others there are. NumPy computes the bits for runs on the CPU, and torch the same bits on
+other devices.
 """
 
 from __future__ import annotations
@@ -18,6 +19,8 @@ import numpy as np
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
+
+from poedsl.runtime.core.philox import philox
 
 #: What numbers are drawn for.
 PURPOSES = {
@@ -41,7 +44,7 @@ class Stream:
     """The numbers of one island, read from any place."""
 
     def __init__(self, key: int) -> None:
-        self.philox = np.random.Philox(key=key)
+        self.key, self.philox = key, np.random.Philox(key=key)
         self.state: Any = self.philox.state
         self.counter = self.state["state"]["counter"]
 
@@ -115,6 +118,9 @@ class Noise:
 
     def _bits(self, count: int, stage: int, purpose: str, block: int = 0) -> Int[Tensor, " bits"]:
         """Integers of 32 bits, ``count`` from each island."""
+        if self.device.type != "cpu":
+            keys = [stream.key for stream in self.streams]
+            return philox(keys, (stage, PURPOSES[purpose], block), count, self.device).flatten()
         bits = (s.bits(stage, PURPOSES[purpose], count, block) for s in self.streams)
         by_island = [torch.from_numpy(b) for b in bits]
         return by_island[0] if len(by_island) == 1 else torch.cat(by_island)
