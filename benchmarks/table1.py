@@ -15,11 +15,10 @@ from __future__ import annotations
 
 import argparse
 import sys
-from typing import Any
 
 import torch
-from figures import add_out, write
-from playroom import Critics, Scene, drawn, scenes, spread
+from figures import add_out
+from playroom import Critics, Scene, drawn, report, scenes
 from torch import Tensor
 
 FILL = "x ~ flux_fill(mask, image, prompt)"
@@ -30,6 +29,8 @@ PROGRAMS = {
     "depth alone": DEPTH,
     "product": f"{MASKED}x ~ flux_depth(depth, prompt) ^ m",
     "product, given": f"{MASKED}x ~ flux_depth(depth, prompt) ^ m given x",
+    "product, forward": f"{MASKED}x ~ flux_depth(depth, prompt) ^ m given x\n"
+    "sample x by anneal(condition = guide(gradient = forward()))",
     "plain product": f"{FILL} ^ 0.5\n{DEPTH} ^ 0.5",
 }
 COLUMNS = ("background", "foreground", "depth", "shape", "reward")
@@ -79,13 +80,7 @@ def main() -> None:
             found = sampled(program, scene, number, args.particles)
             rows[name].append(measured(found, scene, critics))
         print(f"scene {number + 1} of {args.scenes}", file=sys.stderr, flush=True)
-    print(f"{'':<16}" + "".join(f"{c:>18}" for c in COLUMNS))
-    rows: dict[str, Any] = {}
-    for name, found in rows.items():
-        columns = [list(c) for c in zip(*found, strict=True)]
-        print(f"{name:<16}" + "".join(f"{spread(c):>18}" for c in columns))
-        rows[name] = dict(zip(COLUMNS, columns, strict=True))
-    write(args, rows=rows)
+    report(args, COLUMNS, rows)
 
 
 if __name__ == "__main__":

@@ -19,8 +19,8 @@ import argparse
 import sys
 
 import torch
-from figures import add_out, write
-from playroom import PROGRAMS, Critics, Scene, drawn, scenes, spread
+from figures import add_out
+from playroom import PROGRAMS, Critics, Scene, drawn, report, scenes
 from torch import Tensor
 
 import poedsl
@@ -82,13 +82,7 @@ def main() -> None:
                 ]
             )
         print(f"scene {number + 1} of {args.scenes}", file=sys.stderr, flush=True)
-    print(f"{'':<26}" + "".join(f"{c:>18}" for c in COLUMNS))
-    rows = {}
-    for name, found in rows.items():
-        columns = [list(c) for c in zip(*found, strict=True)]
-        print(f"{name:<26}" + "".join(f"{spread(c):>18}" for c in columns))
-        rows[name] = dict(zip(COLUMNS, columns, strict=True))
-    write(args, rows=rows)
+    report(args, COLUMNS, rows)
 
 
 if __name__ == "__main__":
