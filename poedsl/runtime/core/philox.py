@@ -42,7 +42,7 @@ def philox(
         other_high, other_low = _product(MULTIPLIERS[1], x2)
         x0, x1, x2, x3 = other_high ^ x1 ^ low_key, other_low, high ^ x3 ^ high_key, low
         low_key, high_key = low_key + _signed(WEYL[0]), high_key + _signed(WEYL[1])
-    words = torch.stack(torch.broadcast_tensors(x0, x1, x2, x3), -1)
+    words = torch.stack([x.expand(len(keys), blocks) for x in (x0, x1, x2, x3)], -1)
     return words.view(len(keys), -1).view(torch.int32)[:, :count]
 
 
