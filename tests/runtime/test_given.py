@@ -26,6 +26,10 @@ def gaussian(mean: float, scale: float) -> Gaussians:
     return Gaussians.diagonal(torch.tensor([float(mean)]), torch.tensor([float(scale)]))
 
 
+def mixture_of(loc: torch.Tensor, scale: torch.Tensor) -> Gaussians:
+    return Gaussians(torch.tensor([0.4, 0.6]).log(), loc, scale.square())
+
+
 def by_hand(z: float, wanted: float, weight: float, updates: int) -> float:
     """v_i(z) - w sum_k grad |v_i(z_k) - v_parent|^2 for N(1, 0.5), as a formula in z.
 
@@ -44,20 +48,22 @@ def by_hand(z: float, wanted: float, weight: float, updates: int) -> float:
     return own(z) + shift
 
 
+@pytest.mark.parametrize("forward", [False, True])
 @pytest.mark.parametrize("updates", [1, 2, 5])
 @pytest.mark.parametrize("weight", [0.05, 0.1, 0.3])
-def test_one_dimension_by_hand(weight: float, updates: int) -> None:
+def test_one_dimension_by_hand(weight: float, updates: int, forward: bool) -> None:
     expert, parent = gaussian(1, 0.5), gaussian(0, 2)
     x = torch.tensor([[0.7], [-1.2]])
     above = parent.noised(x, STAGE.alpha, STAGE.sigma).score
-    score = guided_score(expert, x, above, ParentGuidance(weight, updates, ()), STAGE)
+    guide = ParentGuidance(weight, updates, (), forward)
+    score = guided_score(expert, x, above, guide, STAGE)
     found = velocity(x, score, STAGE).flatten()
     wanted = velocity(x, above, STAGE).flatten()
     expected = [
         by_hand(float(at) / (STAGE.alpha + STAGE.sigma), float(v), weight, updates)
         for at, v in zip(x.flatten(), wanted, strict=True)
     ]
-    np.testing.assert_allclose(found.numpy(), expected, rtol=1e-5)
+    np.testing.assert_allclose(found.numpy(), expected, rtol=1e-4 if forward else 1e-5)
 
 
 def test_an_expert_that_agrees_with_its_parent_is_left_alone() -> None:
@@ -66,13 +72,38 @@ def test_an_expert_that_agrees_with_its_parent_is_left_alone() -> None:
     torch.testing.assert_close(guided_score(expert, x, own, ParentGuidance(0.2, 3, ()), STAGE), own)
 
 
-def test_the_gradient_of_the_point_goes_through_the_expert_alone() -> None:
+@pytest.mark.parametrize("stage", [Stage(9, 0.1, 0.995), STAGE, Stage(2, 0.995, 0.1)])
+def test_forward_differences_of_a_mixture_are_its_gradient(stage: Stage) -> None:
+    """Its velocity is curved, and its Jacobian symmetric, as that of every density."""
+    loc = torch.tensor([[0.0, 1.0, -1.0], [1.0, -0.5, 0.5]])
+    scale = torch.tensor([[0.6, 1.0, 0.8], [0.9, 0.5, 0.7]])
+    expert = mixture_of(loc, scale)
+    x, above = torch.randn(20, 3), torch.randn(20, 3)
+    found = [
+        guided_score(expert, x, above, ParentGuidance(0.1, 1, (), forward), stage)
+        - expert.noised(x, stage.alpha, stage.sigma).score
+        for forward in (False, True)
+    ]
+    assert float(torch.cosine_similarity(*found, dim=-1).min()) > 0.99
+    torch.testing.assert_close(found[1].norm(dim=-1), found[0].norm(dim=-1), rtol=0.1, atol=1e-3)
+
+
+def test_an_expert_that_agrees_is_left_alone_by_forward_differences() -> None:
+    expert, x = gaussian(1, 0.5), torch.zeros(5, 1)
+    own = expert.noised(x, STAGE.alpha, STAGE.sigma).score
+    score = guided_score(expert, x, own, ParentGuidance(0.2, 3, (), True), STAGE)
+    torch.testing.assert_close(score, own)
+
+
+@pytest.mark.parametrize("forward", [False, True])
+def test_the_gradient_of_the_point_goes_through_the_expert_alone(forward: bool) -> None:
     expert, x = gaussian(1, 0.5), torch.randn(4, 1, requires_grad=True)
     above = gaussian(0, 2).noised(x.detach(), STAGE.alpha, STAGE.sigma).score
-    score = guided_score(expert, x, above, ParentGuidance(0.2, 2, ()), STAGE)
+    guide = ParentGuidance(0.2, 2, (), forward)
+    score = guided_score(expert, x, above, guide, STAGE)
     (slope,) = torch.autograd.grad(score.sum(), x)
     torch.testing.assert_close(slope, torch.full((4, 1), -1 / (0.36 / 4 + 0.64)))
-    fixed = guided_score(expert, x.detach(), above, ParentGuidance(0.2, 2, ()), STAGE)
+    fixed = guided_score(expert, x.detach(), above, guide, STAGE)
     torch.testing.assert_close(score.detach(), fixed)
 
 
@@ -123,6 +154,8 @@ def test_there_is_no_density_and_the_result_says_why() -> None:
     assert "`Normal_3` at <string>:3:8 is given parents" in result.evidence_reason
     calls = result.calls
     assert calls["Normal_3"] == 2 * calls["Normal"]
+    calls = run(TWO, "guide(gradient = forward())").calls
+    assert calls["Normal_3"] == 4 * calls["Normal"]
 
 
 def test_the_product_s_score_holds_the_correction() -> None:
@@ -177,3 +210,18 @@ def test_a_learned_flow_is_conditioned_through_its_network() -> None:
     assert not torch.equal(found[0], found[0.1])
     assert float(found[0.1].abs().max()) < 3
     assert math.isfinite(float(found[0.1].sum()))
+
+
+@pytest.mark.parametrize("gradient", ["forward", "forward()", "backward()"])
+def test_gradients_by_their_names(gradient: str) -> None:
+    plan = poedsl.compile(TWO + SAMPLE.format(condition=f"guide(gradient = {gradient})"))
+    found = dict(plan.spec.option("condition").kwargs)["gradient"]
+    assert found.function == gradient.removesuffix("()")
+    assert poedsl.load(plan.to_json()).spec.option("condition") == plan.spec.option("condition")
+
+
+@pytest.mark.parametrize("gradient", ["sideways()", "forward(2)", "1", "none", "true"])
+def test_other_gradients_are_refused(gradient: str) -> None:
+    with pytest.raises(poedsl.PoeError) as caught:
+        poedsl.compile(TWO + SAMPLE.format(condition=f"guide(gradient = {gradient})"))
+    assert [d.code for d in caught.value.diagnostics] == ["P0502"]

@@ -117,6 +117,7 @@ KINDS = {
     "density": "a density of numbers such as `Normal(0, 5)`, a mixture of such, or none",
     "image": "the name of an input with the variable's type",
     "rule": "`always`, `ess < c` with c between 0 and 1, or `at(stage, ...)`",
+    "gradient": "`backward()` or `forward()`",
 }
 
 _STEPS = Argument("steps", "count", 1)
@@ -322,8 +323,14 @@ OPTIONS: dict[str, Option] = {
             forms=(
                 Form(
                     "guide",
-                    (Argument("weight", "nonnegative", 0.1), Argument("updates", "count", 2)),
-                    "towards the velocity of the parents (Zhang et al., Eq. 6)",
+                    (
+                        Argument("weight", "nonnegative", 0.1),
+                        Argument("updates", "count", 2),
+                        Argument("gradient", "gradient", None),
+                    ),
+                    "towards the velocity of the parents (Zhang et al., Eq. 6), by gradients "
+                    "through the expert, or by `forward()`: differences along the gap, which are "
+                    "the gradient where the velocity is that of a density",
                 ),
                 Form("none", summary="the expert alone"),
             ),
@@ -366,12 +373,14 @@ RENAMED = {
 
 RESAMPLE_BELOW = Apply("<", (Ref("ess"), Const(0.5)))
 RESAMPLE_SOON = Apply("<", (Ref("ess"), Const(0.9)))
+#: The defaults of arguments that are no constants, by their kinds.
+DEFAULTS: dict[str, Term] = {"rule": RESAMPLE_BELOW, "gradient": Apply("backward")}
 
 
 def filled(form: Form, arguments: Mapping[str, Term]) -> Apply:
     """The form with its left-out arguments at their defaults."""
     kwargs = tuple(
-        (a.name, arguments.get(a.name, RESAMPLE_BELOW if a.kind == "rule" else Const(a.default)))
+        (a.name, arguments.get(a.name, DEFAULTS.get(a.kind, Const(a.default))))
         for a in form.arguments
     )
     return Apply(form.name, (), kwargs)

@@ -148,6 +148,8 @@ class OptionChecker:
     def form_argument(self, argument: Argument, value: tree.Expr) -> Term | None:
         if argument.kind == "rule":
             return self.rule(value)
+        if argument.kind == "gradient":
+            return self.gradient(value)
         if argument.kind == "density":
             return self.density(argument.name, value)
         if argument.kind == "image":
@@ -210,6 +212,15 @@ class OptionChecker:
         if typed.ok and typed.type.name in ("Image", "Video") and isinstance(typed.term, Ref):
             return typed.term
         self.values.error("P0502", f"`{name}` is {KINDS['image']}", value.span)
+        return None
+
+    def gradient(self, value: tree.Expr) -> Term | None:
+        """How the gradient of a gap between velocities is computed."""
+        plain = isinstance(value, tree.Call) and not value.arguments
+        name = value.function if plain and isinstance(value, tree.Call) else value
+        if isinstance(name, tree.Name) and name.name in ("backward", "forward"):
+            return Apply(name.name)
+        self.values.error("P0502", f"`gradient` is {KINDS['gradient']}", value.span)
         return None
 
     def rule(self, value: tree.Expr) -> Term | None:

@@ -100,9 +100,11 @@ def guidance(builder: ProductBuilder, placed: Sequence[PlacedFactor]) -> dict[st
     """How experts are conditioned on their parents; a weight of zero leaves them as they are."""
     condition = builder.plan.option("condition")
     arguments = dict(condition.kwargs) if isinstance(condition, Apply) else {}
+    forward = arguments.get("gradient") == Apply("forward")
     match arguments.get("weight"), arguments.get("updates"):
         case Const(float() | int() as weight), Const(int(updates)) if weight:
-            return parent_guidance(placed, builder.space, float(weight), updates)
+            guide = ParentGuidance(float(weight), updates, (), forward)
+            return parent_guidance(placed, builder.space, guide)
         case _:
             return {}
 

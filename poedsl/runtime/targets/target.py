@@ -209,7 +209,7 @@ class Target:
         if guidance is None:
             self._count(factor.name, calls)
             return factor.expert.noised(x, stage.alpha, stage.sigma)
-        self._count(factor.name, calls * guidance.updates)
+        self._count(factor.name, calls * guidance.evaluations)
         parent = torch.stack([p.share * scores[p.name][:, p.index] for p in guidance.parents]).sum(
             0
         )
