@@ -111,3 +111,31 @@ def test_diagnostics(text: str, expected: list[str]) -> None:
 
 def test_an_observed_input_is_used() -> None:
     assert codes("input y : Real\na ~ Normal(0, 1)\ny ~ Normal(a, 1)") == []
+
+
+@pytest.mark.parametrize(
+    ("expression", "expected"),
+    [
+        ("sum(log_prob(Normal(a, 1), y))", []),
+        ("log_prob(Normal(0, 1), a)", []),
+        ("sum(log_prob(Normal([1, 2, 3], 1), a))", []),
+        ("log_prob(MultivariateNormal([0, 0, 0], I), y)", []),
+        ("sum(log_prob(Poisson(2), y))", ["P0416"]),
+        ("log_prob(Normal(0, 1), y)", ["P0410"]),
+        ("sum(log_prob(Normal([1, 2], 1), y))", ["P0303"]),
+        ("log_prob(Normal(0, 1))", ["P0301"]),
+        ("log_prob(a, y)", ["P0302"]),
+        ('log_prob(flux("a cat"), y)', ["P0416"]),
+        ("sum(log_prob(Normal(0, -1), y))", ["P0307"]),
+    ],
+)
+def test_log_prob_is_a_function(expression: str, expected: list[str]) -> None:
+    identity = "let I = [[1, 0, 0], [0, 1, 0], [0, 0, 1]]"
+    text = f"input y : Real[3]\n{identity}\na ~ Normal(0, 1) * exp({expression})"
+    found = [code for code in codes(text) if code not in ("P0801", "P0803")]
+    assert found == expected
+    if not expected:
+        spec = plan(text)
+        assert from_json(spec.to_json()) == spec
+        assert parse_plan(print_plan(spec)) == spec
+        assert verify(spec) == ""

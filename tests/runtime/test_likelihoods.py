@@ -100,6 +100,7 @@ def log_product(program: str, x: list[float], **data: object) -> list[float]:
     return total.tolist()
 
 
+#: Points of the only variable.
 X = [-1.3, 0.0, 0.4, 2.0]
 
 
@@ -118,6 +119,21 @@ X = [-1.3, 0.0, 0.4, 2.0]
         (
             "y ~ mixture(0.3: Normal(a, 1), 0.7: Normal(-a, 2))",
             "for n in range(4):\n    y[n] ~ mixture(0.3: Normal(a, 1), 0.7: Normal(-a, 2))",
+        ),
+        ("y ~ Normal(a, 1)", "a ~ exp(sum(log_prob(Normal(a, 1), y)))"),
+        ("y ~ Normal(a, 1)", "let r = y - a\na ~ exp(sum(log_prob(Normal(0, 1), r)))"),
+        ("y ~ Bernoulli(logits = a)", "a ~ exp(sum(log_prob(Bernoulli(logits = a), y)))"),
+        (
+            "y ~ mixture(0.3: Normal(a, 1), 0.7: Cauchy(0, 1))",
+            "let w = 0.3 + 0 * a\ny ~ mixture(w: Normal(a, 1), 1 - w: Cauchy(0, 1))",
+        ),
+        (
+            "y[:3] ~ Categorical(logits = [a, 0, 1])",
+            "a ~ exp(sum(log_prob(Categorical(logits = [a, 0, 1]), y[:3])))",
+        ),
+        (
+            "y ~ MultivariateNormal([a, a, 0, 0], I)",
+            "a ~ exp(log_prob(MultivariateNormal([a, a, 0, 0], I), y))",
         ),
         ("y ~ MultivariateNormal([a, a, 0, 0], I)", "y[:2] ~ Normal(a, 1)\ny[2:] ~ Normal(0, 1)"),
     ],

@@ -94,7 +94,8 @@ def parameters_fit_target(
 ) -> bool:
     """Whether parameters broadcast to the variable's domain, a matrix to its last size."""
     variable, domain = target.variable, target.typed.type
-    subject = f"`{variable}`" if target.whole else f"this part of `{variable}`"
+    part = f"this part of `{variable}`" if variable else "this"
+    subject = f"`{variable}`" if target.whole else part
     place = checker.places[variable] if target.whole else target.span
     label = Label(place, f"{subject} is {sized(domain)}")
     if not domain.is_numeric:
@@ -165,10 +166,9 @@ def whole_numbers(
     if target.observed and domain.name in ("Int", "Bool"):
         return True
     if target.observed:
-        subject = f"`{name}` is {sized(domain)}"
-        note = (
-            f"data of whole numbers are declared so: `input {name} : {Type('Int', domain.sizes)}`"
-        )
+        subject = f"`{name}` is {sized(domain)}" if name else f"this is {sized(domain)}"
+        declared = Type("Int", domain.sizes)
+        note = f"data of whole numbers are declared so: `input {name or 'y'} : {declared}`"
     else:
         subject = f"`{name}` is a variable"
         note = (

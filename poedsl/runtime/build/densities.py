@@ -27,7 +27,9 @@ from poedsl.experts.densities.pyro_densities import (
 )
 from poedsl.experts.protocol import Sited
 from poedsl.runtime.build.models import Models
+from poedsl.runtime.terms import log_densities
 from poedsl.runtime.terms.evaluate import Environment, evaluate
+from poedsl.runtime.terms.log_densities import fits
 from poedsl.runtime.terms.refusals import refused
 
 #: Log density of points (L, *shape), given what names stand for.
@@ -206,22 +208,7 @@ def conditional(term: Apply) -> Density:
 
 def parameters(term: Apply, env: Environment, batch_shape: tuple[int, ...]) -> dict[str, Tensor]:
     """The parameters of a density at points of a shape, a row for each point."""
-    arguments = {}
-    for name, inner in term.kwargs:
-        value = evaluate(inner, env)
-        matrix, more = name in MATRICES, trailing(term.function, name)
-        ones = (1,) * (len(batch_shape) + matrix + more - value.dim())
-        value = value.view(len(value), *ones, *value.shape[1:])
-        sizes = batch_shape[1 : len(batch_shape) + min(more, 0)]
-        own = value.shape[value.dim() - more :] if more > 0 else ()
-        arguments[name] = value if matrix else value.expand(len(value), *sizes, *own)
-    return arguments
-
-
-def fits(shape: tuple[int, ...], target: tuple[int, ...]) -> bool:
-    """Whether a shape broadcasts to another."""
-    pairs = zip(reversed(shape), reversed(target), strict=False)
-    return len(shape) <= len(target) and all(a in (1, b) for a, b in pairs)
+    return log_densities.parameters(term, lambda inner: evaluate(inner, env), batch_shape[1:])
 
 
 def out_of_range(name: str, role: Role, value: Tensor) -> str:

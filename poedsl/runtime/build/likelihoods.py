@@ -6,8 +6,6 @@ a row for each particle where they depend on variables.
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -20,17 +18,12 @@ from poedsl.compiler.plan.terms import Apply, Term, mixture_parts, names
 from poedsl.compiler.plan.text import print_term
 from poedsl.experts.densities.pyro_densities import (
     in_support,
-    log_prob_inside,
-    log_probs,
-    proper_matrices,
-    trailing,
 )
-from poedsl.runtime.build.densities import Densities, fits, parameters
+from poedsl.runtime.build.densities import Densities, parameters
 from poedsl.runtime.terms.evaluate import Environment, evaluate
+from poedsl.runtime.terms.log_densities import event_logs
 from poedsl.runtime.terms.refusals import refused
 
-#: Log densities of the events of data (L, *events), or (1, *events) where they depend on nothing.
-EventDensity = Callable[[Environment], Tensor]
 #: At most so many data that do not fit are shown.
 MOST_SHOWN = 5
 
@@ -41,12 +34,14 @@ class Likelihood:
 
     Attributes:
         data: in one row, in double precision.
-        events: the log density of every event, as a function of the environment.
     """
 
     factor: FactorSpec
     data: Float[Tensor, "1 *shape"]
-    events: EventDensity
+
+    def events(self, env: Environment) -> Float[Tensor, "#L *events"]:
+        """The log density of each event, in one row where it depends on no variable."""
+        return event_logs(self.factor.term, self.data, lambda term: evaluate(term, env))
 
     def log_value(self, env: Environment) -> Float[Tensor, " L"]:
         """Summed over the data, a number for each particle."""
@@ -72,48 +67,19 @@ def likelihood(factor: FactorSpec, densities: Densities, at: Environment) -> Lik
         shown = print_term(factor.observed)
         raise refused("P0607", f"`{shown}` has no data: its shape is {_sizes(data)}", factor=factor)
     check_support(factor, data, densities, at)
-    return Likelihood(factor, data, event_density(factor.term, data, densities))
+    check_constants(factor.term, tuple(data.shape[1:]), densities)
+    return Likelihood(factor, data)
 
 
-def event_density(
-    term: Term, data: Float[Tensor, "1 *shape"], densities: Densities
-) -> EventDensity:
-    """The log density of each event; a mixture is one of each event."""
-    assert isinstance(term, Apply)
-    if term.function == "mixture":
-        logs = [math.log(densities.number(w)) for w in term.args[::2]]
-        parts = [event_density(part, data, densities) for part in term.args[1::2]]
-        return lambda env: mixed_events(logs, [part(env) for part in parts])
-    densities.constants(term, tuple(data.shape[1:]))
-
-    def log_density(env: Environment) -> Float[Tensor, "L *events"]:
-        rows = fitting_parameters(term, env, data)
-        arguments, valid = proper_matrices({name: v.double() for name, v in rows.items()})
-        logs = log_probs(term.function, arguments, log_prob_inside(term.function, arguments), data)
-        valid = valid.view(*valid.shape, *(1,) * (logs.dim() - valid.dim()))
-        return torch.where(valid, logs, math.nan)
-
-    return log_density
-
-
-def fitting_parameters(
-    term: Apply, env: Environment, data: Float[Tensor, "1 *shape"]
-) -> dict[str, Tensor]:
-    """The parameters of a density at the data.
+def check_constants(term: Term, shape: tuple[int, ...], densities: Densities) -> None:
+    """Whether the parameters that depend on no variable are in their ranges and fit the data.
 
     Raises:
-        ValueError: one has a shape that does not broadcast to that of the data.
+        PoeError: one is not.
     """
-    try:
-        return parameters(term, env, tuple(data.shape))
-    except RuntimeError:
-        for name, inner in term.kwargs:
-            more = trailing(term.function, name)
-            value, over = evaluate(inner, env), data.shape[1 : data.dim() + min(more, 0)]
-            if not fits(tuple(value.shape[1 : value.dim() - max(more, 0)]), tuple(over)):
-                message = f"`{name}` of `{term.function}` has the shape {_sizes(value)}"
-                raise ValueError(f"{message}, and the data {_sizes(data)}") from None
-        raise
+    for part in mixture_parts(term):
+        assert isinstance(part, Apply)
+        densities.constants(part, shape)
 
 
 def shapes_of_data(factor: FactorSpec, plan: PlanSpec, env: Environment) -> tuple[str, ...]:
@@ -129,18 +95,6 @@ def shapes_of_data(factor: FactorSpec, plan: PlanSpec, env: Environment) -> tupl
         for i in plan.inputs
         if i.name in known and isinstance(value := env.values[i.name], Tensor) and i.type.sizes
     )
-
-
-def mixed_events(logs: list[float], parts: list[Tensor]) -> Float[Tensor, "L *events"]:
-    """The log density of a mixture of each event, which is a vector where some part is over one."""
-    rank, rows = min(part.dim() for part in parts), max(len(part) for part in parts)
-    total: Tensor | None = None
-    for log, part in zip(logs, parts, strict=True):
-        events = part.reshape(*part.shape[:rank], -1).sum(-1) if part.dim() > rank else part
-        weighted = log + events.expand(rows, *events.shape[1:])
-        total = weighted if total is None else torch.logaddexp(total, weighted)
-    assert total is not None
-    return total
 
 
 def check_support(
