@@ -62,4 +62,18 @@ made; the message then has the place in the JSON:
     at `factors[0].term`, `scale` is above 0, and this is -1
 """,
     ),
+    "P0607": CodePage(
+        "data that a likelihood cannot have",
+        """\
+The values on the left of `~` are out of the support of their density, so that the likelihood is
+zero whatever the variables are: a count that is negative, an outcome that is neither 0 nor 1, a
+length that is not above 0. Indices count from 0. Empty data are an error too.
+
+    input y : Int[_]
+    p ~ Beta(1, 1)
+    y ~ Bernoulli(p)
+
+    poe run coin.poe --set "y=[0, 1, 2]"    # `y[2]` is 2
+""",
+    ),
 }

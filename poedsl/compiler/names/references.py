@@ -12,7 +12,7 @@ from poedsl.grammar.diagnostics import Fix, Label
 from poedsl.grammar.source import Span
 
 #: Names in call position that are part of the language: neither functions nor experts.
-CONSTRUCTS = ("exp", "where", "mixture")
+CONSTRUCTS = ("exp", "where", "mixture", "log_prob")
 
 
 #: After this many errors no similar names are searched for.

@@ -12,6 +12,7 @@ from poedsl.compiler.typecheck.target import TypedTarget
 from poedsl.compiler.typecheck.typed import typed_constant
 from poedsl.grammar import tree
 from poedsl.grammar.source import Span
+from poedsl.grammar.types import broadcast
 
 
 def mixture_components(
@@ -48,12 +49,12 @@ def mixture_components(
 def mixture_factor(
     checker: TypeScope, expr: tree.Call | tree.Comprehension, target: TypedTarget
 ) -> Term | None:
-    weights: list[float | None] = []
+    weights: list[Term | None] = []
     parts: list[Term | None] = []
     before = len(checker.diagnostics)
     for weight, component in mixture_components(checker, expr):
         parts.append(mixture_component(checker, component, target))
-        weights.append(None if weight is None else mixture_weight(checker, weight))
+        weights.append(None if weight is None else mixture_weight(checker, weight, target))
         if isinstance(expr, tree.Comprehension) and len(checker.diagnostics) > before:
             return None
     if len(checker.diagnostics) > before or any(p is None for p in parts):
@@ -66,7 +67,7 @@ def mixture_factor(
     if shares is None:
         return None
     pairs = zip(shares, parts, strict=True)
-    terms = tuple(t for w, p in pairs if p is not None for t in (Const(w), p))
+    terms = tuple(t for w, p in pairs if p is not None for t in (w, p))
     return Apply("mixture", terms, span=expr.span)
 
 
@@ -91,31 +92,34 @@ def mixture_component(checker: TypeScope, expr: tree.Expr, target: TypedTarget) 
     return None
 
 
-def mixture_weight(checker: TypeScope, expr: tree.Expr) -> float:
+def mixture_weight(checker: TypeScope, expr: tree.Expr, target: TypedTarget) -> Term:
+    """A weight: a constant above 0; over data also a number that depends on variables."""
     typed = checker.value(expr)
     value = typed.value
     if isinstance(value, (int, float)) and not isinstance(value, bool) and value > 0:
-        return float(value)
+        return Const(float(value))
+    if target.observed and not isinstance(typed.term, Const) and typed.type.is_numeric:
+        wider = broadcast(typed.type.sizes, target.typed.type.sizes)
+        if wider is not None and len(wider) == len(target.typed.type.sizes):
+            return typed.term
     if typed.ok:
-        checker.error(
-            "P0405",
-            "a weight is a number above 0, known when the program is compiled",
-            expr.span,
-        )
-    return 1.0
+        message = "a weight is a number above 0, known when the program is compiled"
+        notes = ("over data it may depend on variables: one number, or one for each of the data",)
+        checker.error("P0405", message, expr.span, notes=notes if target.observed else ())
+    return Const(1.0)
 
 
-def mixture_shares(
-    checker: TypeScope, weights: list[float | None], span: Span
-) -> list[float] | None:
+def mixture_shares(checker: TypeScope, weights: list[Term | None], span: Span) -> list[Term] | None:
+    """The weights, equal ones where none is written."""
     explicit = [w for w in weights if w is not None]
     if not explicit:
-        return [1 / len(weights)] * len(weights)
+        return [Const(1 / len(weights))] * len(weights)
     if len(explicit) < len(weights):
         checker.error("P0405", "either all components of a mixture have a weight, or none", span)
         return None
-    total = sum(explicit)
-    if abs(total - 1) > 1e-6:
+    constants = [w.value for w in explicit if isinstance(w, Const)]
+    total = sum(c for c in constants if isinstance(c, (int, float)))
+    if len(constants) == len(explicit) and abs(total - 1) > 1e-6:
         checker.error("P0405", f"the weights of this mixture sum to {total:.6g}, not to 1", span)
         return None
     return explicit

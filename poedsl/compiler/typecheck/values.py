@@ -15,6 +15,7 @@ from poedsl.compiler.names.references import CONSTRUCTS
 from poedsl.compiler.plan.terms import Apply, Const, applied
 from poedsl.compiler.typecheck.function_calls import function_call
 from poedsl.compiler.typecheck.lists import exceeds_constant_limit, list_literal
+from poedsl.compiler.typecheck.log_density import log_density
 from poedsl.compiler.typecheck.model_calls import model_call
 from poedsl.compiler.typecheck.parts import type_of_attribute, type_of_index
 from poedsl.compiler.typecheck.scope import TypeScope
@@ -66,6 +67,8 @@ def type_of(checker: TypeScope, expr: tree.Expr) -> Typed:
 
 def type_of_call(checker: TypeScope, expr: tree.Call | tree.Comprehension) -> Typed:
     name = expr.function.name
+    if isinstance(expr, tree.Call) and name == "log_prob":
+        return log_density(checker, expr)
     if isinstance(expr, tree.Call) and name in checker.signatures:
         return model_call(checker, expr, checker.signatures[name])
     if name in FUNCTIONS and (isinstance(expr, tree.Call) or name not in CONSTRUCTS):

@@ -143,7 +143,7 @@ def number_type(plan: PlanSpec, settings: RunSettings) -> torch.dtype:
         return kind
     calls = {t.function for f in plan.factors for t in walk(f.term) if isinstance(t, Apply)}
     signatures = [s for call in calls if (s := plan.find_signature(call)) is not None]
-    plain = all(s.family == "density" and not s.is_code for s in signatures)
+    plain = all(s.describes_data for s in signatures)
     return torch.float64 if path_name(plan) == "temper" and plain else torch.float32
 
 

@@ -19,6 +19,7 @@ from poedsl.experts.protocol import Reward, TextReward
 from poedsl.experts.sequences.vocabulary import Vocabulary
 from poedsl.grammar.boxes import Box, as_box, pixel_range
 from poedsl.runtime.terms.functions import OPERATORS, TENSOR_FUNCTIONS, aligned, with_equal_rows
+from poedsl.runtime.terms.log_densities import event_logs, wide_enough
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +91,8 @@ def _evaluate(term: Term, env: Environment) -> Float[Tensor, L * shape]:
             if isinstance(reward, TextReward):
                 return reward.score(spoken(subject, env))
             return reward(evaluate(subject, env))
+        case Apply("log_prob", (density, subject)):
+            return log_density(density, subject, env)
         case Apply("index" | "crop", (inner, *items)):
             return part(evaluate(inner, env), items, env)
         case Apply("contains" | "matches" | "length" as function, (subject, *args)):
@@ -99,6 +102,16 @@ def _evaluate(term: Term, env: Environment) -> Float[Tensor, L * shape]:
             return read_each(function, spoken(subject, env), of, env)
         case Apply(function, args):
             return _apply(function, [evaluate(a, env) for a in args])
+
+
+def log_density(density: Term, subject: Term, env: Environment) -> Float[Tensor, L * events]:
+    """The log density of the values of a term, for each event."""
+
+    def value(inner: Term) -> Float[Tensor, L * shape]:
+        return evaluate(inner, env)
+
+    points = wide_enough(density, evaluate(subject, env), value)
+    return event_logs(density, points, value).to(env.dtype)
 
 
 def value_of(term: Term, env: Environment) -> Any:
