@@ -35,6 +35,7 @@ def lower(
         checked.options,
         checked.places,
         frozenset(incomplete),
+        checked.sizes,
     )
     warnings = overlaps(lowered.by_variable(), lowered.variables, lowered.spans)
     return lowered, (*lowerer.diagnostics, *warnings)

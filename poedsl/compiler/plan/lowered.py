@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from poedsl.compiler.plan.plan import FactorSpec, InputSpec, LetSpec, VariableSpec
+from poedsl.compiler.plan.plan import FactorSpec, InputSpec, LetSpec, SizeSpec, VariableSpec
 from poedsl.compiler.plan.terms import Term
 from poedsl.grammar.source import Span
 
@@ -28,6 +28,7 @@ class Lowered:
     options: dict[str, tuple[Term, Span]]
     places: dict[str, Span]
     incomplete: frozenset[str]
+    sizes: tuple[SizeSpec, ...] = ()
 
     @property
     def complete(self) -> tuple[VariableSpec, ...]:

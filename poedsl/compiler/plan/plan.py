@@ -83,6 +83,15 @@ class LetSpec:
 
 
 @dataclass(frozen=True, slots=True)
+class SizeSpec:
+    """A size that inputs determine: that of an axis of an input or a variable, in whole numbers."""
+
+    name: str
+    axis: int
+    term: Term
+
+
+@dataclass(frozen=True, slots=True)
 class VariableSpec:
     """A sampled variable; ``space`` names its latent space, empty if it has none."""
 
@@ -142,6 +151,7 @@ class PlanSpec:
         notes: remarks, such as on sums of exponents and approximations.
         lets: constants that depend on inputs, in an order in which they can be evaluated.
         uses: user-defined experts, rewards and sources.
+        sizes: sizes of inputs and variables that are known when inputs are bound.
     """
 
     program: str
@@ -153,6 +163,7 @@ class PlanSpec:
     notes: tuple[str, ...] = ()
     lets: tuple[LetSpec, ...] = ()
     uses: tuple[UseSpec, ...] = ()
+    sizes: tuple[SizeSpec, ...] = ()
 
     def option(self, name: str) -> Term:
         return next(o.value for o in self.options if o.name == name)
@@ -274,7 +285,15 @@ class PlanSpec:
                 for o in self.options
             ],
             "notes": list(self.notes),
+            **self._optional_data(),
         }
+
+    def _optional_data(self) -> dict[str, Any]:
+        """The members that plans without them do not have."""
+        sizes = [
+            {"name": s.name, "axis": s.axis, "size": terms.to_json(s.term)} for s in self.sizes
+        ]
+        return {"sizes": sizes} if sizes else {}
 
 
 def canonical_hash(data: dict[str, Any]) -> str:

@@ -16,6 +16,7 @@ from poedsl.compiler.plan.plan import (
     LetSpec,
     OptionSpec,
     PlanSpec,
+    SizeSpec,
     UseSpec,
     VariableSpec,
 )
@@ -105,6 +106,10 @@ def _from_data(data: dict[str, Any]) -> PlanSpec:
         uses=tuple(
             UseSpec(u["name"], u["place"], signature_from_json(u["signature"]))
             for u in data["uses"]
+        ),
+        sizes=tuple(
+            SizeSpec(s["name"], whole(s["axis"]), terms.from_json(s["size"]))
+            for s in data.get("sizes", ())
         ),
     )
 

@@ -66,6 +66,7 @@ def check_program(checker: ProgramChecker, statements: tuple[tree.Statement, ...
         options=check_options(checker, statements),
         places={v: checker.places[v] for v in variables},
         incomplete=frozenset(checker.incomplete),
+        sizes=tuple(checker.sizes),
     )
 
 

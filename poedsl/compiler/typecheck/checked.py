@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from poedsl.compiler.plan.plan import InputSpec, LetSpec, VariableSpec
+from poedsl.compiler.plan.plan import InputSpec, LetSpec, SizeSpec, VariableSpec
 from poedsl.compiler.plan.terms import Term
 from poedsl.grammar.source import Span
 
@@ -54,3 +54,4 @@ class Checked:
     options: dict[str, tuple[Term, Span]]
     places: dict[str, Span]
     incomplete: frozenset[str]
+    sizes: tuple[SizeSpec, ...] = ()

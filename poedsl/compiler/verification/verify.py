@@ -35,7 +35,7 @@ from poedsl.compiler.typecheck.values import ExpressionChecker
 from poedsl.compiler.verification.well_formed import malformed
 from poedsl.grammar.diagnostics import Diagnostic
 from poedsl.grammar.source import NOWHERE, Source
-from poedsl.grammar.types import FROM_FILES, MOST_SIZES, RANKS, SAMPLED, Type, unify
+from poedsl.grammar.types import FROM_FILES, INT, MOST_SIZES, RANKS, SAMPLED, Type, unify
 
 #: Implementations that run without permission: those that come with the package.
 TRUSTED = frozenset({s.implementation for s in SIGNATURES.values()} | {IMPLEMENTATION})
@@ -123,11 +123,24 @@ class _Verifier:
             if variable.type.name not in SAMPLED:
                 wrong(f"variables[{i}].type", f"a variable of {variable.type} cannot be sampled")
             self.declare(variable.name, Typed(Ref(variable.name), variable.type))
+        self.sizes()
         self.checker.variables = frozenset(v.name for v in plan.variables)
         for i, factor in enumerate(plan.factors):
             self.factor(factor, f"factors[{i}]")
         self.options()
         self.combination()
+
+    def sizes(self) -> None:
+        """Sizes of open axes are whole numbers that depend on inputs alone."""
+        declared = {i.name: i.type.sizes for i in self.plan.inputs}
+        declared |= {v.name: v.type.sizes for v in self.plan.variables}
+        inputs = {i.name for i in self.plan.inputs}
+        for i, size in enumerate(self.plan.sizes):
+            place = f"sizes[{i}]"
+            if size.axis >= len(declared.get(size.name, ())):
+                wrong(place, f"the plan has no size {size.axis} of `{size.name}`")
+            if self.value(size.term, f"{place}.size").type != INT or names(size.term) - inputs:
+                wrong(f"{place}.size", "this is a whole number that depends on inputs alone")
 
     def types(self) -> None:
         """Every type has as many sizes as it takes."""
