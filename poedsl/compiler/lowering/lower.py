@@ -36,6 +36,7 @@ def lower(
         checked.places,
         frozenset(incomplete),
         checked.sizes,
+        checked.reports,
     )
     warnings = overlaps(lowered.by_variable(), lowered.variables, lowered.spans)
     return lowered, (*lowerer.diagnostics, *warnings)

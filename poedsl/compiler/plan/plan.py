@@ -92,6 +92,15 @@ class SizeSpec:
 
 
 @dataclass(frozen=True, slots=True)
+class ReportSpec:
+    """A value that is computed of every particle at the end of a run."""
+
+    name: str
+    type: Type
+    term: Term
+
+
+@dataclass(frozen=True, slots=True)
 class VariableSpec:
     """A sampled variable; ``space`` names its latent space, empty if it has none."""
 
@@ -152,6 +161,7 @@ class PlanSpec:
         lets: constants that depend on inputs, in an order in which they can be evaluated.
         uses: user-defined experts, rewards and sources.
         sizes: sizes of inputs and variables that are known when inputs are bound.
+        reports: values to be computed of every particle.
     """
 
     program: str
@@ -164,6 +174,7 @@ class PlanSpec:
     lets: tuple[LetSpec, ...] = ()
     uses: tuple[UseSpec, ...] = ()
     sizes: tuple[SizeSpec, ...] = ()
+    reports: tuple[ReportSpec, ...] = ()
 
     def option(self, name: str) -> Term:
         return next(o.value for o in self.options if o.name == name)
@@ -293,7 +304,12 @@ class PlanSpec:
         sizes = [
             {"name": s.name, "axis": s.axis, "size": terms.to_json(s.term)} for s in self.sizes
         ]
-        return {"sizes": sizes} if sizes else {}
+        reports = [
+            {"name": r.name, "type": type_to_json(r.type), "term": terms.to_json(r.term)}
+            for r in self.reports
+        ]
+        members = {"sizes": sizes, "reports": reports}
+        return {name: listed for name, listed in members.items() if listed}
 
 
 def canonical_hash(data: dict[str, Any]) -> str:

@@ -16,6 +16,7 @@ from poedsl.compiler.plan.plan import (
     LetSpec,
     OptionSpec,
     PlanSpec,
+    ReportSpec,
     SizeSpec,
     UseSpec,
     VariableSpec,
@@ -110,6 +111,10 @@ def _from_data(data: dict[str, Any]) -> PlanSpec:
         sizes=tuple(
             SizeSpec(s["name"], whole(s["axis"]), terms.from_json(s["size"]))
             for s in data.get("sizes", ())
+        ),
+        reports=tuple(
+            ReportSpec(r["name"], type_from_json(r["type"]), terms.from_json(r["term"]))
+            for r in data.get("reports", ())
         ),
     )
 

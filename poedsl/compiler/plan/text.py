@@ -20,6 +20,7 @@ from poedsl.compiler.plan.plan import (
     OptionSpec,
     Origin,
     PlanSpec,
+    ReportSpec,
     SizeSpec,
     UseSpec,
     VariableSpec,
@@ -63,6 +64,8 @@ def _lines(plan: PlanSpec) -> Iterator[str]:
     yield ""
     for f in plan.factors:
         yield from _factor(f)
+    for r in plan.reports:
+        yield f"report {_text(r.name)} : {_type(r.type)} = {print_term(r.term)}"
     yield ""
     for o in plan.options:
         reason = f"  because {_text(o.reason)}" if o.reason else ""
@@ -133,6 +136,7 @@ _USE = re.compile(rf"use (?P<name>\w+) from (?P<place>{_STRING}) = (?P<signature
 _LET = re.compile(rf"let (?P<name>\w+) : {_TYPE} = (?P<term>.*)")
 _VARIABLE = re.compile(rf"variable (?P<name>\w+) : {_TYPE}(?: in (?P<space>{_STRING}))?")
 _SIZE = re.compile(r"size (?P<name>\w+)\[(?P<axis>\d+)\] = (?P<term>.*)")
+_REPORT = re.compile(rf"report (?P<name>{_STRING}) : {_TYPE} = (?P<term>.*)")
 _LOOP = re.compile(r"    for: (?P<name>\w+) in (?P<over>.*)")
 _FACTOR = re.compile(
     rf"factor (?P<name>\w+) : (?P<kind>{_KIND}) over (?P<over>[\w, ]+) at (?P<place>{_STRING})"
@@ -158,6 +162,7 @@ def parse_plan(text: str) -> PlanSpec:
     lets: list[LetSpec] = []
     uses: list[UseSpec] = []
     sizes: list[SizeSpec] = []
+    reports: list[ReportSpec] = []
     rest = iter(lines[1:])
     for line in rest:
         if m := _INPUT.fullmatch(line):
@@ -176,6 +181,9 @@ def parse_plan(text: str) -> PlanSpec:
             variables.append(VariableSpec(m["name"], _read_type(m["type"]), space))
         elif m := _SIZE.fullmatch(line):
             sizes.append(SizeSpec(m["name"], int(m["axis"]), _term(m["term"])))
+        elif m := _REPORT.fullmatch(line):
+            name, type_ = json.loads(m["name"]), _read_type(m["type"])
+            reports.append(ReportSpec(name, type_, _term(m["term"])))
         elif m := _FACTOR.fullmatch(line):
             factors.append(_read_factor(m, rest))
         elif m := _OPTION.fullmatch(line):
@@ -197,6 +205,7 @@ def parse_plan(text: str) -> PlanSpec:
         tuple(lets),
         tuple(uses),
         tuple(sizes),
+        tuple(reports),
     )
 
 

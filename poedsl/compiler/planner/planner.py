@@ -61,6 +61,7 @@ def plan(
         lets=lowered.lets,
         uses=uses,
         sizes=lowered.sizes,
+        reports=lowered.reports,
     )
     chosen = choose(draft, {name: value for name, (value, _) in lowered.options.items()})
     tempered = form_name(chosen.option("path")) == "temper"
