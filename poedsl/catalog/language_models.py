@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from poedsl.catalog.discrete_densities import CATEGORIES, shares
 from poedsl.catalog.parameters import model_parameter
-from poedsl.catalog.signatures import REQUIRED, Capability, Parameter, Signature
+from poedsl.catalog.signatures import REQUIRED, Capability, Parameter, Signature, Support
 from poedsl.grammar.types import TEXT, Type
 
 _TOKENS: frozenset[Capability] = frozenset({"log_prob", "extend", "sample"})
@@ -56,14 +57,11 @@ LANGUAGE_MODELS = (
         "Categorical",
         "tokens",
         "independent symbols 0 to V - 1",
-        (
-            Parameter(
-                "probs", None, "table", REQUIRED, "probabilities, (V,), or a row a place, (n, V)"
-            ),
-        ),
+        shares(trailing=1),
         domain=Type("Tokens", (None,)),
         capabilities=_TOKENS,
         implementation="poedsl.experts.sequences.markov:Categorical",
+        support=Support(low=0.0, high=CATEGORIES, whole=True),
     ),
     Signature(
         "Automaton",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from poedsl.catalog.densities import DENSITIES
+from poedsl.catalog.discrete_densities import DISCRETE_DENSITIES
 from poedsl.catalog.flows import FLOWS
 from poedsl.catalog.flux import FLUX
 from poedsl.catalog.language_models import LANGUAGE_MODELS
@@ -16,6 +17,7 @@ SIGNATURES: dict[str, Signature] = {
     s.name: s
     for s in (
         *DENSITIES,
+        *DISCRETE_DENSITIES,
         *FLOWS,
         *FLUX,
         *STABLE_DIFFUSION,

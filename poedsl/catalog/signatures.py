@@ -19,10 +19,14 @@ from poedsl.grammar.types import (
 #: The role of a parameter. ``gradient``: a constant that, when true, gives the capability of that
 #: name. ``frames``: the number of frames of a video that a reward for images scores. ``guidance``:
 #: the scale of classifier-free guidance, 1 for none. ``weights``: the hub id or the folder of a
-#: network beside the expert's model.
+#: network beside the expert's model. ``probability``: from 0 to 1. ``shares``: from 0 on, the last
+#: size of which sums to one. ``count``: a whole number from 0 on that depends on no variable.
 Role = Literal[
     "location",
     "positive",
+    "probability",
+    "shares",
+    "count",
     "number",
     "matrix",
     "table",
@@ -60,6 +64,8 @@ class Parameter:
         classes: the number of values of a label; 0 where it is unknown.
         aligned: whether its last two sizes are the height and width of the variable.
         needs: the name of a parameter without which it has no meaning.
+        trailing: of densities, how many more sizes at its end than the variable it has; below 0
+            how many fewer.
     """
 
     name: str
@@ -71,6 +77,7 @@ class Parameter:
     classes: int = 0
     aligned: bool = False
     needs: str = ""
+    trailing: int = 0
 
     def no_label(self, value: object) -> str:
         """The reason why a value is not one of the classes; empty if it is."""
@@ -120,11 +127,15 @@ class Support:
     Attributes:
         low, high: a number, or the name of a parameter; None where it is unbounded.
         simplex: whether the vectors of an event sum to one.
+        whole: whether it has whole numbers alone.
+        open: whether the density may be zero or infinite at the ends.
     """
 
     low: float | str | None = None
     high: float | str | None = None
     simplex: bool = False
+    whole: bool = False
+    open: bool = False
 
     @property
     def constrained(self) -> bool:
@@ -136,6 +147,8 @@ class Support:
         low, high = (f"{e:.6g}" if isinstance(e, float) else e for e in (self.low, self.high))
         if low is None:
             return "all numbers"
+        if self.whole:
+            return f"whole numbers from {low} {'on' if high is None else f'to {high}'}"
         return f"above {low}" if high is None else f"from {low} to {high}"
 
 
@@ -180,6 +193,11 @@ class Signature:
     def is_code(self) -> bool:
         """Whether it is Python code that a program names, which runs only if that is allowed."""
         return self.implementation.startswith("code:")
+
+    @property
+    def describes_data(self) -> bool:
+        """Whether it is a density that data may have: of the language, with a formula."""
+        return (self.family == "density" and not self.is_code) or self.support.whole
 
     def __str__(self) -> str:
         takes = ", ".join(str(p) for p in self.parameters)

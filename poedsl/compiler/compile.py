@@ -130,7 +130,7 @@ def _compile(
     checked, more = check(resolved, source)
     diagnostics += more
     if not any(d.is_error for d in diagnostics) and not checked.variables:
-        diagnostics += (no_variable(source.text),)
+        diagnostics += (no_variable(source.text, [f.variable for f in checked.factors]),)
 
     lowered, more = lower(checked, source, signatures)
     diagnostics += more
@@ -216,14 +216,18 @@ def nested(span: Span) -> Diagnostic:
     return Diagnostic("P0506", f"this is nested more than {MOST_LEVELS} levels deep", span)
 
 
-def no_variable(text: str) -> Diagnostic:
+def no_variable(text: str, data: list[str]) -> Diagnostic:
+    """A program without a variable, whose statements are about data of these names."""
     stripped = text.strip()
     start = text.index(stripped) if stripped else 0
     return Diagnostic(
         "P0411",
         "the program has no variable, so there is nothing to sample",
         Span(start, start + len(stripped.split("\n", 1)[0])),
-        notes=("a variable comes with a statement such as `x ~ Normal(0, 1)`",),
+        notes=(
+            "a variable comes with a statement such as `x ~ Normal(0, 1)`",
+            *(f"`{name}` has a value, so that it is data" for name in dict.fromkeys(data)),
+        ),
     )
 
 

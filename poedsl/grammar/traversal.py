@@ -108,7 +108,7 @@ def variables_of(statements: tuple[tree.Statement, ...]) -> dict[str, Span]:
         match statement:
             case tree.Domain(name=name):
                 variables.setdefault(name.name, statement.span)
-            case tree.Factor(target=target):
+            case tree.Factor(target=target, observed=False):
                 name = target_name(target)
                 variables.setdefault(name.name, name.span)
             case tree.For(body=body):

@@ -193,11 +193,16 @@ class Domain(Node):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Factor(Node):
-    """``target ~ product [given parent]``; the target is a name or a name with an index."""
+    """``target ~ product [given parent]``; the target is a name or a name with an index.
+
+    Attributes:
+        observed: whether the target is data rather than a variable, which name resolution sets.
+    """
 
     target: Name | Index
     product: Expr
     given: Name | None = None
+    observed: bool = field(default=False, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -130,7 +130,7 @@ def test_the_resolved_program_prints_and_resolves_to_itself() -> None:
         ("expert e(s) = Normal(0, s\nx ~ e(1)\n", ["P0104"]),
         ("x ~ nothing()\nsample x by anneal(correct = ais())\n", ["P0202"]),
         ("x ~ StudentT(3) * nothing()\n", ["P0202"]),
-        ("let x = 3\nx ~ Normal(0, 1)\n", ["P0203"]),
+        ("let x = 3\nx ~ Normal(0, 1)\n", ["P0411"]),
         ("x ~ Normal(0, 1)\nlet a = many\nsample x by anneal(steps = a)\n", ["P0201"]),
     ],
 )

@@ -89,7 +89,7 @@ def test_frames(library: str, tmp_path: Path) -> None:
     assert found.code == "P0608" and "row 2" in found.message and "`x`" in found.message
     assert problem(make({"x": [1.0], "n": ["one"]})).code == "P0602"
     assert problem(make({"x": [1.0], "n": [0.5]})).code == "P0602"
-    assert problem(make({"x": [], "n": []})).code == "P0607"
+    assert problem(make({"x": [], "n": []})).code == "P0611"
 
 
 def test_what_pandas_alone_has() -> None:
@@ -98,7 +98,7 @@ def test_what_pandas_alone_has() -> None:
     assert problem(frame).code == "P0608"
     assert problem(n=[1, 2], x=frame["x"]).code == "P0608"
     twice = pandas.DataFrame([[1, 2]], columns=["x", "x"])
-    assert problem(twice).code == "P0607"
+    assert problem(twice).code == "P0611"
     dates = pandas.DataFrame({"x": pandas.to_datetime(["2020-01-01"]), "n": [1]})
     assert problem(dates).code == "P0602"
 
@@ -124,22 +124,22 @@ def test_parquet(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize(
     ("text", "code", "words"),
     [
-        ("", "P0607", ["empty"]),
-        (" \n# only a comment\n", "P0607", ["empty"]),
-        ("x,n\n", "P0607", ["header"]),
-        ("1,2\n3,4\n", "P0607", ["header"]),
-        ("x,n\n1,2\n3\n", "P0607", ["line 1 has 2", "line 3 has 1"]),
-        ("x,n,x\n1,2,3\n", "P0607", ["`x`", "1, 3"]),
-        ('x,n\n1,"2\n', "P0607", ["line"]),
+        ("", "P0611", ["empty"]),
+        (" \n# only a comment\n", "P0611", ["empty"]),
+        ("x,n\n", "P0611", ["header"]),
+        ("1,2\n3,4\n", "P0611", ["header"]),
+        ("x,n\n1,2\n3\n", "P0611", ["line 1 has 2", "line 3 has 1"]),
+        ("x,n,x\n1,2,3\n", "P0611", ["`x`", "1, 3"]),
+        ('x,n\n1,"2\n', "P0611", ["line"]),
         ("x,n\n1,2\n,3\n", "P0608", ["row 2 (line 3)", "`x`"]),
         ("x,n\n1,NA\n2,nan\n", "P0608", ["row 1 (line 2), row 2 (line 3)", "`n`"]),
         ("x,n\n1,2\n\nthree,4\n", "P0602", ["row 2 (line 4)", '"three"']),
         ("x,n\n1,2.5\n", "P0602", ["row 1", "2.5", "whole"]),
         ("x,n\n1_000,2\n", "P0602", ["1_000"]),
         ("x,n\ninf,2\n", "P0602", ["inf"]),
-        ("x;n\n1,5;2\n2.5;3\n", "P0607", ['"1,5" in line 2', '"2.5" in line 3']),
-        ("x;n\n1,234;2\n", "P0607", ["1.234 or 1234"]),
-        ("x;n\n1.234,5;2\n", "P0607", ["1.234,5"]),
+        ("x;n\n1,5;2\n2.5;3\n", "P0611", ['"1,5" in line 2', '"2.5" in line 3']),
+        ("x;n\n1,234;2\n", "P0611", ["1.234 or 1234"]),
+        ("x;n\n1.234,5;2\n", "P0611", ["1.234,5"]),
     ],
 )
 def test_faults_of_tables(write: Any, text: str, code: str, words: list[str]) -> None:
@@ -157,11 +157,11 @@ def test_a_decimal_comma_among_others(write: Any) -> None:
 @pytest.mark.parametrize(
     ("text", "code", "words"),
     [
-        ("", "P0607", "empty"),
-        ("[1, 2]", "P0607", "list"),
-        ("3", "P0607", ""),
+        ("", "P0611", "empty"),
+        ("[1, 2]", "P0611", "list"),
+        ("3", "P0611", ""),
         ("{", "P0604", ""),
-        ('{"x": [1], "x": [2]}', "P0607", "`x`"),
+        ('{"x": [1], "x": [2]}', "P0611", "`x`"),
         ('{"x": [1, NaN], "n": [1, 2]}', "P0608", "`x[1]`"),
         ('{"x": [1, null], "n": [1, 2]}', "P0608", "`x[1]`"),
         ('{"x": [1, Infinity], "n": [1, 2]}', "P0602", "finite"),

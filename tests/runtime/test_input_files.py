@@ -103,7 +103,7 @@ for _ in range(100_000):
 def test_what_cannot_be_read(tmp_path: Path, name: str, content: bytes | None) -> None:
     if content is not None:
         (tmp_path / name).write_bytes(content)
-    code = "P0607" if name == "x.csv" else "P0604"
+    code = "P0611" if name == "x.csv" else "P0604"
     assert problem(Type("Real", (None,)), tmp_path / name).code == code
 
 

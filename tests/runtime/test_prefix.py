@@ -164,7 +164,7 @@ def test_one_symbol(own: str) -> None:
 @pytest.mark.parametrize(
     ("text", "code"),
     [
-        ("y : Tokens[3]\ny ~ Categorical([0.2, 0.2])", "P0307"),
+        ("y : Tokens[3]\ny ~ Categorical([[0.5, 0.5], [0.2, 0.8]])", "P0307"),
         ("y : Tokens[3]\ny ~ Categorical([[0.5, 0.5], [0.5, 0.5]])", "P0307"),
         ("y : Tokens[3]\ny ~ Markov([0.5, 0.5], [[1, 0]])", "P0307"),
         ('y : Tokens[3]\ny ~ Automaton("ab", "ab")', "P0307"),

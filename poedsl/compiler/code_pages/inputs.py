@@ -66,15 +66,17 @@ made; the message then has the place in the JSON:
 """,
     ),
     "P0607": CodePage(
-        "a table or data with a fault",
+        "data that a likelihood cannot have",
         """\
-A file of data has one JSON object whose keys are inputs, or a table whose columns are inputs. The
-first line of a CSV has the names of the columns; cells are separated by commas, semicolons or tabs,
-and may be in double quotes. Refused are an empty file, a header without rows, rows of different
-lengths, and two columns or keys of one name.
+The values on the left of `~` are out of the support of their density, so that the likelihood is
+zero whatever the variables are: a count that is negative, an outcome that is neither 0 nor 1, a
+length that is not above 0. Indices count from 0. Empty data are an error too.
 
-A decimal comma is read where every number with a comma can have no other meaning, so not in a table
-with "1,234", which may be a thousand, and not in one that has decimal points too.
+    input y : Int[_]
+    p ~ Beta(1, 1)
+    y ~ Bernoulli(p)
+
+    poe run coin.poe --set "y=[0, 1, 2]"    # `y[2]` is 2
 """,
     ),
     "P0608": CodePage(
@@ -97,6 +99,18 @@ name such an input too.
         """\
 A file of data, a frame or a mapping has values that are no inputs of the program. They are ignored,
 as in Stan. It is a warning if an input that has no value is called nearly the same, else a note.
+""",
+    ),
+    "P0611": CodePage(
+        "a table or data with a fault",
+        """\
+A file of data has one JSON object whose keys are inputs, or a table whose columns are inputs. The
+first line of a CSV has the names of the columns; cells are separated by commas, semicolons or tabs,
+and may be in double quotes. Refused are an empty file, a header without rows, rows of different
+lengths, and two columns or keys of one name.
+
+A decimal comma is read where every number with a comma can have no other meaning, so not in a table
+with "1,234", which may be a thousand, and not in one that has decimal points too.
 """,
     ),
 }

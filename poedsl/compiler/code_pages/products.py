@@ -147,4 +147,36 @@ same vector, or over vectors apart.
     x ~ Uniform(0, 2) * Uniform(1, 3)    # right
 """,
     ),
+    "P0415": CodePage(
+        "data that depend on a variable",
+        """\
+What stands on the left of `~` is a variable, or data: an input, or a constant of inputs. The name
+here is of a constant that depends on a variable, and so is neither. A density of an expression is a
+reward, with `log_prob`; it does not change variables, so that no Jacobian is counted.
+
+    x ~ Normal(0, 1)
+    let y = 2 * x
+    y ~ Normal(1, 1)                       # wrong
+
+    x ~ Normal(0, 1)
+    let y = 2 * x
+    x ~ exp(log_prob(Normal(1, 1), y))     # right
+""",
+    ),
+    "P0416": CodePage(
+        "a density that its target cannot have",
+        """\
+A density of whole numbers is for data of type Int or Bool; a variable is sampled by gradients, and
+discrete ones are summed out, as a mixture does. Data have a density of the language, whose
+parameters may depend on variables; models and densities of the program's own are for variables.
+
+    input y : Real[20]
+    rate ~ Gamma(2, 1)
+    y ~ Poisson(rate)                      # wrong: y is Real
+
+    input y : Int[20]
+    rate ~ Gamma(2, 1)
+    y ~ Poisson(rate)                      # right
+""",
+    ),
 }

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 
 from poedsl.compiler.analysis.conditions import oddity
 from poedsl.compiler.analysis.regions import overlap
-from poedsl.compiler.plan.plan import GENERATIVE, FactorSpec, VariableSpec
+from poedsl.compiler.plan.plan import GENERATIVE, WEIGHING, FactorSpec, VariableSpec
 from poedsl.compiler.plan.terms import Apply, Const, Term, names
 from poedsl.grammar.diagnostics import Diagnostic, Label
 from poedsl.grammar.source import Span
@@ -76,13 +76,11 @@ def lints(
         return [Diagnostic("P0409", message, leaf.span)]
     if factor.kind == "where" and (odd := oddity(factor.term, variables)):
         return [Diagnostic("P0807", odd, leaf.span, "warning")]
-    if factor.kind in ("reward", "where") and not names(leaf) & variables.keys():
-        noun = "reward" if factor.kind == "reward" else "condition"
-        return [
-            Diagnostic(
-                "P0803", f"this {noun} does not depend on the variable", leaf.span, "warning"
-            )
-        ]
+    if factor.kind in WEIGHING and not names(leaf) & variables.keys():
+        noun = "condition" if factor.kind == "where" else factor.kind
+        which = "a" if factor.kind == "likelihood" else "the"
+        message = f"this {noun} does not depend on {which} variable"
+        return [Diagnostic("P0803", message, leaf.span, "warning")]
     return []
 
 

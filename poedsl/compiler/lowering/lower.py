@@ -54,6 +54,8 @@ class Lowerer:
     incomplete: set[str] = field(default_factory=set)
 
     def statement(self, statement: CheckedFactor) -> None:
+        if not self.variables:
+            return
         generative = False
         for leaf, exponent in flatten(statement.product):
             if isinstance(exponent, Const) and exponent.value == 0:
@@ -62,13 +64,13 @@ class Lowerer:
                 continue
             if problem := too_large(leaf, MOST_NODES) or too_large(exponent, MOST_NODES):
                 self.diagnostics.append(Diagnostic("P0506", f"this {problem}", leaf.span))
-                self.incomplete.add(statement.variable)
+                self.incomplete |= self.concerned(statement, leaf)
                 continue
             factor = self.factor(statement, leaf, exponent)
             if isinstance(factor.exponent, Const) and not finite(factor.exponent.value):
                 message = "this has no value: the exponents multiply to more than a number holds"
                 self.diagnostics.append(Diagnostic("P0306", message, exponent.span))
-                self.incomplete.add(statement.variable)
+                self.incomplete |= self.concerned(statement, leaf)
                 continue
             generative = generative or factor.kind in GENERATIVE
             self.factors.append(factor)
@@ -78,16 +80,26 @@ class Lowerer:
             message = "`given` conditions an expert that generates, and this statement has none"
             self.diagnostics.append(Diagnostic("P0412", message, statement.given))
 
+    def concerned(self, statement: CheckedFactor, leaf: Apply) -> set[str]:
+        """The variables that a factor is about: its own, or where that is data those in it."""
+        if statement.observed is None:
+            return {statement.variable}
+        return set(names(leaf) & self.variables.keys())
+
     def factor(self, statement: CheckedFactor, leaf: Apply, exponent: Term) -> FactorSpec:
-        variable = self.variables[statement.variable]
-        kind = self.kind(leaf, variable)
-        others = (names(leaf) & self.variables.keys()) - {variable.name}
+        others = names(leaf) & self.variables.keys()
+        if statement.observed is None:
+            variable = self.variables[statement.variable]
+            kind = self.kind(leaf, variable)
+        else:
+            variable = self.variables[min(others, default=next(iter(self.variables)))]
+            kind = data_kind(leaf)
         line, column = self.source.location(leaf.span.start)
         exponent, mask = unmasked(exponent)
         return FactorSpec(
             name=unique(site(leaf, kind, self.signatures), self.name_numbers),
             kind=kind,
-            variables=(variable.name, *sorted(others)),
+            variables=(variable.name, *sorted(others - {variable.name})),
             term=leaf.args[0] if kind in ("reward", "where") else leaf,
             exponent=exponent,
             place=f"{self.source.name}:{line}:{column}",
@@ -95,6 +107,7 @@ class Lowerer:
             given=variable.name if statement.given and kind in GENERATIVE else "",
             mask=mask,
             loops=statement.loops,
+            observed=statement.observed if kind == "likelihood" else None,
         )
 
     def kind(self, leaf: Apply, variable: VariableSpec) -> Kind:
@@ -126,7 +139,8 @@ class Lowerer:
         }
         for statement in statements:
             name = statement.variable
-            if statement.given is None or name in parents | incomplete | out:
+            known = parents | incomplete | out
+            if statement.given is None or statement.observed is not None or name in known:
                 continue
             out.add(name)
             self.diagnostics.append(
@@ -142,6 +156,11 @@ class Lowerer:
                 )
             )
         return out
+
+
+def data_kind(leaf: Apply) -> Kind:
+    """How a factor over data takes part."""
+    return {"exp": "reward", "where": "where"}.get(leaf.function, "likelihood")  # type: ignore[return-value]
 
 
 def unmasked(exponent: Term) -> tuple[Term, bool]:

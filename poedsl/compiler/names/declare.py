@@ -23,6 +23,8 @@ def declare(scope: NameScope, statements: Iterable[tree.Statement]) -> None:
     for statement in statements:
         match statement:
             case tree.Input(name=name) | tree.Let(name=name):
+                if name.name not in scope.declared:
+                    scope.data.add(name.name)
                 declare_name(scope, name)
             case tree.Use(name=name) | tree.ExpertDefinition(name=name):
                 declare_expert(scope, name)
@@ -53,6 +55,9 @@ def declare_expert(scope: NameScope, name: tree.Name) -> None:
 
 
 def declare_variable(scope: NameScope, name: tree.Name) -> None:
+    """Declare the target of a statement, unless it is an input or a constant: observed data."""
+    if name.name in scope.data:
+        return
     if name.name in scope.declared and name.name not in scope.variables:
         scope.error(
             "P0203",

@@ -8,6 +8,7 @@ from dataclasses import replace
 
 from poedsl.compiler.names.declare import report_duplicate
 from poedsl.compiler.names.passed_arguments import PassedArgument
+from poedsl.compiler.names.references import resolve_reference
 from poedsl.compiler.names.resolve_products import resolve_product
 from poedsl.compiler.names.resolve_values import Target, resolve_item, resolve_value
 from poedsl.compiler.names.scope import NameScope
@@ -67,6 +68,9 @@ def resolve_factor(scope: NameScope, statement: tree.Factor) -> tree.Factor | No
         ]
     if statement.given is not None:
         check_given(scope, statement.given, name)
+    if name.name in scope.data:
+        resolve_reference(scope, name)
+        return replace(statement, target=target, product=product, observed=True)
     scope.visible.add(name.name)
     is_variable = name.name in scope.variables
     return replace(statement, target=target, product=product) if is_variable else None

@@ -29,6 +29,7 @@ class NameScope:
         definitions: experts defined by the program; their calls have been expanded.
         renamed: names introduced by the expansion, each with the name in the text.
         declared: every declared name, with its place.
+        data: names of inputs and constants, which may be observed.
         visible: names declared so far, loop variables among them.
         incomplete: variables with a statement that has an error.
         inferred: inputs that are not declared, by name.
@@ -49,6 +50,7 @@ class NameScope:
     renamed: Mapping[str, str] = field(default_factory=dict)
     diagnostics: list[Diagnostic] = field(default_factory=list)
     declared: dict[str, Span] = field(default_factory=dict)
+    data: set[str] = field(default_factory=set)
     visible: set[str] = field(default_factory=set)
     variables: set[str] = field(default_factory=set)
     domains: set[str] = field(default_factory=set)

@@ -27,10 +27,13 @@ SCHEMA = "poedsl-plan/1"
 #: ``gaussian``: a density whose noised marginals have a closed form (Gaussians and their mixtures);
 #: ``density``: a density without one, a differentiable reward along the path;
 #: ``flow``: a learned model with a score; ``tokens``: a model of sequences;
-#: ``reward``: the exponential of an expression; ``where``: a condition.
-Kind = Literal["gaussian", "density", "flow", "tokens", "reward", "where"]
+#: ``reward``: the exponential of an expression; ``where``: a condition;
+#: ``likelihood``: a density of data, whose parameters depend on variables.
+Kind = Literal["gaussian", "density", "flow", "tokens", "reward", "where", "likelihood"]
 #: Kinds that carry a path from its start to the data.
 GENERATIVE: frozenset[Kind] = frozenset({"gaussian", "flow", "tokens"})
+#: Kinds that say nothing of where a variable comes from, and weigh its values.
+WEIGHING: frozenset[Kind] = frozenset({"reward", "where", "likelihood"})
 Origin = Literal["declared", "inferred", "ambient"]
 
 
@@ -117,12 +120,15 @@ class FactorSpec:
     """One named site: ``term`` to the power ``exponent`` in the target of its variables.
 
     Attributes:
-        variables: that of the statement first, then the others that occur in the factor.
+        variables: that of the statement first, then the others that occur in the factor; of a
+            likelihood those of its parameters, or the program's first one if there are none.
         part: the part of its variable that it covers, ``x[...]``; None for the whole.
         given: the variable on whose parents it is conditioned (Zhang et al., Eq. 6); empty: none.
         mask: whether the exponent varies over the components, so that there is no density.
         loops: names and what they run over, outermost first, where that depends on inputs: the
             factor has one site for each element.
+        observed: of a likelihood the data, an input or a constant, or a part of one, ``y[...]``;
+            ``term`` is then the density of these data.
     """
 
     name: str
@@ -135,6 +141,7 @@ class FactorSpec:
     given: str = ""
     mask: bool = False
     loops: tuple[tuple[str, Term], ...] = ()
+    observed: Term | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,7 +216,13 @@ class PlanSpec:
                 if isinstance(term, Apply):
                     yield term, f"the constant `{constant.name}`"
         for factor in self.factors:
-            parts = (*(over for _, over in factor.loops), factor.part, factor.term, factor.exponent)
+            parts = (
+                *(over for _, over in factor.loops),
+                factor.part,
+                factor.observed,
+                factor.term,
+                factor.exponent,
+            )
             for part in parts:
                 for term in terms.walk(part) if part is not None else ():
                     if isinstance(term, Apply):
@@ -288,6 +301,7 @@ class PlanSpec:
                     "given": f.given,
                     "mask": f.mask,
                     "loops": [{"name": n, "over": terms.to_json(t)} for n, t in f.loops],
+                    **({} if f.observed is None else {"observed": terms.to_json(f.observed)}),
                 }
                 for f in self.factors
             ],

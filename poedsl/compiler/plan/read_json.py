@@ -92,6 +92,7 @@ def _from_data(data: dict[str, Any]) -> PlanSpec:
                 f["given"],
                 f["mask"],
                 tuple((loop["name"], terms.from_json(loop["over"])) for loop in f["loops"]),
+                terms.from_json(f["observed"]) if "observed" in f else None,
             )
             for f in data["factors"]
         ),

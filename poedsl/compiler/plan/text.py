@@ -86,6 +86,8 @@ def _factor(f: FactorSpec) -> Iterator[str]:
         yield f"    for: {name} in {print_term(over)}"
     if f.part is not None:
         yield f"    on: {print_term(f.part)}"
+    if f.observed is not None:
+        yield f"    likelihood of: {print_term(f.observed)}"
     if f.given:
         yield f"    given: {f.given}"
     yield f"    {print_term(f.term)}"
@@ -218,6 +220,10 @@ def _read_factor(head: re.Match[str], rest: Iterator[str]) -> FactorSpec:
     if line.startswith("    on: "):
         part = _term(line.removeprefix("    on: "))
         line = next(rest, "")
+    observed = None
+    if line.startswith("    likelihood of: "):
+        observed = _term(line.removeprefix("    likelihood of: "))
+        line = next(rest, "")
     if line.startswith("    given: "):
         conditioned = line.removeprefix("    given: ")
         line = next(rest, "")
@@ -233,6 +239,7 @@ def _read_factor(head: re.Match[str], rest: Iterator[str]) -> FactorSpec:
         conditioned,
         exponent.startswith("mask: "),
         tuple(loops),
+        observed,
     )
 
 

@@ -6,7 +6,7 @@ from collections.abc import Collection
 
 from poedsl.compiler.analysis.supports import ends
 from poedsl.compiler.functions.operators import CONDITION_OPERATORS
-from poedsl.compiler.plan.plan import FactorSpec, PlanSpec
+from poedsl.compiler.plan.plan import WEIGHING, FactorSpec, PlanSpec
 from poedsl.compiler.plan.terms import Apply, names, walk
 from poedsl.compiler.planner.factors import (
     component_count,
@@ -25,7 +25,7 @@ OSCILLATING = frozenset({"sin", "cos", "tan", "floor", "round"})
 
 def tempering_reason(spec: PlanSpec) -> str:
     """Why a product of densities is tempered; empty where it need not or cannot be."""
-    if not all(_has_density(f) for f in spec.factors if f.kind not in ("reward", "where")):
+    if not all(_has_density(f) for f in spec.factors if f.kind not in WEIGHING):
         return ""
     generative_by_variable = generative_factors(spec)
     for variable in spec.variables:
@@ -56,10 +56,13 @@ def far_factor(spec: PlanSpec) -> str:
     """Why a product of densities is better tempered, though a path from noise exists; empty where
     nothing is known to be so, or an expert has no density.
     """
-    if not all(_has_density(f) for f in spec.factors if f.kind not in ("reward", "where")):
+    if not all(_has_density(f) for f in spec.factors if f.kind not in WEIGHING):
         return ""
     for factor in spec.factors:
         site = f"`{factor.name}` at {factor.place}"
+        if factor.kind == "likelihood":
+            data = ", ".join(sorted(names(factor.observed))) if factor.observed else ""
+            return f"{site} is a likelihood of `{data}`, and tempering lets it grow from the prior"
         if factor.kind == "density":
             return f"{site} has no noised marginals, and tempering places its stages by it"
         if factor.kind in ("reward", "where") and not _calls_networks(factor, spec):
@@ -74,7 +77,7 @@ def separated_reason(spec: PlanSpec) -> str:
     components = component_count(spec)
     if components is None or components > MODES_SEARCHED:
         return ""
-    if not all(_has_density(f) for f in spec.factors if f.kind not in ("reward", "where")):
+    if not all(_has_density(f) for f in spec.factors if f.kind not in WEIGHING):
         return ""
     gaussians = [f for f in spec.factors if f.kind == "gaussian"]
     for variable in spec.variables:

@@ -13,6 +13,7 @@ from poedsl.compiler.typecheck.checked import Checked, CheckedFactor, Loops
 from poedsl.compiler.typecheck.declarations import check_declarations, check_let, within_size_limit
 from poedsl.compiler.typecheck.domains import check_sampled, find_domains
 from poedsl.compiler.typecheck.loops import loop_elements, names_bound
+from poedsl.compiler.typecheck.observed import check_observed
 from poedsl.compiler.typecheck.open_sizes import close_sizes
 from poedsl.compiler.typecheck.passed_arguments import check_passed_argument
 from poedsl.compiler.typecheck.products import product_term
@@ -81,6 +82,9 @@ def check_statement(checker: ProgramChecker, statement: tree.Statement, loops: L
 
 
 def check_factor(checker: ProgramChecker, statement: tree.Factor, loops: Loops) -> None:
+    if statement.observed:
+        check_observed(checker, statement, loops)
+        return
     name = target_name(statement.target).name
     whole = isinstance(statement.target, tree.Name)
     typed = checker.environment[name] if whole else checker.value(statement.target)

@@ -21,12 +21,14 @@ Loops = tuple[tuple[str, Term], ...]
 
 @dataclass(frozen=True, slots=True)
 class CheckedFactor:
-    """One ``~`` statement: a product over a variable, or a part of it.
+    """One ``~`` statement: a product over a variable, or a part of it, or over data.
 
     Attributes:
+        variable: of a statement on data, their name.
         part: ``x[...]`` as a term; None for the whole variable.
         given: the place of ``given``, when the factor is conditioned on the variable's parents.
         loops: the loops over inputs that the factor is in, outermost first.
+        observed: the data, or a part of them; None of statements on variables.
     """
 
     variable: str
@@ -35,6 +37,7 @@ class CheckedFactor:
     part: Term | None = None
     given: Span | None = None
     loops: Loops = ()
+    observed: Term | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,6 +27,8 @@ def find_domains(
     whole_factors: dict[str, list[tree.Expr]] = {name: [] for name in variables}
     indexed: dict[str, list[tree.Index]] = {name: [] for name in variables}
     for factor in factors_in(statements):
+        if factor.observed:
+            continue
         name = target_name(factor.target).name
         if isinstance(factor.target, tree.Index):
             indexed[name].append(factor.target)

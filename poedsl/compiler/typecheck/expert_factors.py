@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from poedsl.catalog.signatures import Signature
+from poedsl.catalog.signatures import Parameter, Signature
 from poedsl.compiler.plan.terms import Ref, Term
 from poedsl.compiler.typecheck.model_arguments import check_arguments
 from poedsl.compiler.typecheck.model_calls import expert_term
@@ -11,7 +11,7 @@ from poedsl.compiler.typecheck.target import TypedTarget
 from poedsl.compiler.typecheck.typed import Typed, describe, sampled, sized
 from poedsl.grammar import tree
 from poedsl.grammar.diagnostics import Label
-from poedsl.grammar.types import Type, broadcast, unify
+from poedsl.grammar.types import Sizes, Type, broadcast, unify
 
 
 def expert_factor(
@@ -20,7 +20,10 @@ def expert_factor(
     arguments = check_arguments(checker, call, signature)
     if arguments is None or not target.typed.ok:
         return None
-    if signature.family == "density":
+    if target.observed and not signature.describes_data:
+        report_no_density(checker, call, signature)
+        return None
+    if signature.family == "density" or target.observed:
         fits = parameters_fit_target(checker, call, signature, arguments, target)
     else:
         fits = domain_fits_target(checker, call, signature, target) and conditions_fit_target(
@@ -110,23 +113,80 @@ def parameters_fit_target(
             labels=(label,),
         )
         return False
+    if signature.support.whole and not whole_numbers(checker, call, signature, target, label):
+        return False
     for argument in call.arguments:
         assert argument.name is not None
         parameter, typed = signature.parameter(argument.name), arguments[argument.name]
-        sizes = typed.type.sizes
-        if parameter is not None and parameter.role == "matrix":
-            square = Type("", (domain.sizes[-1],) * 2)
-            fit = unify(Type("", sizes), square) is not None
-            problem = f"and the vectors of {subject} have {domain.sizes[-1]} components"
-        else:
-            fit = signature.is_code or broadcast(sizes, domain.sizes) == domain.sizes
-            problem = f"which does not broadcast to {sized(domain)}"
-        if not fit:
+        if signature.is_code and (parameter is None or parameter.role != "matrix"):
+            continue
+        if problem := misfit(parameter, typed.type.sizes, target, subject):
+            labels = [label]
+            if (
+                target.observed
+                and isinstance(typed.term, Ref)
+                and typed.term.name in checker.places
+            ):
+                name = typed.term.name
+                labels.append(Label(checker.places[name], f"`{name}` is {sized(typed.type)}"))
             checker.error(
                 "P0303",
                 f"`{argument.name}` is {describe(typed.type)}, {problem}",
                 argument.value.span,
-                labels=(label,),
+                labels=tuple(labels),
             )
             return False
     return True
+
+
+def misfit(parameter: Parameter | None, sizes: Sizes, target: TypedTarget, subject: str) -> str:
+    """Why a parameter of these sizes does not fit its target; empty where it does."""
+    domain = target.typed.type
+    if parameter is not None and parameter.role == "matrix":
+        square = Type("", (domain.sizes[-1],) * 2)
+        fit = unify(Type("", sizes), square) is not None
+        return "" if fit else f"and the vectors of {subject} have {domain.sizes[-1]} components"
+    more = 0 if parameter is None else parameter.trailing
+    if len(sizes) < more:
+        return "and has one number for each category"
+    over = domain.sizes[: len(domain.sizes) + min(more, 0)]
+    wider = broadcast(sizes[: len(sizes) - max(more, 0)], over)
+    fit = wider == over
+    if target.observed and wider is not None:
+        fit = unify(Type("", wider), Type("", over)) is not None
+    return "" if fit else f"which does not broadcast to {sized(Type(domain.name, over))}"
+
+
+def whole_numbers(
+    checker: TypeScope, call: tree.Call, signature: Signature, target: TypedTarget, label: Label
+) -> bool:
+    """Whether the target of a discrete density is data of whole numbers."""
+    domain, name = target.typed.type, target.variable
+    if target.observed and domain.name in ("Int", "Bool"):
+        return True
+    if target.observed:
+        subject = f"`{name}` is {sized(domain)}"
+        note = (
+            f"data of whole numbers are declared so: `input {name} : {Type('Int', domain.sizes)}`"
+        )
+    else:
+        subject = f"`{name}` is a variable"
+        note = (
+            "a variable is sampled by gradients, which whole numbers have none of; sum it out, as "
+            f"`mixture` does, or observe it: `input {name} : Int`"
+        )
+    message = f"`{signature.name}` is of whole numbers, and {subject}"
+    checker.error("P0416", message, call.span, labels=(label,), notes=(note,))
+    return False
+
+
+def report_no_density(checker: TypeScope, call: tree.Call, signature: Signature) -> None:
+    """Report an expert that has no density of data with parameters that depend on variables."""
+    checker.error(
+        "P0416",
+        f"`{signature.name}` is not a density of data",
+        call.span,
+        notes=("what is observed is given to an expert as an argument, or judged under `exp`",)
+        if signature.family != "density"
+        else ("densities of the program's own have constant parameters",),
+    )

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 
+from poedsl.catalog.parameter_ranges import no_shares, out_of_range
 from poedsl.catalog.signatures import Parameter, Signature
 from poedsl.compiler.functions import linear_algebra
 from poedsl.compiler.functions.constants import flatten
-from poedsl.compiler.plan.terms import Const, Ref, names
+from poedsl.compiler.plan.terms import Const, Ref, Value, names
 from poedsl.compiler.typecheck.scope import TypeScope
 from poedsl.compiler.typecheck.typed import Typed, describe, fits
 from poedsl.grammar import tree
@@ -118,9 +120,10 @@ def check_argument(
 def forbidden_variable(checker: TypeScope, typed: Typed, signature: Signature) -> str:
     """The variable that an argument may not depend on; empty where there is none.
 
-    The arguments of rewards may depend on any variable, those of densities on any but their own.
+    The arguments of rewards and of densities of data may depend on any variable, those of other
+    densities on any but their own.
     """
-    if signature.family == "reward":
+    if signature.family == "reward" or (checker.on_data and signature.describes_data):
         return ""
     forbidden = {checker.target_variable} if signature.family == "density" else checker.variables
     return min(names(typed.term) & forbidden, default="")
@@ -174,10 +177,25 @@ def check_range(
     reason = parameter.no_label(value)
     if parameter.role in ("positive", "frames") and any(x <= 0 for x in flatten(value)):
         reason = f"is above 0, and this is {min(flatten(value))}"
+    elif parameter.role in ("probability", "shares", "count"):
+        numbers = flatten(value)
+        whole = all(float(x).is_integer() for x in numbers)
+        reason = out_of_range(parameter.role, min(numbers), max(numbers), whole)
+    if parameter.role == "shares" and not reason:
+        reason = no_shares(row_sums(value))
     if parameter.role == "matrix":
         reason = linear_algebra.why_not(value, parameter.name)
     if reason:
         checker.error("P0307", f"`{parameter.name}` {reason}", argument.value.span)
+
+
+def row_sums(value: Value) -> list[float]:
+    """The sums over the last size of a constant."""
+    if not isinstance(value, tuple):
+        return [1.0]
+    if all(isinstance(v, tuple) for v in value):
+        return [s for v in value for s in row_sums(v)]
+    return [math.fsum(flatten(value))]
 
 
 def names_of_type(type_: Type | None, environment: Mapping[str, Typed]) -> list[str]:

@@ -81,7 +81,7 @@ def aligned_pairs(
 ) -> Iterator[tuple[str, str]]:
     """Variables, each with an input that is a condition of an expert on the whole variable."""
     for factor in factors_in(statements):
-        if not isinstance(factor.target, tree.Name):
+        if factor.observed or not isinstance(factor.target, tree.Name):
             continue
         variable = factor.target.name
         for leaf in factors_of(factor.product):

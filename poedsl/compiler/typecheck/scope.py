@@ -28,6 +28,7 @@ class TypeScope(ABC):
         in_reward: whether the expression is an argument of ``exp``, where rewards may be called.
         target_variable: the variable of the statement being checked, if the statement is about the
             whole of it.
+        on_data: whether the statement being checked is about data.
         signatures: the signatures that calls may name.
     """
 
@@ -39,6 +40,7 @@ class TypeScope(ABC):
     renamed: frozenset[str] = frozenset()
     in_reward: bool = False
     target_variable: str = ""
+    on_data: bool = False
     signatures: Mapping[str, Signature] = field(default_factory=lambda: SIGNATURES)
 
     @abstractmethod

@@ -11,11 +11,17 @@ from poedsl.grammar.source import Span
 
 @dataclass(frozen=True, slots=True)
 class TypedTarget:
-    """What the left side of ``~`` names: a variable, or a part of it, with its type."""
+    """What the left side of ``~`` names: a variable or data, or a part of it, with its type.
+
+    Attributes:
+        variable: the name of the variable, or of the data.
+        observed: whether it is data.
+    """
 
     variable: str
     typed: Typed
     span: Span
+    observed: bool = False
 
     @property
     def whole(self) -> bool:

@@ -18,7 +18,7 @@ from poedsl.compiler.analysis.supports import contradictions
 from poedsl.compiler.lowering.lower import Lowerer
 from poedsl.compiler.plan.lowered import Lowered
 from poedsl.compiler.plan.options import OPTIONS
-from poedsl.compiler.plan.plan import GENERATIVE, FactorSpec, InputSpec, PlanSpec
+from poedsl.compiler.plan.plan import GENERATIVE, WEIGHING, FactorSpec, InputSpec, PlanSpec
 from poedsl.compiler.plan.read_json import at
 from poedsl.compiler.plan.terms import Apply, Const, Ref, Term, names, to_tree, walk
 from poedsl.compiler.planner.choose_move import ODE
@@ -221,11 +221,18 @@ class _Verifier:
                     wrong(f"{place}.loops[{i}].over", "this is a layout")
                 self.declare(name, Typed(Ref(name), Type("Part")))
             part = TypedTarget(subject, self.checker.environment[subject], NOWHERE)
+            if (factor.kind == "likelihood") != (factor.observed is not None):
+                wrong(f"{place}.observed", "this is the data of a likelihood, and of nothing else")
+            if factor.observed is not None:
+                part = self.observed(factor.observed, f"{place}.observed")
             if factor.part is not None:
                 part = self.part(factor, subject, f"{place}.part")
             leaf = self.leaf(factor, part, f"{place}.term")
             self.exponent(factor, part, f"{place}.exponent")
-        variables = (subject, *sorted(names(leaf) & self.checker.variables - {subject}))
+        others = names(leaf) & self.checker.variables
+        if factor.kind == "likelihood":
+            subject = min(others, default=subject)
+        variables = (subject, *sorted(others - {subject}))
         if factor.variables != variables:
             listed = ", ".join(variables)
             wrong(f"{place}.variables", f"the factor speaks of {listed}")
@@ -235,9 +242,22 @@ class _Verifier:
     def part(self, factor: FactorSpec, subject: str, place: str) -> TypedTarget:
         assert isinstance(factor.part, Apply)
         typed = self.value(factor.part, place)
-        if factor.part.args[0] != Ref(subject) or factor.kind in ("reward", "where"):
+        if factor.part.args[0] != Ref(subject) or factor.kind in WEIGHING:
             wrong(place, f"this is null, or a part of `{subject}` that an expert sees")
         return TypedTarget(subject, typed, NOWHERE)
+
+    def observed(self, term: Term, place: str) -> TypedTarget:
+        """The data of a likelihood: an input or a constant, or a part of one."""
+        typed = self.value(term, place)
+        data = term.args[0] if isinstance(term, Apply) and term.function == "index" else term
+        known = {*(i.name for i in self.plan.inputs), *(c.name for c in self.plan.lets)}
+        if (
+            not isinstance(data, Ref)
+            or data.name not in known
+            or names(term) & self.checker.variables
+        ):
+            wrong(place, "this is an input or a constant, or a part of one")
+        return TypedTarget(data.name, typed, NOWHERE, observed=True)
 
     def leaf(self, factor: FactorSpec, part: TypedTarget, place: str) -> Apply:
         """The factor as a leaf of a product."""
@@ -250,13 +270,17 @@ class _Verifier:
             term.function != "mixture" and term.function not in self.checker.signatures
         ):
             wrong(place, "this is a call of an expert, or a mixture")
-        self.checker.target_variable = part.variable if part.whole else ""
+        whole_variable = part.whole and not part.observed
+        self.checker.target_variable = part.variable if whole_variable else ""
+        self.checker.on_data = part.observed
         with self.diagnosed(place):
             rebuilt = product_term(self.checker, to_tree(term), part)
         variables = {v.name: v for v in self.plan.variables}
-        variable = variables[part.variable]
         if rebuilt != term:
             wrong(place, "the arguments of this call are not those of its expert, all by name")
+        if part.observed:
+            return term
+        variable = variables[part.variable]
         signature = self.checker.signatures.get(term.function)
         if signature is not None:
             domain = signature.domain if part.whole else None

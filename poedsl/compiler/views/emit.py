@@ -261,7 +261,7 @@ def _factors(stage: Checked | Lowered, source: Source) -> Iterator[tuple[tree.St
 
 def _statement(factor: CheckedFactor | FactorSpec, variable: str, product: Term) -> tree.Statement:
     """The factor as a statement, inside the loops that it runs over."""
-    target = terms.to_tree(factor.part or Ref(variable))
+    target = terms.to_tree(factor.observed or factor.part or Ref(variable))
     assert isinstance(target, tree.Name | tree.Index)
     given = tree.Name(name=variable) if factor.given else None
     out: tree.Statement = tree.Factor(target=target, product=terms.to_tree(product), given=given)
@@ -290,4 +290,5 @@ def _factor(factor: CheckedFactor, source: Source) -> dict[str, Any]:
         "part": None if factor.part is None else terms.to_json(factor.part),
         "given": factor.variable if factor.given else "",
         "loops": [{"name": name, "over": terms.to_json(over)} for name, over in factor.loops],
+        **({} if factor.observed is None else {"observed": terms.to_json(factor.observed)}),
     }

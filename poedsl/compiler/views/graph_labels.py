@@ -17,6 +17,7 @@ COLORS: dict[Kind, str] = {
     "tokens": "#cc79a7",
     "reward": "#e69f00",
     "where": "#d55e00",
+    "likelihood": "#000000",
 }
 
 
@@ -34,7 +35,8 @@ def input_labels(plan: PlanSpec) -> dict[str, str]:
 
 def names_in_factor(factor: FactorSpec) -> frozenset[str]:
     """The names in a factor."""
-    terms = (factor.term, factor.exponent, factor.part, *(over for _, over in factor.loops))
+    loops = (over for _, over in factor.loops)
+    terms = (factor.term, factor.exponent, factor.part, factor.observed, *loops)
     return frozenset[str]().union(*(names(t) for t in terms if t is not None))
 
 

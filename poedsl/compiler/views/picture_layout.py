@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from statistics import mean
 from textwrap import wrap
 
-from poedsl.compiler.plan.plan import FactorSpec, PlanSpec, VariableSpec
+from poedsl.compiler.plan.plan import WEIGHING, FactorSpec, PlanSpec, VariableSpec
 from poedsl.compiler.plan.terms import names
 from poedsl.compiler.plan.text import print_term
 from poedsl.compiler.views.graph_labels import (
@@ -94,9 +94,11 @@ class Side:
 
 def left_and_right(factors: tuple[FactorSpec, ...]) -> list[tuple[str, list[FactorSpec]]]:
     """The factors of the left and of the right side, each with a title."""
-    experts = [f for f in factors if f.kind not in ("reward", "where")]
-    rewards = [f for f in factors if f.kind in ("reward", "where")]
-    titled = [("experts", experts), ("rewards and conditions", rewards)]
+    experts = [f for f in factors if f.kind not in WEIGHING]
+    rewards = [f for f in factors if f.kind in WEIGHING]
+    observed = any(f.kind == "likelihood" for f in rewards)
+    title = "data, rewards and conditions" if observed else "rewards and conditions"
+    titled = [("experts", experts), (title, rewards)]
     if experts and rewards:
         return titled
     title, alone = titled[0] if experts else titled[1]

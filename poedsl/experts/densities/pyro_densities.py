@@ -11,7 +11,9 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
+from poedsl.catalog.discrete_densities import CATEGORIES
 from poedsl.catalog.registry import SIGNATURES
+from poedsl.experts.densities.discrete import DISCRETE
 from poedsl.experts.protocol import Reward
 
 #: Parameters that are matrices, for events that are vectors.
@@ -63,6 +65,12 @@ def broadcast(arguments: dict[str, Tensor], shape: tuple[int, ...]) -> dict[str,
     return {k: v if k in MATRICES else v.expand(shape) for k, v in arguments.items()}
 
 
+def trailing(name: str, parameter: str) -> int:
+    """How many more sizes than the variable a parameter of a density has; below 0 fewer."""
+    declared = SIGNATURES[name].parameter(parameter)
+    return 0 if declared is None else declared.trailing
+
+
 def proper_matrices(
     arguments: dict[str, Tensor],
 ) -> tuple[dict[str, Tensor], Bool[Tensor, "..."]]:
@@ -89,6 +97,8 @@ def log_prob_inside(name: str, arguments: dict[str, Tensor]) -> Callable[[Tensor
     """log p inside of the support, by Pyro but where that overflows."""
     if name in LOG_PROBS:
         return partial(LOG_PROBS[name], **arguments)
+    if name in DISCRETE:
+        return partial(DISCRETE[name], **arguments)
     logarithm: Callable[[Tensor], Tensor] = distribution(name, arguments).log_prob
     return logarithm
 
@@ -104,15 +114,58 @@ def log_prob(
     Args:
         logarithm: what `log_prob_inside` gives for the same name and arguments.
     """
+    return log_probs(name, arguments, logarithm, x).reshape(len(x), -1).sum(-1)
+
+
+def log_probs(
+    name: str,
+    arguments: dict[str, Tensor],
+    logarithm: Callable[[Tensor], Tensor],
+    x: Float[Tensor, "L *shape"],
+) -> Float[Tensor, "L *events"]:
+    """log p of each event, as `log_prob` sums them; points and parameters may have one row."""
     support = SIGNATURES[name].support
     if not support.constrained:
-        return logarithm(x).reshape(len(x), -1).sum(-1)
-    low, high = (arguments[e] if isinstance(e, str) else e for e in (support.low, support.high))
-    assert low is not None
-    inside, within = x >= low, low + 1
-    if high is not None:
-        inside, within = inside & (x <= high), (low + high) / 2
+        return logarithm(x)
+    inside, within = in_support(name, arguments, x)
     logs = logarithm(torch.where(inside, x, within))
+    event_rank = SIGNATURES[name].event_rank
+    if event_rank:
+        inside = inside.flatten(-event_rank).all(-1)
+    return torch.where(inside, logs, -math.inf)
+
+
+def in_support(
+    name: str, arguments: dict[str, Tensor], x: Float[Tensor, "L *shape"]
+) -> tuple[Bool[Tensor, "L *shape"], Tensor | float]:
+    """Which components are in the support of a density, and a point that is.
+
+    Args:
+        arguments: at least the parameters that are its ends; those missing are no bounds.
+    """
+    support = SIGNATURES[name].support
+    low, high = (_end(name, e, arguments) for e in (support.low, support.high))
+    inside = torch.ones_like(x, dtype=torch.bool)
+    if low is None:
+        return inside, 0.0
+    inside, within = inside & (x >= low), low if support.whole else low + 1
+    if high is not None:
+        inside = inside & (x <= high)
+        within = low if support.whole else (low + high) / 2
     if support.simplex:
-        inside = inside.all(-1) & ((x.sum(-1) - 1).abs() < ON_THE_SIMPLEX)
-    return torch.where(inside, logs, -math.inf).reshape(len(x), -1).sum(-1)
+        inside = inside & ((x.sum(-1, keepdim=True) - 1).abs() < ON_THE_SIMPLEX)
+    if support.whole and SIGNATURES[name].event_rank and high is not None:
+        inside = inside & (x.sum(-1, keepdim=True) == high)
+    return inside, within
+
+
+def _end(name: str, end: float | str | None, arguments: dict[str, Tensor]) -> Tensor | float | None:
+    """An end of a support; the last of a number of categories is one below that number."""
+    if not isinstance(end, str):
+        return end
+    if end == CATEGORIES:
+        return float(next(iter(arguments.values())).shape[-1] - 1) if arguments else None
+    bound = arguments.get(end)
+    if bound is None or trailing(name, end) >= 0:
+        return bound
+    return bound[(..., *(None,) * -trailing(name, end))]

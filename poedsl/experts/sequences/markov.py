@@ -52,12 +52,22 @@ class Categorical:
 
     Args:
         probs: (V,), the same at every position, or (n, V), a row for each position.
+        logits: their logarithms, up to a constant of each row, in place of ``probs``.
 
     Raises:
         PoeError: these are no probabilities (P0307).
     """
 
-    def __init__(self, probs: Float[Tensor, "..."], *, device: torch.device) -> None:
+    def __init__(
+        self,
+        probs: Float[Tensor, "..."] | None = None,
+        logits: Float[Tensor, "..."] | None = None,
+        *,
+        device: torch.device,
+    ) -> None:
+        if logits is not None:
+            probs = logits.double().softmax(-1)
+        assert probs is not None
         table = _table(probs, "probs", probs.dim() if probs.dim() in (1, 2) else 1)
         self.rows = (table if table.dim() == 2 else table[None]).to(device)
         self.vocabulary = self.rows.shape[-1]

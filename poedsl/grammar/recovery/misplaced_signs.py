@@ -56,15 +56,21 @@ def value_of_variable(f: Failure) -> Diagnostic | None:
     declares = f.first.kind == "name" and f.words[1].text == ":"
     if not declares or f.word.text != "=" or "$END" not in f.accepts:
         return None
-    start = f.first.span.start
+    start, name = f.first.span.start, f.first.text
     type_ = Edit(Span(f.first.span.end, f.word.span.start), " ")
     return Diagnostic(
         "P0111",
         "a variable has no value of its own",
         f.word.span,
         fixes=(
-            Fix("an input has a default value", (insert(start, "input "),)),
-            Fix("a constant has a value and no type", (insert(start, "let "), type_)),
+            Fix(
+                f"data are an input, with a default value: `input {name} : ... = ...`",
+                (insert(start, "input "),),
+            ),
+            Fix(
+                f"or a constant, which has no type: `let {name} = ...`",
+                (insert(start, "let "), type_),
+            ),
         ),
     )
 

@@ -10,7 +10,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from poedsl.catalog.signatures import Signature
+from poedsl.catalog.parameter_ranges import no_shares
+from poedsl.catalog.parameter_ranges import out_of_range as numbers_out_of_range
+from poedsl.catalog.signatures import Role, Signature
 from poedsl.compiler.plan.plan import FactorSpec
 from poedsl.compiler.plan.terms import Apply, Term, names
 from poedsl.experts.densities.gaussian_mixtures import Gaussians, gaussian
@@ -21,6 +23,7 @@ from poedsl.experts.densities.pyro_densities import (
     log_prob_inside,
     proper_matrices,
     pyro_density,
+    trailing,
 )
 from poedsl.experts.protocol import Sited
 from poedsl.runtime.build.models import Models
@@ -143,7 +146,7 @@ class Densities:
     def signature(self, term: Apply) -> Signature:
         return self.models.plan.signature(term.function)
 
-    def role(self, term: Apply, name: str) -> str:
+    def role(self, term: Apply, name: str) -> Role:
         parameter = self.signature(term).parameter(name)
         assert parameter is not None
         return parameter.role
@@ -158,9 +161,10 @@ class Densities:
                 continue
             value = values[name] = evaluate(inner, self.environment)[0]
             role, actual = self.role(term, name), tuple(value.shape)
-            matrix = role == "matrix"
-            expected = (*shape[-1:], *shape[-1:]) if matrix else shape
-            if actual != expected if matrix else not fits(actual, expected):
+            matrix, more = role == "matrix", trailing(term.function, name)
+            expected = (*shape[-1:], *shape[-1:]) if matrix else shape[: len(shape) + min(more, 0)]
+            own = actual[: len(actual) - max(more, 0)]
+            if actual != expected if matrix else not fits(own, expected):
                 message = (
                     f"`{name}` of `{term.function}` has the shape {list(actual)}, which does "
                     f"not fit {list(expected)}"
@@ -205,10 +209,12 @@ def parameters(term: Apply, env: Environment, batch_shape: tuple[int, ...]) -> d
     arguments = {}
     for name, inner in term.kwargs:
         value = evaluate(inner, env)
-        matrix = name in MATRICES
-        ones = (1,) * (len(batch_shape) + matrix - value.dim())
+        matrix, more = name in MATRICES, trailing(term.function, name)
+        ones = (1,) * (len(batch_shape) + matrix + more - value.dim())
         value = value.view(len(value), *ones, *value.shape[1:])
-        arguments[name] = value if matrix else value.expand(len(value), *batch_shape[1:])
+        sizes = batch_shape[1 : len(batch_shape) + min(more, 0)]
+        own = value.shape[value.dim() - more :] if more > 0 else ()
+        arguments[name] = value if matrix else value.expand(len(value), *sizes, *own)
     return arguments
 
 
@@ -218,14 +224,15 @@ def fits(shape: tuple[int, ...], target: tuple[int, ...]) -> bool:
     return len(shape) <= len(target) and all(a in (1, b) for a, b in pairs)
 
 
-def out_of_range(name: str, role: str, value: Tensor) -> str:
+def out_of_range(name: str, role: Role, value: Tensor) -> str:
     """What keeps a parameter from its range; empty where nothing does."""
     if not bool(torch.isfinite(value).all()):
         return "is not finite"
-    if role == "positive" and float(value.min()) <= 0:
-        return f"is above 0, and this is {float(value.min()):g}"
     if role != "matrix":
-        return ""
+        whole = bool((value == value.round()).all())
+        reason = numbers_out_of_range(role, float(value.min()), float(value.max()), whole)
+        sums = value.sum(-1).flatten().tolist() if role == "shares" else ()
+        return reason or no_shares(sums)
     if name == "scale_tril":
         proper = bool((value.diagonal() > 0).all()) and bool((value.triu(1) == 0).all())
         return "" if proper else "is lower triangular with a positive diagonal"

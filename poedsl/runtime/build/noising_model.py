@@ -53,7 +53,7 @@ def noising_model(builder: ProductBuilder, factors: list[FactorSpec]) -> Noising
         rewards,
         builder.environment,
         path.exponents,
-        builder.settings.particles_at_once,
+        builder.particles_at_once(factors),
         squares=options.correct == "fkc",
     )
     observer = Observer.of(target, path.stages, weighed=options.correct != "none")

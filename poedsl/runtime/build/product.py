@@ -15,6 +15,7 @@ from poedsl.compiler.plan.terms import Apply, Ref, Term, names, walk
 from poedsl.experts.densities.gaussian_mixtures import Gaussians
 from poedsl.experts.protocol import Sited
 from poedsl.runtime.build.densities import Densities
+from poedsl.runtime.build.likelihoods import likelihood, shapes_of_data
 from poedsl.runtime.build.models import Models
 from poedsl.runtime.build.values import Values
 from poedsl.runtime.core.run_settings import RunSettings
@@ -28,6 +29,10 @@ from poedsl.runtime.targets.factors import ExpertFactor, RewardFactor
 from poedsl.runtime.targets.parent_guidance import ParentGuidance
 from poedsl.runtime.terms.evaluate import Environment, evaluate, tensor
 from poedsl.runtime.terms.refusals import factor_at, refused
+
+#: From so many data on particles are evaluated in batches, of at most so many pairs of both.
+MANY_ROWS = 1000
+MOST_AT_ONCE = 2**22
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,6 +190,14 @@ class ProductBuilder:
                 space.loc[index], space.scale[index] = PICTURE_CENTRE, PICTURE_SCALE
         return space.standardised(moments, fixed)
 
+    def particles_at_once(self, factors: Sequence[FactorSpec]) -> int | None:
+        """The size of micro-batches, as set or as data of many rows have it; None for all."""
+        if self.settings.particles_at_once is not None:
+            return self.settings.particles_at_once
+        data = (evaluate(f.observed, self.environment) for f in factors if f.observed is not None)
+        rows = max((value.numel() for value in data), default=1)
+        return max(MOST_AT_ONCE // rows, 1) if rows > MANY_ROWS else None
+
     def exponent(self, factor: FactorSpec) -> float:
         return float(self.values.value_of(factor.exponent, "the exponent", factor))
 
@@ -219,6 +232,8 @@ class ProductBuilder:
                 return log_density(evaluate(subject, env), env)
 
             latent_sites = self.sites_of_model(factor, subject, shape)
+        if factor.kind == "likelihood":
+            density = likelihood(factor, self.densities(factor), self.origin()).log_value
         for call in self.reward_calls(factor):
             network = self.models.model(call, self.environment, factor)
             self.environment.rewards[call] = network
@@ -258,7 +273,7 @@ class ProductBuilder:
 
     def differentiable(self, factor: FactorSpec) -> bool:
         """Whether kernels may follow it: expressions, rewards with a gradient, inequalities."""
-        if factor.kind == "density":
+        if factor.kind in ("density", "likelihood"):
             return True
         if not names(factor.term) & self.space.shapes.keys():
             return False
@@ -266,21 +281,27 @@ class ProductBuilder:
             return inequalities(factor.term)
         return all("gradient" in self.plan.capabilities(c) for c in self.reward_calls(factor))
 
+    def origin(self) -> Environment:
+        """What names stand for at the origin of the run's coordinates."""
+        env = self.environment
+        origin = torch.zeros(1, self.space.size, dtype=env.dtype, device=self.device)
+        return env.with_values(self.space.values(origin))
+
     def try_out(self, reward: RewardFactor, factor: FactorSpec) -> None:
         """Evaluate a reward once, its networks left out.
 
         Raises:
             PoeError: it has no value for these inputs.
         """
-        env = self.environment
+        env = self.origin()
         at = replace(env, rewards=dict.fromkeys(env.rewards, no_reward))
-        origin = torch.zeros(1, self.space.size, dtype=env.dtype, device=self.device)
         try:
-            reward.log_value(at.with_values(self.space.values(origin)))
+            reward.log_value(at)
         except (ValueError, RuntimeError) as error:
             reason = str(error).splitlines()[0]
             message = f"this has no value for these inputs: {reason}"
-            raise refused("P0603", message, factor=factor) from error
+            notes = shapes_of_data(factor, self.plan, env)
+            raise refused("P0603", message, *notes, factor=factor) from error
 
 
 def no_reward(x: Tensor) -> Tensor:

@@ -81,6 +81,7 @@ class Values:
                 term=self.resolved(site.term),
                 exponent=self.resolved(site.exponent),
                 part=None if site.part is None else self.resolved(site.part),
+                observed=None if site.observed is None else self.resolved(site.observed),
             )
             for site in unrolled(factor, over)
         ]

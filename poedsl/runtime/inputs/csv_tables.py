@@ -43,7 +43,7 @@ def read_table(text: str, name: str) -> Table:
         rows, lines = rows[1:], lines[1:]
         _check_header(header, name)
         if not rows:
-            raise UnfitColumn("P0607", f"{name} has a header, and no rows below it")
+            raise UnfitColumn("P0611", f"{name} has a header, and no rows below it")
     decimal = decimal_sign(rows, lines)
     columns = [
         Column(title, name, cells, lines, decimal)
@@ -59,7 +59,7 @@ def _rows(text: str, name: str) -> tuple[list[list[str]], list[int]]:
     raw = ["" if t.lstrip().startswith("#") else t for t in text.splitlines()]
     first = next((line for line in raw if line.strip()), None)
     if first is None:
-        raise UnfitColumn("P0607", f"{name} is empty")
+        raise UnfitColumn("P0611", f"{name} is empty")
     bare = _QUOTED.sub("", first)
     separator = next((s for s in "\t;" if s in bare), ",")
     rows: list[list[str]] = []
@@ -74,11 +74,11 @@ def _rows(text: str, name: str) -> tuple[list[list[str]], list[int]]:
                 lines.append(begins)
             begins = reader.line_num + 1
     except csv.Error as error:
-        raise UnfitColumn("P0607", f"line {reader.line_num} of {name}: {error}") from error
+        raise UnfitColumn("P0611", f"line {reader.line_num} of {name}: {error}") from error
     for row, line in zip(rows, lines, strict=True):
         if len(row) != len(rows[0]):
             raise UnfitColumn(
-                "P0607",
+                "P0611",
                 f"the rows of {name} have different lengths: line {lines[0]} has {len(rows[0])} "
                 f"cells, and line {line} has {len(row)}",
             )
@@ -95,7 +95,7 @@ def _check_header(header: list[str], name: str) -> None:
         if count > 1:
             places = [str(i + 1) for i, h in enumerate(header) if h == title]
             raise UnfitColumn(
-                "P0607",
+                "P0611",
                 f"{name} has {count} columns named `{title}`: the columns {', '.join(places)}",
             )
 
@@ -118,11 +118,11 @@ def decimal_sign(rows: list[list[str]], lines: list[int]) -> str | UnfitColumn:
         message = f'"{a}" in line {line} and "{b}" in line {other} have different decimal signs'
         if not points:
             message = f'"{a}" in line {line} has more than one decimal sign'
-        return UnfitColumn("P0607", message, note)
+        return UnfitColumn("P0611", message, note)
     if all(_GROUPED.fullmatch(cell) for cell, _ in commas):
         cell, line = commas[0]
         other_reading = cell.replace(",", "")
         point = cell.replace(",", ".")
         message = f'"{cell}" in line {line} may be {point} or {other_reading}'
-        return UnfitColumn("P0607", message, note)
+        return UnfitColumn("P0611", message, note)
     return ","

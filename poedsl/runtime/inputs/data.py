@@ -42,7 +42,7 @@ def read_source(data: Any) -> Source:
             pyarrow, whose columns are inputs; or a mapping.
 
     Raises:
-        PoeError: it is a file that cannot be read (P0604), a table with a fault (P0607), or none of
+        PoeError: it is a file that cannot be read (P0604), a table with a fault (P0611), or none of
             these (P0602).
     """
     if isinstance(data, (str, Path)):
@@ -66,7 +66,7 @@ def _file(path: Path) -> Source:
         if isinstance(read, Table):
             if not read.has_header:
                 note = "the first line has the names of the columns, which are those of inputs"
-                raise UnfitColumn("P0607", f"{path.name} has no header", note)
+                raise UnfitColumn("P0611", f"{path.name} has no header", note)
             read = read.by_name()
     except FileNotFoundError as error:
         raise PoeError((Diagnostic("P0604", f"the data file is not there: {path}"),)) from error
@@ -110,17 +110,17 @@ def read_object(text: str, name: str) -> dict[str, Any]:
         name: of the file, for messages.
 
     Raises:
-        UnfitColumn: it is no object, or has a key twice (P0607).
+        UnfitColumn: it is no object, or has a key twice (P0611).
         ValueError: it is no JSON.
     """
     if not text.strip():
-        raise UnfitColumn("P0607", f"{name} is empty")
+        raise UnfitColumn("P0611", f"{name} is empty")
 
     def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         out: dict[str, Any] = {}
         for key, value in pairs:
             if key in out:
-                raise UnfitColumn("P0607", f"{name} has the key `{key}` twice")
+                raise UnfitColumn("P0611", f"{name} has the key `{key}` twice")
             out[key] = value
         return out
 
@@ -129,7 +129,7 @@ def read_object(text: str, name: str) -> dict[str, Any]:
         kinds: dict[type, str] = {list: "a list", str: "a text"}
         kind = kinds.get(type(data), "a single value")
         note = 'it is one object whose keys are inputs: {"N": 3, "y": [1, 2, 3]}'
-        raise UnfitColumn("P0607", f"{name} is {kind}", note)
+        raise UnfitColumn("P0611", f"{name} is {kind}", note)
     return data
 
 

@@ -57,9 +57,9 @@ def frame_table(value: Any, name: str = "") -> Table:
     titles = [str(t) for t in getattr(value, "column_names", None) or value.columns]
     for title, count in Counter(titles).items():
         if count > 1:
-            raise UnfitColumn("P0607", f"{name} has {count} columns named `{title}`")
+            raise UnfitColumn("P0611", f"{name} has {count} columns named `{title}`")
     if 0 in value.shape:
-        raise UnfitColumn("P0607", f"{name} is empty: {value.shape[0]} rows, {len(titles)} columns")
+        raise UnfitColumn("P0611", f"{name} is empty: {value.shape[0]} rows, {len(titles)} columns")
     cells = [_cells(_COLUMN[library](value, i)) for i in range(len(titles))]
     return Table(name, tuple(Column(t, name, c) for t, c in zip(titles, cells, strict=True)))
 

@@ -65,10 +65,10 @@ class RewardFactor:
     """A reward, a condition, or a density that counts as a reward: ``log_value`` of the variables.
 
     Attributes:
-        kind: ``reward``, ``density`` or ``where``.
+        kind: ``reward``, ``density``, ``likelihood`` or ``where``.
         differentiable: differentiable, so that kernels and moves may follow it.
         term: the reward, or the condition.
-        density: of densities, their log value.
+        density: of densities and likelihoods, their log value.
         sites: of models, the values of their sites by name.
     """
 

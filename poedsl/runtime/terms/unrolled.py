@@ -29,6 +29,7 @@ def unrolled(
                 term=put(factor.term, name, element),
                 exponent=put(factor.exponent, name, element),
                 part=None if factor.part is None else put(factor.part, name, element),
+                observed=None if factor.observed is None else put(factor.observed, name, element),
             )
         yield from unrolled(inner, elements)
 

@@ -1,0 +1,65 @@
+"""Types of statements on data: `y ~ Normal(mu, 1)`, where `y` is an input or a constant."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from poedsl.compiler.plan.plan import LetSpec
+from poedsl.compiler.plan.terms import Const, Ref, names
+from poedsl.compiler.typecheck.checked import CheckedFactor, Loops
+from poedsl.compiler.typecheck.passed_arguments import check_passed_argument
+from poedsl.compiler.typecheck.products import product_term
+from poedsl.compiler.typecheck.program_checker import ProgramChecker
+from poedsl.compiler.typecheck.target import TypedTarget
+from poedsl.compiler.typecheck.typed import POISONED
+from poedsl.grammar import tree
+from poedsl.grammar.diagnostics import Label
+from poedsl.grammar.traversal import names_in, target_name
+
+
+def check_observed(checker: ProgramChecker, statement: tree.Factor, loops: Loops) -> None:
+    """A statement on data; with an error, the variables in it are incomplete."""
+    target = observed_target(checker, statement)
+    checker.target_variable, checker.on_data = "", True
+    product = product_term(checker, statement.product, target)
+    checker.on_data = False
+    sound = all([check_passed_argument(checker, p) for p in checker.passed.get(statement.span, ())])
+    if product is None or not target.typed.ok or not sound:
+        checker.incomplete |= names_in(statement) & checker.variables
+        return
+    given = None if statement.given is None else statement.given.span
+    checker.factors.append(
+        CheckedFactor(
+            target.variable,
+            product,
+            statement.span,
+            given=given,
+            loops=loops,
+            observed=target.typed.term,
+        )
+    )
+
+
+def observed_target(checker: ProgramChecker, statement: tree.Factor) -> TypedTarget:
+    """The data on the left of a statement, by name; poisoned after an error."""
+    name = target_name(statement.target)
+    whole = checker.environment.get(name.name, POISONED)
+    if whole.ok and (inner := sorted(names(whole.term) & checker.variables)):
+        shown = checker.text(statement.product.span)
+        whole = checker.error(
+            "P0415",
+            f"`{name.name}` depends on the variable `{inner[0]}`, and is not observed",
+            name.span,
+            labels=(Label(checker.places[name.name], "declared here"),),
+            notes=(
+                "data are inputs and constants; a density of an expression is a reward, "
+                f"such as `{inner[0]} ~ exp(log_prob({shown}, {name.name}))`",
+            ),
+        )
+    if isinstance(whole.term, Const) and whole.ok:
+        checker.lets[name.name] = LetSpec(name.name, whole.type, whole.term)
+    own_name = whole.term.name if isinstance(whole.term, Ref) else name.name
+    with checker.binding(name.name):
+        checker.environment[name.name] = replace(whole, term=Ref(own_name)) if whole.ok else whole
+        typed = checker.value(statement.target)
+    return TypedTarget(name.name, typed, statement.target.span, observed=True)

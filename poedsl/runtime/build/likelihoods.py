@@ -1,0 +1,201 @@
+"""Likelihoods: densities of data whose parameters depend on variables.
+
+All particles and all data are evaluated at once: the data stand in one row, and the parameters have
+a row for each particle where they depend on variables.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor
+
+from poedsl.catalog.discrete_densities import CATEGORIES
+from poedsl.compiler.plan.plan import FactorSpec, PlanSpec
+from poedsl.compiler.plan.terms import Apply, Term, mixture_parts, names
+from poedsl.compiler.plan.text import print_term
+from poedsl.experts.densities.pyro_densities import (
+    in_support,
+    log_prob_inside,
+    log_probs,
+    proper_matrices,
+    trailing,
+)
+from poedsl.runtime.build.densities import Densities, fits, parameters
+from poedsl.runtime.terms.evaluate import Environment, evaluate
+from poedsl.runtime.terms.refusals import refused
+
+#: Log densities of the events of data (L, *events), or (1, *events) where they depend on nothing.
+EventDensity = Callable[[Environment], Tensor]
+#: At most so many data that do not fit are shown.
+MOST_SHOWN = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Likelihood:
+    """The log density of data at the values that names stand for.
+
+    Attributes:
+        data: in one row, in double precision.
+        events: the log density of every event, as a function of the environment.
+    """
+
+    factor: FactorSpec
+    data: Float[Tensor, "1 *shape"]
+    events: EventDensity
+
+    def log_value(self, env: Environment) -> Float[Tensor, " L"]:
+        """Summed over the data, a number for each particle."""
+        logs = self.events(env)
+        total = logs.reshape(len(logs), -1).sum(-1).to(env.dtype)
+        count = max(len(env.values[name]) for name in self.factor.variables)
+        return total.expand(count)
+
+
+def likelihood(factor: FactorSpec, densities: Densities, at: Environment) -> Likelihood:
+    """A likelihood, its data checked against the support.
+
+    Args:
+        at: with values of all variables, from which numbers of categories are taken.
+
+    Raises:
+        PoeError: there are no data, they are out of the support, or a constant parameter is out of
+            its range or does not fit.
+    """
+    assert factor.observed is not None
+    data = evaluate(factor.observed, densities.environment).double()
+    if not data.numel():
+        shown = print_term(factor.observed)
+        raise refused("P0607", f"`{shown}` has no data: its shape is {_sizes(data)}", factor=factor)
+    check_support(factor, data, densities, at)
+    return Likelihood(factor, data, event_density(factor.term, data, densities))
+
+
+def event_density(
+    term: Term, data: Float[Tensor, "1 *shape"], densities: Densities
+) -> EventDensity:
+    """The log density of each event; a mixture is one of each event."""
+    assert isinstance(term, Apply)
+    if term.function == "mixture":
+        logs = [math.log(densities.number(w)) for w in term.args[::2]]
+        parts = [event_density(part, data, densities) for part in term.args[1::2]]
+        return lambda env: mixed_events(logs, [part(env) for part in parts])
+    densities.constants(term, tuple(data.shape[1:]))
+
+    def log_density(env: Environment) -> Float[Tensor, "L *events"]:
+        rows = fitting_parameters(term, env, data)
+        arguments, valid = proper_matrices({name: v.double() for name, v in rows.items()})
+        logs = log_probs(term.function, arguments, log_prob_inside(term.function, arguments), data)
+        valid = valid.view(*valid.shape, *(1,) * (logs.dim() - valid.dim()))
+        return torch.where(valid, logs, math.nan)
+
+    return log_density
+
+
+def fitting_parameters(
+    term: Apply, env: Environment, data: Float[Tensor, "1 *shape"]
+) -> dict[str, Tensor]:
+    """The parameters of a density at the data.
+
+    Raises:
+        ValueError: one has a shape that does not broadcast to that of the data.
+    """
+    try:
+        return parameters(term, env, tuple(data.shape))
+    except RuntimeError:
+        for name, inner in term.kwargs:
+            more = trailing(term.function, name)
+            value, over = evaluate(inner, env), data.shape[1 : data.dim() + min(more, 0)]
+            if not fits(tuple(value.shape[1 : value.dim() - max(more, 0)]), tuple(over)):
+                message = f"`{name}` of `{term.function}` has the shape {_sizes(value)}"
+                raise ValueError(f"{message}, and the data {_sizes(data)}") from None
+        raise
+
+
+def shapes_of_data(factor: FactorSpec, plan: PlanSpec, env: Environment) -> tuple[str, ...]:
+    """The inputs in a likelihood with their declarations and their shapes, for messages."""
+    if factor.observed is None:
+        return ()
+    known = names(factor.observed) | names(factor.term)
+    lets = {c.name: names(c.term) for c in plan.lets}
+    for let in reversed(plan.lets):
+        known |= lets[let.name] if let.name in known else frozenset()
+    return tuple(
+        f"`{i.name} : {i.type}`, declared at {i.place}, has the shape {_sizes(value)}"
+        for i in plan.inputs
+        if i.name in known and isinstance(value := env.values[i.name], Tensor) and i.type.sizes
+    )
+
+
+def mixed_events(logs: list[float], parts: list[Tensor]) -> Float[Tensor, "L *events"]:
+    """The log density of a mixture of each event, which is a vector where some part is over one."""
+    rank, rows = min(part.dim() for part in parts), max(len(part) for part in parts)
+    total: Tensor | None = None
+    for log, part in zip(logs, parts, strict=True):
+        events = part.reshape(*part.shape[:rank], -1).sum(-1) if part.dim() > rank else part
+        weighted = log + events.expand(rows, *events.shape[1:])
+        total = weighted if total is None else torch.logaddexp(total, weighted)
+    assert total is not None
+    return total
+
+
+def check_support(
+    factor: FactorSpec, data: Float[Tensor, "1 *shape"], densities: Densities, at: Environment
+) -> None:
+    """Whether all data are in the support of a density, or of a part of a mixture.
+
+    Raises:
+        PoeError: some are not, with the first of them.
+    """
+    inside = torch.zeros_like(data, dtype=torch.bool)
+    for part in mixture_parts(factor.term):
+        assert isinstance(part, Apply)
+        inside = inside | _supported(part, data, densities, at)
+    if bool(inside.all()):
+        return
+    outside = (~inside[0]).nonzero().tolist()
+    assert factor.observed is not None
+    shown = print_term(factor.observed)
+    first = outside[:MOST_SHOWN]
+    listed = [f"`{indexed(shown, at)}` is {float(data[(0, *at)]):g}" for at in first]
+    more = f", and {len(outside) - MOST_SHOWN} more" if len(outside) > MOST_SHOWN else ""
+    call = next(mixture_parts(factor.term))
+    assert isinstance(call, Apply)
+    support = densities.signature(call).support
+    raise refused(
+        "P0607",
+        f"{len(outside)} of the {data.numel()} values of `{shown}` are out of the support of "
+        f"`{call.function}`, {support}",
+        ", ".join(listed) + more,
+        factor=factor,
+    )
+
+
+def _supported(
+    part: Apply, data: Float[Tensor, "1 *shape"], densities: Densities, at: Environment
+) -> Bool[Tensor, "1 *shape"]:
+    """Which data are in a density's support, as far as it does not depend on variables."""
+    known = Apply(
+        part.function,
+        (),
+        tuple((k, v) for k, v in part.kwargs if not names(v) & densities.variables),
+    )
+    densities.constants(known, tuple(data.shape[1:]))
+    if densities.signature(part).support.high == CATEGORIES:
+        known = part
+    values = parameters(known, at, tuple(data.shape))
+    inside, _ = in_support(part.function, {k: v.double() for k, v in values.items()}, data)
+    return inside
+
+
+def indexed(shown: str, at: list[int]) -> str:
+    """The expression of one of the data."""
+    return f"{shown}[{', '.join(map(str, at))}]" if at else shown
+
+
+def _sizes(data: Tensor) -> str:
+    return f"[{', '.join(map(str, data.shape[1:]))}]"
