@@ -54,19 +54,29 @@ class Plan:
     def __str__(self) -> str:
         return print_plan(self.spec)
 
-    def bind(self, **values: Any) -> Plan:
+    def bind(self, /, *data: Any, **values: Any) -> Plan:
         """The plan with values for some inputs.
 
         Args:
+            data: values for many inputs: a data frame of pandas or polars or a table of pyarrow,
+                whose columns are inputs; a mapping; or the name of a file, which ends in .json,
+                .csv, .tsv, .parquet or .npz. What no input takes is ignored, and noted among the
+                ``diagnostics`` of the plan.
             values: numbers, texts, lists, tensors, NumPy arrays, data frames, PIL images, or a
-                `Path` to a file; docs/inputs.md has the rules by which they are read.
+                `Path` to a file; docs/inputs.md has the rules by which they are read. They are
+                used in place of what ``data`` have.
 
         Raises:
-            PoeError: an input is unknown, or a value has the wrong type or shape.
+            PoeError: an input is unknown, a value has the wrong type or shape, or data cannot be
+                read.
         """
         from poedsl.runtime.inputs.bind import bind
+        from poedsl.runtime.inputs.data import read_source, unused
 
-        return self._with(bind(self.spec, values, Path()))
+        sources = [read_source(d) for d in data]
+        spec = bind(self.spec, values, Path(), sources)
+        notes = unused(spec, sources)
+        return replace(self, spec=spec, diagnostics=(*self.diagnostics, *notes))
 
     def with_options(self, **options: Any) -> Plan:
         """The plan with options of ``sample`` given: ``steps=100``, ``kernel="mala(steps = 2)"``.
@@ -115,7 +125,8 @@ class Plan:
             dtype: of the particles and of all numbers but those in networks: ``float32`` or
                 ``float64``, by name or as torch's type; ``auto`` is ``float64`` where densities
                 are tempered and neither models nor Python code take part, else ``float32``.
-            options: options of ``sample``, which override the program's.
+            options: options of ``sample``, which override the program's, and values of inputs, as
+                `bind` takes them; a name of both is the option.
 
         Raises:
             PoeError: an input is not bound, an option does not fit, a model or device is missing,
@@ -126,7 +137,7 @@ class Plan:
         from poedsl.runtime.run import run
 
         settings = self._settings(seed, device, microbatch, allow_code, profile, dtype)
-        plan = (self.with_options(**options) if options else self).bound()
+        plan = self._given(options).bound()
         if not progress:
             return run(plan.spec, settings)
         from poedsl.runtime.results.progress import Progress
@@ -152,10 +163,18 @@ class Plan:
         from poedsl.runtime.run import Run
 
         settings = self._settings(seed, device, microbatch, allow_code, profile, dtype)
-        plan = (self.with_options(**options) if options else self).bound()
+        plan = self._given(options).bound()
         job = Run(plan.spec, settings)
         for record in job.stages():
             yield job.view(record)
+
+    def _given(self, given: dict[str, Any]) -> Plan:
+        """The plan with options of ``sample`` and values of inputs."""
+        inputs = {i.name for i in self.spec.inputs} - {o.name for o in self.spec.options}
+        values = {name: value for name, value in given.items() if name in inputs}
+        options = {name: value for name, value in given.items() if name not in inputs}
+        plan = self.bind(**values) if values else self
+        return plan.with_options(**options) if options else plan
 
     def _settings(
         self,

@@ -25,7 +25,8 @@ def run_check(
     if compiled.plan is None:
         return ERRORS
     if form is DiagnosticForm.text and not piped:
-        for line in declarations(compiled.plan.variables, compiled.plan.inputs):
+        plan = compiled.plan
+        for line in declarations(plan.variables, plan.inputs, plan.sizes):
             echo(line)
         echo(f"{source.name}: ok")
     return 0

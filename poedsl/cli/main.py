@@ -32,6 +32,14 @@ Set = Annotated[
     list[str],
     typer.Option("--set", help="Bind an input: NAME=VALUE, or NAME=@FILE.", metavar="NAME=VALUE"),
 ]
+Data = Annotated[
+    list[str],
+    typer.Option(
+        "--data",
+        help="Bind inputs by name from a file: .json, .csv, .tsv, .parquet or .npz.",
+        metavar="FILE",
+    ),
+]
 SampleOption = Annotated[
     list[str],
     typer.Option(
@@ -87,6 +95,7 @@ def fmt(
 def plan(
     file: PlanFile,
     set_: Set = [],  # noqa: B006
+    data: Data = [],  # noqa: B006
     sample: SampleOption = [],  # noqa: B006
     strict: Strict = False,
     emit: Annotated[
@@ -103,13 +112,28 @@ def plan(
     """Print the annealing plan of a program, with the reason for every choice."""
     from poedsl.cli.plan import show_plan
 
-    show_plan(file, set_, sample, strict, emit, diagnostics)
+    show_plan(file, set_, data, sample, strict, emit, diagnostics)
+
+
+@app.command()
+def inputs(
+    file: PlanFile,
+    set_: Set = [],  # noqa: B006
+    data: Data = [],  # noqa: B006
+    strict: Strict = False,
+    diagnostics: Diagnostics = DiagnosticForm.text,
+) -> None:
+    """List the inputs of a program and their values; exit with 1 where one has none."""
+    from poedsl.cli.inputs import list_inputs
+
+    list_inputs(file, set_, data, strict, diagnostics)
 
 
 @app.command()
 def run(
     file: PlanFile,
     set_: Set = [],  # noqa: B006
+    data: Data = [],  # noqa: B006
     sample: SampleOption = [],  # noqa: B006
     seed: Annotated[int, typer.Option(help="Seed of all random numbers.")] = 0,
     device: Annotated[str, typer.Option(help="cpu, cuda or cuda:1.")] = "cpu",
@@ -144,6 +168,7 @@ def run(
     run_command(
         file,
         set_,
+        data,
         sample,
         seed,
         device,

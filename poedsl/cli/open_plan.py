@@ -31,7 +31,12 @@ def show_warnings(plan: Any, source: Source, form: DiagnosticForm) -> None:
 
 
 def open_plan(
-    file: str, bindings: list[str], sample: list[str], strict: bool, form: DiagnosticForm
+    file: str,
+    bindings: list[str],
+    data: list[str],
+    sample: list[str],
+    strict: bool,
+    form: DiagnosticForm,
 ) -> tuple[Any, Source]:
     """The plan of a program or of a plan's JSON, with what the command line gives, and its text."""
     source, base = read_source(file)
@@ -48,7 +53,7 @@ def open_plan(
             show(errors, source, form, err=True)
             raise typer.Exit(ERRORS)
         plan = Plan(compiled.plan, base, compiled.diagnostics)
-    return guarded(lambda: plan.bind(**values(plan, bindings)), form), source
+    return guarded(lambda: plan.bind(*data, **values(plan, bindings)), form), source
 
 
 def values(plan: Any, bindings: list[str]) -> dict[str, Any]:

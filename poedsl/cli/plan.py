@@ -5,8 +5,9 @@ from __future__ import annotations
 import typer
 
 from poedsl.cli.open_plan import guarded, is_plan, open_plan, pairs, show_warnings
-from poedsl.cli.shared import ERRORS, DiagnosticForm, read_source, show, usage
+from poedsl.cli.shared import ERRORS, DiagnosticForm, echo, read_source, show, usage
 from poedsl.compiler.compile import compile_source
+from poedsl.compiler.plan.text import declared_type
 from poedsl.compiler.views.emit import View, emit, emit_plan, read_view
 from poedsl.interface.option_text import read_options
 
@@ -14,21 +15,28 @@ from poedsl.interface.option_text import read_options
 def show_plan(
     file: str,
     bindings: list[str],
+    data: list[str],
     sample: list[str],
     strict: bool,
     emitted: str,
     form: DiagnosticForm,
 ) -> None:
     """Print the plan of a program, or what a pass made of it."""
+    from poedsl.runtime.inputs.bind import inputs_without_value
+
     try:
         view = read_view(emitted)
     except ValueError as error:
         usage(f"--emit: {error}")
     if view.stage != "plan":
-        show_stage(file, view, bindings, sample, strict, form)
+        show_stage(file, view, [*bindings, *data], sample, strict, form)
     else:
-        plan, source = open_plan(file, bindings, sample, strict, form)
+        plan, source = open_plan(file, bindings, data, sample, strict, form)
         show_warnings(plan, source, form)
+        missing = inputs_without_value(plan.spec)
+        if missing and view.form == "text":
+            listed = ", ".join(f"`{i.name} : {declared_type(i, plan.spec.sizes)}`" for i in missing)
+            echo(f"note: inputs without a value: {listed}", err=True)
         if view.form == "json":
             plan = guarded(plan.with_default_files, form)
         typer.echo(emit_plan(plan.spec, view.form), nl=False)
@@ -47,7 +55,7 @@ def show_stage(
     if is_plan(file, source):
         usage(f"{file} is a plan: what came before it is not there to be shown")
     if bindings:
-        usage(f"values are bound to a plan: --set does not go with --emit={view.stage}")
+        usage(f"values are bound to a plan: --set and --data do not go with --emit={view.stage}")
     options = guarded(lambda: read_options(pairs(sample, "--sample")), form)
     compiled = compile_source(source, strict=strict, options=options, base=base)
     notable = tuple(d for d in compiled.diagnostics if d.severity != "note")

@@ -21,6 +21,7 @@ SHOWN_ALONG = 8
 def run_command(
     file: str,
     bindings: list[str],
+    data: list[str],
     sample: list[str],
     seed: int,
     device: str,
@@ -39,7 +40,7 @@ def run_command(
     if dtype not in ("auto", "float32", "float64"):
         usage(f"--dtype takes auto, float32 or float64, and this is {dtype}")
     folder = None if out is None else Path(out)
-    plan, source = open_plan(file, bindings, sample, strict, form)
+    plan, source = open_plan(file, bindings, data, sample, strict, form)
     plan = replace(guarded(plan.bound, form), allow_code=allow_code)
 
     def before_run() -> None:

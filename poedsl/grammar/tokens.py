@@ -11,6 +11,8 @@ from poedsl.grammar.source import NOWHERE, Span
 
 #: Words that begin a statement.
 STATEMENTS = ("use", "input", "let", "expert", "for", "sample")
+#: Words that begin a statement, and are names where they do not.
+CONTEXTUAL = ("report",)
 #: Words that join the parts of a statement or of an expression.
 CONNECTIVES = ("from", "given", "in", "by", "and", "or", "not")
 CONSTANTS = ("true", "false", "none")

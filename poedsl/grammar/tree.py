@@ -222,7 +222,14 @@ class Sample(Node):
     method: Call
 
 
-Statement = Use | Input | Let | ExpertDefinition | Domain | Factor | For | Sample
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Report(Node):
+    """``report a, b * 2, c = d / 2``: values computed of every particle."""
+
+    items: tuple[Argument, ...]
+
+
+Statement = Use | Input | Let | ExpertDefinition | Domain | Factor | For | Sample | Report
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

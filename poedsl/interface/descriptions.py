@@ -12,17 +12,23 @@ from poedsl.catalog.signatures import Signature
 from poedsl.compiler.codes import CODES
 from poedsl.compiler.functions.table import FUNCTIONS
 from poedsl.compiler.names.suggestions import similar_name
-from poedsl.compiler.plan.plan import InputSpec, VariableSpec
-from poedsl.compiler.plan.text import print_term
+from poedsl.compiler.plan.plan import InputSpec, SizeSpec, VariableSpec
+from poedsl.compiler.plan.text import declared_type, print_term
 
 
-def declarations(variables: Iterable[VariableSpec], inputs: Iterable[InputSpec]) -> Iterator[str]:
-    """A line for each variable and each input of a program."""
+def declarations(
+    variables: Iterable[VariableSpec], inputs: Iterable[InputSpec], sizes: Iterable[SizeSpec] = ()
+) -> Iterator[str]:
+    """A line for each variable and each input of a program.
+
+    Args:
+        sizes: those that inputs determine.
+    """
     for variable in variables:
-        yield f"variable {variable.name} : {variable.type}"
+        yield f"variable {variable.name} : {declared_type(variable, sizes)}"
     for i in inputs:
         default = "" if i.default is None else f" = {print_term(i.default)}"
-        yield f"input {i.name} : {i.type}{default}  ({i.origin} at {i.place})"
+        yield f"input {i.name} : {declared_type(i, sizes)}{default}  ({i.origin} at {i.place})"
 
 
 #: Descriptions of the factors that are not experts.

@@ -48,7 +48,7 @@ class Entry:
     def declares(self) -> str | None:
         """The name that it declares, which a later declaration replaces; or ``sample``."""
         match self.statement:
-            case tree.Factor() | tree.For():
+            case tree.Factor() | tree.For() | tree.Report():
                 return None
             case tree.Sample():
                 return "sample"

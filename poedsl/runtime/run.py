@@ -17,6 +17,7 @@ from poedsl.compiler.plan.plan import PlanSpec
 from poedsl.compiler.planner.factors import PICTURES
 from poedsl.grammar.diagnostics import Diagnostic
 from poedsl.grammar.errors import PoeError
+from poedsl.grammar.types import CONTINUOUS
 from poedsl.runtime.build.prepare import number_type, prepare
 from poedsl.runtime.core.attention import right_attention
 from poedsl.runtime.core.random_numbers import Noise
@@ -29,7 +30,8 @@ from poedsl.runtime.feynman_kac.tempering import TemperingModel
 from poedsl.runtime.results.cost import Cost, peak_memory
 from poedsl.runtime.results.decoded import decoded
 from poedsl.runtime.results.evidence import evidence
-from poedsl.runtime.results.posterior_summary import named, summarise
+from poedsl.runtime.results.posterior_summary import PosteriorSummary, named, summarise
+from poedsl.runtime.results.reports import reported, where_finite
 from poedsl.runtime.results.result import Result, Trail
 from poedsl.runtime.results.verdict import assess, number_signs
 from poedsl.runtime.smc.anneal import anneal
@@ -70,6 +72,7 @@ class Run:
         self.warnings = WarningLog()
         with self.warnings.of_loading(), right_attention():
             self.model = prepare(plan, self.settings, self.device, self.warnings, look_ahead)
+        self._try_reports()
         kind = number_type(plan, self.settings)
         self.rng = Noise(self.settings.seed, o.islands, o.particles, self.device, dtype=kind)
         self.recorder = Recorder(
@@ -86,6 +89,18 @@ class Run:
             self._earlier_seconds = self.model.look_ahead_seconds
         self._populations = self._anneal(resampler, health)
         self._tried = 0
+
+    def _try_reports(self) -> None:
+        """Compute the reports at one point, so that errors in them come before the run.
+
+        Raises:
+            PoeError: a report has no value for these inputs.
+        """
+        space = self.target.space
+        numeric = all(v.type.name in CONTINUOUS for v in self.plan.variables)
+        if self.plan.reports and numeric and not space.codecs:
+            point = torch.zeros(1, space.size, dtype=space.loc.dtype, device=self.device)
+            reported(self.plan, space.values(point), self.target.environment)
 
     def _anneal(self, resampler: Resampler, health: HealthCheck) -> Iterator[Population[Any]]:
         """The run, after one that tunes it if that is asked for."""
@@ -198,6 +213,11 @@ class Run:
             self.options.islands,
             {v.name for v in self.plan.variables if v.type.name in PICTURES},
         )
+        reports = reported(self.plan, particles, self.target.environment)
+        for name, value in reports.items():
+            finite, weights = where_finite(name, value, log_weights, self.warnings)
+            summary = summarise({name: finite}, weights, families, self.options.islands)
+            posterior = PosteriorSummary({**posterior, **summary})
         assessment = assess(
             self.plan,
             self.outcome,
@@ -229,6 +249,7 @@ class Run:
             peak_memory=peak_memory(self.device),
             sites=sites,
             words=dict(self.target.environment.words),
+            reports=reports,
         )
 
     def _at_limits(self, x: Shaped[Tensor, "L D"], log_weights: Float[Tensor, " L"]) -> float:

@@ -14,8 +14,9 @@ from poedsl.grammar.parsing.parser import parse, parse_expression
 from poedsl.grammar.source import Source, Span
 from poedsl.grammar.tokens import KEYWORDS
 
-#: A word for each terminal.
+#: A word for each terminal; `report` is one only before a name.
 WORDS = {
+    "REPORT": "report a",
     **{word.upper(): word for word in sorted(KEYWORDS)},
     **{"NAME": "a", "NUMBER": "1", "STRING": '"s"', "COMPARE": "<"},
     **{"LPAR": "(", "RPAR": ")", "LSQB": "[", "RSQB": "]", "COMMA": ",", "COLON": ":"},

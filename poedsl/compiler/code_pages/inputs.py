@@ -11,7 +11,10 @@ INPUTS: dict[str, CodePage] = {
 Inputs without a default are given by the caller.
 
     poe run program.poe --set prompt="a cat" --set depth=@depth.png
+    poe run program.poe --data data.json
     plan.bind(prompt="a cat", depth=image)
+
+`poe inputs program.poe --data data.json` lists the inputs and their values.
 """,
     ),
     "P0602": CodePage(
@@ -38,9 +41,9 @@ recognised.
     "P0604": CodePage(
         "a file that cannot be read",
         """\
-Pictures are read from PNG, JPEG, WebP, TIFF, BMP, GIF and PPM, and numbers from .npy, .npz, CSV and
-JSON. A folder of frames holds such pictures; hidden files in it are left out. A .npz file has one
-array, or one with the name of the input. A picture has at most as many pixels as
+Pictures are read from PNG, JPEG, WebP, TIFF, BMP, GIF and PPM, and numbers from .npy, .npz, CSV,
+Parquet and JSON. A folder of frames holds such pictures; hidden files in it are left out. A .npz
+file has one array, or one with the name of the input. A picture has at most as many pixels as
 `PIL.Image.MAX_IMAGE_PIXELS`.
 """,
     ),
@@ -74,6 +77,40 @@ length that is not above 0. Indices count from 0. Empty data are an error too.
     y ~ Bernoulli(p)
 
     poe run coin.poe --set "y=[0, 1, 2]"    # `y[2]` is 2
+""",
+    ),
+    "P0608": CodePage(
+        "a missing value",
+        """\
+A value is missing: an empty cell, NA, N/A, NaN, null, none or a point in a table, null or NaN in
+JSON, None in a list. The message has its row and column. Rows are counted from 1, indices of lists
+from 0.
+""",
+    ),
+    "P0609": CodePage(
+        "several values for one input",
+        """\
+Two files of data have a value for the same input. `--set` overrides what files have, so that it may
+name such an input too.
+""",
+    ),
+    "P0610": CodePage(
+        "data that no input takes",
+        """\
+A file of data, a frame or a mapping has values that are no inputs of the program. They are ignored,
+as in Stan. It is a warning if an input that has no value is called nearly the same, else a note.
+""",
+    ),
+    "P0611": CodePage(
+        "a table or data with a fault",
+        """\
+A file of data has one JSON object whose keys are inputs, or a table whose columns are inputs. The
+first line of a CSV has the names of the columns; cells are separated by commas, semicolons or tabs,
+and may be in double quotes. Refused are an empty file, a header without rows, rows of different
+lengths, and two columns or keys of one name.
+
+A decimal comma is read where every number with a comma can have no other meaning, so not in a table
+with "1,234", which may be a thousand, and not in one that has decimal points too.
 """,
     ),
 }

@@ -247,6 +247,14 @@ The library that read a picture warned of it: tags that it cannot understand, or
 missing. What it could read was taken. Look at the picture, and save it again.
 """,
     ),
+    "P1040": CodePage(
+        "a reported value that is not finite",
+        """\
+A value that `report` computes is infinite or not a number for some particles, as the logarithm of a
+negative number or a quotient by zero. Its summary is of the other particles; the particles in the
+result have it as it is.
+""",
+    ),
     "P1101": CodePage("no evidence: the run did not complete", "The outcome says why.\n"),
     "P1102": CodePage(
         "no evidence: scores that are not those of a density",

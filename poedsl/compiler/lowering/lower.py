@@ -35,6 +35,8 @@ def lower(
         checked.options,
         checked.places,
         frozenset(incomplete),
+        checked.sizes,
+        checked.reports,
     )
     warnings = overlaps(lowered.by_variable(), lowered.variables, lowered.spans)
     return lowered, (*lowerer.diagnostics, *warnings)

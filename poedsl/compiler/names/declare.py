@@ -37,7 +37,7 @@ def declare(scope: NameScope, statements: Iterable[tree.Statement]) -> None:
                 declare_variable(scope, target_name(target))
             case tree.For(body=body):
                 declare(scope, [s for s in body if isinstance(s, tree.Factor | tree.For)])
-            case tree.Sample():
+            case tree.Sample() | tree.Report():
                 pass
 
 

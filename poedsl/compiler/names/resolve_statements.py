@@ -43,6 +43,9 @@ def resolve_statement(scope: NameScope, statement: tree.Statement) -> tree.State
         case tree.Sample():
             scope.used |= names_in(statement.method)
             return statement
+        case tree.Report(items=items):
+            values = [replace(i, value=resolve_value(scope, i.value)) for i in items]
+            return replace(statement, items=tuple(values))
         case tree.Use():
             return statement
         case _:

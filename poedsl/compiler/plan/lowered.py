@@ -4,7 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from poedsl.compiler.plan.plan import FactorSpec, InputSpec, LetSpec, VariableSpec
+from poedsl.compiler.plan.plan import (
+    FactorSpec,
+    InputSpec,
+    LetSpec,
+    ReportSpec,
+    SizeSpec,
+    VariableSpec,
+)
 from poedsl.compiler.plan.terms import Term
 from poedsl.grammar.source import Span
 
@@ -28,6 +35,8 @@ class Lowered:
     options: dict[str, tuple[Term, Span]]
     places: dict[str, Span]
     incomplete: frozenset[str]
+    sizes: tuple[SizeSpec, ...] = ()
+    reports: tuple[ReportSpec, ...] = ()
 
     @property
     def complete(self) -> tuple[VariableSpec, ...]:

@@ -86,6 +86,24 @@ class LetSpec:
 
 
 @dataclass(frozen=True, slots=True)
+class SizeSpec:
+    """A size that inputs determine: that of an axis of an input or a variable, in whole numbers."""
+
+    name: str
+    axis: int
+    term: Term
+
+
+@dataclass(frozen=True, slots=True)
+class ReportSpec:
+    """A value that is computed of every particle at the end of a run."""
+
+    name: str
+    type: Type
+    term: Term
+
+
+@dataclass(frozen=True, slots=True)
 class VariableSpec:
     """A sampled variable; ``space`` names its latent space, empty if it has none."""
 
@@ -149,6 +167,8 @@ class PlanSpec:
         notes: remarks, such as on sums of exponents and approximations.
         lets: constants that depend on inputs, in an order in which they can be evaluated.
         uses: user-defined experts, rewards and sources.
+        sizes: sizes of inputs and variables that are known when inputs are bound.
+        reports: values to be computed of every particle.
     """
 
     program: str
@@ -160,6 +180,8 @@ class PlanSpec:
     notes: tuple[str, ...] = ()
     lets: tuple[LetSpec, ...] = ()
     uses: tuple[UseSpec, ...] = ()
+    sizes: tuple[SizeSpec, ...] = ()
+    reports: tuple[ReportSpec, ...] = ()
 
     def option(self, name: str) -> Term:
         return next(o.value for o in self.options if o.name == name)
@@ -288,7 +310,20 @@ class PlanSpec:
                 for o in self.options
             ],
             "notes": list(self.notes),
+            **self._optional_data(),
         }
+
+    def _optional_data(self) -> dict[str, Any]:
+        """The members that plans without them do not have."""
+        sizes = [
+            {"name": s.name, "axis": s.axis, "size": terms.to_json(s.term)} for s in self.sizes
+        ]
+        reports = [
+            {"name": r.name, "type": type_to_json(r.type), "term": terms.to_json(r.term)}
+            for r in self.reports
+        ]
+        members = {"sizes": sizes, "reports": reports}
+        return {name: listed for name, listed in members.items() if listed}
 
 
 def canonical_hash(data: dict[str, Any]) -> str:

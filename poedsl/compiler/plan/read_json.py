@@ -16,6 +16,8 @@ from poedsl.compiler.plan.plan import (
     LetSpec,
     OptionSpec,
     PlanSpec,
+    ReportSpec,
+    SizeSpec,
     UseSpec,
     VariableSpec,
 )
@@ -106,6 +108,14 @@ def _from_data(data: dict[str, Any]) -> PlanSpec:
         uses=tuple(
             UseSpec(u["name"], u["place"], signature_from_json(u["signature"]))
             for u in data["uses"]
+        ),
+        sizes=tuple(
+            SizeSpec(s["name"], whole(s["axis"]), terms.from_json(s["size"]))
+            for s in data.get("sizes", ())
+        ),
+        reports=tuple(
+            ReportSpec(r["name"], type_from_json(r["type"]), terms.from_json(r["term"]))
+            for r in data.get("reports", ())
         ),
     )
 

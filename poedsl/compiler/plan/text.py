@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import cast, get_args
 
 from poedsl.catalog.signatures import signature_from_json, signature_to_json
@@ -20,6 +20,8 @@ from poedsl.compiler.plan.plan import (
     OptionSpec,
     Origin,
     PlanSpec,
+    ReportSpec,
+    SizeSpec,
     UseSpec,
     VariableSpec,
 )
@@ -57,9 +59,13 @@ def _lines(plan: PlanSpec) -> Iterator[str]:
     for v in plan.variables:
         space = f" in {_text(v.space)}" if v.space else ""
         yield f"variable {v.name} : {_type(v.type)}{space}"
+    for s in plan.sizes:
+        yield f"size {s.name}[{s.axis}] = {print_term(s.term)}"
     yield ""
     for f in plan.factors:
         yield from _factor(f)
+    for r in plan.reports:
+        yield f"report {_text(r.name)} : {_type(r.type)} = {print_term(r.term)}"
     yield ""
     for o in plan.options:
         reason = f"  because {_text(o.reason)}" if o.reason else ""
@@ -98,6 +104,16 @@ def _type(type_: Type) -> str:
     return f"{type_.name}[{', '.join('_' if s is None else str(s) for s in type_.sizes)}]"
 
 
+def declared_type(declared: InputSpec | VariableSpec, sizes: Iterable[SizeSpec]) -> str:
+    """The type of an input or a variable, with the sizes that inputs determine as terms."""
+    type_ = declared.type
+    terms_of = {s.axis: print_term(s.term) for s in sizes if s.name == declared.name}
+    if not terms_of:
+        return str(type_)
+    shown = (terms_of.get(k, "_" if s is None else str(s)) for k, s in enumerate(type_.sizes))
+    return f"{type_.name}[{', '.join(shown)}]"
+
+
 def _bound(value: terms.Value | Array) -> str:
     if isinstance(value, Array):
         data = base64.b64encode(value.data).decode()
@@ -121,6 +137,8 @@ _ARRAY = re.compile(
 _USE = re.compile(rf"use (?P<name>\w+) from (?P<place>{_STRING}) = (?P<signature>.*)")
 _LET = re.compile(rf"let (?P<name>\w+) : {_TYPE} = (?P<term>.*)")
 _VARIABLE = re.compile(rf"variable (?P<name>\w+) : {_TYPE}(?: in (?P<space>{_STRING}))?")
+_SIZE = re.compile(r"size (?P<name>\w+)\[(?P<axis>\d+)\] = (?P<term>.*)")
+_REPORT = re.compile(rf"report (?P<name>{_STRING}) : {_TYPE} = (?P<term>.*)")
 _LOOP = re.compile(r"    for: (?P<name>\w+) in (?P<over>.*)")
 _FACTOR = re.compile(
     rf"factor (?P<name>\w+) : (?P<kind>{_KIND}) over (?P<over>[\w, ]+) at (?P<place>{_STRING})"
@@ -145,6 +163,8 @@ def parse_plan(text: str) -> PlanSpec:
     notes: list[str] = []
     lets: list[LetSpec] = []
     uses: list[UseSpec] = []
+    sizes: list[SizeSpec] = []
+    reports: list[ReportSpec] = []
     rest = iter(lines[1:])
     for line in rest:
         if m := _INPUT.fullmatch(line):
@@ -161,6 +181,11 @@ def parse_plan(text: str) -> PlanSpec:
         elif m := _VARIABLE.fullmatch(line):
             space = json.loads(m["space"]) if m["space"] else ""
             variables.append(VariableSpec(m["name"], _read_type(m["type"]), space))
+        elif m := _SIZE.fullmatch(line):
+            sizes.append(SizeSpec(m["name"], int(m["axis"]), _term(m["term"])))
+        elif m := _REPORT.fullmatch(line):
+            name, type_ = json.loads(m["name"]), _read_type(m["type"])
+            reports.append(ReportSpec(name, type_, _term(m["term"])))
         elif m := _FACTOR.fullmatch(line):
             factors.append(_read_factor(m, rest))
         elif m := _OPTION.fullmatch(line):
@@ -181,6 +206,8 @@ def parse_plan(text: str) -> PlanSpec:
         tuple(notes),
         tuple(lets),
         tuple(uses),
+        tuple(sizes),
+        tuple(reports),
     )
 
 

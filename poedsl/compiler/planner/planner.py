@@ -60,6 +60,8 @@ def plan(
         options=(),
         lets=lowered.lets,
         uses=uses,
+        sizes=lowered.sizes,
+        reports=lowered.reports,
     )
     chosen = choose(draft, {name: value for name, (value, _) in lowered.options.items()})
     tempered = form_name(chosen.option("path")) == "temper"

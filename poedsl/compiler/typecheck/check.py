@@ -18,6 +18,7 @@ from poedsl.compiler.typecheck.open_sizes import close_sizes
 from poedsl.compiler.typecheck.passed_arguments import check_passed_argument
 from poedsl.compiler.typecheck.products import product_term
 from poedsl.compiler.typecheck.program_checker import ProgramChecker
+from poedsl.compiler.typecheck.reports import reported_values
 from poedsl.compiler.typecheck.sample_options import OptionChecker
 from poedsl.compiler.typecheck.target import TypedTarget
 from poedsl.compiler.typecheck.typed import POISONED, Typed
@@ -67,6 +68,8 @@ def check_program(checker: ProgramChecker, statements: tuple[tree.Statement, ...
         options=check_options(checker, statements),
         places={v: checker.places[v] for v in variables},
         incomplete=frozenset(checker.incomplete),
+        sizes=tuple(checker.sizes),
+        reports=reported_values(checker, statements),
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from poedsl.compiler.plan.plan import InputSpec, LetSpec, VariableSpec
+from poedsl.compiler.plan.plan import InputSpec, LetSpec, ReportSpec, SizeSpec, VariableSpec
 from poedsl.compiler.plan.terms import Term
 from poedsl.grammar.source import Span
 
@@ -57,3 +57,5 @@ class Checked:
     options: dict[str, tuple[Term, Span]]
     places: dict[str, Span]
     incomplete: frozenset[str]
+    sizes: tuple[SizeSpec, ...] = ()
+    reports: tuple[ReportSpec, ...] = ()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from poedsl.compiler.functions.constants import constant_value
-from poedsl.compiler.plan.plan import InputSpec, LetSpec
+from poedsl.compiler.plan.plan import InputSpec, LetSpec, SizeSpec
 from poedsl.compiler.plan.terms import Apply, Const, Ref, Term, names, too_large
 from poedsl.compiler.typecheck.checked import MOST_NODES
 from poedsl.compiler.typecheck.program_checker import ProgramChecker
@@ -26,9 +26,9 @@ def check_declarations(
             case tree.Input():
                 check_input(checker, statement)
             case tree.Domain(name=name):
-                checker.environment[name.name] = Typed(
-                    Ref(name.name), written_type(checker, statement.type)
-                )
+                type_ = written_type(checker, statement.type)
+                checker.environment[name.name] = Typed(Ref(name.name), type_)
+                checker.sizes += sizes_of_inputs(checker, name.name, statement.type, type_)
                 checker.places[name.name] = statement.span
                 untyped.discard(name.name)
             case tree.Let(name=name) if untyped and untyped & names_in(statement.value):
@@ -37,6 +37,32 @@ def check_declarations(
             case tree.Let():
                 check_let(checker, statement)
     return later
+
+
+def sizes_of_inputs(
+    checker: ProgramChecker, name: str, written: tree.TypeExpr, type_: Type
+) -> list[SizeSpec]:
+    """The sizes that are written as expressions of inputs."""
+    pairs = zip(written.sizes or (), type_.sizes, strict=False) if type_ != POISON else ()
+    terms = [checker.value(expr).term if size is None else None for expr, size in pairs]
+    return [
+        SizeSpec(name, axis, without_constants(checker, term))
+        for axis, term in enumerate(terms)
+        if isinstance(term, Ref | Apply)
+    ]
+
+
+def without_constants(checker: ProgramChecker, term: Term) -> Term:
+    """The term with the values of constants in place of their names."""
+    match term:
+        case Ref(name) if name in checker.lets:
+            return checker.lets[name].term
+        case Apply(function, args, kwargs):
+            inner = tuple(without_constants(checker, a) for a in args)
+            named = tuple((k, without_constants(checker, a)) for k, a in kwargs)
+            return Apply(function, inner, named, term.span)
+        case _:
+            return term
 
 
 def check_let(checker: ProgramChecker, statement: tree.Let) -> None:
@@ -64,6 +90,7 @@ def within_size_limit(checker: ProgramChecker, typed: Typed, statement: tree.Let
 def check_input(checker: ProgramChecker, statement: tree.Input) -> None:
     name = statement.name.name
     type_ = written_type(checker, statement.type)
+    checker.sizes += sizes_of_inputs(checker, name, statement.type, type_)
     origin, _ = checker.resolved.origins.get(name, ("declared", statement.span))
     default = (
         None if statement.default is None else check_default(checker, statement.default, type_)

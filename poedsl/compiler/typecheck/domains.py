@@ -186,7 +186,7 @@ def check_sampled(checker: ProgramChecker, incomplete: set[str]) -> set[str]:
                 checker.places[name],
                 notes=("variables are " + ", ".join(sorted(SAMPLED)),),
             )
-        elif not type_.is_closed and name not in checker.generated:
+        elif not type_.is_closed and not is_determined(checker, name):
             out.add(name)
             checker.error(
                 "P0309",
@@ -194,6 +194,15 @@ def check_sampled(checker: ProgramChecker, incomplete: set[str]) -> set[str]:
                 checker.places[name],
             )
     return out
+
+
+def is_determined(checker: ProgramChecker, name: str) -> bool:
+    """Whether an expert or inputs say what the open sizes of a variable are."""
+    sized = {s.axis for s in checker.sizes if s.name == name}
+    sizes = checker.environment[name].type.sizes
+    return name in checker.generated or all(
+        size is not None or axis in sized for axis, size in enumerate(sizes)
+    )
 
 
 def common_domain(domain: Type, expert_domain: Type) -> Type | None:

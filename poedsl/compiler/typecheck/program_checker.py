@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from poedsl.compiler.names.passed_arguments import PassedArgument
 from poedsl.compiler.names.resolve import Resolved
-from poedsl.compiler.plan.plan import InputSpec, LetSpec
+from poedsl.compiler.plan.plan import InputSpec, LetSpec, SizeSpec
 from poedsl.compiler.typecheck.checked import CheckedFactor
 from poedsl.compiler.typecheck.values import ExpressionChecker
 from poedsl.grammar.source import Span
@@ -20,6 +20,7 @@ class ProgramChecker(ExpressionChecker):
         generated: variables with an expert that fixes their domain.
         spaces: for each variable its latent space, the expert that fixes it and its place.
         incomplete: variables of which a statement has an error.
+        sizes: those that inputs determine.
         passed: arguments of the program's experts, by statement.
     """
 
@@ -30,4 +31,5 @@ class ProgramChecker(ExpressionChecker):
     spaces: dict[str, tuple[str, str, Span]] = field(default_factory=dict)
     factors: list[CheckedFactor] = field(default_factory=list)
     incomplete: set[str] = field(default_factory=set)
+    sizes: list[SizeSpec] = field(default_factory=list)
     passed: dict[Span, list[PassedArgument]] = field(default_factory=dict)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from poedsl.compiler.names.suggestions import similar_name_fix
+from poedsl.compiler.plan.terms import Const, names
 from poedsl.compiler.typecheck.scope import TypeScope
 from poedsl.compiler.typecheck.typed import POISON
 from poedsl.grammar import tree
 from poedsl.grammar.source import Span
 from poedsl.grammar.traversal import names_in
-from poedsl.grammar.types import MOST_SIZES, RANKS, Type, open_type
+from poedsl.grammar.types import INT, MOST_SIZES, RANKS, Type, open_type
 from poedsl.grammar.wording import counted_noun
 
 
@@ -42,17 +43,20 @@ def written_type(checker: TypeScope, expr: tree.TypeExpr) -> Type:
 
 
 def written_size(checker: TypeScope, expr: tree.Expr) -> int | None:
-    """A size, None where it is left open, 0 where it is wrong."""
+    """A size, None where it is left open or depends on inputs, 0 where it is wrong."""
     if isinstance(expr, tree.Name) and expr.name == "_":
         return None
     typed = checker.value(expr)
     value = typed.value
     if isinstance(value, int) and not isinstance(value, bool) and value > 0:
         return value
+    constant = isinstance(typed.term, Const)
+    if typed.type == INT and not constant and not names(typed.term) & checker.variables:
+        return None
     if typed.ok or names_in(expr) & checker.variables:
         checker.error(
             "P0309",
-            "a size is a whole number of at least 1, known when the program is compiled",
+            "a size is a whole number of at least 1: a constant, or a value of inputs",
             expr.span,
         )
     return 0

@@ -20,7 +20,7 @@ from poedsl.compiler.plan.lowered import Lowered
 from poedsl.compiler.plan.options import OPTIONS
 from poedsl.compiler.plan.plan import GENERATIVE, WEIGHING, FactorSpec, InputSpec, PlanSpec
 from poedsl.compiler.plan.read_json import at
-from poedsl.compiler.plan.terms import Apply, Const, Ref, Term, names, to_tree
+from poedsl.compiler.plan.terms import Apply, Const, Ref, Term, names, to_tree, walk
 from poedsl.compiler.planner.choose_move import ODE
 from poedsl.compiler.planner.choose_path import FLOW, PREFIX, TEMPER
 from poedsl.compiler.planner.planner import plan as planned
@@ -30,12 +30,12 @@ from poedsl.compiler.typecheck.exponents import exponent_term
 from poedsl.compiler.typecheck.products import product_term
 from poedsl.compiler.typecheck.sample_options import OptionChecker
 from poedsl.compiler.typecheck.target import TypedTarget
-from poedsl.compiler.typecheck.typed import Typed, describe, fits
+from poedsl.compiler.typecheck.typed import Typed, counted, describe, fits
 from poedsl.compiler.typecheck.values import ExpressionChecker
 from poedsl.compiler.verification.well_formed import malformed
 from poedsl.grammar.diagnostics import Diagnostic
 from poedsl.grammar.source import NOWHERE, Source
-from poedsl.grammar.types import FROM_FILES, MOST_SIZES, RANKS, SAMPLED, Type, unify
+from poedsl.grammar.types import FROM_FILES, INT, MOST_SIZES, RANKS, SAMPLED, Type, unify
 
 #: Implementations that run without permission: those that come with the package.
 TRUSTED = frozenset({s.implementation for s in SIGNATURES.values()} | {IMPLEMENTATION})
@@ -123,11 +123,41 @@ class _Verifier:
             if variable.type.name not in SAMPLED:
                 wrong(f"variables[{i}].type", f"a variable of {variable.type} cannot be sampled")
             self.declare(variable.name, Typed(Ref(variable.name), variable.type))
+        self.sizes()
         self.checker.variables = frozenset(v.name for v in plan.variables)
         for i, factor in enumerate(plan.factors):
             self.factor(factor, f"factors[{i}]")
+        self.reports()
         self.options()
         self.combination()
+
+    def sizes(self) -> None:
+        """Sizes of open axes are whole numbers that depend on inputs alone."""
+        declared = {i.name: i.type.sizes for i in self.plan.inputs}
+        declared |= {v.name: v.type.sizes for v in self.plan.variables}
+        inputs = {i.name for i in self.plan.inputs}
+        for i, size in enumerate(self.plan.sizes):
+            place = f"sizes[{i}]"
+            if size.axis >= len(declared.get(size.name, ())):
+                wrong(place, f"the plan has no size {size.axis} of `{size.name}`")
+            if self.value(size.term, f"{place}.size").type != INT or names(size.term) - inputs:
+                wrong(f"{place}.size", "this is a whole number that depends on inputs alone")
+
+    def reports(self) -> None:
+        """Reports are numbers, each under a name of its own."""
+        listed = {f"variables[{i}]": v.name for i, v in enumerate(self.plan.variables)}
+        listed |= {f"reports[{i}]": r.name for i, r in enumerate(self.plan.reports)}
+        _once(listed, "a variable or a report")
+        for i, report in enumerate(self.plan.reports):
+            place = f"reports[{i}].term"
+            type_ = counted(self.value(report.term, place)).type
+            if unify(type_, report.type) is None or not type_.is_numeric:
+                wrong(place, f"this is {describe(type_)}, and the report is {report.type}")
+            if any(
+                isinstance(t, Apply) and t.function in self.checker.signatures
+                for t in walk(report.term)
+            ):
+                wrong(place, "a report takes expressions")
 
     def types(self) -> None:
         """Every type has as many sizes as it takes."""

@@ -220,6 +220,10 @@ def _typed(stage: Checked | Lowered, source: Source) -> Iterator[str]:
         method = terms.to_tree(Apply("anneal", (), options))
         assert isinstance(method, tree.Call)
         yield "\n" + print_statement(tree.Sample(names=names, method=method))
+    for report in stage.reports:
+        item = tree.Argument(value=terms.to_tree(report.term))
+        yield f"\n# {report.name} : {report.type}"
+        yield print_statement(tree.Report(items=(item,)))
     for name in sorted(stage.incomplete):
         yield f"\n# not all of {name} is known: a statement on it has an error"
 

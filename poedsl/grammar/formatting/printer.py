@@ -196,6 +196,8 @@ def _statement(statement: tree.Statement) -> list[_Piece]:
             return [*head, ") = ", (body, _OR)]
         case tree.For(target=target, iterable=iterable):
             return [f"for {target.name} in ", (iterable, _OR), ":"]
+        case tree.Report(items=items):
+            return ["report ", *_row(map(_argument, items))]
         case tree.Sample(names=names, method=method):
             return [f"sample {', '.join(n.name for n in names)} by ", (method, _POSTFIX)]
 

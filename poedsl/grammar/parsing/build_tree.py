@@ -178,7 +178,7 @@ class Builder:
         c[0].append(_bare(c[2]))
         return c[0]  # type: ignore[no-any-return]
 
-    items = arguments = names = parameters = exprs
+    items = arguments = names = parameters = reports = exprs
 
     # Statements.
 
@@ -233,3 +233,11 @@ class Builder:
     @staticmethod
     def sample(c: Children) -> tree.Sample:
         return tree.Sample(names=tuple(c[1]), method=c[3], span=_span(c[0], c[3]))
+
+    @staticmethod
+    def report(c: Children) -> tree.Report:
+        items = [
+            x if isinstance(x, tree.Argument) else tree.Argument(value=x, span=x.span)
+            for x in map(_bare, c[1])
+        ]
+        return tree.Report(items=tuple(items), span=Span(c[0].span.start, items[-1].span.end))

@@ -58,6 +58,7 @@ _SHAPES = {
     "expert": "expert NAME(parameters) = product",
     "for": "for NAME in list:",
     "sample": "sample NAME by METHOD(options)",
+    "report": "report VALUE, NAME = VALUE",
 }
 
 

@@ -8,7 +8,7 @@ from poedsl.grammar.diagnostics import Diagnostic, Edit, Fix
 from poedsl.grammar.recovery.edits import clip, insert
 from poedsl.grammar.recovery.misplaced_signs import _ASSIGNMENT_SIGNS
 from poedsl.grammar.source import Span
-from poedsl.grammar.tokens import CONSTANTS, KEYWORDS, STATEMENTS, Failure
+from poedsl.grammar.tokens import CONSTANTS, CONTEXTUAL, KEYWORDS, STATEMENTS, Failure
 from poedsl.grammar.types import RANKS
 
 
@@ -92,14 +92,16 @@ def unknown_statement(f: Failure) -> Diagnostic | None:
 
 _STATEMENTS_NOTE = (
     "a statement is `name ~ ...` or `name : Type`, or begins with "
-    + ", ".join(f"`{w}`" for w in STATEMENTS[:-1])
-    + f" or `{STATEMENTS[-1]}`"
+    + ", ".join(f"`{w}`" for w in STATEMENTS)
+    + f" or `{CONTEXTUAL[0]}`"
 )
 
 
 def _not_a_statement(f: Failure) -> Diagnostic:
     word = f.first
-    near = difflib.get_close_matches(word.text.lower(), STATEMENTS, n=1, cutoff=0.75)
+    near = difflib.get_close_matches(
+        word.text.lower(), (*STATEMENTS, *CONTEXTUAL), n=1, cutoff=0.75
+    )
     fixes: tuple[Fix, ...] = ()
     if near and word.text not in KEYWORDS:
         text = f"there is a keyword with a similar name: `{near[0]}`"
@@ -117,4 +119,7 @@ def _expression_alone(f: Failure) -> Diagnostic:
         return Diagnostic("P0116", "this cannot be the target of `~`", target, notes=(note,))
     span = Span(start, f.words[-1].span.end)
     message = "an expression alone is not a statement"
-    return Diagnostic("P0116", message, span, notes=(_STATEMENTS_NOTE,))
+    note = _STATEMENTS_NOTE
+    if f.first.text in CONTEXTUAL:
+        note = "`report` lists what begins with a name or a number: `report r = -x`"
+    return Diagnostic("P0116", message, span, notes=(note,))

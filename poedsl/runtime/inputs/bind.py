@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from poedsl.compiler.names.suggestions import similar_name
 from poedsl.compiler.plan.plan import InputSpec, PlanSpec
-from poedsl.compiler.plan.terms import Const
+from poedsl.compiler.plan.terms import Const, Ref
 from poedsl.grammar.diagnostics import Diagnostic, Fix
 from poedsl.grammar.errors import PoeError
 from poedsl.grammar.types import FROM_FILES
 from poedsl.runtime.inputs.convert import Unfit, convert, kept
+from poedsl.runtime.inputs.data import Source, merged
+from poedsl.runtime.inputs.sizes import inferred_sizes, with_sizes
 
 
-def bind(plan: PlanSpec, values: Mapping[str, Any], base: Path | None = None) -> PlanSpec:
+def bind(
+    plan: PlanSpec,
+    values: Mapping[str, Any],
+    base: Path | None = None,
+    sources: Sequence[Source] = (),
+) -> PlanSpec:
     """The plan with values for some of its inputs.
 
     Args:
@@ -24,6 +31,7 @@ def bind(plan: PlanSpec, values: Mapping[str, Any], base: Path | None = None) ->
             text, layouts as lists of records; a `pathlib.Path`, or a text for types that are bound
             from files, names a file or a folder of frames.
         base: the folder that file names are relative to.
+        sources: data for many inputs, used for those without a value among ``values``.
 
     Raises:
         PoeError: with every value that cannot be bound.
@@ -31,30 +39,42 @@ def bind(plan: PlanSpec, values: Mapping[str, Any], base: Path | None = None) ->
     specs = {i.name: i for i in plan.inputs}
     problems: list[Diagnostic] = []
     bound = dict(plan.bindings)
-    for name, value in values.items():
+    given = {name: (value, base, "") for name, value in values.items()}
+    for name, (value, folder, source) in {**merged(plan, sources), **given}.items():
         if name not in specs:
             problems.append(_unknown(name, specs))
             continue
         try:
-            bound[name] = convert(specs[name], value, base)
+            bound[name] = convert(specs[name], value, folder)
         except Unfit as error:
-            problems.append(error.diagnostic)
+            found = error.diagnostic
+            notes = (f"the value is that of {source}",) if source not in found.message else ()
+            problems.append(replace(found, notes=(*notes, *found.notes)))
     if problems:
         raise PoeError(tuple(problems))
     return replace(plan, bindings=tuple((n, bound[n]) for n in specs if n in bound))
 
 
 def bind_defaults(plan: PlanSpec, base: Path | None = None) -> PlanSpec:
-    """The plan with every input bound: those that are not yet take their defaults.
+    """The plan with every input bound: those that are not yet take their defaults, or are sizes of
+    others; variables have the sizes that inputs say.
 
     Raises:
-        PoeError: with every input that has neither.
+        PoeError: with every input that has neither, or sizes disagree (P0603).
     """
-    bound, defaults = dict(plan.bindings), unbound_defaults(plan)
-    missing = [i for i in plan.inputs if i.name not in bound and i.name not in defaults]
-    if missing:
+    if missing := inputs_without_value(plan):
         raise PoeError(tuple(_unbound(i) for i in missing))
-    return bind(plan, defaults, base)
+    bound = bind(plan, unbound_defaults(plan), base)
+    inferred = inferred_sizes(bound)
+    bound = bind(bound, {name: value for name, (value, _) in inferred.items()})
+    return with_sizes(bound, inferred)
+
+
+def inputs_without_value(plan: PlanSpec) -> list[InputSpec]:
+    """The inputs that have neither a value nor a default, and are no size of one that has."""
+    known = {name for name, _ in plan.bindings} | unbound_defaults(plan).keys()
+    known |= {s.term.name for s in plan.sizes if s.name in known and isinstance(s.term, Ref)}
+    return [i for i in plan.inputs if i.name not in known]
 
 
 def unbound_defaults(plan: PlanSpec) -> dict[str, Any]:
@@ -121,6 +141,7 @@ def _unbound(spec: InputSpec) -> Diagnostic:
         f"the input `{spec.name} : {spec.type}` has no value",
         notes=(
             f"{where[spec.origin]} at {spec.place}",
-            f"give it one with `{how}`, or in Python with `plan.bind({spec.name}=...)`",
+            f"give it one with `{how}`, in a file of `--data FILE`, or in Python with "
+            f"`plan.bind({spec.name}=...)`",
         ),
     )

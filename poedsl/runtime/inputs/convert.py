@@ -15,8 +15,11 @@ from poedsl.grammar.boxes import Box
 from poedsl.grammar.diagnostics import Diagnostic
 from poedsl.grammar.types import FROM_FILES, MOST_SIZES, Type, unify
 from poedsl.runtime.inputs import files
+from poedsl.runtime.inputs.columns import UnfitColumn
+from poedsl.runtime.inputs.frames import untabled
 from poedsl.runtime.inputs.hints import how
 from poedsl.runtime.inputs.layouts import Layout, is_unicode, read_box, read_layout
+from poedsl.runtime.inputs.lists import first, first_place, indices, is_missing, uneven
 from poedsl.runtime.inputs.pixels import PIXELS, UnfitPixels, check_range, is_framed, pixels, single
 from poedsl.runtime.inputs.rasters import Raster, is_picture, noting_damage, raster, stacked
 
@@ -50,7 +53,9 @@ def convert(spec: InputSpec, value: Any, base: Path | None) -> Any:
     if isinstance(value, Path) or (isinstance(value, str) and kind in FROM_FILES):
         value = _read(spec, (base or Path()) / value)
     try:
-        value = _plain(spec, value)
+        value = _plain(spec, untabled(value, spec))
+    except UnfitColumn as error:
+        raise Unfit(error.code, f"`{spec.name}`: {error}", *error.notes) from error
     except UnfitPixels as error:
         raise _wrong(spec, str(error), *error.notes) from error
     # Images, tensors and arrays are read by their libraries, which raise what they like.
@@ -89,6 +94,8 @@ def _read(spec: InputSpec, path: Path) -> Any:
     """The content of a file or a folder."""
     try:
         return files.read(path, spec)
+    except UnfitColumn as error:
+        raise Unfit(error.code, f"`{spec.name}`: {error}", *error.notes) from error
     except FileNotFoundError as error:
         message = f"the file for `{spec.name}` is not there: {path}"
         raise Unfit("P0604", message, how(spec)) from error
@@ -170,9 +177,12 @@ def _checked(spec: InputSpec, values: Any) -> Array:
 
     array = single(values)
     if not np.isfinite(array).all():
-        raise _wrong(spec, ", and this has values that are not finite")
+        raise _wrong(
+            spec, f", and this has values that are not finite{first_place(~np.isfinite(array))}"
+        )
     if spec.type.name == "Int" and (values != np.round(values)).any():
-        raise _wrong(spec, ", and this has values that are not whole numbers")
+        odd = first_place(values != np.round(values))
+        raise _wrong(spec, f", and this has values that are not whole numbers{odd}")
     if spec.type.name == "Int" and (np.abs(values.astype(float)) > _EXACT).any():
         raise _wrong(spec, f", and this has values beyond {_EXACT}, which arrays do not hold")
     if spec.type.name == "Bool" and not np.isin(array, (0, 1)).all():
@@ -196,15 +206,18 @@ def _vector(type_: Type, array: Any) -> Any:
 
 
 def _constant(spec: InputSpec, value: Any) -> Any:
+    plain: Any = None
     try:
         plain = constant(value)
         sizes = shape(plain)
     except ValueError as error:
-        raise _wrong(spec, f": {error}") from error
+        raise _wrong(spec, f": {uneven(plain) or error}") from error
     except RecursionError as error:
         raise _wrong(spec, ", and this is nested too deeply") from error
     if len(sizes) > MOST_SIZES:
         raise _wrong(spec, f", and this has more than {MOST_SIZES} dimensions")
+    if isinstance(plain, tuple) and spec.type.is_numeric:
+        _refuse_items(spec, plain)
     if not _finite(plain):
         raise _wrong(spec, ", and this is not finite")
     if not _is_a(plain, spec.type.name):
@@ -221,6 +234,16 @@ def _constant(spec: InputSpec, value: Any) -> Any:
     if spec.type.is_numeric:
         _fit(spec, Type(spec.type.name, sizes))
     return plain
+
+
+def _refuse_items(spec: InputSpec, plain: Any) -> None:
+    """Refuse lists with a value that is missing or of another type, and say which it is."""
+    if (found := first(plain, is_missing)) is not None:
+        place = f"`{spec.name}{indices(found[0])}`"
+        raise Unfit("P0608", f"{place} is missing: it is {_shown(found[1])}", how(spec))
+    if (found := first(plain, lambda v: not _is_a(v, spec.type.name))) is not None:
+        place = f"`{spec.name}{indices(found[0])}`"
+        raise _wrong(spec, f", and {place} is {_shown(found[1])}")
 
 
 def _finite(value: object) -> bool:

@@ -6,15 +6,17 @@ import codecs
 import importlib
 import json
 import re
-import warnings
 import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from poedsl.compiler.plan.plan import InputSpec
+from poedsl.runtime.inputs.columns import Table, UnfitColumn
+from poedsl.runtime.inputs.csv_tables import read_table
+from poedsl.runtime.inputs.frames import read_parquet
 from poedsl.runtime.inputs.pixels import PIXELS, is_framed
 from poedsl.runtime.inputs.rasters import MOST_PIXELS, Raster, load, noting_damage, raster, stacked
 
@@ -26,10 +28,10 @@ PICTURES = (
     *(".ppm", ".pgm", ".pbm", ".pnm"),
 )
 ARRAYS = (".npy", ".npz")
-TEXTS = (".csv", ".json")
+TABLES = (".csv", ".tsv", ".parquet")
 FILMS = (".mp4", ".mov", ".webm")
 _NAMED = "PNG, JPEG, WebP, TIFF, BMP, GIF or PPM"
-_READ = f"pictures are read from {_NAMED}, numbers from .npy, .npz, .csv or .json"
+_READ = f"pictures are read from {_NAMED}, numbers from .npy, .npz, .csv, .tsv, .parquet or .json"
 #: The most bytes of the arrays of a .npz file.
 _MOST_BYTES = 4 * MOST_PIXELS
 
@@ -60,10 +62,18 @@ def read(path: Path, spec: InputSpec) -> Any:
     Raises:
         FileNotFoundError: there is no such file.
         Unreadable: it cannot be read.
+        UnfitColumn: it is a table with a fault.
     """
-    try:
+    with reasons():
         return _read(path, spec)
-    except (FileNotFoundError, Unreadable):
+
+
+@contextmanager
+def reasons() -> Iterator[None]:
+    """Errors of libraries as those of a file."""
+    try:
+        yield
+    except (FileNotFoundError, Unreadable, UnfitColumn):
         raise
     # The libraries that read files raise exceptions of many classes for damaged ones.
     except Exception as error:
@@ -80,21 +90,22 @@ def _read(path: Path, spec: InputSpec) -> Any:
             read = stacked(_frames(path))
         return replace(read, remarks=tuple(remarks))
     if kind == "Text":
-        return _text(path).removesuffix("\n")
+        return text(path).removesuffix("\n")
     if ending in FILMS:
         return stacked(_film(path))
     if ending in ARRAYS:
         return _numpy(path, spec.name)
-    if ending == ".csv":
-        return _csv(path)
+    if ending in TABLES:
+        return table(path)
     if ending == ".json":
-        return json.loads(_text(path))
+        return json.loads(text(path))
     if kind in PIXELS or ending in PICTURES:
         return _picture(path, framed)
     raise Unreadable(f"files that end in {ending or 'nothing'} are not read", _READ)
 
 
-def _text(path: Path) -> str:
+def text(path: Path) -> str:
+    """The text of a file in UTF-8 or UTF-16, without its byte order mark."""
     return path.read_text(encoding=_encoding(path))
 
 
@@ -105,12 +116,13 @@ def _encoding(path: Path) -> str:
     return "utf-16" if start in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE) else "utf-8-sig"
 
 
-def _csv(path: Path) -> Any:
-    import numpy as np
+def table(path: Path) -> Table:
+    """The table of a CSV or a Parquet file."""
+    return read_parquet(path) if path.suffix.lower() == ".parquet" else _csv(path)
 
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        return np.loadtxt(path, delimiter=",", ndmin=1, encoding=_encoding(path))
+
+def _csv(path: Path) -> Table:
+    return read_table(text(path), path.name)
 
 
 def _numpy(path: Path, name: str) -> Any:
@@ -118,13 +130,9 @@ def _numpy(path: Path, name: str) -> Any:
     import numpy as np
 
     with path.open("rb") as file:
-        loaded = np.load(file, allow_pickle=False)
+        loaded = archive(path, file)
         if isinstance(loaded, np.ndarray):
             return loaded
-        with zipfile.ZipFile(path) as archive:
-            size = sum(member.file_size for member in archive.infolist())
-        if size > _MOST_BYTES:
-            raise Unreadable(f"its arrays have {size} bytes, and at most {_MOST_BYTES} are read")
         names = list(loaded)
         if name not in names and len(names) != 1:
             raise Unreadable(
@@ -132,6 +140,19 @@ def _numpy(path: Path, name: str) -> Any:
                 f"a .npz file has one array, or one that is named `{name}`",
             )
         return loaded[name if name in names else names[0]]
+
+
+def archive(path: Path, file: BinaryIO) -> Any:
+    """The array of a .npy file, or the arrays of a .npz file by name, read when they are used."""
+    import numpy as np
+
+    loaded = np.load(file, allow_pickle=False)
+    if not isinstance(loaded, np.ndarray):
+        with zipfile.ZipFile(path) as members:
+            size = sum(member.file_size for member in members.infolist())
+        if size > _MOST_BYTES:
+            raise Unreadable(f"its arrays have {size} bytes, and at most {_MOST_BYTES} are read")
+    return loaded
 
 
 def _picture(path: Path, framed: bool) -> Raster:

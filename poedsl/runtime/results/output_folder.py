@@ -114,6 +114,7 @@ class OutputFolder:
         from safetensors.torch import save
 
         tensors = {name: x.contiguous().cpu() for name, x in result.particles.items()}
+        tensors |= {name: x.contiguous().cpu() for name, x in result.reports.items()}
         tensors["log_weights"] = result.log_weights.contiguous().cpu()
         tensors["eve_indices"] = result.eve_indices.int().contiguous().cpu()
         tensors["parents"] = result.parents.int().contiguous().cpu()
@@ -189,6 +190,10 @@ def as_json(result: Result) -> dict[str, Any]:
         "variables": [
             {"name": v.name, "type": str(v.type), "shape": list(result.particles[v.name].shape[1:])}
             for v in result.plan.variables
+        ],
+        "reports": [
+            {"name": r.name, "type": str(r.type), "shape": list(result.reports[r.name].shape[1:])}
+            for r in result.plan.reports
         ],
         "log_evidence": result.log_evidence,
         "log_evidence_se": result.log_evidence_se,

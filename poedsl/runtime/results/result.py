@@ -80,6 +80,7 @@ class Result:
         sites: for each factor that is a model of Pyro's, its latent and deterministic sites by
             name, (L, ...), in their own units.
         words: what the symbols of each variable say, where they say anything.
+        reports: the values of `report` statements by name, (L, ...).
     """
 
     plan: PlanSpec
@@ -103,6 +104,7 @@ class Result:
     peak_memory: int | None = None
     sites: dict[str, dict[str, Shaped[Tensor, L * shape]]] = field(default_factory=dict)
     words: dict[str, Vocabulary] = field(default_factory=dict)
+    reports: dict[str, Float[Tensor, L * shape]] = field(default_factory=dict)
 
     def __repr__(self) -> str:
         from poedsl.runtime.results.report import head_lines
@@ -145,7 +147,7 @@ class Result:
 
     def sample(self, n: int, seed: int = 0) -> dict[str, Float[Tensor, n * shape]]:
         """Unweighted draws, with replacement: copies are as even as can be, of each particle and,
-        where components are few, of each region.
+        where components are few, of each region. Reported values are drawn with their particles.
 
         Raises:
             PoeError: the run failed, so that there is nothing to draw from.
@@ -153,7 +155,8 @@ class Result:
         """
         count, seed = whole_number("n", n, 0), whole_number("seed", seed)
         index = self._drawn(count, seed)
-        return {name: x[index.to(x.device)] for name, x in self.particles.items()}
+        drawn = {**self.particles, **self.reports}
+        return {name: x[index.to(x.device)] for name, x in drawn.items()}
 
     def _drawn(self, n: int, seed: int) -> Int[Tensor, " n"]:
         """The slots of unweighted draws, in random order."""
@@ -233,7 +236,8 @@ class Result:
     def to_arviz(self) -> arviz.InferenceData:
         """ArviZ data: as many unweighted draws as particles as the posterior, in a chain for each
         island. Chains are drawn by the weights within their island, so that ArviZ compares what the
-        islands found; ``sample`` draws by the weights of all.
+        islands found; ``sample`` draws by the weights of all. Reported values are there too, `/` in
+        their names written as `÷`, since it separates groups.
 
         ``sample_stats`` holds for each draw the index of the ``particle`` it copies, and that
         particle's ``log_weight``, ``eve_index`` (its root at the first stage) and log value under
@@ -264,7 +268,10 @@ class Result:
         if self.log_evidence_se is not None:
             attributes["log_evidence_se"] = self.log_evidence_se
         data = arviz.from_dict(
-            posterior={n: x.cpu()[index].numpy() for n, x in self.particles.items()},
+            posterior={
+                n.replace("/", "÷"): x.cpu()[index].numpy()
+                for n, x in {**self.particles, **self.reports}.items()
+            },
             sample_stats={name: v.numpy() for name, v in sample_stats.items()},
             attrs=attributes,
         )
