@@ -15,6 +15,7 @@ from poedsl.catalog.profiles import Profile
 from poedsl.experts.loading.weight_counts import Count, network_parts, pipeline_parts
 from poedsl.runtime.build.weight_memory import memory_lines
 from poedsl.runtime.core.run_settings import RunSettings
+from poedsl.runtime.results.cost import in_words
 from tests.experts import tiny, tiny_rewards, tiny_stable_diffusion, tiny_transformers, tiny_words
 
 CPU = torch.device("cpu")
@@ -79,9 +80,9 @@ def flux(tmp_path: Path) -> tuple[Path, int, int]:
 
 def of_all(text: str) -> float:
     """The bytes that a summary states."""
-    found = re.search(r"weights on cpu: (?:at least )?([\d.]+) (MB|GB)", text)
+    found = re.search(r"weights on cpu: (?:at least )?([\d.]+) (kB|MB|GB)", text)
     assert found
-    return float(found[1]) * {"MB": 1e6, "GB": 1e9}[found[2]]
+    return float(found[1]) * {"kB": 1e3, "MB": 1e6, "GB": 1e9}[found[2]]
 
 
 @pytest.mark.parametrize(("dtype", "width"), [("float32", 4), ("bfloat16", 2)])
@@ -118,4 +119,4 @@ def test_keys_of_particles(tmp_path: Path) -> None:
 
     config = AutoConfig.from_pretrained(tmp_path / "w")
     own = config.num_key_value_heads * (config.hidden_size // config.num_attention_heads)
-    assert f"{2 * 3 * own * 4 * 5 * 1000 / 1e6:.0f} MB" in keys
+    assert in_words(2 * 3 * own * 4 * 5 * 1000) in keys
