@@ -26,6 +26,7 @@ _CONTROLNETS = {
     "ControlNetModel": "sd_controlnet",
     "FluxControlNetModel": "flux_controlnet",
     "QwenImageControlNetModel": "qwen_controlnet",
+    "SD3ControlNetModel": "sd3_controlnet",
 }
 
 

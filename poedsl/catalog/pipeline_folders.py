@@ -32,6 +32,8 @@ _PIPELINES = {
     "StableDiffusionXLControlNetPipeline": "sdxl_controlnet",
     "StableDiffusionXLInpaintPipeline": "sdxl_inpaint",
     "StableDiffusion3Pipeline": "sd3",
+    "StableDiffusion3ControlNetPipeline": "sd3_controlnet",
+    "StableDiffusion3ControlNetInpaintingPipeline": "sd3_fill",
     "FluxKontextPipeline": "flux_kontext",
     "FluxControlNetPipeline": "flux_controlnet",
     "QwenImagePipeline": "qwen_image",

@@ -64,6 +64,34 @@ def _inpainting(signature: Signature) -> Signature:
     return replace(signature, summary=INPAINTING, parameters=(*INPAINTED, *signature.parameters))
 
 
+def _sd3(
+    name: str,
+    summary: str,
+    kind: str,
+    model: str,
+    *conditions: Parameter,
+    further: tuple[Parameter, ...] = (),
+) -> Signature:
+    """A rectified flow; further parameters come between guidance and model."""
+    return latent_flow(
+        name,
+        summary,
+        kind,
+        *conditions,
+        PROMPT,
+        NEGATIVE,
+        guidance_parameter(7.0),
+        *further,
+        model_parameter(model),
+        space="Stable Diffusion 3",
+        cost=300.0 if conditions else 200.0,
+        citation=_ADDED
+        if conditions
+        else "Esser et al., Scaling Rectified Flow Transformers (ICML 2024)",
+    )
+
+
+_SD35 = "stabilityai/stable-diffusion-3.5-large"
 _SD15 = "stable-diffusion-v1-5/stable-diffusion-v1-5"
 _XL = "stabilityai/stable-diffusion-xl-base-1.0"
 #: ControlNets for depth as grey.
@@ -82,16 +110,24 @@ STABLE_DIFFUSION = (
         _sdxl("sdxl_controlnet", 5.0, _XL, STRENGTH, controlnet_parameter(_DEPTH["sdxl"])),
     ),
     _inpainting(_sdxl("sdxl_inpaint", 7.5, "diffusers/stable-diffusion-xl-1.0-inpainting-0.1")),
-    latent_flow(
-        "sd3",
-        "text to image",
-        "stable_diffusion_3:StableDiffusion3",
-        PROMPT,
-        NEGATIVE,
-        guidance_parameter(7.0),
-        model_parameter("stabilityai/stable-diffusion-3.5-large"),
-        space="Stable Diffusion 3",
-        cost=200.0,
-        citation="Esser et al., Scaling Rectified Flow Transformers (ICML 2024)",
+    _sd3("sd3", "text to image", "stable_diffusion_3:StableDiffusion3", _SD35),
+    _sd3(
+        "sd3_controlnet",
+        CONTROLLED,
+        "stable_diffusion_3_controlnet:StableDiffusion3ControlNet",
+        _SD35,
+        CONTROL,
+        further=(
+            STRENGTH,
+            controlnet_parameter("stabilityai/stable-diffusion-3.5-large-controlnet-depth"),
+        ),
+    ),
+    _sd3(
+        "sd3_fill",
+        "inpainting by a ControlNet: keeps the image outside the mask, repaints inside",
+        "stable_diffusion_3_controlnet:StableDiffusion3Fill",
+        "stabilityai/stable-diffusion-3-medium-diffusers",
+        *INPAINTED,
+        further=(STRENGTH, controlnet_parameter("alimama-creative/SD3-Controlnet-Inpainting")),
     ),
 )

@@ -107,12 +107,18 @@ def plan(
             metavar="VIEW",
         ),
     ] = "text",
+    device: Annotated[
+        str, typer.Option(help="Where networks would run, for their memory: cpu, cuda or cuda:1.")
+    ] = "cpu",
+    profile: Annotated[
+        str, typer.Option(help="Which weights experts have, for their memory.")
+    ] = "default",
     diagnostics: Diagnostics = DiagnosticForm.text,
 ) -> None:
     """Print the annealing plan of a program, with the reason for every choice."""
     from poedsl.cli.plan import show_plan
 
-    show_plan(file, set_, data, sample, strict, emit, diagnostics)
+    show_plan(file, set_, data, sample, strict, emit, device, profile, diagnostics)
 
 
 @app.command()

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import typer
 
 from poedsl.cli.open_plan import guarded, is_plan, open_plan, pairs, show_warnings
 from poedsl.cli.shared import ERRORS, DiagnosticForm, echo, read_source, show, usage
 from poedsl.compiler.compile import compile_source
+from poedsl.compiler.plan.costs import has_networks
 from poedsl.compiler.plan.text import declared_type
 from poedsl.compiler.views.emit import View, emit, emit_plan, read_view
 from poedsl.interface.option_text import read_options
@@ -19,9 +22,15 @@ def show_plan(
     sample: list[str],
     strict: bool,
     emitted: str,
+    device: str,
+    profile: str,
     form: DiagnosticForm,
 ) -> None:
-    """Print the plan of a program, or what a pass made of it."""
+    """Print the plan of a program, or what a pass made of it.
+
+    Args:
+        device, profile: with which its networks would be loaded.
+    """
     from poedsl.runtime.inputs.bind import inputs_without_value
 
     try:
@@ -40,6 +49,25 @@ def show_plan(
         if view.form == "json":
             plan = guarded(plan.with_default_files, form)
         typer.echo(emit_plan(plan.spec, view.form), nl=False)
+        if view.form == "text" and has_networks(plan.spec):
+            for line in guarded(lambda: memory(plan, device, profile), form):
+                typer.echo(f"# {line}")
+
+
+def memory(plan: Any, device: str, profile: str) -> tuple[str, ...]:
+    """What the networks of a plan take in memory, a line each.
+
+    Raises:
+        PoeError: there is no such device or profile.
+    """
+    # Torch, which knows the devices, is loaded where there are networks.
+    from poedsl.runtime.build.weight_memory import memory_lines
+    from poedsl.runtime.core.run_settings import RunSettings
+    from poedsl.runtime.inputs.profile_files import read_profile
+
+    read = read_profile(profile, plan.base)
+    settings = RunSettings(device=device, folder=plan.base, profile=read)
+    return tuple(memory_lines(plan.spec, settings))
 
 
 def show_stage(

@@ -70,7 +70,8 @@ def run_plan(
 ) -> int:
     """Run a plan and show the result; ``before_run`` is called once nothing is missing."""
     # Torch is loaded after the program is compiled, so that errors in it are shown at once.
-    from poedsl.compiler.plan.costs import costs
+    from poedsl.compiler.plan.costs import costs, has_networks
+    from poedsl.runtime.build.weight_memory import memory_lines
     from poedsl.runtime.core.run_settings import RunSettings
     from poedsl.runtime.inputs.profile_files import read_profile
     from poedsl.runtime.results.output_folder import OutputFolder
@@ -91,6 +92,9 @@ def run_plan(
     )
     single_thread()
     folder = None if out is None else OutputFolder(out, plan.to_json())
+    if has_networks(plan.spec):
+        for line in memory_lines(plan.spec, settings, complete=True):
+            typer.echo(line, err=True)
     with Progress() as preparing:
         job = Run(plan.spec, settings, preparing.look_ahead)
     before_run()

@@ -440,3 +440,15 @@ def test_the_process(tmp_path: Path, text: bytes, code: int) -> None:
     done = process(tmp_path, "check", "-", stdin=text)
     assert done.returncode == code, done.stderr
     assert b"Traceback" not in done.stderr
+
+
+def test_weights_of_networks_are_shown_before_they_are_loaded(poe: Poe) -> None:
+    file = write('x : Image[3, 16, 16]\nx ~ flux("a cat")\n')
+    arguments = (file, "--profile", "small", "--sample", "steps=2", "--sample", "particles=1")
+    planned = poe("plan", *arguments).out
+    (counted,) = (ln for ln in planned.splitlines() if "parameters" in ln)
+    assert counted.startswith("# flux: ")
+    assert counted.removeprefix("# ") in poe("run", *arguments).err
+    assert "parameters" not in poe("plan", *arguments, "--emit=json").out
+    assert poe("plan", file, "--device", "nowhere").code == 1
+    assert "parameters" not in poe("run", file).err  # what is missing is said instead

@@ -19,7 +19,7 @@ from poedsl.experts.flows.packing import pack
 from poedsl.runtime.core.run_settings import RunSettings
 from poedsl.runtime.results.pictures import pil_image
 from poedsl.runtime.run import Run
-from tests.experts import tiny, tiny_transformers
+from tests.experts import tiny, tiny_stable_diffusion, tiny_transformers
 
 CPU = torch.device("cpu")
 SIZE, PROFILE = 32, Profile(dtype="float32")
@@ -95,7 +95,45 @@ def flux(kind: str, whole: str, part: str, **piped: Any) -> Family:
     return Family(whole, part, folder, lambda: tiny.pipeline(kind), library)
 
 
+def sd3(kind: str, whole: str, part: str, control: str = "instantx", **piped: Any) -> Family:
+    def library(own: Any, z: Tensor, common: dict[str, Any]) -> Tensor:
+        guided = {"negative_prompt": "a dog", "guidance_scale": 3.0}
+        found: Tensor = own(latents=z, **guided, **common, **piped).images
+        return found
+
+    def folder(place: Path) -> str:
+        return tiny_stable_diffusion.folder(kind, place, control=control)
+
+    def pipeline() -> Any:
+        return tiny_stable_diffusion.pipeline(kind, control=control)
+
+    return Family(whole, part, folder, pipeline, library)
+
+
+def sd3_controlnet(control: str) -> Family:
+    called = 'controlnet = "MODEL/controlnet", model = "MODEL")'
+    return sd3(
+        "sd3_controlnet",
+        f'sd3_controlnet(image, "a red cat", "a dog", guidance = 3, scale = 0.7, {called}',
+        f'sd3_controlnet(crop(image, box(0, 0, 0.5, 1)), "a dog", {called}',
+        control,
+        control_image=2 * INPUTS["image"][None] - 1,
+        controlnet_conditioning_scale=0.7,
+    )
+
+
 FAMILIES = {
+    "sd3_controlnet": sd3_controlnet("instantx"),
+    "sd3_controlnet of Stability AI": sd3_controlnet("stability"),
+    "sd3_fill": sd3(
+        "sd3_fill",
+        'sd3_fill(edges, image, "a red cat", "a dog", guidance = 3, '
+        'controlnet = "MODEL/controlnet", model = "MODEL")',
+        'sd3_fill(left, crop(image, box(0, 0, 0.5, 1)), "a dog", '
+        'controlnet = "MODEL/controlnet", model = "MODEL")',
+        control_image=2 * INPUTS["image"][None] - 1,
+        control_mask=INPUTS["edges"][None, None],
+    ),
     "flux_canny": flux(
         "flux_canny",
         'flux_canny(edges, "a red cat", guidance = 2.5, model = "MODEL")',
@@ -162,6 +200,8 @@ FAMILIES = {
 
 #: Those that differ by their networks.
 NETWORKS = [name for name in FAMILIES if "reference" not in name]
+#: One of each kind of network.
+DISTINCT = ("flux_controlnet", "sd3_fill", "qwen_fill", "z_image", "flux2_klein")
 
 
 def compiled(

@@ -26,6 +26,7 @@ from tests.diagnostics import quoted, refused
 from tests.experts import tiny, tiny_transformers
 from tests.experts.flow_families import (
     CPU,
+    DISTINCT,
     EULER,
     FAMILIES,
     NETWORKS,
@@ -35,6 +36,9 @@ from tests.experts.flow_families import (
     expert,
 )
 from tests.experts.model_folders import copy, drop, edit, rewrite
+
+#: Families, of which one of each kind of network is among the quick tests.
+each = [pytest.param(n, marks=() if n in DISTINCT else pytest.mark.slow) for n in FAMILIES]
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -149,26 +153,27 @@ def test_a_weight_that_is_missing_is_named(
     assert any(n.endswith(ending) for n in quoted(errors[0]))
 
 
-@pytest.mark.parametrize("name", NETWORKS)
+@pytest.mark.parametrize("name", each)
 def test_a_prompt_that_is_cut_is_warned_of(name: str, place: Path) -> None:
     for prompt, cut in (("a red cat", False), ("a red cat " * 60, True)):
-        plan = compiled(name, place, f"x ~ WHOLE\n{EULER}", prompt=prompt)
+        sampled = "sample x by anneal(particles = 1, steps = 2, kernel = none)"
+        plan = compiled(name, place, f"x ~ WHOLE\n{sampled}", prompt=prompt)
         assert any(w.code == "P1022" for w in plan.run().warnings) == cut
 
 
-@pytest.mark.parametrize("name", FAMILIES)
+@pytest.mark.parametrize("name", each)
 def test_parts_with_parents_masks_and_rewards_run(name: str, place: Path) -> None:
     plan = compiled(
         name,
         place,
         "x ~ WHOLE ^ (1 - 0.5 * m) * exp(9 * mean(x[0]))\n"
         "x[box(0, 0, 0.5, 1)] ~ PART given x\n"
-        "sample x by anneal(particles = 2, steps = 3)",
+        "sample x by anneal(particles = 1, steps = 2)",
     )
     found = plan.run(seed=4)
     assert bool(torch.isfinite(found.particles["x"]).all())
     assert bool(torch.isfinite(found.log_weights).all())
-    plain = compiled(name, place, "x ~ WHOLE\nsample x by anneal(particles = 2, steps = 3)")
+    plain = compiled(name, place, "x ~ WHOLE\nsample x by anneal(particles = 1, steps = 2)")
     assert not torch.equal(plain.run(seed=4).particles["x"], found.particles["x"])
 
 

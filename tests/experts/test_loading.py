@@ -130,6 +130,21 @@ def test_constants_and_tied_copies_that_libraries_save_are_no_surprise(
     assert not warnings_of(lambda: flux(folder))
 
 
+@pytest.mark.parametrize("part", ["text_encoder_2", "transformer"])
+@pytest.mark.parametrize("written", [None, "{}"])
+def test_networks_without_a_configuration(
+    part: str, written: str | None, place: Path, tmp_path: Path
+) -> None:
+    folder = copy(tiny.folder("flux", place), tmp_path)
+    config = folder / part / "config.json"
+    config.unlink()
+    if written is not None:
+        config.write_text(written)
+    with refused("P0206") as errors:
+        flux(folder)
+    assert f"{part}/config.json" in errors[0].message
+
+
 def test_tied_weights_may_be_absent(tmp_path: Path) -> None:
     folder = Path(tiny_words.causal(tmp_path / "gpt2", kind="gpt2", layers=1, width=8))
     assert "lm_head.weight" not in load_file(folder / "model.safetensors")

@@ -12,6 +12,7 @@ from diffusers import (
     DDIMScheduler,
     EulerDiscreteScheduler,
     FlowMatchEulerDiscreteScheduler,
+    SD3ControlNetModel,
     SD3Transformer2DModel,
     UNet2DConditionModel,
 )
@@ -36,17 +37,34 @@ PIPELINES = {
     "sdxl_inpaint": "StableDiffusionXLInpaintPipeline",
     "sd3": "StableDiffusion3Pipeline",
 }
+#: Those whose tests are in `tests.experts.flow_families`.
+FURTHER = {
+    "sd3_controlnet": "StableDiffusion3ControlNetPipeline",
+    "sd3_fill": "StableDiffusion3ControlNetInpaintingPipeline",
+}
+#: ControlNets of Stable Diffusion 3: those of InstantX, of Stability AI, and for inpainting.
+SD3_CONTROLS: dict[str, dict[str, Any]] = {
+    "instantx": {},
+    "stability": {
+        "use_pos_embed": False,
+        "joint_attention_dim": None,
+        "force_zeros_for_pooled_projection": False,
+    },
+    "fill": {"extra_conditioning_channels": 1},
+}
 
 
-def pipeline(kind: str, scheduler: Any = None, *, t5: bool = True, **options: Any) -> Any:
+def pipeline(
+    kind: str, scheduler: Any = None, *, t5: bool = True, control: str = "instantx", **options: Any
+) -> Any:
     """A pipeline of a kind; those of one family share autoencoder and text encoders.
 
     Args:
         scheduler: of a library, in place of the one that such models come with.
-        t5: whether Stable Diffusion 3 has its third text encoder.
+        t5: whether Stable Diffusion 3 has its third text encoder. control: its ControlNet.
     """
     torch.manual_seed(0)
-    made = getattr(diffusers, PIPELINES[kind])
+    made = getattr(diffusers, (PIPELINES | FURTHER)[kind])
     parts = tiny.texts(t5_width=T5_WIDTH)
     family, _, condition = kind.partition("_")
     components: dict[str, Any] = {
@@ -63,15 +81,18 @@ def pipeline(kind: str, scheduler: Any = None, *, t5: bool = True, **options: An
         components["text_encoder_2"] = projected(parts["text_encoder"].config)
     if family == "sdxl" and condition != "controlnet":
         components["add_watermarker"] = False
-    torch.manual_seed(1 + sorted(PIPELINES).index(kind))
+    torch.manual_seed(1 + [*sorted(PIPELINES), *FURTHER].index(kind))
     if family == "sd3":
         components["text_encoder"] = projected(parts["text_encoder"].config)
         components["text_encoder_3"] = parts["text_encoder_2"] if t5 else None
         components["tokenizer_3"] = parts["tokenizer_2"] if t5 else None
         components["transformer"] = transformer()
+        if condition:
+            made_of = "fill" if condition == "fill" else control
+            components["controlnet"] = sd3_controlnet(made_of)
     else:
         components["unet"] = unet(family, 9 if condition == "inpaint" else 4)
-    if condition == "controlnet":
+    if condition == "controlnet" and family != "sd3":
         components["controlnet"] = controlnet(components["unet"])
     built = made(**components, **options)
     built.set_progress_bar_config(disable=True)
@@ -130,17 +151,28 @@ def projected(config: Any) -> CLIPTextModelWithProjection:
     return CLIPTextModelWithProjection(config).eval()
 
 
+_SD3: dict[str, Any] = {
+    "sample_size": 8,
+    "patch_size": 2,
+    "in_channels": 4,
+    "out_channels": 4,
+    "attention_head_dim": 8,
+    "num_attention_heads": 4,
+    "joint_attention_dim": T5_WIDTH,
+    "caption_projection_dim": 32,
+    "pooled_projection_dim": 64,
+    "pos_embed_max_size": 16,
+}
+
+
 def transformer() -> SD3Transformer2DModel:
-    return SD3Transformer2DModel(
-        sample_size=8,
-        patch_size=2,
-        in_channels=4,
-        out_channels=4,
-        num_layers=2,
-        attention_head_dim=8,
-        num_attention_heads=4,
-        joint_attention_dim=T5_WIDTH,
-        caption_projection_dim=32,
-        pooled_projection_dim=64,
-        pos_embed_max_size=16,
-    ).eval()
+    return SD3Transformer2DModel(num_layers=2, **_SD3).eval()
+
+
+def sd3_controlnet(kind: str) -> SD3ControlNetModel:
+    """A ControlNet whose last layers are not zero, as after training."""
+    made = SD3ControlNetModel(num_layers=1, **(_SD3 | SD3_CONTROLS[kind])).eval()
+    for weights in made.parameters():
+        if not weights.any():
+            torch.nn.init.normal_(weights, std=0.1)
+    return made

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 
+from poedsl.catalog.signatures import Signature
 from poedsl.compiler.plan.guidance import guidance_scale
 from poedsl.compiler.plan.options import form_constants, form_name, kernel_traits
 from poedsl.compiler.plan.plan import GENERATIVE, PlanSpec
@@ -45,6 +46,18 @@ def costs(plan: PlanSpec) -> Iterator[str]:
             f"about {duration}"
         )
     yield from _look_ahead(plan)
+
+
+def weighs(signature: Signature) -> bool:
+    """Whether an expert has weights, which a run loads from a folder."""
+    has_model = bool(signature.model) or signature.parameter("model") is not None
+    return has_model and bool(signature.implementation) and not signature.is_code
+
+
+def has_networks(plan: PlanSpec) -> bool:
+    """Whether a plan has experts with weights."""
+    found = (plan.find_signature(call.function) for call, _ in plan.calls())
+    return any(signature is not None and weighs(signature) for signature in found)
 
 
 def looks_ahead(plan: PlanSpec) -> bool:

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import copy
-import hashlib
 import inspect
-import pickle
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import wraps
@@ -16,6 +14,7 @@ from torch import Tensor
 
 from poedsl.catalog.pipeline_calls import CACHES
 from poedsl.catalog.profiles import Profile
+from poedsl.experts.flows.content_keys import content_key
 from poedsl.experts.flows.pipeline_layout import Layout, layout, layouts
 from poedsl.experts.flows.pipeline_loop import Probe
 from poedsl.experts.loading.dtypes import network_dtype
@@ -186,13 +185,16 @@ def read_once(reader: Callable[..., Any], kept: dict[str, Any]) -> Callable[...,
 
     @wraps(reader)
     def read(*args: Any, **kwargs: Any) -> Any:
-        key = hashlib.sha256(pickle.dumps((reader.__name__, args, kwargs))).hexdigest()
-        if key not in kept:
+        key = content_key((reader.__name__, args, kwargs))
+        if key in kept:
+            return kept[key]
+        with torch.no_grad():
+            found = reader(*args, **kwargs)
+        if key:
             while len(kept) >= KEPT:
                 kept.pop(next(iter(kept)))
-            with torch.no_grad():
-                kept[key] = reader(*args, **kwargs)
-        return kept[key]
+            kept[key] = found
+        return found
 
     return read
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from jaxtyping import Float
 from torch import Tensor
@@ -68,7 +70,14 @@ class StableDiffusion3(LatentFlow):
                 encoder_hidden_states=tokens,
                 pooled_projections=pooled,
                 return_dict=False,
+                **self.residuals(z, s, condition),
             )[0]
             return out.to(z)
 
         return self.guidance(predict, latents)
+
+    def residuals(
+        self, z: Float[Tensor, "L c h w"], s: float, condition: Condition
+    ) -> dict[str, Any]:
+        """What other networks add to the activations of the transformer, as its arguments."""
+        return {}

@@ -52,6 +52,7 @@ def diffusers_network(kind: str, folder: str, part: str, dtype: torch.dtype) -> 
     place = Path(folder) / part
     files = _weights(place, "diffusion_pytorch_model", Path(folder))
     network = getattr(diffusers, kind)
+    _configured(folder, part)
     written = network.load_config(folder, subfolder=part, local_files_only=True)
     known_options(network, written, (Path(part) / "config.json").as_posix())
     version = tuple(int(v) for v in diffusers.__version__.split(".")[:2])
@@ -92,6 +93,8 @@ def transformers_network(
     files = _weights(place, "model", Path(folder))
     if files.gguf:
         options = {**options, **gguf_options(files.gguf)}
+    else:
+        _configured(folder, part)
     with silent_progress() if files.gguf else nullcontext():
         model, report = getattr(transformers, kind).from_pretrained(
             folder,
@@ -121,6 +124,19 @@ def known_options(kind: Any, written: dict[str, Any], file: str) -> None:
     unknown = sorted(options - inspect.signature(kind.__init__).parameters.keys())
     if unknown:
         raise ValueError(f"{file} has the option `{unknown[0]}`, which {name} does not know")
+
+
+def _configured(folder: str, part: str) -> None:
+    """Whether a network has a configuration, without which libraries take the default of its class
+    and allocate its size.
+
+    Raises:
+        PoeError: it cannot be read (P0206).
+        ValueError: it is empty.
+    """
+    name = (Path(part) / "config.json").as_posix()
+    if all(option.startswith("_") for option in read_config(folder, name)):
+        raise ValueError(f"{name} is empty")
 
 
 def _weights(place: Path, stem: str, root: Path) -> WeightFiles:

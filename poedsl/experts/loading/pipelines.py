@@ -24,7 +24,7 @@ from poedsl.experts.loading.schedulers import scheduler
 #: Options of pipelines for what changes or removes finished pictures.
 _OFF = ("requires_safety_checker", "add_watermarker")
 #: Components that judge finished pictures, which are not loaded.
-_LEFT_OUT = ("safety_checker", "watermarker")
+LEFT_OUT = ("safety_checker", "watermarker")
 
 
 def pipeline_class(folder: str) -> Any:
@@ -81,7 +81,7 @@ def _part(folder: str, name: str, value: Any, device: torch.device, profile: Pro
     if not isinstance(value, list):
         return value
     library, kind = value
-    if kind is None or name in _LEFT_OUT:
+    if kind is None or name in LEFT_OUT:
         return None
     dtype = network_dtype(profile, device)
     if library == "diffusers":

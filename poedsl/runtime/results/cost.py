@@ -42,4 +42,6 @@ def peak_memory(device: torch.device) -> int | None:
 
 def in_words(size: int) -> str:
     """Bytes as a person reads them."""
+    if size < 1e6:
+        return f"{size / 1e3:.0f} kB"
     return f"{size / 1e9:.1f} GB" if size >= 1e8 else f"{size / 1e6:.0f} MB"

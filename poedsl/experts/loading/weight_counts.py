@@ -1,0 +1,132 @@
+"""How many numbers the networks in a folder have, from the headers of their files alone."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from pathlib import Path
+
+from poedsl.experts.loading.model_files import read_config, weight_files
+from poedsl.experts.loading.pipelines import LEFT_OUT
+
+#: Parts of a pipeline's folder that an expert of the language reads, without its text encoders.
+_PARTS = ("transformer", "unet", "vae")
+_ENCODER = "text_encoder"
+#: Subfolders of networks in folders without `model_index.json`.
+_INNER = ("vision", "unet")
+_STEMS = ("diffusion_pytorch_model", "model")
+
+
+@dataclass(frozen=True, slots=True)
+class Count:
+    """The numbers of a network.
+
+    Attributes:
+        place: the folder or the file of its weights. name: of the part of its pipeline; empty for
+            a network that is not one of several.
+        matrices, vectors: numbers in tensors of two dimensions and more, and in others.
+        upcast: whether its configuration asks for 32-bit floats where others have 16 bits.
+    """
+
+    place: Path
+    name: str
+    matrices: int
+    vectors: int
+    upcast: bool = False
+
+    @property
+    def parameters(self) -> int:
+        return self.matrices + self.vectors
+
+    @property
+    def encodes(self) -> bool:
+        """Whether it reads prompts, which is done before the first stage."""
+        return self.name.startswith(_ENCODER)
+
+    @property
+    def decodes(self) -> bool:
+        return self.name == "vae"
+
+    def size(self, width: int, *, stored: int | None = None) -> int:
+        """Bytes that they take.
+
+        Args:
+            width: bytes of a number. stored: bytes of a number in a matrix, where they differ.
+        """
+        width = 4 if self.upcast else width
+        return self.matrices * (stored or width) + self.vectors * width
+
+
+def pipeline_parts(folder: Path, *, whole: bool, controlnet: bool) -> tuple[Count, ...]:
+    """The networks of a pipeline that are loaded.
+
+    Args:
+        whole: whether all its parts are, and not only those that experts of the language read.
+        controlnet: whether its ControlNet is one of these.
+
+    Raises:
+        PoeError: ``model_index.json`` cannot be read (P0206).
+        ValueError, OSError, SafetensorError: the files of a network cannot be read.
+    """
+    index = read_config(str(folder), "model_index.json")
+    named = [n for n, v in index.items() if isinstance(v, list) and any(v) and n not in LEFT_OUT]
+    if not whole:
+        parts = (*_PARTS, "controlnet") if controlnet else _PARTS
+        named = [n for n in named if n in parts or n.startswith(_ENCODER)]
+    return tuple(_network(folder / n, n) for n in named if _has_weights(folder / n))
+
+
+def network_parts(folder: Path) -> tuple[Count, ...]:
+    """The networks in a folder that is not that of a pipeline.
+
+    Raises:
+        ValueError, OSError, SafetensorError: their files cannot be read.
+    """
+    inner = [n for n in _INNER if _has_weights(folder / n)]
+    own = (_network(folder, ""),) if _has_weights(folder) or not inner else ()
+    return (*own, *(_network(folder / n, n) for n in inner))
+
+
+def in_file(path: Path, name: str = "") -> Count:
+    """The numbers in a safetensors or GGUF file.
+
+    Raises:
+        ValueError, OSError, SafetensorError: it cannot be read.
+    """
+    return _counted(path, name, (path,))
+
+
+def _has_weights(folder: Path) -> bool:
+    return any(folder.glob("*.safetensors")) or any(folder.glob("*.gguf"))
+
+
+def _network(folder: Path, name: str) -> Count:
+    stem = next((s for s in _STEMS if any(folder.glob(f"{s}.*"))), None)
+    if stem is None:  # weights under a name of their own, as those of ImageReward
+        paths = tuple(sorted((*folder.glob("*.safetensors"), *folder.glob("*.gguf"))))
+    else:
+        paths = weight_files(folder, stem).paths
+    upcast = name == "vae" and bool(read_config(str(folder), "config.json").get("force_upcast"))
+    return _counted(folder, name, paths, upcast)
+
+
+def _counted(place: Path, name: str, paths: tuple[Path, ...], upcast: bool = False) -> Count:
+    shapes = [shape for path in paths for shape in _shapes(path)]
+    matrices = sum(math.prod(s) for s in shapes if len(s) > 1)
+    vectors = sum(math.prod(s) for s in shapes if len(s) <= 1)
+    return Count(place.resolve(), name, matrices, vectors, upcast)
+
+
+def _shapes(path: Path) -> list[tuple[int, ...]]:
+    """The shapes of the tensors of floats in a file."""
+    if path.suffix == ".gguf":
+        try:
+            from gguf import GGUFReader
+        except ImportError:
+            raise ValueError(f"{path.name} is read with the extra `gguf`") from None
+        return [tuple(int(n) for n in t.shape) for t in GGUFReader(path).tensors]
+    from safetensors import safe_open
+
+    with safe_open(path, "pt") as file:
+        found = [file.get_slice(name) for name in file.keys()]  # noqa: SIM118
+        return [tuple(s.get_shape()) for s in found if "F" in s.get_dtype()]
