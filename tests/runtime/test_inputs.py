@@ -216,3 +216,20 @@ def test_defaults_are_bound_last() -> None:
         bind_defaults(plan)
     kept = dict(bind_defaults(bind(plan, {"b": 2})).bindings)
     assert isinstance(kept["a"], Array) and kept["b"] == 2
+
+
+def test_numbers_keep_double_precision(tmp_path: Path) -> None:
+    """From lists, arrays, tensors and files; in plans as text and JSON, and in a run."""
+    days = [2459000.123, 2459000.125, 2459000.126]
+    for name, text in (("days.csv", "\n".join(map(str, days))), ("days.json", json.dumps(days))):
+        (tmp_path / name).write_text(text)
+    np.save(tmp_path / "days.npy", np.array(days))
+    values = [days, np.array(days), torch.tensor(days, dtype=torch.float64)]
+    values += [tmp_path / name for name in ("days.csv", "days.json", "days.npy")]
+    for value in values:
+        assert bound(Type("Real", (3,)), value).tolist() == days
+    program = "input days : Real[3]\nt ~ Normal(2459000, 1) * exp(-5e5 * sum((t - days)^2))"
+    plan = poedsl.compile(program).bind(days=days)
+    assert parse_plan(print_plan(plan.spec)) == plan.spec
+    found = poedsl.load(plan.to_json()).run(seed=0).summary()["t"]
+    assert found.mean == pytest.approx(np.mean(days), abs=2e-4)

@@ -27,7 +27,7 @@ def bound_tensor(value: Any, device: torch.device, dtype: torch.dtype) -> Float[
         import numpy as np
 
         flat = np.frombuffer(value.data, dtype=np.dtype(value.dtype)).reshape(value.shape)
-        return torch.from_numpy(flat.astype(np.float32))[None].to(device, dtype)
+        return torch.from_numpy(flat.copy())[None].to(device, dtype)
     kind = torch.bool if isinstance(value, bool) else dtype
     return torch.tensor(value, dtype=kind, device=device)[None]
 

@@ -77,9 +77,10 @@ def kept(spec: InputSpec, value: Any) -> Any:
     if isinstance(value, Array):
         import numpy as np
 
-        if 4 * math.prod(value.shape) != len(value.data):
+        kind = np.dtype(value.dtype)
+        if kind.itemsize * math.prod(value.shape) != len(value.data):
             return None
-        array = np.frombuffer(value.data, "<f4").reshape(value.shape)
+        array = np.frombuffer(value.data, kind).reshape(value.shape)
         return replace(_checked(spec, array), remarks=value.remarks)
     if spec.type.name == "File":
         return value if isinstance(value, str) else None
@@ -113,7 +114,7 @@ def _plain(spec: InputSpec, value: Any) -> Any:
         return replace(read, remarks=(*read.remarks, *remarks))
     if hasattr(value, "detach"):
         value = value.detach().cpu()
-        value = (value.float() if value.dtype.is_floating_point else value).numpy()
+        value = (value.double() if value.dtype.is_floating_point else value).numpy()
     if hasattr(value, "__array__") and not isinstance(value, (int, float, bool)):
         import numpy as np
 
@@ -193,7 +194,9 @@ def _checked(spec: InputSpec, values: Any) -> Array:
             check_range(array)
         except UnfitPixels as error:
             raise _wrong(spec, str(error), *error.notes) from error
-    return Array("<f4", tuple(array.shape), array.tobytes())
+    if spec.type.name == "Real" and (array != values).any():
+        array = values.astype("<f8", order="C")
+    return Array(array.dtype.str, tuple(array.shape), array.tobytes())
 
 
 def _vector(type_: Type, array: Any) -> Any:
