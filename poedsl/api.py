@@ -17,9 +17,11 @@ from poedsl.compiler.planner.planner import rechoose
 from poedsl.compiler.planner.refuse_options import refuse
 from poedsl.compiler.verification.verify import verify
 from poedsl.experts.user import registry
+from poedsl.experts.user.importable import require_importable
 from poedsl.experts.user.registry import UserCode
 from poedsl.grammar.diagnostics import Diagnostic
 from poedsl.grammar.errors import PoeError
+from poedsl.grammar.program_files import is_path, read_text
 from poedsl.grammar.source import Source
 from poedsl.interface.option_text import read_options
 
@@ -53,6 +55,29 @@ class Plan:
 
     def __str__(self) -> str:
         return print_plan(self.spec)
+
+    def __repr__(self) -> str:
+        from poedsl.compiler.views.brief import brief
+
+        return brief(self.spec)
+
+    def _repr_html_(self) -> str:
+        from poedsl.compiler.views.brief import brief_html
+
+        return brief_html(self.spec)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """The plan for another process.
+
+        Raises:
+            PicklingError: an object that it was compiled with cannot be imported there.
+        """
+        for code in self.code.values():
+            require_importable(code)
+        return self.__dict__
+
+    def __deepcopy__(self, _: Any) -> Plan:
+        return self
 
     def bind(self, /, *data: Any, **values: Any) -> Plan:
         """The plan with values for some inputs.
@@ -157,6 +182,9 @@ class Plan:
     ) -> Iterator[StageView]:
         """Run the plan and yield a view of every stage; the particles are those of `run`.
 
+        The last view has the ``result`` of the run, which is None in all others. A run that fails
+        yields its last stage again, with the result.
+
         Raises:
             PoeError, TypeError, ValueError: as `run`.
         """
@@ -166,7 +194,11 @@ class Plan:
         plan = self._given(options).bound()
         job = Run(plan.spec, settings)
         for record in job.stages():
+            if record.t == 1:
+                yield replace(job.view(record), result=job.result())
+                return
             yield job.view(record)
+        yield replace(job.view(record), result=job.result())
 
     def _given(self, given: dict[str, Any]) -> Plan:
         """The plan with options of ``sample`` and values of inputs."""
@@ -214,8 +246,8 @@ class Plan:
         Raises:
             PoeError: a factor has no density, an input is not bound, or as `run`.
         """
+        from poedsl.runtime.core.devices import find_device
         from poedsl.runtime.pyro_model import pyro_model
-        from poedsl.runtime.run import find_device
 
         settings = self._settings(0, device, None, allow_code, profile)
         return pyro_model(self.bound().spec, settings, find_device(device))
@@ -308,20 +340,34 @@ def _code(spec: PlanSpec) -> dict[str, UserCode]:
     return {n: c for n, c in named.items() if called.get(n) == c.signature}
 
 
-def load(json_text: str) -> Plan:
-    """A plan from its JSON, without running code.
+def load(plan: str | Path) -> Plan:
+    """A plan from its JSON or from a file, without running code.
+
+    Args:
+        plan: the JSON as a text, or a path: of the JSON of a plan, to whose folder file names in it
+            are relative, or of a program, which is compiled. A string is a path if it has no line
+            break and ends in ``.json`` or ``.poe``.
 
     Raises:
-        PoeError: it is no valid plan of this version, or its hash does not match (P0606).
-        TypeError: ``json_text`` is no text.
+        PoeError: it is no valid plan of this version, or its hash does not match (P0606); the file
+            cannot be read (P0604); the program has errors.
+        TypeError, ValueError: it is neither a text nor a path, or the file is not UTF-8.
     """
-    if not isinstance(json_text, str):
+    if not isinstance(plan, (str, Path)):
         raise TypeError(
-            f"a plan is loaded from its JSON as a text, and this is "
-            f"{argument_checks.describe(json_text)}"
+            f"a plan is loaded from its JSON as a text or from the path of a file, and this is "
+            f"{argument_checks.describe(plan)}"
         )
+    if not is_path(plan, ".json", ".poe"):
+        return _from_json(str(plan))
+    if Path(plan).suffix == ".poe":
+        return compile(plan)
+    return replace(_from_json(read_text(plan)), base=Path(plan).parent)
+
+
+def _from_json(text: str) -> Plan:
     try:
-        spec = from_json(json_text.removeprefix("\ufeff"))
+        spec = from_json(text.removeprefix("\ufeff"))
     except ValueError as error:
         raise PoeError((Diagnostic("P0606", str(error)),)) from error
     from poedsl.runtime.inputs.bind import rebound
@@ -344,13 +390,6 @@ def _source(program: str | Path) -> tuple[Source, Path]:
             f"a program is its text or the path of its file, and this is "
             f"{argument_checks.describe(program)}"
         )
-    if isinstance(program, Path) or ("\n" not in program and program.strip().endswith(".poe")):
-        path = Path(program)
-        try:
-            return Source(path.read_text(encoding="utf-8"), str(program)), path.parent
-        except OSError as error:
-            message = f"{program} cannot be read: {error.strerror}"
-            raise PoeError((Diagnostic("P0604", message),)) from error
-        except UnicodeDecodeError:
-            raise ValueError(f"{program} is not a text in UTF-8") from None
-    return Source(program), Path()
+    if is_path(program, ".poe"):
+        return Source(read_text(program), str(program)), Path(program).parent
+    return Source(str(program)), Path()

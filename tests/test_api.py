@@ -21,7 +21,7 @@ RESULT = PLAN.run(particles=8, steps=2)
     [
         (lambda: poedsl.compile(None), TypeError, "a program is its text or .*, and this is None"),  # type: ignore[arg-type]
         (lambda: poedsl.compile(b"x"), TypeError, "type bytes"),  # type: ignore[arg-type]
-        (lambda: poedsl.load({}), TypeError, "its JSON as a text, and this is .* dict"),  # type: ignore[arg-type]
+        (lambda: poedsl.load({}), TypeError, "its JSON as a text or .*, and this is .* dict"),  # type: ignore[arg-type]
         (lambda: PLAN.run(seed=None), TypeError, "`seed` is a whole number, and this is None"),  # type: ignore[arg-type]
         (lambda: PLAN.run(seed=1.5), TypeError, "`seed` is a whole number, and this is 1.5"),  # type: ignore[arg-type]
         (lambda: list(PLAN.stream(seed="a")), TypeError, "`seed` is a whole number"),  # type: ignore[arg-type]
@@ -65,3 +65,44 @@ def test_programs_that_cannot_be_read(program: str | Path) -> None:
     ) as caught:
         poedsl.compile(program)
     assert caught.value.diagnostics[0].code == "P0604"
+
+
+def test_plans_are_loaded_from_files(tmp_path: Path) -> None:
+    program, plan = tmp_path / "a.poe", tmp_path / "a.json"
+    program.write_text("input s : Real = 1\nx ~ Normal(0, 1) * Normal(s, 1)\n", encoding="utf-8")
+    compiled = poedsl.load(program)
+    plan.write_text(compiled.to_json(), encoding="utf-8")
+    for path in (plan, str(plan), program, str(program)):
+        loaded = poedsl.load(path)
+        assert loaded.base == tmp_path and loaded.spec == compiled.spec
+    assert poedsl.load(compiled.to_json()).spec == compiled.spec
+
+
+@pytest.mark.parametrize("path", ["nope.json", "nope.poe", Path("nope"), Path()])
+def test_plans_that_cannot_be_read(path: str | Path) -> None:
+    with pytest.raises(poedsl.PoeError, match="cannot be read") as caught:
+        poedsl.load(path)
+    assert caught.value.diagnostics[0].code == "P0604"
+
+
+@pytest.mark.parametrize("text", ["", "{", "nope", "{\n}.json"])
+def test_texts_that_are_no_plans(text: str) -> None:
+    with pytest.raises(poedsl.PoeError) as caught:
+        poedsl.load(text)
+    assert caught.value.diagnostics[0].code == "P0606"
+
+
+def test_the_last_view_of_a_stream_has_the_result() -> None:
+    *views, last = PLAN.stream(seed=3, particles=8, steps=4)
+    assert [v.record.t for v in (*views, last)] == [5, 4, 3, 2, 1]
+    assert all(v.result is None for v in views)
+    result = PLAN.run(seed=3, particles=8, steps=4)
+    assert last.result is not None and repr(last.result.evidence) == repr(result.evidence)
+    assert torch.equal(last.result.particles["x"], result.particles["x"])
+
+
+def test_the_stream_of_a_failed_run_ends_with_the_result() -> None:
+    plan = poedsl.compile("x ~ Normal(0, 1) * where(x > 1 and x < 0)")
+    *views, last = plan.stream(particles=8, steps=4)
+    assert last.result is not None and not last.result.outcome.ok
+    assert last.record == views[-1].record and all(v.result is None for v in views)

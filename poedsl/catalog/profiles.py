@@ -27,6 +27,8 @@ class Profile:
             needs torchao).
         microbatch: particles in one evaluation of a network; 0 for the microbatch of the run.
         checkpointing: recompute activations where gradients pass through a transformer.
+        costs: milliseconds of one evaluation of one particle by the weights in ``models``, by the
+            expert's name, as far as they are known.
     """
 
     name: str = "default"
@@ -37,6 +39,7 @@ class Profile:
     quantize: Quantize = "none"
     microbatch: int = 0
     checkpointing: bool = True
+    costs: Mapping[str, float] = field(default_factory=dict, hash=False)
 
 
 DEFAULT = Profile()
@@ -53,6 +56,16 @@ _SMALL = Profile(
     },
     dtype="float32",
     checkpointing=False,
+    # On one core of a server CPU.
+    costs={
+        "flux": 12.0,
+        "flux_schnell": 12.0,
+        "flux_depth": 10.0,
+        "flux_fill": 12.0,
+        "room": 7.0,
+        "vqascore": 25.0,
+        "depth_agreement": 10.0,
+    },
 )
 #: Profiles that exist without a file ``poe.toml``.
 BUILT_IN = {p.name: p for p in (DEFAULT, _SMALL)}

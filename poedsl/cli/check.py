@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from poedsl.cli.shared import ERRORS, DiagnosticForm, echo, read_source, show, usage
+from poedsl.cli.shared import ERRORS, OUTPUT, DiagnosticForm, echo, read_source, show, usage
 from poedsl.compiler.compile import compile_source
 
 
@@ -24,7 +24,7 @@ def run_check(
     show(compiled.diagnostics, compiled.source, form, err=piped)
     if compiled.plan is None:
         return ERRORS
-    if form is DiagnosticForm.text and not piped:
+    if form is DiagnosticForm.text and not piped and not OUTPUT.quiet:
         plan = compiled.plan
         for line in declarations(plan.variables, plan.inputs, plan.sizes):
             echo(line)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from poedsl.cli.shared import INTERRUPTED, last_resort
+from poedsl.cli.shared import INTERRUPTED, OUTPUT, last_resort
 
 
 def entry() -> None:
@@ -13,6 +13,7 @@ def entry() -> None:
     `poe check FILE` is answered without the parser of the command line, which takes as long to load
     as the check.
     """
+    OUTPUT.quiet = OUTPUT.traceback = False
     try:
         match sys.argv[1:]:
             case ["check", file] if file == "-" or not file.startswith("-"):

@@ -10,7 +10,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from poedsl.cli.shared import ERRORS, DiagnosticForm, echo, read_source, show, usage
+from poedsl.cli.shared import ERRORS, OUTPUT, DiagnosticForm, echo, read_source, show, usage
 from poedsl.grammar.errors import PoeError
 from poedsl.grammar.formatting.format import FormatError, format_source
 from poedsl.grammar.source import Source
@@ -34,7 +34,8 @@ def run_fmt(file: str, check: bool, diff: bool) -> None:
         echo(formatted, end="")
     elif changes:
         write(Path(file), formatted)
-        echo(f"{file}: formatted", err=True)
+        if not OUTPUT.quiet:
+            echo(f"{file}: formatted", err=True)
 
 
 def _formatted(source: Source) -> str:

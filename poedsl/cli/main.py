@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from poedsl.cli.output import Quiet, Traceback, Verbose
 from poedsl.cli.shared import DiagnosticForm, usage
 
 app = typer.Typer(
@@ -15,6 +16,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
 )
 
 ProgramFile = Annotated[str, typer.Argument(help="A .poe file; - is standard input.")]
@@ -27,6 +29,9 @@ AllowCode = Annotated[
 ]
 Diagnostics = Annotated[
     DiagnosticForm, typer.Option("--diagnostics", help="How errors and warnings are shown.")
+]
+Profile = Annotated[
+    str, typer.Option("--profile", help="Which weights experts have: small, or one of poe.toml.")
 ]
 Set = Annotated[
     list[str],
@@ -68,6 +73,9 @@ def check(
         bool, typer.Option("--fix", help="Apply the fixes that are safe, and write the file.")
     ] = False,
     diagnostics: Diagnostics = DiagnosticForm.text,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
+    traceback: Traceback = False,
 ) -> None:
     """Report everything that is wrong with a program, and list its inputs."""
     from poedsl.cli.check import run_check
@@ -84,6 +92,8 @@ def fmt(
     diff: Annotated[
         bool, typer.Option("--diff", help="Write nothing; print what would change.")
     ] = False,
+    quiet: Quiet = False,
+    traceback: Traceback = False,
 ) -> None:
     """Write a program in canonical form; comments stay, and so does what it means."""
     from poedsl.cli.fmt import run_fmt
@@ -110,10 +120,11 @@ def plan(
     device: Annotated[
         str, typer.Option(help="Where networks would run, for their memory: cpu, cuda or cuda:1.")
     ] = "cpu",
-    profile: Annotated[
-        str, typer.Option(help="Which weights experts have, for their memory.")
-    ] = "default",
+    profile: Profile = "default",
     diagnostics: Diagnostics = DiagnosticForm.text,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
+    traceback: Traceback = False,
 ) -> None:
     """Print the annealing plan of a program, with the reason for every choice."""
     from poedsl.cli.plan import show_plan
@@ -128,6 +139,9 @@ def inputs(
     data: Data = [],  # noqa: B006
     strict: Strict = False,
     diagnostics: Diagnostics = DiagnosticForm.text,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
+    traceback: Traceback = False,
 ) -> None:
     """List the inputs of a program and their values; exit with 1 where one has none."""
     from poedsl.cli.inputs import list_inputs
@@ -153,12 +167,12 @@ def run(
     microbatch: Annotated[
         int | None, typer.Option(min=1, help="Particles evaluated at once; all by default.")
     ] = None,
-    profile: Annotated[
-        str, typer.Option(help="Which weights experts have: small, or one of poe.toml.")
-    ] = "default",
+    profile: Profile = "default",
     out: Annotated[
         str | None,
-        typer.Option(help="Folder for the particles, pictures and report.", metavar="PATH"),
+        typer.Option(
+            "--out", "-o", help="Folder for the particles, pictures and report.", metavar="PATH"
+        ),
     ] = None,
     strict: Strict = False,
     strict_result: Annotated[
@@ -167,6 +181,9 @@ def run(
     ] = False,
     allow_code: AllowCode = False,
     diagnostics: Diagnostics = DiagnosticForm.text,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
+    traceback: Traceback = False,
 ) -> None:
     """Run a program or a plan: print what came out, and keep it with --out."""
     from poedsl.cli.run import run_command
@@ -194,6 +211,7 @@ def experts(
     name: Annotated[
         str | None, typer.Argument(help="An expert or reward, or the folder of a model.")
     ] = None,
+    traceback: Traceback = False,
 ) -> None:
     """List experts, rewards, sources and functions, or show what one or a model takes."""
     from poedsl.interface.descriptions import describe_expert, list_experts
@@ -209,6 +227,7 @@ def explain(
     code: Annotated[
         str | None, typer.Argument(help="A code such as P0404; all by default.")
     ] = None,
+    traceback: Traceback = False,
 ) -> None:
     """Explain a diagnostic code, with a wrong and a right example."""
     from poedsl.interface.descriptions import describe_code
@@ -222,11 +241,14 @@ def explain(
 @app.command()
 def repl(
     file: Annotated[str | None, typer.Argument(help="A .poe file to begin with.")] = None,
+    profile: Profile = "default",
     allow_code: AllowCode = False,
+    verbose: Verbose = False,
+    traceback: Traceback = False,
 ) -> None:
     """Build a program statement by statement, and run it; lines of a pipe work too."""
     from poedsl.cli.repl import converse
 
     if file is not None and not Path(file).is_file():
         usage(f"{file} is not a file")
-    converse(file, allow_code)
+    converse(file, allow_code, profile)

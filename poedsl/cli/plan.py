@@ -6,8 +6,9 @@ from typing import Any
 
 import typer
 
+from poedsl.catalog.profiles import Profile
 from poedsl.cli.open_plan import guarded, is_plan, open_plan, pairs, show_warnings
-from poedsl.cli.shared import ERRORS, DiagnosticForm, echo, read_source, show, usage
+from poedsl.cli.shared import ERRORS, OUTPUT, DiagnosticForm, echo, read_source, show, usage
 from poedsl.compiler.compile import compile_source
 from poedsl.compiler.plan.costs import has_networks
 from poedsl.compiler.plan.text import declared_type
@@ -32,6 +33,7 @@ def show_plan(
         device, profile: with which its networks would be loaded.
     """
     from poedsl.runtime.inputs.bind import inputs_without_value
+    from poedsl.runtime.inputs.profile_files import read_profile
 
     try:
         view = read_view(emitted)
@@ -43,30 +45,29 @@ def show_plan(
         plan, source = open_plan(file, bindings, data, sample, strict, form)
         show_warnings(plan, source, form)
         missing = inputs_without_value(plan.spec)
-        if missing and view.form == "text":
+        if missing and view.form == "text" and not OUTPUT.quiet:
             listed = ", ".join(f"`{i.name} : {declared_type(i, plan.spec.sizes)}`" for i in missing)
             echo(f"note: inputs without a value: {listed}", err=True)
         if view.form == "json":
             plan = guarded(plan.with_default_files, form)
-        typer.echo(emit_plan(plan.spec, view.form), nl=False)
+        weights = guarded(lambda: read_profile(profile, plan.base), form)
+        typer.echo(emit_plan(plan.spec, view.form, weights), nl=False)
         if view.form == "text" and has_networks(plan.spec):
-            for line in guarded(lambda: memory(plan, device, profile), form):
+            for line in guarded(lambda: memory(plan, device, weights), form):
                 typer.echo(f"# {line}")
 
 
-def memory(plan: Any, device: str, profile: str) -> tuple[str, ...]:
+def memory(plan: Any, device: str, profile: Profile) -> tuple[str, ...]:
     """What the networks of a plan take in memory, a line each.
 
     Raises:
-        PoeError: there is no such device or profile.
+        PoeError: there is no such device.
     """
     # Torch, which knows the devices, is loaded where there are networks.
     from poedsl.runtime.build.weight_memory import memory_lines
     from poedsl.runtime.core.run_settings import RunSettings
-    from poedsl.runtime.inputs.profile_files import read_profile
 
-    read = read_profile(profile, plan.base)
-    settings = RunSettings(device=device, folder=plan.base, profile=read)
+    settings = RunSettings(device=device, folder=plan.base, profile=profile)
     return tuple(memory_lines(plan.spec, settings))
 
 

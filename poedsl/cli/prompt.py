@@ -25,7 +25,7 @@ from poedsl.compiler.plan.options import OPTIONS
 from poedsl.grammar.source import Span
 from poedsl.grammar.tokens import INDENT, KEYWORDS, words
 from poedsl.grammar.types import RANKS
-from poedsl.interface.commands import COMMANDS
+from poedsl.interface.commands import COMMANDS, RUN_ARGUMENTS
 from poedsl.interface.session import Session
 
 
@@ -110,7 +110,8 @@ class WordCompleter(Completer):
             if not blank:
                 return COMMANDS
             arguments: dict[str, Callable[[], Iterable[str]]] = {
-                "%run": lambda: (*OPTIONS, "seed", "device", "microbatch", "dtype"),
+                "%run": lambda: (*OPTIONS, *RUN_ARGUMENTS),
+                "%show": lambda: (v.name for v in self.session.variables),
                 "%set": lambda: (i.name for i in self.session.inputs),
                 "%experts": lambda: SIGNATURES,
                 "%explain": lambda: CODES,

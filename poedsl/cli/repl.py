@@ -17,14 +17,14 @@ from poedsl.interface.session import Session
 LEAVING = frozenset({"exit", "quit", "%exit", "%quit"})
 
 
-def converse(file: str | None, allow_code: bool) -> None:
+def converse(file: str | None, allow_code: bool, profile: str = "default") -> None:
     """Read statements and commands to the end of standard input."""
     # Small tensors are slower on several threads by far; torch reads this when it is loaded.
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     terminal = sys.stdin.isatty()
     if not terminal and isinstance(sys.stdin, io.TextIOWrapper):
         sys.stdin.reconfigure(encoding="utf-8", errors="replace")
-    session = Session(allow_code=allow_code, progress=True)
+    session = Session(allow_code=allow_code, progress=True, profile=profile)
     if terminal:
         typer.echo(banner())
     if file is not None:

@@ -12,10 +12,12 @@ from typing import Any, NoReturn
 import typer
 
 from poedsl.cli.open_plan import guarded, open_plan, show_warnings
-from poedsl.cli.shared import FAILED, INTERRUPTED, DiagnosticForm, usage
+from poedsl.cli.shared import FAILED, INTERRUPTED, OUTPUT, DiagnosticForm, usage
 
 #: Stages whose predicted endpoints a report shows.
 SHOWN_ALONG = 8
+#: Seconds of a run that says beforehand what will not be saved.
+LONG = 10
 
 
 def run_command(
@@ -70,13 +72,14 @@ def run_plan(
 ) -> int:
     """Run a plan and show the result; ``before_run`` is called once nothing is missing."""
     # Torch is loaded after the program is compiled, so that errors in it are shown at once.
+    from poedsl.cli.unsaved import unsaved
     from poedsl.compiler.plan.costs import costs, has_networks
     from poedsl.runtime.build.weight_memory import memory_lines
     from poedsl.runtime.core.run_settings import RunSettings
     from poedsl.runtime.inputs.profile_files import read_profile
     from poedsl.runtime.results.output_folder import OutputFolder
     from poedsl.runtime.results.progress import Progress
-    from poedsl.runtime.results.report import head_lines
+    from poedsl.runtime.results.report import essential_lines, head_lines
     from poedsl.runtime.results.verdict import Verdict
     from poedsl.runtime.run import Run
 
@@ -92,17 +95,22 @@ def run_plan(
     )
     single_thread()
     folder = None if out is None else OutputFolder(out, plan.to_json())
-    if has_networks(plan.spec):
+    loud = not OUTPUT.quiet
+    lost = unsaved(plan.spec) if folder is None else ""
+    if loud and has_networks(plan.spec):
         for line in memory_lines(plan.spec, settings, complete=True):
             typer.echo(line, err=True)
-    with Progress() as preparing:
+    with Progress(shown=loud) as preparing:
         job = Run(plan.spec, settings, preparing.look_ahead)
     before_run()
     done = 0
     try:
-        if any(costs(plan.spec)):
-            typer.echo(f"this takes {job.estimate()}", err=True)
-        with Progress() as shown:
+        if loud and any(costs(plan.spec)):
+            cost = job.estimate()
+            typer.echo(f"this takes {cost}", err=True)
+            if lost and cost.seconds > LONG:
+                typer.echo(f"note: {lost} will not be saved; `--out FOLDER` saves them", err=True)
+        with Progress(shown=loud) as shown:
             for record in job.stages():
                 done += 1
                 shown(record, job.stage_count)
@@ -114,12 +122,15 @@ def run_plan(
         typer.echo(f"poe: interrupted after {done} stages{log_note}", err=True)
         return INTERRUPTED
     notes = [] if folder is None else folder.finish(result)
-    for line in head_lines(result):
+    for line in head_lines(result) if loud else essential_lines(result):
         typer.echo(line)
-    for warning in result.warnings:
-        typer.echo(f"warning: {warning}", err=True)
-    for note in notes:
-        typer.echo(f"note: {note}", err=True)
+    if loud:
+        for warning in result.warnings:
+            typer.echo(f"warning: {warning}", err=True)
+        if lost:
+            notes = [f"{lost} are not saved; `--out FOLDER` saves them"]
+        for note in notes:
+            typer.echo(f"note: {note}", err=True)
     if folder is not None:
         typer.echo(f"{'written to':<13} {out}")
     good = result.verdict is Verdict.RELIABLE if strict_result else result.outcome.ok

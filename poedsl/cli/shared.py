@@ -9,6 +9,7 @@ import io
 import json
 import os
 import sys
+from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 from typing import NoReturn
@@ -21,6 +22,22 @@ ERRORS, USAGE, FAILED, INTERNAL, INTERRUPTED = 1, 2, 3, 70, 130
 
 #: What the session shows before a statement, and before a further line of one.
 PROMPT, CONTINUATION = "poe> ", "...  "
+
+
+@dataclass(slots=True)
+class Output:
+    """How much the command that is running writes.
+
+    Attributes:
+        quiet: errors alone, and of a run its verdict and evidence.
+        traceback: where internal errors came from.
+    """
+
+    quiet: bool = False
+    traceback: bool = False
+
+
+OUTPUT = Output()
 
 
 class DiagnosticForm(StrEnum):
@@ -53,6 +70,8 @@ def read_source(file: str) -> tuple[Source, Path]:
 def show(
     diagnostics: tuple[Diagnostic, ...], source: Source, form: DiagnosticForm, *, err: bool = False
 ) -> None:
+    if OUTPUT.quiet:
+        diagnostics = tuple(d for d in diagnostics if d.is_error)
     if form is DiagnosticForm.json:
         if diagnostics or not err:
             echo(json.dumps(to_json(diagnostics, source), indent=1), err=err)
@@ -76,12 +95,12 @@ def last_resort(error: Exception) -> int:
     if is_out_of_memory(error):
         print(f"poe: this takes more memory than there is: {error}", file=sys.stderr)
         return FAILED
-    if os.environ.get("POE_TRACEBACK"):
+    if OUTPUT.traceback or os.environ.get("POE_TRACEBACK"):
         raise error
     print(
         f"poe: internal error: {type(error).__name__}: {error}\n"
         f"this is a fault of poe {__version__}, not of your program; "
-        "POE_TRACEBACK=1 shows where, for a report",
+        "--traceback or POE_TRACEBACK=1 shows where, for a report",
         file=sys.stderr,
     )
     return INTERNAL

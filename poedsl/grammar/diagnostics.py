@@ -52,6 +52,9 @@ class Diagnostic:
     notes: tuple[str, ...] = ()
     fixes: tuple[Fix, ...] = ()
 
+    def __repr__(self) -> str:
+        return f"<{self.severity} {self.code} at {self.span.start}: {self.message}>"
+
     @property
     def is_error(self) -> bool:
         return self.severity == "error"

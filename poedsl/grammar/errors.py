@@ -20,6 +20,17 @@ class PoeError(Exception):
         self.source = source or Source("", "")
         super().__init__(diagnostics)
 
+    def __reduce__(self) -> tuple[type[PoeError], tuple[tuple[Diagnostic, ...], Source]]:
+        return PoeError, (self.diagnostics, self.source)
+
+    def __repr__(self) -> str:
+        return f"PoeError({', '.join(map(repr, self.diagnostics))})"
+
+    def _repr_html_(self) -> str:
+        from poedsl.grammar.html import diagnostics_html
+
+        return diagnostics_html(self.diagnostics, self.source)
+
     def __str__(self) -> str:
         return render_text(self.diagnostics, self.source)
 

@@ -20,9 +20,10 @@ from poedsl.interface.input_values import read_value
 from poedsl.interface.interactive_program import InteractiveProgram
 from poedsl.interface.option_text import assignments, read_options
 from poedsl.interface.replies import Diagnostics, Reply, command_error
+from poedsl.interface.result_commands import draws, out, report, show
 
 #: Arguments of `%run` beside the options of `sample`.
-_RUN_ARGUMENTS = ("seed", "device", "microbatch", "dtype")
+RUN_ARGUMENTS = ("seed", "device", "microbatch", "dtype", "profile")
 
 
 def run_command(program: InteractiveProgram, line: str) -> Reply | Diagnostics:
@@ -47,8 +48,10 @@ def _plan(program: InteractiveProgram, _: str) -> Reply:
 
 def _run(program: InteractiveProgram, rest: str) -> Reply:
     options: dict[str, Any] = {**assignments(rest)}
-    settings: dict[str, Any] = {n: options.pop(n) for n in _RUN_ARGUMENTS if n in options}
-    for name in settings.keys() - {"device", "dtype"}:
+    settings: dict[str, Any] = {n: options.pop(n) for n in RUN_ARGUMENTS if n in options}
+    settings.setdefault("profile", program.profile)
+    settings["profile"] = settings["profile"].strip('"')
+    for name in settings.keys() & {"seed", "microbatch"}:
         settings[name] = _whole_number(name, settings[name])
     try:
         argument_checks.number_type(settings.get("dtype", "auto"))
@@ -68,12 +71,6 @@ def _warnings(program: InteractiveProgram) -> Diagnostics | None:
     """The errors and warnings of the whole program."""
     notable = program.draft.notable
     return Diagnostics(notable, program.draft.source) if notable else None
-
-
-def _report(program: InteractiveProgram, _: str) -> Reply:
-    if program.result is None:
-        raise command_error("P0901", "nothing has run yet: `%run` does")
-    return Reply(program.result.report().rstrip(), program.result)
 
 
 def _set(program: InteractiveProgram, rest: str) -> Reply:
@@ -188,8 +185,11 @@ COMMANDS: dict[str, Command] = {
     c.name: c
     for c in (
         Command("plan", "", "print the plan, with the reason for every choice", _plan),
-        Command("run", "[OPTION=VALUE ...] [seed=N]", "run the program", _run),
-        Command("report", "", "the stages of the last run", _report),
+        Command("run", "[OPTION=VALUE ...] [seed=N] [profile=P]", "run the program", _run),
+        Command("report", "", "the stages of the last run", report),
+        Command("show", "[VARIABLE]", "what the last run found", show),
+        Command("draws", "[N]", "draws of equal weight from the last run", draws),
+        Command("out", "FOLDER", "write the last result to a folder, as --out does", out),
         Command("set", "[NAME=VALUE | NAME=@FILE]", "bind an input; list inputs", _set),
         Command("list", "", "the program so far", _list),
         Command("undo", "", "take back the last change of the program", _undo),

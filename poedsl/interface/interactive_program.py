@@ -34,6 +34,7 @@ class InteractiveProgram:
     Args:
         allow_code: whether runs may run the code that `use` statements name.
         progress: whether runs show their progress on standard error, where that is a terminal.
+        profile: of runs that name none, as of `Plan.run`.
 
     Attributes:
         draft: the program.
@@ -42,9 +43,12 @@ class InteractiveProgram:
         result: of the last run; None before.
     """
 
-    def __init__(self, *, allow_code: bool = False, progress: bool = False) -> None:
+    def __init__(
+        self, *, allow_code: bool = False, progress: bool = False, profile: str = "default"
+    ) -> None:
         self.allow_code = allow_code
         self.progress = progress
+        self.profile = profile
         self.draft = Draft()
         self.bindings: dict[str, Any] = {}
         self.result: Result | None = None
@@ -85,6 +89,11 @@ class InteractiveProgram:
         plan = replace(plan_of(compiled, self.draft.base), allow_code=self.allow_code)
         names = {i.name for i in self.inputs}
         return plan.bind(**{n: v for n, v in self.bindings.items() if n in names})
+
+    def __repr__(self) -> str:
+        statements = f"{len(self.draft.entries)} statements"
+        run = "no run yet" if self.result is None else f"last run {self.result.verdict}"
+        return f"{type(self).__name__}({statements}, {len(self.inputs)} inputs, {run})"
 
     # Statements and expressions.
 

@@ -51,6 +51,9 @@ class PipelineOutput:
     images: list[Any]
     result: Result
 
+    def __repr__(self) -> str:
+        return f"PipelineOutput({len(self.images)} images, {self.result.verdict})"
+
 
 @dataclass(frozen=True)
 class PoePipeline:

@@ -85,7 +85,7 @@ def profile_as_toml(profile: Profile) -> str:
     lines = [f"[profile.{json.dumps(profile.name)}]"]
     for field in fields(profile):
         value = getattr(profile, field.name)
-        if field.name not in ("name", "models") and value != field.default:
+        if field.name not in ("name", "models", "costs") and value != field.default:
             lines.append(f"{field.name} = {json.dumps(value)}")
     if profile.models:
         lines.append(f"[profile.{json.dumps(profile.name)}.models]")

@@ -7,6 +7,7 @@ from typing import Any
 
 from poedsl.grammar.diagnostics import Diagnostic
 from poedsl.grammar.errors import PoeError
+from poedsl.grammar.html import diagnostics_html
 from poedsl.grammar.render import render_text
 from poedsl.grammar.source import Source
 
@@ -23,9 +24,14 @@ class Diagnostics:
     items: tuple[Diagnostic, ...]
     source: Source = field(default_factory=lambda: Source("", ""))
 
-    def __str__(self) -> str:
+    def __repr__(self) -> str:
+        return f"Diagnostics({', '.join(map(repr, self.items))})"
 
+    def __str__(self) -> str:
         return render_text(self.items, self.source)
+
+    def _repr_html_(self) -> str:
+        return diagnostics_html(self.items, self.source)
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 import time
 from collections.abc import Callable, Iterator
@@ -15,11 +16,10 @@ from torch import Tensor
 from poedsl.compiler.plan.options import kernel_traits
 from poedsl.compiler.plan.plan import PlanSpec
 from poedsl.compiler.planner.factors import PICTURES
-from poedsl.grammar.diagnostics import Diagnostic
-from poedsl.grammar.errors import PoeError
 from poedsl.grammar.types import CONTINUOUS
 from poedsl.runtime.build.prepare import number_type, prepare
 from poedsl.runtime.core.attention import right_attention
+from poedsl.runtime.core.devices import find_device
 from poedsl.runtime.core.random_numbers import Noise
 from poedsl.runtime.core.run_settings import RunSettings
 from poedsl.runtime.core.sampler_options import SamplerOptions
@@ -32,7 +32,8 @@ from poedsl.runtime.results.decoded import decoded
 from poedsl.runtime.results.evidence import evidence
 from poedsl.runtime.results.posterior_summary import PosteriorSummary, named, summarise
 from poedsl.runtime.results.reports import reported, where_finite
-from poedsl.runtime.results.result import Result, Trail
+from poedsl.runtime.results.result import Result
+from poedsl.runtime.results.trail import Trail
 from poedsl.runtime.results.verdict import assess, number_signs
 from poedsl.runtime.smc.anneal import anneal
 from poedsl.runtime.smc.health import AllParticlesLost, HealthCheck
@@ -43,6 +44,7 @@ from poedsl.runtime.smc.resampler import Resampler
 from poedsl.runtime.stage_view import StageView
 from poedsl.runtime.targets.target import Target
 
+logger = logging.getLogger(__name__)
 #: Records of stages by which a run is estimated.
 TRIED = 3
 #: The seed of a pilot run is this minus that of the run.
@@ -89,6 +91,7 @@ class Run:
             self._earlier_seconds = self.model.look_ahead_seconds
         self._populations = self._anneal(resampler, health)
         self._tried = 0
+        logger.info("%s on %s in %s: %s", plan.program, self.device, kind, o)
 
     def _try_reports(self) -> None:
         """Compute the reports at one point, so that errors in them come before the run.
@@ -227,6 +230,7 @@ class Run:
             posterior,
             (*self.warnings, *doubts, *number_signs(self._at_limits(p.x, log_weights))),
         )
+        logger.info("%s: %s, %s", self.plan.program, self.outcome.value, assessment.verdict)
         return Result(
             plan=self.plan,
             seed=self.settings.seed,
@@ -282,28 +286,3 @@ def run(
 def ordinary(x: Tensor) -> Tensor:
     """The tensor as one that gradients may be taken of, if it was made in inference mode."""
     return x.clone() if x.is_inference() else x
-
-
-def find_device(name: str) -> torch.device:
-    """The device of a name.
-
-    Raises:
-        PoeError: there is no such device on this machine, or it has no double precision.
-    """
-    devices = {"cpu:0": torch.device("cpu")}
-    kind = torch.accelerator.current_accelerator()
-    if kind is not None and kind.type != "mps":
-        indices = range(torch.accelerator.device_count())
-        devices |= {f"{kind.type}:{i}": torch.device(kind.type, i) for i in indices}
-    try:
-        device = torch.device(str(name))
-    except RuntimeError:
-        device = None
-    full = "" if device is None else f"{device.type}:{device.index or 0}"
-    if full in devices:
-        return devices[full]
-    notes = ["its devices: " + ", ".join(map(str, devices.values()))]
-    if device is not None and device.type == "mps":
-        notes.insert(0, "log weights are in double precision, which `mps` does not have")
-    message = f"there is no device `{name}` on this machine"
-    raise PoeError((Diagnostic("P0702", message, notes=tuple(notes)),))

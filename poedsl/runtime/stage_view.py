@@ -9,8 +9,8 @@ from functools import cached_property
 from jaxtyping import Float, Shaped
 from torch import Tensor
 
-from poedsl.experts.sequences.vocabulary import Vocabulary
-from poedsl.runtime.results.result import worded
+from poedsl.experts.sequences.vocabulary import Vocabulary, worded
+from poedsl.runtime.results.result import Result
 from poedsl.runtime.smc.records import StageRecord
 from poedsl.runtime.space.coordinates import Space
 
@@ -28,6 +28,7 @@ class StageView:
         length: how many components are there, all variables side by side; those of a prefix that
             are yet to come are shown as zeros.
         words: what symbols say, for each variable that has a text.
+        result: of the run, in its last view; else None.
     """
 
     record: StageRecord
@@ -38,6 +39,15 @@ class StageView:
     log_weights: Float[Tensor, " L"]
     length: int
     words: Mapping[str, Vocabulary]
+    result: Result | None = None
+
+    def __repr__(self) -> str:
+        names = ", ".join(self.space.shapes)
+        end = "" if self.result is None else f", {self.result.verdict}"
+        return (
+            f"StageView(stage {self.record.t} of {self.total}, beta {self.record.beta:.3f}, "
+            f"ESS {self.record.ess:.0f}, {len(self.x)} particles of {names}{end})"
+        )
 
     def texts(self, name: str) -> list[str]:
         """What each particle of a variable of tokens says so far, up to its end.

@@ -135,7 +135,7 @@ def test_nothing_is_said_of_what_is_no_composition_on_the_path(text: str) -> Non
 
 def test_the_report_is_in_words_and_in_json(tmp_path: Path) -> None:
     result = learned(gaussians(1, WEIGHED))
-    page = html_report(result, "", [])
+    page = html_report(result, "", {})
     for shown in (result.report(), page):
         assert "Composition" in shown
         assert f"{found(result).drift:.2g}" in shown

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 import poedsl
-from poedsl.runtime.run import find_device
+from poedsl.runtime.core.devices import find_device
 from tests.diagnostics import refused
 from tests.runtime.helpers import moments
 

@@ -60,8 +60,8 @@ def test_a_trail_changes_nothing(tmp_path: Path) -> None:
     assert torch.equal(plain.particles["x"], shown.particles["x"])
     assert plain.calls == shown.calls
     assert plain.trail is None
-    assert draw(shown, tmp_path) == ["x.png", "x-path.png"]
-    assert draw(plain, tmp_path) == ["x.png"]
+    assert list(draw(shown, tmp_path)) == ["x.png", "x-path.png"]
+    assert list(draw(plain, tmp_path)) == ["x.png"]
 
 
 @pytest.mark.parametrize(("size", "words"), [(2_000_000, "2 MB"), (1_260_000_000, "1.3 GB")])

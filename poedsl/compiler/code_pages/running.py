@@ -126,4 +126,12 @@ folder that does not exist yet, or an empty one.
     poe run crossing.poe --out crossing      # right
 """,
     ),
+    "P0713": CodePage(
+        "a folder that holds no result",
+        """\
+`Result.load` reads the folders that `poe run --out FOLDER` and `Result.save` write. This folder has
+other files, lacks some of those, or they are damaged, of another version, or of different runs. A
+run that was interrupted leaves the log of its stages and no result.
+""",
+    ),
 }

@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 
-from poedsl.catalog.signatures import Signature
+from poedsl.catalog.profiles import DEFAULT, Profile
+from poedsl.catalog.signatures import Required, Signature
 from poedsl.compiler.plan.guidance import guidance_scale
 from poedsl.compiler.plan.options import form_constants, form_name, kernel_traits
 from poedsl.compiler.plan.plan import GENERATIVE, PlanSpec
@@ -17,8 +18,12 @@ LOOK_AHEAD = 64
 _RULES = frozenset({"contains", "matches", "length"})
 
 
-def costs(plan: PlanSpec) -> Iterator[str]:
+def costs(plan: PlanSpec, profile: Profile = DEFAULT) -> Iterator[str]:
     """The cost of each factor whose signatures state one.
+
+    Args:
+        profile: whose weights experts have. Where it does not know what they cost, the cost is that
+            of the expert's default weights, and the line says so.
 
     Kernels evaluate rewards that have a gradient at every step. Other rewards are evaluated once a
     stage, and once a step of a kernel that accepts or rejects by them.
@@ -29,7 +34,10 @@ def costs(plan: PlanSpec) -> Iterator[str]:
     for factor in plan.factors:
         calls = {t for t in walk(factor.term) if isinstance(t, Apply)}
         signatures = [(c, s) for c in calls if (s := plan.find_signature(c.function)) is not None]
-        cost = sum(s.cost * (1 if guidance_scale(c, s) is None else 2) for c, s in signatures)
+        cost = sum(
+            _unit_cost(c, s, profile) * (1 if guidance_scale(c, s) is None else 2)
+            for c, s in signatures
+        )
         if not cost:
             continue
         rewards = [c for c, signature in signatures if signature.family == "reward"]
@@ -40,12 +48,32 @@ def costs(plan: PlanSpec) -> Iterator[str]:
         else:
             evaluations = black_box_evaluations(plan)
         suffix = " for each part" if factor.loops else ""
+        assumed = any(
+            _is_replaced(c, s, profile) and s.name not in profile.costs for c, s in signatures
+        )
+        weights = ", if the weights are as large as the default ones" if assumed else ""
         duration = spoken(cost * evaluations * count / 1000)
         yield (
             f"{factor.name}: {evaluations} evaluations of {count} particles{suffix}, "
-            f"about {duration}"
+            f"about {duration}{weights}"
         )
     yield from _look_ahead(plan)
+
+
+def _unit_cost(call: Apply, signature: Signature, profile: Profile) -> float:
+    """Milliseconds of one evaluation of one particle."""
+    if _is_replaced(call, signature, profile):
+        return profile.costs.get(signature.name, signature.cost)
+    return signature.cost
+
+
+def _is_replaced(call: Apply, signature: Signature, profile: Profile) -> bool:
+    """Whether a call has the weights of the profile instead of the default ones."""
+    parameter = signature.parameter("model")
+    if signature.name not in profile.models or parameter is None:
+        return False
+    default = "" if isinstance(parameter.default, Required) else parameter.default or ""
+    return dict(call.kwargs).get("model", Const(default)) in (Const(default), Const(None))
 
 
 def weighs(signature: Signature) -> bool:

@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterable, Iterator
 from typing import cast, get_args
 
+from poedsl.catalog.profiles import DEFAULT, Profile
 from poedsl.catalog.signatures import signature_from_json, signature_to_json
 from poedsl.compiler.plan import terms
 from poedsl.compiler.plan.costs import costs
@@ -38,12 +39,16 @@ def print_term(term: Term) -> str:
     return print_expr(terms.to_tree(term))
 
 
-def print_plan(plan: PlanSpec) -> str:
-    """Lines of inputs, bindings, variables, factors, options, notes; ``#`` begins a comment."""
-    return "\n".join(_lines(plan)) + "\n"
+def print_plan(plan: PlanSpec, profile: Profile = DEFAULT) -> str:
+    """Lines of inputs, bindings, variables, factors, options, notes; ``#`` begins a comment.
+
+    Args:
+        profile: by whose weights costs are estimated.
+    """
+    return "\n".join(_lines(plan, profile)) + "\n"
 
 
-def _lines(plan: PlanSpec) -> Iterator[str]:
+def _lines(plan: PlanSpec, profile: Profile) -> Iterator[str]:
     yield f"{HEADER} {_text(plan.program)}"
     yield ""
     for i in plan.inputs:
@@ -77,7 +82,7 @@ def _lines(plan: PlanSpec) -> Iterator[str]:
         f"# {most}{plan.nfe} evaluations of all experts for each particle, (K + 1)(T - 1); "
         f"{plan.hash}"
     )
-    yield from (f"# {line}" for line in costs(plan))
+    yield from (f"# {line}" for line in costs(plan, profile))
 
 
 def _factor(f: FactorSpec) -> Iterator[str]:

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, fields
 from typing import Any
 
+from poedsl.catalog.profiles import DEFAULT, Profile
 from poedsl.compiler.compile import Compiled
 from poedsl.compiler.names.expand_definitions import Expanded
 from poedsl.compiler.names.resolve import Resolved
@@ -32,7 +33,12 @@ from poedsl.grammar.source import NOWHERE, Source, Span
 
 #: The passes in order, by what they make.
 STAGES = ("tree", "expanded", "resolved", "checked", "lowered", "plan")
-_PLAN = {"text": print_plan, "json": PlanSpec.to_json, "dot": dot, "svg": svg}
+_PLAN: dict[str, Callable[[PlanSpec, Profile], str]] = {
+    "text": print_plan,
+    "json": lambda plan, _: plan.to_json(),
+    "dot": lambda plan, _: dot(plan),
+    "svg": lambda plan, _: svg(plan),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,9 +91,9 @@ def emit(compiled: Compiled, view: View) -> str | None:
         raise PoeError((deep,), source) from error
 
 
-def emit_plan(plan: PlanSpec, form: str) -> str:
-    """The plan as ``text``, ``json``, ``dot`` or ``svg``."""
-    return _PLAN[form](plan)
+def emit_plan(plan: PlanSpec, form: str, profile: Profile = DEFAULT) -> str:
+    """The plan as ``text`` with costs by a profile's weights, ``json``, ``dot`` or ``svg``."""
+    return _PLAN[form](plan, profile)
 
 
 _Stage = tree.Program | Expanded | Resolved | Checked | Lowered

@@ -7,6 +7,7 @@ and so are options that the library would drop. No code in a folder is run, and 
 from __future__ import annotations
 
 import inspect
+import logging
 from collections.abc import Iterable
 from contextlib import nullcontext
 from pathlib import Path
@@ -29,6 +30,7 @@ from poedsl.experts.loading.model_files import (
     weight_files,
 )
 
+logger = logging.getLogger(__name__)
 #: Options with which transformers reads nothing but the folder, and runs no code from it.
 LOCAL: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False}
 #: An ending of the names of constants that old versions of transformers saved as weights.
@@ -145,6 +147,7 @@ def _weights(place: Path, stem: str, root: Path) -> WeightFiles:
     if not place.is_dir():
         raise ValueError("; ".join([f"it has no {place.name}/", *single_files(root)]))
     files = weight_files(place, stem)
+    logger.debug("weights of %s: %s", place, ", ".join(p.name for p in files.paths))
     for folder in sorted({root, place}):
         warn_of_adapters(folder, files.paths)
     return files

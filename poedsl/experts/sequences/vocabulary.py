@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from jaxtyping import Int
 from torch import Tensor
+
+from poedsl.grammar.diagnostics import Diagnostic
+from poedsl.grammar.errors import PoeError
 
 
 @dataclass(frozen=True)
@@ -48,3 +51,16 @@ class Vocabulary:
     def texts(self, symbols: Int[Tensor, "L n"]) -> list[str]:
         """The text of each sequence."""
         return list(map(self.text, symbols.tolist()))
+
+
+def worded(words: Mapping[str, Vocabulary], name: str) -> Vocabulary:
+    """What the symbols of a variable say.
+
+    Raises:
+        PoeError: the variable has no text.
+    """
+    if name not in words:
+        listed = ", ".join(f"`{n}`" for n in words) or "none"
+        message = f"`{name}` is no variable with a text"
+        raise PoeError((Diagnostic("P0605", message, notes=(f"those with one: {listed}",)),))
+    return words[name]

@@ -21,9 +21,9 @@ from poedsl.experts.loading.model_files import read_config
 from poedsl.experts.loading.weight_counts import Count, in_file, network_parts, pipeline_parts
 from poedsl.grammar.errors import PoeError, is_out_of_memory
 from poedsl.runtime.build.models import Models, runnable
+from poedsl.runtime.core.devices import find_device
 from poedsl.runtime.core.run_settings import RunSettings
 from poedsl.runtime.results.cost import in_words
-from poedsl.runtime.run import find_device
 
 #: Modules whose networks are in 32-bit floats, whatever the profile says.
 _FULL = ("flows.unet", "flows.points", "rewards.classifier")

@@ -84,7 +84,7 @@ def _profile(name: str, table: Any, path: Path) -> Profile:
     if not isinstance(table, dict):
         raise _refused(f"{path}: `profile.{name}` is no table")
     start = BUILT_IN.get(name, DEFAULT)
-    keys = [f.name for f in fields(Profile) if f.name != "name"]
+    keys = [f.name for f in fields(Profile) if f.name not in ("name", "costs")]
     for key, value in table.items():
         place = f"{path}: `{key}` of the profile `{name}`"
         if key not in keys:
@@ -98,8 +98,10 @@ def _profile(name: str, table: Any, path: Path) -> Profile:
         if type(value) is not expected or (choices and value not in choices):
             takes = " or ".join(f'"{c}"' for c in choices) if choices else f"a {expected.__name__}"
             raise _refused(f"{place} is {value!r}", f"it takes {takes}")
-    models = {**start.models, **_models(name, table.get("models", {}), path)}
-    return replace(start, name=name, **{**table, "models": models})
+    own = _models(name, table.get("models", {}), path)
+    costs = {expert: cost for expert, cost in start.costs.items() if expert not in own}
+    models = {**start.models, **own}
+    return replace(start, name=name, **{**table, "models": models, "costs": costs})
 
 
 def _models(name: str, table: Any, path: Path) -> dict[str, str]:

@@ -76,7 +76,7 @@ class Member:
     limit: float
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Composition:
     """What a run says of its product.
 
@@ -87,6 +87,10 @@ class Composition:
     members: tuple[Member, ...]
     looks: tuple[Look, ...]
     weighed: bool
+
+    def __repr__(self) -> str:
+        names = ", ".join(m.name for m in self.members)
+        return f"Composition({names}: {' '.join(self.findings())})"
 
     @property
     def drift(self) -> float:
@@ -133,6 +137,7 @@ class Composition:
         """Numbers and words, as ``result.json`` holds them."""
         return {
             "trusted": self.trusted,
+            "weighed": self.weighed,
             "drift": self.drift,
             "disagreement": self.disagreement,
             "experts": [{**asdict(m), "noise": self.noise[m.name]} for m in self.members],

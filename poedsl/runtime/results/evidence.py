@@ -32,7 +32,7 @@ class EvidenceStatus(Enum):
     MISSING = "not known"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Evidence:
     """Log of the integral of the product.
 
@@ -47,6 +47,12 @@ class Evidence:
     standard_error: float | None
     status: EvidenceStatus
     reasons: tuple[RunWarning, ...] = ()
+
+    def __repr__(self) -> str:
+        error = "" if self.standard_error is None else f" +- {self.standard_error:.4g}"
+        value = "" if self.value is None else f"{self.value:.6g}{error}, "
+        codes = "".join(f", {r.code}" for r in self.reasons)
+        return f"Evidence({value}{self.status.name.lower()}{codes})"
 
     @property
     def text(self) -> str:

@@ -15,17 +15,24 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 from poedsl.catalog.installation import install_command
 from poedsl.compiler.plan.text import print_plan
 from poedsl.grammar.diagnostics import Diagnostic
 from poedsl.grammar.errors import PoeError
 from poedsl.runtime.results.report import html_report
-from poedsl.runtime.results.result import Result
+from poedsl.runtime.results.saved_files import (
+    DETAILS,
+    PARTICLES,
+    PLAN,
+    RESULT,
+    WrittenRun,
+    as_json,
+    detail_tensors,
+    particle_tensors,
+)
 from poedsl.runtime.smc.records import StageRecord
 
-SCHEMA = "poedsl-result/1"
 MANIFEST, MANIFEST_SCHEMA = ".poedsl-run.json", "poedsl-run/1"
 #: Where a run's files are until they are complete.
 STAGING = ".poedsl-unfinished"
@@ -49,15 +56,18 @@ class OutputFolder:
             if self.staging.is_dir():
                 shutil.rmtree(self.staging)
             (self.staging / "samples").mkdir(parents=True)
-            (self.staging / "plan.json").write_text(plan_json, encoding="utf-8")
+            (self.staging / PLAN).write_text(plan_json, encoding="utf-8")
             self._log("", os.O_TRUNC)
 
     def stage(self, record: StageRecord) -> None:
         with _writing(self.folder):
             self._log(json.dumps(asdict(record), allow_nan=False) + "\n", os.O_APPEND)
 
-    def finish(self, result: Result) -> list[str]:
+    def finish(self, result: WrittenRun, *, pictures: bool = True) -> list[str]:
         """Write the result, and let it take the place of an earlier one.
+
+        Args:
+            pictures: whether to write ``samples/`` and ``posterior.nc``.
 
         Returns:
             What was left out and why, a sentence each.
@@ -65,22 +75,23 @@ class OutputFolder:
         left_out: list[str] = []
         with _writing(self.folder):
             self._tensors(result)
-            pictures: list[str] = []
-            if result.outcome.ok:
+            captions: dict[str, str] = {}
+            if result.outcome.ok and pictures:
                 try:
                     from poedsl.runtime.results.pictures import draw
 
-                    pictures = [f"samples/{n}" for n in draw(result, self.staging / "samples")]
+                    drawn = draw(result, self.staging / "samples")
+                    captions = {f"samples/{name}": text for name, text in drawn.items()}
                 except ImportError as error:
                     left_out.append(_left_out("the picture in samples/", error))
                 try:
                     self._arviz(result)
                 except ImportError as error:
                     left_out.append(_left_out("posterior.nc", error))
-            page = html_report(result, print_plan(result.plan), pictures)
+            page = html_report(result, print_plan(result.plan), captions)
             (self.staging / "report.html").write_text(page, encoding="utf-8")
             text = json.dumps(as_json(result), indent=1, allow_nan=False) + "\n"
-            (self.staging / "result.json").write_text(text, encoding="utf-8")
+            (self.staging / RESULT).write_text(text, encoding="utf-8")
             self._publish()
         return left_out
 
@@ -110,17 +121,16 @@ class OutputFolder:
         with os.fdopen(os.open(self.folder / LOG, flags, 0o666), "w", encoding="utf-8") as log:
             log.write(text)
 
-    def _tensors(self, result: Result) -> None:
+    def _tensors(self, result: WrittenRun) -> None:
         from safetensors.torch import save
 
-        tensors = {name: x.contiguous().cpu() for name, x in result.particles.items()}
-        tensors |= {name: x.contiguous().cpu() for name, x in result.reports.items()}
-        tensors["log_weights"] = result.log_weights.contiguous().cpu()
-        tensors["eve_indices"] = result.eve_indices.int().contiguous().cpu()
-        tensors["parents"] = result.parents.int().contiguous().cpu()
-        (self.staging / "particles.safetensors").write_bytes(save(tensors))
+        for file, tensors in (
+            (PARTICLES, particle_tensors(result)),
+            (DETAILS, detail_tensors(result)),
+        ):
+            (self.staging / file).write_bytes(save(tensors))
 
-    def _arviz(self, result: Result) -> None:
+    def _arviz(self, result: WrittenRun) -> None:
         import warnings
 
         with warnings.catch_warnings():
@@ -177,42 +187,6 @@ def _foreign(folder: Path, reason: str, *notes: str) -> PoeError:
     message = f"results are not written to {folder}: {reason}"
     notes = (*notes, "give a new or an empty folder")
     return PoeError((Diagnostic("P0712", message, notes=notes),))
-
-
-def as_json(result: Result) -> dict[str, Any]:
-    """The result without its tensors, as ``result.json`` holds it."""
-    best = result.best_index if result.outcome.ok else None
-    return {
-        "schema": SCHEMA,
-        "program": result.plan.program,
-        "plan_hash": result.plan.hash,
-        "seed": result.seed,
-        "variables": [
-            {"name": v.name, "type": str(v.type), "shape": list(result.particles[v.name].shape[1:])}
-            for v in result.plan.variables
-        ],
-        "reports": [
-            {"name": r.name, "type": str(r.type), "shape": list(result.reports[r.name].shape[1:])}
-            for r in result.plan.reports
-        ],
-        "log_evidence": result.log_evidence,
-        "log_evidence_se": result.log_evidence_se,
-        "evidence_reason": result.evidence_reason,
-        "evidence_status": result.evidence.status.name.lower(),
-        "evidence_reasons": [asdict(r) for r in result.evidence.reasons],
-        "ess": result.ess,
-        "nfe": result.nfe,
-        "calls": result.calls,
-        "peak_memory": result.peak_memory,
-        "stages": [asdict(s) for s in result.stages],
-        "best": best,
-        "verdict": result.verdict.name.lower(),
-        "components": [{"name": n, **asdict(row)} for n, row in result.posterior.items()],
-        "outcome": result.outcome.name.lower(),
-        "outcome_text": result.outcome.value,
-        "warnings": [asdict(w) for w in result.warnings],
-        "composition": None if result.composition is None else result.composition.as_json(),
-    }
 
 
 def _left_out(output: str, error: ImportError) -> str:

@@ -5,79 +5,119 @@ contours, a histogram, the symbols at every place of a sequence.
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from poedsl.compiler.plan.plan import PlanSpec
+from poedsl.experts.sequences.vocabulary import Vocabulary
 from poedsl.grammar.types import SYMBOLS
 from poedsl.runtime.core.sampler_options import keeps_best
-from poedsl.runtime.results.result import Result
+from poedsl.runtime.results.report import order
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from matplotlib.axes import Axes
+
+
+class Followed(Protocol):
+    """Predicted endpoints on the way."""
+
+    def of(self, particle: int) -> dict[str, Tensor]: ...
+
+
+class DrawnRun(Protocol):
+    """What pictures show of a result; `Result` describes the attributes."""
+
+    @property
+    def plan(self) -> PlanSpec: ...
+    @property
+    def particles(self) -> Mapping[str, Tensor]: ...
+    @property
+    def log_weights(self) -> Tensor: ...
+    @property
+    def scores(self) -> Tensor: ...
+    @property
+    def words(self) -> Mapping[str, Vocabulary]: ...
+    @property
+    def log_product(self) -> Callable[[Tensor], Tensor] | None: ...
+    @property
+    def trail(self) -> Followed | None: ...
+    def sample(self, n: int, seed: int = 0) -> dict[str, Tensor]: ...
+
 
 #: Height and width, in pixels, that a small picture is enlarged to.
 SHOWN = 160
 #: Pixels between pictures.
 GAP = 8
+#: Pictures that are written one by one.
+WRITTEN = 64
 #: Of the background, for what cannot be shown.
 BLANK = 1.0
 #: Particles whose predicted endpoints are shown, a row each.
 FOLLOWED = 6
 
 
-def draw(result: Result, folder: Path) -> list[str]:
-    """Write the pictures of every variable to a folder; their names.
+def draw(result: DrawnRun, folder: Path) -> dict[str, str]:
+    """Write the pictures of every variable to a folder.
+
+    Returns:
+        The names of the files for a report, each with a caption.
 
     Raises:
         ImportError: matplotlib is not installed, which scatters and histograms need.
     """
-    names: list[str] = []
+    captions: dict[str, str] = {}
     for variable in result.plan.variables:
-        shape = tuple(result.particles[variable.name].shape[1:])
+        name, shape = variable.name, tuple(result.particles[variable.name].shape[1:])
         if variable.type.name == "Image":
-            names += _pictures(result, variable.name, folder)
+            captions |= _pictures(result, name, folder)
         elif variable.type.name in SYMBOLS:
-            names.append(_symbols(result, variable.name, folder))
+            captions[_symbols(result, name, folder)] = f"probability of each symbol of {name}"
         elif math.prod(shape) == 2:
-            names.append(_scatter(result, variable.name, folder))
+            captions[_scatter(result, name, folder)] = f"draws of {name}"
         else:
-            names.append(_histograms(result, variable.name, folder))
-    return names
+            captions[_histograms(result, name, folder)] = f"weighted histogram of {name}"
+    return captions
 
 
-def _pictures(result: Result, name: str, folder: Path) -> list[str]:
-    """A grid with the best first and a frame around it, each picture on its own, and the predicted
-    endpoints on the way to the first ones. Particles without weight are left out, and what is not
-    finite on the way is blank.
+def _pictures(result: DrawnRun, name: str, folder: Path) -> dict[str, str]:
+    """A grid in the order of `order` with a frame around the best, the first pictures each on its
+    own under the number of its particle, and the predicted endpoints on the way to the first ones.
+    What is not finite on the way is blank.
     """
     from PIL import Image
 
     particles = result.particles[name].clamp(0, 1).cpu()
-    ranking = result.scores if keeps_best(result.plan) else result.log_weights
-    weighed = int(torch.isfinite(result.log_weights).sum())
-    order = ranking.cpu().argsort(descending=True).tolist()[:weighed]
+    indices = order(result)
     size = max(1, round(SHOWN / max(particles.shape[-2:])))
 
     def tile(picture: Float[Tensor, "C H W"]) -> Any:
         return pil_image(picture).resize(_times(particles, size), Image.Resampling.NEAREST)
 
-    tiles = [tile(particles[i]) for i in order]
+    tiles = [tile(particles[i]) for i in indices]
     columns = math.ceil(math.sqrt(len(tiles)))
     rows = [tiles[k : k + columns] for k in range(0, len(tiles), columns)]
     _grid(rows, framed=keeps_best(result.plan)).save(folder / f"{name}.png")
-    for rank, index in enumerate(order[:64]):
-        pil_image(particles[index]).save(folder / f"{name}-{rank:03d}.png")
-    if result.trail is None:
-        return [f"{name}.png"]
-    ends = (result.trail.of(i)[name].nan_to_num(nan=BLANK) for i in order[:FOLLOWED])
-    lines = [end.clamp(0, 1).cpu() for end in ends]
-    _grid([[tile(end) for end in line] for line in lines]).save(folder / f"{name}-path.png")
-    return [f"{name}.png", f"{name}-path.png"]
+    digits = max(3, len(str(len(particles) - 1)))
+    for index in indices[:WRITTEN]:
+        pil_image(particles[index]).save(folder / f"{name}-{index:0{digits}d}.png")
+    by = "score" if keeps_best(result.plan) else "weight"
+    numbers = ", ".join(map(str, indices[:WRITTEN])) + (" ..." if len(indices) > WRITTEN else "")
+    captions = {f"{name}.png": f"{name} by {by}, row by row: particles {numbers}"}
+    if result.trail is not None:
+        ends = (result.trail.of(i)[name].nan_to_num(nan=BLANK) for i in indices[:FOLLOWED])
+        lines = [end.clamp(0, 1).cpu() for end in ends]
+        _grid([[tile(end) for end in line] for line in lines]).save(folder / f"{name}-path.png")
+        numbers = ", ".join(map(str, indices[:FOLLOWED]))
+        captions[f"{name}-path.png"] = f"{name} as predicted on the way: particles {numbers}"
+    return captions
 
 
 def _grid(rows: list[list[Any]], *, framed: bool = False) -> Any:
@@ -120,7 +160,7 @@ def _axes(title: str) -> tuple[Any, Axes]:
     return figure, axes
 
 
-def _scatter(result: Result, name: str, folder: Path) -> str:
+def _scatter(result: DrawnRun, name: str, folder: Path) -> str:
     """Unweighted draws over the contours of the target's log density, where it has one."""
     count = min(len(result.log_weights), 2000)
     points = result.sample(count)[name].reshape(count, -1).cpu().numpy()
@@ -143,7 +183,7 @@ def _scatter(result: Result, name: str, folder: Path) -> str:
     return f"{name}.png"
 
 
-def _log_target(result: Result, name: str, ticks: list[Any]) -> Any:
+def _log_target(result: DrawnRun, name: str, ticks: list[Any]) -> Any:
     """The log target on a grid, (rows, columns); None where a factor has no density."""
     if result.log_product is None or len(result.plan.variables) > 1:
         return None
@@ -154,7 +194,7 @@ def _log_target(result: Result, name: str, ticks: list[Any]) -> Any:
     return np.where(np.isfinite(shown), shown, -1e30)
 
 
-def _symbols(result: Result, name: str, folder: Path) -> str:
+def _symbols(result: DrawnRun, name: str, folder: Path) -> str:
     """How likely each symbol is at each place; beside it a text with the distinct sequences, the
     likeliest first.
     """
@@ -172,20 +212,29 @@ def _symbols(result: Result, name: str, folder: Path) -> str:
     axes.set_ylabel("symbol")
     axes.locator_params(integer=True)
     figure.savefig(folder / f"{name}.png", dpi=110)
+    lines = (f"{share:.6f}  {label}" for share, label in shares(result, name))
+    (folder / f"{name}.txt").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return f"{name}.png"
+
+
+def shares(result: DrawnRun, name: str) -> list[tuple[float, str]]:
+    """The distinct sequences of a variable of symbols, each with its probability, the likeliest
+    first; as texts in quotes where symbols say something.
+    """
+    weights = result.log_weights.exp().double().cpu()
+    rows = result.particles[name].cpu().reshape(len(weights), -1)
     distinct, inverse = torch.unique(rows, dim=0, return_inverse=True)
-    shares = weights.new_zeros(len(distinct)).scatter_add_(0, inverse, weights)
-    order = shares.argsort(descending=True, stable=True).tolist()
+    totals = weights.new_zeros(len(distinct)).scatter_add_(0, inverse, weights)
     words = result.words.get(name)
     labels = [
         " ".join(map(str, row)) if words is None else repr(words.text(row))
         for row in distinct.tolist()
     ]
-    lines = (f"{shares[i]:.6f}  {labels[i]}" for i in order)
-    (folder / f"{name}.txt").write_text("\n".join(lines) + "\n", encoding="utf-8")
-    return f"{name}.png"
+    order = totals.argsort(descending=True, stable=True).tolist()
+    return [(float(totals[i]), labels[i]) for i in order]
 
 
-def _histograms(result: Result, name: str, folder: Path) -> str:
+def _histograms(result: DrawnRun, name: str, folder: Path) -> str:
     """A weighted histogram of each component, the first sixteen of them."""
     weights = result.log_weights.exp().cpu().numpy()
     values = result.particles[name].reshape(len(weights), -1).cpu().numpy()

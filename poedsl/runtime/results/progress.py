@@ -9,9 +9,13 @@ from poedsl.runtime.smc.records import StageRecord
 
 
 class Progress:
-    """A line on standard error, redrawn at every stage, where that is a terminal."""
+    """A line on standard error, redrawn at every stage, where that is a terminal.
 
-    def __init__(self) -> None:
+    Args:
+        shown: whether it is shown at all.
+    """
+
+    def __init__(self, *, shown: bool = True) -> None:
         from rich.console import Console
         from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
         from rich.progress import Progress as Bar
@@ -25,7 +29,7 @@ class Progress:
             TimeRemainingColumn(),
             console=console,
             transient=True,
-            disable=not console.is_terminal,
+            disable=not (shown and console.is_terminal),
         )
         self.task = self.bar.add_task("annealing", total=None, facts="")
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import html
 import statistics
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Protocol, runtime_checkable
 
+import torch
 from torch import Tensor
 
 from poedsl.compiler.plan.plan import PlanSpec
@@ -14,6 +15,7 @@ from poedsl.runtime.core.sampler_options import SamplerOptions, keeps_best
 from poedsl.runtime.core.warnings import RunWarning
 from poedsl.runtime.results.composition import Composition
 from poedsl.runtime.results.cost import in_words
+from poedsl.runtime.results.distinct import distinct_pictures
 from poedsl.runtime.results.evidence import Evidence, EvidenceStatus
 from poedsl.runtime.results.posterior_summary import PosteriorSummary
 from poedsl.runtime.results.verdict import Verdict
@@ -44,6 +46,8 @@ class ReportedRun(Protocol):
     @property
     def composition(self) -> Composition | None: ...
     @property
+    def particles(self) -> Mapping[str, Tensor]: ...
+    @property
     def log_weights(self) -> Tensor: ...
     @property
     def scores(self) -> Tensor: ...
@@ -57,16 +61,36 @@ class ReportedRun(Protocol):
     def peak_memory(self) -> int | None: ...
 
 
+class RankedRun(Protocol):
+    """What the order of particles depends on."""
+
+    @property
+    def plan(self) -> PlanSpec: ...
+    @property
+    def log_weights(self) -> Tensor: ...
+    @property
+    def scores(self) -> Tensor: ...
+
+
 _COLUMNS = ("stage", "beta", "ESS", "ancestors", "acceptance", "log Z +", "seconds", "")
+
+
+def order(result: RankedRun) -> list[int]:
+    """The indices of particles with weight in the order in which they are shown: by score where the
+    best are kept, else by weight.
+    """
+    ranking = result.scores if keeps_best(result.plan) else result.log_weights
+    weighed = int(torch.isfinite(result.log_weights).sum())
+    return ranking.cpu().argsort(descending=True, stable=True).tolist()[:weighed]
 
 
 def summary(result: ReportedRun) -> list[tuple[str, str]]:
     """What a person wants to know first, as names and values."""
     options = SamplerOptions.of(result.plan)
     lines = [
-        ("verdict", f"{result.verdict.name.lower()}: {result.verdict.value}"),
+        ("verdict", f"{result.verdict}: {result.verdict.value}"),
         ("outcome", result.outcome.value),
-        ("particles", f"{len(result.log_weights)}, ESS {result.ess:.0f}{_ancestors(result)}"),
+        ("particles", _particles(result)),
         ("log evidence", _evidence(result)),
         ("evaluations", f"{result.nfe} of all experts, over all particles"),
         ("time", f"{sum(s.seconds for s in result.stages):.2f} s"),
@@ -89,10 +113,29 @@ def head_lines(result: ReportedRun) -> list[str]:
     return [*lines, "", *result.posterior.lines()] if result.posterior else lines
 
 
+def essential_lines(result: ReportedRun) -> list[str]:
+    """The verdict and the evidence alone."""
+    rows = dict(summary(result))
+    return [f"{name:<13} {rows[name]}" for name in ("verdict", "log evidence")]
+
+
+def _particles(result: ReportedRun) -> str:
+    count = f"{len(result.log_weights)}, ESS {result.ess:.0f}"
+    return f"{count}{_ancestors(result)}{_distinct(result)}"
+
+
 def _ancestors(result: ReportedRun) -> str:
     """How many particles of the first stage have descendants, where not all do."""
     count = result.stages[-1].unique_ancestors if result.stages else 0
     return f", distinct ancestors {count}" if 0 < count < len(result.log_weights) else ""
+
+
+def _distinct(result: ReportedRun) -> str:
+    """How many pictures differ visibly, where not all do."""
+    count = distinct_pictures(result.plan, result.particles, result.log_weights)
+    if count is None or count == int(torch.isfinite(result.log_weights).sum()):
+        return ""
+    return f", distinct pictures {count}"
 
 
 def _evidence(result: ReportedRun) -> str:
@@ -167,15 +210,23 @@ def text_report(result: ReportedRun) -> str:
     return "\n".join([*head, "", *(line.rstrip() for line in lines)]) + "\n"
 
 
-def html_report(result: ReportedRun, plan_text: str, pictures: list[str]) -> str:
-    """One page without scripts: the picture, the summary, the table and the plan."""
+def html_report(result: ReportedRun, plan_text: str, pictures: Mapping[str, str]) -> str:
+    """One page without scripts: the picture, the summary, the table and the plan.
+
+    Args:
+        pictures: files, relative to the page, each with its caption.
+    """
     esc = html.escape
     facts = "".join(f"<tr><th>{esc(n)}</th><td>{esc(v)}</td></tr>" for n, v in summary(result))
     stages = _html_table([_COLUMNS, *rows(result)])
     posterior = ""
     if result.posterior:
         posterior = f"<h2>Components</h2>{_html_table(result.posterior.table())}"
-    images = "".join(f'<p><img src="{esc(p)}" alt="{esc(p)}"></p>' for p in pictures)
+    images = "".join(
+        f'<figure><img src="{esc(p)}" alt="{esc(caption)}"><figcaption>{esc(caption)}'
+        "</figcaption></figure>"
+        for p, caption in pictures.items()
+    )
     warnings = "".join(f"<p class=warning>{esc(str(w))}</p>" for w in result.warnings)
     composition = ""
     if result.composition is not None:
@@ -187,7 +238,8 @@ def html_report(result: ReportedRun, plan_text: str, pictures: list[str]) -> str
         "<style>body{font:15px/1.5 system-ui,sans-serif;max-width:60em;margin:2em auto;"
         "padding:0 1em}table{border-collapse:collapse}"
         "td,th{padding:.15em .7em;text-align:right;border-bottom:1px solid #ddd}"
-        "table.facts td,table.facts th{text-align:left}img{max-width:100%}.warning{color:#a40}"
+        "table.facts td,table.facts th{text-align:left}figure{margin:1em 0}"
+        "img{max-width:100%}.warning{color:#a40}"
         "pre{background:#f6f6f6;padding:1em;overflow:auto}</style>"
         f"<h1>{esc(result.plan.program)}</h1>{images}<table class=facts>{facts}</table>{warnings}"
         f"{posterior}{composition}"

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field, fields
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
-import numpy as np
 import torch
 from jaxtyping import Float, Int, Shaped
 from torch import Tensor
 
 from poedsl.argument_checks import whole_number
 from poedsl.compiler.plan.plan import PlanSpec
-from poedsl.experts.sequences.vocabulary import Vocabulary
+from poedsl.experts.sequences.vocabulary import Vocabulary, worded
 from poedsl.grammar.diagnostics import Diagnostic
 from poedsl.grammar.errors import PoeError
 from poedsl.runtime.core.random_numbers import Noise
@@ -23,31 +23,11 @@ from poedsl.runtime.core.warnings import RunWarning
 from poedsl.runtime.results.composition import Composition
 from poedsl.runtime.results.evidence import Evidence
 from poedsl.runtime.results.posterior_summary import PosteriorSummary
+from poedsl.runtime.results.trail import Trail
 from poedsl.runtime.results.verdict import Verdict
 from poedsl.runtime.smc.records import Outcome, StageRecord
 from poedsl.runtime.smc.resampling import FEW, along_kd_tree, systematic
-from poedsl.runtime.space.coordinates import Space
 from poedsl.runtime.terms.unrolled import base_name
-
-if TYPE_CHECKING:
-    import arviz
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Trail:
-    """Predicted endpoints on the way, each particle's by its own line (Zhang et al., Fig. 11).
-
-    Attributes:
-        stages: their numbers, from noise to data. ends: (S, L, D), as the path holds them.
-    """
-
-    space: Space
-    stages: tuple[int, ...]
-    ends: Float[Tensor, "S L D"]
-
-    def of(self, particle: int) -> dict[str, Float[Tensor, S * shape]]:
-        """Each variable at every stage, for one particle of the result."""
-        return self.space.values(self.ends[:, particle])
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
@@ -74,8 +54,8 @@ class Result:
         composition: whether the product could be trusted; None for one expert, and where scores
             were not looked at.
         log_product: log of the target at points (n, D), all variables side by side; None where an
-            expert has no density.
-        trail: predicted endpoints on the way, where they were to be kept.
+            expert has no density, and in results from a folder or another process.
+        trail: predicted endpoints on the way, where they were to be kept; None likewise.
         peak_memory: in bytes, of the device's tensors or of the whole process.
         sites: for each factor that is a model of Pyro's, its latent and deterministic sites by
             name, (L, ...), in their own units.
@@ -110,6 +90,52 @@ class Result:
         from poedsl.runtime.results.report import head_lines
 
         return "\n".join(head_lines(self))
+
+    def _repr_html_(self) -> str:
+        from poedsl.runtime.results.html import result_html
+
+        return result_html(self)
+
+    def __getstate__(self) -> list[Any]:
+        """All but what holds networks and Python code of experts."""
+        values = {f.name: getattr(self, f.name) for f in fields(self)}
+        return list({**values, "log_product": None, "trail": None}.values())
+
+    def __setstate__(self, state: list[Any]) -> None:
+        for f, value in zip(fields(self), state, strict=True):
+            object.__setattr__(self, f.name, value)
+
+    def save(self, folder: str | Path, *, pictures: bool = True) -> list[str]:
+        """Write what ``poe run --out FOLDER`` writes; `load` reads it back.
+
+        Args:
+            pictures: whether to write the pictures in ``samples/`` and ``posterior.nc``, which take
+                most of the time.
+
+        Returns:
+            What was left out since a library is not installed, a sentence each.
+
+        Raises:
+            PoeError: the folder cannot be written (P0704), or holds other files (P0712).
+        """
+        from poedsl.runtime.results.output_folder import OutputFolder
+
+        out = OutputFolder(Path(folder), self.plan.to_json())
+        for record in self.stages:
+            out.stage(record)
+        return out.finish(self, pictures=pictures)
+
+    @classmethod
+    def load(cls, folder: str | Path) -> Result:
+        """The result in a folder that `save` or ``poe run --out FOLDER`` wrote, on the CPU. Runs no
+        code.
+
+        Raises:
+            PoeError: the folder cannot be read (P0604), or holds no complete result (P0713).
+        """
+        from poedsl.runtime.results.read_result import read_result
+
+        return cls(**read_result(Path(folder)))
 
     @property
     def log_evidence(self) -> float | None:
@@ -233,11 +259,12 @@ class Result:
 
         return text_report(self)
 
-    def to_arviz(self) -> arviz.InferenceData:
-        """ArviZ data: as many unweighted draws as particles as the posterior, in a chain for each
-        island. Chains are drawn by the weights within their island, so that ArviZ compares what the
-        islands found; ``sample`` draws by the weights of all. Reported values are there too, `/` in
-        their names written as `÷`, since it separates groups.
+    def to_arviz(self) -> Any:
+        """ArviZ data, an `InferenceData` of its versions before 1, else an xarray `DataTree`: as
+        many unweighted draws as particles as the posterior, in a chain for each island. Chains are
+        drawn by the weights within their island, so that ArviZ compares what the islands found;
+        ``sample`` draws by the weights of all. Reported values are there too, `/` in their names
+        written as `÷`, since it separates groups.
 
         ``sample_stats`` holds for each draw the index of the ``particle`` it copies, and that
         particle's ``log_weight``, ``eve_index`` (its root at the first stage) and log value under
@@ -247,58 +274,7 @@ class Result:
             ImportError: ArviZ is not installed (the extra ``report``).
             PoeError: the run failed, so that there is nothing to draw from.
         """
-        import arviz
+        from poedsl.runtime.results.arviz_data import arviz_data
 
         self._require_draws()
-        index = torch.stack(self._drawn_by_island())
-        eve_indices = self.eve_indices.cpu()
-        sample_stats = {"particle": index, "eve_index": eve_indices[-1][index]}
-        logs = {
-            "log_weight": self.log_weights,
-            **{f"log_{n}": v for n, v in self.log_values.items()},
-        }
-        sample_stats |= {name: v.cpu()[index] for name, v in logs.items()}
-        attributes: dict[str, Any] = {
-            "program": self.plan.program,
-            "plan_hash": self.plan.hash,
-            "seed": self.seed,
-        }
-        if self.log_evidence is not None:
-            attributes["log_evidence"] = self.log_evidence
-        if self.log_evidence_se is not None:
-            attributes["log_evidence_se"] = self.log_evidence_se
-        data = arviz.from_dict(
-            posterior={
-                n.replace("/", "÷"): x.cpu()[index].numpy()
-                for n, x in {**self.particles, **self.reports}.items()
-            },
-            sample_stats={name: v.numpy() for name, v in sample_stats.items()},
-            attrs=attributes,
-        )
-        records = {f.name: [getattr(s, f.name) for s in self.stages] for f in fields(StageRecord)}
-        recorded = {
-            n: np.array(v, float) for n, v in records.items() if any(x is not None for x in v)
-        }
-        dims = {name: ["stage"] for name in recorded}
-        dims |= {name: ["stage", "particle"] for name in ("eve_indices", "parents")}
-        dims["rewards"] = ["stage", "quantile"]
-        stages = {
-            **recorded,
-            "eve_indices": eve_indices.numpy(),
-            "parents": self.parents.cpu().numpy(),
-        }
-        data.add_groups(stages=arviz.dict_to_dataset(stages, dims=dims, default_dims=[]))
-        return data
-
-
-def worded(words: Mapping[str, Vocabulary], name: str) -> Vocabulary:
-    """What the symbols of a variable say.
-
-    Raises:
-        PoeError: the variable has no text.
-    """
-    if name not in words:
-        listed = ", ".join(f"`{n}`" for n in words) or "none"
-        message = f"`{name}` is no variable with a text"
-        raise PoeError((Diagnostic("P0605", message, notes=(f"those with one: {listed}",)),))
-    return words[name]
+        return arviz_data(self, self._drawn_by_island())

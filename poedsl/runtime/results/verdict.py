@@ -44,6 +44,9 @@ class Verdict(Enum):
     DOUBTFUL = "the result may be far off"
     FAILED = "there is no result"
 
+    def __str__(self) -> str:
+        return self.name.lower()
+
 
 @dataclass(frozen=True, slots=True)
 class Assessment:

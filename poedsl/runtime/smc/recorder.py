@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 from dataclasses import dataclass, field
 from typing import Any
@@ -12,6 +13,8 @@ from torch import Tensor
 
 from poedsl.runtime.smc.population import Population
 from poedsl.runtime.smc.records import StageRecord
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +59,7 @@ class Recorder:
             correlation=population.correlation,
             exhausted=population.exhausted,
         )
+        logger.debug("%s", record)
         self.records.append(record)
         self.log_evidence.append(now)
         self.eve_indices.append(p.eve_indices)

@@ -1,0 +1,57 @@
+"""How much a command writes: the options ``--quiet``, ``--verbose`` and ``--traceback``."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import typer
+
+from poedsl.cli.shared import OUTPUT, usage
+
+#: The logger of the package, below which the modules have theirs.
+LOGGER = "poedsl"
+
+
+def _quiet(on: bool) -> None:
+    OUTPUT.quiet = on
+
+
+def _traceback(on: bool) -> None:
+    OUTPUT.traceback = on
+
+
+def _verbose(on: bool) -> None:
+    if not on:
+        return
+    if OUTPUT.quiet:
+        usage("--quiet and --verbose exclude each other")
+    import logging
+
+    logger = logging.getLogger(LOGGER)
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(logging.Formatter("%(relativeCreated)7.0f ms  %(name)s: %(message)s"))
+    logger.handlers = [handler]
+    logger.setLevel(logging.DEBUG)
+
+
+Quiet = Annotated[
+    bool,
+    typer.Option(
+        "--quiet",
+        "-q",
+        help="Write errors only, and of a run its verdict and evidence.",
+        callback=_quiet,
+        is_eager=True,
+    ),
+]
+Verbose = Annotated[
+    bool,
+    typer.Option("--verbose", "-v", help="Log what is done to standard error.", callback=_verbose),
+]
+Traceback = Annotated[
+    bool,
+    typer.Option(
+        "--traceback", help="Show where an internal error came from.", callback=_traceback
+    ),
+]
