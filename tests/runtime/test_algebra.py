@@ -102,6 +102,15 @@ SAME: dict[str, Any] = {
     "scan(e = s: e * w + v[0] for w in y)": lambda s, v, a: _recursion(s, v),
     "scan(e = v: a @ e / 3 + w for w in y)[-1]": lambda s, v, a: _states(v, a),
     "cumsum(v) - scan(e = 0: e + w for w in v)[1:]": lambda s, v, a: 0 * v,
+    "[log_prob(Normal(v, s), u) for u in y]": lambda s, v, a: torch.distributions.Normal(
+        v[:, None], s[:, None, None]
+    ).log_prob(DATA["y"][..., None]),
+    "[log_prob(Poisson(exp(s)), i) for i in g]": lambda s, v, a: torch.distributions.Poisson(
+        s.exp()[:, None]
+    ).log_prob(DATA["g"].double()),
+    "scan(e = s: log_prob(Normal(e, 1), w) for w in y)[1]": lambda s, v, a: (
+        torch.distributions.Normal(s, 1.0).log_prob(DATA["y"][0, 0])
+    ),
     "where(v > 0, sqrt(v), s)": lambda s, v, a: torch.where(
         v > 0, v.clamp(min=0).sqrt(), s[:, None]
     ),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from poedsl.catalog.registry import SIGNATURES
 from poedsl.compiler.functions.matrices import MATRICES
 from poedsl.compiler.functions.reductions import REDUCTIONS
 from poedsl.compiler.functions.table import COMPONENTWISE
@@ -23,6 +24,10 @@ from poedsl.compiler.typecheck.typed import Typed, describe
 from poedsl.grammar import tree
 from poedsl.grammar.types import Type
 
+#: Densities of Pyro, of which `log_prob` is evaluated for all elements at once.
+DENSITIES = frozenset(
+    s.name for s in SIGNATURES.values() if s.family == "density" and not s.is_code
+) | {"log_prob"}
 #: Functions and constructs that are evaluated for all elements of a loop at once.
 VECTORISED = (
     COMPONENTWISE
@@ -44,7 +49,8 @@ def vectorised(term: Term) -> bool:
     """Whether a term can be evaluated for all elements of a loop at once: it calls no model, and
     nothing of pictures or text.
     """
-    return all(t.function in VECTORISED for t in walk(term) if isinstance(t, Apply))
+    calls = {t.function for t in walk(term) if isinstance(t, Apply)}
+    return calls <= VECTORISED or ("log_prob" in calls and calls <= VECTORISED | DENSITIES)
 
 
 def element_type(iterable: Type) -> Type | None:

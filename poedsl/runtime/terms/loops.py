@@ -82,6 +82,8 @@ def _evaluated_parts(term: Apply) -> Iterable[Term]:
     loop = as_loop(term)
     if loop is not None:
         return (loop.over, *(c.start for c in loop.carries))
+    if term.function == "log_prob":
+        return term.args[1:]
     return term.args[:1] if term.function == "where" else term.args
 
 
