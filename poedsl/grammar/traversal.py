@@ -44,7 +44,10 @@ def names_in(node: tree.Node) -> set[str]:
 
 
 #: Operators that stand side by side in one chain.
-_CHAINED_WITH = {"+": "+-", "-": "+-", "*": "*/", "/": "*/", "and": ("and",), "or": ("or",)}
+_CHAINED_WITH = {
+    **{"+": "+-", "-": "+-", "*": "*/", "/": "*/", "@": "@"},
+    **{"and": ("and",), "or": ("or",)},
+}
 
 
 def operator_chain(expr: tree.Binary) -> tuple[tree.Expr, list[tree.Binary]]:
@@ -115,3 +118,8 @@ def variables_of(statements: tuple[tree.Statement, ...]) -> dict[str, Span]:
                 for inner, span in variables_of(body).items():
                     variables.setdefault(inner, span)
     return variables
+
+
+def is_condition(expr: tree.Expr) -> bool:
+    """Whether a call of `where` is the factor of a condition, and not a number."""
+    return isinstance(expr, tree.Call) and len(expr.arguments) < 3

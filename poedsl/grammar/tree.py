@@ -66,7 +66,7 @@ class Unary(Node):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Binary(Node):
-    """``op`` is one of ``+ - * / ^ < <= > >= == != and or``; ``op_span`` is where it stands."""
+    """``op`` is one of ``+ - * / @ ^ < <= > >= == != and or``; ``op_span`` is its place."""
 
     op: str
     left: Expr
@@ -86,10 +86,29 @@ class Argument(Node):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Comprehension(Node):
-    """``f(body for target in iterable)``: the arguments of the call are the elements."""
+    """``f(body for target in iterable)``: the arguments of the call are the elements.
+
+    ``function`` is None in ``[body for target in iterable]``, the list of the elements.
+    """
+
+    function: Name | None
+    body: Argument
+    target: Name
+    iterable: Expr
+
+    @property
+    def called(self) -> str:
+        """The name of the function; empty for a list."""
+        return "" if self.function is None else self.function.name
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scan(Node):
+    """``scan(a = start, b = start: next a, next b for target in iterable)``."""
 
     function: Name
-    body: Argument
+    carries: tuple[Argument, ...]
+    following: tuple[Expr, ...]
     target: Name
     iterable: Expr
 
@@ -98,6 +117,11 @@ class Comprehension(Node):
 class Call(Node):
     function: Name
     arguments: tuple[Argument, ...]
+
+    @property
+    def called(self) -> str:
+        """The name of the function."""
+        return self.function.name
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -132,6 +156,7 @@ Expr = (
     | Binary
     | Call
     | Comprehension
+    | Scan
     | Index
     | Attribute
 )

@@ -7,7 +7,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from poedsl.compiler.plan.terms import Const, from_tree
+from poedsl.compiler.plan.term_syntax import from_tree
+from poedsl.compiler.plan.terms import Const
 from poedsl.grammar.diagnostics import Diagnostic
 from poedsl.grammar.errors import PoeError
 from poedsl.grammar.parsing.parser import parse_expression

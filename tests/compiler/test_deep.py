@@ -6,7 +6,7 @@ import pytest
 import torch
 
 import poedsl
-from poedsl.compiler.analysis import tails
+from poedsl.compiler.functions.values_at import value_at
 from poedsl.compiler.plan.terms import Apply, Ref, Term, walk
 from poedsl.compiler.plan.text import parse_plan, print_plan
 from poedsl.compiler.views.emit import emit, read_view
@@ -114,4 +114,4 @@ def test_what_is_shared_is_walked_and_evaluated_once() -> None:
     for _ in range(40):
         term = Apply("+", (term, term))
     assert len(list(walk(term))) == 41
-    assert tails._value(term, {"x": 1.0}) == 2.0**40
+    assert value_at(term, {"x": 1.0}) == 2.0**40

@@ -9,7 +9,9 @@ import pytest
 from poedsl.compiler.functions.function import Function
 from poedsl.compiler.functions.table import FUNCTIONS
 from poedsl.compiler.plan.plan import PlanSpec
-from poedsl.compiler.plan.terms import Apply, Const, Ref, Term
+from poedsl.compiler.plan.terms import Apply, Const, Ref, Term, measure, names
+from poedsl.compiler.plan.text import parse_plan, print_plan
+from poedsl.compiler.verification.verify import verify
 from poedsl.grammar.diagnostics import Diagnostic
 from poedsl.grammar.source import Span
 from tests.compiler.programs import compiled
@@ -97,6 +99,28 @@ def test_examples_compile(function: Function) -> None:
         ("prod(m for m in range(1, 5))", 24),
         ("mean(sum(m * n for n in [1, 2]) for m in [1, 3])", 6),
         ("sum(sum(row) for row in [[1, 2], [3, 4]])", 10),
+        ("([[1, 2], [3, 4]] @ [1, 1])[1]", 7),
+        ("[1, 1] @ [[1, 2], [3, 4]]", (4, 6)),
+        ("[[1, 2], [3, 4]] @ [[0, 1], [1, 0]]", ((2, 1), (4, 3))),
+        ("2 * [1, 2] @ [3, 4]", 22),
+        ("range(3) @ range(3)", 5),
+        ("-[1, 2] @ [3, 4]^2", -41),
+        ("[[1, 2, 3], [4, 5, 6]].T", ((1, 4), (2, 5), (3, 6))),
+        ("sum([[1, 2], [3, 4]], axis = 0)", (4, 6)),
+        ("mean([[1, 2], [3, 4]], axis = 1)", (1.5, 3.5)),
+        ("[m^2 for m in [1, 2, 3]]", (1, 4, 9)),
+        ("sum(m for m in range(5000))", 12497500),
+        ("where([1, -1] > 0, 10, 20)", (10, 20)),
+        ("sum(2 * ([1, -1, 3] > 0))", 4),
+        ("-(1 > 0) + (2 > 1)", 0),
+        ("[10, 20, 30][[2, 0, -1]]", (30, 10, 30)),
+        ("[[1, 2], [3, 4]][:, [1, 0]]", ((2, 1), (4, 3))),
+        ("cumsum([[1, 2], [3, 4]], axis = 1)", ((1, 3), (3, 7))),
+        ("sort([3, 1, 2])", (1, 2, 3)),
+        ("diag([1, 2])", ((1, 0), (0, 2))),
+        ("diag([[1, 2], [3, 4]])", (1, 4)),
+        ("identity(2)", ((1, 0), (0, 1))),
+        ("zeros(2) + ones(2, 2)", ((1, 1), (1, 1))),
     ],
 )
 def test_values_at_constants(expression: str, expected: object) -> None:
@@ -127,6 +151,29 @@ def test_values_at_constants(expression: str, expected: object) -> None:
         ("all(c > 0)", "Bool"),
         ("any(c[i] > i for i in range(4))", "Bool"),
         ("sum(abs(s - m) for m in [1, 2])", "Real"),
+        ("sum(m for m in c)", "Real"),
+        ("[m * s for m in c]", "Real[4]"),
+        ("[[m * n for m in c] for n in range(3)]", "Real[3, 4]"),
+        ("sum(outer(c, [1, 2]), axis = 0)", "Real[2]"),
+        ("max(outer(c, [1, 2]), axis = -1)", "Real[4]"),
+        ("any(outer(c, [1, 2]) > 0, axis = 1)", "Bool[4]"),
+        ("outer(c, c) @ c", "Real[4]"),
+        ("c @ outer(c, [1, 2])", "Real[2]"),
+        ("c @ c", "Real"),
+        ("outer([1, 2], c).T", "Real[4, 2]"),
+        ("(c > 0) * (c < 1)", "Int[4]"),
+        ("where(c > 0, 1, s)", "Real[4]"),
+        ("c[[0, 0, 3]]", "Real[3]"),
+        ("outer(c, c)[[0, 1], [2, 3]]", "Real[2]"),
+        ("outer(c, c)[1:, [0, 2, 2]]", "Real[3, 3]"),
+        ("video[[0, 1], 0]", "Real[2, 48, 64]"),
+        ("c[floor(c)]", "Real[4]"),
+        ("scan(a = 0: a + v for v in c)", "Real[5]"),
+        ("scan(a = 0: a + 1 for v in c)", "Int[5]"),
+        ("scan(a = 0, b = c: a + v, b * a for v in c).b", "Real[5, 4]"),
+        ("cholesky(outer(c, c))", "Real[4, 4]"),
+        ("solve(outer(c, c), c)", "Real[4]"),
+        ("logdet(outer(c, c))", "Real"),
         ("length(prompt)", "Int"),
         ("length(depth)", "Int"),
         ('contains(prompt, "horse")', "Bool"),
@@ -145,6 +192,32 @@ def test_arguments_by_name_stand_in_the_order_of_the_parameters() -> None:
 def test_comprehensions_are_calls_with_one_list() -> None:
     first, second = Apply("-", (Ref("s"), Const(1))), Apply("-", (Ref("s"), Const(2)))
     assert term("max(s - m for m in [1, 2])") == Apply("max", (Apply("list", (first, second)),))
+
+
+@pytest.mark.parametrize("bound", ["a = 0, a = 0: a, a", "v = 0: v"])
+def test_a_scan_binds_a_name_once(bound: str) -> None:
+    assert [d.code for d in found(f"scan({bound} for v in c)")] == ["P0203"]
+
+
+def test_a_loop_binds_a_name_that_the_program_does_not_have() -> None:
+    text = "let t = s\nlet a = [t * s for s in c]\nlet b = scan(s = 0: s + t for t in c)\n"
+    made = plan(f"{text}x ~ Normal(0, 1)\n")
+    terms = {let.name: let.term for let in made.lets}
+    assert names(terms["a"]) == {"c", "s"}
+    assert names(terms["b"]) == {"c"}
+    assert parse_plan(print_plan(made)) == made
+    assert verify(made) == ""
+
+
+def test_the_term_of_a_loop_is_as_long_for_many_elements_as_for_few() -> None:
+    loops = [
+        "[s * m^2 + s for m in range({n})]",
+        "sum([s * m * k for m in range({n})] for k in range({n}))",
+        "scan(a = s: a * m for m in range({n}))",
+    ]
+    for loop in loops:
+        sizes = {measure(term(loop.format(n=n))) for n in (100, 10_000)}
+        assert len(sizes) == 1, loop
 
 
 def test_the_name_of_a_comprehension_ends_with_it() -> None:
@@ -167,7 +240,40 @@ def test_a_region_may_be_known_at_the_run_alone() -> None:
         ("clamp(1)", "P0301", "clamp(1)"),
         ("blur(mask, radios = 8)", "P0301", "radios"),
         ("blur(mask, 8, radius = 8)", "P0301", "radius = 8"),
-        ("sum(1, 2)", "P0301", "2"),
+        ("sum(1, 2)", "P0305", "sum(1, 2)"),
+        ("sum(c, 0, 1)", "P0301", "1"),
+        ("sum(c, axis = 1)", "P0305", "sum(c, axis = 1)"),
+        ("sum(c, axis = s)", "P0302", "s"),
+        ("max(c, 1, axis = 0)", "P0301", "max(c, 1, axis = 0)"),
+        ("c.T", "P0303", "c.T"),
+        ("cholesky([[1, 2], [2, 1]])", "P0306", "cholesky([[1, 2], [2, 1]])"),
+        ("cholesky([[1, 0.5], [0.2, 1]])", "P0306", "cholesky([[1, 0.5], [0.2, 1]])"),
+        ("solve([[1, 2], [2, 4]], [1, 1])", "P0306", "solve([[1, 2], [2, 4]], [1, 1])"),
+        ("inverse([[1, 2, 3], [4, 5, 6]])", "P0303", "inverse([[1, 2, 3], [4, 5, 6]])"),
+        ("logdet([[0, 1], [1, 0]])", "P0306", "logdet([[0, 1], [1, 0]])"),
+        ("solve([[1, 0], [0, 1]], [1, 2, 3])", "P0303", "solve([[1, 0], [0, 1]], [1, 2, 3])"),
+        ("digamma(-1)", "P0306", "digamma(-1)"),
+        ("arcsin(2)", "P0306", "arcsin(2)"),
+        ("identity(0)", "P0309", "identity(0)"),
+        ("where(1, 2, 3)", "P0311", "1"),
+        ("where(c > 0, [1, 2], 3)", "P0303", "where(c > 0, [1, 2], 3)"),
+        ("where(s > 0)", "P0403", "where(s > 0)"),
+        ("[1, 2] @ [1, 2, 3]", "P0303", "@"),
+        ("[[1, 2], [3, 4]] @ 2", "P0303", "@"),
+        ("c[1.5]", "P0305", "1.5"),
+        ("c[[0, 4]]", "P0305", "[0, 4]"),
+        ("c[s]", "P0305", "s"),
+        ("c[0:s]", "P0305", "s"),
+        ("[c[k + 0] for k in range(5)]", "P0305", "k + 0"),
+        ("[c[i + 1] for i in range(5000)]", "P0305", "i + 1"),
+        ("[c for i in s]", "P0302", "s"),
+        ("scan(a = 0: a + v for v in s)", "P0302", "s"),
+        ("scan(a = 0, b = 0: a + v for v in c)", "P0301", "a + v"),
+        ("scan(a = 0: c * a for v in c)", "P0303", "c * a"),
+        ("scan(a = 0: a > v for v in c)", "P0311", "a > v"),
+        ("scan(a = prompt: a for v in c)", "P0311", "prompt"),
+        ("fold(a = 0: a + v for v in c)", "P0202", "fold"),
+        ("scan(1, 2)", "P0202", "scan"),
         ("range(1, 2, 3, 4)", "P0301", "4"),
         ("sum(0.5: 1)", "P0301", "0.5: 1"),
         ("linspace(m for m in [1])", "P0301", "linspace(m for m in [1])"),
@@ -186,7 +292,6 @@ def test_a_region_may_be_known_at_the_run_alone() -> None:
         ("contains(prompt, 1)", "P0302", "1"),
         ("length(s)", "P0302", "s"),
         ("grey(mask)", "P0302", "grey(mask)"),
-        ("sum(m for m in c)", "P0302", "c"),
         ("grey(video[0:2, 0:2])", "P0303", "grey(video[0:2, 0:2])"),
         ("max(c, [1, 2])", "P0303", "max(c, [1, 2])"),
         ("dot(c, [1, 2])", "P0303", "dot(c, [1, 2])"),

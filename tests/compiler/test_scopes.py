@@ -20,11 +20,29 @@ def normals(*locs: object, scale: object = 1) -> list[str]:
     return [f"Normal(loc = {loc}, scale = {scale})" for loc in locs]
 
 
-def test_a_block_reads_the_outer_constant_each_time() -> None:
-    text = (
-        "let a = 1\nx : Real[2]\nfor i in range(2):\n    let a = a + i\n    x[i] ~ Normal(a, 1)\n"
-    )
-    assert factors(text) == normals(1, 2)
+@pytest.mark.parametrize(
+    "block",
+    [
+        "for i in range(2):\n    let a = a + i\n",
+        "for i in range(2):\n    let a = sum(a * m for m in [1, i])\n",
+        "for a in [1]:\n    for i in range(2):\n        let a = a + i\n    ",
+    ],
+)
+def test_a_constant_of_a_block_does_not_occur_in_its_own_value(block: str) -> None:
+    """It would read the same one outside for each element, where a recursion is meant."""
+    text = f"let a = 1\nx : Real[2]\n{block}    x[i] ~ Normal(a, 1)\n"
+    assert codes(text)[0] == "P0204"
+
+
+@pytest.mark.parametrize(
+    "block, locs",
+    [
+        ("for a in [1, 2]:\n    let a = a + 1\n", (2, 3)),
+        ("for i in range(2):\n    let a = sum(a for a in [i, i])\n", (0, 2)),
+    ],
+)
+def test_a_constant_of_a_block_may_hide_its_element(block: str, locs: tuple[int, int]) -> None:
+    assert factors(f"x : Real\n{block}    x ~ Normal(a, 1)\n") == normals(*locs)
 
 
 def test_a_constant_of_a_block_stands_from_its_line_on() -> None:
@@ -62,7 +80,7 @@ ABOVE = "let s = 2\nexpert a(m) = Normal(m, s)\nx : Real\n"
     [
         ("for s in [10, 20]:\n    x ~ a(s)\n", [10, 20]),
         ("for s in [10, 20]:\n    let s = s + 1\n    x ~ a(s)\n", [11, 21]),
-        ("for i in [10, 20]:\n    let s = s + i\n    x ~ a(s)\n    x ~ a(i)\n", [12, 10, 22, 20]),
+        ("for i in [10, 20]:\n    let s = 1 + i\n    x ~ a(s)\n    x ~ a(i)\n", [11, 10, 21, 20]),
         ("for s in [10]:\n    for s in [s, s + 1]:\n        x ~ a(s)\nx ~ a(s)\n", [10, 11, 2]),
         ("expert b(k) = a(s + k)\nfor s in [10, 20]:\n    x ~ b(s)\n", [12, 22]),
     ],

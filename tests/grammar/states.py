@@ -21,7 +21,7 @@ WORDS = {
     **{"NAME": "a", "NUMBER": "1", "STRING": '"s"', "COMPARE": "<"},
     **{"LPAR": "(", "RPAR": ")", "LSQB": "[", "RSQB": "]", "COMMA": ",", "COLON": ":"},
     **{"EQUAL": "=", "TILDE": "~", "PLUS": "+", "MINUS": "-", "STAR": "*", "SLASH": "/"},
-    **{"CIRCUMFLEX": "^", "DOT": "."},
+    **{"AT": "@", "CIRCUMFLEX": "^", "DOT": "."},
 }
 
 

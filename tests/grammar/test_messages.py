@@ -70,6 +70,8 @@ NEXT = {
 @pytest.mark.parametrize("following", NEXT)
 @pytest.mark.parametrize("broken", ["x ~ f(a,", "x ~ f(a, [b", "x ~ (A *", "let c = [1,"])
 def test_a_broken_statement_ends_where_the_next_begins(broken: str, following: str) -> None:
+    if broken.endswith("[b") and following.startswith("for"):
+        pytest.skip("the two lines are the beginning of a list")
     first, second = complaints(f"{broken}\n{following}\nz ~ A")
     assert (first.code, first.labels[-1].span.start) == ("P0104", len(broken))
     assert second.span.start == len(broken) + 1 + NEXT[following]

@@ -22,7 +22,7 @@ leaves = st.one_of(
     st.builds(tree.Boolean, value=st.booleans()),
     st.builds(tree.Nothing),
 )
-OPERATORS = ("+", "-", "*", "/", "^", "<", "<=", ">", ">=", "==", "!=", "and", "or")
+OPERATORS = ("+", "-", "*", "/", "@", "^", "<", "<=", ">", ">=", "==", "!=", "and", "or")
 
 
 def rows(items: st.SearchStrategy, least: int = 0) -> st.SearchStrategy:
@@ -32,6 +32,7 @@ def rows(items: st.SearchStrategy, least: int = 0) -> st.SearchStrategy:
 def compound(inner: st.SearchStrategy) -> st.SearchStrategy:
     elements = st.builds(tree.Argument, value=inner, weight=st.none() | inner)
     named = st.builds(tree.Argument, value=inner, name=identifiers)
+    alone = st.builds(tree.Argument, value=inner)
     slices = st.builds(tree.Slice, start=st.none() | inner, stop=st.none() | inner)
     return st.one_of(
         st.builds(tree.List, items=rows(inner)),
@@ -39,6 +40,15 @@ def compound(inner: st.SearchStrategy) -> st.SearchStrategy:
         st.builds(tree.Binary, op=st.sampled_from(OPERATORS), left=inner, right=inner),
         st.builds(tree.Call, function=names, arguments=rows(elements | named)),
         st.builds(tree.Comprehension, function=names, body=elements, target=names, iterable=inner),
+        st.builds(tree.Comprehension, function=st.none(), body=alone, target=names, iterable=inner),
+        st.builds(
+            tree.Scan,
+            function=names,
+            carries=rows(named, 1),
+            following=rows(inner, 1),
+            target=names,
+            iterable=inner,
+        ),
         st.builds(tree.Index, value=inner, items=rows(inner | slices, 1)),
         st.builds(tree.Attribute, value=inner, name=identifiers),
     )

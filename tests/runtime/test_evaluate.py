@@ -18,6 +18,7 @@ from poedsl.runtime.terms.functions import (
     OPERATORS,
     READ_FROM_TERMS,
     TENSOR_FUNCTIONS,
+    WHOLE_NUMBERS,
 )
 from tests.compiler.programs import planned
 
@@ -34,6 +35,9 @@ def compiled(expression: str, declared: str = "") -> Term:
     return plan.lets[0].term
 
 
+M = ((1.0, 2.0), (3.0, 5.0))
+T = (M, ((0.5, -2.0), (0.0, 1.0)), ((2.0, 2.5), (-1.0, 4.0)))
+S = ((0.0, 2.0, 1.0), (-1.0, 0.5, 3.0), (4.0, 1.0, 1.0))
 #: For each function that has values at constants, some arguments.
 CONSTANTS: dict[str, list[tuple[Any, ...]]] = {
     "abs": [((-1.5, 2.0),)],
@@ -51,16 +55,48 @@ CONSTANTS: dict[str, list[tuple[Any, ...]]] = {
     "tanh": [((-90.0, 0.5),)],
     "sigmoid": [((-80.0, -1.0, 0.0, 80.0),)],
     "softplus": [((-80.0, -1.0, 0.0, 15.0, 25.0, 90.0),)],
-    "sum": [(((1.0, 2.0), (3.0, 5.0)),), (4.0,)],
-    "prod": [(((1.0, 2.0), (3.0, 5.0)),)],
-    "mean": [(((1.0, 2.0), (3.0, 5.0)),)],
-    "var": [(((1.0, 2.0), (3.0, 5.0)),), (4.0,)],
-    "std": [(((1.0, 2.0), (3.0, 5.0)),)],
-    "norm": [(((1.0, 2.0), (3.0, 5.0)),)],
+    "where": [((True, False), (1.0, 2.0), -3.0), (True, (1.0, 2.0), ((3.0,), (4.0,)))],
+    "ceil": [((-1.5, 0.5, 2.0),)],
+    "square": [((-1.5, 2.0),)],
+    "expm1": [((-2.0, 1e-9, 3.0),)],
+    "log1p": [((-0.5, 1e-9, 30.0),)],
+    "log2": [((0.1, 8.0),)],
+    "log10": [((0.1, 100.0),)],
+    "logit": [((0.001, 0.5, 0.9),)],
+    "log_sigmoid": [((-90.0, -1.0, 0.0, 15.0),)],
+    "sinh": [((-2.0, 0.5),)],
+    "cosh": [((-2.0, 0.5),)],
+    "arcsin": [((-1.0, 0.0, 0.5),)],
+    "arccos": [((-1.0, 0.0, 0.5),)],
+    "arctan": [((-9.0, 0.0, 0.5),)],
+    "arctan2": [((1.0, -1.0, -2.0, 0.5), (-1.0, -1.0, 0.5, 0.0))],
+    "erf": [((-2.0, 0.0, 0.5),)],
+    "erfc": [((-2.0, 0.5, 5.0),)],
+    "normal_cdf": [((-5.0, 0.0, 1.96),)],
+    "log_normal_cdf": [((-300.0, -20.5, -19.5, -3.0, 0.0, 1.96),)],
+    "digamma": [((-1.5, 0.1, 1.0, 3.5, 90.0),)],
+    "sum": [(M,), (4.0,), (M, 0), (M, -1), (T, 1)],
+    "prod": [(M,), (M, 1)],
+    "mean": [(M,), (M, 0)],
+    "var": [(M,), (4.0,), (M, 1)],
+    "std": [(M,), (M, 0)],
+    "norm": [(M,), (T, 0)],
+    "logsumexp": [(M,), (T, 2), ((90.0, -90.0),)],
     "min": [(((1.0, 2.0), (3.0, -5.0)),), ((1.0, 2.0), 1.5)],
     "max": [(((1.0, 2.0), (3.0, -5.0)),), ((1.0, 2.0), ((0.0,), (1.5,)))],
-    "all": [((True, True),), ((True, False),), (False,)],
-    "any": [((False, False),), ((True, False),), (True,)],
+    "all": [((True, True),), ((True, False),), (False,), (((True, False), (True, True)), 0)],
+    "any": [((False, False),), ((True, False),), (True,), (((True, False), (False, False)), 1)],
+    "softmax": [(M, -1), (M, 0), ((0.0, 90.0), 0)],
+    "log_softmax": [(M, -1), (T, 1), ((0.0, 90.0), 0)],
+    "cumsum": [(M, 0), (T, 1), ((1.0, 2.0, 3.0), 0)],
+    "sort": [((3.0, 1.0, 2.0), -1), (((3.0, 1.0), (2.0, 5.0)), 0)],
+    "transpose": [(((1.0, 2.0, 3.0), (4.0, 5.0, 6.0)),)],
+    "cholesky": [(((4.0, 1.0), (1.0, 3.0)),)],
+    "solve": [(S, (1.0, 2.0, 3.0)), (S, ((1.0, 0.5), (2.0, 1.0), (3.0, -1.0)))],
+    "inverse": [(S,)],
+    "logdet": [(S,), (((0.0, 1.0), (-1.0, 0.0)),)],
+    "diag": [((1.0, 2.0),), (S,)],
+    "outer": [((1.0, 2.0), (3.0, 4.0, 5.0))],
     "dot": [((1.0, 2.0), (3.0, -4.0))],
     "concat": [((1.0, 2.0), (3.0,)), (((1.0, 2.0),), ((3.0, 4.0), (5.0, 6.0)))],
     "length": [((1.0, 2.0, 3.0),), ("a horse",)],
@@ -91,12 +127,18 @@ def test_tensors_agree_with_constants(name: str, args: tuple[Any, ...]) -> None:
         n: a if isinstance(a, str) else evaluate(Const(a), environment())
         for n, a in zip(names, args, strict=True)
     }
-    found = evaluate(Apply(name, tuple(map(Ref, names))), environment(**values))
+    whole = [(name, i) in WHOLE_NUMBERS for i in range(len(args))]
+    terms = [Const(a) if w else Ref(n) for n, a, w in zip(names, args, whole, strict=True)]
+    found = evaluate(Apply(name, tuple(terms)), environment(**values))
     fold = FUNCTIONS[name].fold
     assert fold is not None
     wanted = evaluate(Const(fold(*args)), environment())
     assert found.shape == wanted.shape
     torch.testing.assert_close(found, wanted, rtol=2e-6, atol=1e-37, check_dtype=False)
+
+
+#: Functions whose first argument is a matrix.
+OF_MATRICES = {"transpose", "cholesky", "solve", "inverse", "logdet"}
 
 
 def test_what_occurs_repeatedly_is_evaluated_once(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -119,14 +161,16 @@ def test_what_occurs_repeatedly_is_evaluated_once(monkeypatch: pytest.MonkeyPatc
 
 
 @pytest.mark.parametrize(
-    "name", sorted(set(CONSTANTS) - {"all", "any", "length", "contains", "matches"})
+    "name",
+    sorted(set(CONSTANTS) - {"all", "any", "length", "contains", "matches", "where"} - OF_MATRICES),
 )
 def test_particles_are_apart_and_have_gradients(name: str) -> None:
     count = sum(p.required for p in FUNCTIONS[name].parameters)
     generator = torch.Generator().manual_seed(0)
     rows = [torch.rand(5, 3, generator=generator) for _ in range(count)]
     names = [f"a{i}" for i in range(count)]
-    term = Apply(name, tuple(map(Ref, names)))
+    axes = [Const(p.default) for p in FUNCTIONS[name].parameters if isinstance(p.default, int)]
+    term = Apply(name, (*map(Ref, names), *axes))
     point = rows[0].clone().requires_grad_()
     whole = evaluate(term, environment(**dict(zip(names, [point, *rows[1:]], strict=True))))
     single = [
@@ -214,7 +258,7 @@ def test_grey_is_what_pillow_makes_of_colours() -> None:
 
 def test_boxes_and_frames() -> None:
     x = torch.arange(4 * 3 * 10 * 20.0).view(1, 4, 3, 10, 20)
-    env = environment(x=x, part={"box": torch.tensor([0.5, 0.0, 1.0, 0.4])})
+    env = environment(x=x, part={"box": (0.5, 0.0, 1.0, 0.4)})
     box = Apply("box", (Const(0.5), Const(0), Const(1), Const(0.4)))
     at = Apply("attribute", (Ref("part"), Const("box")))
     for region_term in (box, at):

@@ -11,7 +11,7 @@ from poedsl.compiler.plan.terms import Apply, Const, Ref, Term, walk
 from poedsl.grammar.types import CONTINUOUS
 
 #: Functions that give no value more than a set of measure zero, away from constants.
-_SMOOTH = frozenset({"+", "-", "*", "/", "^", "neg", "index", "list", "slice", "attribute"})
+_SMOOTH = frozenset({"+", "-", "*", "/", "@", "^", "neg", "index", "list", "slice", "attribute"})
 _SMOOTH |= {f.name for f in FUNCTIONS.values() if not f.has_atoms}
 #: Comparisons as a sign and which side of them the constant bounds.
 _BOUNDS = {"<": 1, "<=": 1, ">": -1, ">=": -1}

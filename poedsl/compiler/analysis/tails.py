@@ -14,11 +14,11 @@ from dataclasses import dataclass
 from poedsl.catalog.signatures import Signature
 from poedsl.compiler.analysis.supports import ends
 from poedsl.compiler.functions.constants import elementwise, flatten
-from poedsl.compiler.functions.operators import operate
-from poedsl.compiler.functions.table import FUNCTIONS
+from poedsl.compiler.functions.function import ArgumentError, Deferred
+from poedsl.compiler.functions.values_at import UnknownValue, value_at
 from poedsl.compiler.plan.lowered import Lowered
 from poedsl.compiler.plan.plan import FactorSpec, VariableSpec
-from poedsl.compiler.plan.terms import BINARY, CHAINS, UNARY, Apply, Const, Ref, Term, Value
+from poedsl.compiler.plan.terms import Apply, Const, Term, Value
 from poedsl.grammar.diagnostics import Diagnostic
 
 #: Above this many components the tails are left to the run.
@@ -32,10 +32,6 @@ CLOSE, CLOSER = 1e-100, 1e-120
 ULP_CLOSE, ULP_CLOSER = 2.0**-40, 2.0**-50
 #: What a slope may be above -1 by rounding, and the share of a sum that is rounding.
 ROUNDING, CANCELLED = 1e-9, 1e-9
-
-
-class _Unknown(Exception):
-    """The value is not known before the run."""
 
 
 def tails(lowered: Lowered, signatures: Mapping[str, Signature]) -> list[Diagnostic]:
@@ -73,7 +69,7 @@ def _escapes(
                     return "does not fall off far out"
                 if math.isfinite(end) and logarithm.rises_too_fast(axis, side, end):
                     return f"rises too fast towards {end:g}"
-    except _Unknown:
+    except UnknownValue:
         pass
     return ""
 
@@ -103,7 +99,7 @@ class _Logarithm:
                 return -math.inf
             rises = [b - a for a, b in zip(before, after, strict=True)]
             rise = math.fsum(rises)
-        except (ArithmeticError, ValueError, TypeError, AssertionError):
+        except (ArithmeticError, ValueError, TypeError, AssertionError, ArgumentError, Deferred):
             return None
         cancelled = 0 < abs(rise) < CANCELLED * math.fsum(map(abs, rises))
         return None if cancelled or math.isnan(rise) else rise / math.log(ratio)
@@ -134,7 +130,7 @@ def _support(factors: list[FactorSpec], signatures: Mapping[str, Signature]) -> 
             continue
         support_ends = ends(factor.term, signatures.__getitem__)
         if support_ends.simplex:
-            raise _Unknown
+            raise UnknownValue
         lows += [min(_number(t) for t in support_ends.low)] if support_ends.low else []
         highs += [max(_number(t) for t in support_ends.high)] if support_ends.high else []
     return max(lows), min(highs)
@@ -143,7 +139,7 @@ def _support(factors: list[FactorSpec], signatures: Mapping[str, Signature]) -> 
 def _number(term: Term) -> float:
     if isinstance(term, Const) and isinstance(term.value, (int, float)):
         return float(term.value)
-    raise _Unknown
+    raise UnknownValue
 
 
 def _between(low: float, high: float, share: float) -> float:
@@ -158,13 +154,13 @@ def _between(low: float, high: float, share: float) -> float:
 def _exponent(factor: FactorSpec) -> float:
     value = factor.exponent.value if isinstance(factor.exponent, Const) else None
     if factor.mask or not isinstance(value, (int, float)):
-        raise _Unknown
+        raise UnknownValue
     return value
 
 
 def _log_factor(factor: FactorSpec, at: Mapping[str, Value]) -> float:
     if factor.kind == "reward":
-        (total,) = flatten(_value(factor.term, at))
+        (total,) = flatten(value_at(factor.term, at))
         return total
     return _log_density(factor.term, next(iter(at.values())), at)
 
@@ -208,47 +204,12 @@ LOG_DENSITIES: dict[str, Callable[..., float]] = {
 def _log_density(term: Term, x: Value, at: Mapping[str, Value]) -> float:
     """Of a density or a mixture, up to a constant, which far out does not count."""
     if not isinstance(term, Apply):
-        raise _Unknown
+        raise UnknownValue
     if term.function == "mixture":
         parts = [_log_density(part, x, at) for part in term.args[1::2]]
         most = max(parts)
         return most + math.log(math.fsum(math.exp(part - most) for part in parts))
     if term.function not in LOG_DENSITIES:
-        raise _Unknown
-    arguments = [_value(value, at) for _, value in term.kwargs]
+        raise UnknownValue
+    arguments = [value_at(value, at) for _, value in term.kwargs]
     return math.fsum(flatten(elementwise(LOG_DENSITIES[term.function], x, *arguments)))
-
-
-def _value(term: Term, at: Mapping[str, Value]) -> Value:
-    """The value of a term at a point; of what is shared, computed once."""
-    known: dict[int, Value] = {}
-
-    def value(term: Term) -> Value:
-        if id(term) not in known:
-            known[id(term)] = computed(term)
-        return known[id(term)]
-
-    def computed(term: Term) -> Value:
-        match term:
-            case Const(constant):
-                return constant
-            case Ref(name) if name in at:
-                return at[name]
-            case Apply("list", args):
-                return tuple(value(a) for a in args)
-            case Apply("index", (inner, Const(int(i)))):
-                row = value(inner)
-                if isinstance(row, tuple):
-                    return row[i]
-            case Apply(op, (first, *rest)) if op in CHAINS:
-                out = value(first)
-                for side in rest:
-                    out = operate(op, out, value(side))
-                return out
-            case Apply(op, args) if op in BINARY or op in UNARY:
-                return operate(op, *(value(a) for a in args))
-            case Apply(name, args) if name in FUNCTIONS and (f := FUNCTIONS[name].fold):
-                return f(*(value(a) for a in args))
-        raise _Unknown
-
-    return value(term)

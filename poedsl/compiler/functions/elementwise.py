@@ -6,8 +6,14 @@ import math
 from collections.abc import Callable
 
 from poedsl.compiler.functions import constants
-from poedsl.compiler.functions.function import ArgumentError, ArgumentType, Function, parameters
-from poedsl.compiler.functions.result_types import elementwise_type, single_numbers
+from poedsl.compiler.functions.function import (
+    ArgumentError,
+    ArgumentType,
+    Function,
+    FunctionParameter,
+    parameters,
+)
+from poedsl.compiler.functions.result_types import elementwise_type, number_type, single_numbers
 from poedsl.compiler.plan.terms import Const, Value
 from poedsl.grammar.types import Type
 
@@ -23,6 +29,10 @@ def _clamp_type(x: ArgumentType, low: ArgumentType, high: ArgumentType) -> Type 
     return elementwise_type()(x, low, high)
 
 
+def _where_type(c: ArgumentType, a: ArgumentType, b: ArgumentType) -> Type | Const:
+    return elementwise_type(number_type((a, b)))(c, a, b)
+
+
 def _sigmoid(x: float) -> float:
     small = math.exp(-abs(x))
     return (1 if x >= 0 else small) / (1 + small)
@@ -36,6 +46,15 @@ _X = parameters("x")
 _SAME, _REAL, _WHOLE = elementwise_type(), elementwise_type("Real"), elementwise_type("Int")
 
 ELEMENTWISE = (
+    Function(
+        "where",
+        (FunctionParameter("c", "conditions"), FunctionParameter("a"), FunctionParameter("b")),
+        _where_type,
+        "a where a condition holds, b elsewhere",
+        "where([1, -2] > 0, 1, 0.5)",
+        _each(lambda c, a, b: a if c else b),
+        has_atoms=True,
+    ),
     Function("abs", _X, _SAME, "absolute value", "abs([-1, 2])", _each(abs)),
     Function(
         "sign",

@@ -35,6 +35,10 @@ class ArgumentError(Exception):
         self.notes = notes
 
 
+class Deferred(Exception):
+    """A constant that takes long to compute, and is left to the run."""
+
+
 #: From arguments to the type of the result, or to the result itself where types determine it.
 TypeRule = Callable[..., Type | Const]
 

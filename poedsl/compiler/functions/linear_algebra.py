@@ -37,6 +37,59 @@ def cholesky(a: Matrix, scale: float | None = None) -> Matrix | None:
     return lower
 
 
+def symmetric(a: Matrix) -> bool:
+    """Whether a square matrix is symmetric but for rounding."""
+    return all(
+        abs(a[i][j] - a[j][i]) <= 1e-9 * (abs(a[i][j]) + abs(a[j][i]))
+        for i in range(len(a))
+        for j in range(i)
+    )
+
+
+def eliminated(a: Matrix, b: Matrix) -> tuple[Matrix, Matrix, int] | None:
+    """``a`` as an upper triangle, ``b`` with the same operations on rows, and the sign of the row
+    exchanges; None where ``a`` is singular. Gaussian elimination with partial pivoting.
+    """
+    a, b, sign = [row[:] for row in a], [row[:] for row in b], 1
+    scale = max((abs(x) for row in a for x in row), default=0.0)
+    for k in range(len(a)):
+        pivot = max(range(k, len(a)), key=lambda i: abs(a[i][k]))
+        if abs(a[pivot][k]) <= 1e-15 * scale:
+            return None
+        if pivot != k:
+            a[k], a[pivot], b[k], b[pivot] = a[pivot], a[k], b[pivot], b[k]
+            sign = -sign
+        for i in range(k + 1, len(a)):
+            factor = a[i][k] / a[k][k]
+            a[i] = [x - factor * y for x, y in zip(a[i], a[k], strict=True)]
+            b[i] = [x - factor * y for x, y in zip(b[i], b[k], strict=True)]
+    return a, b, sign
+
+
+def solve(a: Matrix, b: Matrix) -> Matrix | None:
+    """The x with a x = b; None where a is singular."""
+    triangle = eliminated(a, b)
+    if triangle is None:
+        return None
+    upper, x, _ = triangle
+    for i in reversed(range(len(upper))):
+        for j in range(i + 1, len(upper)):
+            x[i] = [p - upper[i][j] * q for p, q in zip(x[i], x[j], strict=True)]
+        x[i] = [p / upper[i][i] for p in x[i]]
+    return x
+
+
+def logdet(a: Matrix) -> float | None:
+    """The logarithm of the determinant; None where that is not positive."""
+    triangle = eliminated(a, [[] for _ in a])
+    if triangle is None:
+        return None
+    upper, _, sign = triangle
+    pivots = [upper[i][i] for i in range(len(upper))]
+    positive = sign * math.prod(math.copysign(1, p) for p in pivots) > 0
+    return math.fsum(math.log(abs(p)) for p in pivots) if positive else None
+
+
 def inverse(a: Matrix) -> Matrix:
     """The inverse of a positive definite matrix."""
     lower = cholesky(a)
@@ -69,10 +122,6 @@ def why_not(value: Value, name: str) -> str:
             if triangular and positive
             else "is lower triangular with a positive diagonal, and this is not"
         )
-    if any(
-        abs(a[i][j] - a[j][i]) > 1e-9 * (abs(a[i][j]) + abs(a[j][i]))
-        for i in range(n)
-        for j in range(i)
-    ):
+    if not symmetric(a):
         return "is symmetric, and this matrix is not"
     return "" if cholesky(a) is not None else "is positive definite, and this matrix is not"

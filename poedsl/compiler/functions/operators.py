@@ -7,6 +7,7 @@ import operator
 from collections.abc import Callable
 
 from poedsl.compiler.functions.constants import Number, elementwise
+from poedsl.compiler.functions.matrices import matrix_product
 from poedsl.compiler.plan.terms import Value
 
 #: Operators whose result is a condition.
@@ -16,7 +17,7 @@ CONDITION_OPERATORS = frozenset({"<", "<=", ">", ">=", "==", "!=", "and", "or", 
 def operate(op: str, *values: Value) -> Value:
     """An operator on constants; raises ValueError (also for overflow) with what is wrong."""
     try:
-        return elementwise(OPERATORS[op], *values)
+        return matrix_product(*values) if op == "@" else elementwise(OPERATORS[op], *values)
     except OverflowError as error:
         raise ValueError("the result is too large") from error
 
@@ -43,6 +44,7 @@ OPERATORS: dict[str, Callable[..., Value]] = {
     "-": operator.sub,
     "*": operator.mul,
     "/": _divide,
+    "@": matrix_product,
     "^": _power,
     "<": operator.lt,
     "<=": operator.le,

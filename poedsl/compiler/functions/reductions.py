@@ -1,4 +1,4 @@
-"""Functions that reduce all components to one."""
+"""Functions that reduce all components to one, or those along an axis."""
 
 from __future__ import annotations
 
@@ -7,37 +7,47 @@ import sys
 from collections.abc import Callable
 
 from poedsl.compiler.functions import constants
-from poedsl.compiler.functions.constants import Number, flatten
+from poedsl.compiler.functions.axes import AXIS, axis_of, kept, reduced, reduced_along
+from poedsl.compiler.functions.constants import Number
 from poedsl.compiler.functions.function import (
+    ArgumentError,
     ArgumentType,
     Function,
     FunctionParameter,
-    parameters,
+    TypeRule,
 )
-from poedsl.compiler.functions.result_types import (
-    condition_type,
-    elementwise_type,
-    reduced_type,
-)
+from poedsl.compiler.functions.result_types import elementwise_type, number_type
 from poedsl.compiler.plan.terms import Const, Value
-from poedsl.grammar.types import Type
-
-
-def _fold(f: Callable[[list[Number]], Value]) -> Callable[[Value], Value]:
-    return lambda value: f(flatten(value))
+from poedsl.grammar.types import NONE, Type
 
 
 def _extreme(pick: Callable[..., Number]) -> Callable[..., Value]:
-    def evaluate(*values: Value) -> Value:
-        return (
-            pick(flatten(values[0])) if len(values) == 1 else constants.elementwise(pick, *values)
-        )
+    def evaluate(x: Value, y: Value | None = None, axis: int | None = None) -> Value:
+        return reduced(pick)(x, axis) if y is None else constants.elementwise(pick, x, y)
 
     return evaluate
 
 
-def _extreme_type(x: ArgumentType, y: ArgumentType | None = None) -> Type | Const:
-    return reduced_type()(x) if y is None else elementwise_type()(x, y)
+def _extreme_type(
+    x: ArgumentType, y: ArgumentType | None = None, axis: ArgumentType | None = None
+) -> Type | Const:
+    if y is None or y.type == NONE:
+        return reduced_along(x, axis)
+    if axis is not None:
+        raise ArgumentError("it takes two values, or one and an axis", "P0301")
+    return elementwise_type()(x, y)
+
+
+def _reduced_type(name: str = "") -> TypeRule:
+    return lambda x, axis=None: reduced_along(x, axis, name)
+
+
+def _kept_type(name: str = "") -> TypeRule:
+    def result_type(x: ArgumentType, axis: ArgumentType) -> Type:
+        axis_of(x.type.sizes, axis)
+        return Type(name or number_type((x,)), x.type.sizes)
+
+    return result_type
 
 
 def _mean(numbers: list[Number]) -> float:
@@ -58,89 +68,160 @@ def _prod(numbers: list[Number]) -> Number:
     return total
 
 
-_X = parameters("x")
-_X_OR_XY = (FunctionParameter("x"), FunctionParameter("y", default=None))
-_CONDITIONS = parameters("x", takes="conditions")
+def _logsumexp(numbers: list[Number]) -> float:
+    most = max(numbers)
+    return most + math.log(math.fsum(math.exp(x - most) for x in numbers))
+
+
+def _log_softmax(numbers: list[Number]) -> Value:
+    total = _logsumexp(numbers)
+    return tuple(x - total for x in numbers)
+
+
+def _softmax(numbers: list[Number]) -> Value:
+    total = _logsumexp(numbers)
+    return tuple(math.exp(x - total) for x in numbers)
+
+
+def _cumsum(numbers: list[Number]) -> Value:
+    totals: list[Number] = []
+    for number in numbers:
+        totals.append(number + totals[-1] if totals else number)
+    return tuple(totals)
+
+
+_X = FunctionParameter("x")
+_COUNTABLE, _CONDITIONS = FunctionParameter("x", "countable"), FunctionParameter("x", "conditions")
+_XY = (_X, FunctionParameter("y", default=None), AXIS)
 
 
 REDUCTIONS = (
     Function(
         "sum",
-        (FunctionParameter("x", "countable"),),
-        reduced_type(),
-        "sum of all components; of conditions, how many hold",
+        (_COUNTABLE, AXIS),
+        _reduced_type(),
+        "sum of all components, or along an axis; of conditions, how many hold",
         "sum(m^2 for m in [1, 2])",
-        _fold(sum),
+        reduced(sum),
     ),
-    Function("prod", _X, reduced_type(), "product of all components", "prod([2, 3])", _fold(_prod)),
+    Function(
+        "prod",
+        (_X, AXIS),
+        _reduced_type(),
+        "product of all components, or along an axis",
+        "prod([2, 3])",
+        reduced(_prod),
+    ),
     Function(
         "mean",
-        (FunctionParameter("x", "countable"),),
-        reduced_type("Real"),
-        "mean of all components; of conditions, the share that holds",
-        "mean([1, 2])",
-        _fold(_mean),
+        (_COUNTABLE, AXIS),
+        _reduced_type("Real"),
+        "mean of all components, or along an axis; of conditions, the share that holds",
+        "mean([[1, 2], [3, 4]], axis = 0)",
+        reduced(_mean),
     ),
     Function(
         "var",
-        _X,
-        reduced_type("Real"),
-        "variance of all components: the mean square distance from their mean",
+        (_X, AXIS),
+        _reduced_type("Real"),
+        "variance, the mean square distance from the mean, of all components or along an axis",
         "var([1, 2, 4])",
-        _fold(_var),
+        reduced(_var),
         has_atoms=True,
     ),
     Function(
         "std",
-        _X,
-        reduced_type("Real"),
-        "standard deviation of all components, the root of `var`",
+        (_X, AXIS),
+        _reduced_type("Real"),
+        "standard deviation, the root of `var`, of all components or along an axis",
         "std([1, 2, 4])",
-        _fold(lambda numbers: math.sqrt(_var(numbers))),
+        reduced(lambda numbers: math.sqrt(_var(numbers))),
         has_atoms=True,
     ),
     Function(
         "norm",
-        _X,
-        reduced_type("Real"),
-        "Euclidean norm of all components",
+        (_X, AXIS),
+        _reduced_type("Real"),
+        "Euclidean norm of all components, or along an axis",
         "norm([3, 4])",
-        _fold(lambda numbers: math.sqrt(sum(x * x for x in numbers))),
+        reduced(lambda numbers: math.sqrt(sum(x * x for x in numbers))),
+    ),
+    Function(
+        "logsumexp",
+        (_X, AXIS),
+        _reduced_type("Real"),
+        "log(sum(exp(x))) without overflow, of all components or along an axis",
+        "logsumexp([[900, 901], [0, 1]], axis = 1)",
+        reduced(_logsumexp),
     ),
     Function(
         "min",
-        _X_OR_XY,
+        _XY,
         _extreme_type,
-        "smallest component, or of two",
+        "smallest component, or along an axis, or of two",
         "min([2, 1])",
         _extreme(min),
         has_atoms=True,
     ),
     Function(
         "max",
-        _X_OR_XY,
+        _XY,
         _extreme_type,
-        "largest component, or of two",
+        "largest component, or along an axis, or of two",
         "max([0, 2], 1)",
         _extreme(max),
         has_atoms=True,
     ),
     Function(
         "all",
-        _CONDITIONS,
-        condition_type,
-        "whether all conditions hold",
+        (_CONDITIONS, AXIS),
+        _reduced_type("Bool"),
+        "whether all conditions hold, or all along an axis",
         "all([1, 2] > 0)",
-        _fold(all),
+        reduced(all),
         has_atoms=True,
     ),
     Function(
         "any",
-        _CONDITIONS,
-        condition_type,
-        "whether one condition holds",
+        (_CONDITIONS, AXIS),
+        _reduced_type("Bool"),
+        "whether one condition holds, or one along an axis",
         "any([1, 2] > 1)",
-        _fold(any),
+        reduced(any),
         has_atoms=True,
+    ),
+    Function(
+        "softmax",
+        (_X, FunctionParameter("axis", "whole number", default=-1)),
+        _kept_type("Real"),
+        "exp(x) divided by its sum along an axis, without overflow",
+        "softmax([0, 1, 900])",
+        kept(_softmax),
+        has_atoms=True,
+    ),
+    Function(
+        "log_softmax",
+        (_X, FunctionParameter("axis", "whole number", default=-1)),
+        _kept_type("Real"),
+        "logarithm of `softmax`, without underflow",
+        "log_softmax([0, 1, 900])",
+        kept(_log_softmax),
+        has_atoms=True,
+    ),
+    Function(
+        "cumsum",
+        (_X, FunctionParameter("axis", "whole number", default=0)),
+        _kept_type(),
+        "sums up to and including each component, along an axis",
+        "cumsum([1, 2, 3])",
+        kept(_cumsum),
+    ),
+    Function(
+        "sort",
+        (_X, FunctionParameter("axis", "whole number", default=-1)),
+        _kept_type(),
+        "the components in ascending order along an axis",
+        "sort([3, 1, 2])",
+        kept(lambda numbers: tuple(sorted(numbers))),
     ),
 )

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from poedsl.compiler.functions.constants import MOST_NUMBERS
 from poedsl.compiler.functions.function import ArgumentError, ArgumentType, TypeRule
-from poedsl.grammar.types import BOOL, Sizes, Type, broadcast
+from poedsl.grammar.types import Sizes, Type, broadcast
 
 
 def number_type(arguments: Iterable[ArgumentType]) -> str:
@@ -28,15 +28,6 @@ def elementwise_type(name: str = "") -> TypeRule:
         return Type(name or number_type(arguments), sizes)
 
     return result_type
-
-
-def reduced_type(name: str = "") -> TypeRule:
-    """One number for all components."""
-    return lambda x: Type(name or number_type((x,)))
-
-
-def condition_type(*_: ArgumentType) -> Type:
-    return BOOL
 
 
 def single_numbers(*arguments: ArgumentType) -> list[float] | None:

@@ -10,9 +10,6 @@ from poedsl.compiler.functions.function import (
     Function,
     FunctionParameter,
 )
-from poedsl.compiler.functions.result_types import (
-    condition_type,
-)
 from poedsl.grammar.types import BOOL, Type
 
 
@@ -25,11 +22,15 @@ def _pattern_type(_: ArgumentType, pattern: ArgumentType) -> Type:
     return BOOL
 
 
+def _holds(*_: ArgumentType) -> Type:
+    return BOOL
+
+
 TEXT = (
     Function(
         "contains",
         (FunctionParameter("text", "words"), FunctionParameter("part", "text")),
-        condition_type,
+        _holds,
         "whether a text stands in another",
         'contains(prompt, "horse")',
         lambda text, part: part in text,

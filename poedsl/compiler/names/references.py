@@ -13,6 +13,8 @@ from poedsl.grammar.source import Span
 
 #: Names in call position that are part of the language: neither functions nor experts.
 CONSTRUCTS = ("exp", "where", "mixture", "log_prob")
+#: The construct that carries values from one element to the next.
+SCAN = "scan"
 
 
 #: After this many errors no similar names are searched for.
@@ -78,7 +80,7 @@ def check_function_name(scope: NameScope, function: tree.Name) -> None:
             function.span,
         )
         return
-    candidates = (*FUNCTIONS, *scope.signatures, *CONSTRUCTS, *scope.definitions)
+    candidates = (*FUNCTIONS, SCAN, *scope.signatures, *CONSTRUCTS, *scope.definitions)
     equivalent = CALLED.get(function.name, "")
     scope.error(
         "P0202",

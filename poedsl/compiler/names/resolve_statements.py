@@ -12,6 +12,7 @@ from poedsl.compiler.names.references import resolve_reference
 from poedsl.compiler.names.resolve_products import resolve_product
 from poedsl.compiler.names.resolve_values import Target, resolve_item, resolve_value
 from poedsl.compiler.names.scope import NameScope
+from poedsl.compiler.names.substitution import substitute
 from poedsl.grammar import tree
 from poedsl.grammar.diagnostics import Edit, Fix, Label
 from poedsl.grammar.source import Span
@@ -121,7 +122,7 @@ def resolve_loop(scope: NameScope, statement: tree.For) -> tree.For:
     body: list[tree.Statement] = []
     with scope.binding(statement.target.name), block_constants(scope, constants) as places:
         for inner in statement.body:
-            resolved = resolve_block_statement(scope, inner, places)
+            resolved = resolve_block_statement(scope, inner, statement.target, places)
             if resolved is not None:
                 body.append(resolved)
     return replace(statement, iterable=iterable, body=tuple(body))
@@ -141,11 +142,14 @@ def block_constants(scope: NameScope, constants: list[tree.Name]) -> Iterator[di
 
 
 def resolve_block_statement(
-    scope: NameScope, statement: tree.Statement, places: Mapping[str, Span]
+    scope: NameScope, statement: tree.Statement, element: tree.Name, places: Mapping[str, Span]
 ) -> tree.Statement | None:
     """A statement of a block: a factor, a constant or another loop."""
     match statement:
         case tree.Let(name=name, value=value):
+            hides_element = name.name in (element.name, *scope.variables)
+            if not hides_element and refers_to(value, name.name):
+                report_recursion(scope, name)
             resolved = replace(statement, value=resolve_value(scope, value))
             if name.name in scope.variables:
                 return None
@@ -165,6 +169,27 @@ def resolve_block_statement(
                 notes=("what is declared once stands outside of the block",),
             )
             return None
+
+
+def refers_to(value: tree.Expr, name: str) -> bool:
+    """Whether a value refers to a name that no comprehension in it binds."""
+    return substitute(value, {name: f"{name} elsewhere"}) != value
+
+
+def report_recursion(scope: NameScope, name: tree.Name) -> None:
+    """Report a constant of a block in whose value its own name occurs."""
+    outside, shown = scope.declared[name.name], scope.renamed.get(name.name, name.name)
+    labels = (Label(outside, f"another `{shown}`"),) if outside != name.span else ()
+    scope.error(
+        "P0204",
+        f"`{shown}` occurs in its own value: a constant of a block is new for each element",
+        name.span,
+        labels=labels,
+        notes=(
+            f"a recursion is a scan: `scan({shown} = start: next value for t in list)`",
+            f"if the `{shown}` outside of the block is meant, the one inside needs another name",
+        ),
+    )
 
 
 def is_first_declaration(scope: NameScope, name: tree.Name) -> bool:

@@ -11,9 +11,9 @@ from dataclasses import replace
 from poedsl.catalog.signatures import Parameter, Signature
 from poedsl.compiler.names.infer_inputs import infer_input
 from poedsl.compiler.names.match_arguments import SUBJECT, check_required, match_arguments
-from poedsl.compiler.names.references import check_function_name, resolve_reference
+from poedsl.compiler.names.references import SCAN, check_function_name, resolve_reference
 from poedsl.compiler.names.scope import NameScope
-from poedsl.compiler.names.suggestions import similar_name
+from poedsl.compiler.names.suggestions import equivalent_name_fix, similar_name
 from poedsl.grammar import tree
 from poedsl.grammar.diagnostics import Label
 from poedsl.grammar.traversal import names_in, operator_chain, target_name
@@ -37,8 +37,11 @@ def resolve_value(scope: NameScope, expr: tree.Expr, target: Target | None = Non
                 out = replace(node, left=out, right=resolve_value(scope, node.right, target))
             return out
         case tree.Comprehension(function=function):
-            check_function_name(scope, function)
+            if function is not None:
+                check_function_name(scope, function)
             return resolve_comprehension(scope, expr, target)
+        case tree.Scan():
+            return resolve_scan(scope, expr, target)
         case tree.Index(value=inner, items=items):
             return replace(
                 expr,
@@ -72,6 +75,19 @@ def resolve_comprehension(
             weight=expr.body.weight and resolve_value(scope, expr.body.weight, target),
         )
     return replace(expr, iterable=iterable, body=body)
+
+
+def resolve_scan(scope: NameScope, expr: tree.Scan, target: Target | None) -> tree.Expr:
+    """A scan: what it runs over and its starts see the names outside, its next values all."""
+    if expr.function.name != SCAN:
+        message = f"`{expr.function.name}` carries no values from one element to the next"
+        fix = equivalent_name_fix(expr.function.span, SCAN)
+        scope.error("P0202", message, expr.function.span, fixes=(fix,))
+    iterable = resolve_value(scope, expr.iterable, target)
+    carries = tuple(replace(c, value=resolve_value(scope, c.value, target)) for c in expr.carries)
+    with scope.binding(expr.target.name, *(c.name for c in carries if c.name is not None)):
+        following = tuple(resolve_value(scope, f, target) for f in expr.following)
+    return replace(expr, iterable=iterable, carries=carries, following=following)
 
 
 def resolve_item(

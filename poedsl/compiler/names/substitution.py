@@ -32,22 +32,50 @@ def substitute(expr: tree.Expr, values: Mapping[str, tree.Expr | str]) -> tree.E
             value = values.get(name, name)
             return replace(expr, name=value) if isinstance(value, str) else value
         case tree.Comprehension(target=target, body=body, iterable=iterable):
-            inner = {k: v for k, v in values.items() if k != target.name}
-            used = {n for v in inner.values() for n in ({v} if isinstance(v, str) else names_in(v))}
-            if target.name in used:
-                fresh = unused_name(target.name, used | names_in(body))
-                inner[target.name] = fresh
-                target = replace(target, name=fresh)
+            inner = inside_binder(values, (target.name,), (body,))
             return replace(
                 expr,
-                target=target,
+                target=replace(target, name=renamed(inner, target.name)),
                 body=substitute_argument(body, inner),
+                iterable=substitute(iterable, values),
+            )
+        case tree.Scan(target=target, carries=carries, following=following, iterable=iterable):
+            bound = (target.name, *(c.name for c in carries if c.name is not None))
+            inner = inside_binder(values, bound, following)
+            starts = (substitute_argument(c, values) for c in carries)
+            return replace(
+                expr,
+                target=replace(target, name=renamed(inner, target.name)),
+                carries=tuple(replace(c, name=c.name and renamed(inner, c.name)) for c in starts),
+                following=tuple(substitute(f, inner) for f in following),
                 iterable=substitute(iterable, values),
             )
         case tree.Call(arguments=arguments):
             return replace(expr, arguments=tuple(substitute_argument(a, values) for a in arguments))
         case _:
             return _with_children(expr, lambda e: substitute(e, values))
+
+
+def inside_binder(
+    values: Mapping[str, tree.Expr | str], bound: Iterable[str], bodies: Iterable[tree.Node]
+) -> dict[str, tree.Expr | str]:
+    """The values of names where some are bound; those that a value uses are renamed."""
+    bound = tuple(dict.fromkeys(bound))
+    inner = {k: v for k, v in values.items() if k not in bound}
+    used = {n for v in inner.values() for n in ({v} if isinstance(v, str) else names_in(v))}
+    taken = used | {n for body in bodies for n in names_in(body)} | {*bound}
+    for name in bound:
+        if name in used:
+            inner[name] = unused_name(name, taken)
+            taken.add(str(inner[name]))
+    return inner
+
+
+def renamed(values: Mapping[str, tree.Expr | str], name: str) -> str:
+    """The name under which one is bound."""
+    fresh = values.get(name, name)
+    assert isinstance(fresh, str)
+    return fresh
 
 
 def substitute_argument(
@@ -92,6 +120,13 @@ def _with_children(expr: tree.Expr, change: Change) -> tree.Expr:
             return replace(expr, arguments=tuple(_with_argument(a, change) for a in arguments))
         case tree.Comprehension(body=body, iterable=iterable):
             return replace(expr, body=_with_argument(body, change), iterable=change(iterable))
+        case tree.Scan(carries=carries, following=following, iterable=iterable):
+            return replace(
+                expr,
+                carries=tuple(_with_argument(c, change) for c in carries),
+                following=tuple(map(change, following)),
+                iterable=change(iterable),
+            )
         case _:
             return expr
 

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
-from poedsl.grammar import tree
 from poedsl.grammar.source import NOWHERE, Span
-from poedsl.grammar.traversal import operator_chain
 
 Scalar = float | int | bool | str | None
 #: Constants: scalars and (nested) tuples of them, a vector or a matrix.
@@ -35,8 +32,9 @@ class Apply:
     """An operator, a function, an expert or a reward on its arguments.
 
     Operators go by their sign, ``neg`` and ``not``; ``list``, ``index``, ``slice``, ``attribute``
-    (a value and its attribute's name) and ``mixture`` (weights and densities in turn) are the
-    constructs.
+    (a value and its attribute's name), ``mixture`` (weights and densities in turn) and those in
+    `LOOPS` are the constructs. ``comprehension`` has a name, what it runs over and a body;
+    ``scan`` has a name, what it runs over and, for each carry, its name, start and next value.
     """
 
     function: str
@@ -51,8 +49,10 @@ Term = Const | Ref | Apply
 MOST_LEVELS = 100
 #: Operators of which a chain is one application to all its parts, from the left.
 CHAINS = frozenset({"+", "-", "*", "/", "and", "or"})
-BINARY = frozenset({"+", "-", "*", "/", "^", "<", "<=", ">", ">=", "==", "!=", "and", "or"})
+BINARY = CHAINS | {"@", "^", "<", "<=", ">", ">=", "==", "!="}
 UNARY = {"neg": "-", "not": "not"}
+#: Constructs that bind names.
+LOOPS = frozenset({"comprehension", "scan"})
 
 
 def walk(term: Term) -> Iterator[Term]:
@@ -112,8 +112,62 @@ def applied(op: str, left: Term, right: Term, span: Span = NOWHERE) -> Apply:
 
 
 def names(term: Term) -> frozenset[str]:
-    """The variables and inputs in a term."""
-    return frozenset(t.name for t in walk(term) if isinstance(t, Ref))
+    """The variables and inputs in a term; not the names that its loops bind."""
+    out: set[str] = set()
+    pending: list[tuple[Term, frozenset[str]]] = [(term, frozenset())]
+    met: set[tuple[int, frozenset[str]]] = set()
+    while pending:
+        inner, hidden = pending.pop()
+        if (id(inner), hidden) in met:
+            continue
+        met.add((id(inner), hidden))
+        match inner:
+            case Ref(name):
+                out.update({name} - hidden)
+            case Apply(function) if function in LOOPS and (loop := as_loop(inner)):
+                outer = (loop.over, *(c.start for c in loop.carries))
+                pending += [(part, hidden) for part in outer]
+                pending += [(body, hidden | loop.bound) for body in loop.bodies]
+            case Apply(_, args, kwargs):
+                pending += ((part, hidden) for part in (*args, *dict(kwargs).values()))
+    return frozenset(out)
+
+
+class Carry(NamedTuple):
+    """A value that a scan carries from one element to the next."""
+
+    name: str
+    start: Term
+    following: Term
+
+
+class Loop(NamedTuple):
+    """A comprehension, which has a body, or a scan, whose bodies are those of its carries."""
+
+    element: str
+    over: Term
+    bodies: tuple[Term, ...]
+    carries: tuple[Carry, ...] = ()
+
+    @property
+    def bound(self) -> frozenset[str]:
+        return frozenset({self.element, *(c.name for c in self.carries)})
+
+
+def as_loop(term: Term) -> Loop | None:
+    """A comprehension or a scan by its parts; None for other and for malformed terms."""
+    match term:
+        case Apply("comprehension", (Const(str(name)), over, body)):
+            return Loop(name, over, (body,))
+        case Apply("scan", (Const(str(name)), over, _, _, _, *_) as args) if len(args) % 3 == 2:
+            labels = [c.value for c in args[2::3] if isinstance(c, Const)]
+            carried = [n for n in labels if isinstance(n, str)]
+            if len(carried) < len(args) // 3:
+                return None
+            carries = tuple(map(Carry, carried, args[3::3], args[4::3]))
+            return Loop(name, over, args[4::3], carries)
+        case _:
+            return None
 
 
 def mixture_parts(term: Term) -> Iterator[Term]:
@@ -125,127 +179,8 @@ def mixture_parts(term: Term) -> Iterator[Term]:
         yield term
 
 
-def to_tree(term: Term) -> tree.Expr:
-    """The term as syntax, for printing."""
-    match term:
-        case Const(value):
-            return _constant(value)
-        case Ref(name):
-            return tree.Name(name=name)
-        case Apply(function, args) if function in BINARY and len(args) > 1:
-            return _chain(function, args)
-        case Apply(function, args) if function in UNARY:
-            return tree.Unary(op=UNARY[function], operand=to_tree(args[0]))
-        case Apply("list", args):
-            return tree.List(items=tuple(to_tree(a) for a in args))
-        case Apply("index", args):
-            items = tuple(_slice(a) if is_slice(a) else to_tree(a) for a in args[1:])
-            return tree.Index(value=to_tree(args[0]), items=items)
-        case Apply("attribute", (inner, Const(str(name)))):
-            return tree.Attribute(value=to_tree(inner), name=name)
-        case Apply("mixture", args):
-            pairs = zip(args[::2], args[1::2], strict=True)
-            parts = tuple(tree.Argument(value=to_tree(d), weight=to_tree(w)) for w, d in pairs)
-            return tree.Call(function=tree.Name(name="mixture"), arguments=parts)
-        case Apply(function, args, kwargs):
-            arguments = [tree.Argument(value=to_tree(a)) for a in args]
-            arguments += [tree.Argument(value=to_tree(a), name=k) for k, a in kwargs]
-            return tree.Call(function=tree.Name(name=function), arguments=tuple(arguments))
-
-
-def _chain(op: str, args: tuple[Term, ...]) -> tree.Expr:
-    """An operator between terms; in a chain of sums what is negative is subtracted."""
-    out = to_tree(args[0])
-    for arg in args[1:]:
-        sign, side = op, arg
-        if op == "+" and len(args) > 2 and isinstance(arg, Apply) and arg.function == "neg":
-            sign, side = "-", arg.args[0]
-        out = tree.Binary(op=sign, left=out, right=to_tree(side))
-    return out
-
-
 def is_slice(term: Term) -> bool:
     return isinstance(term, Apply) and term.function == "slice"
-
-
-def _slice(term: Term) -> tree.Slice:
-    assert isinstance(term, Apply)
-    start, stop = (None if a == Const(None) else to_tree(a) for a in term.args)
-    return tree.Slice(start=start, stop=stop)
-
-
-def _constant(value: Value) -> tree.Expr:
-    match value:
-        case None:
-            return tree.Nothing()
-        case bool():
-            return tree.Boolean(value=value)
-        case int() | float():
-            number: tree.Expr = tree.Number(value=abs(value))
-            negative = value < 0 or (value == 0 and math.copysign(1, value) < 0)
-            return tree.Unary(op="-", operand=number) if negative else number
-        case str():
-            return tree.String(value=value)
-        case tuple():
-            return tree.List(items=tuple(_constant(v) for v in value))
-
-
-def from_tree(expr: tree.Expr) -> Term:
-    """A printed term read back: names are references, calls are applications, constants fold."""
-    match expr:
-        case tree.Number(value=value) | tree.String(value=value) | tree.Boolean(value=value):
-            return Const(value)
-        case tree.Nothing():
-            return Const(None)
-        case tree.Name(name=name):
-            return Ref(name)
-        case tree.List(items=items):
-            terms = tuple(from_tree(i) for i in items)
-            if all(isinstance(t, Const) for t in terms):
-                return Const(tuple(t.value for t in terms if isinstance(t, Const)))
-            return Apply("list", terms)
-        case tree.Unary() | tree.Binary():
-            return _operation(expr)
-        case tree.Index(value=inner, items=items):
-            parts = tuple(
-                Apply(
-                    "slice",
-                    tuple(Const(None) if e is None else from_tree(e) for e in (i.start, i.stop)),
-                )
-                if isinstance(i, tree.Slice)
-                else from_tree(i)
-                for i in items
-            )
-            return Apply("index", (from_tree(inner), *parts))
-        case tree.Attribute(value=inner, name=name):
-            return Apply("attribute", (from_tree(inner), Const(name)))
-        case tree.Call(function=function, arguments=arguments):
-            args: list[Term] = []
-            for a in arguments:
-                if a.name is None:
-                    args += (
-                        [from_tree(a.value)]
-                        if a.weight is None
-                        else [from_tree(a.weight), from_tree(a.value)]
-                    )
-            named = tuple((a.name, from_tree(a.value)) for a in arguments if a.name is not None)
-            return Apply(function.name, tuple(args), named)
-        case _:
-            raise ValueError(f"not a term of a plan: {type(expr).__name__}")
-
-
-def _operation(expr: tree.Unary | tree.Binary) -> Term:
-    match expr:
-        case tree.Unary(op="-", operand=tree.Number(value=value)):
-            return Const(-value)
-        case tree.Unary(op=op, operand=operand):
-            return Apply("neg" if op == "-" else op, (from_tree(operand),))
-        case tree.Binary():
-            first, rest = operator_chain(expr)
-            out = from_tree(first)
-            for node in rest:
-                out = applied(node.op, out, from_tree(node.right))
-            return out
 
 
 def to_json(term: Term) -> Any:

@@ -10,7 +10,7 @@ from typing import cast, get_args
 
 from poedsl.catalog.profiles import DEFAULT, Profile
 from poedsl.catalog.signatures import signature_from_json, signature_to_json
-from poedsl.compiler.plan import terms
+from poedsl.compiler.plan import term_syntax, terms
 from poedsl.compiler.plan.costs import costs
 from poedsl.compiler.plan.plan import (
     Array,
@@ -36,7 +36,7 @@ HEADER = "plan 1"
 
 
 def print_term(term: Term) -> str:
-    return print_expr(terms.to_tree(term))
+    return print_expr(term_syntax.to_tree(term))
 
 
 def print_plan(plan: PlanSpec, profile: Profile = DEFAULT) -> str:
@@ -252,7 +252,7 @@ def _term(text: str) -> Term:
     expr, diagnostics = parse_expression(Source(text))
     if expr is None or diagnostics:
         raise ValueError(f"not a term of a plan: {text}")
-    return terms.from_tree(expr)
+    return term_syntax.from_tree(expr)
 
 
 def _read_type(text: str) -> Type:

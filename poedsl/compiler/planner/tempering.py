@@ -19,8 +19,8 @@ from poedsl.compiler.planner.separated_mixtures import separated_mixture
 #: Tempering searches for modes up to this number of components.
 MODES_SEARCHED = 1000
 #: Functions with jumps, and functions that oscillate or have many jumps.
-STEPS = CONDITION_OPERATORS | {"sign"}
-OSCILLATING = frozenset({"sin", "cos", "tan", "floor", "round"})
+STEPS = CONDITION_OPERATORS | {"sign", "where", "arctan2"}
+OSCILLATING = frozenset({"sin", "cos", "tan", "floor", "round", "ceil"})
 
 
 def tempering_reason(spec: PlanSpec) -> str:

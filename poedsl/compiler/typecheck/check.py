@@ -87,7 +87,7 @@ def check_factor(checker: ProgramChecker, statement: tree.Factor, loops: Loops) 
         return
     name = target_name(statement.target).name
     whole = isinstance(statement.target, tree.Name)
-    typed = checker.environment[name] if whole else checker.value(statement.target)
+    typed = checker.environment[name] if whole else part_of(checker, statement.target)
     target = TypedTarget(name, typed, statement.target.span)
     checker.target_variable = name if whole else ""
     product = product_term(checker, statement.product, target)
@@ -98,6 +98,19 @@ def check_factor(checker: ProgramChecker, statement: tree.Factor, loops: Loops) 
     given_place = None if statement.given is None else statement.given.span
     term = None if whole else typed.term
     checker.factors.append(CheckedFactor(name, product, statement.span, term, given_place, loops))
+
+
+def part_of(checker: ProgramChecker, target: tree.Expr) -> Typed:
+    """A part that a statement is about; its indices are constants, or a region."""
+    typed = checker.value(target)
+    if typed.ok and isinstance(target, tree.Index):
+        for item in target.items:
+            index = None if isinstance(item, tree.Slice) else checker.value(item)
+            if index is not None and index.type.is_numeric and not isinstance(index.value, int):
+                message = "the part of a statement is known when the program is compiled"
+                note = "a parameter may have indices that come with data: `Normal(a[group], 1)`"
+                return checker.error("P0305", message, item.span, notes=(note,))
+    return typed
 
 
 def check_loop(checker: ProgramChecker, statement: tree.For, loops: Loops) -> None:

@@ -156,7 +156,7 @@ def density_shapes(
 
 def density_shapes_of(checker: TypeScope, factor: tree.Expr) -> Iterator[Sizes]:
     """The shapes of the densities in a factor, components of mixtures included."""
-    if isinstance(factor, tree.Call | tree.Comprehension) and factor.function.name == "mixture":
+    if isinstance(factor, tree.Call | tree.Comprehension) and factor.called == "mixture":
         for _, component in mixture_components(checker, factor):
             yield from density_shapes_of(checker, component)
     signature = checker.signature_of(factor)

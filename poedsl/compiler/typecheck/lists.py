@@ -1,18 +1,15 @@
-"""Types of lists, and of the lists that comprehensions make."""
+"""Types of lists."""
 
 from __future__ import annotations
 
 from poedsl.compiler.functions.constants import MOST_NUMBERS
 from poedsl.compiler.plan.terms import Apply, Const
 from poedsl.compiler.typecheck.scope import TypeScope
-from poedsl.compiler.typecheck.typed import POISONED, Typed, describe, typed_constant
+from poedsl.compiler.typecheck.typed import POISONED, Typed, describe
 from poedsl.grammar import tree
 from poedsl.grammar.diagnostics import Label
 from poedsl.grammar.source import Span
 from poedsl.grammar.types import MOST_SIZES, Type
-
-#: The most elements that a comprehension runs over.
-MOST_ELEMENTS = 10_000
 
 
 def list_literal(checker: TypeScope, expr: tree.List) -> Typed:
@@ -39,44 +36,6 @@ def list_literal(checker: TypeScope, expr: tree.List) -> Typed:
                     Label(element.span, describe(item.type)),
                 ),
             )
-    return stack_elements(checker, items, expr.span)
-
-
-def unroll(checker: TypeScope, expr: tree.Comprehension) -> Typed:
-    """The body at each element of a vector, as a list."""
-    iterable = checker.value(expr.iterable)
-    if not iterable.ok:
-        return POISONED
-    if not isinstance(iterable.value, tuple):
-        message = "a comprehension runs over a vector known when the program is compiled"
-        return checker.error("P0302", message, expr.iterable.span)
-    if len(iterable.value) > MOST_ELEMENTS:
-        message = f"a comprehension runs over at most {MOST_ELEMENTS:,} elements"
-        return checker.error("P0506", message, expr.iterable.span)
-    items: list[Typed] = []
-    with checker.binding(expr.target.name):
-        for element in iterable.value:
-            checker.environment[expr.target.name] = typed_constant(element, expr.target.span)
-            items.append(checker.value(expr.body.value))
-            if not items[-1].ok:
-                break
-    return comprehension_list(checker, items, expr)
-
-
-def comprehension_list(checker: TypeScope, items: list[Typed], expr: tree.Comprehension) -> Typed:
-    """Values of one shape as a list."""
-    if not all(i.ok for i in items):
-        return POISONED
-    for item in items:
-        if not item.type.is_numeric:
-            message = f"a list holds numbers, and this is {describe(item.type)}"
-            return checker.error("P0311", message, expr.body.span)
-        if item.type.sizes != items[0].type.sizes:
-            message = (
-                "the elements of a list have one shape, and these differ: "
-                f"{describe(items[0].type)} and {describe(item.type)}"
-            )
-            return checker.error("P0303", message, expr.body.span)
     return stack_elements(checker, items, expr.span)
 
 

@@ -87,6 +87,9 @@ def names_bound_within(statements: tuple[tree.Statement, ...]) -> set[str]:
                 out.update(names_bound(node))
             case tree.Comprehension(target=target):
                 out.add(target.name)
+            case tree.Scan(target=target, carries=carries):
+                out.update(c.name for c in carries if c.name is not None)
+                out.add(target.name)
     return out
 
 

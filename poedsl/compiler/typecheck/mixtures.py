@@ -84,9 +84,9 @@ def mixture_component(checker: TypeScope, expr: tree.Expr, target: TypedTarget) 
             return None
         return expert_factor(checker, expr, signature, target)
     if isinstance(expr, tree.Call | tree.Comprehension):
-        if expr.function.name == "mixture":
+        if expr.called == "mixture":
             return mixture_factor(checker, expr, target)
-        if signature is None and expr.function.name not in (*FUNCTIONS, "exp", "where"):
+        if signature is None and expr.called not in (*FUNCTIONS, "exp", "where"):
             return None
     checker.error("P0406", "a component of a mixture is one normalised density", expr.span)
     return None

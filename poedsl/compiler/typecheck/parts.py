@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-from poedsl.compiler.functions.constants import constant_value
+from collections.abc import Callable, Iterator
+
+from poedsl.compiler.functions.constants import constant_value, flatten
 from poedsl.compiler.functions.function import ArgumentError, ArgumentType
 from poedsl.compiler.functions.pictures import crop_type
+from poedsl.compiler.functions.table import FUNCTIONS
+from poedsl.compiler.functions.values_at import UnknownValue, value_at
 from poedsl.compiler.names.suggestions import similar_name_fix
-from poedsl.compiler.plan.terms import Apply, Const, Term, Value
+from poedsl.compiler.plan.terms import Apply, Const, Term, Value, is_slice, names
+from poedsl.compiler.typecheck.function_results import function_result
 from poedsl.compiler.typecheck.scope import TypeScope
-from poedsl.compiler.typecheck.typed import POISONED, Typed, describe
+from poedsl.compiler.typecheck.typed import POISONED, Typed, counted, describe
 from poedsl.grammar import tree
 from poedsl.grammar.source import Span
-from poedsl.grammar.types import INT, TEXT, Type
+from poedsl.grammar.types import INT, TEXT, Sizes, Type, broadcast
 
 #: What a part of a layout has.
 LAYOUT_PART_FIELDS = {"box": Type("Region"), "text": TEXT}
@@ -22,9 +27,13 @@ def type_of_attribute(checker: TypeScope, expr: tree.Attribute) -> Typed:
     inner = checker.value(expr.value)
     if not inner.ok:
         return inner
+    if expr.name == "T" and inner.type.is_numeric:
+        return function_result(checker, FUNCTIONS["transpose"], [counted(inner)], expr.span)
     fields = dict(LAYOUT_PART_FIELDS if inner.type.name == "Part" else inner.fields)
     if expr.name in fields:
-        term = Apply("attribute", (inner.term, Const(expr.name)), span=expr.span)
+        labels = dict(zip((name for name, _ in inner.fields), inner.labels, strict=False))
+        label = Const(labels.get(expr.name, expr.name))
+        term = Apply("attribute", (inner.term, label), span=expr.span)
         return Typed(term, fields[expr.name])
     span = expr.name_span if expr.name_span.end else expr.span
     has = ", ".join(f"`.{name}`" for name in fields)
@@ -72,23 +81,26 @@ def select(checker: TypeScope, expr: tree.Index, inner: Typed) -> Typed:
     if len(expr.items) > len(sizes):
         takes = "one index" if len(sizes) == 1 else f"at most {len(sizes)} indices"
         return checker.error("P0305", f"{describe(inner.type)} takes {takes}", expr.span)
-    remaining: list[int | None] = []
     items: list[Term] = []
+    selected: list[Sizes] = []
     for item, size in zip(expr.items, sizes, strict=False):
-        chosen = (
+        chosen: tuple[Term, Sizes] | None = (
             slice_range(checker, item, size)
             if isinstance(item, tree.Slice)
-            else single_index(checker, item, size)
+            else index_item(checker, item, size)
         )
         if chosen is None:
             return POISONED
-        term, item_sizes = chosen
-        items.append(term)
-        remaining += item_sizes
+        items.append(chosen[0])
+        selected.append(chosen[1])
+    remaining = sizes_selected(checker, expr, items, selected)
+    if remaining is None:
+        return POISONED
     type_ = Type("Real", (*remaining, *sizes[len(expr.items) :]))
-    if len(type_.sizes) == len(sizes):
+    whole = all(is_slice(i) or isinstance(i, Const) for i in items)
+    if len(type_.sizes) == len(sizes) and whole:
         type_ = Type(inner.type.name, type_.sizes)
-    elif inner.type.name == "Video" and len(type_.sizes) == 3 and isinstance(items[0], Const):
+    elif inner.type.name == "Video" and is_frame(items[0]) and len(type_.sizes) == 3:
         type_ = Type("Image", type_.sizes)
     elif inner.type.name == "Tokens":
         type_ = INT
@@ -97,21 +109,84 @@ def select(checker: TypeScope, expr: tree.Index, inner: Typed) -> Typed:
     return select_term(inner, tuple(items), type_, expr.span)
 
 
-def single_index(
-    checker: TypeScope, item: tree.Expr, size: int | None
-) -> tuple[Term, list[int | None]] | None:
-    value = constant_index(checker, item)
-    if value is None:
+def is_frame(item: Term) -> bool:
+    """Whether an index is a single number."""
+    return isinstance(item, Const) and isinstance(item.value, int)
+
+
+def index_item(checker: TypeScope, item: tree.Expr, size: int | None) -> tuple[Term, Sizes] | None:
+    """An index, which may be a vector of them, and the sizes that it selects."""
+    typed = counted(checker.value(item))
+    if not typed.ok:
         return None
-    if size is not None and not -size <= value < size:
-        checker.error("P0305", f"the index {value} is outside of 0 to {size - 1}", item.span)
+    if typed.type.name != "Int":
+        note = ("data that index are declared as whole numbers, such as `input group : Int[_]`",)
+        checker.error(
+            "P0305",
+            f"an index is a region or whole numbers, and this is {describe(typed.type)}",
+            item.span,
+            notes=note if typed.type.name == "Real" else (),
+        )
         return None
-    return Const(value), []
+    for values, place in index_values(checker, typed):
+        if size is not None and (outside := [v for v in values if not -size <= v < size]):
+            message = f"the index {outside[0]} is outside of 0 to {size - 1}"
+            checker.error("P0305", f"{message}{place(outside[0])}", item.span)
+            return None
+    return typed.term, typed.type.sizes
+
+
+def index_values(
+    checker: TypeScope, typed: Typed
+) -> Iterator[tuple[list[int], Callable[[int], str]]]:
+    """The values of an index, where constants say them, and where in a loop one of them occurs."""
+    if isinstance(typed.term, Const):
+        yield [int(v) for v in flatten(typed.term.value)], lambda value: ""
+        return
+    free = names(typed.term)
+    if len(free) != 1 or not free <= checker.known.keys():
+        return
+    (name,) = free
+    at: dict[int, Value] = {}
+    try:
+        for element in checker.known[name]:
+            for value in flatten(value_at(typed.term, {name: element})):
+                at.setdefault(int(value), element)
+    except (UnknownValue, ArithmeticError, ValueError):
+        return
+    yield list(at), lambda value: f" where `{name}` is {at[value]}"
+
+
+def sizes_selected(
+    checker: TypeScope, expr: tree.Index, items: list[Term], selected: list[Sizes]
+) -> Sizes | None:
+    """The sizes that indices and slices select; vectors of indices go together, as in NumPy."""
+    out: list[int | None] = []
+    together: Sizes = ()
+    places: list[int] = []
+    for item, sizes in zip(items, selected, strict=True):
+        if is_slice(item):
+            out += sizes
+        elif sizes:
+            wider = broadcast(together, sizes)
+            if wider is None:
+                message = "vectors of indices of one value are of one length, and these differ"
+                checker.error("P0303", message, expr.span)
+                return None
+            together = wider
+            places.append(len(out))
+    if len(set(places)) > 1:
+        message = "vectors of indices stand beside each other"
+        note = "write one index after the other: `x[i][:, :, j]`"
+        checker.error("P0305", message, expr.span, notes=(note,))
+        return None
+    at = places[0] if places else 0
+    return (*out[:at], *together, *out[at:])
 
 
 def slice_range(
     checker: TypeScope, item: tree.Slice, size: int | None
-) -> tuple[Term, list[int | None]] | None:
+) -> tuple[Term, Sizes] | None:
     ends: list[int | None] = []
     for end in (item.start, item.stop):
         value = None if end is None else constant_index(checker, end)
@@ -126,7 +201,7 @@ def slice_range(
     if length == 0:
         checker.error("P0305", "this slice is empty", item.span)
         return None
-    return Apply("slice", (Const(ends[0]), Const(ends[1]))), [length]
+    return Apply("slice", (Const(ends[0]), Const(ends[1]))), (length,)
 
 
 def constant_index(checker: TypeScope, expr: tree.Expr) -> int | None:
@@ -136,7 +211,7 @@ def constant_index(checker: TypeScope, expr: tree.Expr) -> int | None:
     if typed.ok:
         checker.error(
             "P0305",
-            "an index is a region, or a whole number known when the program is compiled",
+            "the end of a slice is a whole number known when the program is compiled",
             expr.span,
         )
     return None
@@ -150,6 +225,8 @@ def _select_value(value: Value, items: tuple[Term, ...]) -> Value:
     match items[0]:
         case Const(int(at)):
             return _select_value(value[at], items[1:])
+        case Const(tuple(rows)):
+            return tuple(_select_value(value, (Const(row), *items[1:])) for row in rows)
         case Apply("slice", (Const(int() | None as first), Const(int() | None as last))):
             return tuple(_select_value(v, items[1:]) for v in value[first:last])
     raise AssertionError(items[0])
@@ -157,6 +234,8 @@ def _select_value(value: Value, items: tuple[Term, ...]) -> Value:
 
 def select_term(inner: Typed, items: tuple[Term, ...], type_: Type, span: Span) -> Typed:
     """A part of a value, folded where the value is a constant."""
-    if isinstance(inner.term, Const):
+    constant = all(is_slice(i) or isinstance(i, Const) for i in items)
+    vectors = sum(isinstance(i, Const) and isinstance(i.value, tuple) for i in items)
+    if isinstance(inner.term, Const) and constant and vectors < 2:
         return Typed(Const(_select_value(inner.term.value, items), span), type_)
     return Typed(Apply("index", (inner.term, *items), span=span), type_)

@@ -13,7 +13,7 @@ from poedsl.compiler.typecheck.target import TypedTarget
 from poedsl.compiler.typecheck.typed import describe
 from poedsl.grammar import tree
 from poedsl.grammar.diagnostics import Edit, Fix
-from poedsl.grammar.traversal import operator_chain
+from poedsl.grammar.traversal import is_condition, operator_chain
 
 
 def product_term(checker: TypeScope, expr: tree.Expr, target: TypedTarget) -> Term | None:
@@ -28,9 +28,9 @@ def product_term(checker: TypeScope, expr: tree.Expr, target: TypedTarget) -> Te
             return Apply("^", (base, exponent), span=expr.span)
         case tree.Call(function=tree.Name(name="exp")):
             return reward_factor(checker, expr)
-        case tree.Call(function=tree.Name(name="where")):
+        case tree.Call(function=tree.Name(name="where")) if is_condition(expr):
             return where_factor(checker, expr)
-        case tree.Call() | tree.Comprehension() if expr.function.name == "mixture":
+        case tree.Call() | tree.Comprehension() if expr.called == "mixture":
             return mixture_factor(checker, expr, target)
         case tree.Call(function=function) if function.name in checker.signatures:
             signature = checker.signatures[function.name]
@@ -151,10 +151,12 @@ def is_number(checker: TypeScope, expr: tree.Expr) -> bool:
     """Whether a side of ``*`` can only be a number: it names no factor."""
     return not any(
         isinstance(leaf, tree.Call | tree.Comprehension)
+        and leaf.called
         and (
-            leaf.function.name in checker.signatures
-            or leaf.function.name not in FUNCTIONS
-            or leaf.function.name == "exp"
+            leaf.called in checker.signatures
+            or leaf.called not in FUNCTIONS
+            or leaf.called == "exp"
+            or (leaf.called == "where" and is_condition(leaf))
         )
         for leaf in factors_of(expr)
     )

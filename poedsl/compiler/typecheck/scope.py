@@ -10,6 +10,7 @@ from typing import Any
 
 from poedsl.catalog.registry import SIGNATURES
 from poedsl.catalog.signatures import Signature
+from poedsl.compiler.plan.terms import Value
 from poedsl.compiler.typecheck.typed import POISONED, Typed
 from poedsl.grammar import tree
 from poedsl.grammar.diagnostics import Diagnostic
@@ -30,6 +31,7 @@ class TypeScope(ABC):
             whole of it.
         on_data: whether the statement being checked is about data.
         signatures: the signatures that calls may name.
+        known: the values that a name stands for in a loop, where they are constants.
     """
 
     source: Source
@@ -42,6 +44,7 @@ class TypeScope(ABC):
     target_variable: str = ""
     on_data: bool = False
     signatures: Mapping[str, Signature] = field(default_factory=lambda: SIGNATURES)
+    known: dict[str, tuple[Value, ...]] = field(default_factory=dict)
 
     @abstractmethod
     def value(self, expr: tree.Expr) -> Typed:
@@ -61,6 +64,14 @@ class TypeScope(ABC):
             for name in names:
                 self.environment.pop(name, None)
             self.environment.update(hidden)
+
+    @contextmanager
+    def knowing(self, name: str, values: Value) -> Iterator[None]:
+        """Inside of a loop over constants, the values that a name stands for."""
+        if isinstance(values, tuple):
+            self.known[name] = values
+        yield
+        self.known.pop(name, None)
 
     def text(self, span: Span) -> str:
         return self.source.text[span.start : span.end]

@@ -27,11 +27,17 @@ _WORDS = {
 
 @dataclass(frozen=True, slots=True)
 class Typed:
-    """A term and its type; a record has fields."""
+    """A term and its type.
+
+    Attributes:
+        fields: of a record, the names and types of its fields.
+        labels: what the term calls the fields, where a scan has renamed them.
+    """
 
     term: Term
     type: Type
     fields: tuple[tuple[str, Type], ...] = ()
+    labels: tuple[str, ...] = ()
 
     @property
     def ok(self) -> bool:

@@ -8,24 +8,30 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from poedsl.compiler.functions.constants import MOST_NUMBERS
+from poedsl.compiler.functions.constants import MOST_NUMBERS, elementwise
+from poedsl.compiler.functions.function import Deferred
+from poedsl.compiler.functions.matrices import product_sizes
 from poedsl.compiler.functions.operators import CONDITION_OPERATORS, operate
 from poedsl.compiler.functions.table import FUNCTIONS
 from poedsl.compiler.names.references import CONSTRUCTS
 from poedsl.compiler.plan.terms import Apply, Const, applied
+from poedsl.compiler.typecheck.comprehensions import comprehension
 from poedsl.compiler.typecheck.function_calls import function_call
 from poedsl.compiler.typecheck.lists import exceeds_constant_limit, list_literal
 from poedsl.compiler.typecheck.log_density import log_density
 from poedsl.compiler.typecheck.model_calls import model_call
 from poedsl.compiler.typecheck.parts import type_of_attribute, type_of_index
+from poedsl.compiler.typecheck.scans import type_of_scan
 from poedsl.compiler.typecheck.scope import TypeScope
 from poedsl.compiler.typecheck.typed import POISONED, Typed, counted, describe, finite
 from poedsl.grammar import tree
 from poedsl.grammar.diagnostics import Label
 from poedsl.grammar.source import Span
-from poedsl.grammar.traversal import operator_chain
+from poedsl.grammar.traversal import is_condition, operator_chain
 from poedsl.grammar.types import BOOL, INT, REAL, TEXT, Type, broadcast
 
+#: Operators in which a condition counts as 1 or 0.
+ARITHMETIC = ("+", "-", "*", "/", "@", "^")
 _TOO_LARGE = "this number is too large: numbers go up to about 1.8e308"
 
 
@@ -39,10 +45,8 @@ class ExpressionChecker(TypeScope):
 
 def type_of(checker: TypeScope, expr: tree.Expr) -> Typed:
     match expr:
-        case tree.Number(value=number):
-            if not finite(number):
-                return checker.error("P0306", _TOO_LARGE, expr.span)
-            return Typed(Const(number, expr.span), INT if isinstance(number, int) else REAL)
+        case tree.Number():
+            return type_of_number(checker, expr)
         case tree.String(value=text):
             return Typed(Const(text, expr.span), TEXT)
         case tree.Boolean(value=truth):
@@ -61,20 +65,37 @@ def type_of(checker: TypeScope, expr: tree.Expr) -> Typed:
             return type_of_index(checker, expr)
         case tree.Call() | tree.Comprehension():
             return type_of_call(checker, expr)
+        case tree.Scan():
+            return type_of_scan(checker, expr)
         case tree.Attribute():
             return type_of_attribute(checker, expr)
 
 
+def type_of_number(checker: TypeScope, expr: tree.Number) -> Typed:
+    if not finite(expr.value):
+        return checker.error("P0306", _TOO_LARGE, expr.span)
+    return Typed(Const(expr.value, expr.span), INT if isinstance(expr.value, int) else REAL)
+
+
 def type_of_call(checker: TypeScope, expr: tree.Call | tree.Comprehension) -> Typed:
-    name = expr.function.name
+    name = expr.called
+    if isinstance(expr, tree.Comprehension) and not name:
+        return comprehension(checker, expr)
     if isinstance(expr, tree.Call) and name == "log_prob":
         return log_density(checker, expr)
     if isinstance(expr, tree.Call) and name in checker.signatures:
         return model_call(checker, expr, checker.signatures[name])
-    if name in FUNCTIONS and (isinstance(expr, tree.Call) or name not in CONSTRUCTS):
+    condition = name == "where" and is_condition(expr)
+    if (
+        name in FUNCTIONS
+        and not condition
+        and (isinstance(expr, tree.Call) or name not in CONSTRUCTS)
+    ):
         return function_call(checker, expr)
     if name in CONSTRUCTS or name in checker.signatures:
-        return checker.error("P0403", f"`{name}` is a factor of a product, not a number", expr.span)
+        notes = ("as a number it is `where(condition, a, b)`",) if condition else ()
+        message = f"`{name}` is a factor of a product, not a number"
+        return checker.error("P0403", message, expr.span, notes=notes)
     return POISONED
 
 
@@ -83,6 +104,7 @@ def type_of_unary(checker: TypeScope, expr: tree.Unary) -> Typed:
     if not typed.ok:
         return typed
     logical = expr.op == "not"
+    typed = typed if logical else as_number(typed)
     if (typed.type.name == "Bool") != logical or not typed.type.is_numeric:
         kind = "a condition" if logical else "a number"
         return checker.error(
@@ -110,6 +132,8 @@ def type_of_operation(checker: TypeScope, expr: tree.Binary, left: Typed, right:
     if not (left.ok and right.ok):
         return POISONED
     logical = expr.op in ("and", "or")
+    if expr.op in ARITHMETIC:
+        left, right = as_number(left), as_number(right)
     for typed, side in ((left, expr.left), (right, expr.right)):
         if not typed.type.is_numeric or (typed.type.name == "Bool") != logical:
             kind = "conditions" if logical else "numbers"
@@ -118,6 +142,8 @@ def type_of_operation(checker: TypeScope, expr: tree.Binary, left: Typed, right:
                 f"`{expr.op}` takes {kind}, and this is {describe(typed.type)}",
                 side.span,
             )
+    if expr.op == "@":
+        return type_of_matrix_product(checker, expr, left, right)
     sizes = broadcast(left.type.sizes, right.type.sizes)
     if sizes is None:
         return checker.error(
@@ -134,6 +160,40 @@ def type_of_operation(checker: TypeScope, expr: tree.Binary, left: Typed, right:
     return fold_operator(checker, expr.op, (left, right), Type(name, sizes), expr.span)
 
 
+def type_of_matrix_product(
+    checker: TypeScope, expr: tree.Binary, left: Typed, right: Typed
+) -> Typed:
+    sizes = product_sizes(left.type.sizes, right.type.sizes)
+    if sizes is not None:
+        whole = left.type.name == right.type.name == "Int"
+        type_ = Type("Int" if whole else "Real", sizes)
+        return fold_operator(checker, "@", (left, right), type_, expr.span)
+    ranks = {len(left.type.sizes), len(right.type.sizes)}
+    message = (
+        "the columns on the left of `@` are as many as the rows on its right, and these differ"
+        if ranks <= {1, 2}
+        else "`@` is a product of vectors and matrices"
+    )
+    labels = (
+        Label(expr.left.span, describe(left.type)),
+        Label(expr.right.span, describe(right.type)),
+    )
+    return checker.error(
+        "P0303", message, expr.op_span if expr.op_span.end else expr.span, labels=labels
+    )
+
+
+def as_number(typed: Typed) -> Typed:
+    """A condition as 1 where it holds and 0 elsewhere; all else as it is."""
+    if typed.type.name != "Bool":
+        return typed
+    type_ = Type("Int", typed.type.sizes)
+    if isinstance(typed.term, Const):
+        return Typed(Const(elementwise(int, typed.term.value), typed.term.span), type_)
+    span = typed.term.span
+    return Typed(Apply("where", (typed.term, Const(1), Const(0)), span=span), type_)
+
+
 def fold_operator(
     checker: TypeScope, op: str, operands: tuple[Typed, ...], type_: Type, span: Span
 ) -> Typed:
@@ -147,6 +207,8 @@ def fold_operator(
         return checker.error("P0306", f"this has more than {MOST_NUMBERS:,} numbers", span)
     try:
         value = operate(op, *(o.value for o in operands))
+    except Deferred:
+        return Typed(Apply(op, tuple(o.term for o in operands), span=span), type_)
     except ValueError as error:
         return checker.error("P0306", f"this has no value: {error}", span)
     if not finite(value):

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NoReturn
 
 from poedsl.catalog.pipeline_signatures import IMPLEMENTATION
@@ -20,7 +20,8 @@ from poedsl.compiler.plan.lowered import Lowered
 from poedsl.compiler.plan.options import OPTIONS
 from poedsl.compiler.plan.plan import GENERATIVE, WEIGHING, FactorSpec, InputSpec, PlanSpec
 from poedsl.compiler.plan.read_json import at
-from poedsl.compiler.plan.terms import Apply, Const, Ref, Term, names, to_tree, walk
+from poedsl.compiler.plan.term_syntax import to_tree
+from poedsl.compiler.plan.terms import Apply, Const, Ref, Term, names, walk
 from poedsl.compiler.planner.choose_move import ODE
 from poedsl.compiler.planner.choose_path import FLOW, PREFIX, TEMPER
 from poedsl.compiler.planner.planner import plan as planned
@@ -118,7 +119,7 @@ class _Verifier:
             typed = self.value(let.term, place)
             if unify(typed.type, let.type) is None:
                 wrong(place, f"this is {describe(typed.type)}, and `{let.name}` is {let.type}")
-            self.declare(let.name, Typed(Ref(let.name), let.type, typed.fields))
+            self.declare(let.name, replace(typed, term=Ref(let.name), type=let.type))
         for i, variable in enumerate(plan.variables):
             if variable.type.name not in SAMPLED:
                 wrong(f"variables[{i}].type", f"a variable of {variable.type} cannot be sampled")

@@ -2,7 +2,18 @@
 
 from __future__ import annotations
 
-from poedsl.compiler.plan.terms import BINARY, CHAINS, UNARY, Apply, Const, Term, is_slice, walk
+from poedsl.compiler.plan.terms import (
+    BINARY,
+    CHAINS,
+    LOOPS,
+    UNARY,
+    Apply,
+    Const,
+    Term,
+    as_loop,
+    is_slice,
+    walk,
+)
 
 
 def malformed(term: Term) -> str:
@@ -14,13 +25,14 @@ def malformed(term: Term) -> str:
 
 
 def _ill_formed(node: Apply) -> str:
-    args = node.args
+    args, loop = node.args, as_loop(node)
     fits = {
         "list": bool(args),
         "index": len(args) > 1,
         "slice": len(args) == 2 and all(isinstance(a, Const) for a in args),
         "attribute": len(args) == 2 and isinstance(args[1], Const) and is_name(args[1].value),
         "mixture": bool(args) and len(args) % 2 == 0,
+        **dict.fromkeys(LOOPS, loop is not None and all(map(is_name, loop.bound))),
     }
     fits |= dict.fromkeys(UNARY, len(args) == 1) | dict.fromkeys(BINARY, len(args) == 2)
     fits |= dict.fromkeys(CHAINS, len(args) > 1)

@@ -20,6 +20,7 @@ from poedsl.compiler.names.type_expressions import type_expression
 from poedsl.compiler.plan import terms
 from poedsl.compiler.plan.lowered import Lowered
 from poedsl.compiler.plan.plan import ONE, FactorSpec, PlanSpec
+from poedsl.compiler.plan.term_syntax import to_tree
 from poedsl.compiler.plan.terms import Apply, Ref, Term
 from poedsl.compiler.plan.text import print_plan
 from poedsl.compiler.typecheck.checked import Checked, CheckedFactor
@@ -223,11 +224,11 @@ def _typed(stage: Checked | Lowered, source: Source) -> Iterator[str]:
     if stage.options:
         names = tuple(tree.Name(name=v.name) for v in stage.variables)
         options = tuple((name, value) for name, (value, _) in stage.options.items())
-        method = terms.to_tree(Apply("anneal", (), options))
+        method = to_tree(Apply("anneal", (), options))
         assert isinstance(method, tree.Call)
         yield "\n" + print_statement(tree.Sample(names=names, method=method))
     for report in stage.reports:
-        item = tree.Argument(value=terms.to_tree(report.term))
+        item = tree.Argument(value=to_tree(report.term))
         yield f"\n# {report.name} : {report.type}"
         yield print_statement(tree.Report(items=(item,)))
     for name in sorted(stage.incomplete):
@@ -238,12 +239,15 @@ def _declarations(stage: Checked | Lowered, source: Source) -> Iterator[tuple[tr
     """The declarations, each with what is known beside."""
     for i in stage.inputs:
         name = tree.Name(name=i.name)
-        default = None if i.default is None else terms.to_tree(i.default)
+        default = None if i.default is None else to_tree(i.default)
         place = i.place.removeprefix(f"{source.name}:")
         whence = "" if i.origin == "declared" else f"{i.origin} at {place}"
         yield tree.Input(name=name, type=type_expression(i.type), default=default), whence
     for let in stage.lets:
-        yield tree.Let(name=tree.Name(name=let.name), value=terms.to_tree(let.term)), str(let.type)
+        yield (
+            tree.Let(name=tree.Name(name=let.name), value=to_tree(let.term)),
+            str(let.type),
+        )
     for v in stage.variables:
         space = f"sampled in the space of {v.space}" if v.space else ""
         yield tree.Domain(name=tree.Name(name=v.name), type=type_expression(v.type)), space
@@ -267,12 +271,12 @@ def _factors(stage: Checked | Lowered, source: Source) -> Iterator[tuple[tree.St
 
 def _statement(factor: CheckedFactor | FactorSpec, variable: str, product: Term) -> tree.Statement:
     """The factor as a statement, inside the loops that it runs over."""
-    target = terms.to_tree(factor.observed or factor.part or Ref(variable))
+    target = to_tree(factor.observed or factor.part or Ref(variable))
     assert isinstance(target, tree.Name | tree.Index)
     given = tree.Name(name=variable) if factor.given else None
-    out: tree.Statement = tree.Factor(target=target, product=terms.to_tree(product), given=given)
+    out: tree.Statement = tree.Factor(target=target, product=to_tree(product), given=given)
     for name, over in reversed(factor.loops):
-        out = tree.For(target=tree.Name(name=name), iterable=terms.to_tree(over), body=(out,))
+        out = tree.For(target=tree.Name(name=name), iterable=to_tree(over), body=(out,))
     return out
 
 

@@ -15,7 +15,8 @@ _OR, _AND, _NOT, _COMPARE, _SUM, _PRODUCT, _SIGNED, _POWER, _POSTFIX = range(9)
 _LEVELS = {
     **{"or": _OR, "and": _AND},
     **dict.fromkeys(("<", "<=", ">", ">=", "==", "!="), _COMPARE),
-    **{"+": _SUM, "-": _SUM, "*": _PRODUCT, "/": _PRODUCT, "^": _POWER},
+    **{"+": _SUM, "-": _SUM, "*": _PRODUCT, "/": _PRODUCT, "@": _PRODUCT},
+    "^": _POWER,
 }
 #: How tightly the operands of a binary operator bind at least: left, right.
 _SIDES = {
@@ -123,8 +124,12 @@ def _other(expr: tree.Expr) -> list[_Piece]:
         case tree.Attribute(value=value, name=name):
             return [(value, _POSTFIX), f".{name}"]
         case tree.Comprehension(function=function, body=body, target=target, iterable=iterable):
-            head: list[_Piece] = [function.name, "(", *_argument(body)]
-            return [*head, f" for {target.name} in ", (iterable, _OR), ")"]
+            opener, closer = ("[", "]") if function is None else (f"{function.name}(", ")")
+            head: list[_Piece] = [opener, *_argument(body)]
+            return [*head, f" for {target.name} in ", (iterable, _OR), closer]
+        case tree.Scan(carries=carries, following=following, target=target, iterable=iterable):
+            head = [expr.function.name, "(", *_row(map(_argument, carries)), ": "]
+            return [*head, *_exprs(following), f" for {target.name} in ", (iterable, _OR), ")"]
         case _:
             raise TypeError(f"not an expression: {type(expr).__name__}")
 

@@ -158,6 +158,30 @@ class Builder:
         )
 
     @staticmethod
+    def list_comprehension(c: Children) -> tree.Comprehension:
+        opener, body, _, target, _, iterable, closer = c
+        element = tree.Argument(value=_bare(body), span=body.span)
+        return tree.Comprehension(
+            function=None,
+            body=element,
+            target=target,
+            iterable=_bare(iterable),
+            span=_span(opener, closer),
+        )
+
+    @staticmethod
+    def scan(c: Children) -> tree.Scan:
+        function, _, carries, _, following, _, target, _, iterable, closer = c
+        return tree.Scan(
+            function=function,
+            carries=tuple(carries),
+            following=tuple(following),
+            target=target,
+            iterable=_bare(iterable),
+            span=_span(function, closer),
+        )
+
+    @staticmethod
     def element(c: Children) -> tree.Argument:
         weight = _bare(c[0]) if len(c) > 1 else None
         return tree.Argument(value=_bare(c[-1]), weight=weight, span=_span(c[0], c[-1]))
@@ -178,7 +202,7 @@ class Builder:
         c[0].append(_bare(c[2]))
         return c[0]  # type: ignore[no-any-return]
 
-    items = arguments = names = parameters = reports = exprs
+    items = arguments = bindings = names = parameters = reports = exprs
 
     # Statements.
 

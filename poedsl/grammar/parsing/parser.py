@@ -58,8 +58,12 @@ def is_prefix(text: str, span: Span) -> bool:
 
 #: The beginning of a physical line that has code on it, and not a closing bracket first.
 _PHYSICAL = re.compile(r"\n([ \t]*)(?=[^ \t\r\n#)\]])")
-#: A physical line that declares a variable, rather than being one of several arguments.
-_DECLARATION = re.compile(r"[A-Za-z_]\w*[ \t]*:(?![^\n#]*,[ \t\r]*(?:[#\n]|\Z))")
+#: A physical line that declares a variable, rather than being one of several arguments, or that is
+#: the header of a block, rather than the end of a comprehension.
+_DECLARATION = re.compile(
+    r"[A-Za-z_]\w*[ \t]*:(?![^\n#]*,[ \t\r]*(?:[#\n]|\Z))"
+    r"|for\b[^\n#]*:[ \t\r]*(?:[#\n]|\Z)"
+)
 
 
 def _parse(text: str, span: Span, start: str) -> Any:

@@ -9,7 +9,10 @@ _OPERANDS = frozenset(
     ("NUMBER", "STRING", "NAME", "TRUE", "FALSE", "NONE", "LPAR", "LSQB", "PLUS", "MINUS", "NOT")
 )
 _OPERATORS = frozenset(
-    ("PLUS", "MINUS", "STAR", "SLASH", "CIRCUMFLEX", "COMPARE", "AND", "OR", "LPAR", "LSQB", "DOT")
+    (
+        *("PLUS", "MINUS", "STAR", "SLASH", "AT", "CIRCUMFLEX"),
+        *("COMPARE", "AND", "OR", "LPAR", "LSQB", "DOT"),
+    )
 )
 #: Terminals that are possible inside brackets but tell a reader nothing there.
 _FINE_PRINT = frozenset(("EQUAL", "COLON", "FOR"))

@@ -30,10 +30,12 @@ _SIGNS = {
 _SAME_MEANING = frozenset(("**", "&&", "||", "===", "!==", "<>", "=<"))
 
 
-_OPERATORS_NOTE = "the operators are `+`, `-`, `*`, `/`, `^`, comparisons, `and`, `or` and `not`"
+_OPERATORS_NOTE = (
+    "the operators are `+`, `-`, `*`, `/`, `@`, `^`, comparisons, `and`, `or` and `not`"
+)
 
 
-_OTHER_SIGNS = frozenset(("%", "@", "->", "|>", "+=", "-=", "*=", "/=", "^="))
+_OTHER_SIGNS = frozenset(("%", "->", "|>", "+=", "-=", "*=", "/=", "^="))
 
 
 def foreign_sign(f: Failure) -> Diagnostic | None:
@@ -116,7 +118,7 @@ def _slashes(f: Failure) -> Diagnostic:
     return Diagnostic("P0109", message, f.word.span, fixes=tuple(fixes))
 
 
-_OWN_SIGNS = "()[],:=~+-*/^.<>"
+_OWN_SIGNS = "()[],:=~+-*/@^.<>"
 
 
 _PLAIN_SIGNS = {

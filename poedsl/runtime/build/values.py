@@ -124,5 +124,7 @@ class Values:
             return read_layout(value)
         if kind == "Text":
             return str(value)
+        if kind == "Region":
+            return tuple(float(side) for side in value)
         env = self.environment
         return torch.as_tensor(value, dtype=env.dtype, device=env.device)[None]

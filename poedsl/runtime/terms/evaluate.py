@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from functools import reduce
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -14,38 +13,19 @@ from torch import Tensor
 
 from poedsl.compiler.functions.constants import flatten
 from poedsl.compiler.functions.table import FUNCTIONS
-from poedsl.compiler.plan.terms import CHAINS, Apply, Const, Ref, Term
-from poedsl.experts.protocol import Reward, TextReward
-from poedsl.experts.sequences.vocabulary import Vocabulary
+from poedsl.compiler.plan.terms import Apply, Const, Ref, Term, as_loop
+from poedsl.experts.protocol import TextReward
 from poedsl.grammar.boxes import Box, as_box, pixel_range
-from poedsl.runtime.terms.functions import OPERATORS, TENSOR_FUNCTIONS, aligned, with_equal_rows
+from poedsl.runtime.terms.branches import chosen
+from poedsl.runtime.terms.environment import Environment as Environment
+from poedsl.runtime.terms.functions import (
+    WHOLE_NUMBERS,
+    aligned,
+    apply,
+)
+from poedsl.runtime.terms.indices import gathered
 from poedsl.runtime.terms.log_densities import event_logs, wide_enough
-
-
-@dataclass(frozen=True, slots=True)
-class Environment:
-    """Values of names, and the rewards behind calls.
-
-    Attributes:
-        values: tensors, (L, ...) for variables and (1, ...) for inputs; texts; regions, four
-            fractions each; records of these by attribute, for what sources return and for parts of
-            layouts.
-        rewards: the function behind each call of a reward, by the call itself.
-        dtype: of numbers.
-        words: what the symbols of a variable say, where they say anything.
-        repeated: while a term is evaluated, the values of what occurs in it more than once, by the
-            identities of these terms; None where they are not known yet.
-    """
-
-    values: dict[str, Any]
-    rewards: dict[Term, Reward | TextReward]
-    device: torch.device
-    dtype: torch.dtype = torch.float32
-    words: dict[str, Vocabulary] = field(default_factory=dict)
-    repeated: dict[int, Tensor | None] | None = None
-
-    def with_values(self, values: Mapping[str, Any]) -> Environment:
-        return replace(self, values={**self.values, **values})
+from poedsl.runtime.terms.loops import evaluate_loop
 
 
 def evaluate(term: Term, env: Environment) -> Float[Tensor, L * shape]:
@@ -57,7 +37,7 @@ def evaluate(term: Term, env: Environment) -> Float[Tensor, L * shape]:
     assert env.repeated is not None
     if id(term) not in env.repeated:
         return _evaluate(term, env)
-    value = env.repeated[id(term)]
+    value: Tensor | None = env.repeated[id(term)]
     if value is None:
         value = env.repeated[id(term)] = _evaluate(term, env)
     return value
@@ -95,13 +75,29 @@ def _evaluate(term: Term, env: Environment) -> Float[Tensor, L * shape]:
             return log_density(density, subject, env)
         case Apply("index" | "crop", (inner, *items)):
             return part(evaluate(inner, env), items, env)
+        case Apply("where", (condition, first, second)):
+            return chosen(condition, first, second, env, evaluate)
+        case Apply("comprehension" | "scan") if loop := as_loop(term):
+            return evaluate_loop(loop, env, evaluate)  # type: ignore[no-any-return]
         case Apply("contains" | "matches" | "length" as function, (subject, *args)):
             of = [value_of(a, env) for a in args]
             if variable(subject) not in env.words:
                 return read(function, [value_of(subject, env), *of], env)
             return read_each(function, spoken(subject, env), of, env)
-        case Apply(function, args):
-            return _apply(function, [evaluate(a, env) for a in args])
+        case Apply(function, args, kwargs):
+            result: Tensor = apply(
+                function,
+                [_argument(function, i, a, env) for i, a in enumerate(args)],
+                {name: _argument(function, name, a, env) for name, a in kwargs},
+            )
+            return result
+
+
+def _argument(function: str, place: int | str, term: Term, env: Environment) -> Any:
+    """An argument: a tensor, or a whole number that says how to compute."""
+    if isinstance(term, Const) and (function, place) in WHOLE_NUMBERS:
+        return term.value
+    return evaluate(term, env)
 
 
 def log_density(density: Term, subject: Term, env: Environment) -> Float[Tensor, L * events]:
@@ -146,18 +142,6 @@ def _plain(value: object) -> object:
     return [_plain(v) for v in value] if isinstance(value, tuple) else value
 
 
-def _apply(function: str, args: list[Tensor]) -> Float[Tensor, L * shape]:
-    if function in CHAINS:
-        return reduce(OPERATORS[function], aligned(args))
-    if function in OPERATORS:
-        return OPERATORS[function](*aligned(args))
-    if function in TENSOR_FUNCTIONS:
-        return TENSOR_FUNCTIONS[function](*args)
-    if function == "list":
-        return torch.stack(with_equal_rows(args), 1)
-    raise ValueError(f"`{function}` has no value here")
-
-
 # Parts.
 
 
@@ -165,7 +149,37 @@ def part(
     value: Float[Tensor, L * shape], items: Sequence[Term], env: Environment
 ) -> Float[Tensor, L * part]:
     """Indices and slices, frames of a video, or a box of a picture."""
-    return value[(slice(None), *selection(items, tuple(value.shape[1:]), env))]
+    if not any(_is_dynamic(item, env) for item in items):
+        return value[(slice(None), *selection(items, tuple(value.shape[1:]), env))]
+    cut: list[slice | int] = [slice(None)]
+    indices: list[tuple[int, Tensor, Term]] = []
+    place, at, dimensions = 1, 0, 1
+    for item, size in zip(items, value.shape[1:], strict=False):
+        if _is_dynamic(item, env):
+            index = evaluate(item, env)
+            at = at or (dimensions if index.dim() > 1 else 0)
+            indices.append((place, index, item))
+            cut.append(slice(None))
+            place += 1
+            continue
+        cut.append(_at(item, size))
+        kept = isinstance(cut[-1], slice)
+        place, dimensions = place + kept, dimensions + kept
+    return gathered(value[tuple(cut)], indices, at or 1)
+
+
+def _is_dynamic(item: Term, env: Environment) -> bool:
+    """Whether an index comes with data or the elements of a loop, or is a vector of them."""
+    match item:
+        case Const(value):
+            return isinstance(value, tuple)
+        case Apply("slice" | "box" | "frames"):
+            return False
+        case Ref() | Apply("attribute"):
+            value = value_of(item, env)
+            return isinstance(value, Tensor)
+        case _:
+            return True
 
 
 def selection(

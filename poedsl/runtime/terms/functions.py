@@ -6,18 +6,26 @@ Every value has a row for each particle (or one for all) in front of its own sha
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import reduce
+from typing import Any
 
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
+from poedsl.compiler.functions.table import FUNCTIONS
+from poedsl.compiler.plan.terms import CHAINS
+from poedsl.runtime.terms import matrices
+from poedsl.runtime.terms.matrices import matrix_product
+
 OPERATORS: dict[str, Callable[..., Tensor]] = {
     "+": torch.add,
     "-": torch.sub,
     "*": torch.mul,
     "/": torch.div,
+    "@": matrix_product,
     "^": torch.pow,
     "neg": torch.neg,
     "<": torch.lt,
@@ -34,7 +42,10 @@ OPERATORS: dict[str, Callable[..., Tensor]] = {
 
 def aligned(values: list[Tensor]) -> list[Tensor]:
     """Shapes aligned at their ends as in NumPy, behind the dimension of particles."""
-    rank = max(v.dim() for v in values)
+    ranks = {v.dim() for v in values}
+    if len(ranks) == 1:
+        return values
+    rank = max(ranks)
     return [v.view(v.shape[0], *(1,) * (rank - v.dim()), *v.shape[1:]) for v in values]
 
 
@@ -48,17 +59,49 @@ def _elementwise(f: Callable[..., Tensor]) -> Callable[..., Tensor]:
     return lambda *args: f(*aligned(list(args)))
 
 
-def _reduction(f: Callable[[Tensor], Tensor]) -> Callable[[Tensor], Tensor]:
-    """A function of all components of each row."""
-    return lambda x: f(x.reshape(len(x), -1))
+def _dimension(axis: int) -> int:
+    """The dimension of an axis, behind that of particles."""
+    return axis + 1 if axis >= 0 else axis
+
+
+def _reduction(f: Callable[[Tensor, int], Tensor]) -> Callable[..., Tensor]:
+    """A function of all components of each row, or of those along an axis."""
+
+    def reduced(x: Tensor, axis: int | None = None) -> Tensor:
+        return f(x.reshape(len(x), -1), -1) if axis is None else f(x, _dimension(axis))
+
+    return reduced
+
+
+def _along(f: Callable[[Tensor, int], Tensor]) -> Callable[[Tensor, int], Tensor]:
+    """A function of the vectors along an axis."""
+    return lambda x, axis: f(x, _dimension(axis))
 
 
 def _extreme(
-    reduce: Callable[[Tensor], Tensor], compare: Callable[[Tensor, Tensor], Tensor]
+    reduce: Callable[[Tensor, int], Tensor], compare: Callable[[Tensor, Tensor], Tensor]
 ) -> Callable[..., Tensor]:
-    """Of all components, or component by component of two values."""
+    """Of all components or those along an axis, or component by component of two values."""
     reduced, compared = _reduction(reduce), _elementwise(compare)
-    return lambda *args: reduced(*args) if len(args) == 1 else compared(*args)
+
+    def extreme(x: Tensor, y: Tensor | None = None, axis: int | None = None) -> Tensor:
+        return reduced(x, axis) if y is None else compared(x, y)
+
+    return extreme
+
+
+def normal_cdf(x: Tensor) -> Tensor:
+    """By the complementary error function, which is exact in the lower tail."""
+    return 0.5 * torch.erfc(-x / math.sqrt(2))
+
+
+def logsumexp(x: Tensor, dim: int) -> Tensor:
+    """log(sum(exp(x))); where all are minus infinity it is that, with gradients of zero."""
+    most = x.detach().amax(dim, keepdim=True)
+    most = torch.where(most.isfinite(), most, 0.0)
+    total = (x - most).exp().sum(dim)
+    some = total > 0
+    return torch.where(some, torch.where(some, total, 1.0).log() + most.squeeze(dim), -math.inf)
 
 
 def _as_numbers(x: Tensor) -> Tensor:
@@ -91,10 +134,10 @@ def blur(x: Float[Tensor, "*rest h w"], radius: Tensor) -> Float[Tensor, "*rest 
 
 
 def resize(
-    x: Float[Tensor, "*rest h w"], height: Tensor, width: Tensor
+    x: Float[Tensor, "*rest h w"], height: int, width: int
 ) -> Float[Tensor, "*rest height width"]:
     """Bilinear, with a wider filter where it shrinks."""
-    sizes = (int(height), int(width))
+    sizes = (height, width)
     planes = x.reshape(-1, 1, *x.shape[-2:])
     planes = F.interpolate(planes, sizes, mode="bilinear", antialias=True)
     return _within(planes.view(*x.shape[:-2], *sizes), x)
@@ -131,23 +174,80 @@ TENSOR_FUNCTIONS: dict[str, Callable[..., Tensor]] = {
     "tanh": _elementwise(torch.tanh),
     "sigmoid": _elementwise(torch.sigmoid),
     "softplus": _elementwise(F.softplus),
-    "sum": _reduction(lambda x: _as_numbers(x).sum(-1)),
-    "prod": _reduction(lambda x: x.prod(-1)),
-    "mean": _reduction(lambda x: _as_numbers(x).mean(-1)),
-    "var": _reduction(lambda x: x.var(-1, correction=0)),
-    "std": _reduction(lambda x: x.std(-1, correction=0)),
-    "norm": _reduction(lambda x: x.norm(dim=-1)),
-    "min": _extreme(lambda x: x.amin(-1), torch.minimum),
-    "max": _extreme(lambda x: x.amax(-1), torch.maximum),
-    "all": _reduction(lambda x: x.all(-1)),
-    "any": _reduction(lambda x: x.any(-1)),
+    "ceil": _elementwise(torch.ceil),
+    "square": _elementwise(torch.square),
+    "expm1": _elementwise(torch.expm1),
+    "log1p": _elementwise(torch.log1p),
+    "log2": _elementwise(torch.log2),
+    "log10": _elementwise(torch.log10),
+    "logit": _elementwise(torch.logit),
+    "log_sigmoid": _elementwise(F.logsigmoid),
+    "sinh": _elementwise(torch.sinh),
+    "cosh": _elementwise(torch.cosh),
+    "arcsin": _elementwise(torch.asin),
+    "arccos": _elementwise(torch.acos),
+    "arctan": _elementwise(torch.atan),
+    "arctan2": _elementwise(torch.atan2),
+    "erf": _elementwise(torch.erf),
+    "erfc": _elementwise(torch.erfc),
+    "normal_cdf": _elementwise(normal_cdf),
+    "log_normal_cdf": _elementwise(torch.special.log_ndtr),
+    "digamma": _elementwise(torch.digamma),
+    "sum": _reduction(lambda x, dim: _as_numbers(x).sum(dim)),
+    "prod": _reduction(lambda x, dim: x.prod(dim)),
+    "mean": _reduction(lambda x, dim: _as_numbers(x).mean(dim)),
+    "var": _reduction(lambda x, dim: x.var(dim, correction=0)),
+    "std": _reduction(lambda x, dim: x.std(dim, correction=0)),
+    "norm": _reduction(lambda x, dim: x.norm(dim=dim)),
+    "logsumexp": _reduction(logsumexp),
+    "min": _extreme(lambda x, dim: x.amin(dim), torch.minimum),
+    "max": _extreme(lambda x, dim: x.amax(dim), torch.maximum),
+    "all": _reduction(lambda x, dim: x.all(dim)),
+    "any": _reduction(lambda x, dim: x.any(dim)),
+    "softmax": _along(torch.softmax),
+    "log_softmax": _along(torch.log_softmax),
+    "cumsum": _along(torch.cumsum),
+    "sort": _along(lambda x, dim: x.sort(dim).values),
+    "transpose": matrices.transpose,
+    "cholesky": matrices.cholesky,
+    "solve": matrices.solve,
+    "inverse": matrices.inverse,
+    "logdet": matrices.logdet,
+    "diag": matrices.diag,
+    "outer": matrices.outer,
     "concat": concat,
     "dot": dot,
     "blur": blur,
     "resize": resize,
     "grey": grey,
 }
-#: Functions of regions and texts, which `evaluate` reads from the term.
-READ_FROM_TERMS = frozenset({"box", "frames", "crop", "contains", "matches", "length"})
-#: Functions whose calls are always constants.
-ALWAYS_FOLDED = frozenset({"linspace", "range"})
+#: Functions of regions, texts and branches, which `evaluate` reads from the term.
+READ_FROM_TERMS = frozenset({"box", "frames", "crop", "contains", "matches", "length", "where"})
+#: Functions whose calls are always constants, or what a loop runs over.
+ALWAYS_FOLDED = frozenset({"linspace", "range", "identity", "zeros", "ones"})
+#: The arguments, by their place or name, that are whole numbers and not tensors.
+WHOLE_NUMBERS = frozenset(
+    (f.name, place)
+    for f in FUNCTIONS.values()
+    for i, parameter in enumerate(f.parameters)
+    if parameter.takes == "whole number"
+    for place in (i, parameter.name)
+)
+NO_NAMES: Mapping[str, Any] = {}
+
+
+def apply(
+    function: str, args: list[Any], kwargs: Mapping[str, Any] = NO_NAMES
+) -> Float[Tensor, L * shape]:
+    """A function of evaluated arguments."""
+    if function in CHAINS:
+        return reduce(OPERATORS[function], aligned(args))
+    if function == "@":
+        return matrix_product(*args)
+    if function in OPERATORS:
+        return OPERATORS[function](*aligned(args))
+    if function in TENSOR_FUNCTIONS:
+        return TENSOR_FUNCTIONS[function](*args, **kwargs)
+    if function == "list":
+        return torch.stack(with_equal_rows(args), 1)
+    raise ValueError(f"`{function}` has no value here")

@@ -1,0 +1,59 @@
+"""Results of functions; a call with constant arguments becomes a constant."""
+
+from __future__ import annotations
+
+from poedsl.compiler.functions.constants import MOST_NUMBERS, constant_value
+from poedsl.compiler.functions.function import ArgumentError, ArgumentType, Deferred, Function
+from poedsl.compiler.plan.terms import Apply, Const, Term
+from poedsl.compiler.typecheck.lists import exceeds_constant_limit
+from poedsl.compiler.typecheck.scope import TypeScope
+from poedsl.compiler.typecheck.typed import Typed, finite, typed_constant
+from poedsl.grammar.source import Span
+from poedsl.grammar.types import Type
+
+OMITTED = Const(None)
+
+
+def function_result(checker: TypeScope, function: Function, args: list[Typed], span: Span) -> Typed:
+    try:
+        result = function.result_type(*(ArgumentType(a.type, constant_value(a.term)) for a in args))
+    except ArgumentError as error:
+        message = f"`{function.name}`: {error}"
+        return checker.error(error.code, message, span, notes=error.notes)
+    if isinstance(result, Const):
+        return typed_constant(result.value, span)
+    if function.fold is not None and all(isinstance(a.term, Const) for a in args):
+        return fold_call(checker, function, args, result, span)
+    return Typed(called(function, [a.term for a in args], span), result)
+
+
+def called(function: Function, args: list[Term], span: Span) -> Apply:
+    """The call; arguments after one that is omitted have names."""
+    given = args.index(OMITTED) if OMITTED in args else len(args)
+    labels = [p.name for p in function.parameters]
+    named = zip(labels[given:], args[given:], strict=False)
+    kwargs = tuple((name, arg) for name, arg in named if arg != OMITTED)
+    return Apply(function.name, tuple(args[:given]), kwargs, span)
+
+
+def fold_call(
+    checker: TypeScope, function: Function, args: list[Typed], type_: Type, span: Span
+) -> Typed:
+    assert function.fold is not None
+    if exceeds_constant_limit(type_):
+        return checker.error("P0306", f"this has more than {MOST_NUMBERS:,} numbers", span)
+    try:
+        value = function.fold(*(a.value for a in args))
+    except Deferred:
+        return Typed(called(function, [a.term for a in args], span), type_)
+    except ArgumentError as error:
+        message = f"this has no value: in `{function.name}` {error}"
+        return checker.error(error.code, message, span)
+    except OverflowError:
+        return checker.error("P0306", "this has no value: the result is too large", span)
+    except ValueError:
+        message = f"this has no value: `{function.name}` is not defined here"
+        return checker.error("P0306", message, span)
+    if not finite(value):
+        return checker.error("P0306", "this has no value: the result is too large", span)
+    return Typed(Const(value, span), type_)
