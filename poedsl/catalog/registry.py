@@ -12,11 +12,13 @@ from poedsl.catalog.signatures import Signature
 from poedsl.catalog.sources import SOURCES
 from poedsl.catalog.stable_diffusion import STABLE_DIFFUSION
 from poedsl.catalog.transformer_flows import TRANSFORMER_FLOWS
+from poedsl.catalog.truncated_densities import TRUNCATED_DENSITIES
 
 SIGNATURES: dict[str, Signature] = {
     s.name: s
     for s in (
         *DENSITIES,
+        *TRUNCATED_DENSITIES,
         *DISCRETE_DENSITIES,
         *FLOWS,
         *FLUX,

@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from poedsl.catalog.densities import DENSITIES
+from poedsl.catalog.truncated_densities import PREFIX, TRUNCATED_DENSITIES
 from poedsl.compiler.analysis.tails import LOG_DENSITIES
 from poedsl.experts.densities.gaussian_mixtures import Gaussians, gaussian
 from poedsl.experts.densities.pyro_densities import pyro_density
@@ -113,8 +114,24 @@ ARGUMENTS: dict[str, tuple[float, ...]] = {
     "Beta": (2, 3),
     "Uniform": (-1, 2),
     "VonMises": (0.5, 2),
+    "HalfStudentT": (3, 2),
+    "SkewNormal": (1, 2, -3),
+    "TruncatedNormal": (0, 1, 0.5, 2),
+    "TruncatedLaplace": (0, 1, -1, 2),
+    "TruncatedLogistic": (0, 1, -3, 2),
+    "TruncatedCauchy": (0, 1, -2, 2),
+    "TruncatedGumbel": (0, 1, -1, 2),
+    "TruncatedLogNormal": (0, 1, 0.5, 2),
+    "TruncatedExponential": (1.5, 0.5, 2),
+    "TruncatedWeibull": (1.5, 2, 0.5, 2),
+    "TruncatedHalfNormal": (1.5, 0.5, 2),
+    "TruncatedHalfCauchy": (1.5, 0.5, 2),
 }
-OF_ONE_NUMBER = {s.name: s for s in DENSITIES if "noised" not in s.capabilities if not s.event_rank}
+OF_ONE_NUMBER = {
+    s.name: s
+    for s in (*DENSITIES, *TRUNCATED_DENSITIES)
+    if "noised" not in s.capabilities and not s.event_rank and s.name != "Flat"
+}
 
 
 def by_name(name: str) -> dict[str, float]:
@@ -155,7 +172,10 @@ def test_densities_integrate_to_one(name: str) -> None:
 @pytest.mark.parametrize("name", ARGUMENTS)
 def test_the_compiler_knows_densities_up_to_a_constant(name: str) -> None:
     x, _ = inside(name, torch.linspace(0.1, 0.9, 9, dtype=torch.float64))
-    own = [LOG_DENSITIES[name](point, *ARGUMENTS[name]) for point in x.tolist()]
+    bounds = 2 if name.startswith(PREFIX) else 0
+    arguments = ARGUMENTS[name][: len(ARGUMENTS[name]) - bounds]
+    log_base = LOG_DENSITIES[name.removeprefix(PREFIX)]
+    own = [log_base(point, *arguments) for point in x.tolist()]
     differences = log_density(name, x) - torch.tensor(own, dtype=torch.float64)
     torch.testing.assert_close(differences, differences[:1].expand(9), rtol=0, atol=1e-5)
 

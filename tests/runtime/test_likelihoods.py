@@ -205,3 +205,19 @@ def test_mixed_lengths_name_both_declarations() -> None:
     with refused("P0603") as found:
         plan.run(seed=0)
     assert {"x : Real", "y : Real"} <= quoted(found[0])
+
+
+@pytest.mark.slow
+def test_bounds_and_flat_priors() -> None:
+    """An unknown mean of data that are cut off above, by quadrature."""
+    y = np.array([1.2, 0.7, 2.1, 1.9])
+    program = "input y : Real[_]\nm ~ Flat()\nm ~ TruncatedNormal(0, 3, low = -1)"
+    result = poedsl.compile(f"{program}\ny ~ TruncatedNormal(m, 1, high = 2.5)").bind(y=y).run()
+    grid = np.linspace(-1, 14, 20_001)
+    logs = stats.truncnorm(-1 / 3, math.inf, scale=3).logpdf(grid)
+    logs += stats.norm(grid[:, None]).logpdf(y).sum(-1) - 4 * stats.norm(grid).logcdf(2.5)
+    mass = np.exp(logs)
+    mean = (grid * mass).sum() / mass.sum()
+    agree(result, "m", mean, math.sqrt(((grid - mean) ** 2 * mass).sum() / mass.sum()))
+    log_z = math.log(mass.sum() * (grid[1] - grid[0]))
+    assert result.log_evidence == pytest.approx(log_z, abs=OFF_LOG_Z)

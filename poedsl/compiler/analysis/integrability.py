@@ -43,6 +43,8 @@ def integrable(lowered: Lowered) -> dict[str, Diagnostic]:
 def _variable(
     variable: VariableSpec, factors: list[FactorSpec], spans: dict[str, Span]
 ) -> Diagnostic | None:
+    if factors and all(isinstance(f.term, Apply) and f.term.function == "Flat" for f in factors):
+        return _improper(variable, spans[factors[0].name])
     if any(f.kind != "gaussian" for f in factors) or variable.type.count is None:
         return None
     if any(f.mask or f.loops for f in factors):
@@ -75,6 +77,17 @@ def _variable(
             "a product of Gaussians is a density only where the sum of exponent times inverse "
             "covariance is positive definite (Soiffer et al., Theorem 1)",
         ),
+    )
+
+
+def _improper(variable: VariableSpec, span: Span) -> Diagnostic:
+    """A product of nothing but `Flat()`."""
+    return Diagnostic(
+        "P0404",
+        f"the product over `{variable.name}` is not a density: it cannot be integrated",
+        span,
+        here="one everywhere",
+        notes=("other factors, such as a likelihood, have to fall off in every direction",),
     )
 
 

@@ -41,10 +41,11 @@ def ends(term: Term, signature: Callable[[str], Signature]) -> Ends:
         support = signature(term.function).support
         arguments = dict(term.kwargs)
         low, high = (
-            () if end is None else (arguments[end] if isinstance(end, str) else Const(end),)
+            None if end is None else (arguments[end] if isinstance(end, str) else Const(end))
             for end in (support.low, support.high)
         )
-        return Ends(low, high, support.simplex)
+        begins, stops = (() if e in (None, Const(None)) else (e,) for e in (low, high))
+        return Ends(begins, stops, support.simplex)
     parts = [ends(part, signature) for part in term.args[1::2]]
     return Ends(
         tuple(t for p in parts for t in p.low) if all(p.low for p in parts) else (),

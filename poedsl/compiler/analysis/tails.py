@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from poedsl.catalog.signatures import Signature
+from poedsl.catalog.truncated_densities import PREFIX
 from poedsl.compiler.analysis.supports import ends
 from poedsl.compiler.functions.constants import elementwise, flatten
 from poedsl.compiler.functions.function import ArgumentError, Deferred
@@ -177,6 +178,12 @@ def _logistic(distance: float) -> float:
     return -distance - 2 * math.log1p(math.exp(-distance))
 
 
+def _skew_normal(z: float, alpha: float) -> float:
+    below = 0.5 * math.erfc(-alpha * z / math.sqrt(2))
+    log_below = math.log(below) if below else -0.5 * (alpha * z) ** 2 - math.log(-alpha * z)
+    return -0.5 * z**2 + log_below
+
+
 #: Log densities of one component up to what does not depend on it, by the parameters in the order
 #: of the signature.
 LOG_DENSITIES: dict[str, Callable[..., float]] = {
@@ -197,6 +204,9 @@ LOG_DENSITIES: dict[str, Callable[..., float]] = {
     "Pareto": lambda x, scale, alpha: -(alpha + 1) * math.log(x),
     "Beta": lambda x, one, zero: (one - 1) * math.log(x) + (zero - 1) * math.log1p(-x),
     "Uniform": lambda x, low, high: 0.0,
+    "HalfStudentT": lambda x, df, scale: -(df + 1) / 2 * math.log1p((x / scale) ** 2 / df),
+    "SkewNormal": lambda x, loc, scale, alpha: _skew_normal((x - loc) / scale, alpha),
+    "Flat": lambda x: 0.0,
     "VonMises": lambda x, loc, concentration: concentration * math.cos(x - loc),
 }
 
@@ -209,7 +219,9 @@ def _log_density(term: Term, x: Value, at: Mapping[str, Value]) -> float:
         parts = [_log_density(part, x, at) for part in term.args[1::2]]
         most = max(parts)
         return most + math.log(math.fsum(math.exp(part - most) for part in parts))
-    if term.function not in LOG_DENSITIES:
+    name = term.function.removeprefix(PREFIX)
+    if name not in LOG_DENSITIES:
         raise UnknownValue
-    arguments = [value_at(value, at) for _, value in term.kwargs]
-    return math.fsum(flatten(elementwise(LOG_DENSITIES[term.function], x, *arguments)))
+    bounds = ("low", "high") if name != term.function else ()
+    arguments = [value_at(value, at) for key, value in term.kwargs if key not in bounds]
+    return math.fsum(flatten(elementwise(LOG_DENSITIES[name], x, *arguments)))

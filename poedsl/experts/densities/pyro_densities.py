@@ -14,6 +14,7 @@ from torch import Tensor
 from poedsl.catalog.discrete_densities import CATEGORIES
 from poedsl.catalog.registry import SIGNATURES
 from poedsl.experts.densities.discrete import DISCRETE
+from poedsl.experts.densities.own_densities import own_distribution
 from poedsl.experts.protocol import Reward
 
 #: Parameters that are matrices, for events that are vectors.
@@ -54,7 +55,9 @@ def pyro_density(
 
 
 def distribution(name: str, arguments: dict[str, Tensor]) -> Any:
-    """A distribution of Pyro's by name."""
+    """A distribution by name: one of Pyro's, or one that it has not."""
+    if (own := own_distribution(name, arguments)) is not None:
+        return own
     import pyro.distributions
 
     return getattr(pyro.distributions, name)(**arguments, validate_args=False)
@@ -77,7 +80,8 @@ def proper_matrices(
     """Parameters with the identity in place of matrices that are not positive definite, and where
     all matrices are.
     """
-    proper, device = dict(arguments), next(iter(arguments.values())).device
+    proper = dict(arguments)
+    device = next((argument.device for argument in arguments.values()), None)
     valid = torch.ones((), dtype=torch.bool, device=device)
     for name in arguments.keys() & MATRICES:
         matrix = arguments[name]
@@ -146,12 +150,12 @@ def in_support(
     support = SIGNATURES[name].support
     low, high = (_end(name, e, arguments) for e in (support.low, support.high))
     inside = torch.ones_like(x, dtype=torch.bool)
-    if low is None:
-        return inside, 0.0
-    inside, within = inside & (x >= low), low if support.whole else low + 1
+    within: Tensor | float = 0.0
+    if low is not None:
+        inside, within = inside & (x >= low), low if support.whole else low + 1
     if high is not None:
         inside = inside & (x <= high)
-        within = low if support.whole else (low + high) / 2
+        within = high - 1 if low is None else low if support.whole else (low + high) / 2
     if support.simplex:
         inside = inside & ((x.sum(-1, keepdim=True) - 1).abs() < ON_THE_SIMPLEX)
     if support.whole and SIGNATURES[name].event_rank and high is not None:

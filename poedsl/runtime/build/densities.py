@@ -29,7 +29,7 @@ from poedsl.experts.protocol import Sited
 from poedsl.runtime.build.models import Models
 from poedsl.runtime.terms import log_densities
 from poedsl.runtime.terms.evaluate import Environment, evaluate
-from poedsl.runtime.terms.log_densities import fits
+from poedsl.runtime.terms.log_densities import fits, given
 from poedsl.runtime.terms.refusals import refused
 
 #: Log density of points (L, *shape), given what names stand for.
@@ -101,7 +101,10 @@ class Densities:
             )
             chosen = torch.multinomial(shares, count, replacement=True)
             return torch.stack(parts)[chosen, torch.arange(count, device="cpu")]
-        if self.signature(term).is_code:
+        signature = self.signature(term)
+        if not signature.is_code and "sample" not in signature.capabilities:
+            return None
+        if signature.is_code:
             if names(term) & self.variables:
                 return None
             model = self.models.model(term, self.environment, self.factor, shape)
@@ -158,7 +161,7 @@ class Densities:
         fits what the density is over.
         """
         values: dict[str, Tensor] = {}
-        for name, inner in term.kwargs:
+        for name, inner in given(term):
             if names(inner) & self.variables:
                 continue
             value = values[name] = evaluate(inner, self.environment)[0]

@@ -10,7 +10,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from poedsl.catalog.parameter_ranges import SHARES_ROUNDING
-from poedsl.compiler.plan.terms import Apply, Term
+from poedsl.compiler.plan.terms import Apply, Const, Term
 from poedsl.experts.densities.pyro_densities import (
     MATRICES,
     log_prob_inside,
@@ -30,7 +30,7 @@ def parameters(term: Apply, value: Evaluate, sizes: tuple[int, ...]) -> dict[str
         RuntimeError: one does not broadcast to the sizes.
     """
     arguments = {}
-    for name, inner in term.kwargs:
+    for name, inner in given(term):
         argument = value(inner)
         matrix, more = name in MATRICES, trailing(term.function, name)
         ones = (1,) * (1 + len(sizes) + matrix + more - argument.dim())
@@ -39,6 +39,11 @@ def parameters(term: Apply, value: Evaluate, sizes: tuple[int, ...]) -> dict[str
         own = argument.shape[argument.dim() - more :] if more > 0 else ()
         arguments[name] = argument if matrix else argument.expand(len(argument), *over, *own)
     return arguments
+
+
+def given(term: Apply) -> tuple[tuple[str, Term], ...]:
+    """The parameters of a density that have a value, and are not none."""
+    return tuple((name, inner) for name, inner in term.kwargs if inner != Const(None))
 
 
 def event_logs(
@@ -89,7 +94,7 @@ def wide_enough(term: Term, x: Float[Tensor, "#L *shape"], value: Evaluate) -> T
     """Values expanded to the sizes of a density's parameters, where these are wider."""
     assert isinstance(term, Apply)
     sizes = tuple(x.shape[1:])
-    for name, inner in term.kwargs:
+    for name, inner in given(term):
         if name not in MATRICES and trailing(term.function, name) == 0:
             wider: tuple[int, ...] = torch.broadcast_shapes(  # type: ignore[no-untyped-call]
                 sizes, tuple(value(inner).shape[1:])
@@ -102,7 +107,7 @@ def wide_enough(term: Term, x: Float[Tensor, "#L *shape"], value: Evaluate) -> T
 def _unfit(term: Apply, x: Tensor, value: Evaluate) -> ValueError:
     """Which parameter does not broadcast."""
     sizes = tuple(x.shape[1:])
-    for name, inner in term.kwargs:
+    for name, inner in given(term):
         more, shape = trailing(term.function, name), tuple(value(inner).shape[1:])
         over, own = sizes[: len(sizes) + min(more, 0)], shape[: len(shape) - max(more, 0)]
         if name not in MATRICES and not fits(own, over):

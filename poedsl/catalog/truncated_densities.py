@@ -1,0 +1,80 @@
+"""Densities between bounds, `TruncatedNormal` and the like, and others that Pyro has not."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from poedsl.catalog.densities import DENSITIES
+from poedsl.catalog.signatures import REQUIRED, Capability, Parameter, Signature, Support
+
+PREFIX = "Truncated"
+#: Densities of one number whose distribution function is known, tails included.
+WITH_TAILS = (
+    "Normal",
+    "Laplace",
+    "Logistic",
+    "Cauchy",
+    "Gumbel",
+    "LogNormal",
+    "Exponential",
+    "Weibull",
+    "HalfNormal",
+    "HalfCauchy",
+)
+_IMPLEMENTATION = "poedsl.experts.densities.pyro_densities:pyro_density"
+_DENSITY: frozenset[Capability] = frozenset({"log_prob", "sample", "gradient"})
+
+
+def _truncated(base: Signature) -> Signature:
+    """The density of a signature, restricted and renormalised between two bounds."""
+    begin = base.support.low
+    assert not isinstance(begin, str)
+    bounds = (
+        Parameter("low", None, "location", begin, "lower bound"),
+        Parameter("high", None, "location", None, "upper bound"),
+    )
+    return replace(
+        base,
+        name=f"{PREFIX}{base.name}",
+        summary=f"{base.name} between two bounds, renormalised",
+        parameters=(*base.parameters, *bounds),
+        capabilities=_DENSITY,
+        implementation=_IMPLEMENTATION,
+        support=Support(low="low", high="high"),
+    )
+
+
+def _own(name: str, summary: str, parameters: tuple[Parameter, ...], support: Support) -> Signature:
+    return Signature(
+        name,
+        "density",
+        summary,
+        parameters,
+        capabilities=_DENSITY if name != "Flat" else frozenset({"log_prob", "gradient"}),
+        implementation=_IMPLEMENTATION,
+        support=support,
+    )
+
+
+_SCALE = Parameter("scale", None, "positive", REQUIRED, "standard deviation or spread")
+
+TRUNCATED_DENSITIES = (
+    *(_truncated(s) for name in WITH_TAILS for s in DENSITIES if s.name == name),
+    _own(
+        "HalfStudentT",
+        "upper half of a Student's t around zero",
+        (Parameter("df", None, "positive", REQUIRED, "degrees of freedom"), _SCALE),
+        Support(low=0.0),
+    ),
+    _own(
+        "SkewNormal",
+        "skew normal of Azzalini",
+        (
+            Parameter("loc", None, "location", REQUIRED, "where it is centred"),
+            _SCALE,
+            Parameter("alpha", None, "location", REQUIRED, "skewness; 0 for a Gaussian"),
+        ),
+        Support(),
+    ),
+    _own("Flat", "one everywhere, which is no density: improper by itself", (), Support()),
+)

@@ -1,0 +1,101 @@
+"""Densities that Pyro has not: between bounds, half of a Student's t, skew normal, and flat."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.distributions import StudentT
+
+from poedsl.catalog.densities import DENSITIES
+from poedsl.catalog.truncated_densities import PREFIX, WITH_TAILS
+from poedsl.experts.densities.truncated import Truncated
+
+
+class NoQuantiles:
+    """A distribution without its quantiles in closed form."""
+
+    __slots__ = ()
+
+    def icdf(self, level: Tensor) -> Tensor:
+        raise NotImplementedError
+
+
+@dataclass(frozen=True, slots=True)
+class HalfStudentT(NoQuantiles):
+    """The upper half of a Student's t around zero."""
+
+    df: Tensor
+    scale: Tensor
+
+    def log_prob(self, x: Tensor) -> Tensor:
+        whole: Tensor = self._whole().log_prob(x)  # type: ignore[no-untyped-call]
+        return whole + math.log(2)
+
+    def sample(self) -> Tensor:
+        drawn: Tensor = self._whole().sample()
+        return drawn.abs()
+
+    def _whole(self) -> StudentT:
+        return StudentT(self.df, 0.0, self.scale, validate_args=False)
+
+
+@dataclass(frozen=True, slots=True)
+class SkewNormal(NoQuantiles):
+    """2 N(z) Phi(alpha z) / scale at z = (x - loc) / scale (Azzalini 1985)."""
+
+    loc: Tensor
+    scale: Tensor
+    alpha: Tensor
+
+    def log_prob(self, x: Tensor) -> Tensor:
+        z = (x - self.loc) / self.scale
+        normal = -0.5 * (z.square() + math.log(2 * math.pi)) - self.scale.log()
+        skewed: Tensor = normal + torch.special.log_ndtr(self.alpha * z) + math.log(2)
+        return skewed
+
+    def sample(self) -> Tensor:
+        loc, scale, alpha = torch.broadcast_tensors(  # type: ignore[no-untyped-call]
+            self.loc, self.scale, self.alpha
+        )
+        share = alpha / (1 + alpha.square()).sqrt()
+        first, second = torch.randn_like(loc).abs(), torch.randn_like(loc)
+        drawn: Tensor = loc + scale * (share * first + (1 - share.square()).sqrt() * second)
+        return drawn
+
+
+@dataclass(frozen=True, slots=True)
+class Flat(NoQuantiles):
+    """One everywhere, which cannot be drawn from."""
+
+    def log_prob(self, x: Tensor) -> Tensor:
+        return x.clamp(0.0, 0.0)
+
+
+def own_distribution(name: str, arguments: dict[str, Tensor]) -> Any:
+    """A distribution that Pyro has not; None of other names."""
+    if name in OWN:
+        return OWN[name](**arguments)
+    base = name.removeprefix(PREFIX)
+    if base == name or base not in WITH_TAILS:
+        return None
+    signature = next(s for s in DENSITIES if s.name == base)
+    own = {p.name: arguments[p.name] for p in signature.parameters}
+    import pyro.distributions
+
+    whole = getattr(pyro.distributions, base)(**own, validate_args=False)
+    low, high = arguments.get("low"), arguments.get("high")
+    if low is None and high is None:
+        return whole
+    return Truncated(base, whole, tuple(own.values()), low, high)
+
+
+OWN: dict[str, Callable[..., Any]] = {
+    "HalfStudentT": HalfStudentT,
+    "SkewNormal": SkewNormal,
+    "Flat": Flat,
+}
