@@ -57,7 +57,7 @@ class Acceptor:
         self.ahead = [accepts.double().log()]
         parts = torch.split(table, max(1, CELLS_AT_ONCE // table.shape[1]))
         for log_chances in self.transitions.log_chances(guess.double()).flip(0):
-            after = [(log_chances + self.ahead[-1][part.long()]).logsumexp(1) for part in parts]
+            after = [(log_chances + self.ahead[-1][part]).logsumexp(1) for part in parts]
             self.ahead.append(torch.cat(after))
         self.possible = bool(self.ahead[-1][0] > -math.inf)
 

@@ -89,12 +89,15 @@ class Automaton:
         Raises:
             AutomatonError: it has too many states.
         """
-        size, byte = len(self), torch.arange(256, device="cpu")
+        size = len(self)
+        kinds, _ = byte_classes(torch.cat([self.follows, _UTF8]))
+        byte = torch.tensor([kinds.index(kind) for kind in range(max(kinds) + 1)], device="cpu")
         replacement = self.follows[self.follows[self.follows[:, 0xEF], 0xBF], 0xBD]
 
-        def after(states: Int[Tensor, " n"]) -> Int[Tensor, "n 256"]:
-            rest, partial = states // 8, (states % 8)[:, None].expand(-1, 256)
-            before, now = (s[:, None].expand(-1, 256) for s in (rest // size, rest % size))
+        def after(states: Int[Tensor, " n"]) -> Int[Tensor, "n k"]:
+            """The states after a byte of each kind."""
+            rest, partial = states // 8, (states % 8)[:, None].expand(-1, len(byte))
+            before, now = (s[:, None].expand(-1, len(byte)) for s in (rest // size, rest % size))
             cut = (_UTF8[partial, byte] < 0) & (partial > 0)
             before, partial = (
                 torch.where(cut, replacement[before], before),
@@ -118,7 +121,7 @@ class Automaton:
         follows = order[torch.searchsorted(visited[order], torch.cat(rows))]
         before = visited // 8 // size
         accepts = self.accepts[torch.where(visited % 8 > 0, replacement[before], before)]
-        return Automaton(follows, accepts).minimal()
+        return Automaton(follows[:, [*kinds]], accepts).minimal()
 
     def minimal(self) -> Automaton:
         """The smallest equivalent automaton, by partition refinement (Moore, 1956).
@@ -127,34 +130,45 @@ class Automaton:
         accepts, to one that does not, to one after which all accept, and to one after which none
         does.
         """
-        reachable = torch.zeros(len(self), dtype=torch.bool, device="cpu")
-        front = torch.zeros(1, dtype=torch.long, device="cpu")
+        kinds, columns = byte_classes(self.follows)
+        reachable, front = np.zeros(len(self), dtype=bool), np.zeros(1, dtype=np.int32)
         while len(front):
             reachable[front] = True
-            after = torch.unique(self.follows[front])
+            after = np.unique(columns[:, front])
             front = after[~reachable[after]]
-        number = reachable.cumsum(0) - 1
-        follows, accepts = number[self.follows[reachable]], self.accepts[reachable]
-        columns = byte_classes(follows)[1].T
-        goals = accepts.numpy()
-        near = [_distance(columns, g) for g in (goals, ~goals)]
-        decided = [_distance(columns, distance == len(goals)) for distance in near]
+        number = reachable.cumsum(dtype=np.int32) - 1
+        columns = np.ascontiguousarray(number[columns[:, reachable]].T)
+        accepts = self.accepts.numpy()[reachable]
+        near = [_distance(columns, goal) for goal in (accepts, ~accepts)]
+        decided = [_distance(columns, distance == len(accepts)) for distance in near]
         classes = _numbered(np.stack([*near, *decided], 1))
         while True:
             finer = _numbered(np.concatenate([classes[:, None], classes[columns]], 1))
             if finer.max() == classes.max():
                 break
             classes = finer
-        first = torch.from_numpy(np.unique(classes, return_index=True)[1])
-        return Automaton(torch.from_numpy(classes).long()[follows[first]], accepts[first])
+        first = np.unique(classes, return_index=True)[1]
+        follows = classes[columns[first]][:, [*kinds]]
+        return Automaton(
+            torch.from_numpy(follows.astype(np.int64)), torch.from_numpy(accepts[first])
+        )
 
 
 def _numbered(rows: Integers) -> Integers:
-    """The number of each row among the different ones, in the order in which they appear."""
-    rows = np.ascontiguousarray(rows, dtype=np.int32)
-    numbers: dict[bytes, int] = {}
-    keys = rows.view(np.dtype((np.void, rows.itemsize * rows.shape[1])))[:, 0].tolist()
-    return np.array([numbers.setdefault(key, len(numbers)) for key in keys], dtype=np.int32)
+    """The number of each row among the different ones, in the order in which they appear.
+
+    Rows are grouped by a sum of products modulo 2^64, and then compared.
+    """
+    factors = np.random.default_rng(0).integers(1, 2**64, rows.shape[1], dtype=np.uint64)
+    _, first, groups = np.unique(
+        rows.astype(np.uint64) @ factors, return_index=True, return_inverse=True
+    )
+    if (rows != rows[first[groups]]).any():  # two different rows have the same sum
+        _, first, groups = np.unique(rows, axis=0, return_index=True, return_inverse=True)
+    rank = np.empty(len(first), dtype=np.int32)
+    rank[first.argsort()] = np.arange(len(first), dtype=np.int32)
+    numbers: Integers = rank[groups.reshape(-1)]
+    return numbers
 
 
 def byte_classes(follows: Int[Tensor, "S 256"]) -> tuple[bytes, Integers]:

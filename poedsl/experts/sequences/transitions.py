@@ -56,14 +56,11 @@ def transitions(words: Vocabulary, automaton: Automaton, device: torch.device) -
         AutomatonError: their table has more than `CELLS` cells.
     """
     states, functions = len(automaton), _Functions.of(automaton)
-    known: dict[bytes, int] = {}
-    kinds = np.empty(len(words), dtype=np.int64)
-    for symbol, piece in enumerate(words.pieces):
-        text = piece.translate(functions.classes)
-        if text not in known:
-            known[text] = functions.number(text)
-        kinds[symbol] = known[text]
-    used, kinds = np.unique(kinds, return_inverse=True)
+    texts: dict[bytes, int] = {}
+    of_symbols = [
+        texts.setdefault(piece.translate(functions.classes), len(texts)) for piece in words.pieces
+    ]
+    used, kinds = np.unique(functions.numbered([*texts])[of_symbols], return_inverse=True)
     table = np.empty((states + 2, len(used) + 1), dtype=np.int32)
     for kind, number in enumerate(used):
         table[:states, kind] = functions.states[number]
@@ -96,16 +93,31 @@ class _Functions:
         identity = np.arange(len(automaton), dtype=np.int32)
         return cls(classes, steps, [identity], {identity.tobytes(): 0})
 
-    def number(self, text: bytes) -> int:
-        """The function of a text, whose bytes are given by their classes."""
-        at = 0
-        for byte in text:
-            found = self.after.get((at, byte))
-            at = self.extended(at, byte) if found is None else found
-        return at
+    def numbered(self, texts: list[bytes]) -> Integers:
+        """The function of each text, whose bytes are given by their classes.
+
+        Texts grow by a byte at a time, all together, so that each extension is looked up once.
+        """
+        lengths = np.array([len(text) for text in texts], dtype=np.int64)
+        order, longest = np.argsort(-lengths, kind="stable"), int(lengths.max(initial=0))
+        padded = b"".join(texts[i].ljust(longest, b"\0") for i in order)
+        letters = np.frombuffer(padded, dtype=np.uint8).reshape(len(texts), longest)
+        at = np.zeros(len(texts), dtype=np.int64)
+        for place in range(letters.shape[1]):
+            longer = int((lengths > place).sum())
+            pairs, which = np.unique(
+                at[:longer] * 256 + letters[:longer, place], return_inverse=True
+            )
+            after = [self.extended(*divmod(int(pair), 256)) for pair in pairs]
+            at[:longer] = np.array(after)[which]
+        numbers = np.empty_like(at)
+        numbers[order] = at
+        return numbers
 
     def extended(self, at: int, byte: int) -> int:
         """The function of a text and one more byte."""
+        if (at, byte) in self.after:
+            return self.after[at, byte]
         states = self.steps[byte][self.states[at]]
         number = self.numbers.setdefault(states.tobytes(), len(self.states))
         if number == len(self.states):
