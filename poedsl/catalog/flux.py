@@ -20,9 +20,16 @@ from poedsl.catalog.parameters import (
 from poedsl.catalog.signatures import REQUIRED, Parameter, Signature
 from poedsl.grammar.types import INT, open_type
 
-_REFERENCE = Parameter(
-    "image", open_type("Image"), "condition", None, "a picture that the text refers to; none: none"
-)
+
+def _reference(number: int) -> Parameter:
+    """One of the pictures that a text refers to, which it counts from 1."""
+    name, first = ("image", "a") if number == 1 else (f"image_{number}", "another")
+    summary = f"{first} picture that the text refers to; none: none"
+    needs = "" if number == 1 else "image"
+    return Parameter(name, open_type("Image"), "condition", None, summary, needs=needs)
+
+
+_REFERENCES = tuple(_reference(number) for number in range(1, 5))
 
 
 def _flux(
@@ -115,7 +122,7 @@ FLUX = (
         800.0,
         PROMPT,
         distilled_parameter(4.0),
-        _REFERENCE,
+        *_REFERENCES,
         model_parameter("black-forest-labs/FLUX.2-dev"),
     ),
     _flux2(
@@ -126,7 +133,7 @@ FLUX = (
         PROMPT,
         NEGATIVE,
         guidance_parameter(4.0),
-        _REFERENCE,
+        *_REFERENCES,
         model_parameter("black-forest-labs/FLUX.2-klein-base-4B"),
     ),
 )

@@ -31,6 +31,7 @@ INPUTS = {
     "image": torch.rand(3, SIZE, SIZE, generator=_G),
     "left": torch.rand(SIZE, SIZE // 2, generator=_G),
     "reference": torch.randint(0, 256, (3, 64, 80), generator=_G) / 255,
+    "second": torch.randint(0, 256, (3, 72, 64), generator=_G) / 255,
     "m": torch.linspace(0, 1, SIZE).expand(SIZE, SIZE).clone(),
 }
 
@@ -192,6 +193,11 @@ FAMILIES = {
     "flux2 with a reference": flux2(
         "flux2", "guidance = 3, image = reference", image=pil_image(INPUTS["reference"])
     ),
+    "flux2 with references of several sizes": flux2(
+        "flux2",
+        "guidance = 3, image = reference, image_3 = second",
+        image=[pil_image(INPUTS["reference"]), pil_image(INPUTS["second"])],
+    ),
     "flux2_klein with a reference": flux2(
         "flux2_klein", "guidance = 3, image = reference", image=pil_image(INPUTS["reference"])
     ),
@@ -211,7 +217,7 @@ def compiled(
     text = product.replace("WHOLE", family.whole).replace("PART", family.part)
     text = text.replace("MODEL", model or family.folder(place)).replace("a red cat", prompt)
     text = f"x : Image[3, {SIZE}, {SIZE}]\n{text}"
-    kinds = {"image": "Image", "reference": "Image", "depth": "Depth"}
+    kinds = {"image": "Image", "reference": "Image", "second": "Image", "depth": "Depth"}
     used = {n: v for n, v in INPUTS.items() if re.search(rf"\b{n}\b", re.sub('"[^"]*"', "", text))}
     heads = [f"input {n} : {kinds.get(n, 'Mask')}" for n in used]
     return poedsl.compile("\n".join([*heads, text])).bind(**used)

@@ -22,8 +22,10 @@ from poedsl.experts.loading.model_files import read_config
 
 #: The most pixels of a reference.
 AREA = 1024**2
-#: The number of a reference among images.
+#: The number of the first reference among images, and the distance of the next one.
 REFERENCE = 10
+#: A picture (c, H, W) in [0, 1] that the text refers to; None for none.
+Reference = Float[Tensor, "c H W"] | None
 
 
 class Flux2Network(LatentFlow):
@@ -33,11 +35,11 @@ class Flux2Network(LatentFlow):
     its place in the text.
 
     Args:
-        image: (c, H, W) in [0, 1], a reference that the text refers to; None for none. It is read
-            at its own size, down to whole tokens, or at `AREA` pixels if it has more.
+        references: in the order in which the text counts them. Each is read at its own size, down
+            to whole tokens, or at `AREA` pixels if it has more.
 
     Attributes:
-        pipeline: the class of diffusers that encodes prompts. behind: the tokens of the reference.
+        pipeline: the class of diffusers that encodes prompts. behind: the tokens of all references.
     """
 
     network = "Flux2Transformer2DModel"
@@ -49,22 +51,28 @@ class Flux2Network(LatentFlow):
         shape: tuple[int, ...],
         device: torch.device,
         profile: Profile,
-        image: Float[Tensor, "c H W"] | None,
+        references: tuple[Reference, ...],
         loras: tuple[Lora, ...],
     ) -> None:
         super().__init__(folder, shape, device, profile, loras)
         _, h, w = shape
-        places = positions(h, w)
+        places, read = [positions(h, w)], list[Tensor]()
+        for image in references:
+            if image is not None:
+                read.append(self.read(image))
+                _, _, h, w = read[-1].shape
+                places.append(positions(h, w, REFERENCE * len(read)))
         self.behind: Float[Tensor, "1 M k"] | None = None
-        if image is not None:
-            unit = PATCH * self.codec.factor
-            shrunk = min(1.0, math.sqrt(AREA / (image.shape[1] * image.shape[2])))
-            height, width = (max(unit, int(n * shrunk) // unit * unit) for n in image.shape[1:])
-            reference = self.codec.encode(resized(image.expand(3, -1, -1), height, width))
-            self.behind = pack(reference)
-            h, w = reference.shape[2:]
-            places = torch.cat([places, positions(h, w, REFERENCE)])
-        self.positions = F.pad(places, (0, 1)).to(self.device)
+        if read:
+            self.behind = torch.cat([pack(latents) for latents in read], 1)
+        self.positions = F.pad(torch.cat(places), (0, 1)).to(self.device)
+
+    def read(self, image: Float[Tensor, "c H W"]) -> Float[Tensor, "1 c h w"]:
+        """The latents of a reference."""
+        unit = PATCH * self.codec.factor
+        shrunk = min(1.0, math.sqrt(AREA / (image.shape[1] * image.shape[2])))
+        height, width = (max(unit, int(n * shrunk) // unit * unit) for n in image.shape[1:])
+        return self.codec.encode(resized(image.expand(3, -1, -1), height, width))
 
     def encoded(self, text: str) -> Condition:
         return (
@@ -111,7 +119,8 @@ class Flux2Flow(Flux2Network):
 
     Args:
         prompt: what the image shows. folder: of the pipeline. shape: (c, h, w) of the latents it
-            sees, h and w even. guidance: the distilled scale. image: as of `Flux2Network`.
+            sees, h and w even. guidance: the distilled scale. image, image_2, image_3,
+            image_4: the references of `Flux2Network`.
 
     Raises:
         PoeError: the folder holds another model (P0206), or the library is missing (P0703).
@@ -127,10 +136,14 @@ class Flux2Flow(Flux2Network):
         device: torch.device,
         profile: Profile,
         guidance: float = 4.0,
-        image: Float[Tensor, "c H W"] | None = None,
+        image: Reference = None,
+        image_2: Reference = None,
+        image_3: Reference = None,
+        image_4: Reference = None,
         loras: tuple[Lora, ...] = (),
     ) -> None:
-        super().__init__(folder, shape, device, profile, image, loras)
+        references = (image, image_2, image_3, image_4)
+        super().__init__(folder, shape, device, profile, references, loras)
         self.condition, self.guidance = self.encoded(prompt), guidance
 
     def predicted(self, latents: Float[Tensor, "L c h w"], s: float) -> Float[Tensor, "L c h w"]:
@@ -145,7 +158,8 @@ class Flux2Klein(Flux2Network):
 
     Args:
         prompt, folder, shape: as of `Flux2Flow`. negative: what is guided away from. guidance: the
-            scale of classifier-free guidance; 1 for none. image: as of `Flux2Network`.
+            scale of classifier-free guidance; 1 for none. image, image_2, image_3,
+            image_4: the references of `Flux2Network`.
 
     Raises:
         PoeError: the folder holds another model, or one that is distilled and would be guided
@@ -163,13 +177,17 @@ class Flux2Klein(Flux2Network):
         profile: Profile,
         negative: str = "",
         guidance: float = 4.0,
-        image: Float[Tensor, "c H W"] | None = None,
+        image: Reference = None,
+        image_2: Reference = None,
+        image_3: Reference = None,
+        image_4: Reference = None,
         loras: tuple[Lora, ...] = (),
     ) -> None:
         if guidance != 1 and read_config(folder, "model_index.json").get("is_distilled"):
             reason = "it is distilled (`is_distilled` in model_index.json), and is not guided"
             raise unfit("", folder, reason, "`guidance = 1` leaves guidance out")
-        super().__init__(folder, shape, device, profile, image, loras)
+        references = (image, image_2, image_3, image_4)
+        super().__init__(folder, shape, device, profile, references, loras)
         self.guidance = Guidance.of(self.encoded, prompt, negative, guidance)
         self.calls_per_evaluation = self.guidance.calls
 
