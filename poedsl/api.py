@@ -59,12 +59,19 @@ class Plan:
     def __repr__(self) -> str:
         from poedsl.compiler.views.brief import brief
 
-        return brief(self.spec)
+        return brief(self.spec, self._missing)
 
     def _repr_html_(self) -> str:
         from poedsl.compiler.views.brief import brief_html
 
-        return brief_html(self.spec)
+        return brief_html(self.spec, self._missing)
+
+    @property
+    def _missing(self) -> frozenset[str]:
+        """The names of inputs that a caller still has to bind."""
+        from poedsl.runtime.inputs.bind import inputs_without_value
+
+        return frozenset(i.name for i in inputs_without_value(self.spec))
 
     def __getstate__(self) -> dict[str, Any]:
         """The plan for another process.

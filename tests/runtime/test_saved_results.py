@@ -23,6 +23,7 @@ PROGRAMS = {
     "noised": "x : Real[3]\nx ~ Normal(0, 1) * Normal(1, 2) * exp(-abs(x[0]))",
     "islands": "x ~ Normal(0, 1) * Normal(2, 1)\nsample x by anneal(islands = 4)",
     "symbols": "x : Category[3]\nx ~ Categorical([0.2, 0.3, 0.5])",
+    "reports": "x : Real[2]\nx ~ Normal(0, 1)\nreport ratio = x[0] / x[1], y = x^2",
     "reserved": "log_weights ~ Normal(0, 1) * Normal(2, 1)",
     "reward": "x ~ Normal(0, 1) * exp(nearness())",
 }
@@ -47,6 +48,8 @@ def assert_same(again: poedsl.Result, result: poedsl.Result) -> None:
         assert torch.equal(again.sample(7)[name], result.sample(7)[name])
     for name in ("log_weights", "eve_indices", "parents", "scores"):
         assert torch.equal(getattr(again, name), getattr(result, name))
+    assert again.reports.keys() == result.reports.keys()
+    assert all(torch.equal(again.reports[n], x) for n, x in result.reports.items())
     assert list(again.log_values) == list(result.log_values)
     mine, data = again.to_arviz(), result.to_arviz()
     for group in ("posterior", "sample_stats", "stages"):
