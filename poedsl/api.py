@@ -24,6 +24,7 @@ from poedsl.grammar.errors import PoeError
 from poedsl.grammar.program_files import is_path, read_text
 from poedsl.grammar.source import Source
 from poedsl.interface.option_text import read_options
+from poedsl.runtime.core.forks import single_thread_after_fork
 
 if TYPE_CHECKING:
     import torch
@@ -227,6 +228,7 @@ class Plan:
         from poedsl.runtime.core.run_settings import RunSettings
         from poedsl.runtime.inputs.profile_files import read_profile
 
+        single_thread_after_fork()
         seed, microbatch = _numbers(seed, microbatch)
         return RunSettings(
             seed=seed,

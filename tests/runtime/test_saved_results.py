@@ -15,6 +15,7 @@ import torch
 
 import poedsl
 from poedsl.experts.sequences.vocabulary import Vocabulary
+from poedsl.runtime.core import forks
 from poedsl.runtime.results.saved_files import DETAILS, PARTICLES, PLAN, RESULT
 from tests.runtime import rewards_of_a_module
 
@@ -157,6 +158,20 @@ def test_a_pool_of_processes_runs_a_plan_with_a_reward_of_a_module() -> None:
         results = pool.map(plan.run, range(2))
     assert [r.seed for r in results] == [0, 1]
     assert torch.equal(results[1].particles["x"], plan.run(1).particles["x"])
+
+
+def test_forked_processes_run_with_one_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+    threads = torch.get_num_threads()
+    plan = poedsl.compile("x ~ Normal(0, 1)")
+    try:
+        torch.set_num_threads(2)
+        plan.run(particles=4, steps=2)
+        assert torch.get_num_threads() == 2
+        monkeypatch.setattr(forks, "_IMPORTED_IN", -1)
+        plan.run(particles=4, steps=2)
+        assert torch.get_num_threads() == 1
+    finally:
+        torch.set_num_threads(threads)
 
 
 def test_code_that_no_other_process_can_import_is_refused_by_its_name() -> None:
