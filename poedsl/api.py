@@ -24,6 +24,7 @@ from poedsl.grammar.errors import PoeError
 from poedsl.grammar.program_files import is_path, read_text
 from poedsl.grammar.source import Source
 from poedsl.interface.option_text import read_options
+from poedsl.runtime.core.forks import single_thread_after_fork
 
 if TYPE_CHECKING:
     import torch
@@ -59,12 +60,19 @@ class Plan:
     def __repr__(self) -> str:
         from poedsl.compiler.views.brief import brief
 
-        return brief(self.spec)
+        return brief(self.spec, self._missing)
 
     def _repr_html_(self) -> str:
         from poedsl.compiler.views.brief import brief_html
 
-        return brief_html(self.spec)
+        return brief_html(self.spec, self._missing)
+
+    @property
+    def _missing(self) -> frozenset[str]:
+        """The names of inputs that a caller still has to bind."""
+        from poedsl.runtime.inputs.bind import inputs_without_value
+
+        return frozenset(i.name for i in inputs_without_value(self.spec))
 
     def __getstate__(self) -> dict[str, Any]:
         """The plan for another process.
@@ -220,6 +228,7 @@ class Plan:
         from poedsl.runtime.core.run_settings import RunSettings
         from poedsl.runtime.inputs.profile_files import read_profile
 
+        single_thread_after_fork()
         seed, microbatch = _numbers(seed, microbatch)
         return RunSettings(
             seed=seed,

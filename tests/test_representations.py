@@ -55,6 +55,13 @@ def test_a_plan_is_a_few_lines_that_name_what_is_missing() -> None:
     assert "s = 4" in repr(plan.bind(s=4)) and "missing" not in repr(plan.bind(s=4))
 
 
+def test_plans_with_data_and_sizes() -> None:
+    text = "input N : Int\ninput y : Real[N]\nm ~ Normal(0, 1)\ny ~ Normal(m, 2)\n"
+    plan = poedsl.compile(text)
+    assert "y ~ Normal_2 (data)" in repr(plan) and "y : Real[N] (missing)" in repr(plan)
+    assert "N : Int (a size), y = an array of 3" in repr(plan.bind(y=[1, 2, 3]))
+
+
 def test_long_plans_are_cut() -> None:
     names = [f"input i{k} : Real[100] = [{', '.join(['1'] * 100)}]" for k in range(20)]
     factors = " * ".join(f"Normal(i{k}, 1)" for k in range(20))

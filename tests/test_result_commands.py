@@ -19,6 +19,7 @@ def session() -> Session:
         "x : Real[2]",
         "x ~ Normal([0, 100], 1)",
         "z ~ Normal(0, 1)",
+        "report square = z^2",
         "%run particles=40 steps=3",
     )
 
@@ -31,14 +32,16 @@ def test_variables_are_shown_one_by_one(session: Session) -> None:
     assert session.result is not None and answer.value is session.result.particles["x"]
     everything = reply(session, "%show").text
     assert answer.text in everything and "z : Real" in everything
+    assert reply(session, "%show square").text.splitlines()[-1].split()[0] == "square"
 
 
 def test_draws_are_a_row_each(session: Session) -> None:
     answer = reply(session, "%draws 3")
     head, *rows = (line.split() for line in answer.text.splitlines())
-    assert head == ["x[0]", "x[1]", "z"] and len(rows) == 3
+    assert head == ["x[0]", "x[1]", "z", "square"] and len(rows) == 3
     for k, row in enumerate(rows):
-        shown = [answer.value["x"][k, 0], answer.value["x"][k, 1], answer.value["z"][k]]
+        shown = [answer.value["x"][k, 0], answer.value["x"][k, 1]]
+        shown += [answer.value["z"][k], answer.value["square"][k]]
         assert row == [str(k), *(f"{float(v):.4g}" for v in shown)]
     assert len(reply(session, "%draws").text.splitlines()) == 11
     assert reply(session, "%draws 0").value["z"].shape == (0,)

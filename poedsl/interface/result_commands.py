@@ -7,7 +7,7 @@ from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from poedsl.grammar.types import SYMBOLS
+from poedsl.grammar.types import SYMBOLS, Type
 from poedsl.interface.interactive_program import InteractiveProgram
 from poedsl.interface.replies import Reply, command_error
 
@@ -30,13 +30,15 @@ def report(program: InteractiveProgram, _: str) -> Reply:
 
 
 def show(program: InteractiveProgram, rest: str) -> Reply:
-    """The variables of the last run, or one of them, as a person looks at them."""
+    """The variables and reports of the last run, or one of them, as a person looks at them."""
     result = last_result(program)
-    names = [v.name for v in result.plan.variables]
-    if rest and rest not in names:
-        raise command_error("P0901", f"the last run has no variable `{rest}`: {', '.join(names)}")
-    shown = [_shown(result, v) for v in names if rest in ("", v)]
-    return Reply("\n".join(shown), result.particles[rest] if rest else result.particles)
+    types = {v.name: v.type for v in result.plan.variables}
+    types |= {r.name: r.type for r in result.plan.reports}
+    if rest and rest not in types:
+        raise command_error("P0901", f"the last run has no variable `{rest}`: {', '.join(types)}")
+    shown = [_shown(result, name, type_) for name, type_ in types.items() if rest in ("", name)]
+    values = {**result.particles, **result.reports}
+    return Reply("\n".join(shown), values[rest] if rest else values)
 
 
 def draws(program: InteractiveProgram, rest: str) -> Reply:
@@ -45,7 +47,7 @@ def draws(program: InteractiveProgram, rest: str) -> Reply:
         raise command_error("P0901", f"`%draws` takes a whole number, and this is {rest!r}")
     result, count = last_result(program), int(rest or SHOWN)
     drawn = result.sample(count)
-    columns = [column for v in result.plan.variables for column in _columns(result, v.name, drawn)]
+    columns = [column for name in drawn for column in _columns(result, name, drawn)]
     rows = [[str(k) for k in range(count)], *(cells for _, cells in columns)]
     heads = ["", *(head for head, _ in columns)]
     widths = [max(map(len, (head, *cells))) for head, cells in zip(heads, rows, strict=True)]
@@ -71,10 +73,9 @@ def last_result(program: InteractiveProgram) -> Result:
     return program.result
 
 
-def _shown(result: Result, name: str) -> str:
+def _shown(result: Result, name: str, type_: Type) -> str:
     from poedsl.runtime.results.pictures import shares
 
-    type_ = next(v.type for v in result.plan.variables if v.name == name)
     if type_.name in SYMBOLS:
         lines = [f"  {share:.4f}  {label}" for share, label in shares(result, name)[:SHOWN]]
     elif type_.name == "Image":

@@ -25,6 +25,7 @@ def test_the_page(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    monkeypatch.syspath_prepend(tmp_path)
     shutil.copytree(ROOT / "programs" / "inputs", tmp_path / "programs" / "inputs")
     shutil.copy(ROOT / "programs" / "digits.poe", tmp_path / "programs")
     text = page = PAGE.read_text(encoding="utf-8")

@@ -15,6 +15,7 @@ import torch
 
 import poedsl
 from poedsl.experts.sequences.vocabulary import Vocabulary
+from poedsl.runtime.core import forks
 from poedsl.runtime.results.saved_files import DETAILS, PARTICLES, PLAN, RESULT
 from tests.runtime import rewards_of_a_module
 
@@ -23,6 +24,7 @@ PROGRAMS = {
     "noised": "x : Real[3]\nx ~ Normal(0, 1) * Normal(1, 2) * exp(-abs(x[0]))",
     "islands": "x ~ Normal(0, 1) * Normal(2, 1)\nsample x by anneal(islands = 4)",
     "symbols": "x : Category[3]\nx ~ Categorical([0.2, 0.3, 0.5])",
+    "reports": "x : Real[2]\nx ~ Normal(0, 1)\nreport ratio = x[0] / x[1], y = x^2",
     "reserved": "log_weights ~ Normal(0, 1) * Normal(2, 1)",
     "reward": "x ~ Normal(0, 1) * exp(nearness())",
 }
@@ -47,6 +49,8 @@ def assert_same(again: poedsl.Result, result: poedsl.Result) -> None:
         assert torch.equal(again.sample(7)[name], result.sample(7)[name])
     for name in ("log_weights", "eve_indices", "parents", "scores"):
         assert torch.equal(getattr(again, name), getattr(result, name))
+    assert again.reports.keys() == result.reports.keys()
+    assert all(torch.equal(again.reports[n], x) for n, x in result.reports.items())
     assert list(again.log_values) == list(result.log_values)
     mine, data = again.to_arviz(), result.to_arviz()
     for group in ("posterior", "sample_stats", "stages"):
@@ -154,6 +158,20 @@ def test_a_pool_of_processes_runs_a_plan_with_a_reward_of_a_module() -> None:
         results = pool.map(plan.run, range(2))
     assert [r.seed for r in results] == [0, 1]
     assert torch.equal(results[1].particles["x"], plan.run(1).particles["x"])
+
+
+def test_forked_processes_run_with_one_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+    threads = torch.get_num_threads()
+    plan = poedsl.compile("x ~ Normal(0, 1)")
+    try:
+        torch.set_num_threads(2)
+        plan.run(particles=4, steps=2)
+        assert torch.get_num_threads() == 2
+        monkeypatch.setattr(forks, "_IMPORTED_IN", -1)
+        plan.run(particles=4, steps=2)
+        assert torch.get_num_threads() == 1
+    finally:
+        torch.set_num_threads(threads)
 
 
 def test_code_that_no_other_process_can_import_is_refused_by_its_name() -> None:
