@@ -20,7 +20,7 @@ from poedsl.catalog.registry import SIGNATURES
 from poedsl.cli.shared import CONTINUATION, PROMPT
 from poedsl.compiler.codes import CODES
 from poedsl.compiler.functions.table import FUNCTIONS
-from poedsl.compiler.names.references import CONSTRUCTS
+from poedsl.compiler.names.references import CONSTRUCTS, SCAN
 from poedsl.compiler.plan.options import OPTIONS
 from poedsl.grammar.source import Span
 from poedsl.grammar.tokens import INDENT, KEYWORDS, words
@@ -119,7 +119,7 @@ class WordCompleter(Completer):
             return arguments.get(command, tuple)()
         if before.rstrip().endswith(":"):
             return RANKS
-        names = {*self.session.names, *SIGNATURES, *FUNCTIONS, *CONSTRUCTS, *KEYWORDS}
+        names = {*self.session.names, *SIGNATURES, *FUNCTIONS, *CONSTRUCTS, SCAN, *KEYWORDS}
         if text.lstrip().startswith("sample"):
             names |= {*OPTIONS, *(f.name for o in OPTIONS.values() for f in o.forms if f.available)}
         return names

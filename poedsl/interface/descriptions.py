@@ -50,7 +50,18 @@ a factor that is 1 where the condition holds and 0 elsewhere
 
     x ~ Normal(0, 1) * where(x > 0 and x < 2)
 
-conditions of a vector are joined: `where(x[0] > 0 and x[1] > 0)`, `where(all(x > 0))`""",
+conditions of a vector are joined: `where(x[0] > 0 and x[1] > 0)`, `where(all(x > 0))`
+
+in expressions where(c, a, b) is a where the condition c holds and b elsewhere""",
+    "scan": """\
+scan(value = start: next value for element in vector)
+
+a recursion: the list of the start and of the value after each element of a vector
+
+    let v = scan(v = 1: 0.1 + 0.2 * e^2 + 0.7 * v for e in y)
+
+several values are carried together, and the result has the list of each as an attribute:
+`scan(a = 0, b = 1: b, a + b for e in y).a`""",
     "exp": """\
 exp(reward)
 
@@ -73,8 +84,10 @@ def list_experts() -> str:
         ("mixture", "factor", "a weighted sum of densities"),
         ("where", "factor", "1 where a condition holds, 0 elsewhere"),
         ("exp", "factor", "the exponential of a reward"),
+        ("scan", "list", "the values of a recursion over a vector"),
     ]
-    rows += [(f.name, "function", f.summary) for f in FUNCTIONS.values() if f.name != "exp"]
+    functions = [f for f in FUNCTIONS.values() if f.name not in _CONSTRUCTS]
+    rows += [(f.name, "function", f.summary) for f in functions]
     width = max(len(name) for name, _, _ in rows)
     return "\n".join(f"{name:<{width}}  {family:<8} {summary}" for name, family, summary in rows)
 

@@ -49,6 +49,18 @@ Constants and inputs are declared above their first use.
 
     let b = 2
     let a = b + 1                # right
+
+A constant of a block of `for` is new for each element, so that its value is not made of itself.
+A recursion, which carries a value from one element to the next, is a scan.
+
+    x : Real
+    let v = 1
+    for e in [3, 4]:
+        let v = v / 2 + e        # wrong
+        x ~ Normal(v, 1)
+
+    let v = scan(v = 1: v / 2 + e for e in [3, 4])
+    x ~ Normal(v[1], 1) * Normal(v[2], 1)
 """,
     ),
     "P0205": CodePage(

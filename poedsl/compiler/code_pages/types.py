@@ -48,7 +48,8 @@ agree.
         "a part that is not there",
         """\
 An index or the end of a slice lies outside, a box holds no pixel, or the value has no such part.
-Indices count from 0; a box is left, top, right, bottom in fractions of width and height.
+Indices count from 0, those that come with data too; a box is left, top, right, bottom in
+fractions of width and height.
 
     x : Real[2]
     x ~ Normal(0, 1)
