@@ -44,7 +44,7 @@ def test_errors(folder: Path) -> None:
     code, _, err = poe("predict", "plain.poe", *QUICK)
     assert code == 3 and "error[P0715]" in err
     code, _, err = poe("predict", "empty")
-    assert code == 1 and "error[P0604]" in err
+    assert code == 1 and "error[P0713]" in err
     code, _, err = poe("predict", "program.poe")
     assert code == 1 and "error[P0601]" in err
     assert poe("predict", "program.poe", "--out", "x.txt")[0] == 2

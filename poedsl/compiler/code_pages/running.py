@@ -143,11 +143,8 @@ power, whose product is no density of the data, and from densities that the libr
 from.
 
 Data are drawn from the prior statement by statement, in the order of the program. Parameters may
-name data that were drawn before, and no others:
-
-    y[1:] ~ Normal(a * y[:-1], 1)    # wrong: the whole series depends on itself
-    for i in range(9):
-        y[i + 1] ~ Normal(a * y[i], 1)    # right
+name data that were drawn before, and no others: a series is written as a loop over its elements,
+`y[i + 1] ~ Normal(a * y[i], 1)`, and not at once, `y[1:] ~ Normal(a * y[:-1], 1)`.
 """,
     ),
 }
