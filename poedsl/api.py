@@ -119,7 +119,7 @@ class Plan:
             TypeError: a value is neither a number nor a text.
         """
         spec = rechoose(self.spec, read_options(options))
-        problems = refuse(spec, {})
+        problems = refuse(spec.sampled, {})
         if problems:
             raise PoeError(tuple(problems))
         return self._with(spec)
@@ -133,6 +133,20 @@ class Plan:
         from poedsl.runtime.inputs.bind import bind_defaults
 
         return self._with(bind_defaults(self.spec, self.base))
+
+    def prior(self) -> Plan:
+        """The plan with its data left out: runs sample the prior, the product of all factors but
+        likelihoods, and `Result.predict` draws data from it.
+
+        Inputs that are data alone need no value where their sizes are declared: they are not read.
+
+        Raises:
+            PoeError: nothing but likelihoods would be left.
+        """
+        spec = replace(self.spec, prior=True)
+        if not spec.sampled.factors:
+            raise PoeError((Diagnostic("P0408", "without its data the program has no factors"),))
+        return self._with(rechoose(spec, {}))
 
     def run(
         self,

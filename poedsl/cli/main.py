@@ -207,6 +207,39 @@ def run(
 
 
 @app.command()
+def predict(
+    file: Annotated[
+        str, typer.Argument(help="A .poe file, a plan's .json, or the folder that a run wrote.")
+    ],
+    set_: Set = [],  # noqa: B006
+    data: Data = [],  # noqa: B006
+    sample: SampleOption = [],  # noqa: B006
+    seed: Annotated[int, typer.Option(help="Seed of all random numbers.")] = 0,
+    device: Annotated[str, typer.Option(help="cpu, cuda or cuda:1.")] = "cpu",
+    profile: Annotated[
+        str, typer.Option(help="Which weights experts have: small, or one of poe.toml.")
+    ] = "default",
+    prior: Annotated[
+        bool, typer.Option("--prior", help="Leave the data out: draw from the prior.")
+    ] = False,
+    draws: Annotated[
+        int | None, typer.Option(min=1, help="How many draws; as many as particles by default.")
+    ] = None,
+    out: Annotated[
+        str | None, typer.Option(help="A .npz or .json file for the draws.", metavar="FILE")
+    ] = None,
+    allow_code: AllowCode = False,
+    diagnostics: Diagnostics = DiagnosticForm.text,
+) -> None:
+    """Draw the observed data of a program again, given its posterior or its prior."""
+    from poedsl.cli.predict import predict_command
+
+    predict_command(
+        file, set_, data, sample, seed, device, profile, prior, draws, out, allow_code, diagnostics
+    )
+
+
+@app.command()
 def experts(
     name: Annotated[
         str | None, typer.Argument(help="An expert or reward, or the folder of a model.")

@@ -7,6 +7,7 @@ import math
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import torch
@@ -17,6 +18,7 @@ from poedsl.compiler.plan.options import kernel_traits
 from poedsl.compiler.plan.plan import PlanSpec
 from poedsl.compiler.planner.factors import PICTURES
 from poedsl.grammar.types import CONTINUOUS
+from poedsl.runtime.build.observed_data import observed_data
 from poedsl.runtime.build.prepare import number_type, prepare
 from poedsl.runtime.core.attention import right_attention
 from poedsl.runtime.core.devices import find_device
@@ -68,14 +70,15 @@ class Run:
         settings: RunSettings | None = None,
         look_ahead: Callable[[int, int], None] | None = None,
     ) -> None:
-        self.plan, self.settings = plan, settings or RunSettings()
+        self.plan, self.settings = plan.sampled, settings or RunSettings()
+        self._with_data = plan
         self.device = find_device(self.settings.device)
         self.options = o = SamplerOptions.of(plan)
         self.warnings = WarningLog()
         with self.warnings.of_loading(), right_attention():
-            self.model = prepare(plan, self.settings, self.device, self.warnings, look_ahead)
+            self.model = prepare(self.plan, self.settings, self.device, self.warnings, look_ahead)
         self._try_reports()
-        kind = number_type(plan, self.settings)
+        kind = number_type(self.plan, self.settings)
         self.rng = Noise(self.settings.seed, o.islands, o.particles, self.device, dtype=kind)
         self.recorder = Recorder(
             rewarded=bool(self.target.reward_factors),
@@ -232,7 +235,7 @@ class Run:
         )
         logger.info("%s: %s, %s", self.plan.program, self.outcome.value, assessment.verdict)
         return Result(
-            plan=self.plan,
+            plan=self._with_data,
             seed=self.settings.seed,
             particles=particles,
             log_weights=log_weights,
@@ -254,6 +257,7 @@ class Run:
             sites=sites,
             words=dict(self.target.environment.words),
             reports=reports,
+            data=partial(observed_data, self._with_data, self.settings, self.device),
         )
 
     def _at_limits(self, x: Shaped[Tensor, "L D"], log_weights: Float[Tensor, " L"]) -> float:

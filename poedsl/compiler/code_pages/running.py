@@ -134,4 +134,17 @@ other files, lacks some of those, or they are damaged, of another version, or of
 run that was interrupted leaves the log of its stages and no result.
 """,
     ),
+    "P0715": CodePage(
+        "data that cannot be drawn again",
+        """\
+`poe predict` and `Result.predict` draw the observed data from the densities of their likelihoods.
+There are no such draws in a program without data, where data have several likelihoods or one to a
+power, whose product is no density of the data, and from densities that the library cannot draw
+from.
+
+Data are drawn from the prior statement by statement, in the order of the program. Parameters may
+name data that were drawn before, and no others: a series is written as a loop over its elements,
+`y[i + 1] ~ Normal(a * y[i], 1)`, and not at once, `y[1:] ~ Normal(a * y[:-1], 1)`.
+""",
+    ),
 }

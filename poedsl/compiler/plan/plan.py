@@ -169,6 +169,7 @@ class PlanSpec:
         uses: user-defined experts, rewards and sources.
         sizes: sizes of inputs and variables that are known when inputs are bound.
         reports: values to be computed of every particle.
+        prior: whether the data of likelihoods are left out of the product.
     """
 
     program: str
@@ -182,6 +183,15 @@ class PlanSpec:
     uses: tuple[UseSpec, ...] = ()
     sizes: tuple[SizeSpec, ...] = ()
     reports: tuple[ReportSpec, ...] = ()
+    prior: bool = False
+
+    @property
+    def sampled(self) -> PlanSpec:
+        """The plan of what is sampled: without likelihoods if data are left out."""
+        if not self.prior:
+            return self
+        factors = tuple(f for f in self.factors if f.kind != "likelihood")
+        return replace(self, factors=factors, prior=False)
 
     def option(self, name: str) -> Term:
         return next(o.value for o in self.options if o.name == name)
@@ -322,8 +332,8 @@ class PlanSpec:
             {"name": r.name, "type": type_to_json(r.type), "term": terms.to_json(r.term)}
             for r in self.reports
         ]
-        members = {"sizes": sizes, "reports": reports}
-        return {name: listed for name, listed in members.items() if listed}
+        members = {"sizes": sizes, "reports": reports, "prior": self.prior}
+        return {name: value for name, value in members.items() if value}
 
 
 def canonical_hash(data: dict[str, Any]) -> str:

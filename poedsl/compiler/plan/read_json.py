@@ -117,6 +117,7 @@ def _from_data(data: dict[str, Any]) -> PlanSpec:
             ReportSpec(r["name"], type_from_json(r["type"]), terms.from_json(r["term"]))
             for r in data.get("reports", ())
         ),
+        prior=data.get("prior", False),
     )
 
 

@@ -33,6 +33,7 @@ from poedsl.grammar.source import Source
 from poedsl.grammar.types import Type
 
 HEADER = "plan 1"
+PRIOR = "prior: the likelihoods are left out"
 
 
 def print_term(term: Term) -> str:
@@ -66,6 +67,8 @@ def _lines(plan: PlanSpec, profile: Profile) -> Iterator[str]:
         yield f"variable {v.name} : {_type(v.type)}{space}"
     for s in plan.sizes:
         yield f"size {s.name}[{s.axis}] = {print_term(s.term)}"
+    if plan.prior:
+        yield PRIOR
     yield ""
     for f in plan.factors:
         yield from _factor(f)
@@ -170,6 +173,7 @@ def parse_plan(text: str) -> PlanSpec:
     uses: list[UseSpec] = []
     sizes: list[SizeSpec] = []
     reports: list[ReportSpec] = []
+    prior = False
     rest = iter(lines[1:])
     for line in rest:
         if m := _INPUT.fullmatch(line):
@@ -196,6 +200,8 @@ def parse_plan(text: str) -> PlanSpec:
         elif m := _OPTION.fullmatch(line):
             reason = json.loads(m["reason"]) if m["reason"] else ""
             options.append(OptionSpec(m["name"], _term(m["value"]), reason))
+        elif line == PRIOR:
+            prior = True
         elif line.startswith("note "):
             notes.append(json.loads(line.removeprefix("note ")))
         else:
@@ -213,6 +219,7 @@ def parse_plan(text: str) -> PlanSpec:
         tuple(uses),
         tuple(sizes),
         tuple(reports),
+        prior,
     )
 
 

@@ -88,9 +88,10 @@ def choose(spec: PlanSpec, options: Mapping[str, Term]) -> PlanSpec:
 def rechoose(spec: PlanSpec, options: Mapping[str, Term]) -> PlanSpec:
     """The plan with some options set; those that the compiler chose are chosen again."""
     explicit = {o.name: o.value for o in spec.options if not o.reason}
-    chosen = choose(spec, {**explicit, **options})
+    chosen = choose(spec.sampled, {**explicit, **options})
     notes, _ = exponent_sums(chosen, spec.variables, {})
-    return replace(chosen, notes=(*notes, *_remarks(chosen)))
+    notes = (*notes, *_remarks(chosen))
+    return replace(chosen, notes=notes, factors=spec.factors, prior=spec.prior)
 
 
 def _remarks(spec: PlanSpec) -> tuple[str, ...]:

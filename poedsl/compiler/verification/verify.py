@@ -342,7 +342,7 @@ class _Verifier:
             wrong(place, "a path is `flow()`, `prefix()` or `temper()`")
 
     def combination(self) -> None:
-        plan = self.plan
+        plan = self.plan.sampled
         options = {o.name: (o.value, NOWHERE) for o in plan.options if not o.reason}
         spans = {f.name: NOWHERE for f in plan.factors}
         places = {v.name: NOWHERE for v in plan.variables}

@@ -34,10 +34,12 @@ class Likelihood:
 
     Attributes:
         data: in one row, in double precision.
+        densities: by which constant parameters are read.
     """
 
     factor: FactorSpec
     data: Float[Tensor, "1 *shape"]
+    densities: Densities
 
     def events(self, env: Environment) -> Float[Tensor, "#L *events"]:
         """The log density of each event, in one row where it depends on no variable."""
@@ -66,9 +68,10 @@ def likelihood(factor: FactorSpec, densities: Densities, at: Environment) -> Lik
     if not data.numel():
         shown = print_term(factor.observed)
         raise refused("P0607", f"`{shown}` has no data: its shape is {_sizes(data)}", factor=factor)
-    check_support(factor, data, densities, at)
+    if not densities.models.plan.prior:
+        check_support(factor, data, densities, at)
     check_constants(factor.term, tuple(data.shape[1:]), densities)
-    return Likelihood(factor, data)
+    return Likelihood(factor, data, densities)
 
 
 def check_constants(term: Term, shape: tuple[int, ...], densities: Densities) -> None:

@@ -9,13 +9,13 @@ from typing import Any
 
 from poedsl.compiler.names.suggestions import similar_name
 from poedsl.compiler.plan.plan import InputSpec, PlanSpec
-from poedsl.compiler.plan.terms import Const, Ref
+from poedsl.compiler.plan.terms import Const, Ref, names
 from poedsl.grammar.diagnostics import Diagnostic, Fix
 from poedsl.grammar.errors import PoeError
 from poedsl.grammar.types import FROM_FILES
 from poedsl.runtime.inputs.convert import Unfit, convert, kept
 from poedsl.runtime.inputs.data import Source, merged
-from poedsl.runtime.inputs.sizes import inferred_sizes, with_sizes
+from poedsl.runtime.inputs.sizes import inferred_sizes, size_value, with_sizes
 
 
 def bind(
@@ -64,15 +64,42 @@ def bind_defaults(plan: PlanSpec, base: Path | None = None) -> PlanSpec:
     """
     if missing := inputs_without_value(plan):
         raise PoeError(tuple(_unbound(i) for i in missing))
-    bound = bind(plan, unbound_defaults(plan), base)
+    bound = bind(plan, {**unbound_defaults(plan), **data_left_out(plan)}, base)
     inferred = inferred_sizes(bound)
     bound = bind(bound, {name: value for name, (value, _) in inferred.items()})
     return with_sizes(bound, inferred)
 
 
+def data_left_out(plan: PlanSpec) -> dict[str, Any]:
+    """Zeros for data that a run of the prior does not read, where their sizes are known."""
+    if not plan.prior:
+        return {}
+    bound = {**dict(plan.bindings), **unbound_defaults(plan)}
+    observed = {name for f in plan.factors if f.observed is not None for name in names(f.observed)}
+    read = {name for f in plan.sampled.factors for name in names(f.term)}
+    read |= {name for c in plan.lets for name in names(c.term)}
+    read |= {name for s in plan.sizes for name in names(s.term)}
+    out: dict[str, Any] = {}
+    for spec in plan.inputs:
+        if spec.name in observed - read - bound.keys():
+            terms = {s.axis: s.term for s in plan.sizes if s.name == spec.name}
+            sizes = [
+                size_value(terms[k], bound) if size is None and k in terms else size
+                for k, size in enumerate(spec.type.sizes)
+            ]
+            if all(isinstance(size, int) and size > 0 for size in sizes):
+                out[spec.name] = _zeros(sizes)
+    return out
+
+
+def _zeros(sizes: Sequence[Any]) -> Any:
+    return [_zeros(sizes[1:])] * sizes[0] if sizes else 0
+
+
 def inputs_without_value(plan: PlanSpec) -> list[InputSpec]:
     """The inputs that have neither a value nor a default, and are no size of one that has."""
     known = {name for name, _ in plan.bindings} | unbound_defaults(plan).keys()
+    known |= data_left_out(plan).keys()
     known |= {s.term.name for s in plan.sizes if s.name in known and isinstance(s.term, Ref)}
     return [i for i in plan.inputs if i.name not in known]
 

@@ -53,11 +53,14 @@ class ConvertedRun(Protocol):
     def parents(self) -> Tensor: ...
 
 
-def arviz_data(result: ConvertedRun, draws: list[Tensor]) -> Any:
+def arviz_data(
+    result: ConvertedRun, draws: list[Tensor], more: Mapping[str, xarray.Dataset]
+) -> Any:
     """The posterior, statistics of its draws, and the stages.
 
     Args:
         draws: the slots of the draws of each chain.
+        more: groups that concern data.
     """
     import arviz
 
@@ -73,14 +76,10 @@ def arviz_data(result: ConvertedRun, draws: list[Tensor]) -> Any:
     stages = {n: np.array(v, float) for n, v in records.items() if any(x is not None for x in v)}
     stages |= {"eve_indices": eve_indices.numpy(), "parents": result.parents.cpu().numpy()}
     groups = {
-        "posterior": of_draws(
-            {
-                name.replace("/", "÷"): x.cpu()[index].numpy()
-                for name, x in {**result.particles, **result.reports}.items()
-            }
-        ),
+        "posterior": of_draws(rows({**result.particles, **result.reports}, index)),
         "sample_stats": of_draws({name: v.numpy() for name, v in statistics.items()}),
         "stages": dataset({n: (_OF_STAGES.get(n, ("stage",)), v) for n, v in stages.items()}),
+        **more,
     }
     attributes: dict[str, Any] = {
         "program": result.plan.program,
@@ -95,6 +94,11 @@ def arviz_data(result: ConvertedRun, draws: list[Tensor]) -> Any:
     from xarray import Dataset, DataTree
 
     return DataTree.from_dict({"/": Dataset(attrs=attributes), **groups})
+
+
+def rows(values: Mapping[str, Tensor], index: Tensor) -> dict[str, np.ndarray[Any, Any]]:
+    """Values at the slots of draws, under names without the `/` that separates groups."""
+    return {name.replace("/", "÷"): x.cpu()[index].numpy() for name, x in values.items()}
 
 
 def of_draws(arrays: Mapping[str, np.ndarray[Any, Any]]) -> xarray.Dataset:

@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from jaxtyping import Float, Int, Shaped
@@ -28,6 +28,9 @@ from poedsl.runtime.results.verdict import Verdict
 from poedsl.runtime.smc.records import Outcome, StageRecord
 from poedsl.runtime.smc.resampling import FEW, along_kd_tree, systematic
 from poedsl.runtime.terms.unrolled import base_name
+
+if TYPE_CHECKING:
+    from poedsl.runtime.build.observed_data import ObservedData
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
@@ -61,6 +64,8 @@ class Result:
             name, (L, ...), in their own units.
         words: what the symbols of each variable say, where they say anything.
         reports: the values of `report` statements by name, (L, ...).
+        data: builds the likelihoods of the data as predictions need them; None in results from a
+            folder or another process, which build them from the plan.
     """
 
     plan: PlanSpec
@@ -85,6 +90,7 @@ class Result:
     sites: dict[str, dict[str, Shaped[Tensor, L * shape]]] = field(default_factory=dict)
     words: dict[str, Vocabulary] = field(default_factory=dict)
     reports: dict[str, Float[Tensor, L * shape]] = field(default_factory=dict)
+    data: Callable[[], ObservedData] | None = None
 
     def __repr__(self) -> str:
         from poedsl.runtime.results.report import head_lines
@@ -99,7 +105,7 @@ class Result:
     def __getstate__(self) -> list[Any]:
         """All but what holds networks and Python code of experts."""
         values = {f.name: getattr(self, f.name) for f in fields(self)}
-        return list({**values, "log_product": None, "trail": None}.values())
+        return list({**values, "log_product": None, "trail": None, "data": None}.values())
 
     def __setstate__(self, state: list[Any]) -> None:
         for f, value in zip(fields(self), state, strict=True):
@@ -184,6 +190,45 @@ class Result:
         drawn = {**self.particles, **self.reports}
         return {name: x[index.to(x.device)] for name, x in drawn.items()}
 
+    def predict(self, n: int | None = None, seed: int = 0) -> dict[str, Float[Tensor, n * shape]]:
+        """The data drawn again by name, (n, ...), each time given an unweighted draw of the result:
+        the posterior predictive distribution, and the prior one of a run of `Plan.prior`.
+
+        Args:
+            n: how many draws; as many as particles by default.
+
+        Raises:
+            PoeError: the program has no data (P0715), their likelihood is no density, or the run
+                failed.
+            TypeError, ValueError: a number is not whole, or below zero.
+        """
+        count = len(self.log_weights) if n is None else whole_number("n", n, 0)
+        index = self._drawn(count, whole_number("seed", seed))
+        particles = {name: x[index.to(x.device)] for name, x in self.particles.items()}
+        return self.observed().draws(particles, seed)
+
+    def log_likelihood(self) -> dict[str, Float[Tensor, L * shape]]:
+        """The log density of each datum at each particle by the name of the data, (L, ...).
+
+        Raises:
+            PoeError: the program has no data (P0715).
+        """
+        return self.observed().log_likelihood(self.particles)
+
+    def observed(self) -> ObservedData:
+        """The data with their likelihoods.
+
+        Raises:
+            PoeError: the program has no data (P0715).
+        """
+        from poedsl.runtime.build.observed_data import observed_data
+
+        observed = observed_data(self.plan) if self.data is None else self.data()
+        if not observed.parts:
+            message = "the program has no data: no statement has an input before `~`"
+            raise PoeError((Diagnostic("P0715", message),))
+        return observed
+
     def _drawn(self, n: int, seed: int) -> Int[Tensor, " n"]:
         """The slots of unweighted draws, in random order."""
         self._require_draws()
@@ -259,7 +304,7 @@ class Result:
 
         return text_report(self)
 
-    def to_arviz(self) -> Any:
+    def to_arviz(self, prior: Result | None = None) -> Any:
         """ArviZ data, an `InferenceData` of its versions before 1, else an xarray `DataTree`: as
         many unweighted draws as particles as the posterior, in a chain for each island. Chains are
         drawn by the weights within their island, so that ArviZ compares what the islands found;
@@ -270,11 +315,21 @@ class Result:
         particle's ``log_weight``, ``eve_index`` (its root at the first stage) and log value under
         each factor. ``stages`` holds the records of the stages, and ``eve_indices``.
 
+        Of a program with data ``log_likelihood`` holds the log density of each datum, from which
+        ``az.loo`` and ``az.compare`` estimate predictive accuracy, ``observed_data`` the data, and
+        ``posterior_predictive`` the data drawn again where that is possible.
+
+        Args:
+            prior: a run of `Plan.prior`, whose draws are the groups ``prior`` and
+                ``prior_predictive``.
+
         Raises:
             ImportError: ArviZ is not installed (the extra ``report``).
             PoeError: the run failed, so that there is nothing to draw from.
         """
         from poedsl.runtime.results.arviz_data import arviz_data
+        from poedsl.runtime.results.data_groups import data_groups
 
         self._require_draws()
-        return arviz_data(self, self._drawn_by_island())
+        draws = self._drawn_by_island()
+        return arviz_data(self, draws, data_groups(self, torch.stack(draws), prior))
