@@ -192,3 +192,22 @@ def test_errors_and_rewards_go_to_other_processes() -> None:
     assert str(again) == str(caught.value)
     plan = pickle.loads(pickle.dumps(poedsl.compile(PROGRAMS["reward"])))
     assert plan.code["nearness"].target is rewards_of_a_module.nearness
+
+
+def test_without_inference_data_arviz_takes_a_tree_of_xarray(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """As in its versions from 1 on."""
+    import arviz
+    from xarray import DataTree, open_datatree
+
+    result = poedsl.compile(PROGRAMS["islands"]).run(particles=20, steps=3)
+    before = result.to_arviz()
+    monkeypatch.delattr(arviz, "InferenceData")
+    tree = result.to_arviz()
+    assert isinstance(tree, DataTree) and tree.attrs == before.attrs
+    for group in ("posterior", "sample_stats", "stages"):
+        assert tree[group].to_dataset().identical(before[group])
+    tree.to_netcdf(str(tmp_path / "posterior.nc"), engine="h5netcdf")
+    with open_datatree(tmp_path / "posterior.nc", engine="h5netcdf") as again:
+        assert again["posterior"].to_dataset().equals(before["posterior"])
