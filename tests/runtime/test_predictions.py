@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,8 @@ import pytest
 import torch
 
 import poedsl
+from poedsl.runtime.build import observed_data
+from poedsl.runtime.results import output_folder
 from tests.diagnostics import refused
 
 NORMAL = "input N : Int\ninput y : Real[N]\nmu ~ Normal(0, 2)\ny ~ Normal(mu, 1)\n"
@@ -155,6 +158,32 @@ def test_plans_of_the_prior() -> None:
     assert torch.equal(
         again.run(N=2, **few).predict()["y"], plan.run(y=[0.0, 1.0], **few).predict()["y"]
     )
+
+
+def test_many_particles_take_the_data_in_batches(
+    result: poedsl.Result, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = result.log_likelihood()["y"]
+    monkeypatch.setattr(observed_data, "MOST_AT_ONCE", 30)
+    few = {"mu": result.particles["mu"][:50]}
+    assert torch.equal(result.observed().log_likelihood(few)["y"], whole[:50])
+
+
+def test_a_result_from_a_folder_predicts(result: poedsl.Result, tmp_path: Path) -> None:
+    result.save(tmp_path / "out", pictures=False)
+    again = poedsl.Result.load(tmp_path / "out")
+    assert torch.equal(again.predict(20)["y"], result.predict(20)["y"])
+
+
+@pytest.mark.slow
+def test_what_is_left_out_of_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    az = pytest.importorskip("arviz")
+    run = poedsl.compile(NORMAL).run(y=DATA, seed=0, particles=40, steps=4)
+    run.save(tmp_path / "all")
+    assert "log_likelihood" in az.from_netcdf(tmp_path / "all" / "posterior.nc").groups()
+    monkeypatch.setattr(output_folder, "MOST_PAIRS", 100)
+    assert any("posterior.nc" in note for note in run.save(tmp_path / "part"))
+    assert "log_likelihood" not in az.from_netcdf(tmp_path / "part" / "posterior.nc").groups()
 
 
 @pytest.mark.slow

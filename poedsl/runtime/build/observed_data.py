@@ -23,7 +23,7 @@ from poedsl.runtime.build.latent_spaces import codecs
 from poedsl.runtime.build.likelihoods import Likelihood, likelihood
 from poedsl.runtime.build.models import Models
 from poedsl.runtime.build.prepare import number_type
-from poedsl.runtime.build.product import ProductBuilder
+from poedsl.runtime.build.product import MOST_AT_ONCE, ProductBuilder
 from poedsl.runtime.build.values import Values
 from poedsl.runtime.core.run_settings import RunSettings
 from poedsl.runtime.core.warnings import WarningLog
@@ -71,6 +71,15 @@ class ObservedData:
         An event that is a vector has one number. Where statements do not cover the data, or are
         over events, the numbers stand in one size, in the order of the program.
         """
+        count = len(next(iter(particles.values())))
+        rows = max(1, MOST_AT_ONCE // max(value.numel() for value in self.values.values()))
+        chunks = [
+            self._log_likelihood({name: x[start : start + rows] for name, x in particles.items()})
+            for start in range(0, count, rows)
+        ]
+        return {name: torch.cat([chunk[name] for chunk in chunks]) for name in self.values}
+
+    def _log_likelihood(self, particles: Mapping[str, Tensor]) -> dict[str, Tensor]:
         count = len(next(iter(particles.values())))
         env = self.environment.with_values(particles)
         out: dict[str, Tensor] = {}

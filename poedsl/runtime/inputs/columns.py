@@ -98,6 +98,8 @@ def numbers(column: Column, kind: str) -> Any:
     if isinstance(cells, np.ndarray) and cells.dtype.kind in "fiub":
         refuse_missing(column, np.isnan(cells).nonzero()[0].tolist())
         array = cells
+    elif kind != "Bool" and (plain := plain_numbers(cells)) is not None:
+        array = plain
     else:
         refuse_missing(column, [i for i, cell in enumerate(cells) if is_missing(cell)])
         array = np.array([_number(column, row, kind) for row in range(len(cells))], dtype=float)
@@ -105,6 +107,19 @@ def numbers(column: Column, kind: str) -> Any:
         for row in (array != np.round(array)).nonzero()[0][:1].tolist():
             raise _unfit(column, row, "whole numbers are wanted", array[row].item())
     return array
+
+
+def plain_numbers(cells: Any) -> Any:
+    """Texts that are all numbers with a decimal point, as a vector; None of all others."""
+    import numpy as np
+
+    if not all(isinstance(cell, str) and "_" not in cell for cell in cells):
+        return None
+    try:
+        array = np.array([float(cell) for cell in cells])
+    except ValueError:
+        return None
+    return array if np.isfinite(array).all() else None
 
 
 def text(column: Column) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Protocol
@@ -10,7 +11,8 @@ import torch
 from jaxtyping import Int
 from torch import Tensor
 
-from poedsl.compiler.plan.plan import PlanSpec
+from poedsl.compiler.plan.plan import Array, PlanSpec
+from poedsl.compiler.plan.terms import names
 from poedsl.grammar.errors import PoeError
 from poedsl.runtime.results.arviz_data import dataset, of_draws, rows
 
@@ -35,16 +37,21 @@ class PredictingRun(Protocol):
 
 
 def data_groups(
-    result: PredictingRun, index: Int[Tensor, "chain draw"], prior: PredictingRun | None
+    result: PredictingRun,
+    index: Int[Tensor, "chain draw"],
+    prior: PredictingRun | None,
+    *,
+    with_data: bool = True,
 ) -> dict[str, xarray.Dataset]:
     """``log_likelihood``, ``observed_data`` and ``posterior_predictive`` of a program with data;
     of a run of the prior ``prior`` and ``prior_predictive``.
 
     Args:
         index: the slots of the draws.
+        with_data: whether to add the groups of the data of ``result``.
     """
     groups: dict[str, xarray.Dataset] = {}
-    if has_data(result.plan) and not result.plan.prior:
+    if with_data and data_count(result.plan) and not result.plan.prior:
         observed = result.observed()
         logs = observed.log_likelihood(result.particles)
         groups["log_likelihood"] = of_draws(rows(logs, index))
@@ -66,9 +73,14 @@ def data_groups(
     return groups
 
 
-def has_data(plan: PlanSpec) -> bool:
-    """Whether a plan has likelihoods."""
-    return any(f.kind == "likelihood" for f in plan.factors)
+def data_count(plan: PlanSpec) -> int:
+    """The number of data in the likelihoods of a bound plan; that of the inputs of a constant."""
+    observed = [f.observed for f in plan.factors if f.observed is not None]
+    known = {name for term in observed for name in names(term)}
+    for let in reversed(plan.lets):
+        known |= names(let.term) if let.name in known else set()
+    shapes = [v.shape for name, v in plan.bindings if name in known and isinstance(v, Array)]
+    return max(sum(map(math.prod, shapes)), len(observed))
 
 
 def predictive(result: PredictingRun, index: Int[Tensor, "chain draw"]) -> dict[str, Any]:

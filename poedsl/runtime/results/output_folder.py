@@ -20,6 +20,7 @@ from poedsl.catalog.installation import install_command
 from poedsl.compiler.plan.text import print_plan
 from poedsl.grammar.diagnostics import Diagnostic
 from poedsl.grammar.errors import PoeError
+from poedsl.runtime.results.data_groups import data_count
 from poedsl.runtime.results.report import html_report
 from poedsl.runtime.results.saved_files import (
     DETAILS,
@@ -37,6 +38,9 @@ MANIFEST, MANIFEST_SCHEMA = ".poedsl-run.json", "poedsl-run/1"
 #: Where a run's files are until they are complete.
 STAGING = ".poedsl-unfinished"
 LOG = "log.jsonl"
+
+#: The most pairs of a particle and a datum of which posterior.nc has numbers.
+MOST_PAIRS = 2**23
 
 
 class OutputFolder:
@@ -84,8 +88,14 @@ class OutputFolder:
                     captions = {f"samples/{name}": text for name, text in drawn.items()}
                 except ImportError as error:
                     left_out.append(_left_out("the picture in samples/", error))
+                pairs = len(result.log_weights) * data_count(result.plan)
+                if pairs > MOST_PAIRS:
+                    left_out.append(
+                        "log likelihoods and predictions of the data are left out of posterior.nc: "
+                        f"they would have {pairs:,} numbers each; `to_arviz` has them"
+                    )
                 try:
-                    self._arviz(result)
+                    self._arviz(result, data=pairs <= MOST_PAIRS)
                 except ImportError as error:
                     left_out.append(_left_out("posterior.nc", error))
             page = html_report(result, print_plan(result.plan), captions)
@@ -130,12 +140,14 @@ class OutputFolder:
         ):
             (self.staging / file).write_bytes(save(tensors))
 
-    def _arviz(self, result: WrittenRun) -> None:
+    def _arviz(self, result: WrittenRun, *, data: bool) -> None:
         import warnings
 
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            result.to_arviz().to_netcdf(str(self.staging / "posterior.nc"), engine="h5netcdf")
+            result.to_arviz(data=data).to_netcdf(
+                str(self.staging / "posterior.nc"), engine="h5netcdf"
+            )
 
 
 def _owned(folder: Path) -> set[str]:

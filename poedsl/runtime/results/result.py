@@ -304,7 +304,7 @@ class Result:
 
         return text_report(self)
 
-    def to_arviz(self, prior: Result | None = None) -> Any:
+    def to_arviz(self, prior: Result | None = None, *, data: bool = True) -> Any:
         """ArviZ data, an `InferenceData` of its versions before 1, else an xarray `DataTree`: as
         many unweighted draws as particles as the posterior, in a chain for each island. Chains are
         drawn by the weights within their island, so that ArviZ compares what the islands found;
@@ -322,6 +322,8 @@ class Result:
         Args:
             prior: a run of `Plan.prior`, whose draws are the groups ``prior`` and
                 ``prior_predictive``.
+            data: whether to add the groups of the data, which have a number for each datum and
+                draw.
 
         Raises:
             ImportError: ArviZ is not installed (the extra ``report``).
@@ -332,4 +334,5 @@ class Result:
 
         self._require_draws()
         draws = self._drawn_by_island()
-        return arviz_data(self, draws, data_groups(self, torch.stack(draws), prior))
+        groups = data_groups(self, torch.stack(draws), prior, with_data=data)
+        return arviz_data(self, draws, groups)
