@@ -45,7 +45,9 @@ def _constrained(
 
 
 _POSITIVE = Support(low=0.0)
-_UNIT = Support(low=0.0, high=1.0)
+#: Where the density may be zero or infinite at the ends.
+_ABOVE_ZERO = Support(low=0.0, open=True)
+_UNIT = Support(low=0.0, high=1.0, open=True)
 _CONCENTRATION = _positive("concentration", "shape")
 _RATE = _positive("rate", "inverse of the scale")
 
@@ -124,20 +126,20 @@ DENSITIES = (
         "LogNormal",
         "log-normal: its logarithm is Gaussian",
         (_location(), _scale()),
-        _POSITIVE,
+        _ABOVE_ZERO,
     ),
     _constrained("Exponential", "exponential, above zero", (_RATE,), _POSITIVE),
-    _constrained("Gamma", "gamma, above zero", (_CONCENTRATION, _RATE), _POSITIVE),
+    _constrained("Gamma", "gamma, above zero", (_CONCENTRATION, _RATE), _ABOVE_ZERO),
     _constrained(
         "InverseGamma",
         "inverse gamma: its inverse is a gamma",
         (_CONCENTRATION, _positive("rate", "rate of that gamma")),
-        _POSITIVE,
+        _ABOVE_ZERO,
     ),
-    _constrained("Chi2", "chi-squared", (_positive("df", "degrees of freedom"),), _POSITIVE),
+    _constrained("Chi2", "chi-squared", (_positive("df", "degrees of freedom"),), _ABOVE_ZERO),
     _constrained("HalfNormal", "upper half of a Gaussian around zero", (_scale(),), _POSITIVE),
     _constrained("HalfCauchy", "upper half of a Cauchy around zero", (_scale(),), _POSITIVE),
-    _constrained("Weibull", "Weibull, above zero", (_scale(), _CONCENTRATION), _POSITIVE),
+    _constrained("Weibull", "Weibull, above zero", (_scale(), _CONCENTRATION), _ABOVE_ZERO),
     _constrained(
         "Pareto",
         "Pareto, a power law above its scale",
@@ -172,7 +174,7 @@ DENSITIES = (
         "Dirichlet",
         "Dirichlet, over vectors of shares that sum to one",
         (_positive("concentration", "weight of each share"),),
-        Support(low=0.0, high=1.0, simplex=True),
+        Support(low=0.0, high=1.0, simplex=True, open=True),
         event_rank=1,
     ),
 )

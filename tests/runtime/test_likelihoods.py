@@ -11,6 +11,8 @@ import torch
 from scipy import special, stats
 
 import poedsl
+from poedsl.runtime.build.ancestral_prior import Conjugate, Prior
+from poedsl.runtime.build.laplace_base import LaplaceBase
 from poedsl.runtime.build.prepare import prepare
 from poedsl.runtime.core.run_settings import RunSettings
 from poedsl.runtime.results.result import Result
@@ -221,3 +223,26 @@ def test_bounds_and_flat_priors() -> None:
     agree(result, "m", mean, math.sqrt(((grid - mean) ** 2 * mass).sum() / mass.sum()))
     log_z = math.log(mass.sum() * (grid[1] - grid[0]))
     assert result.log_evidence == pytest.approx(log_z, abs=OFF_LOG_Z)
+
+
+def test_data_that_are_zero_at_the_end_of_a_support_are_named() -> None:
+    program = "input y : Real[_]\na ~ Normal(0, 1)\ny ~ LogNormal(a, 1)"
+    plan = poedsl.compile(program).bind(y=[1.0, 0.0, 2.0])
+    with refused("P0607") as found:
+        plan.run(seed=0)
+    assert "y[1]" in quoted(found[0])
+
+
+def test_gaussian_data_about_a_hierarchy_are_drawn_with_it() -> None:
+    """The base of the path counts them as it does a constant Gaussian over the variable."""
+    begin = "m ~ Normal(0, 5)\ns ~ HalfCauchy(5)\nx : Real[3]\nx ~ Normal(m, s)"
+    data = poedsl.compile(f"input y : Real[3] = [1, 2, 4]\n{begin}\ny ~ Normal(x, [1, 2, 3])")
+    constant = poedsl.compile(f"{begin} * Normal([1, 2, 4], [1, 2, 3])")
+    conjugate = []
+    for plan in (data, constant):
+        base = prepare(plan.bound().spec, RunSettings(), torch.device("cpu")).target.base
+        prior = base.wide if isinstance(base, LaplaceBase) else base
+        assert isinstance(prior, Prior)
+        site = next(s for s in prior.sites if isinstance(s, Conjugate))
+        conjugate.append((site.precision, site.pull))
+    torch.testing.assert_close(conjugate[0], conjugate[1])

@@ -115,4 +115,21 @@ conditions in the language's own types. `use NAME from "FOLDER"` chooses that ex
     x ~ flux("a cat", model = "weights/flux")          # the expert of the language
 """,
     ),
+    "P0812": CodePage(
+        "a loop over many data",
+        """\
+A loop over data is unrolled to one factor for each of them, and each is evaluated by itself. One
+statement on the vector is evaluated at once, and means the same: parameters broadcast, `y[1:]` and
+`y[:-1]` are the data without the first and without the last.
+
+    input y : Int[100]
+    p ~ Beta(1, 1)
+    for n in range(100):
+        y[n] ~ Bernoulli(p)                       # wrong
+
+    input y : Int[100]
+    p ~ Beta(1, 1)
+    y ~ Bernoulli(p)                              # right
+""",
+    ),
 }

@@ -13,7 +13,7 @@ from poedsl.compiler.typecheck.checked import Checked, CheckedFactor, Loops
 from poedsl.compiler.typecheck.declarations import check_declarations, check_let, within_size_limit
 from poedsl.compiler.typecheck.domains import check_sampled, find_domains
 from poedsl.compiler.typecheck.loops import loop_elements, names_bound
-from poedsl.compiler.typecheck.observed import check_observed
+from poedsl.compiler.typecheck.observed import check_observed, warn_of_data_in_loop
 from poedsl.compiler.typecheck.open_sizes import close_sizes
 from poedsl.compiler.typecheck.passed_arguments import check_passed_argument
 from poedsl.compiler.typecheck.products import product_term
@@ -124,6 +124,7 @@ def check_loop(checker: ProgramChecker, statement: tree.For, loops: Loops) -> No
         part = Typed(Ref(name), Type("Part"))
         check_block(checker, statement, part, (*loops, (name, elements.term)))
         return
+    warn_of_data_in_loop(checker, statement, len(elements))
     for element in elements:
         check_block(checker, statement, element, loops)
         if len(checker.diagnostics) > before:

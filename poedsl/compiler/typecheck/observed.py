@@ -13,8 +13,11 @@ from poedsl.compiler.typecheck.program_checker import ProgramChecker
 from poedsl.compiler.typecheck.target import TypedTarget
 from poedsl.compiler.typecheck.typed import POISONED
 from poedsl.grammar import tree
-from poedsl.grammar.diagnostics import Label
+from poedsl.grammar.diagnostics import Diagnostic, Label
 from poedsl.grammar.traversal import names_in, target_name
+
+#: A loop over so many data is slow.
+MANY_DATA = 50
 
 
 def check_observed(checker: ProgramChecker, statement: tree.Factor, loops: Loops) -> None:
@@ -38,6 +41,25 @@ def check_observed(checker: ProgramChecker, statement: tree.Factor, loops: Loops
             observed=target.typed.term,
         )
     )
+
+
+def warn_of_data_in_loop(checker: ProgramChecker, loop: tree.For, count: int) -> None:
+    """Warn of a loop that makes a factor of each of many data."""
+    on_data = (s for s in loop.body if isinstance(s, tree.Factor) and s.observed)
+    statement = next(on_data, None)
+    if statement is None or count < MANY_DATA:
+        return
+    name = target_name(statement.target).name
+    warning = Diagnostic(
+        "P0812",
+        f"this loop makes {count:,} factors of `{name}`, which are evaluated one by one",
+        statement.span,
+        "warning",
+        labels=(Label(loop.target.span, "the element"),),
+        notes=(f"one statement on the vector, `{name} ~ ...`, evaluates all data at once",),
+    )
+    if warning not in checker.diagnostics:
+        checker.diagnostics.append(warning)
 
 
 def observed_target(checker: ProgramChecker, statement: tree.Factor) -> TypedTarget:

@@ -140,12 +140,17 @@ def log_probs(
 
 
 def in_support(
-    name: str, arguments: dict[str, Tensor], x: Float[Tensor, "L *shape"]
+    name: str,
+    arguments: dict[str, Tensor],
+    x: Float[Tensor, "L *shape"],
+    *,
+    strict: bool = False,
 ) -> tuple[Bool[Tensor, "L *shape"], Tensor | float]:
     """Which components are in the support of a density, and a point that is.
 
     Args:
         arguments: at least the parameters that are its ends; those missing are no bounds.
+        strict: leave out ends at which the density may be zero or infinite.
     """
     support = SIGNATURES[name].support
     low, high = (_end(name, e, arguments) for e in (support.low, support.high))
@@ -156,6 +161,8 @@ def in_support(
     if high is not None:
         inside = inside & (x <= high)
         within = high - 1 if low is None else low if support.whole else (low + high) / 2
+    if strict and support.open:
+        inside = inside & (x != low) & (x != high)
     if support.simplex:
         inside = inside & ((x.sum(-1, keepdim=True) - 1).abs() < ON_THE_SIMPLEX)
     if support.whole and SIGNATURES[name].event_rank and high is not None:

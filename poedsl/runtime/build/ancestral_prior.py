@@ -3,8 +3,8 @@
 Of `theta ~ Normal(mu, tau)` and what `mu` and `tau` are drawn from, p_0 is the product, which is a
 density by itself and is drawn from exactly; all other factors grow from nothing along the path, as
 the likelihood does when a posterior is annealed from its prior (Neal 2001). Constant Gaussians over
-the same components, as those of data, are drawn with: q(theta | mu, tau), proportional to both, is
-Gaussian, and what is left to grow is the chance of the data given `mu` and `tau` alone.
+the same components, and Gaussian data about them, are drawn with: q(theta | mu, tau), proportional
+to both, is Gaussian, and what is left to grow is the chance of the data given `mu` and `tau` alone.
 """
 
 from __future__ import annotations
@@ -185,9 +185,41 @@ def prior(
             precision = (exponent(factor) * arguments["scale"] ** -2).expand(part.shape).flatten()
             pull = precision * arguments["loc"].expand(part.shape).flatten()
             fixed[:, part.index] += torch.stack([precision, pull])
+    for factor in factors:
+        if (seen := _seen(factor, space, env)) is not None:
+            part, precision, pull = seen
+            fixed[:, part.index] += exponent(factor) * torch.stack([precision, pull])
     sites = (_site(f, p, densities(f), fixed[:, p.index], around[f.name]) for f, p in chosen)
     wide = any(_widened(f, plan, space) for f, _ in chosen)
     return _ordered(Prior(space, tuple(sites), env, wide))
+
+
+def _seen(
+    factor: FactorSpec, space: Space, env: Environment
+) -> tuple[Part, Float[Tensor, " d"], Float[Tensor, " d"]] | None:
+    """What data that are Gaussian about components, with known scales, say of these: where they
+    are, the sums of 1 / variance, and of datum / variance. None for other factors.
+    """
+    call = factor.term
+    if factor.observed is None or not isinstance(call, Apply) or call.function != "Normal":
+        return None
+    arguments = dict(call.kwargs)
+    about, scale = arguments["loc"], arguments["scale"]
+    subject = about.args[0] if isinstance(about, Apply) and about.function == "index" else about
+    if not isinstance(subject, Ref) or subject.name not in space.shapes:
+        return None
+    if names(scale) & space.shapes.keys() or float(evaluate(scale, env).min()) <= 0:
+        return None
+    part = locate(
+        replace(factor, variables=(subject.name,), part=None if about is subject else about),
+        space,
+        env,
+    )
+    data = evaluate(factor.observed, env)[0].to(space.loc)
+    precision = evaluate(scale, env)[0].to(space.loc) ** -2
+    total = precision.expand(data.shape).sum_to_size(part.shape)
+    pull = (precision * data).sum_to_size(part.shape)
+    return part, total.flatten(), pull.flatten()
 
 
 def _site(

@@ -145,8 +145,8 @@ def _supported(
     if densities.signature(part).support.high == CATEGORIES:
         known = part
     values = parameters(known, at, tuple(data.shape))
-    inside, _ = in_support(part.function, {k: v.double() for k, v in values.items()}, data)
-    return inside
+    ends = {name: value.double() for name, value in values.items()}
+    return in_support(part.function, ends, data, strict=True)[0]
 
 
 def indexed(shown: str, at: list[int]) -> str:

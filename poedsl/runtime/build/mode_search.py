@@ -82,7 +82,7 @@ def modes(
     rough = -hessian(log_density, ends, STEP * spread)
     spread = rough.diagonal(dim1=1, dim2=2).rsqrt().where(rough.isfinite().all(-1), spread)
     precision = -hessian(log_density, ends, STEP * spread.where(spread > 0, 1.0))
-    values, vectors = torch.linalg.eigh(precision.nan_to_num(nan=0.0, posinf=0.0, neginf=0.0))
+    values, vectors = _eigh(precision)
     proper = values[:, 0] > WIDEST**-2
     if not bool(proper.any()):
         return None
@@ -183,6 +183,25 @@ def _curved_alike(
         there = log_density(torch.cat([loc[:, None] + steps, loc[:, None] - steps]).flatten(0, 1))
         fall = log_density(loc)[:, None] - there.view(2, *steps.shape[:2]).mean(0)
     return ((fall > FALLS[0]) & (fall < FALLS[1])).all(-1)
+
+
+def _eigh(matrices: Float[Tensor, "L D D"]) -> tuple[Float[Tensor, "L D"], Float[Tensor, "L D D"]]:
+    """Eigenvalues and eigenvectors; eigenvalues of zero for matrices of which there are none."""
+    finite = matrices.nan_to_num(nan=0.0, posinf=0.0, neginf=0.0)
+    try:
+        together: tuple[Tensor, Tensor] = torch.linalg.eigh(finite)
+        return together
+    except RuntimeError:  # of some matrix with entries of very different sizes
+        pass
+    size = finite.abs().amax((1, 2), keepdim=True)
+    scaled = finite / size.where(size > 0, 1.0)
+    values, vectors = torch.zeros_like(finite[:, 0]), torch.zeros_like(finite)
+    for i, matrix in enumerate(scaled):
+        try:
+            values[i], vectors[i] = torch.linalg.eigh(matrix)
+        except RuntimeError:
+            continue
+    return values * size[:, :, 0], vectors
 
 
 def _bfgs(
