@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from poedsl.compiler.compile import compile_source
 from poedsl.compiler.names.expand_definitions import Expanded
 from poedsl.compiler.names.resolve import resolve
 from poedsl.grammar.formatting.printer import print_program
@@ -179,3 +180,8 @@ def test_the_fixes_of_strict_declare_all_inputs(text: str) -> None:
 def test_numbers_of_a_model_are_not_taken_from_the_surroundings() -> None:
     assert set(codes("y : Tokens[3]\ny ~ Markov()\n")) == {"P0301"}
     assert set(codes("expert e() = Markov()\ny : Tokens[3]\ny ~ e()\n")) == {"P0301"}
+
+
+def test_a_form_that_is_written_otherwise_is_not_its_own_correction() -> None:
+    (found,) = compile_source(Source("x ~ Normal(scan(x + v for v in [1]), 1)")).diagnostics
+    assert found.code == "P0202" and not found.fixes and "scan(v = start:" in found.notes[0]

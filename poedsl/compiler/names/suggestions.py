@@ -91,7 +91,7 @@ def similar_name_fix(
         noun: the kind of thing that is named, for the message: "a parameter", "an option".
     """
     suggestion = similar_name(name, candidates)
-    if suggestion is None:
+    if suggestion is None or suggestion == name:
         return ()
     return (Fix(f"there is {noun} with a similar name: `{suggestion}`", (Edit(span, suggestion),)),)
 
