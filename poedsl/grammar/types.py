@@ -47,7 +47,8 @@ class Type:
     sizes: Sizes = ()
 
     def __str__(self) -> str:
-        if not self.sizes or all(s is None for s in self.sizes):
+        implied = RANKS.get(self.name, 0) is not None and all(s is None for s in self.sizes)
+        if not self.sizes or implied:
             return self.name
         return f"{self.name}[{', '.join('_' if s is None else str(s) for s in self.sizes)}]"
 

@@ -373,8 +373,8 @@ def test_explain(poe: Poe, code: str) -> None:
 def test_experts(poe: Poe) -> None:
     done = poe("experts")
     assert done.code == 0
-    factors = ["mixture", "where", "exp"]
-    names = [*SIGNATURES, *factors, *(name for name in FUNCTIONS if name != "exp")]
+    forms = ["mixture", "where", "exp", "scan"]
+    names = [*SIGNATURES, *forms, *(name for name in FUNCTIONS if name not in forms)]
     assert [line.split()[0] for line in done.out.splitlines()] == names
 
 
