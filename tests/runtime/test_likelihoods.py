@@ -238,11 +238,15 @@ def test_gaussian_data_about_a_hierarchy_are_drawn_with_it() -> None:
     begin = "m ~ Normal(0, 5)\ns ~ HalfCauchy(5)\nx : Real[3]\nx ~ Normal(m, s)"
     data = poedsl.compile(f"input y : Real[3] = [1, 2, 4]\n{begin}\ny ~ Normal(x, [1, 2, 3])")
     constant = poedsl.compile(f"{begin} * Normal([1, 2, 4], [1, 2, 3])")
+    # Four data, two of them about the first component: means 1 and 4 of variances 1 and 9.
+    rows = "input g : Int[_] = [0, 1, 2, 0]\ninput y : Real[_] = [0, 2, 4, 2]"
+    indexed = poedsl.compile(f"{rows}\n{begin}\ny ~ Normal(x[g], [2^0.5, 2, 3, 2^0.5])")
     conjugate = []
-    for plan in (data, constant):
+    for plan in (data, constant, indexed):
         base = prepare(plan.bound().spec, RunSettings(), torch.device("cpu")).target.base
         prior = base.wide if isinstance(base, LaplaceBase) else base
         assert isinstance(prior, Prior)
         site = next(s for s in prior.sites if isinstance(s, Conjugate))
         conjugate.append((site.precision, site.pull))
     torch.testing.assert_close(conjugate[0], conjugate[1])
+    torch.testing.assert_close(conjugate[0], conjugate[2])

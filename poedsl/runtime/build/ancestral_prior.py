@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from poedsl.compiler.analysis.supports import ends
@@ -187,8 +187,8 @@ def prior(
             fixed[:, part.index] += torch.stack([precision, pull])
     for factor in factors:
         if (seen := _seen(factor, space, env)) is not None:
-            part, precision, pull = seen
-            fixed[:, part.index] += exponent(factor) * torch.stack([precision, pull])
+            index, precision, pull = seen
+            fixed.index_add_(1, index, exponent(factor) * torch.stack([precision, pull]))
     sites = (_site(f, p, densities(f), fixed[:, p.index], around[f.name]) for f, p in chosen)
     wide = any(_widened(f, plan, space) for f, _ in chosen)
     return _ordered(Prior(space, tuple(sites), env, wide))
@@ -196,9 +196,9 @@ def prior(
 
 def _seen(
     factor: FactorSpec, space: Space, env: Environment
-) -> tuple[Part, Float[Tensor, " d"], Float[Tensor, " d"]] | None:
-    """What data that are Gaussian about components, with known scales, say of these: where they
-    are, the sums of 1 / variance, and of datum / variance. None for other factors.
+) -> tuple[Int[Tensor, " d"], Float[Tensor, " d"], Float[Tensor, " d"]] | None:
+    """What data that are Gaussian about components, with known scales, say of these: which they
+    are, one for each datum or several, 1 / variance, and datum / variance. None for other factors.
     """
     call = factor.term
     if factor.observed is None or not isinstance(call, Apply) or call.function != "Normal":
@@ -206,20 +206,20 @@ def _seen(
     arguments = dict(call.kwargs)
     about, scale = arguments["loc"], arguments["scale"]
     subject = about.args[0] if isinstance(about, Apply) and about.function == "index" else about
-    if not isinstance(subject, Ref) or subject.name not in space.shapes:
+    if not isinstance(subject, Ref) or subject.name in space.codecs:
+        return None
+    if names(about) & space.shapes.keys() != {subject.name}:
         return None
     if names(scale) & space.shapes.keys() or float(evaluate(scale, env).min()) <= 0:
         return None
-    part = locate(
-        replace(factor, variables=(subject.name,), part=None if about is subject else about),
-        space,
-        env,
-    )
+    place, shape = space.slice(subject.name), space.shapes[subject.name]
+    numbers = torch.arange(place.start, place.stop, device=space.loc.device).view(1, *shape)
+    index = evaluate(about, env.with_values({subject.name: numbers}))[0].long()
     data = evaluate(factor.observed, env)[0].to(space.loc)
     precision = evaluate(scale, env)[0].to(space.loc) ** -2
-    total = precision.expand(data.shape).sum_to_size(part.shape)
-    pull = (precision * data).sum_to_size(part.shape)
-    return part, total.flatten(), pull.flatten()
+    total = precision.expand(data.shape).sum_to_size(index.shape)
+    pull = (precision * data).sum_to_size(index.shape)
+    return index.flatten(), total.flatten(), pull.flatten()
 
 
 def _site(
