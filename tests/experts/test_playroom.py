@@ -81,15 +81,15 @@ def test_everything_trains_goes_on_and_runs(
     from playroom import export, train
 
     monkeypatch.chdir(tmp_path)
-    train.vae(work, 1, 2, 8)
+    train.vae(work, 1, 2, 2)
     train.latents(work)
     for name in NAMES[1:]:
         if name.startswith("flux"):
-            train.flow(work, name, 1, 2, 8)
+            train.flow(work, name, 1, 2, 2)
         else:
-            getattr(train, name)(work, 1, 2, 8)
+            getattr(train, name)(work, 1, 2, 2)
     before = torch.load(work / "flux.pt", weights_only=True)["step"]
-    train.flow(work, "flux", 1, 3, 8)
+    train.flow(work, "flux", 1, 3, 2)
     after = torch.load(work / "flux.pt", weights_only=True)["step"]
     assert (before, after) == (2, 3)
     export.export(work, tmp_path / "out")

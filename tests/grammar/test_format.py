@@ -197,7 +197,7 @@ def test_a_line_inside_brackets_may_look_like_a_loop() -> None:
 
 @pytest.mark.slow
 @given(sources, st.integers(0, 10**6))
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=60, deadline=None)
 def test_disturbed_programs(text: str, seed: int) -> None:
     other = disturbed(text, random.Random(seed))
     assert print_program(program(other)) == print_program(program(text))
@@ -206,7 +206,7 @@ def test_disturbed_programs(text: str, seed: int) -> None:
 
 @pytest.mark.slow
 @given(trees.programs)
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=75, deadline=None)
 def test_printed_programs(original: tree.Program) -> None:
     formatted(print_program(original))
 

@@ -75,7 +75,7 @@ def mutants(draw: st.DrawFn) -> str:
 
 @pytest.mark.slow
 @given(mutants())
-@settings(max_examples=250, deadline=None)
+@settings(max_examples=120, deadline=None)
 def test_mutants(text: str) -> None:
     check(text)
 
@@ -89,7 +89,7 @@ def test_noise(text: str) -> None:
 
 @pytest.mark.slow
 @given(texts, st.data())
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=80, deadline=None)
 def test_a_deleted_word_is_noticed(text: str, data: st.DataObject) -> None:
     """Where the rest still parses it is another program, but for blanks, comments and brackets."""
     words = PIECE.findall(text)
@@ -131,7 +131,7 @@ BROKEN = (
 
 @pytest.mark.slow
 @given(st.lists(st.tuples(lines, st.none() | st.sampled_from(BROKEN)), min_size=1, max_size=6))
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 def test_a_broken_statement_hides_no_other(pairs: list[tuple[str, str | None]]) -> None:
     """Each statement may have a broken one before it: all of those are reported, and only those."""
     text, wanted = "", []

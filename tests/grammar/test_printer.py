@@ -24,7 +24,7 @@ def test_an_expression_comes_back(expr: tree.Expr) -> None:
 
 @pytest.mark.slow
 @given(trees.programs)
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=100, deadline=None)
 def test_a_program_comes_back(original: tree.Program) -> None:
     text = print_program(original)
     assert program(text) == original
@@ -52,7 +52,7 @@ plain_expressions = trees.st.recursive(trees.names | trees.numbers, trees.compou
 
 @pytest.mark.slow
 @given(plain_expressions)
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=100, deadline=None)
 def test_no_bracket_is_too_many(expr: tree.Expr) -> None:
     text = print_expr(expr)
     for start, end in group_brackets(text):
