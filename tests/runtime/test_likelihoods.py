@@ -206,7 +206,7 @@ def test_mixed_lengths_name_both_declarations() -> None:
     plan = poedsl.compile(program).bind(x=[1, 2, 3], y=[1, 2])
     with refused("P0603") as found:
         plan.run(seed=0)
-    assert {"x : Real", "y : Real"} <= quoted(found[0])
+    assert {"x : Real[_]", "y : Real[_]"} <= quoted(found[0])
 
 
 @pytest.mark.slow
