@@ -139,3 +139,13 @@ def test_log_prob_is_a_function(expression: str, expected: list[str]) -> None:
         assert from_json(spec.to_json()) == spec
         assert parse_plan(print_plan(spec)) == spec
         assert verify(spec) == ""
+
+
+@pytest.mark.parametrize(
+    ("index", "code"), [("floor(a)", "P0415"), ("k", "P0415"), ("k:", "P0305")]
+)
+def test_which_data_a_statement_is_about_does_not_depend_on_a_variable(
+    index: str, code: str
+) -> None:
+    text = f"input y : Real[5]\na ~ Normal(0, 1)\nlet k = floor(a)\ny[{index}] ~ Normal(a, 1)"
+    assert codes(text) == [code]

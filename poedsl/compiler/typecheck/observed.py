@@ -84,4 +84,12 @@ def observed_target(checker: ProgramChecker, statement: tree.Factor) -> TypedTar
     with checker.binding(name.name):
         checker.environment[name.name] = replace(whole, term=Ref(own_name)) if whole.ok else whole
         typed = checker.value(statement.target)
+    if typed.ok and (inside := sorted(names(typed.term) & checker.variables)):
+        typed = checker.error(
+            "P0415",
+            f"which of `{name.name}` these are depends on the variable `{inside[0]}`",
+            statement.target.span,
+            labels=(Label(checker.places[inside[0]], "the variable"),),
+            notes=("the part of data that a statement is about is known before the run",),
+        )
     return TypedTarget(name.name, typed, statement.target.span, observed=True)
