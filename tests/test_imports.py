@@ -48,3 +48,16 @@ def test_no_circles() -> None:
     cut = [sorted(c) for c in KNOWN if c not in circles]
     assert not new, f"modules that import each other in a circle: {new}"
     assert not cut, f"circles that are cut, to be taken out of KNOWN: {cut}"
+
+
+def test_protocols_can_be_checked_at_run_time() -> None:
+    """As the checks of shapes and types at every call do."""
+    unchecked = [
+        f"{name}.{node.name}"
+        for name, path in modules().items()
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.ClassDef)
+        and any(ast.unparse(base).split("[")[0] == "Protocol" for base in node.bases)
+        and "runtime_checkable" not in map(ast.unparse, node.decorator_list)
+    ]
+    assert unchecked == []

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import fields
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -26,6 +26,7 @@ _OF_STAGES = {
 }
 
 
+@runtime_checkable
 class ConvertedRun(Protocol):
     """What ArviZ data hold of a result; `Result` describes the attributes."""
 
@@ -96,12 +97,12 @@ def arviz_data(
     return DataTree.from_dict({"/": Dataset(attrs=attributes), **groups})
 
 
-def rows(values: Mapping[str, Tensor], index: Tensor) -> dict[str, np.ndarray[Any, Any]]:
+def rows(values: Mapping[str, Tensor], index: Tensor) -> dict[str, np.ndarray[Any, np.dtype[Any]]]:
     """Values at the slots of draws, under names without the `/` that separates groups."""
     return {name.replace("/", "÷"): x.cpu()[index].numpy() for name, x in values.items()}
 
 
-def of_draws(arrays: Mapping[str, np.ndarray[Any, Any]]) -> xarray.Dataset:
+def of_draws(arrays: Mapping[str, np.ndarray[Any, np.dtype[Any]]]) -> xarray.Dataset:
     """Arrays (chain, draw, ...); further dimensions have the names that ArviZ gives them."""
     return dataset(
         {
@@ -111,7 +112,9 @@ def of_draws(arrays: Mapping[str, np.ndarray[Any, Any]]) -> xarray.Dataset:
     )
 
 
-def dataset(arrays: Mapping[str, tuple[tuple[str, ...], np.ndarray[Any, Any]]]) -> xarray.Dataset:
+def dataset(
+    arrays: Mapping[str, tuple[tuple[str, ...], np.ndarray[Any, np.dtype[Any]]]],
+) -> xarray.Dataset:
     """Arrays with their dimensions, and the numbers along each as coordinates."""
     from xarray import Dataset
 

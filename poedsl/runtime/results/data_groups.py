@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Int
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from poedsl.runtime.build.observed_data import ObservedData
 
 
+@runtime_checkable
 class PredictingRun(Protocol):
     """What these groups need of a result; `Result` describes the attributes."""
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import html
 import io
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from poedsl.grammar.html import table
 from poedsl.runtime.results.pictures import DrawnRun, pil_image, shares
@@ -15,6 +15,7 @@ from poedsl.runtime.results.report import ReportedRun, order, summary
 SHOWN, SIZE = 16, 96
 
 
+@runtime_checkable
 class ShownRun(ReportedRun, DrawnRun, Protocol):
     """What a notebook shows of a result."""
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -26,12 +26,14 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 
+@runtime_checkable
 class Followed(Protocol):
     """Predicted endpoints on the way."""
 
     def of(self, particle: int) -> dict[str, Tensor]: ...
 
 
+@runtime_checkable
 class DrawnRun(Protocol):
     """What pictures show of a result; `Result` describes the attributes."""
 

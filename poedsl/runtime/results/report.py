@@ -61,6 +61,7 @@ class ReportedRun(Protocol):
     def peak_memory(self) -> int | None: ...
 
 
+@runtime_checkable
 class RankedRun(Protocol):
     """What the order of particles depends on."""
 

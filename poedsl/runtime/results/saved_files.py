@@ -10,7 +10,7 @@ from __future__ import annotations
 import base64
 from collections.abc import Mapping
 from dataclasses import asdict
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from torch import Tensor
 
@@ -26,6 +26,7 @@ PARTICLES, DETAILS = "particles.safetensors", "details.safetensors"
 RESERVED = frozenset({"log_weights", "eve_indices", "parents"})
 
 
+@runtime_checkable
 class WrittenRun(ReportedRun, DrawnRun, Protocol):
     """What an output folder holds of a result; `Result` describes the attributes."""
 
