@@ -62,6 +62,14 @@ a recursion: the list of the start and of the value after each element of a vect
 
 several values are carried together, and the result has the list of each as an attribute:
 `scan(a = 0, b = 1: b, a + b for e in y).a`""",
+    "log_prob": """\
+log_prob(density, x)
+
+the log density of x: one number for each component of x and of the parameters, or for each vector
+if the density is over vectors
+
+    report log_prob(Normal(m, 1), y)
+    x ~ exp(sum(max(log_prob(Normal(x, 1), y), -8)))""",
     "exp": """\
 exp(reward)
 
@@ -85,6 +93,7 @@ def list_experts() -> str:
         ("where", "factor", "1 where a condition holds, 0 elsewhere"),
         ("exp", "factor", "the exponential of a reward"),
         ("scan", "list", "the values of a recursion over a vector"),
+        ("log_prob", "function", "the log density of numbers"),
     ]
     functions = [f for f in FUNCTIONS.values() if f.name not in _CONSTRUCTS]
     rows += [(f.name, "function", f.summary) for f in functions]

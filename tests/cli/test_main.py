@@ -373,7 +373,7 @@ def test_explain(poe: Poe, code: str) -> None:
 def test_experts(poe: Poe) -> None:
     done = poe("experts")
     assert done.code == 0
-    forms = ["mixture", "where", "exp", "scan"]
+    forms = ["mixture", "where", "exp", "scan", "log_prob"]
     names = [*SIGNATURES, *forms, *(name for name in FUNCTIONS if name not in forms)]
     assert [line.split()[0] for line in done.out.splitlines()] == names
 

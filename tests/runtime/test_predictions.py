@@ -204,3 +204,21 @@ def test_arviz(result: poedsl.Result) -> None:
     wide = poedsl.compile(NORMAL.replace("mu, 1", "mu, 3")).run(y=DATA, seed=0)
     ranked = az.compare({"narrow": data, "wide": wide.to_arviz()})
     assert ranked.index[0] == "narrow"
+
+
+def test_numbers_of_categories_by_their_own_totals() -> None:
+    """Rows of 3, 0 and 40 trials with known probabilities, against the binomial moments."""
+    rows, chances = [[1, 1, 1], [0, 0, 0], [10, 20, 10]], torch.tensor([0.2, 0.5, 0.3])
+    program = f"""
+        input totals : Int[3] = [3, 0, 40]
+        input y : Int[3, 3] = {rows}
+        a ~ Normal(0, 1)
+        y ~ Multinomial(totals, {chances.tolist()})
+    """
+    drawn = poedsl.compile(program).run(seed=0, particles=4000).predict()["y"]
+    totals = torch.tensor([3.0, 0.0, 40.0])
+    assert torch.equal(drawn.sum(-1), totals.double().expand(4000, 3))
+    mean, variance = totals[:, None] * chances, totals[:, None] * chances * (1 - chances)
+    errors = (drawn.mean(0) - mean).abs() / (variance / 4000).sqrt().clamp(min=1e-9)
+    assert float(errors.max()) < 4
+    torch.testing.assert_close(drawn.var(0), variance.double(), rtol=0.1, atol=1e-9)

@@ -79,3 +79,15 @@ def test_errors_come_before_the_run() -> None:
     plan = poedsl.compile(program).bind(a=[1.0, 2.0], b=[1.0, 2.0, 3.0])
     with refused("P0603"):
         next(iter(plan.stream()))
+
+
+def test_log_densities() -> None:
+    """Of data, as they would be for a comparison of models; also from a plan in JSON."""
+    program = "input y : Real[2] = [1, 2]\nm ~ Normal(0, 2)\ny ~ Normal(m, 1)"
+    plan = poedsl.compile(f"{program}\nreport each = log_prob(Normal(m, 1), y)")
+    result = poedsl.load(plan.to_json()).run(seed=0, particles=50)
+    gaps = torch.tensor([1.0, 2.0]) - result.particles["m"][:, None]
+    expected = -0.5 * gaps.square() - 0.5 * math.log(2 * math.pi)
+    torch.testing.assert_close(result.reports["each"], expected.to(result.reports["each"]))
+    with refused("P0403"):
+        poedsl.compile(f"{program}\nreport Normal(m, 1)")

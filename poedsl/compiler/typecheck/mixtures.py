@@ -110,7 +110,7 @@ def mixture_weight(checker: TypeScope, expr: tree.Expr, target: TypedTarget) -> 
 
 
 def mixture_shares(checker: TypeScope, weights: list[Term | None], span: Span) -> list[Term] | None:
-    """The weights, equal ones where none is written."""
+    """The weights of the parts; by default they are equal."""
     explicit = [w for w in weights if w is not None]
     if not explicit:
         return [Const(1 / len(weights))] * len(weights)

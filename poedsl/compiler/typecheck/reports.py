@@ -58,7 +58,8 @@ def reported_value(checker: ProgramChecker, name: str, expr: tree.Expr) -> Repor
         )
         return None
     called = [t.function for t in walk(typed.term) if isinstance(t, Apply)]
-    source = next((f for f in called if f in checker.signatures), None)
+    signatures = {f: checker.signatures[f] for f in called if f in checker.signatures}
+    source = next((f for f, s in signatures.items() if not s.describes_data), None)
     if source is not None:
         checker.error(
             "P0403",

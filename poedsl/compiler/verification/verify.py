@@ -155,7 +155,9 @@ class _Verifier:
             if unify(type_, report.type) is None or not type_.is_numeric:
                 wrong(place, f"this is {describe(type_)}, and the report is {report.type}")
             if any(
-                isinstance(t, Apply) and t.function in self.checker.signatures
+                isinstance(t, Apply)
+                and t.function in self.checker.signatures
+                and not self.checker.signatures[t.function].describes_data
                 for t in walk(report.term)
             ):
                 wrong(place, "a report takes expressions")

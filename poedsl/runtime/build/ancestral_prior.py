@@ -29,6 +29,7 @@ from poedsl.runtime.space.bijections import Simplex
 from poedsl.runtime.space.coordinates import Space
 from poedsl.runtime.space.parts import Part, locate
 from poedsl.runtime.terms.evaluate import Environment, evaluate
+from poedsl.runtime.terms.positions import positions
 
 #: Points are drawn so many at a time, whether or not all are wanted: the first ones then do not
 #: depend on how many there are.
@@ -212,9 +213,8 @@ def _seen(
         return None
     if names(scale) & space.shapes.keys() or float(evaluate(scale, env).min()) <= 0:
         return None
-    place, shape = space.slice(subject.name), space.shapes[subject.name]
-    numbers = torch.arange(place.start, place.stop, device=space.loc.device).view(1, *shape)
-    index = evaluate(about, env.with_values({subject.name: numbers}))[0].long()
+    start, shape = space.slice(subject.name).start, space.shapes[subject.name]
+    index = start + positions(about, subject.name, shape, env)
     data = evaluate(factor.observed, env)[0].to(space.loc)
     precision = evaluate(scale, env)[0].to(space.loc) ** -2
     total = precision.expand(data.shape).sum_to_size(index.shape)

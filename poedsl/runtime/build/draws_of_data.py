@@ -45,7 +45,10 @@ def draw_data(
         k: v if k in MATRICES else v.expand(count, *v.shape[1:]) for k, v in arguments.items()
     }
     try:
-        points: Tensor = distribution(term.function, arguments).sample()
+        if term.function == "Multinomial":
+            points = _multinomial(**arguments)
+        else:
+            points = distribution(term.function, arguments).sample()
     except (ValueError, RuntimeError, NotImplementedError) as error:
         reason = next(iter(str(error).splitlines()), "") or type(error).__name__
         raise ValueError(f"`{term.function}` cannot be drawn from: {reason}") from error
@@ -53,6 +56,20 @@ def draw_data(
         missing = missing | ~valid.reshape(len(valid), -1).all(1)
     points = points.expand(count, *shape)
     return torch.where(missing.view(-1, *(1,) * len(shape)), math.nan, points.double())
+
+
+def _multinomial(
+    total_count: Float[Tensor, "*events"],
+    probs: Float[Tensor, "*events K"] | None = None,
+    logits: Float[Tensor, "*events K"] | None = None,
+) -> Float[Tensor, "*events K"]:
+    """Draws with a number of trials for each event, which torch takes for all events alone."""
+    most = int(total_count.max())
+    outcomes = torch.distributions.OneHotCategorical(probs, logits, validate_args=False)
+    drawn: Tensor = outcomes.sample(torch.Size([most]))  # type: ignore[no-untyped-call]
+    trial = torch.arange(most, device=drawn.device).view(-1, *(1,) * (drawn.dim() - 2))
+    counts: Tensor = (drawn * (trial < total_count)[..., None]).sum(0)
+    return counts
 
 
 def _mixture(

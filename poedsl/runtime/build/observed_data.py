@@ -30,6 +30,7 @@ from poedsl.runtime.core.warnings import WarningLog
 from poedsl.runtime.space.coordinates import Space
 from poedsl.runtime.space.sizes import shapes
 from poedsl.runtime.terms.evaluate import Environment, evaluate
+from poedsl.runtime.terms.positions import positions
 from poedsl.runtime.terms.refusals import refused
 
 
@@ -66,7 +67,8 @@ class ObservedData:
     prior: bool
 
     def log_likelihood(self, particles: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """The log density of each datum at each particle by the name of the data, (L, *shape).
+        """The log density of each datum at each particle by the name of the data, (L, *shape), as
+        it counts: times the exponent of its statement.
 
         An event that is a vector has one number. Where statements do not cover the data, or are
         over events, the numbers stand in one size, in the order of the program.
@@ -204,8 +206,8 @@ def observed_data(
         name = next(_data_names(site.observed))
         arrays.setdefault(name, evaluate(Ref(name), env)[0])
         found = likelihood(site, builder.densities(site), origin)
-        positions = _positions(site.observed, name, arrays[name], env)
-        parts.append(ObservedPart(name, positions, found, builder.exponent(site)))
+        where = positions(site.observed, name, tuple(arrays[name].shape), env).flatten()
+        parts.append(ObservedPart(name, where, found, builder.exponent(site)))
     return ObservedData(arrays, tuple(parts), env, plan.prior)
 
 
@@ -215,10 +217,3 @@ def _data_names(observed: Term) -> Iterator[str]:
     while isinstance(inner, Apply):
         inner = inner.args[0]
     yield from names(inner)
-
-
-def _positions(observed: Term, name: str, value: Tensor, env: Environment) -> Int[Tensor, " n"]:
-    """Where a part of the data stands in their flattened array."""
-    numbered = torch.arange(value.numel(), dtype=torch.double, device=value.device)
-    at = env.with_values({name: numbered.view(1, *value.shape)})
-    return evaluate(observed, at).long().flatten()
