@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import networkx
+import pytest
 
 PACKAGE = Path(__file__).parent.parent / "poedsl"
 #: Circles that are there. One that was cut is taken out of this list; none is added to it.
@@ -39,6 +40,7 @@ def imported(path: Path, names: dict[str, Path]) -> Iterator[str]:
                 yield inner if inner in names else node.module
 
 
+@pytest.mark.slow
 def test_no_circles() -> None:
     names = modules()
     edges = [(name, to) for name, path in names.items() for to in imported(path, names)]

@@ -41,6 +41,7 @@ def test_a_bomb_is_an_error_of_the_input(folder: Path) -> None:
     assert code == 1 and out == "" and "error[P0604]" in err
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("text", ["[" * 100_000, "@" + "x" * 5000, "@\x00", "@"])
 def test_values_that_cannot_be_read(folder: Path, text: str) -> None:
     code, _, err = poe("run", "program.poe", "--set", f"a={text}", *QUICK)

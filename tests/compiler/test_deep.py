@@ -63,6 +63,7 @@ def test_long_chains_compile_print_and_read_back(name: str) -> None:
     assert format_source(CHAINS[name])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("term", "value"),
     [
@@ -89,6 +90,7 @@ def test_long_chains_run(name: str) -> None:
     assert result.particles["x"].isfinite().all()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", DEEP)
 def test_deep_nesting_is_refused_at_its_place(name: str) -> None:
     found = [d for d in compiled(DEEP[name]).diagnostics if d.is_error]

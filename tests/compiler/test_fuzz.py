@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import re
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -57,6 +58,7 @@ def sound(made: Compiled) -> None:
     assert len(to_json(made.diagnostics, made.source)) == len(made.diagnostics)
 
 
+@pytest.mark.slow
 @settings(max_examples=400, deadline=None)
 @given(st.sampled_from(TEXTS), st.randoms(use_true_random=False))
 def test_mangled_programs(text: str, source: random.Random) -> None:

@@ -154,6 +154,7 @@ def changed(draw: st.DrawFn) -> dict[str, Any]:
     return data
 
 
+@pytest.mark.slow
 @settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(changed())
 def test_changed_plans_load_or_are_refused(data: dict[str, Any]) -> None:

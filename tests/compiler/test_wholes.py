@@ -84,6 +84,7 @@ def test_an_error_in_a_loop_is_reported_once() -> None:
     assert codes("x : Real[4]\nfor i in range(4):\n    x[i] ~ Normal(i, -1)\n") == ["P0307"]
 
 
+@pytest.mark.slow
 def test_loops_without_end_are_reported() -> None:
     loop = "for i in range(100000):\n    x ~ Normal(i, 1)\n"
     assert "P0506" in codes(f"x : Real\n{loop}")

@@ -70,6 +70,7 @@ def test_programs(block: Block) -> None:
             raise AssertionError(f"line {block.line}: `poe {' '.join(other)}`")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "block", [b for b in PROGRAMS if "run" in b.words], ids=lambda b: f"line {b.line}"
 )

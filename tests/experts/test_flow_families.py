@@ -53,6 +53,7 @@ def small() -> Iterator[None]:
         yield
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", FAMILIES)
 def test_a_product_of_halves_draws_the_pipelines_picture(name: str, place: Path) -> None:
     """From the same noise on the same grid, without rewards and kernels."""
@@ -111,6 +112,7 @@ def test_velocities_are_of_rows_and_have_gradients(name: str, place: Path) -> No
     torch.testing.assert_close((gradient * direction).sum(), slope, atol=5e-3, rtol=2e-2)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NETWORKS)
 def test_networks_that_round_time_see_the_times_of_stages(
     name: str, place: Path, monkeypatch: pytest.MonkeyPatch
@@ -153,6 +155,7 @@ def test_a_weight_that_is_missing_is_named(
     assert any(n.endswith(ending) for n in quoted(errors[0]))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", each)
 def test_a_prompt_that_is_cut_is_warned_of(name: str, place: Path) -> None:
     for prompt, cut in (("a red cat", False), ("a red cat " * 60, True)):
@@ -161,6 +164,7 @@ def test_a_prompt_that_is_cut_is_warned_of(name: str, place: Path) -> None:
         assert any(w.code == "P1022" for w in plan.run().warnings) == cut
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", each)
 def test_parts_with_parents_masks_and_rewards_run(name: str, place: Path) -> None:
     plan = compiled(

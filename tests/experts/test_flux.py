@@ -124,6 +124,7 @@ def stepped(flow: FluxFlow, z: Tensor, steps: int) -> Tensor:
     return pack(x.view(-1, *SHAPE))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("steps", [1, 4])
 @pytest.mark.parametrize("kind", tiny.PIPELINES)
 def test_euler_steps_are_the_pipelines(kind: str, steps: int, place: Path) -> None:

@@ -26,6 +26,7 @@ def short(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(layouts, "LONGEST", 12)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(4))
 @pytest.mark.parametrize("kind", ["llama", "gpt2"])
 def test_always_a_layout(tmp_path: Path, seed: int, kind: str) -> None:

@@ -69,6 +69,7 @@ def test_a_weight_of_a_unet_that_is_not_as_it_should_be_is_named(
     assert name in quoted(errors[0])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("change", [drop, enlarge])
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_weight_of_a_judge_that_is_not_as_it_should_be_is_named(

@@ -135,6 +135,7 @@ def test_one_loader_reads_every_model_and_refuses_code() -> None:
     assert len(networks) == 2 and len(found) >= 4
 
 
+@pytest.mark.slow
 def test_weights_are_read_from_safetensors_alone() -> None:
     loads = [ast.unparse(c.func) for _, c in calls("load", "loads")]
     assert not {"torch.load", "pickle.load", "pickle.loads"} & set(loads)

@@ -209,6 +209,7 @@ def latent_shape(kind: str) -> tuple[int, int, int]:
     return (4, 16, 16) if kind == "sana" else (4, 8, 8)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", tiny_pipelines.KINDS)
 def test_a_product_to_the_powers_of_one_half_is_the_librarys_picture(
     kind: str, place: Path, monkeypatch: pytest.MonkeyPatch
@@ -365,6 +366,7 @@ def threads() -> int:
     return sum(t.name == "poedsl-pipeline" for t in threading.enumerate())
 
 
+@pytest.mark.slow
 def test_calls_end_with_the_run(place: Path) -> None:
     folder = tiny_pipelines.folder("lumina2", place)
     gc.collect()
@@ -375,6 +377,7 @@ def test_calls_end_with_the_run(place: Path) -> None:
     assert threads() == before
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["flux", "qwen", "sd"])
 def test_rewards_parts_and_masks_on_latents(kind: str, place: Path) -> None:
     folder = tiny_pipelines.folder(kind, place)
@@ -456,6 +459,7 @@ def test_an_error_in_a_pipeline_names_its_folder(place: Path) -> None:
     assert str(place) in found[0].message
 
 
+@pytest.mark.slow
 def test_calls_end_with_a_run_that_fails(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = tiny_pipelines.folder("sd3", place)
     plan = poedsl.compile(program("sd3", folder, "{0}"))

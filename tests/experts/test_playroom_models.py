@@ -126,6 +126,7 @@ def test_the_one_liner_keeps_what_is_around_and_fills_what_is_not() -> None:
     assert red > 1.3 * max(green, blue)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["insert_object", "layout", "rooms"])
 def test_programs_of_the_playroom_run(name: str) -> None:
     plan = poedsl.compile(ROOT / "programs" / "playroom" / f"{name}.poe")

@@ -95,6 +95,7 @@ def test_signatures_are_read_without_running_and_are_those_that_run() -> None:
         assert load_user(read(name), f"{FILE.name}:{name}", FILE.parent, allowed=True)
 
 
+@pytest.mark.slow
 def test_eight_schools_times_a_second_density(tmp_path: Path) -> None:
     plan = program(
         tmp_path,

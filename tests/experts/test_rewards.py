@@ -713,6 +713,7 @@ def test_every_reward_is_called_from_programs(kind: str, place: Path) -> None:
         torch.testing.assert_close(run.log_values[name], expected, rtol=1e-3, atol=1e-4)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("kind", "call"),
     [

@@ -105,6 +105,7 @@ def integrated(flow: Any, z: Tensor, times: list[float]) -> Tensor:
     return x.view_as(z)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("steps", [1, 4])
 @pytest.mark.parametrize("kind", [k for k in tiny.PIPELINES if k != "sd3"])
 def test_steps_are_the_pipelines(kind: str, steps: int, place: Path) -> None:
@@ -116,6 +117,7 @@ def test_steps_are_the_pipelines(kind: str, steps: int, place: Path) -> None:
     torch.testing.assert_close(mine, theirs, atol=2e-4, rtol=1e-4)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", SCHEDULERS)
 @pytest.mark.parametrize("kind", ["sd", "sdxl"])
 def test_steps_are_the_schedulers(kind: str, name: str, tmp_path: Path) -> None:
@@ -134,6 +136,7 @@ def test_steps_are_the_schedulers(kind: str, name: str, tmp_path: Path) -> None:
     torch.testing.assert_close(mine, theirs, atol=close, rtol=1e-4)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("t5", [True, False])
 @pytest.mark.parametrize("steps", [1, 4])
 def test_steps_of_the_third_are_the_pipelines(steps: int, t5: bool, place: Path) -> None:
@@ -148,6 +151,7 @@ def test_steps_of_the_third_are_the_pipelines(steps: int, t5: bool, place: Path)
     torch.testing.assert_close(x.view_as(z), theirs, atol=1e-5, rtol=0)
 
 
+@pytest.mark.slow
 def test_the_negative_prompt_and_no_guidance_are_the_pipelines(place: Path) -> None:
     z = noise(4)
     for kind in ("sd", "sdxl"):
@@ -174,6 +178,7 @@ def test_the_empty_prompt_is_zero_where_the_folder_says_so(zeros: bool, tmp_path
     assert bool(flow.encoded("a")[0].any())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", tiny.PIPELINES)
 def test_a_batch_is_its_rows(kind: str, place: Path) -> None:
     x = noise(5).flatten(1)
@@ -184,6 +189,7 @@ def test_a_batch_is_its_rows(kind: str, place: Path) -> None:
     torch.testing.assert_close(whole, rows, atol=2e-5, rtol=1e-4)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["sd_controlnet", "sdxl_inpaint", "sd3"])
 def test_gradients_reach_the_input_through_checkpoints(kind: str, place: Path) -> None:
     x, found = noise(6).flatten(1)[:1], []
@@ -204,6 +210,7 @@ def test_gradients_reach_the_input_through_checkpoints(kind: str, place: Path) -
     torch.testing.assert_close((found[0] * direction).sum(), slope, atol=1e-2, rtol=2e-2)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["sd_controlnet", "sdxl_inpaint", "sd3"])
 def test_networks_in_bfloat16_have_scores_in_32_bits(kind: str, place: Path) -> None:
     folder, x = tiny.folder(kind, place), noise(7).flatten(1)

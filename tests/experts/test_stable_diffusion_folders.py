@@ -66,6 +66,7 @@ def test_a_weight_that_is_not_as_it_should_be_is_named(
     assert name in quoted(errors[0]) and part in errors[0].message
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("kind", "file", "values"),
     [
@@ -169,6 +170,7 @@ def test_more_steps_than_there_are_times_are_refused(tmp_path: Path) -> None:
         own.times(20)
 
 
+@pytest.mark.slow
 def test_a_controlnet_of_a_folder_of_its_own(place: Path, tmp_path: Path) -> None:
     tiny.pipeline("sd_controlnet").controlnet.save_pretrained(tmp_path / "edges")
     folder = tiny.folder("sd_controlnet", place)

@@ -49,6 +49,7 @@ def finished(job: Run) -> Tensor:
     return job.result().particles["x"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["sd", "sdxl", "sd3"])
 def test_a_product_with_itself_draws_its_pipelines_picture(kind: str, place: Path) -> None:
     half = f"{call(kind, place, guidance=3)}^0.5"
@@ -80,6 +81,7 @@ def test_a_product_with_itself_draws_its_pipelines_picture(kind: str, place: Pat
     torch.testing.assert_close(mine, theirs, atol=1e-4, rtol=0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", tiny.PIPELINES)
 def test_guidance_is_a_product_of_two_experts_of_one_network(kind: str, place: Path) -> None:
     """e(prompt, guidance = w) has the scores of e(prompt)^w e("")^(1 - w)."""
@@ -102,18 +104,8 @@ def test_guidance_is_a_product_of_two_experts_of_one_network(kind: str, place: P
     torch.testing.assert_close(finished(one), finished(two), atol=1e-4, rtol=0)
 
 
-@pytest.mark.parametrize(
-    "kind",
-    [
-        "sdxl_controlnet",
-        "sd3",
-        *(
-            pytest.param(kind, marks=pytest.mark.slow)
-            for kind in tiny.PIPELINES
-            if kind not in ("sdxl_controlnet", "sd3")
-        ),
-    ],
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", tiny.PIPELINES)
 def test_parts_parents_masks_and_rewards_run(kind: str, place: Path) -> None:
     base = kind.partition("_")[0]
     job = started(
@@ -136,6 +128,7 @@ def crop(call: str) -> str:
     return call
 
 
+@pytest.mark.slow
 def test_rewards_pull_through_the_decoder(place: Path) -> None:
     options = "particles = 3, steps = 4"
     plain, pulled = (
@@ -158,6 +151,7 @@ def test_open_sizes_are_those_that_the_network_was_trained_on(place: Path) -> No
     assert plan.run().particles["x"].shape == (1, 3, 32, 32)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["sdxl_controlnet", "sd_inpaint", "sd3"])
 def test_tensors_name_their_devices(
     kind: str, place: Path, every_tensor_names_its_device: None

@@ -80,6 +80,7 @@ def test_mutants(text: str) -> None:
     check(text)
 
 
+@pytest.mark.slow
 @given(st.lists(st.sampled_from(SIGNS) | st.text(max_size=3), max_size=30).map("".join))
 @settings(max_examples=200, deadline=None)
 def test_noise(text: str) -> None:

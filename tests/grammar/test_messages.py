@@ -22,6 +22,7 @@ from tests.grammar.test_states import check
 STRANGERS = (*PAIRS, "{", "!", "'s'", '"s', "1_0", "2x", "é", "−", ";", "If", "Let", "True", "%")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("start", ["statement", "expr"])
 def test_every_stranger_has_a_message(start: str) -> None:
     count = 0
@@ -82,6 +83,7 @@ def test_a_header_with_an_open_text_ends_the_brackets_before_it() -> None:
     assert [d.code for d in wrong] == ["P0104", "P0106"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("brackets", ["(" * 5000, "[" * 5000, "f(" * 5000, "([" * 2500])
 @pytest.mark.parametrize("rest", ["", "A", " A\ny ~ A"])
 def test_very_many_open_brackets_have_few_labels(brackets: str, rest: str) -> None:

@@ -391,6 +391,7 @@ def test_an_expression_is_one() -> None:
 # Cost.
 
 
+@pytest.mark.slow
 def test_long_and_deep_texts() -> None:
     deep = f"x ~ {'(' * 5000}a{')' * 5000}\n"
     assert len(program(deep).statements) == 1

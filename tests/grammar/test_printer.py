@@ -115,6 +115,7 @@ def test_a_type() -> None:
     assert print_type(statement("x : Image[3,_ , 2*4]").type) == "Image[3, _, 2 * 4]"
 
 
+@pytest.mark.slow
 def test_depth_does_not_matter() -> None:
     deep: tree.Expr = tree.Name(name="x")
     for _ in range(5000):

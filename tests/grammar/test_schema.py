@@ -29,6 +29,7 @@ def validator() -> Draft202012Validator:
     return Draft202012Validator(schema)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("path", PROGRAMS, ids=lambda p: f"{p.parent.name}-{p.stem}")
 def test_goldens_keep_to_the_schema(path: Path) -> None:
     whole = Source(path.read_text(encoding="utf-8"), path.name)

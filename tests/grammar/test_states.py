@@ -40,6 +40,7 @@ def check(d: Diagnostic, text: str) -> None:
         assert not {"a name", ""} & set(re.split(r", | or ", wanted)), wanted
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("start", STARTS)
 def test_every_mistake_has_a_message(start: str) -> None:
     count = 0
@@ -55,6 +56,7 @@ def test_every_mistake_has_a_message(start: str) -> None:
     assert len(states(start)) > 40
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("start", STARTS)
 def test_states(start: str, golden: Callable[[Path, str], None]) -> None:
     said: dict[str, dict[str, list[str]]] = {state: defaultdict(list) for state in states(start)}

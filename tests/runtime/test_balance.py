@@ -161,6 +161,7 @@ def test_one_leap_is_a_langevin_step() -> None:
     torch.testing.assert_close(mala, hmc, atol=1e-9, rtol=1e-9)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("batch", [1, 256])
 @pytest.mark.parametrize("kernel", ADJUSTED)
 def test_a_proposal_is_taken_below_its_chance_and_not_above(kernel: str, batch: int) -> None:

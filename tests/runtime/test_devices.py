@@ -141,6 +141,7 @@ def run(name: str) -> poedsl.Result:
     return plan.run(seed=1, **{"particles": 16, **steps, **options})
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
 def test_programs(name: str, every_tensor_names_its_device: None) -> None:
     run(name)
@@ -159,6 +160,7 @@ def test_a_language_model(tmp_path: Path, every_tensor_names_its_device: None) -
     poedsl.compile(program).run(particles=8)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
 def test_another_default_type(name: str) -> None:
     """The particles, weights and evidence are the same bits."""
@@ -175,6 +177,7 @@ def test_another_default_type(name: str) -> None:
     assert plain.log_evidence == other.log_evidence
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["mixtures", "islands"])
 def test_another_default_device(name: str) -> None:
     """One without values, which what is made there would lack; a cruder check."""

@@ -38,6 +38,7 @@ PROGRAMS: dict[str, tuple[str, dict[str, Any]]] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", PROGRAMS)
 def test_every_number_of_a_run_is_in_double_precision(name: str) -> None:
     program, options = PROGRAMS[name]

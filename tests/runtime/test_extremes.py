@@ -40,6 +40,7 @@ def test_a_normaliser_in_single_precision() -> None:
 TINY = ["Gamma(1e-3, 1)", "Weibull(1, 1e-3)", "Beta(1e-3, 1e-3)", "Chi2(1e-3)", "Pareto(1, 1e-3)"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("density", TINY)
 def test_mass_beyond_the_smallest_number_is_reported(density: str) -> None:
     result = poedsl.compile(f"x ~ {density}").run(seed=0)
@@ -66,6 +67,7 @@ MATRICES = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("matrix", MATRICES)
 def test_a_matrix_that_is_not_positive_definite_has_weight_zero(matrix: str) -> None:
     program = f"r ~ Normal(0, 1)\nx : Real[2]\nx ~ MultivariateNormal([0, 0], {matrix})"

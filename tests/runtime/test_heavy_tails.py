@@ -47,6 +47,7 @@ def test_heavy_tails_are_seen(text: str, kind: type) -> None:
     assert isinstance(wide_base(text), kind)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("text", "log_z"),
     [

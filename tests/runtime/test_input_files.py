@@ -149,6 +149,7 @@ def test_data_frames() -> None:
     )
 
 
+@pytest.mark.slow
 def test_mutated_values_are_read_or_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.syspath_prepend(Path(__file__).parents[2] / "benchmarks")
     mutated_inputs = importlib.import_module("mutated_inputs")

@@ -70,6 +70,7 @@ def test_streams_leave_the_mode_of_gradients_alone(plan: poedsl.Plan) -> None:
     assert not plain.run(seed=1).particles["x"].is_inference()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("program", "inference"),
     [

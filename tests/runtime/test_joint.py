@@ -109,6 +109,7 @@ def test_a_mixture_around_another_variable() -> None:
     assert result.log_evidence == pytest.approx(math.log(z), abs=0.08)
 
 
+@pytest.mark.slow
 def test_a_parameter_that_leaves_its_range_is_reported_by_its_place() -> None:
     result = poedsl.compile("s ~ Normal(0, 1)\nx ~ Normal(0, 1)\nx ~ Normal(0, s)").run(
         particles=200, steps=10

@@ -233,6 +233,7 @@ def test_data_that_are_zero_at_the_end_of_a_support_are_named() -> None:
     assert "y[1]" in quoted(found[0])
 
 
+@pytest.mark.slow
 def test_gaussian_data_about_a_hierarchy_are_drawn_with_it() -> None:
     """The base of the path counts them as it does a constant Gaussian over the variable."""
     begin = "m ~ Normal(0, 5)\ns ~ HalfCauchy(5)\nx : Real[3]\nx ~ Normal(m, s)"

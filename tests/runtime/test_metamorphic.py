@@ -85,6 +85,7 @@ def agree(
     assert bool((difference.abs() <= bound).all()), (difference, bound)
 
 
+@pytest.mark.slow
 @few
 @given(family=families, m=places, s=scales, w=powers, a=st.sampled_from([0.25, 3.0]), b=places)
 def test_affine_maps(family: str, m: float, s: float, w: float, a: float, b: float) -> None:
@@ -107,6 +108,7 @@ def test_affine_maps_of_gaussians(m: float, s: float, a: float, b: float) -> Non
     assert other.log_evidence == pytest.approx(one.log_evidence - math.log(a), abs=ROUNDING)
 
 
+@pytest.mark.slow
 @few
 @given(family=families, m=places, s=scales, a=powers, b=powers)
 def test_powers_add(family: str, m: float, s: float, a: float, b: float) -> None:
@@ -114,6 +116,7 @@ def test_powers_add(family: str, m: float, s: float, a: float, b: float) -> None
     agree(run(f"x ~ {p}^{a} * {p}^{b}"), run(f"x ~ {p}^{a + b}"))
 
 
+@pytest.mark.slow
 @few
 @given(one=families, other=families, m=places, s=scales)
 def test_a_quotient_undoes_a_product(one: str, other: str, m: float, s: float) -> None:
@@ -173,6 +176,7 @@ def test_components_in_any_order(family: str, s: float, order: list[int]) -> Non
     agree(run(program([0, 1, 2])), run(program(order)), read=lambda x: x[:, inner])
 
 
+@pytest.mark.slow
 @few
 @given(family=families, m=places, s=scales)
 def test_one_vector_or_several_variables(family: str, m: float, s: float) -> None:
@@ -187,6 +191,7 @@ def test_one_vector_or_several_variables(family: str, m: float, s: float) -> Non
         torch.testing.assert_close(flat(one), flat(other), atol=ROUNDING, rtol=ROUNDING)
 
 
+@pytest.mark.slow
 @few
 @given(c=st.floats(-20, 20), family=families)
 def test_a_constant_in_a_reward(c: float, family: str) -> None:
@@ -214,6 +219,7 @@ def islands(result: poedsl.Result, count: int) -> tuple[Tensor, Tensor]:
     return levels + result.log_evidence, flat(result).view(count, -1)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("program", PROGRAMS)
 def test_islands_by_another_number(program: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """The number of an island keys its noise and does nothing else: with the keys permuted, the
@@ -231,6 +237,7 @@ def test_islands_by_another_number(program: str, monkeypatch: pytest.MonkeyPatch
     torch.testing.assert_close(permuted, evidence[order], atol=1e-9, rtol=0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("program", PROGRAMS)
 def test_islands_among_others(program: str) -> None:
     """Nor does it matter how many others there are, where they do not place the stages."""

@@ -56,6 +56,7 @@ def edge() -> float:
     return float(logs.flatten().logsumexp(0)) + 2 * math.log(8 / 2000)
 
 
+@pytest.mark.slow
 @pytest.mark.statistical
 @pytest.mark.parametrize("offset", [0, 50, 500])
 def test_a_constant_in_an_exponent_changes_the_evidence_alone(offset: int) -> None:
@@ -73,6 +74,7 @@ def test_a_constant_in_an_exponent_changes_the_evidence_alone(offset: int) -> No
     )
 
 
+@pytest.mark.slow
 @pytest.mark.statistical
 @pytest.mark.parametrize(("text", "truth"), [(LOGISTIC, logistic()), (EDGE, edge())])
 def test_the_evidence_is_within_its_error(text: str, truth: float) -> None:

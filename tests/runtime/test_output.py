@@ -56,6 +56,7 @@ def test_a_folder_with_files_of_another_origin_is_left_alone(name: str, tmp_path
     assert content(tmp_path) == before
 
 
+@pytest.mark.slow
 def test_files_beside_a_result_stay(tmp_path: Path, result: Result) -> None:
     write(tmp_path, result)
     (tmp_path / "notes.txt").write_text("mine")
@@ -122,6 +123,7 @@ def test_links_are_not_followed(tmp_path: Path, result: Result) -> None:
     assert not (out / "result.json").is_symlink()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["samples", STAGING])
 def test_a_folder_that_became_a_link_is_refused(name: str, tmp_path: Path, result: Result) -> None:
     elsewhere = tmp_path / "elsewhere"

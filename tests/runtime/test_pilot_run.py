@@ -39,6 +39,7 @@ def test_a_run_takes_the_stages_and_steps_of_its_pilot() -> None:
     assert result.stages[0].nfe - 1 == sum(s.nfe for s in result.stages[1:]) + 1
 
 
+@pytest.mark.slow
 def test_its_noise_is_not_that_of_the_pilot() -> None:
     """Else a run of fixed stages and steps would repeat it."""
     path = "temper(unbiased = true, base = Normal(0, 1))"

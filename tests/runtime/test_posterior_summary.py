@@ -76,6 +76,7 @@ def test_without_weight_there_is_no_summary() -> None:
     assert not summarise({"x": normal()}, torch.full((4000,), -torch.inf).double(), SLOTS, 1)
 
 
+@pytest.mark.slow
 def test_the_effective_draws_of_a_run_predict_its_error() -> None:
     """The mean of N(0, 1) exp(-2 (x - 2)^2), N(1.6, 1/5), over 40 small runs."""
     plan = poedsl.compile("x ~ Normal(0, 1) * exp(-2 * (x - 2)^2)")

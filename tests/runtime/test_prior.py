@@ -124,6 +124,7 @@ def test_the_evidence_is_unbiased() -> None:
     assert abs(float(ratios.mean()) - 1) < 3.5 * float(ratios.std()) / 250**0.5
 
 
+@pytest.mark.slow
 def test_more_particles_leave_the_first_ones_alone() -> None:
     plan = poedsl.compile("s ~ HalfNormal(1)\nx ~ Normal(0, s)")
     still = {"resample": "none()", "kernel": "mala(adapt = false)", "path": "temper(ess = none)"}
@@ -132,6 +133,7 @@ def test_more_particles_leave_the_first_ones_alone() -> None:
     assert torch.equal(few.particles["x"], many.particles["x"][:300])
 
 
+@pytest.mark.slow
 def test_gaussians_beside_are_drawn_with() -> None:
     made = wide_base("s ~ HalfNormal(1)\nx : Real[2]\nx ~ Normal(0, s) * Normal(3, 1)^2")
     assert isinstance(made, Prior)
@@ -139,6 +141,7 @@ def test_gaussians_beside_are_drawn_with() -> None:
     assert own.precision.tolist() == [2, 2] and own.pull.tolist() == [6, 6]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "text",
     [

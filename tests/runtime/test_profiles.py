@@ -76,6 +76,7 @@ def test_what_is_wrong_is_reported(text: str, name: str, tmp_path: Path) -> None
     assert not name or name in quoted(errors[0])
 
 
+@pytest.mark.slow
 def test_a_profiles_weights_are_taken_unless_the_program_names_its_own(tmp_path: Path) -> None:
     folders = [tiny.folder("flux", tmp_path, seed) for seed in (0, 1)]
     write(tmp_path, f'[profile.mine.models]\nflux = "{folders[1]}"\n')
@@ -110,6 +111,7 @@ def test_a_profile_names_the_language_model(tmp_path: Path) -> None:
     assert found.code == "P0701" and any("[profile.NAME.models]" in n for n in found.notes)
 
 
+@pytest.mark.slow
 def test_weights_in_eight_bits_are_near(tmp_path: Path) -> None:
     folder = tiny.folder("flux", tmp_path)
     plan = poedsl.compile(f'x ~ flux("a", model = "{folder}")').bound().spec

@@ -111,6 +111,7 @@ def test_importance_of_pyro() -> None:
     assert float(logs.logsumexp(0)) - math.log(200) == pytest.approx(evidence, abs=0.25)
 
 
+@pytest.mark.slow
 def test_several_variables_and_conditional_densities() -> None:
     plan = poedsl.compile("a ~ Gamma(4, 4)\nx : Real[2]\nx ~ Normal(a, 1) * where(x[0] > 0)")
     trace = traced(plan.to_pyro())
@@ -122,6 +123,7 @@ def test_several_variables_and_conditional_densities() -> None:
     torch.testing.assert_close(trace.log_prob_sum(), exact + where)
 
 
+@pytest.mark.slow
 def test_condition_block_and_scale() -> None:
     model = GAUSSIANS.to_pyro()
     data = torch.tensor([1.0, 2.0])

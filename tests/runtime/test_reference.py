@@ -70,6 +70,7 @@ def in_coordinates(space: Space, experts: list[tuple[float, Parts]]) -> list[Exp
     ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("islands", [1, 2])
 @pytest.mark.parametrize("options", PLANS, ids=lambda o: "-".join(o.values()))
 @pytest.mark.parametrize("name", PROGRAMS)

@@ -75,6 +75,7 @@ def test_an_order_is_by_ranks() -> None:
         assert torch.equal(along_kd_tree(each[None])[0], order)
 
 
+@pytest.mark.slow
 def test_draws_of_a_result_come_evenly_from_all_regions() -> None:
     """Whatever wide variables stand beside; what has no weight is not drawn."""
     text = "x : Real[2]\nx ~ Normal(0, 1)\ny : Real[100]\ny ~ Normal(0, 1)\nz ~ Normal(0, 1)"
@@ -158,6 +159,7 @@ FAR = poedsl.compile("x ~ Normal(0, 1) * Normal(2, 1)").with_options(
 )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("scheme", ["multinomial", "systematic", "stratified", "residual"])
 @pytest.mark.parametrize("when", ["always", "ess < 0.5", "at(9, 3)"])
 @pytest.mark.parametrize("islands", [1, 4])

@@ -90,6 +90,7 @@ SCORED = poedsl.compile("x ~ Normal(0, 1) * exp(near_one())")
 FIXED = ["mala(adapt = false)", "hmc(adapt = false)", "random_walk(adapt = false)"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("path", ["flow()", "temper()"])
 @pytest.mark.parametrize("kernel", FIXED)
 def test_the_evidence_is_unbiased_where_kernels_accept_by_a_reward(kernel: str, path: str) -> None:

@@ -58,6 +58,7 @@ def test_batches_of_any_size(name: str) -> None:
         assert whole.calls == parts.calls
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", PLANS)
 def test_being_watched(name: str) -> None:
     """Bit for bit, also where someone looks at every stage."""
@@ -70,6 +71,7 @@ def test_being_watched(name: str) -> None:
     assert quiet.log_evidence == watched.log_evidence
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", PLANS)
 def test_more_particles_and_more_islands(name: str) -> None:
     """Without resampling and adaptation the first particles of an island are what they were."""

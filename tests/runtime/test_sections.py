@@ -127,6 +127,7 @@ def test_against_the_smoother(text: str, kernel: str) -> None:
     assert abs(float(found.mean()) - 1) < 3 * error + 4 * slack + 1e-5
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kernel", ["none", "mala(adapt = false, step_size = 0.32)"])
 @pytest.mark.parametrize(
     "text", [f"Chain() * {REWARD}", "Chain() * exp(near())", "Chain() * Chain(0.3, 0.7)"]

@@ -118,6 +118,7 @@ def test_one_flow_is_a_diffusion_sampler(
     same(job, x)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("move", ["ode()", "sde()"])
 def test_composable_diffusion(flows: dict[int | None, UNetFlow], move: str) -> None:
     """Liu et al. 2022, Algorithm 1: eps = eps_0 + sum_i w_i (eps_i - eps_0)."""
@@ -138,6 +139,7 @@ def test_composable_diffusion(flows: dict[int | None, UNetFlow], move: str) -> N
     same(job, x)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("leaps", [0, 3])
 def test_annealed_chains_of_one_particle(flows: dict[int | None, UNetFlow], leaps: int) -> None:
     """Du et al. 2023, Algorithm 1: a reverse step, then K unadjusted steps, Langevin or HMC."""

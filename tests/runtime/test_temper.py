@@ -140,6 +140,7 @@ def test_stages_are_placed_by_the_particles() -> None:
     assert not placed.warnings
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("condition", ["x[0] > 2", "all(x > 0.5)", "abs(x[0]) > 1 or x[1] == 0"])
 def test_the_last_stage_is_the_first_in_number(condition: str) -> None:
     """Whether or not the last step was limited: what is done at the end is done at stage 1."""
@@ -182,6 +183,7 @@ def test_stages_that_do_not_suffice_are_reported() -> None:
 WELLS = "mixture(0.3: Normal(-3, 0.5), 0.7: Normal(4, 1))"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("text", "base", "log_z"),
     [

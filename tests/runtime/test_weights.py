@@ -155,6 +155,7 @@ def test_clipping_keeps_within_the_limit_and_forfeits_the_evidence() -> None:
     assert result.log_evidence is None
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("eta", [0.5, 1.0, 2.0])
 def test_the_noise_of_a_move_changes_nothing_but_the_noise(eta: float) -> None:
     plan = poedsl.compile("x ~ Normal(0, 1) * Normal(1, 1.5) / Normal(-1, 3)^0.5")

@@ -192,6 +192,7 @@ def test_a_ratio_of_models(models: dict[str, str]) -> None:
     agrees(plan, logs, 20, 3, particles=2000)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["one", "two", "ends", "sliding"])
 def test_cached_keys_after_resampling_are_those_of_a_fresh_forward(
     models: dict[str, str], name: str
@@ -291,6 +292,7 @@ ON_BYTES = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("condition", ON_BYTES)
 def test_rules_on_the_way_mean_the_text_at_the_end(tmp_path: Path, condition: str) -> None:
     folder = causal(tmp_path, ["a", "<0x80>", "<0xC3>", "<0xE2>"], seed=1)

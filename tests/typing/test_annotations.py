@@ -18,6 +18,7 @@ ROOT = Path(__file__).parents[2]
 NAMES = ["redness", "Likeness", "ring", "FairDie", "brightness", "scene", "slope", "arranged"]
 
 
+@pytest.mark.slow
 def test_mypy_accepts_the_examples() -> None:
     done = subprocess.run(
         [sys.executable, "-m", "mypy", "--strict", str(EXAMPLES)],
