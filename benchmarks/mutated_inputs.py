@@ -30,7 +30,7 @@ from odd_values import PIXELS, Case, case
 from PIL import Image
 
 import poedsl
-from poedsl.compiler.plan.plan import Array
+from poedsl.compiler.plan.plan_parts import Array
 from poedsl.grammar.types import Type, unify
 
 

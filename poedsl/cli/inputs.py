@@ -6,7 +6,8 @@ import typer
 
 from poedsl.cli.open_plan import open_plan, show_warnings
 from poedsl.cli.shared import ERRORS, DiagnosticForm
-from poedsl.compiler.plan.plan import Array, PlanSpec
+from poedsl.compiler.plan.plan import PlanSpec
+from poedsl.compiler.plan.plan_parts import Array
 from poedsl.compiler.plan.terms import Const
 from poedsl.compiler.plan.text import declared_type, print_term
 

@@ -20,7 +20,8 @@ from poedsl.compiler.names.pipelines import name_pipelines, other_expert
 from poedsl.compiler.names.resolve import Resolved, resolve
 from poedsl.compiler.names.use_statements import read_use
 from poedsl.compiler.plan.lowered import Lowered
-from poedsl.compiler.plan.plan import PlanSpec, UseSpec
+from poedsl.compiler.plan.plan import PlanSpec
+from poedsl.compiler.plan.plan_parts import UseSpec
 from poedsl.compiler.plan.terms import MOST_LEVELS, Apply, Term, walk
 from poedsl.compiler.planner.planner import plan
 from poedsl.compiler.typecheck.check import check

@@ -12,7 +12,7 @@ from poedsl.catalog.signatures import Signature
 from poedsl.compiler.codes import CODES
 from poedsl.compiler.functions.table import FUNCTIONS
 from poedsl.compiler.names.suggestions import similar_name
-from poedsl.compiler.plan.plan import InputSpec, SizeSpec, VariableSpec
+from poedsl.compiler.plan.plan_parts import InputSpec, SizeSpec, VariableSpec
 from poedsl.compiler.plan.text import declared_type, print_term
 
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from poedsl.api import Plan, plan_of
-from poedsl.compiler.plan.plan import InputSpec, VariableSpec
+from poedsl.compiler.plan.plan_parts import InputSpec, VariableSpec
 from poedsl.compiler.plan.terms import Const
 from poedsl.compiler.plan.text import print_term
 from poedsl.grammar import tree

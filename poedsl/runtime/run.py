@@ -14,12 +14,13 @@ import torch
 from jaxtyping import Float, Shaped
 from torch import Tensor
 
-from poedsl.compiler.plan.options import kernel_traits
+from poedsl.compiler.plan.option_values import kernel_traits
 from poedsl.compiler.plan.plan import PlanSpec
 from poedsl.compiler.planner.factors import PICTURES
 from poedsl.grammar.types import CONTINUOUS
+from poedsl.runtime.build.number_type import number_type
 from poedsl.runtime.build.observed_data import observed_data
-from poedsl.runtime.build.prepare import number_type, prepare
+from poedsl.runtime.build.prepare import prepare
 from poedsl.runtime.core.attention import right_attention
 from poedsl.runtime.core.devices import find_device
 from poedsl.runtime.core.random_numbers import Noise

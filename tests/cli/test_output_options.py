@@ -97,7 +97,7 @@ def test_pictures_that_are_not_saved_are_said_to_be(poe: Poe) -> None:
 
 
 def test_what_is_left_unsaved() -> None:
-    from poedsl.compiler.plan.plan import VariableSpec
+    from poedsl.compiler.plan.plan_parts import VariableSpec
     from poedsl.grammar.types import Type
 
     variables = [

@@ -7,7 +7,7 @@ import cProfile
 import pytest
 
 from poedsl.compiler.compile import compile_source
-from poedsl.compiler.plan.plan import LetSpec
+from poedsl.compiler.plan.plan_parts import LetSpec
 from poedsl.compiler.plan.terms import Apply, Const, Ref, names
 from poedsl.grammar.source import Source
 from poedsl.grammar.types import Type

@@ -12,7 +12,7 @@ import pytest
 
 from poedsl.cli.entry import entry
 from poedsl.compiler.compile import Compiled, compile_source
-from poedsl.compiler.plan.plan import FactorSpec
+from poedsl.compiler.plan.plan_parts import FactorSpec
 from poedsl.compiler.plan.read_json import from_json
 from poedsl.compiler.plan.text import parse_plan
 from poedsl.compiler.views.emit import STAGES, View, emit, emit_plan, read_view

@@ -9,7 +9,7 @@ import pytest
 import poedsl
 from poedsl.compiler.compile import compile_source
 from poedsl.compiler.plan.costs import costs
-from poedsl.compiler.plan.options import form_name
+from poedsl.compiler.plan.option_values import form_name
 from poedsl.grammar.source import Source
 from tests.diagnostics import refused
 

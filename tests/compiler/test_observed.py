@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from poedsl.compiler.plan.options import form_name
+from poedsl.compiler.plan.option_values import form_name
 from poedsl.compiler.plan.plan import PlanSpec
 from poedsl.compiler.plan.read_json import from_json
 from poedsl.compiler.plan.terms import Apply, Const, Ref

@@ -17,7 +17,8 @@ from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
 from poedsl.compiler.plan.costs import spoken
-from poedsl.compiler.plan.plan import Array, InputSpec, PlanSpec
+from poedsl.compiler.plan.plan import PlanSpec
+from poedsl.compiler.plan.plan_parts import Array, InputSpec
 from poedsl.compiler.plan.read_json import from_json
 from poedsl.compiler.plan.terms import Apply, Const, Ref, Term, applied
 from poedsl.compiler.plan.terms import from_json as term_from_json

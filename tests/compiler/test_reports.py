@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 import poedsl
-from poedsl.compiler.plan.plan import ReportSpec
+from poedsl.compiler.plan.plan_parts import ReportSpec
 from poedsl.compiler.plan.terms import Apply, Const, Ref
 from poedsl.compiler.plan.text import parse_plan, print_plan
 from poedsl.compiler.verification.verify import verify

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from poedsl.compiler.compile import compile_source
-from poedsl.compiler.plan.plan import FactorSpec, PlanSpec
+from poedsl.compiler.plan.plan import PlanSpec
+from poedsl.compiler.plan.plan_parts import FactorSpec
 from poedsl.compiler.plan.terms import Apply, Const
 from poedsl.compiler.plan.text import costs, parse_plan, print_plan, print_term
 from poedsl.grammar.source import Source

@@ -17,7 +17,8 @@ from poedsl.catalog.signatures import Family, Signature
 from poedsl.compiler.codes import CODES
 from poedsl.compiler.compile import compile_source
 from poedsl.compiler.functions.table import FUNCTIONS
-from poedsl.compiler.plan.options import KINDS, OPTIONS, Argument, Form, Option
+from poedsl.compiler.plan.option_forms import KINDS, Argument, Form, Option
+from poedsl.compiler.plan.options import OPTIONS
 from poedsl.compiler.plan.plan import PlanSpec
 from poedsl.compiler.plan.terms import Const
 from poedsl.compiler.plan.text import print_term

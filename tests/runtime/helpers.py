@@ -8,8 +8,9 @@ import torch
 from torch import Tensor
 
 import poedsl
-from poedsl.compiler.plan.options import OPTIONS, kernel_traits
-from poedsl.compiler.plan.options import Kernel as KernelRow
+from poedsl.compiler.plan.option_forms import Kernel as KernelRow
+from poedsl.compiler.plan.option_values import kernel_traits
+from poedsl.compiler.plan.options import OPTIONS
 from poedsl.experts.protocol import Generative, Noised
 from poedsl.runtime.build.laplace_base import LaplaceBase
 from poedsl.runtime.core.run_settings import RunSettings

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from poedsl.compiler.plan.plan import Array
+from poedsl.compiler.plan.plan_parts import Array
 from poedsl.grammar.types import Type
 from poedsl.runtime.inputs.bind import bind
 from tests.runtime.test_inputs import plan_of

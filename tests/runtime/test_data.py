@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 import poedsl
-from poedsl.compiler.plan.plan import Array
+from poedsl.compiler.plan.plan_parts import Array
 from poedsl.grammar.diagnostics import Diagnostic
 
 PROGRAM = """

@@ -13,7 +13,8 @@ import torch
 from PIL import Image
 
 import poedsl
-from poedsl.compiler.plan.plan import Array, InputSpec, PlanSpec
+from poedsl.compiler.plan.plan import PlanSpec
+from poedsl.compiler.plan.plan_parts import Array, InputSpec
 from poedsl.compiler.plan.text import parse_plan, print_plan
 from poedsl.grammar.diagnostics import Diagnostic
 from poedsl.grammar.types import Type, open_type

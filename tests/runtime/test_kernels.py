@@ -9,7 +9,7 @@ import pytest
 import torch
 
 import poedsl
-from poedsl.compiler.plan.options import kernel_traits
+from poedsl.compiler.plan.option_values import kernel_traits
 from poedsl.runtime.core.particles import Evaluation, Point
 from poedsl.runtime.kernels.kernel import LogRatio, StageTarget
 from poedsl.runtime.kernels.line_integral import line_integral, lobatto

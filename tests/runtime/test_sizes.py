@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 import poedsl
-from poedsl.compiler.plan.plan import SizeSpec
+from poedsl.compiler.plan.plan_parts import SizeSpec
 from poedsl.compiler.plan.terms import Const, Ref
 from poedsl.compiler.plan.text import parse_plan, print_plan
 from poedsl.compiler.verification.verify import verify

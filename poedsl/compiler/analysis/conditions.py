@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterator, Mapping
 
 from poedsl.compiler.functions.table import FUNCTIONS
-from poedsl.compiler.plan.plan import VariableSpec
+from poedsl.compiler.plan.plan_parts import VariableSpec
 from poedsl.compiler.plan.terms import Apply, Const, Ref, Term, walk
 from poedsl.grammar.types import CONTINUOUS
 

@@ -16,7 +16,7 @@ from poedsl.compiler.analysis.regions import extent, unseen
 from poedsl.compiler.functions import linear_algebra
 from poedsl.compiler.functions.constants import elementwise, flatten, shape
 from poedsl.compiler.plan.lowered import Lowered
-from poedsl.compiler.plan.plan import FactorSpec, VariableSpec
+from poedsl.compiler.plan.plan_parts import FactorSpec, VariableSpec
 from poedsl.compiler.plan.terms import Apply, Const, Term, Value, walk
 from poedsl.grammar.diagnostics import Diagnostic, Label
 from poedsl.grammar.source import Span

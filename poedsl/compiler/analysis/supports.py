@@ -9,7 +9,7 @@ from itertools import permutations
 from poedsl.catalog.signatures import Signature
 from poedsl.compiler.functions.constants import elementwise, flatten
 from poedsl.compiler.plan.lowered import Lowered
-from poedsl.compiler.plan.plan import FactorSpec
+from poedsl.compiler.plan.plan_parts import FactorSpec
 from poedsl.compiler.plan.terms import Apply, Const, Term, Value
 from poedsl.grammar.diagnostics import Diagnostic, Label
 from poedsl.grammar.source import Span

@@ -18,7 +18,7 @@ from poedsl.compiler.functions.constants import elementwise, flatten
 from poedsl.compiler.functions.function import ArgumentError, Deferred
 from poedsl.compiler.functions.values_at import UnknownValue, value_at
 from poedsl.compiler.plan.lowered import Lowered
-from poedsl.compiler.plan.plan import FactorSpec, VariableSpec
+from poedsl.compiler.plan.plan_parts import FactorSpec, VariableSpec
 from poedsl.compiler.plan.terms import Apply, Const, Term, Value
 from poedsl.grammar.diagnostics import Diagnostic
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 
 from poedsl.compiler.analysis.conditions import oddity
 from poedsl.compiler.analysis.regions import overlap
-from poedsl.compiler.plan.plan import GENERATIVE, WEIGHING, FactorSpec, VariableSpec
+from poedsl.compiler.plan.plan_parts import GENERATIVE, WEIGHING, FactorSpec, VariableSpec
 from poedsl.compiler.plan.terms import Apply, Const, Term, names
 from poedsl.grammar.diagnostics import Diagnostic, Label
 from poedsl.grammar.source import Span

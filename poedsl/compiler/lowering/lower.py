@@ -10,7 +10,7 @@ from poedsl.catalog.signatures import Signature
 from poedsl.compiler.functions.operators import operate
 from poedsl.compiler.lowering.lint_factors import lints, overlaps
 from poedsl.compiler.plan.lowered import Lowered
-from poedsl.compiler.plan.plan import GENERATIVE, FactorSpec, Kind, VariableSpec
+from poedsl.compiler.plan.plan_parts import GENERATIVE, FactorSpec, Kind, VariableSpec
 from poedsl.compiler.plan.terms import Apply, Const, Term, applied, names, too_large, walk
 from poedsl.compiler.typecheck.checked import MOST_NODES, Checked, CheckedFactor
 from poedsl.compiler.typecheck.typed import finite

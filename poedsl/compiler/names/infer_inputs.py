@@ -7,7 +7,7 @@ from dataclasses import replace
 from poedsl.compiler.names.scope import NameScope
 from poedsl.compiler.names.suggestions import is_typo
 from poedsl.compiler.names.type_expressions import sizes_of, type_expression
-from poedsl.compiler.plan.plan import Origin
+from poedsl.compiler.plan.plan_parts import Origin
 from poedsl.grammar import tree
 from poedsl.grammar.diagnostics import Diagnostic, Edit, Fix, Label
 from poedsl.grammar.source import Span

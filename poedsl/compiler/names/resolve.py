@@ -20,7 +20,7 @@ from poedsl.compiler.names.resolve_statements import resolve_statement
 from poedsl.compiler.names.sample_statement import check_sample_statements
 from poedsl.compiler.names.scope import NameScope
 from poedsl.compiler.names.unused import resolve_unused_definition, warn_unused
-from poedsl.compiler.plan.plan import Origin
+from poedsl.compiler.plan.plan_parts import Origin
 from poedsl.grammar import tree
 from poedsl.grammar.diagnostics import Diagnostic
 from poedsl.grammar.source import Span

@@ -9,7 +9,7 @@ from typing import Any
 
 from poedsl.catalog.signatures import Signature
 from poedsl.compiler.names.passed_arguments import PassedArgument
-from poedsl.compiler.plan.plan import Origin
+from poedsl.compiler.plan.plan_parts import Origin
 from poedsl.grammar import tree
 from poedsl.grammar.diagnostics import Diagnostic
 from poedsl.grammar.source import Span

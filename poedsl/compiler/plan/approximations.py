@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from poedsl.compiler.plan.options import OPTIONS, Argument, Form, form_constants, form_name
+from poedsl.compiler.plan.option_forms import Argument, Form
+from poedsl.compiler.plan.option_values import form_constants, form_name
+from poedsl.compiler.plan.options import OPTIONS
 from poedsl.compiler.plan.plan import PlanSpec
 
 

@@ -8,8 +8,9 @@ from collections.abc import Iterator
 from poedsl.catalog.profiles import DEFAULT, Profile
 from poedsl.catalog.signatures import Required, Signature
 from poedsl.compiler.plan.guidance import guidance_scale
-from poedsl.compiler.plan.options import form_constants, form_name, kernel_traits
-from poedsl.compiler.plan.plan import GENERATIVE, PlanSpec
+from poedsl.compiler.plan.option_values import form_constants, form_name, kernel_traits
+from poedsl.compiler.plan.plan import PlanSpec
+from poedsl.compiler.plan.plan_parts import GENERATIVE
 from poedsl.compiler.plan.terms import Apply, Const, names, walk
 
 #: The sequences from which rules on text estimate what comes.

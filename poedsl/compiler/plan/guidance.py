@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from itertools import combinations
 
 from poedsl.catalog.signatures import Signature
-from poedsl.compiler.plan.plan import FactorSpec, PlanSpec
+from poedsl.compiler.plan.plan import PlanSpec
+from poedsl.compiler.plan.plan_parts import FactorSpec
 from poedsl.compiler.plan.term_syntax import to_tree
 from poedsl.compiler.plan.terms import Apply, Const, Term
 from poedsl.grammar.formatting.printer import print_expr

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from poedsl.compiler.plan.plan import (
+from poedsl.compiler.plan.plan_parts import (
     FactorSpec,
     InputSpec,
     LetSpec,

@@ -8,14 +8,13 @@ from typing import Any
 
 from poedsl.catalog.signatures import signature_from_json
 from poedsl.compiler.plan import schema, terms
-from poedsl.compiler.plan.plan import (
-    SCHEMA,
+from poedsl.compiler.plan.plan import SCHEMA, PlanSpec
+from poedsl.compiler.plan.plan_parts import (
     Array,
     FactorSpec,
     InputSpec,
     LetSpec,
     OptionSpec,
-    PlanSpec,
     ReportSpec,
     SizeSpec,
     UseSpec,

@@ -12,7 +12,8 @@ from poedsl.catalog.profiles import DEFAULT, Profile
 from poedsl.catalog.signatures import signature_from_json, signature_to_json
 from poedsl.compiler.plan import term_syntax, terms
 from poedsl.compiler.plan.costs import costs
-from poedsl.compiler.plan.plan import (
+from poedsl.compiler.plan.plan import PlanSpec
+from poedsl.compiler.plan.plan_parts import (
     Array,
     FactorSpec,
     InputSpec,
@@ -20,7 +21,6 @@ from poedsl.compiler.plan.plan import (
     LetSpec,
     OptionSpec,
     Origin,
-    PlanSpec,
     ReportSpec,
     SizeSpec,
     UseSpec,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from poedsl.compiler.plan.options import filled_form, form_name
+from poedsl.compiler.plan.option_values import filled_form, form_name
 from poedsl.compiler.plan.terms import Apply, Const, Term
 from poedsl.compiler.planner.choose_path import places_stages
 from poedsl.compiler.planner.choose_steps import EVALUATION_BUDGET

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from poedsl.compiler.plan.options import OPTIONS, Kernel, argument, filled_form, form_name
+from poedsl.compiler.plan.option_forms import Kernel
+from poedsl.compiler.plan.option_values import argument, filled_form, form_name
+from poedsl.compiler.plan.options import OPTIONS
 from poedsl.compiler.plan.terms import Apply, Const, Term
 from poedsl.compiler.planner.product import Choice, Product
 

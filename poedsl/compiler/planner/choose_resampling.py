@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from poedsl.compiler.plan.options import RESAMPLE_BELOW, RESAMPLE_SOON, filled_form, form_name
+from poedsl.compiler.plan.option_values import filled_form, form_name
+from poedsl.compiler.plan.options import RESAMPLE_BELOW, RESAMPLE_SOON
 from poedsl.compiler.plan.terms import Term
 from poedsl.compiler.planner.product import Choice, Product
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from poedsl.compiler.plan.options import form_name, kernel_evaluations
+from poedsl.compiler.plan.option_values import form_name, kernel_evaluations
 from poedsl.compiler.plan.terms import Const, Term
 from poedsl.compiler.planner.choose_path import places_stages
 from poedsl.compiler.planner.product import Choice, Product

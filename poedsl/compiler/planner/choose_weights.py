@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from poedsl.compiler.plan.options import filled_form, form_constants, form_name
+from poedsl.compiler.plan.option_values import filled_form, form_constants, form_name
 from poedsl.compiler.plan.terms import Apply, Term
 from poedsl.compiler.planner.choose_path import places_stages
 from poedsl.compiler.planner.product import Choice, Product

@@ -8,8 +8,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from poedsl.compiler.analysis.regions import crossing
-from poedsl.compiler.plan.options import form_name
-from poedsl.compiler.plan.plan import GENERATIVE, PlanSpec
+from poedsl.compiler.plan.option_values import form_name
+from poedsl.compiler.plan.plan import PlanSpec
+from poedsl.compiler.plan.plan_parts import GENERATIVE
 from poedsl.compiler.plan.terms import Const, Term
 from poedsl.compiler.planner.factors import generative_factors
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from poedsl.compiler.plan.plan import PlanSpec, VariableSpec
+from poedsl.compiler.plan.plan import PlanSpec
+from poedsl.compiler.plan.plan_parts import VariableSpec
 from poedsl.compiler.plan.terms import Const
 from poedsl.compiler.planner.factors import exponent_sum, generative_factors
 from poedsl.grammar.diagnostics import Diagnostic

@@ -6,7 +6,8 @@ import math
 from collections.abc import Iterable
 
 from poedsl.compiler.analysis.regions import extent, unseen
-from poedsl.compiler.plan.plan import GENERATIVE, FactorSpec, PlanSpec, VariableSpec
+from poedsl.compiler.plan.plan import PlanSpec
+from poedsl.compiler.plan.plan_parts import GENERATIVE, FactorSpec, VariableSpec
 from poedsl.compiler.plan.terms import Apply, Const, Term
 
 #: Types whose values are sequences of symbols.

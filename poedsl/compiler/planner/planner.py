@@ -9,8 +9,10 @@ from poedsl.compiler.plan.approximations import approximation_notes
 from poedsl.compiler.plan.chats import chat_notes
 from poedsl.compiler.plan.guidance import guidance_notes
 from poedsl.compiler.plan.lowered import Lowered
-from poedsl.compiler.plan.options import OPTIONS, form_name
-from poedsl.compiler.plan.plan import OptionSpec, PlanSpec, UseSpec
+from poedsl.compiler.plan.option_values import form_name
+from poedsl.compiler.plan.options import OPTIONS
+from poedsl.compiler.plan.plan import PlanSpec
+from poedsl.compiler.plan.plan_parts import OptionSpec, UseSpec
 from poedsl.compiler.plan.terms import Term
 from poedsl.compiler.planner.choose_conditioning import choose_condition, choose_normalize_exponents
 from poedsl.compiler.planner.choose_kernel import choose_kernel

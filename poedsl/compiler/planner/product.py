@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
 from poedsl.compiler.plan.guidance import guided_factors
-from poedsl.compiler.plan.plan import FactorSpec, PlanSpec, VariableSpec
+from poedsl.compiler.plan.plan import PlanSpec
+from poedsl.compiler.plan.plan_parts import FactorSpec, VariableSpec
 from poedsl.compiler.plan.terms import Apply, Const, Term
 from poedsl.compiler.planner.conservative_scores import nonconservative
 from poedsl.compiler.planner.factors import (

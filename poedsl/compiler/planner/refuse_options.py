@@ -6,7 +6,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
 from poedsl.compiler.plan.guidance import exact_form, guided_factors
-from poedsl.compiler.plan.options import OPTIONS, Kernel, filled_form, form_constants, form_name
+from poedsl.compiler.plan.option_forms import Kernel
+from poedsl.compiler.plan.option_values import filled_form, form_constants, form_name
+from poedsl.compiler.plan.options import OPTIONS
 from poedsl.compiler.plan.plan import PlanSpec
 from poedsl.compiler.plan.terms import Apply, Const, Term
 from poedsl.compiler.plan.text import print_term

@@ -6,8 +6,11 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from poedsl.compiler.analysis.supports import ends
-from poedsl.compiler.plan.options import OPTIONS, Kernel, form_name
-from poedsl.compiler.plan.plan import GENERATIVE, FactorSpec, PlanSpec
+from poedsl.compiler.plan.option_forms import Kernel
+from poedsl.compiler.plan.option_values import form_name
+from poedsl.compiler.plan.options import OPTIONS
+from poedsl.compiler.plan.plan import PlanSpec
+from poedsl.compiler.plan.plan_parts import GENERATIVE, FactorSpec
 from poedsl.compiler.plan.terms import Const, Term
 from poedsl.compiler.planner.factors import capabilities, section_experts
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from poedsl.compiler.plan.lowered import Lowered
-from poedsl.compiler.plan.plan import GENERATIVE, FactorSpec, VariableSpec
+from poedsl.compiler.plan.plan_parts import GENERATIVE, FactorSpec, VariableSpec
 from poedsl.compiler.planner.factors import uncovered_component, whole_exponent_sum
 from poedsl.grammar.diagnostics import Diagnostic
 from poedsl.grammar.source import Span

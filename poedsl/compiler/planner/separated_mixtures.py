@@ -8,7 +8,7 @@ from itertools import chain, combinations, product
 from typing import NamedTuple
 
 from poedsl.compiler.functions.constants import constant_value, flatten, shape
-from poedsl.compiler.plan.plan import FactorSpec
+from poedsl.compiler.plan.plan_parts import FactorSpec
 from poedsl.compiler.plan.terms import Apply, Const, Value, mixture_parts
 
 #: Parts of different factors are near within so many standard deviations, of both together.

@@ -6,7 +6,8 @@ from collections.abc import Collection
 
 from poedsl.compiler.analysis.supports import ends
 from poedsl.compiler.functions.operators import CONDITION_OPERATORS
-from poedsl.compiler.plan.plan import WEIGHING, FactorSpec, PlanSpec
+from poedsl.compiler.plan.plan import PlanSpec
+from poedsl.compiler.plan.plan_parts import WEIGHING, FactorSpec
 from poedsl.compiler.plan.terms import Apply, names, walk
 from poedsl.compiler.planner.factors import (
     component_count,

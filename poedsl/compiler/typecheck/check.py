@@ -7,7 +7,7 @@ constants are unrolled; loops over inputs stay.
 from __future__ import annotations
 
 from poedsl.compiler.names.resolve import Resolved
-from poedsl.compiler.plan.plan import VariableSpec
+from poedsl.compiler.plan.plan_parts import VariableSpec
 from poedsl.compiler.plan.terms import Ref, Term
 from poedsl.compiler.typecheck.checked import Checked, CheckedFactor, Loops
 from poedsl.compiler.typecheck.declarations import check_declarations, check_let, within_size_limit

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from poedsl.compiler.plan.plan import InputSpec, LetSpec, ReportSpec, SizeSpec, VariableSpec
+from poedsl.compiler.plan.plan_parts import InputSpec, LetSpec, ReportSpec, SizeSpec, VariableSpec
 from poedsl.compiler.plan.terms import Term
 from poedsl.grammar.source import Span
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from poedsl.compiler.functions.constants import constant_value
-from poedsl.compiler.plan.plan import InputSpec, LetSpec, SizeSpec
+from poedsl.compiler.plan.plan_parts import InputSpec, LetSpec, SizeSpec
 from poedsl.compiler.plan.terms import Apply, Const, Ref, Term, names, too_large
 from poedsl.compiler.typecheck.checked import MOST_NODES
 from poedsl.compiler.typecheck.program_checker import ProgramChecker

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from poedsl.compiler.plan.plan import LetSpec
+from poedsl.compiler.plan.plan_parts import LetSpec
 from poedsl.compiler.plan.terms import Const, Ref, names
 from poedsl.compiler.typecheck.checked import CheckedFactor, Loops
 from poedsl.compiler.typecheck.passed_arguments import check_passed_argument

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from poedsl.compiler.names.passed_arguments import PassedArgument
 from poedsl.compiler.names.resolve import Resolved
-from poedsl.compiler.plan.plan import InputSpec, LetSpec, SizeSpec
+from poedsl.compiler.plan.plan_parts import InputSpec, LetSpec, SizeSpec
 from poedsl.compiler.typecheck.checked import CheckedFactor
 from poedsl.compiler.typecheck.values import ExpressionChecker
 from poedsl.grammar.source import Span

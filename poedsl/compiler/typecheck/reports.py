@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from poedsl.compiler.plan.plan import ReportSpec
+from poedsl.compiler.plan.plan_parts import ReportSpec
 from poedsl.compiler.plan.terms import Apply, too_large, walk
 from poedsl.compiler.typecheck.checked import MOST_NODES
 from poedsl.compiler.typecheck.program_checker import ProgramChecker

@@ -8,7 +8,9 @@ from dataclasses import dataclass, replace
 from poedsl.catalog.registry import SIGNATURES
 from poedsl.compiler.names.suggestions import similar_name_fix
 from poedsl.compiler.plan import terms
-from poedsl.compiler.plan.options import KINDS, OPTIONS, RENAMED, Argument, Form, Option, filled
+from poedsl.compiler.plan.option_forms import KINDS, Argument, Form, Option
+from poedsl.compiler.plan.option_values import filled
+from poedsl.compiler.plan.options import OPTIONS, RENAMED
 from poedsl.compiler.plan.terms import Apply, Const, Ref, Term, Value
 from poedsl.compiler.typecheck.model_arguments import check_arguments
 from poedsl.compiler.typecheck.model_calls import expert_term

@@ -18,7 +18,8 @@ from poedsl.compiler.analysis.supports import contradictions
 from poedsl.compiler.lowering.lower import Lowerer
 from poedsl.compiler.plan.lowered import Lowered
 from poedsl.compiler.plan.options import OPTIONS
-from poedsl.compiler.plan.plan import GENERATIVE, WEIGHING, FactorSpec, InputSpec, PlanSpec
+from poedsl.compiler.plan.plan import PlanSpec
+from poedsl.compiler.plan.plan_parts import GENERATIVE, WEIGHING, FactorSpec, InputSpec
 from poedsl.compiler.plan.read_json import at
 from poedsl.compiler.plan.term_syntax import to_tree
 from poedsl.compiler.plan.terms import Apply, Const, Ref, Term, names, walk

@@ -5,8 +5,9 @@ from __future__ import annotations
 import html
 from collections.abc import Collection, Iterator
 
-from poedsl.compiler.plan.options import form_name
-from poedsl.compiler.plan.plan import ONE, Array, FactorSpec, PlanSpec
+from poedsl.compiler.plan.option_values import form_name
+from poedsl.compiler.plan.plan import PlanSpec
+from poedsl.compiler.plan.plan_parts import ONE, Array, FactorSpec
 from poedsl.compiler.plan.terms import Const, Value
 from poedsl.compiler.plan.text import declared_type, print_term
 from poedsl.grammar.html import table

@@ -19,7 +19,8 @@ from poedsl.compiler.names.resolve import Resolved
 from poedsl.compiler.names.type_expressions import type_expression
 from poedsl.compiler.plan import terms
 from poedsl.compiler.plan.lowered import Lowered
-from poedsl.compiler.plan.plan import ONE, FactorSpec, PlanSpec
+from poedsl.compiler.plan.plan import PlanSpec
+from poedsl.compiler.plan.plan_parts import ONE, FactorSpec
 from poedsl.compiler.plan.term_syntax import to_tree
 from poedsl.compiler.plan.terms import Apply, Ref, Term
 from poedsl.compiler.plan.text import print_plan

@@ -5,7 +5,8 @@ from __future__ import annotations
 import unicodedata
 from collections.abc import Iterable
 
-from poedsl.compiler.plan.plan import ONE, Array, FactorSpec, Kind, PlanSpec, VariableSpec
+from poedsl.compiler.plan.plan import PlanSpec
+from poedsl.compiler.plan.plan_parts import ONE, Array, FactorSpec, Kind, VariableSpec
 from poedsl.compiler.plan.terms import Apply, Const, Ref, names
 from poedsl.compiler.plan.text import print_term
 

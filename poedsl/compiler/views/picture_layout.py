@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from statistics import mean
 from textwrap import wrap
 
-from poedsl.compiler.plan.plan import WEIGHING, FactorSpec, PlanSpec, VariableSpec
+from poedsl.compiler.plan.plan import PlanSpec
+from poedsl.compiler.plan.plan_parts import WEIGHING, FactorSpec, VariableSpec
 from poedsl.compiler.plan.terms import names
 from poedsl.compiler.plan.text import print_term
 from poedsl.compiler.views.graph_labels import (

@@ -15,7 +15,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from poedsl.compiler.plan.plan import FactorSpec
+from poedsl.compiler.plan.plan_parts import FactorSpec
 from poedsl.runtime.build.densities import Densities
 from poedsl.runtime.core.quantiles import APART, MIDDLE
 from poedsl.runtime.space.bijections import Bijection

@@ -18,7 +18,8 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from poedsl.compiler.analysis.supports import ends
-from poedsl.compiler.plan.plan import FactorSpec, PlanSpec
+from poedsl.compiler.plan.plan import PlanSpec
+from poedsl.compiler.plan.plan_parts import FactorSpec
 from poedsl.compiler.plan.terms import Apply, Ref, Term, names, walk
 from poedsl.runtime.build.constrained_supports import end
 from poedsl.runtime.build.densities import Densities, Density, parameters

@@ -12,7 +12,8 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from poedsl.compiler.analysis.supports import ends
-from poedsl.compiler.plan.plan import FactorSpec, PlanSpec
+from poedsl.compiler.plan.plan import PlanSpec
+from poedsl.compiler.plan.plan_parts import FactorSpec
 from poedsl.compiler.plan.terms import Term, names
 from poedsl.runtime.build.ancestral_draws import Drawn
 from poedsl.runtime.space.bijections import Bijection, Interval, Simplex

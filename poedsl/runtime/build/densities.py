@@ -13,7 +13,7 @@ from torch import Tensor
 from poedsl.catalog.parameter_ranges import no_shares
 from poedsl.catalog.parameter_ranges import out_of_range as numbers_out_of_range
 from poedsl.catalog.signatures import Role, Signature
-from poedsl.compiler.plan.plan import FactorSpec
+from poedsl.compiler.plan.plan_parts import FactorSpec
 from poedsl.compiler.plan.terms import Apply, Term, names
 from poedsl.experts.densities.gaussian_mixtures import Gaussians, gaussian
 from poedsl.experts.densities.pyro_densities import (

@@ -13,7 +13,8 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from poedsl.catalog.discrete_densities import CATEGORIES
-from poedsl.compiler.plan.plan import FactorSpec, PlanSpec
+from poedsl.compiler.plan.plan import PlanSpec
+from poedsl.compiler.plan.plan_parts import FactorSpec
 from poedsl.compiler.plan.terms import Apply, Term, mixture_parts, names
 from poedsl.compiler.plan.text import print_term
 from poedsl.experts.densities.pyro_densities import (

@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +17,9 @@ from poedsl.catalog.folder_signatures import model_place
 from poedsl.catalog.profiles import DEFAULT, Profile
 from poedsl.catalog.signatures import Parameter, Required, Signature
 from poedsl.catalog.weights import find_model, model_folder
-from poedsl.compiler.plan.options import OPTIONS
-from poedsl.compiler.plan.plan import FactorSpec, PlanSpec
+from poedsl.compiler.plan.plan import PlanSpec
+from poedsl.compiler.plan.plan_parts import FactorSpec
 from poedsl.compiler.plan.terms import Apply, Const, Term
-from poedsl.compiler.plan.text import print_term
 from poedsl.experts.flows.latents import LatentSpace, has_codec, native_size
 from poedsl.experts.flows.pipeline_codec import latent_space
 from poedsl.experts.loading.libraries import missing_extra
@@ -28,86 +27,12 @@ from poedsl.experts.protocol import Sited
 from poedsl.experts.user.build import build_user
 from poedsl.experts.user.load import load_user
 from poedsl.experts.user.registry import UserCode
-from poedsl.grammar.diagnostics import Diagnostic
-from poedsl.grammar.errors import PoeError
 from poedsl.grammar.types import BOOL, INT, REAL, Type
+from poedsl.runtime.core.run_settings import RunSettings
 from poedsl.runtime.core.warnings import WarningLog
 from poedsl.runtime.inputs.remarks import constant_mask
 from poedsl.runtime.terms.evaluate import Environment, region, tensor, value_of
 from poedsl.runtime.terms.refusals import factor_at, naming, refused
-
-
-def runnable(models: Models) -> None:
-    """Whether this release can run a plan's experts, their weights are here, and its options run.
-
-    Raises:
-        PoeError: with every expert that it knows by its signature alone, every model that is not
-            here, or every such option.
-    """
-    plan = models.plan
-    missing = (*_missing(plan), *_absent(models)) or tuple(_unavailable(plan))
-    if missing:
-        raise PoeError(missing)
-
-
-def _absent(models: Models) -> Iterator[Diagnostic]:
-    """What has no weights on this machine."""
-    reported: set[tuple[str, str]] = set()
-    for call, where in models.plan.calls():
-        signature = models.plan.find_signature(call.function)
-        if signature is None or not signature.implementation:
-            continue
-        for parameter, name in models.weights(signature, dict(call.kwargs)):
-            if (signature.name, name) in reported:
-                continue
-            reported.add((signature.name, name))
-            try:
-                if parameter == "lora":
-                    find_loras(signature.name, name, models.base)
-                else:
-                    find_model(signature.name, name, models.base, parameter)
-            except PoeError as error:
-                yield from (replace(d, notes=(where, *d.notes)) for d in error.diagnostics)
-
-
-def _missing(plan: PlanSpec) -> Iterator[Diagnostic]:
-    reported: set[tuple[str, str]] = set()
-    for call, where in plan.calls():
-        signature = plan.find_signature(call.function)
-        if signature is None or signature.implementation or signature.family == "density":
-            continue
-        chosen = dict(call.kwargs).get("model", Const(signature.model or None))
-        model = chosen.value if isinstance(chosen, Const) and chosen.value else ""
-        if (signature.name, str(model)) in reported:
-            continue
-        reported.add((signature.name, str(model)))
-        yield Diagnostic(
-            "P0703",
-            f"this release knows what `{signature.name}` takes, but cannot run it",
-            notes=(
-                where,
-                *((_fetched(str(model)),) if model else ()),
-                "`poe experts` shows which experts run",
-            ),
-        )
-
-
-def _fetched(model: str) -> str:
-    """Which weights an expert has, and how they are had."""
-    if "/" in model and not Path(model).exists():
-        return f"its model is {model}: `hf download {model}` fetches the weights"
-    return f"its model is {model}"
-
-
-def _unavailable(plan: PlanSpec) -> Iterator[Diagnostic]:
-    for chosen in plan.options:
-        option = OPTIONS[chosen.name]
-        if not option.forms or not isinstance(chosen.value, Apply):
-            continue
-        form = option.form(chosen.value.function)
-        if form is None or not form.available:
-            shown = f"{chosen.name} = {print_term(chosen.value)}"
-            yield Diagnostic("P0709", f"this release plans `{shown}`, but cannot run it")
 
 
 @contextmanager
@@ -143,6 +68,25 @@ class Models:
     code: Mapping[str, UserCode] = field(default_factory=dict)
     warnings: WarningLog = field(default_factory=WarningLog)
     built: dict[tuple[Term, tuple[int, ...] | None], Any] = field(default_factory=dict)
+
+    @classmethod
+    def of(
+        cls,
+        plan: PlanSpec,
+        settings: RunSettings,
+        device: torch.device,
+        warnings: WarningLog | None = None,
+    ) -> Models:
+        """The models of a plan under the settings of a run."""
+        return cls(
+            plan,
+            device,
+            settings.folder,
+            settings.allow_code,
+            settings.profile,
+            settings.code,
+            warnings or WarningLog(),
+        )
 
     def model(
         self,

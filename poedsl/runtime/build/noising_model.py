@@ -6,8 +6,9 @@ from collections.abc import Sequence
 
 from torch import Tensor
 
-from poedsl.compiler.plan.options import OPTIONS, form_name
-from poedsl.compiler.plan.plan import GENERATIVE, FactorSpec
+from poedsl.compiler.plan.option_values import form_name
+from poedsl.compiler.plan.options import OPTIONS
+from poedsl.compiler.plan.plan_parts import GENERATIVE, FactorSpec
 from poedsl.compiler.plan.terms import Apply, Const
 from poedsl.experts.loading.diffusers_parts import free_encoders
 from poedsl.experts.protocol import Scheduled

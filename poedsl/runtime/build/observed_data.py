@@ -18,17 +18,13 @@ from torch import Tensor
 
 from poedsl.compiler.plan.plan import PlanSpec
 from poedsl.compiler.plan.terms import Apply, Ref, Term, names
+from poedsl.runtime.build.bound_plan import BoundPlan
 from poedsl.runtime.build.draws_of_data import draw_data
-from poedsl.runtime.build.latent_spaces import codecs
 from poedsl.runtime.build.likelihoods import Likelihood, likelihood
 from poedsl.runtime.build.models import Models
-from poedsl.runtime.build.prepare import number_type
-from poedsl.runtime.build.product import MOST_AT_ONCE, ProductBuilder
-from poedsl.runtime.build.values import Values
+from poedsl.runtime.build.product import MOST_AT_ONCE
 from poedsl.runtime.core.run_settings import RunSettings
 from poedsl.runtime.core.warnings import WarningLog
-from poedsl.runtime.space.coordinates import Space
-from poedsl.runtime.space.sizes import shapes
 from poedsl.runtime.terms.evaluate import Environment, evaluate
 from poedsl.runtime.terms.positions import positions
 from poedsl.runtime.terms.refusals import refused
@@ -178,29 +174,15 @@ def observed_data(
         PoeError: as a run of the plan.
     """
     settings, device = settings or RunSettings(), device or torch.device("cpu")
-    log, kind = WarningLog(), number_type(plan.sampled, settings)
-    models = Models(
-        plan,
-        device,
-        settings.folder,
-        settings.allow_code,
-        settings.profile,
-        settings.code,
-        warnings=log,
-    )
-    values = Values.of(plan, models, device, kind)
-    env = values.environment
-    observed = [f for f in plan.factors if f.kind == "likelihood"]
-    if not observed:
+    bound = BoundPlan.of(plan, settings, Models.of(plan, settings, device, WarningLog()))
+    env = bound.values.environment
+    if all(f.kind != "likelihood" for f in bound.factors):
         return ObservedData({}, (), env, plan.prior)
-    sites = [s for f in plan.factors for s in values.sites(f)]
-    sizes = shapes(plan, sites, env, models.native, lambda f: models.length(f, env))
-    space = Space.of(sizes, device, codecs(sites, sizes, models), kind)
-    builder = ProductBuilder(plan, settings, models, values, space, log)
+    builder = bound.builder(bound.numbers())
     origin = builder.origin()
     arrays: dict[str, Tensor] = {}
     parts: list[ObservedPart] = []
-    for site in sites:
+    for site in bound.factors:
         if site.kind != "likelihood" or site.observed is None:
             continue
         name = next(_data_names(site.observed))

@@ -9,7 +9,7 @@ from dataclasses import replace
 from functools import cache
 
 from poedsl.compiler.plan.costs import LOOK_AHEAD
-from poedsl.compiler.plan.plan import GENERATIVE, FactorSpec
+from poedsl.compiler.plan.plan_parts import GENERATIVE, FactorSpec
 from poedsl.runtime.build.product import ProductBuilder
 from poedsl.runtime.build.sequence_experts import Readers
 from poedsl.runtime.build.text_rules import text_rules

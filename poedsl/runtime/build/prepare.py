@@ -7,16 +7,15 @@ from typing import Any, Protocol, runtime_checkable
 
 import torch
 
+from poedsl.compiler.plan.option_values import form_name
 from poedsl.compiler.plan.plan import PlanSpec
-from poedsl.compiler.plan.terms import Apply, walk
-from poedsl.runtime.build.latent_spaces import codecs
-from poedsl.runtime.build.models import Models, runnable
+from poedsl.runtime.build.bound_plan import BoundPlan
+from poedsl.runtime.build.missing_models import runnable
+from poedsl.runtime.build.models import Models
 from poedsl.runtime.build.noising_model import noising_model
 from poedsl.runtime.build.prefix_model import prefix_model
-from poedsl.runtime.build.product import ProductBuilder
 from poedsl.runtime.build.section_model import section_model
 from poedsl.runtime.build.tempering_model import tempering_model
-from poedsl.runtime.build.values import Values
 from poedsl.runtime.core.run_settings import RunSettings
 from poedsl.runtime.core.warnings import WarningLog
 from poedsl.runtime.inputs.remarks import warn_of_constant_masks, warn_of_inputs
@@ -24,7 +23,6 @@ from poedsl.runtime.results.composition import Composition
 from poedsl.runtime.smc.anneal import FeynmanKac
 from poedsl.runtime.smc.population import Population, StageT
 from poedsl.runtime.space.coordinates import Space
-from poedsl.runtime.space.sizes import shapes
 from poedsl.runtime.targets.prefixes import Symbols
 from poedsl.runtime.targets.sections import Sections
 from poedsl.runtime.targets.target import Target
@@ -86,67 +84,23 @@ def prepare(
     """
     log = WarningLog() if warnings is None else warnings
     warn_of_inputs(plan, log)
-    models = Models(
-        plan,
-        device,
-        settings.folder,
-        settings.allow_code,
-        settings.profile,
-        settings.code,
-        warnings=log,
-    )
+    models = Models.of(plan, settings, device, log)
     runnable(models)
-    model = _model(plan, settings, models, log, look_ahead)
+    model = _model(BoundPlan.of(plan, settings, models), look_ahead)
     warn_of_constant_masks(plan, log)
     return model
 
 
-def _model(
-    plan: PlanSpec,
-    settings: RunSettings,
-    models: Models,
-    log: WarningLog,
-    look_ahead: Callable[[int, int], None] | None,
-) -> RunnableModel[Any]:
-    device = models.device
-    kind = number_type(plan, settings)
-    values = Values.of(plan, models, device, kind)
-    factors = [s for f in plan.factors for s in values.sites(f)]
-    env = values.environment
-    sizes = shapes(plan, factors, env, models.native, lambda f: models.length(f, env))
-
-    def builder(space: Space) -> ProductBuilder:
-        return ProductBuilder(plan, settings, models, values, space, log)
-
-    def numbers() -> Space:
-        return Space.of(sizes, device, codecs(factors, sizes, models), kind)
-
-    match path_name(plan):
-        case "prefix" if any(f.kind == "tokens" for f in plan.factors):
-            return prefix_model(builder(Symbols.of(sizes, device, dtype=kind)), factors, look_ahead)
+def _model(bound: BoundPlan, look_ahead: Callable[[int, int], None] | None) -> RunnableModel[Any]:
+    sizes, device, dtype = bound.sizes, bound.device, bound.dtype
+    match form_name(bound.plan.option("path")):
+        case "prefix" if any(f.kind == "tokens" for f in bound.plan.factors):
+            space: Space = Symbols.of(sizes, device, dtype=dtype)
+            return prefix_model(bound.builder(space), bound.factors, look_ahead)
         case "prefix":
-            return section_model(builder(Sections.of(sizes, device, dtype=kind)), factors)
+            space = Sections.of(sizes, device, dtype=dtype)
+            return section_model(bound.builder(space), bound.factors)
         case "temper":
-            return tempering_model(builder(numbers()), factors)
+            return tempering_model(bound.builder(bound.numbers()), bound.factors)
         case _:
-            return noising_model(builder(numbers()), factors)
-
-
-def number_type(plan: PlanSpec, settings: RunSettings) -> torch.dtype:
-    """The type of the numbers of particles.
-
-    Log likelihoods of many data reach values that single precision holds to a few digits only;
-    models and Python code are left in the single precision that they expect.
-    """
-    if settings.dtype != "auto":
-        kind: torch.dtype = getattr(torch, settings.dtype)
-        return kind
-    calls = {t.function for f in plan.factors for t in walk(f.term) if isinstance(t, Apply)}
-    signatures = [s for call in calls if (s := plan.find_signature(call)) is not None]
-    plain = all(s.describes_data for s in signatures)
-    return torch.float64 if path_name(plan) == "temper" and plain else torch.float32
-
-
-def path_name(plan: PlanSpec) -> str:
-    path = plan.option("path")
-    return path.function if isinstance(path, Apply) else ""
+            return noising_model(bound.builder(bound.numbers()), bound.factors)

@@ -10,13 +10,15 @@ from torch import Tensor
 from torch.nn.functional import adaptive_avg_pool2d
 
 from poedsl.catalog.signatures import Signature
-from poedsl.compiler.plan.plan import GENERATIVE, FactorSpec, PlanSpec
+from poedsl.compiler.plan.plan import PlanSpec
+from poedsl.compiler.plan.plan_parts import GENERATIVE, FactorSpec
 from poedsl.compiler.plan.terms import Apply, Ref, Term, names, walk
 from poedsl.experts.densities.gaussian_mixtures import Gaussians
 from poedsl.experts.protocol import Sited
 from poedsl.runtime.build.densities import Densities
-from poedsl.runtime.build.likelihoods import likelihood, shapes_of_data
+from poedsl.runtime.build.likelihoods import likelihood
 from poedsl.runtime.build.models import Models
+from poedsl.runtime.build.reward_terms import inequalities, try_out, weighing_only
 from poedsl.runtime.build.values import Values
 from poedsl.runtime.core.run_settings import RunSettings
 from poedsl.runtime.core.sampler_options import SamplerOptions
@@ -208,7 +210,7 @@ class ProductBuilder:
         specs = [f for f in factors if f.kind not in GENERATIVE]
         rewards = tuple(map(self.reward_factor, specs))
         for reward, factor in zip(rewards, specs, strict=True):
-            self.try_out(reward, factor)
+            try_out(reward, factor, self.plan, self.origin())
         if self.options.potential != "difference":
             rewards = tuple(map(weighing_only, rewards))
         return rewards
@@ -286,40 +288,3 @@ class ProductBuilder:
         env = self.environment
         origin = torch.zeros(1, self.space.size, dtype=env.dtype, device=self.device)
         return env.with_values(self.space.values(origin))
-
-    def try_out(self, reward: RewardFactor, factor: FactorSpec) -> None:
-        """Evaluate a reward once, its networks left out.
-
-        Raises:
-            PoeError: it has no value for these inputs.
-        """
-        env = self.origin()
-        at = replace(env, rewards=dict.fromkeys(env.rewards, no_reward))
-        try:
-            reward.log_value(at)
-        except (ValueError, RuntimeError) as error:
-            reason = str(error).splitlines()[0]
-            message = f"this has no value for these inputs: {reason}"
-            notes = shapes_of_data(factor, self.plan, env)
-            raise refused("P0603", message, *notes, factor=factor) from error
-
-
-def no_reward(x: Tensor) -> Tensor:
-    """In place of a network, where only the shapes around it are of interest."""
-    return x.new_zeros(len(x))
-
-
-def weighing_only(reward: RewardFactor) -> RewardFactor:
-    """A reward that only weighs, as every potential but differences has it."""
-    return replace(reward, differentiable=reward.differentiable and reward.kind == "where")
-
-
-def inequalities(term: object) -> bool:
-    """Whether a condition is a conjunction of inequalities."""
-    match term:
-        case Apply("and" | "all" | "list", args):
-            return all(map(inequalities, args))
-        case Apply(function):
-            return function in ("<", "<=", ">", ">=")
-        case _:
-            return False

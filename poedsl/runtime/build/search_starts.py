@@ -10,7 +10,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from poedsl.compiler.plan.plan import FactorSpec
+from poedsl.compiler.plan.plan_parts import FactorSpec
 from poedsl.compiler.plan.terms import mixture_parts, names
 from poedsl.runtime.build.densities import Densities
 from poedsl.runtime.space.coordinates import Space

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from poedsl.compiler.plan.plan import FactorSpec, PlanSpec
+from poedsl.compiler.plan.plan import PlanSpec
+from poedsl.compiler.plan.plan_parts import FactorSpec
 from poedsl.compiler.plan.terms import Apply
 from poedsl.experts.protocol import Sequential
 from poedsl.experts.sequences.vocabulary import Vocabulary

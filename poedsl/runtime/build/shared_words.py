@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from poedsl.compiler.plan.plan import FactorSpec
+from poedsl.compiler.plan.plan_parts import FactorSpec
 from poedsl.grammar.errors import PoeError
 from poedsl.runtime.targets.prefixes import Reader
 from poedsl.runtime.terms.refusals import refused

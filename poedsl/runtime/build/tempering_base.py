@@ -12,7 +12,8 @@ from torch import Tensor
 
 from poedsl.catalog.registry import SIGNATURES
 from poedsl.compiler.analysis.supports import ends
-from poedsl.compiler.plan.plan import FactorSpec, PlanSpec
+from poedsl.compiler.plan.plan import PlanSpec
+from poedsl.compiler.plan.plan_parts import FactorSpec
 from poedsl.compiler.plan.terms import Apply, Term, walk
 from poedsl.experts.densities.pyro_densities import broadcast, distribution
 from poedsl.runtime.build.densities import Densities, Density

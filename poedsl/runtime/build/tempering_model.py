@@ -10,7 +10,7 @@ from functools import partial
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from poedsl.compiler.plan.plan import GENERATIVE, FactorSpec
+from poedsl.compiler.plan.plan_parts import GENERATIVE, FactorSpec
 from poedsl.compiler.plan.terms import Const
 from poedsl.experts.loading.diffusers_parts import free_encoders
 from poedsl.runtime.build.ancestral_draws import ancestral

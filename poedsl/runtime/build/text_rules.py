@@ -10,7 +10,7 @@ from functools import reduce
 from jaxtyping import Float
 from torch import Tensor
 
-from poedsl.compiler.plan.plan import FactorSpec
+from poedsl.compiler.plan.plan_parts import FactorSpec
 from poedsl.compiler.plan.terms import Apply, Const, Ref, Term, names
 from poedsl.experts.sequences.acceptor import Acceptor
 from poedsl.experts.sequences.automata import Automaton, AutomatonError, shorter

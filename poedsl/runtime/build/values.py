@@ -11,7 +11,8 @@ from jaxtyping import Float
 from torch import Tensor
 
 from poedsl.catalog.signatures import Signature
-from poedsl.compiler.plan.plan import Array, FactorSpec, PlanSpec
+from poedsl.compiler.plan.plan import PlanSpec
+from poedsl.compiler.plan.plan_parts import Array, FactorSpec
 from poedsl.compiler.plan.terms import Apply, Ref, Term, walk
 from poedsl.compiler.plan.text import print_term
 from poedsl.runtime.build.models import Models

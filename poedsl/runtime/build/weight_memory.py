@@ -20,7 +20,8 @@ from poedsl.experts.loading.dtypes import network_dtype
 from poedsl.experts.loading.model_files import read_config
 from poedsl.experts.loading.weight_counts import Count, in_file, network_parts, pipeline_parts
 from poedsl.grammar.errors import PoeError, is_out_of_memory
-from poedsl.runtime.build.models import Models, runnable
+from poedsl.runtime.build.missing_models import runnable
+from poedsl.runtime.build.models import Models
 from poedsl.runtime.core.devices import find_device
 from poedsl.runtime.core.run_settings import RunSettings
 from poedsl.runtime.results.cost import in_words
@@ -59,8 +60,7 @@ def memory_lines(plan: PlanSpec, settings: RunSettings, *, complete: bool = Fals
         PoeError: there is no such device (P0702), or what a run needs is missing.
     """
     device = find_device(settings.device)
-    where = settings.folder, settings.allow_code, settings.profile, settings.code
-    models = Models(plan, device, *where)
+    models = Models.of(plan, settings, device)
     if complete:
         runnable(models)
     counted, total = set[tuple[Path, str]](), Total()

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from poedsl.compiler.plan.options import Kernel, argument, form_name, kernel_traits
+from poedsl.compiler.plan.option_forms import Kernel
+from poedsl.compiler.plan.option_values import argument, form_name, kernel_traits
 from poedsl.compiler.plan.plan import PlanSpec
 from poedsl.compiler.plan.terms import Apply, Const, Ref, Term
 

@@ -10,7 +10,7 @@ from typing import Generic, TypeVar
 from jaxtyping import Float
 from torch import Tensor
 
-from poedsl.compiler.plan.options import kernel_traits
+from poedsl.compiler.plan.option_values import kernel_traits
 from poedsl.runtime.core.particles import Evaluation, Point
 from poedsl.runtime.core.random_numbers import Noise
 from poedsl.runtime.core.sampler_options import SamplerOptions

@@ -11,7 +11,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from poedsl.compiler.plan.options import kernel_traits
+from poedsl.compiler.plan.option_values import kernel_traits
 from poedsl.runtime.core.particles import Particles
 from poedsl.runtime.core.random_numbers import Noise
 from poedsl.runtime.core.sampler_options import SamplerOptions

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from poedsl.compiler.names.suggestions import similar_name
-from poedsl.compiler.plan.plan import InputSpec, PlanSpec
+from poedsl.compiler.plan.plan import PlanSpec
+from poedsl.compiler.plan.plan_parts import InputSpec
 from poedsl.compiler.plan.terms import Const, Ref, names
 from poedsl.grammar.diagnostics import Diagnostic, Fix
 from poedsl.grammar.errors import PoeError

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from poedsl.compiler.functions.constants import shape
-from poedsl.compiler.plan.plan import Array, InputSpec
+from poedsl.compiler.plan.plan_parts import Array, InputSpec
 from poedsl.compiler.plan.terms import constant
 from poedsl.grammar.boxes import Box
 from poedsl.grammar.diagnostics import Diagnostic

@@ -13,7 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from poedsl.compiler.plan.plan import InputSpec
+from poedsl.compiler.plan.plan_parts import InputSpec
 from poedsl.runtime.inputs.columns import Table, UnfitColumn
 from poedsl.runtime.inputs.csv_tables import read_table
 from poedsl.runtime.inputs.frames import read_parquet

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from poedsl.catalog.installation import install_command
-from poedsl.compiler.plan.plan import InputSpec
+from poedsl.compiler.plan.plan_parts import InputSpec
 from poedsl.runtime.inputs.columns import Column, Table, UnfitColumn, numbers, text
 
 #: How each library gives a column by its position.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from poedsl.compiler.plan.plan import InputSpec
+from poedsl.compiler.plan.plan_parts import InputSpec
 from poedsl.grammar.types import Sizes, Type
 
 _PICTURE = "a PNG, JPEG, WebP, TIFF, BMP or GIF"

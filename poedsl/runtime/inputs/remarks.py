@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from poedsl.compiler.plan.plan import Array, PlanSpec
+from poedsl.compiler.plan.plan import PlanSpec
+from poedsl.compiler.plan.plan_parts import Array
 from poedsl.runtime.core.warnings import WarningLog
 
 #: What each remark says, after the name of the input.

@@ -8,7 +8,8 @@ from functools import partial, reduce
 
 from poedsl.compiler.functions.operators import OPERATORS, operate
 from poedsl.compiler.functions.table import FUNCTIONS
-from poedsl.compiler.plan.plan import Array, PlanSpec, SizeSpec
+from poedsl.compiler.plan.plan import PlanSpec
+from poedsl.compiler.plan.plan_parts import Array, SizeSpec
 from poedsl.compiler.plan.terms import Apply, Const, Ref, Term, Value, names
 from poedsl.compiler.plan.text import print_term
 from poedsl.compiler.planner.planner import rechoose

@@ -6,7 +6,7 @@ from dataclasses import fields
 from importlib import import_module
 from typing import Any
 
-from poedsl.compiler.plan.options import kernel_traits
+from poedsl.compiler.plan.option_values import kernel_traits
 from poedsl.runtime.core.sampler_options import SamplerOptions
 from poedsl.runtime.kernels.kernel import Kernel
 from poedsl.runtime.kernels.sweep import KernelSteps

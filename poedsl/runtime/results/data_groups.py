@@ -11,7 +11,8 @@ import torch
 from jaxtyping import Int
 from torch import Tensor
 
-from poedsl.compiler.plan.plan import Array, PlanSpec
+from poedsl.compiler.plan.plan import PlanSpec
+from poedsl.compiler.plan.plan_parts import Array
 from poedsl.compiler.plan.terms import names
 from poedsl.grammar.errors import PoeError
 from poedsl.runtime.results.arviz_data import dataset, of_draws, rows

@@ -17,16 +17,15 @@ from poedsl.compiler.plan.plan import PlanSpec
 from poedsl.experts.sequences.vocabulary import Vocabulary, worded
 from poedsl.grammar.diagnostics import Diagnostic
 from poedsl.grammar.errors import PoeError
-from poedsl.runtime.core.random_numbers import Noise
 from poedsl.runtime.core.sampler_options import SamplerOptions
 from poedsl.runtime.core.warnings import RunWarning
 from poedsl.runtime.results.composition import Composition
+from poedsl.runtime.results.draws import drawn, drawn_by_island
 from poedsl.runtime.results.evidence import Evidence
 from poedsl.runtime.results.posterior_summary import PosteriorSummary
 from poedsl.runtime.results.trail import Trail
 from poedsl.runtime.results.verdict import Verdict
 from poedsl.runtime.smc.records import Outcome, StageRecord
-from poedsl.runtime.smc.resampling import FEW, along_kd_tree, systematic
 from poedsl.runtime.terms.unrolled import base_name
 
 if TYPE_CHECKING:
@@ -232,35 +231,11 @@ class Result:
     def _drawn(self, n: int, seed: int) -> Int[Tensor, " n"]:
         """The slots of unweighted draws, in random order."""
         self._require_draws()
-        return self._resampled(self.log_weights.cpu(), n, seed)
+        return drawn(self.particles, self.log_weights.cpu(), n, seed)
 
     def _require_draws(self) -> None:
         if not self.outcome.ok:
             raise PoeError((Diagnostic("P0705", f"there are no draws: {self.outcome.value}"),))
-
-    def _drawn_by_island(self) -> list[Int[Tensor, " n"]]:
-        """The slots of draws of each island that has weight, as many as it has particles."""
-        count = len(self.log_weights) // SamplerOptions.of(self.plan).islands
-        slots = torch.arange(len(self.log_weights), device="cpu") // count
-        draws = []
-        for island in range(int(slots[-1]) + 1):
-            log_weights = torch.where(slots == island, self.log_weights.cpu(), -math.inf)
-            if bool(torch.isfinite(log_weights).any()):
-                draws.append(self._resampled(log_weights.log_softmax(0), count, island))
-        return draws
-
-    def _resampled(self, log_weights: Float[Tensor, " L"], n: int, seed: int) -> Int[Tensor, " n"]:
-        """The slots of ``n`` draws by normalised weights, in random order."""
-        uniform = Noise(seed, 1, 1, torch.device("cpu")).shared(0, "sample")
-        (order,) = torch.isfinite(log_weights).nonzero(as_tuple=True)
-        few = [x for x in self.particles.values() if x[0].numel() <= FEW]
-        if few:
-            columns = [x.cpu()[order].reshape(len(order), -1).double() for x in few]
-            order = order[along_kd_tree(torch.cat(columns, 1)[None])[0]]
-        index = order[systematic(log_weights[order][None], uniform, n)[0]]
-        return index[
-            torch.randperm(n, generator=torch.Generator("cpu").manual_seed(seed), device="cpu")
-        ]
 
     @property
     def scores(self) -> Float[Tensor, " L"]:
@@ -333,6 +308,7 @@ class Result:
         from poedsl.runtime.results.data_groups import data_groups
 
         self._require_draws()
-        draws = self._drawn_by_island()
+        islands = SamplerOptions.of(self.plan).islands
+        draws = drawn_by_island(self.particles, self.log_weights.cpu(), islands)
         groups = data_groups(self, torch.stack(draws), prior, with_data=data)
         return arviz_data(self, draws, groups)

@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from poedsl.compiler.plan.plan import FactorSpec
+from poedsl.compiler.plan.plan_parts import FactorSpec
 from poedsl.compiler.plan.terms import Apply
 from poedsl.experts.flows.latents import PATCH
 from poedsl.runtime.space.coordinates import Space

@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterator, Sequence
 
 from torch import Tensor
 
-from poedsl.compiler.plan.plan import FactorSpec, PlanSpec, VariableSpec
+from poedsl.compiler.plan.plan import PlanSpec
+from poedsl.compiler.plan.plan_parts import FactorSpec, VariableSpec
 from poedsl.compiler.plan.terms import Apply, Ref
 from poedsl.runtime.terms.evaluate import Environment, value_of
 from poedsl.runtime.terms.refusals import factor_at, refused

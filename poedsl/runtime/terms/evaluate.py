@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 import torch
-from jaxtyping import Float, Shaped
+from jaxtyping import Float
 from torch import Tensor
 
 from poedsl.compiler.functions.constants import flatten
-from poedsl.compiler.functions.table import FUNCTIONS
 from poedsl.compiler.plan.terms import Apply, Const, Ref, Term, as_loop
 from poedsl.experts.protocol import TextReward
-from poedsl.grammar.boxes import Box, as_box, pixel_range
+from poedsl.grammar.boxes import Box, as_box
 from poedsl.runtime.terms.branches import chosen
 from poedsl.runtime.terms.environment import Environment as Environment
 from poedsl.runtime.terms.functions import (
@@ -26,6 +24,8 @@ from poedsl.runtime.terms.functions import (
 from poedsl.runtime.terms.indices import gathered
 from poedsl.runtime.terms.log_densities import event_logs, wide_enough
 from poedsl.runtime.terms.loops import evaluate_loop
+from poedsl.runtime.terms.slices import of_axis, pixels, stretch
+from poedsl.runtime.terms.text_functions import read_each, variable
 
 
 def evaluate(term: Term, env: Environment) -> Float[Tensor, L * shape]:
@@ -162,7 +162,7 @@ def part(
             cut.append(slice(None))
             place += 1
             continue
-        cut.append(_at(item, size))
+        cut.append(of_axis(item, size))
         kept = isinstance(cut[-1], slice)
         place, dimensions = place + kept, dimensions + kept
     return gathered(value[tuple(cut)], indices, at or 1)
@@ -192,14 +192,14 @@ def selection(
     """
     match items:
         case [Apply("frames", ends)]:
-            return (_stretch(ends, sizes[0], "frames"),)
+            return (stretch(ends, sizes[0], "frames"),)
         case [Ref() | Apply("box" | "attribute") as at]:
             left, top, right, bottom = region(at, env)
             *rest, height, width = sizes
-            cut = _pixels(height, top, bottom), _pixels(width, left, right)
+            cut = pixels(height, top, bottom), pixels(width, left, right)
             return (*(slice(None) for _ in rest), *cut)
         case _:
-            return tuple(_at(i, size) for i, size in zip(items, sizes, strict=False))
+            return tuple(of_axis(i, size) for i, size in zip(items, sizes, strict=False))
 
 
 def region(term: Term, env: Environment) -> Box:
@@ -220,35 +220,6 @@ def region(term: Term, env: Environment) -> Box:
     raise ValueError(f"a box is left, top, right and bottom in fractions, and this is {sides}")
 
 
-def _pixels(size: int, first: float, last: float) -> slice:
-    """The pixels between two fractions."""
-    pixels = slice(*pixel_range(size, first, last))
-    if pixels.start == pixels.stop:
-        raise ValueError(f"a box from {first:g} to {last:g} holds none of {size} pixels")
-    return pixels
-
-
-def _at(item: Term, size: int) -> slice | int:
-    if isinstance(item, Apply) and item.function == "slice":
-        return _stretch(item.args, size, "elements")
-    assert isinstance(item, Const) and isinstance(item.value, int)
-    if not -size <= item.value < size:
-        raise ValueError(f"the index {item.value} is outside of 0 to {size - 1}")
-    return item.value
-
-
-def _stretch(ends: Iterable[Term], size: int, noun: str) -> slice:
-    start, stop = (
-        e.value if isinstance(e, Const) and isinstance(e.value, int) else None for e in ends
-    )
-    for end in (start, stop):
-        if end is not None and not -size <= end <= size:
-            raise ValueError(f"the end {end} is outside of 0 to {size}")
-    if not range(size)[start:stop]:
-        raise ValueError(f"there are no {noun} from {start} to before {stop}")
-    return slice(start, stop)
-
-
 # Text.
 
 
@@ -257,32 +228,6 @@ def read(function: str, values: list[Any], env: Environment) -> Float[Tensor, L 
     if isinstance(values[0], Tensor) and function == "length":
         return tensor(values[0].shape[1], env.device, env.dtype)
     return read_each(function, values[:1], values[1:], env)
-
-
-def read_each(
-    function: str, texts: list[Any], others: list[Any], env: Environment
-) -> Shaped[Tensor, " _"]:
-    """A function of each of some texts."""
-    evaluated = FUNCTIONS[function].fold
-    if evaluated is None or not all(isinstance(v, str) for v in (*texts, *others)):
-        raise ValueError(f"`{function}` reads text, and this run holds none there")
-    try:
-        results = [evaluated(text, *others) for text in texts]
-    except re.error as error:
-        raise ValueError(f"{others[0]!r} is no regular expression: {error}") from error
-    kind = env.dtype if function == "length" else torch.bool
-    return torch.tensor(results, dtype=kind, device=env.device)
-
-
-def variable(term: Term) -> str:
-    """The name of what a term is the whole or a part of; empty where it is neither."""
-    match term:
-        case Ref(name):
-            return name
-        case Apply("index", (inner, *_)):
-            return variable(inner)
-        case _:
-            return ""
 
 
 def spoken(term: Term, env: Environment) -> list[str]:

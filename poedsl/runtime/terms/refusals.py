@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 
-from poedsl.compiler.plan.plan import FactorSpec
+from poedsl.compiler.plan.plan_parts import FactorSpec
 from poedsl.grammar.diagnostics import Diagnostic
 from poedsl.grammar.errors import PoeError
 

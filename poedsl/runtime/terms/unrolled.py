@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
-from poedsl.compiler.plan.plan import FactorSpec
+from poedsl.compiler.plan.plan_parts import FactorSpec
 from poedsl.compiler.plan.terms import Apply, Const, Ref, Term
 
 #: A part of a layout: what stands for its box and its text.

@@ -1,0 +1,69 @@
+"""A bound plan with its constants evaluated, its loops written out, and its sizes known."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+
+from poedsl.compiler.plan.plan import PlanSpec
+from poedsl.compiler.plan.plan_parts import FactorSpec
+from poedsl.runtime.build.latent_spaces import codecs
+from poedsl.runtime.build.models import Models
+from poedsl.runtime.build.number_type import number_type
+from poedsl.runtime.build.product import ProductBuilder
+from poedsl.runtime.build.values import Values
+from poedsl.runtime.core.run_settings import RunSettings
+from poedsl.runtime.core.warnings import WarningLog
+from poedsl.runtime.space.coordinates import Space
+from poedsl.runtime.space.sizes import shapes
+
+
+@dataclass(frozen=True, slots=True)
+class BoundPlan:
+    """What is known of a bound plan before its coordinates are chosen.
+
+    Attributes:
+        factors: with those of loops one by one.
+        sizes: the shape of each variable.
+        dtype: of the numbers of particles.
+    """
+
+    plan: PlanSpec
+    settings: RunSettings
+    models: Models
+    values: Values
+    factors: list[FactorSpec]
+    sizes: dict[str, tuple[int, ...]]
+    dtype: torch.dtype
+    warnings: WarningLog
+
+    @classmethod
+    def of(cls, plan: PlanSpec, settings: RunSettings, models: Models) -> BoundPlan:
+        """Evaluate the constants of a plan.
+
+        Raises:
+            PoeError: a constant has no value for these inputs, a source cannot run, or a size does
+                not fit.
+        """
+        dtype = number_type(plan.sampled, settings)
+        values = Values.of(plan, models, models.device, dtype)
+        factors = [s for f in plan.factors for s in values.sites(f)]
+        env = values.environment
+        sizes = shapes(plan, factors, env, models.native, lambda f: models.length(f, env))
+        return cls(plan, settings, models, values, factors, sizes, dtype, models.warnings)
+
+    @property
+    def device(self) -> torch.device:
+        return self.models.device
+
+    def builder(self, space: Space) -> ProductBuilder:
+        """Builds the factors in the coordinates of a space."""
+        return ProductBuilder(
+            self.plan, self.settings, self.models, self.values, space, self.warnings
+        )
+
+    def numbers(self) -> Space:
+        """The coordinates of all variables as real numbers."""
+        latents = codecs(self.factors, self.sizes, self.models)
+        return Space.of(self.sizes, self.device, latents, self.dtype)
