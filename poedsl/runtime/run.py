@@ -6,7 +6,6 @@ import logging
 import math
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -17,41 +16,35 @@ from torch import Tensor
 from poedsl.compiler.plan.option_values import kernel_traits
 from poedsl.compiler.plan.plan import PlanSpec
 from poedsl.compiler.planner.factors import PICTURES
-from poedsl.grammar.types import CONTINUOUS
 from poedsl.runtime.build.number_type import number_type
 from poedsl.runtime.build.observed_data import observed_data
-from poedsl.runtime.build.prepare import prepare
+from poedsl.runtime.build.prepare import RunnableModel, prepare
 from poedsl.runtime.core.attention import right_attention
 from poedsl.runtime.core.devices import find_device
 from poedsl.runtime.core.random_numbers import Noise
 from poedsl.runtime.core.run_settings import RunSettings
 from poedsl.runtime.core.sampler_options import SamplerOptions
+from poedsl.runtime.core.state import SavedState
 from poedsl.runtime.core.warnings import WarningLog
-from poedsl.runtime.feynman_kac.pilot_run import frozen
-from poedsl.runtime.feynman_kac.prefixes import PrefixModel
-from poedsl.runtime.feynman_kac.tempering import TemperingModel
+from poedsl.runtime.driver import Driver
 from poedsl.runtime.results.cost import Cost, peak_memory
 from poedsl.runtime.results.decoded import decoded
 from poedsl.runtime.results.evidence import evidence
 from poedsl.runtime.results.posterior_summary import PosteriorSummary, named, summarise
-from poedsl.runtime.results.reports import reported, where_finite
+from poedsl.runtime.results.reports import reported, try_reports, where_finite
 from poedsl.runtime.results.result import Result
 from poedsl.runtime.results.trail import Trail
 from poedsl.runtime.results.verdict import assess, number_signs
-from poedsl.runtime.smc.anneal import anneal
-from poedsl.runtime.smc.health import AllParticlesLost, HealthCheck
+from poedsl.runtime.smc.health import AllParticlesLost
 from poedsl.runtime.smc.population import Population
 from poedsl.runtime.smc.recorder import Recorder
 from poedsl.runtime.smc.records import Outcome, StageRecord
-from poedsl.runtime.smc.resampler import Resampler
-from poedsl.runtime.stage_view import StageView
+from poedsl.runtime.stage_view import StageView, ordinary
 from poedsl.runtime.targets.target import Target
 
 logger = logging.getLogger(__name__)
 #: Records of stages by which a run is estimated.
 TRIED = 3
-#: The seed of a pilot run is this minus that of the run.
-PILOT = -2
 
 
 class Run:
@@ -60,6 +53,7 @@ class Run:
     Args:
         look_ahead: is called with the number of places that rules on text have looked ahead before
             the first stage, and of all.
+        between_stages: is called with the run after every stage, those of a pilot run included.
 
     Raises:
         PoeError: the device does not exist, or the plan cannot be prepared.
@@ -70,6 +64,7 @@ class Run:
         plan: PlanSpec,
         settings: RunSettings | None = None,
         look_ahead: Callable[[int, int], None] | None = None,
+        between_stages: Callable[[Run], None] | None = None,
     ) -> None:
         self.plan, self.settings = plan.sampled, settings or RunSettings()
         self._with_data = plan
@@ -77,46 +72,30 @@ class Run:
         self.options = o = SamplerOptions.of(plan)
         self.warnings = WarningLog()
         with self.warnings.of_loading(), right_attention():
-            self.model = prepare(self.plan, self.settings, self.device, self.warnings, look_ahead)
-        self._try_reports()
+            model = prepare(self.plan, self.settings, self.device, self.warnings, look_ahead)
         kind = number_type(self.plan, self.settings)
-        self.rng = Noise(self.settings.seed, o.islands, o.particles, self.device, dtype=kind)
+        rng = Noise(self.settings.seed, o.islands, o.particles, self.device, dtype=kind)
+        self._driver = Driver.of(o, model, rng, self.warnings, self._between_stages)
+        self._populations: Iterator[Population[Any]] | None = None
+        self._watch = between_stages
+        try_reports(self.plan, self.target.space, self.target.environment)
         self.recorder = Recorder(
             rewarded=bool(self.target.reward_factors),
             has_step_size=kernel_traits(o.kernel).has_step_size,
         )
         self.outcome = Outcome.COMPLETED
         self.population: Population[Any] | None = None
-        health = HealthCheck(self.target, self.warnings)
-        resampler = Resampler(o.scheme, o.resample)
-        self._earlier_evaluations, self._earlier_seconds = 0, 0.0
-        if isinstance(self.model, PrefixModel):
-            self._earlier_evaluations = self.model.look_ahead_evaluations
-            self._earlier_seconds = self.model.look_ahead_seconds
-        self._populations = self._anneal(resampler, health)
         self._tried = 0
         logger.info("%s on %s in %s: %s", plan.program, self.device, kind, o)
 
-    def _try_reports(self) -> None:
-        """Compute the reports at one point, so that errors in them come before the run.
+    @property
+    def model(self) -> RunnableModel[Any]:
+        """The model that runs; once a pilot run has ended, with what that has tuned."""
+        return self._driver.model
 
-        Raises:
-            PoeError: a report has no value for these inputs.
-        """
-        space = self.target.space
-        numeric = all(v.type.name in CONTINUOUS for v in self.plan.variables)
-        if self.plan.reports and numeric and not space.codecs:
-            point = torch.zeros(1, space.size, dtype=space.loc.dtype, device=self.device)
-            reported(self.plan, space.values(point), self.target.environment)
-
-    def _anneal(self, resampler: Resampler, health: HealthCheck) -> Iterator[Population[Any]]:
-        """The run, after one that tunes it if that is asked for."""
-        if self.options.unbiased:
-            assert isinstance(self.model, TemperingModel)
-            rng = replace(self.rng, seed=PILOT - self.rng.seed)
-            pilot = frozen(self.model, anneal(self.model, resampler, rng, health))
-            self.model, self._earlier_evaluations = pilot.model, pilot.evaluations
-        yield from anneal(self.model, resampler, self.rng, health)
+    @property
+    def rng(self) -> Noise:
+        return self._driver.rng
 
     @property
     def target(self) -> Target:
@@ -134,7 +113,7 @@ class Run:
         return min(most, math.ceil(len(records) / records[-1].beta))
 
     def stages(self) -> Iterator[StageRecord]:
-        """Run, a record at a time."""
+        """Run, a record at a time; those of before a `state` that was restored come first."""
         yield from self.recorder.records[: self._tried]
         while (record := self._next()) is not None:
             yield record
@@ -146,6 +125,7 @@ class Run:
         gradients = torch.inference_mode() if gradient_free else torch.no_grad()
         with gradients, right_attention():
             try:
+                self._populations = self._populations or self._driver.stages()
                 population = next(self._populations, None)
             except AllParticlesLost as lost:
                 self.population, self.outcome = lost.population, lost.outcome
@@ -154,13 +134,36 @@ class Run:
                 return None
             first = self.population is None
             self.population = population
-            evaluations, seconds = 1 + self._earlier_evaluations, time.perf_counter() - clock
+            seconds = time.perf_counter() - clock
             if first:
-                seconds += self._earlier_seconds
+                earlier_evaluations, earlier_seconds = self._driver.before_the_first_stage
+                evaluations, seconds = 1 + earlier_evaluations, seconds + earlier_seconds
             else:
                 steps = population.kernel_steps
                 evaluations = self.model.evaluations(population.stage, steps)
-            return self.recorder.record(population, evaluations, seconds)
+            record = self.recorder.record(population, evaluations, seconds)
+            self._between_stages()
+            return record
+
+    def _between_stages(self) -> None:
+        if self._watch is not None:
+            self._watch(self)
+
+    def state(self) -> SavedState:
+        """All that the rest of the run depends on, after a stage."""
+        return {"driver": self._driver.state(), "recorder": self.recorder.state()}
+
+    def restore(self, state: SavedState) -> None:
+        """Go on from the `state` of a run of the same plan and settings, before any stage.
+
+        Raises:
+            KeyError, TypeError, ValueError: it is not the state of such a run.
+        """
+        self._driver.restore(state["driver"])
+        self.recorder.restore(state["recorder"])
+        self._tried = len(self.recorder.records)
+        if self._tried and self._driver.after is not None:
+            self.population = self._driver.after.population
 
     def estimate(self) -> Cost:
         """What the run will take, by its start and first two stages, which `stages` yields too.
@@ -286,8 +289,3 @@ def run(
         if observe is not None:
             observe(record, job.stage_count)
     return job.result()
-
-
-def ordinary(x: Tensor) -> Tensor:
-    """The tensor as one that gradients may be taken of, if it was made in inference mode."""
-    return x.clone() if x.is_inference() else x

@@ -67,3 +67,8 @@ class StageView:
     def endpoints(self) -> dict[str, Shaped[Tensor, L * shape]]:
         """The predicted ends of their paths, likewise."""
         return self.space.values(self.endpoint)
+
+
+def ordinary(x: Tensor) -> Tensor:
+    """The tensor as one that gradients may be taken of, if it was made in inference mode."""
+    return x.clone() if x.is_inference() else x

@@ -106,8 +106,8 @@ def test_all_particles_lost_end_the_run_with_the_last_good_ones() -> None:
 
     health = HealthCheck(healthy.target, WarningLog())
     keeping = Keeping(options.scheme, options.resample)
-    for population in anneal(healthy.model, keeping, healthy.rng, health):
-        if population.stage.t == 5:
+    for after in anneal(healthy.model, keeping, healthy.rng, health):
+        if after.population.stage.t == 5:
             break
     x = healthy.target.space.values(kept[-1].particles.x)["x"]
     torch.testing.assert_close(result.particles["x"], x)

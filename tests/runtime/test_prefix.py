@@ -306,7 +306,7 @@ def test_the_mean_of_the_evidence_is_exact(
         noise = Places(0, 1, particles, torch.device("cpu"))
         health = HealthCheck(model.target, WarningLog())
         *_, last = anneal(model, resampler, noise, health)
-        return math.exp(last.log_evidence)
+        return math.exp(last.population.log_evidence)
 
     outcomes = list(choices.runs(evidence))
     truth = float(enumerated(plan, length, 2)[1].logsumexp(0).exp())

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import torch
 from jaxtyping import Float
@@ -19,6 +19,7 @@ from poedsl.compiler.planner.tempering import MODES_SEARCHED
 from poedsl.grammar.errors import PoeError
 from poedsl.runtime.build.mode_search import LogDensity, Modes, modes
 from poedsl.runtime.core.random_numbers import Noise
+from poedsl.runtime.core.state import SavedState
 from poedsl.runtime.smc.resampling import spread
 from poedsl.runtime.space.coordinates import Space
 from poedsl.runtime.targets.tempering import BaseDistribution, log_base
@@ -70,6 +71,19 @@ class LaplaceBase:
         log_shares = self.modes.log_mass.log_softmax(0) + math.log1p(-self.wide_share)
         object.__setattr__(self, "log_shares", log_shares)
         object.__setattr__(self, "inverse", torch.linalg.inv(self.modes.factor))
+
+    def state(self) -> SavedState:
+        found = {
+            "loc": self.modes.loc,
+            "factor": self.modes.factor,
+            "log_mass": self.modes.log_mass,
+        }
+        return {"wide_share": self.wide_share, **found}
+
+    def restored(self, state: SavedState) -> LaplaceBase:
+        """With the modes of a `state` in the place of its own."""
+        found = Modes(state["loc"], state["factor"], state["log_mass"])
+        return replace(self, wide_share=state["wide_share"], modes=found)
 
     @property
     def freedom(self) -> float:

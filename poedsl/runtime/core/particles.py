@@ -12,6 +12,8 @@ import torch
 from jaxtyping import Bool, Float, Int, Shaped
 from torch import Tensor
 
+from poedsl.runtime.core.state import SavedState
+
 Rows = TypeVar("Rows", bound="Gathered")
 
 
@@ -40,6 +42,18 @@ class Gathered:
         """The rows of this and the others, one after another."""
         return self._each(lambda *rows: torch.cat(rows), *others)
 
+    def state(self) -> SavedState:
+        """Every field by its name."""
+        names = (field.name for field in fields(self))  # type: ignore[arg-type]
+        values = _values(type(self))(self)  # type: ignore[arg-type]
+        parts = (v.state() if isinstance(v, Gathered) else v for v in values)
+        return dict(zip(names, parts, strict=True))
+
+    @classmethod
+    def restored(cls: type[Rows], state: SavedState) -> Rows:
+        """From the `state` of one without structures among its fields."""
+        return cls(**{name: _tuples(value) for name, value in state.items()})
+
     def _each(self: Rows, act: Callable[..., Tensor], *others: Rows) -> Rows:
         """What ``act`` makes of every field that is there."""
         values = _values(type(self))  # type: ignore[arg-type]
@@ -65,6 +79,11 @@ def _acted(act: Callable[..., Tensor], value: Any, *others: Any) -> Any:
     if isinstance(value, tuple):
         return tuple(_acted(act, *items) for items in zip(value, *others, strict=True))
     return act(value, *others)
+
+
+def _tuples(value: Any) -> Any:
+    """A field with tuples in the place of lists."""
+    return tuple(map(_tuples, value)) if isinstance(value, list) else value
 
 
 @cache
@@ -194,3 +213,13 @@ class Particles(Gathered):
         zeros = torch.zeros(len(x), dtype=torch.float64, device=x.device)
         rewards = RewardMemory(zeros, zeros, zeros, torch.full_like(zeros, peak))
         return cls(x, log_weights, rewards, torch.arange(len(x), device=x.device), at)
+
+    @classmethod
+    def restored_with(cls, state: SavedState, carried: type[Gathered]) -> Particles:
+        """From a `state`.
+
+        Args:
+            carried: the type of ``at``.
+        """
+        at = None if state["at"] is None else carried.restored(state["at"])
+        return cls.restored({**state, "rewards": RewardMemory.restored(state["rewards"]), "at": at})

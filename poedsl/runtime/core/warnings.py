@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from poedsl.experts.loading.load_warnings import collected
+from poedsl.runtime.core.state import SavedState
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +47,18 @@ class WarningLog:
             yield
         for code, message in found:
             self.add(code, message, once=message)
+
+    def state(self) -> SavedState:
+        return {
+            "entries": [[w.code, w.message] for w in self.entries],
+            "reported": sorted(map(list, self._reported)),
+        }
+
+    def restore(self, state: SavedState) -> None:
+        """The warnings of a `state` in the place of these."""
+        self.entries[:] = [RunWarning(*entry) for entry in state["entries"]]
+        self._reported.clear()
+        self._reported.update((code, once) for code, once in state["reported"])
 
     def __contains__(self, code: object) -> bool:
         return any(w.code == code for w in self.entries)

@@ -11,9 +11,10 @@ from jaxtyping import Float
 from torch import Tensor
 
 from poedsl.compiler.plan.option_values import kernel_traits
-from poedsl.runtime.core.particles import Evaluation, Point
+from poedsl.runtime.core.particles import Evaluation, Gathered, Point
 from poedsl.runtime.core.random_numbers import Noise
 from poedsl.runtime.core.sampler_options import SamplerOptions
+from poedsl.runtime.core.state import SavedState
 from poedsl.runtime.feynman_kac.rewards import RewardWeights
 from poedsl.runtime.kernels.kernel import StageTarget, without_rewards
 from poedsl.runtime.kernels.line_integral import line_integral
@@ -143,6 +144,17 @@ class ContinuousModel(Generic[ContinuousStage]):
     options: SamplerOptions
     mutation: Mutation
     peak: float
+
+    @property
+    def carried(self) -> type[Gathered]:
+        return Evaluation
+
+    def state(self) -> SavedState:
+        """Nothing is noted on the way."""
+        return {}
+
+    def restore(self, state: SavedState) -> None:
+        """There is nothing to go on from."""
 
     def log_potential(
         self, population: Population[ContinuousStage], proposal: Proposal, stage: ContinuousStage

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from poedsl.runtime.core.particles import Evaluation, Particles
 from poedsl.runtime.core.random_numbers import Noise
+from poedsl.runtime.core.state import SavedState
 from poedsl.runtime.feynman_kac.continuous import ContinuousModel, evaluated
 from poedsl.runtime.kernels.step_size import StepSize
 from poedsl.runtime.path import moves
@@ -39,6 +40,15 @@ class NoisingPathModel(ContinuousModel[Stage]):
     @property
     def stages(self) -> tuple[Stage, ...]:
         return self.path.stages
+
+    def stage(self, t: int, beta: float) -> Stage:
+        return self.stages[self.stages[0].t - t]
+
+    def state(self) -> SavedState:
+        return {"observer": self.observer.state()}
+
+    def restore(self, state: SavedState) -> None:
+        self.observer.restore(state["observer"], self.stages)
 
     def init(self, rng: Noise) -> Population[Stage]:
         """X ~ N(0, I / W), weighted where the experts' own p_T is known (line 2)."""

@@ -4,67 +4,89 @@ estimate of the evidence is unbiased (Del Moral 2004, theorem 7.4.2).
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
+from poedsl.runtime.core.state import SavedState
 from poedsl.runtime.feynman_kac.tempering import TemperingModel, TunedSteps
 from poedsl.runtime.kernels.preconditioner import Preconditioner
+from poedsl.runtime.kernels.step_size import StepSize
+from poedsl.runtime.kernels.sweep import KernelSteps
 from poedsl.runtime.smc.population import Population
 from poedsl.runtime.targets.tempering import TemperingStage
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Pilot:
-    """A model with the stages and kernels of a pilot run, and what that took.
+    """What a run of a model has tuned so far: the powers of its stages, and at each the number and
+    the size of kernel steps and the coordinates in which they are taken.
 
     Attributes:
-        evaluations: of all experts by the pilot run, each over all particles.
+        powers, tuned: of the stages so far.
+        evaluations: of all experts so far, each over all particles.
+        ended: whether the run has ended.
     """
 
     model: TemperingModel
-    evaluations: int
+    powers: list[float] = field(default_factory=list)
+    tuned: list[TunedSteps] = field(default_factory=list)
+    evaluations: int = 0
+    ended: bool = False
+
+    def note(self, population: Population[TemperingStage]) -> None:
+        """Keep what a stage has tuned."""
+        self.powers.append(population.stage.beta)
+        self.tuned.append(_tuned(self.model.mutation.steps, population))
+        first = len(self.powers) == 1
+        steps = population.kernel_steps
+        self.evaluations += 1 if first else self.model.evaluations(population.stage, steps)
+
+    def frozen(self) -> TemperingModel:
+        """The model with the stages and kernels of the run, which has ended."""
+        numbers = range(len(self.powers), 0, -1)
+        stages = (TemperingStage(t, b) for t, b in zip(numbers, self.powers, strict=True))
+        return replace(
+            self.model,
+            stages=tuple(stages),
+            options=replace(self.model.options, share=None),
+            tuned=dict(zip(numbers, self.tuned, strict=True)),
+        )
+
+    def state(self) -> SavedState:
+        return {
+            "powers": self.powers,
+            "tuned": [tuned.state() for tuned in self.tuned],
+            "evaluations": self.evaluations,
+            "ended": self.ended,
+        }
+
+    @classmethod
+    def restored(cls, state: SavedState, model: TemperingModel) -> Pilot:
+        """From a `state` of a run of the model."""
+        tuned = [_restored(saved, model.mutation.steps) for saved in state["tuned"]]
+        return cls(model, state["powers"], tuned, state["evaluations"], state["ended"])
 
 
-def frozen(model: TemperingModel, run: Iterable[Population[TemperingStage]]) -> Pilot:
-    """Freeze what a run of a model has tuned: the powers of its stages, and at each the number and
-    the size of kernel steps and the coordinates in which they are taken.
-
-    Args:
-        run: the populations of all stages.
-    """
-    powers, tuned, evaluations = [], [], 0
-    for population in run:
-        powers.append(population.stage.beta)
-        tuned.append(_tuned(model, population))
-        evaluations += 1 if len(powers) == 1 else _evaluations(model, population)
-    numbers = range(len(powers), 0, -1)
-    return Pilot(
-        replace(
-            model,
-            stages=tuple(TemperingStage(t, b) for t, b in zip(numbers, powers, strict=True)),
-            options=replace(model.options, share=None),
-            tuned=dict(zip(numbers, tuned, strict=True)),
-        ),
-        evaluations,
-    )
-
-
-def _evaluations(model: TemperingModel, population: Population[TemperingStage]) -> int:
-    return model.evaluations(population.stage, population.kernel_steps)
-
-
-def _tuned(model: TemperingModel, population: Population[TemperingStage]) -> TunedSteps:
-    steps = model.mutation.steps
+def _tuned(steps: KernelSteps | None, population: Population[TemperingStage]) -> TunedSteps:
     if steps is not None:
-        precondition: bool | Preconditioner = False
+        preconditioner = None
         if steps.precondition:
             x, weights = population.particles.x, population.total_log_weights
-            precondition = Preconditioner.of_all(x, weights)
-        steps = replace(
-            steps,
-            count=steps.count if population.kernel_steps is None else population.kernel_steps,
-            adapt=False,
-            precondition=precondition,
-            correlation=None,
-        )
+            preconditioner = Preconditioner.of_all(x, weights)
+        count = steps.count if population.kernel_steps is None else population.kernel_steps
+        steps = _fixed(steps, count, preconditioner)
     return TunedSteps(steps, population.step_size, population.correlation, population.exhausted)
+
+
+def _restored(state: SavedState, steps: KernelSteps | None) -> TunedSteps:
+    if steps is not None:
+        saved = state["preconditioner"]
+        preconditioner = None if saved is None else Preconditioner.restored(saved)
+        steps = _fixed(steps, state["count"], preconditioner)
+    step_size = StepSize.restored(state["step_size"])
+    return TunedSteps(steps, step_size, state["correlation"], state["exhausted"])
+
+
+def _fixed(steps: KernelSteps, count: int, preconditioner: Preconditioner | None) -> KernelSteps:
+    """So many steps, whose size and coordinates do not depend on the particles."""
+    coordinates = False if preconditioner is None else preconditioner
+    return replace(steps, count=count, adapt=False, precondition=coordinates, correlation=None)

@@ -12,9 +12,10 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from poedsl.compiler.plan.option_values import kernel_traits
-from poedsl.runtime.core.particles import Particles
+from poedsl.runtime.core.particles import Gathered, Particles
 from poedsl.runtime.core.random_numbers import Noise
 from poedsl.runtime.core.sampler_options import SamplerOptions
+from poedsl.runtime.core.state import SavedState
 from poedsl.runtime.core.warnings import WarningLog
 from poedsl.runtime.feynman_kac.rewards import RewardWeights
 from poedsl.runtime.kernels.gibbs import gibbs
@@ -48,6 +49,20 @@ class PrefixModel:
     look_ahead_evaluations: int = 0
     look_ahead_seconds: float = 0.0
     least_shares: dict[str, tuple[float, int]] = field(default_factory=dict)
+
+    @property
+    def carried(self) -> type[Gathered]:
+        return Reading
+
+    def stage(self, t: int, beta: float) -> PrefixStage:
+        return self.stages[self.stages[0].t - t]
+
+    def state(self) -> SavedState:
+        return {"least_shares": [[n, *least] for n, least in self.least_shares.items()]}
+
+    def restore(self, state: SavedState) -> None:
+        self.least_shares.clear()
+        self.least_shares.update({n: (share, t) for n, share, t in state["least_shares"]})
 
     def init(self, rng: Noise) -> Population[PrefixStage]:
         """Empty prefixes (line 2)."""

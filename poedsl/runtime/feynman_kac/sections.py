@@ -33,6 +33,9 @@ class SectionModel(ContinuousModel[PrefixStage]):
     stages: tuple[PrefixStage, ...]
     shown: frozenset[int] = frozenset()
 
+    def stage(self, t: int, beta: float) -> PrefixStage:
+        return self.stages[self.stages[0].t - t]
+
     def init(self, rng: Noise) -> Population[PrefixStage]:
         """Empty prefixes (line 2)."""
         count = rng.size * rng.islands

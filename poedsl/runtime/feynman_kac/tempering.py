@@ -12,15 +12,17 @@ from torch import Tensor
 
 from poedsl.runtime.core.particles import Particles
 from poedsl.runtime.core.random_numbers import Noise
+from poedsl.runtime.core.state import SavedState
 from poedsl.runtime.core.warnings import WarningLog
 from poedsl.runtime.feynman_kac.continuous import ContinuousModel, evaluated
 from poedsl.runtime.feynman_kac.noising_path import start_weights
+from poedsl.runtime.kernels.preconditioner import Preconditioner
 from poedsl.runtime.kernels.step_size import StepSize
 from poedsl.runtime.kernels.sweep import KernelSteps
 from poedsl.runtime.path.moves import density_increase
 from poedsl.runtime.smc.anneal import Proposal
 from poedsl.runtime.smc.population import Population
-from poedsl.runtime.targets.tempering import TemperedTarget, TemperingStage
+from poedsl.runtime.targets.tempering import SearchedBase, TemperedTarget, TemperingStage
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +38,17 @@ class TunedSteps:
     step_size: StepSize
     correlation: float | None
     exhausted: bool
+
+    def state(self) -> SavedState:
+        coordinates = None if self.steps is None else self.steps.precondition
+        found = coordinates.state() if isinstance(coordinates, Preconditioner) else None
+        return {
+            "count": None if self.steps is None else self.steps.count,
+            "preconditioner": found,
+            "step_size": self.step_size.state(),
+            "correlation": self.correlation,
+            "exhausted": self.exhausted,
+        }
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,6 +67,21 @@ class TemperingModel(ContinuousModel[TemperingStage]):
     warnings: WarningLog
     shown_powers: tuple[float, ...] = ()
     tuned: Mapping[int, TunedSteps] | None = None
+
+    def stage(self, t: int, beta: float) -> TemperingStage:
+        return TemperingStage(t, beta)
+
+    def state(self) -> SavedState:
+        base = self.target.base
+        return {"base": base.state() if isinstance(base, SearchedBase) else None}
+
+    def restore(self, state: SavedState) -> None:
+        """Start from the modes that were found; the search is repeated before."""
+        base, found = self.target.base, state["base"]
+        if isinstance(base, SearchedBase) != (found is not None):
+            raise ValueError("a search for modes ends otherwise than it did before")
+        if isinstance(base, SearchedBase):
+            self.target.base = base.restored(found)
 
     def init(self, rng: Noise) -> Population[TemperingStage]:
         """X ~ p_0: the base, or N(0, I) in unconstrained coordinates (line 2)."""

@@ -10,6 +10,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from poedsl.runtime.core.particles import Evaluation, Point
+from poedsl.runtime.core.state import SavedState
 from poedsl.runtime.kernels.kernel import StageTarget
 from poedsl.runtime.kernels.outliers import limits
 
@@ -55,6 +56,13 @@ class Preconditioner:
         """From all of a weighted population, for the particles of another run."""
         mean, factor = _mean_and_factor(x, log_weights.double().softmax(0).to(x))
         return cls([len(x)], (mean,), (factor,))
+
+    def state(self) -> SavedState:
+        return {"sizes": self.sizes, "means": self.means, "factors": self.factors}
+
+    @classmethod
+    def restored(cls, state: SavedState) -> Preconditioner:
+        return cls(state["sizes"], tuple(state["means"]), tuple(state["factors"]))
 
     def white(self, x: Float[Tensor, "L D"]) -> Float[Tensor, "L D"]:
         """The coordinates z of points x."""

@@ -9,6 +9,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from poedsl.runtime.core.state import SavedState
+
 
 @dataclass(frozen=True, slots=True)
 class StepSize:
@@ -19,6 +21,13 @@ class StepSize:
     @classmethod
     def initial(cls, step_size: float, islands: int, device: torch.device) -> StepSize:
         return cls(torch.full((islands, 1), step_size**2, dtype=torch.float32, device=device))
+
+    def state(self) -> SavedState:
+        return {"variance": self.variance}
+
+    @classmethod
+    def restored(cls, state: SavedState) -> StepSize:
+        return cls(state["variance"])
 
     @property
     def mean(self) -> float:

@@ -28,6 +28,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from poedsl.runtime.core.particles import Evaluation
+from poedsl.runtime.core.state import SavedState
 from poedsl.runtime.core.warnings import RunWarning
 from poedsl.runtime.path.noising_path import Stage
 from poedsl.runtime.targets.factors import ExpertFactor
@@ -196,6 +197,14 @@ class Observer:
         count = min(LOOKS, len(inner))
         chosen = (inner[(2 * k + 1) * len(inner) // (2 * count)].t for k in range(count))
         return cls(target, weighed, exponents, frozenset(chosen))
+
+    def state(self) -> SavedState:
+        return {"looks": [[stage.t, values] for stage, values in self.looks]}
+
+    def restore(self, state: SavedState, stages: Sequence[Stage]) -> None:
+        """The looks of a `state`, at stages of the path, in the place of these."""
+        by_number = {stage.t: stage for stage in stages}
+        self.looks[:] = [(by_number[t], values) for t, values in state["looks"]]
 
     def noted(self, x: Float[Tensor, "L D"], at: Evaluation, stage: Stage) -> Evaluation:
         """Keeps what the experts say, and the evaluation without it."""

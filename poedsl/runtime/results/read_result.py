@@ -91,7 +91,7 @@ def _attributes(
             EvidenceStatus[data["evidence_status"].upper()],
             _warnings(data["evidence_reasons"]),
         ),
-        "stages": tuple(map(_stage, data["stages"])),
+        "stages": tuple(map(StageRecord.of_json, data["stages"])),
         **genealogy,
         "calls": dict(data["calls"]),
         "outcome": Outcome[data["outcome"].upper()],
@@ -142,11 +142,6 @@ def _tensors(folder: Path, file: str) -> dict[str, Tensor]:
 
 def _warnings(items: list[dict[str, str]]) -> tuple[RunWarning, ...]:
     return tuple(RunWarning(item["code"], item["message"]) for item in items)
-
-
-def _stage(record: dict[str, Any]) -> StageRecord:
-    rewards = record["rewards"]
-    return StageRecord(**{**record, "rewards": None if rewards is None else tuple(rewards)})
 
 
 def _composition(data: dict[str, Any]) -> Composition:

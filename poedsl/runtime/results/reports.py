@@ -9,7 +9,9 @@ from jaxtyping import Float, Shaped
 from torch import Tensor
 
 from poedsl.compiler.plan.plan import PlanSpec
+from poedsl.grammar.types import CONTINUOUS
 from poedsl.runtime.core.warnings import WarningLog
+from poedsl.runtime.space.coordinates import Space
 from poedsl.runtime.terms.evaluate import Environment, evaluate
 from poedsl.runtime.terms.refusals import refused
 
@@ -45,6 +47,17 @@ def reported(
             parts.append(value.to(environment.dtype).expand(size, *value.shape[1:]))
         out[report.name] = torch.cat(parts)
     return out
+
+
+def try_reports(plan: PlanSpec, space: Space, environment: Environment) -> None:
+    """Compute the reports at one point, so that errors in them come before the run.
+
+    Raises:
+        PoeError: a report has no value for these inputs (P0603).
+    """
+    numeric = all(v.type.name in CONTINUOUS for v in plan.variables)
+    if plan.reports and numeric and not space.codecs:
+        reported(plan, space.values(torch.zeros_like(space.loc)[None]), environment)
 
 
 def where_finite(

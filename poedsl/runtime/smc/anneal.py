@@ -9,13 +9,15 @@ prefixes of symbols, and sections.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import NamedTuple, Protocol, runtime_checkable
+from dataclasses import dataclass
+from typing import Generic, NamedTuple, Protocol, runtime_checkable
 
 from jaxtyping import Float
 from torch import Tensor
 
-from poedsl.runtime.core.particles import Particles
+from poedsl.runtime.core.particles import Gathered, Particles
 from poedsl.runtime.core.random_numbers import Noise
+from poedsl.runtime.core.state import SavedState
 from poedsl.runtime.smc.health import HealthCheck
 from poedsl.runtime.smc.population import Population, Potential, StageT
 from poedsl.runtime.smc.resampler import Resampler
@@ -31,6 +33,23 @@ class Proposal(NamedTuple):
 @runtime_checkable
 class FeynmanKac(Protocol[StageT]):
     """A chain of distributions pi_T, ..., pi_1, as the driver asks for it."""
+
+    @property
+    def carried(self) -> type[Gathered]:
+        """The type of what particles carry of the experts."""
+        ...
+
+    def stage(self, t: int, beta: float) -> StageT:
+        """The stage of that number, so far along the path."""
+        ...
+
+    def state(self) -> SavedState:
+        """What the model has noted on its way, and what was searched for before it."""
+        ...
+
+    def restore(self, state: SavedState) -> None:
+        """Go on from what a `state` has noted."""
+        ...
 
     def init(self, rng: Noise) -> Population[StageT]:
         """Draws of pi_T, with the weights that they need."""
@@ -67,31 +86,64 @@ class FeynmanKac(Protocol[StageT]):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class Boundary(Generic[StageT]):
+    """All that particles take from one stage to the next.
+
+    Attributes:
+        population: after its stage.
+        healthy: the last population in which all was well, before its kernel.
+    """
+
+    population: Population[StageT]
+    healthy: Population[StageT]
+
+    def state(self) -> SavedState:
+        return {"population": self.population.state(), "healthy": self.healthy.state()}
+
+    @classmethod
+    def restored(cls, state: SavedState, model: FeynmanKac[StageT]) -> Boundary[StageT]:
+        """From a `state` of a run of the model."""
+        both = (state["population"], state["healthy"])
+        return cls(
+            *[Population.restored(s, model.stage(**s["stage"]), model.carried) for s in both]
+        )
+
+
 def anneal(
-    model: FeynmanKac[StageT], resampler: Resampler, rng: Noise, health: HealthCheck
-) -> Iterator[Population[StageT]]:
-    """Anneal particles from pi_T to pi_1; yields the population at every stage.
+    model: FeynmanKac[StageT],
+    resampler: Resampler,
+    rng: Noise,
+    health: HealthCheck,
+    after: Boundary[StageT] | None = None,
+) -> Iterator[Boundary[StageT]]:
+    """Anneal particles from pi_T to pi_1; yields where they are after every stage.
 
     The line numbers are those of Algorithm 1. A particle is weighted for its move, and the weights
     do not change where a kernel leaves the target invariant, so that resampling comes before the
     kernel, which then moves copies apart.
 
+    Args:
+        after: goes on from there, and yields the stages that follow; None for the start.
+
     Raises:
         AllParticlesLost: no particle has weight left; it holds the last healthy population.
     """
-    population = model.init(rng)  # line 2: X ~ p_T
-    health = health.keeping(population)
-    yield population
-    population = model.with_endpoints(population)
+    if after is None:
+        population = healthy = model.with_endpoints(model.init(rng))  # line 2: X ~ p_T
+        yield Boundary(population, healthy)
+    else:
+        population, healthy = after.population, after.healthy
+    health = health.keeping(healthy)
     while (stage := model.next_stage(population)) is not None:  # line 3: for t = T - 1, ..., 1
         proposal = model.propose(population, stage, rng)  # line 5: X <- move(X)
         potential = model.log_potential(population, proposal, stage)
         population = population.moved(proposal.particles, stage, potential)  # line 10: weights
         population = health.checked(population).measured()
         apart = model.moves_copies_apart(stage)
-        population = resampler(population, rng, equal_weights=apart)  # line 10: resample
-        health = health.keeping(population)
-        population = model.mutate(population, rng)  # lines 6, 7: K times X <- kernel_t(X)
+        healthy = resampler(population, rng, equal_weights=apart)  # line 10: resample
+        health = health.keeping(healthy)
+        population = model.mutate(healthy, rng)  # lines 6, 7: K times X <- kernel_t(X)
         if stage.t == 1:
             population = health.checked(population)
             final = model.final_log_potential(population)
@@ -99,4 +151,4 @@ def anneal(
                 population = health.checked(population.reweighted(final)).measured()
                 population = resampler.after_last_potential(population, rng)
         population = model.with_endpoints(population)
-        yield population
+        yield Boundary(population, healthy)

@@ -8,6 +8,8 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from poedsl.runtime.core.state import SavedState
+
 
 @dataclass(frozen=True, slots=True)
 class Contributions:
@@ -40,6 +42,18 @@ class Contributions:
         weights = _normalised(log_weights)
         totals = weights - 1 / weights.shape[1]
         return cls(slots, totals, torch.zeros_like(totals), totals.new_zeros(len(totals)))
+
+    def state(self) -> SavedState:
+        return {
+            "ancestors": self.ancestors,
+            "totals": self.totals,
+            "earlier": self.earlier,
+            "variances": self.variances,
+        }
+
+    @classmethod
+    def restored(cls, state: SavedState) -> Contributions:
+        return cls(state["ancestors"], state["totals"], state["earlier"], state["variances"])
 
     def weighted(self, before: Float[Tensor, "S n"], after: Float[Tensor, "S n"]) -> Contributions:
         """With what a change of the log weights contributes."""

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from typing import Generic, NamedTuple, Protocol, TypeVar, runtime_checkable
 
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from poedsl.runtime.core.particles import Particles, RewardMemory
+from poedsl.runtime.core.particles import Gathered, Particles, RewardMemory
+from poedsl.runtime.core.state import SavedState
 from poedsl.runtime.kernels.step_size import StepSize
 from poedsl.runtime.smc.contributions import Contributions
 from poedsl.runtime.smc.resampling import effective_size, spread
@@ -121,6 +122,36 @@ class Population(Generic[StageT]):
             contributions=Contributions.start(slots, particles.log_weights.view(islands, -1)),
         )
         return first.measured()
+
+    def state(self) -> SavedState:
+        """Every field by its name; of the stage its number and how far along the path it is."""
+        values = {field.name: getattr(self, field.name) for field in fields(self)}
+        return {
+            **values,
+            "particles": self.particles.state(),
+            "stage": {"t": self.stage.t, "beta": self.stage.beta},
+            "step_size": self.step_size.state(),
+            "contributions": self.contributions.state(),
+        }
+
+    @classmethod
+    def restored(
+        cls, state: SavedState, stage: StageT, carried: type[Gathered]
+    ) -> Population[StageT]:
+        """From a `state`.
+
+        Args:
+            carried: the type of what particles carry of the experts.
+        """
+        drawn = state["before_last_draw"]
+        nested = {
+            "particles": Particles.restored_with(state["particles"], carried),
+            "stage": stage,
+            "step_size": StepSize.restored(state["step_size"]),
+            "contributions": Contributions.restored(state["contributions"]),
+            "before_last_draw": None if drawn is None else Lineages(*drawn),
+        }
+        return cls(**{**state, **nested})
 
     @property
     def islands(self) -> int:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import logging
 import math
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import torch
 from jaxtyping import Int
 from torch import Tensor
 
+from poedsl.runtime.core.state import SavedState
 from poedsl.runtime.smc.population import Population
 from poedsl.runtime.smc.records import StageRecord
 
@@ -67,6 +68,23 @@ class Recorder:
         if len(p.trail) > len(self.shown):
             self.shown.append(stage.t)
         return record
+
+    def state(self) -> SavedState:
+        return {
+            "records": [asdict(record) for record in self.records],
+            "log_evidence": self.log_evidence,
+            "eve_indices": self.eve_indices,
+            "parents": self.parents,
+            "shown": self.shown,
+        }
+
+    def restore(self, state: SavedState) -> None:
+        """The stages of a `state` in the place of these."""
+        self.records[:] = map(StageRecord.of_json, state["records"])
+        self.log_evidence[:] = state["log_evidence"]
+        self.eve_indices[:] = state["eve_indices"]
+        self.parents[:] = state["parents"]
+        self.shown[:] = state["shown"]
 
 
 def weight_variance(population: Population[Any]) -> float:

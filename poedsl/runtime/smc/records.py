@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import Enum
+from typing import Any
 
 
 class Outcome(Enum):
@@ -62,3 +63,9 @@ class StageRecord:
     kernel_steps: int | None = None
     correlation: float | None = None
     exhausted: bool = False
+
+    @classmethod
+    def of_json(cls, data: dict[str, Any]) -> StageRecord:
+        """From its fields by name, as JSON holds them."""
+        rewards = data["rewards"]
+        return cls(**{**data, "rewards": None if rewards is None else tuple(rewards)})

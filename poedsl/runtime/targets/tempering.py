@@ -20,6 +20,7 @@ from torch import Tensor
 
 from poedsl.runtime.core.particles import Evaluation
 from poedsl.runtime.core.random_numbers import Noise
+from poedsl.runtime.core.state import SavedState
 from poedsl.runtime.targets.factors import RewardFactor
 from poedsl.runtime.targets.target import Target
 from poedsl.runtime.terms.evaluate import Environment
@@ -35,6 +36,19 @@ class BaseDistribution(Protocol):
 
     def log_density(self, x: Float[Tensor, "L D"]) -> Float[Tensor, " L"]:
         """Normalised log density."""
+        ...
+
+
+@runtime_checkable
+class SearchedBase(BaseDistribution, Protocol):
+    """A base whose parts a search has found."""
+
+    def state(self) -> SavedState:
+        """What was found."""
+        ...
+
+    def restored(self, state: SavedState) -> SearchedBase:
+        """With what a `state` has found in the place of its own."""
         ...
 
 

@@ -1,0 +1,121 @@
+"""The particles of a run, stage by stage: those of a pilot run first, where one tunes it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import torch
+
+from poedsl.runtime.build.prepare import RunnableModel
+from poedsl.runtime.core.random_numbers import Noise
+from poedsl.runtime.core.sampler_options import SamplerOptions
+from poedsl.runtime.core.state import SavedState
+from poedsl.runtime.core.warnings import WarningLog
+from poedsl.runtime.feynman_kac.pilot_run import Pilot
+from poedsl.runtime.feynman_kac.prefixes import PrefixModel
+from poedsl.runtime.feynman_kac.tempering import TemperingModel
+from poedsl.runtime.smc.anneal import Boundary, anneal
+from poedsl.runtime.smc.health import HealthCheck
+from poedsl.runtime.smc.population import Population
+from poedsl.runtime.smc.resampler import Resampler
+
+#: The seed of a pilot run is this minus that of the run.
+PILOT = -2
+
+
+@dataclass(slots=True)
+class Driver:
+    """Anneals the particles of a model.
+
+    Attributes:
+        model: of the run, or of its pilot run until that has ended.
+        pilot: what a pilot run has tuned; None where there is none.
+        after: where the particles are; None before their first stage.
+        between_pilot_stages: is called after every stage of the pilot run.
+    """
+
+    model: RunnableModel[Any]
+    resampler: Resampler
+    rng: Noise
+    health: HealthCheck
+    pilot: Pilot | None = None
+    after: Boundary[Any] | None = None
+    between_pilot_stages: Callable[[], None] = field(default=lambda: None)
+
+    @classmethod
+    def of(
+        cls,
+        options: SamplerOptions,
+        model: RunnableModel[Any],
+        rng: Noise,
+        warnings: WarningLog,
+        between_pilot_stages: Callable[[], None],
+    ) -> Driver:
+        """By the options of a plan."""
+        pilot = None
+        if options.unbiased:
+            assert isinstance(model, TemperingModel)
+            pilot = Pilot(model)
+        health = HealthCheck(model.target, warnings)
+        resampler = Resampler(options.scheme, options.resample)
+        return cls(model, resampler, rng, health, pilot, between_pilot_stages=between_pilot_stages)
+
+    @property
+    def before_the_first_stage(self) -> tuple[int, float]:
+        """Evaluations of all experts before that stage, and seconds that its own do not include."""
+        if self.pilot is not None:
+            return self.pilot.evaluations, 0.0
+        if isinstance(self.model, PrefixModel):
+            return self.model.look_ahead_evaluations, self.model.look_ahead_seconds
+        return 0, 0.0
+
+    def stages(self) -> Iterator[Population[Any]]:
+        """The population after every stage of the run that is still to come.
+
+        Raises:
+            AllParticlesLost: no particle has weight left.
+        """
+        if self.pilot is not None and not self.pilot.ended:
+            self._tune(self.pilot)
+        for after in anneal(self.model, self.resampler, self.rng, self.health, self.after):
+            self.after = after
+            yield after.population
+
+    def _tune(self, pilot: Pilot) -> None:
+        """Run the rest of the pilot run, and take what it has tuned."""
+        rng = replace(self.rng, seed=PILOT - self.rng.seed)
+        for after in anneal(self.model, self.resampler, rng, self.health, self.after):
+            self.after = after
+            pilot.note(after.population)
+            self.between_pilot_stages()
+        pilot.ended = True
+        self.model, self.after = pilot.frozen(), None
+
+    def state(self) -> SavedState:
+        """All that the stages to come depend on, and what the run has noted of itself."""
+        return {
+            "model": self.model.state(),
+            "pilot": None if self.pilot is None else self.pilot.state(),
+            "after": None if self.after is None else self.after.state(),
+            "warnings": self.health.warnings.state(),
+            "calls": [[name, count] for name, count in self.model.target.calls.items()],
+            "generator": torch.get_rng_state(),
+        }
+
+    def restore(self, state: SavedState) -> None:
+        """Go on from a `state`, before the first stage."""
+        self.model.restore(state["model"])
+        if self.pilot is not None:
+            assert isinstance(self.model, TemperingModel)
+            self.pilot = Pilot.restored(state["pilot"], self.model)
+            if self.pilot.ended:
+                self.model = self.pilot.frozen()
+        if state["after"] is not None:
+            self.after = Boundary.restored(state["after"], self.model)
+        self.health.warnings.restore(state["warnings"])
+        calls = self.model.target.calls
+        calls.clear()
+        calls.update((name, count) for name, count in state["calls"])
+        torch.set_rng_state(state["generator"])
