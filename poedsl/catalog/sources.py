@@ -4,7 +4,17 @@ from __future__ import annotations
 
 from poedsl.catalog.parameters import PROMPT
 from poedsl.catalog.signatures import REQUIRED, Parameter, Returned, Signature
-from poedsl.grammar.types import INT, TEXT, Type, open_type
+from poedsl.grammar.types import BOOL, INT, REAL, TEXT, Type, open_type
+
+_FRAMES = (
+    Parameter("frames", INT, "number", None, "how many; none: all"),
+    Parameter("size", Type("Int", (2,)), "number", None, "height and width; none: as they are"),
+)
+_RENDERED = (
+    Returned("rgb", "Video", ("frames", 3, "size.0", "size.1")),
+    Returned("depth", "Depth", ("frames", "size.0", "size.1")),
+    Returned("mask", "Mask", ("frames", "size.0", "size.1")),
+)
 
 SOURCES = (
     Signature(
@@ -18,11 +28,35 @@ SOURCES = (
         ),
         cost=50.0,
         citation="Todorov, Erez and Tassa, MuJoCo (IROS 2012)",
-        returns=(
-            Returned("rgb", "Video", ("frames", 3, "size.0", "size.1")),
-            Returned("depth", "Depth", ("frames", "size.0", "size.1")),
-            Returned("mask", "Mask", ("frames", "size.0", "size.1")),
+        returns=_RENDERED,
+    ),
+    Signature(
+        "frames_of",
+        "source",
+        "the frames of a film, a GIF or a folder of pictures",
+        (
+            Parameter("file", open_type("File"), "label", REQUIRED, "MP4, MOV, WebM, GIF, folder"),
+            *_FRAMES,
+            Parameter("fps", REAL, "number", None, "frames in a second; none: each as it comes"),
+            Parameter("start", REAL, "number", 0.0, "seconds from the beginning"),
         ),
+        cost=50.0,
+        implementation="poedsl.runtime.inputs.film_sources:frames_of",
+        requires="video",
+        returns=(Returned("", "Video", ("frames", 3, "size.0", "size.1")),),
+    ),
+    Signature(
+        "sequence_of",
+        "source",
+        "a sequence that was simulated elsewhere: a folder with rgb/, depth/ and mask/",
+        (
+            Parameter("folder", open_type("File"), "label", REQUIRED, "a folder"),
+            *_FRAMES,
+            Parameter("metric", BOOL, "label", False, "whether depths are distances"),
+        ),
+        cost=50.0,
+        implementation="poedsl.runtime.inputs.film_sources:sequence_of",
+        returns=_RENDERED,
     ),
     Signature(
         "layout_of",

@@ -215,7 +215,7 @@ def _drawn(generator: torch.Generator | None) -> int:
 def _images(result: Result) -> list[Any]:
     """Every particle of the first image or video."""
     from poedsl.runtime.core.sampler_options import keeps_best
-    from poedsl.runtime.results.pictures import pil_image
+    from poedsl.runtime.results.grids import pil_image
 
     shown = [v for v in result.plan.variables if v.type.name in ("Image", "Video")]
     if not shown or not result.outcome.ok:

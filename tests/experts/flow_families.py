@@ -17,7 +17,7 @@ from poedsl.catalog.profiles import Profile
 from poedsl.experts.flows.latent_flow import LatentFlow
 from poedsl.experts.flows.packing import pack
 from poedsl.runtime.core.run_settings import RunSettings
-from poedsl.runtime.results.pictures import pil_image
+from poedsl.runtime.results.grids import pil_image
 from poedsl.runtime.run import Run
 from tests.experts import tiny, tiny_stable_diffusion, tiny_transformers
 

@@ -18,7 +18,7 @@ from poedsl.compiler.plan.plan_parts import Array, InputSpec
 from poedsl.compiler.plan.text import parse_plan, print_plan
 from poedsl.grammar.diagnostics import Diagnostic
 from poedsl.grammar.types import Type, open_type
-from poedsl.runtime.inputs import files
+from poedsl.runtime.inputs import film_files
 from poedsl.runtime.inputs.bind import bind, bind_defaults
 from tests.compiler.programs import planned
 from tests.diagnostics import quoted, refused
@@ -197,7 +197,7 @@ def test_a_film_without_its_library(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     def missing(name: str) -> None:
         raise ImportError(name)
 
-    monkeypatch.setattr(files.importlib, "import_module", missing)
+    monkeypatch.setattr(film_files.importlib, "import_module", missing)
     found = problem(open_type("Video"), tmp_path / "film.mp4")
     assert found.code == "P0604"
     assert "av" in quoted(found)

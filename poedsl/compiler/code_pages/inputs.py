@@ -113,4 +113,19 @@ A decimal comma is read where every number with a comma can have no other meanin
 with "1,234", which may be a thousand, and not in one that has decimal points too.
 """,
     ),
+    "P0612": CodePage(
+        "a film or a sequence that does not fit",
+        """\
+A film that `frames_of` reads, or a folder that `sequence_of` reads, is not what the arguments say:
+
+- it has fewer frames than `frames`: give fewer, or a longer film;
+- its frames are not at even times, and no `fps` says at which times it is to be read;
+- it has no times, as a folder of pictures, and `fps` is given;
+- its pictures have another shape than `size`: a film is made larger or smaller, but neither cropped
+  nor stretched;
+- `rgb/`, `depth/` and `mask/` of a sequence differ in the number of frames or in size.
+
+    let film = frames_of("walk.mp4", frames = 81, size = [480, 832], fps = 16)
+""",
+    ),
 }

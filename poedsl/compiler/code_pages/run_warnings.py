@@ -247,6 +247,16 @@ The library that read a picture warned of it: tags that it cannot understand, or
 missing. What it could read was taken. Look at the picture, and save it again.
 """,
     ),
+    "P1036": CodePage(
+        "a film whose frames are not at even times",
+        """\
+The intervals between the frames of a film differ, as those of a camera that saves frames in the
+dark, or of a GIF with pauses. An input takes the frames one after the other, so that motion in them
+is not even. The source `frames_of` reads a film at even times, each the frame that is shown then:
+
+    let film = frames_of("walk.mp4", frames = 81, fps = 16)
+""",
+    ),
     "P1040": CodePage(
         "a reported value that is not finite",
         """\

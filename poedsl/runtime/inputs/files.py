@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import codecs
-import importlib
 import json
 import re
 import zipfile
@@ -13,9 +12,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from poedsl.catalog.installation import install_command
 from poedsl.compiler.plan.plan_parts import InputSpec
 from poedsl.runtime.inputs.columns import Table, UnfitColumn
 from poedsl.runtime.inputs.csv_tables import read_table
+from poedsl.runtime.inputs.film_files import FILMS, read_film
 from poedsl.runtime.inputs.frames import read_parquet
 from poedsl.runtime.inputs.pixels import PIXELS, is_framed
 from poedsl.runtime.inputs.rasters import MOST_PIXELS, Raster, load, noting_damage, raster, stacked
@@ -29,7 +30,6 @@ PICTURES = (
 )
 ARRAYS = (".npy", ".npz")
 TABLES = (".csv", ".tsv", ".parquet")
-FILMS = (".mp4", ".mov", ".webm")
 _NAMED = "PNG, JPEG, WebP, TIFF, BMP, GIF or PPM"
 _READ = f"pictures are read from {_NAMED}, numbers from .npy, .npz, .csv, .tsv, .parquet or .json"
 #: The most bytes of the arrays of a .npz file.
@@ -87,12 +87,12 @@ def _read(path: Path, spec: InputSpec) -> Any:
         if not framed:
             raise Unreadable("it is a folder")
         with noting_damage() as remarks:
-            read = stacked(_frames(path))
+            read = stacked(folder_frames(path))
         return replace(read, remarks=tuple(remarks))
     if kind == "Text":
         return text(path).removesuffix("\n")
     if ending in FILMS:
-        return stacked(_film(path))
+        return _film(path)
     if ending in ARRAYS:
         return _numpy(path, spec.name)
     if ending in TABLES:
@@ -156,13 +156,13 @@ def archive(path: Path, file: BinaryIO) -> Any:
 
 
 def _picture(path: Path, framed: bool) -> Raster:
-    with noting_damage() as remarks, _opened(path) as image:
+    with noting_damage() as remarks, opened(path) as image:
         read = raster(image, framed)
     return replace(read, remarks=(*read.remarks, *remarks))
 
 
 @contextmanager
-def _opened(path: Path) -> Iterator[Any]:
+def opened(path: Path) -> Iterator[Any]:
     """A picture as a PIL image."""
     from PIL import Image, UnidentifiedImageError
 
@@ -176,7 +176,7 @@ def _opened(path: Path) -> Iterator[Any]:
         raise Unreadable(f"it has more pixels than the limit of {most}") from error
 
 
-def _frames(folder: Path) -> list[Any]:
+def folder_frames(folder: Path) -> list[Any]:
     """The pictures of a folder by name, numbers in their names in order of size.
 
     Hidden files are left out, as are those that are no pictures.
@@ -186,37 +186,32 @@ def _frames(folder: Path) -> list[Any]:
     ]
     if not names:
         raise Unreadable(f"the folder holds no {_NAMED}")
-    return [_frame(p) for p in sorted(names, key=_order)]
+    return [_frame(p) for p in sorted(names, key=in_order)]
 
 
 def _frame(path: Path) -> Any:
     """One picture of a folder as a PIL image."""
     try:
-        with _opened(path) as image:
+        with opened(path) as image:
             load(image)
             return image
     except Exception as error:
         raise Unreadable(f"its frame {path.name} cannot be read: {reason(error)}") from error
 
 
-def _order(path: Path) -> list[tuple[int, str]]:
+def in_order(path: Path) -> list[tuple[int, str]]:
+    """The pieces of a file's name by which frames are sorted: numbers by size."""
     pieces = re.split(r"(\d+)", path.name)
     return [(int(p), "") if p.isdecimal() else (0, p) for p in pieces]
 
 
-def _film(path: Path) -> list[Any]:
-    if not path.is_file():
-        raise FileNotFoundError(path)
+def _film(path: Path) -> Raster:
     try:
-        av = importlib.import_module("av")
+        film = read_film(path)
     except ImportError as error:
         raise Unreadable(
             "films need the library `av`, which is not installed",
-            "install it with: pip install av",
+            f"install it with: {install_command('video', 'av')}",
             f"or give a folder of frames: {_NAMED}, sorted by name",
         ) from error
-    try:
-        with av.open(str(path)) as film:
-            return [frame.to_image() for frame in film.decode(video=0)]
-    except (av.FFmpegError, IndexError) as error:
-        raise ValueError(f"it is no film: {error}") from error
+    return replace(stacked(film.frames), remarks=("P1036",) if film.varies else ())

@@ -17,6 +17,8 @@ REMARKS: dict[str, str] = {
     "P1034": "has no levels but 0 and 1 of its integer type, and is nearly black; "
     "for black and white give booleans or floating-point numbers",
     "P1035": "is damaged, as the library that read it warns; what is left was taken",
+    "P1036": "is a film whose frames are not at even times, and was read frame by frame; "
+    "`frames_of(file, fps = ...)` reads it at even times",
 }
 
 

@@ -8,7 +8,9 @@ import io
 from typing import Protocol, runtime_checkable
 
 from poedsl.grammar.html import table
-from poedsl.runtime.results.pictures import DrawnRun, pil_image, shares
+from poedsl.runtime.results.films import thumbnail
+from poedsl.runtime.results.grids import pil_image
+from poedsl.runtime.results.pictures import DrawnRun, shares
 from poedsl.runtime.results.report import ReportedRun, order, summary
 
 #: Pictures and texts that are shown, and the longer side of a picture in pixels.
@@ -28,7 +30,9 @@ def result_html(result: ShownRun) -> str:
     out += "".join(f"<p>warning: {html.escape(str(w))}</p>" for w in result.warnings)
     if result.outcome.ok:
         out += "".join(
-            _pictures(result, v.name) for v in result.plan.variables if v.type.name == "Image"
+            _pictures(result, v.name, film=v.type.name == "Video")
+            for v in result.plan.variables
+            if v.type.name in ("Image", "Video")
         )
         out += "".join(_texts(result, name) for name in result.words)
     if result.posterior:
@@ -37,10 +41,13 @@ def result_html(result: ShownRun) -> str:
     return f"<div>{out}{table(('', ''), facts.items())}</div>"
 
 
-def _pictures(result: ShownRun, name: str) -> str:
-    """The first pictures in the order of `order`, each with the number of its particle."""
+def _pictures(result: ShownRun, name: str, *, film: bool) -> str:
+    """The first pictures in the order of `order`, each with the number of its particle; of films
+    small animations.
+    """
+    shown = _film if film else _thumbnail
     return "".join(
-        f'<img src="{_thumbnail(result, name, i)}" alt="{name}, particle {i}" '
+        f'<img src="{shown(result, name, i)}" alt="{name}, particle {i}" '
         f'title="particle {i}" style="margin:2px">'
         for i in order(result)[:SHOWN]
     )
@@ -56,6 +63,11 @@ def _thumbnail(result: ShownRun, name: str, index: int) -> str:
     content = io.BytesIO()
     image.save(content, "PNG")
     return "data:image/png;base64," + base64.b64encode(content.getvalue()).decode()
+
+
+def _film(result: ShownRun, name: str, index: int) -> str:
+    content = thumbnail(result.particles[name][index], SIZE)
+    return "data:image/gif;base64," + base64.b64encode(content).decode()
 
 
 def _texts(result: ShownRun, name: str) -> str:

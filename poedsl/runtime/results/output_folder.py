@@ -82,10 +82,12 @@ class OutputFolder:
             captions: dict[str, str] = {}
             if result.outcome.ok and pictures:
                 try:
+                    from poedsl.runtime.results.films import films_left_out
                     from poedsl.runtime.results.pictures import draw
 
                     drawn = draw(result, self.staging / "samples")
                     captions = {f"samples/{name}": text for name, text in drawn.items()}
+                    left_out += films_left_out(result.plan)
                 except ImportError as error:
                     left_out.append(_left_out("the picture in samples/", error))
                 pairs = len(result.log_weights) * data_count(result.plan)

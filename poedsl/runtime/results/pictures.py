@@ -1,4 +1,4 @@
-"""What a variable looks like to a person: a grid of pictures, a scatter over the target's
+"""What a variable looks like to a person: a grid of pictures, films, a scatter over the target's
 contours, a histogram, the symbols at every place of a sequence.
 """
 
@@ -18,19 +18,14 @@ from poedsl.compiler.plan.plan import PlanSpec
 from poedsl.experts.sequences.vocabulary import Vocabulary
 from poedsl.grammar.types import SYMBOLS
 from poedsl.runtime.core.sampler_options import keeps_best
+from poedsl.runtime.results.films import Followed, draw_films
+from poedsl.runtime.results.grids import BLANK, FOLLOWED, SHOWN, grid, numbered, pil_image
 from poedsl.runtime.results.report import order
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from matplotlib.axes import Axes
-
-
-@runtime_checkable
-class Followed(Protocol):
-    """Predicted endpoints on the way."""
-
-    def of(self, particle: int) -> dict[str, Tensor]: ...
 
 
 @runtime_checkable
@@ -54,16 +49,8 @@ class DrawnRun(Protocol):
     def sample(self, n: int, seed: int = 0) -> dict[str, Tensor]: ...
 
 
-#: Height and width, in pixels, that a small picture is enlarged to.
-SHOWN = 160
-#: Pixels between pictures.
-GAP = 8
 #: Pictures that are written one by one.
 WRITTEN = 64
-#: Of the background, for what cannot be shown.
-BLANK = 1.0
-#: Particles whose predicted endpoints are shown, a row each.
-FOLLOWED = 6
 
 
 def draw(result: DrawnRun, folder: Path) -> dict[str, str]:
@@ -80,6 +67,8 @@ def draw(result: DrawnRun, folder: Path) -> dict[str, str]:
         name, shape = variable.name, tuple(result.particles[variable.name].shape[1:])
         if variable.type.name == "Image":
             captions |= _pictures(result, name, folder)
+        elif variable.type.name == "Video":
+            captions |= draw_films(result, name, folder)
         elif variable.type.name in SYMBOLS:
             captions[_symbols(result, name, folder)] = f"probability of each symbol of {name}"
         elif math.prod(shape) == 2:
@@ -106,49 +95,24 @@ def _pictures(result: DrawnRun, name: str, folder: Path) -> dict[str, str]:
     tiles = [tile(particles[i]) for i in indices]
     columns = math.ceil(math.sqrt(len(tiles)))
     rows = [tiles[k : k + columns] for k in range(0, len(tiles), columns)]
-    _grid(rows, framed=keeps_best(result.plan)).save(folder / f"{name}.png")
-    digits = max(3, len(str(len(particles) - 1)))
+    grid(rows, framed=keeps_best(result.plan)).save(folder / f"{name}.png")
     for index in indices[:WRITTEN]:
-        pil_image(particles[index]).save(folder / f"{name}-{index:0{digits}d}.png")
+        pil_image(particles[index]).save(folder / f"{name}-{numbered(index, len(particles))}.png")
     by = "score" if keeps_best(result.plan) else "weight"
     numbers = ", ".join(map(str, indices[:WRITTEN])) + (" ..." if len(indices) > WRITTEN else "")
     captions = {f"{name}.png": f"{name} by {by}, row by row: particles {numbers}"}
     if result.trail is not None:
         ends = (result.trail.of(i)[name].nan_to_num(nan=BLANK) for i in indices[:FOLLOWED])
         lines = [end.clamp(0, 1).cpu() for end in ends]
-        _grid([[tile(end) for end in line] for line in lines]).save(folder / f"{name}-path.png")
+        grid([[tile(end) for end in line] for line in lines]).save(folder / f"{name}-path.png")
         numbers = ", ".join(map(str, indices[:FOLLOWED]))
         captions[f"{name}-path.png"] = f"{name} as predicted on the way: particles {numbers}"
     return captions
 
 
-def _grid(rows: list[list[Any]], *, framed: bool = False) -> Any:
-    """Rows of pictures of one size on white, with a frame around the first where it is the best."""
-    from PIL import Image
-
-    width, height, gap = rows[0][0].width, rows[0][0].height, GAP
-    size = (len(rows[0]) * (width + gap) + gap, len(rows) * (height + gap) + gap)
-    grid = Image.new("RGB", size, "white")
-    if framed:
-        edge = gap // 2
-        grid.paste("#d95f02", (edge, edge, width + gap + edge, height + gap + edge))
-    for i, row in enumerate(rows):
-        for k, tile in enumerate(row):
-            grid.paste(tile, (gap + k * (width + gap), gap + i * (height + gap)))
-    return grid
-
-
 def _times(particles: Tensor, size: int) -> tuple[int, int]:
     height, width = particles.shape[-2:]
     return width * size, height * size
-
-
-def pil_image(picture: Float[Tensor, "C H W"]) -> Any:
-    """A picture in [0, 1] as a PIL image."""
-    from PIL import Image
-
-    pixels = (picture * 255).round().byte().numpy()
-    return Image.fromarray(pixels[0] if len(pixels) == 1 else pixels.transpose(1, 2, 0))
 
 
 def _axes(title: str) -> tuple[Any, Axes]:

@@ -224,8 +224,7 @@ def html_report(result: ReportedRun, plan_text: str, pictures: Mapping[str, str]
     if result.posterior:
         posterior = f"<h2>Components</h2>{_html_table(result.posterior.table())}"
     images = "".join(
-        f'<figure><img src="{esc(p)}" alt="{esc(caption)}"><figcaption>{esc(caption)}'
-        "</figcaption></figure>"
+        f"<figure>{_shown(p, caption)}<figcaption>{esc(caption)}</figcaption></figure>"
         for p, caption in pictures.items()
     )
     warnings = "".join(f"<p class=warning>{esc(str(w))}</p>" for w in result.warnings)
@@ -240,12 +239,20 @@ def html_report(result: ReportedRun, plan_text: str, pictures: Mapping[str, str]
         "padding:0 1em}table{border-collapse:collapse}"
         "td,th{padding:.15em .7em;text-align:right;border-bottom:1px solid #ddd}"
         "table.facts td,table.facts th{text-align:left}figure{margin:1em 0}"
-        "img{max-width:100%}.warning{color:#a40}"
+        "img,video{max-width:100%}.warning{color:#a40}"
         "pre{background:#f6f6f6;padding:1em;overflow:auto}</style>"
         f"<h1>{esc(result.plan.program)}</h1>{images}<table class=facts>{facts}</table>{warnings}"
         f"{posterior}{composition}"
         f"<h2>Stages</h2>{stages}<h2>Plan</h2><pre>{esc(plan_text)}</pre></html>\n"
     )
+
+
+def _shown(file: str, caption: str) -> str:
+    """A picture, or a film that plays by itself and repeats."""
+    source, text = html.escape(file), html.escape(caption)
+    if file.endswith(".mp4"):
+        return f'<video src="{source}" title="{text}" controls autoplay loop muted></video>'
+    return f'<img src="{source}" alt="{text}">'
 
 
 def _html_table(table: list[tuple[str, ...]]) -> str:

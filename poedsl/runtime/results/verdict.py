@@ -34,7 +34,7 @@ LARGEST_SHARE_AT_LIMITS = 1e-3
 #: Why there is no standard error.
 WITHOUT_ERROR = frozenset({"P1111", "P1112", "P1113"})
 #: Warnings of a run that leave its result as good as it is.
-HARMLESS = frozenset({"P1010", "P1011", "P1022", "P1023", "P1030", "P1031", "P1033"})
+HARMLESS = frozenset({"P1010", "P1011", "P1022", "P1023", "P1030", "P1031", "P1033", "P1036"})
 
 
 class Verdict(Enum):
