@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import difflib
 import io
-import os
-import shutil
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,6 +11,7 @@ from poedsl.cli.shared import ERRORS, OUTPUT, DiagnosticForm, echo, read_source,
 from poedsl.grammar.errors import PoeError
 from poedsl.grammar.formatting.format import FormatError, format_source
 from poedsl.grammar.source import Source
+from poedsl.runtime.results.atomic_files import write_atomically
 
 
 def run_fmt(file: str, check: bool, diff: bool) -> None:
@@ -57,16 +55,8 @@ def _changes(source: Source, formatted: str) -> Iterator[str]:
 
 def write(path: Path, text: str) -> None:
     """Replace a file's text in one step; its line ends and permissions stay."""
-    path = path.resolve()
-    part = None
     try:
         ends = "\r\n" if b"\r\n" in path.read_bytes() else "\n"
-        handle, part = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-        with open(handle, "w", encoding="utf-8", newline=ends) as out:
-            out.write(text)
-        shutil.copymode(path, part)
-        os.replace(part, path)
+        write_atomically(path, text.replace("\n", ends).encode())
     except OSError as error:
-        if part is not None:
-            Path(part).unlink(missing_ok=True)
         usage(f"{path} cannot be written: {error.strerror}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 from dataclasses import replace
 from pathlib import Path
@@ -82,13 +83,17 @@ def _write(path: Path, drawn: dict[str, Any]) -> None:
 
     from poedsl.grammar.diagnostics import Diagnostic
     from poedsl.grammar.errors import PoeError
+    from poedsl.runtime.results.atomic_files import write_atomically
 
     arrays = {name: x.cpu().numpy() for name, x in drawn.items()}
+    if path.suffix == ".npz":
+        archive = io.BytesIO()
+        np.savez(archive, **arrays)
+        content = archive.getvalue()
+    else:
+        content = (json.dumps({n: a.tolist() for n, a in arrays.items()}) + "\n").encode()
     try:
-        if path.suffix == ".npz":
-            np.savez(path, **arrays)
-        else:
-            path.write_text(json.dumps({n: a.tolist() for n, a in arrays.items()}) + "\n")
+        write_atomically(path, content)
     except OSError as error:
         message = f"the draws cannot be written to {path}: {error.strerror}"
         raise PoeError((Diagnostic("P0704", message),)) from error

@@ -21,6 +21,7 @@ from poedsl.interface.interactive_program import InteractiveProgram
 from poedsl.interface.option_text import assignments, read_options
 from poedsl.interface.replies import Diagnostics, Reply, command_error
 from poedsl.interface.result_commands import draws, out, report, show
+from poedsl.runtime.results.atomic_files import write_atomically
 
 #: Arguments of `%run` beside the options of `sample`.
 RUN_ARGUMENTS = ("seed", "device", "microbatch", "dtype", "profile")
@@ -111,7 +112,7 @@ def _reset(program: InteractiveProgram, _: str) -> Reply:
 
 def _save(program: InteractiveProgram, rest: str) -> Reply:
     try:
-        Path(rest).expanduser().write_text(program.draft.formatted, encoding="utf-8")
+        write_atomically(Path(rest).expanduser(), program.draft.formatted.encode())
     except OSError as error:
         raise command_error("P0704", f"{rest} cannot be written: {error.strerror}") from error
     return Reply(f"written to {rest}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 from pathlib import Path
@@ -10,6 +11,7 @@ import pytest
 
 import poedsl
 from poedsl.grammar.errors import PoeError
+from poedsl.runtime.results.atomic_files import write_atomically
 from poedsl.runtime.results.output_folder import MANIFEST, STAGING, OutputFolder
 from poedsl.runtime.results.result import Result
 
@@ -161,6 +163,9 @@ def test_the_log_of_a_run_is_not_written_through_a_link(tmp_path: Path, result: 
         '{"schema": "poedsl-run/1", "files": ["../mine"]}',
         '{"schema": "poedsl-run/1", "files": ["/etc/passwd"]}',
         '{"schema": "poedsl-run/1", "files": ["mine/own.txt"]}',
+        '{"schema": "poedsl-run/1", "files": ["/"]}',
+        '{"schema": "poedsl-run/1", "files": ["samples"]}',
+        "[" * 100_000,
     ],
 )
 def test_a_manifest_that_names_files_elsewhere_is_refused(manifest: str, tmp_path: Path) -> None:
@@ -170,3 +175,54 @@ def test_a_manifest_that_names_files_elsewhere_is_refused(manifest: str, tmp_pat
     (out / MANIFEST).write_text(manifest)
     assert MANIFEST in refused(out)
     assert (tmp_path / "mine").read_text() == "mine"
+
+
+def test_hard_links_to_an_earlier_result_keep_it(tmp_path: Path, result: Result) -> None:
+    out, backup = tmp_path / "out", tmp_path / "backup"
+    write(out, result)
+    before = content(out)
+    for name in before:
+        (backup / name).parent.mkdir(parents=True, exist_ok=True)
+        os.link(out / name, backup / name)
+    write(out, result)
+    assert content(backup) == before
+
+
+def full_disk(handle: int) -> None:
+    raise OSError(errno.ENOSPC, "No space left on device")
+
+
+def test_a_full_disk_leaves_the_earlier_result(
+    tmp_path: Path, result: Result, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(tmp_path, result)
+    before = content(tmp_path)
+    folder = OutputFolder(tmp_path, "{}")
+    monkeypatch.setattr(os, "fsync", full_disk)
+    with pytest.raises(PoeError) as caught:
+        folder.finish(result, pictures=False)
+    (diagnostic,) = caught.value.diagnostics
+    assert diagnostic.code == "P0704"
+    after = content(tmp_path)
+    assert all(after[n] == before[n] for n in before if n not in (MANIFEST, "log.jsonl"))
+    monkeypatch.undo()
+    write(tmp_path, result)
+    assert content(tmp_path).keys() == before.keys()
+
+
+def test_a_file_is_written_whole_or_not_at_all(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file, link = tmp_path / "program.poe", tmp_path / "link.poe"
+    file.write_text("mine")
+    file.chmod(0o640)
+    link.symlink_to(file)
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "fsync", full_disk)
+        with pytest.raises(OSError):
+            write_atomically(file, b"other")
+    assert content(tmp_path)["program.poe"] == b"mine"
+    write_atomically(link, b"other")
+    assert file.read_text() == "other" and link.is_symlink()
+    assert file.stat().st_mode & 0o777 == 0o640
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["link.poe", "program.poe"]

@@ -20,6 +20,7 @@ from poedsl.catalog.installation import install_command
 from poedsl.compiler.plan.text import print_plan
 from poedsl.grammar.diagnostics import Diagnostic
 from poedsl.grammar.errors import PoeError
+from poedsl.runtime.results.atomic_files import PART, sync, write_atomically
 from poedsl.runtime.results.data_groups import data_count
 from poedsl.runtime.results.report import html_report
 from poedsl.runtime.results.saved_files import (
@@ -61,11 +62,11 @@ class OutputFolder:
                 shutil.rmtree(self.staging)
             (self.staging / "samples").mkdir(parents=True)
             (self.staging / PLAN).write_text(plan_json, encoding="utf-8")
-            self._log("", os.O_TRUNC)
+            self._new_log()
 
     def stage(self, record: StageRecord) -> None:
         with _writing(self.folder):
-            self._log(json.dumps(asdict(record), allow_nan=False) + "\n", os.O_APPEND)
+            self._log(json.dumps(asdict(record), allow_nan=False) + "\n")
 
     def finish(self, result: WrittenRun, *, pictures: bool = True) -> list[str]:
         """Write the result, and let it take the place of an earlier one.
@@ -77,7 +78,8 @@ class OutputFolder:
             What was left out and why, a sentence each.
         """
         left_out: list[str] = []
-        with _writing(self.folder):
+        kept = f"files that were complete by then are in {self.staging}"
+        with _writing(self.folder, kept):
             self._tensors(result)
             captions: dict[str, str] = {}
             if result.outcome.ok and pictures:
@@ -111,6 +113,8 @@ class OutputFolder:
         """Move the staged files into place, and remove what an earlier run wrote beside them."""
         new = sorted(p.relative_to(self.staging) for p in self.staging.rglob("*") if p.is_file())
         names = {p.as_posix() for p in new}
+        for path in (*new, Path("samples"), Path(".")):
+            sync(self.staging / path)
         _refuse_foreign(self.folder, names - self.owned, f"the result is in {self.staging}")
         self._manifest(self.owned | names | {LOG}, "running")
         for name in self.owned - names - {LOG}:
@@ -118,18 +122,29 @@ class OutputFolder:
         for path in new:
             (self.folder / path.parent).mkdir(exist_ok=True)
             os.replace(self.staging / path, self.folder / path)
+        for folder in (self.folder / "samples", self.folder):
+            sync(folder)
         shutil.rmtree(self.staging)
         self._manifest(names | {LOG}, "finished")
 
     def _manifest(self, names: set[str], state: str) -> None:
         content = {"schema": MANIFEST_SCHEMA, "state": state, "files": sorted(names)}
-        part = self.folder / f"{MANIFEST}.part"
-        part.unlink(missing_ok=True)
-        part.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
-        os.replace(part, self.folder / MANIFEST)
+        text = json.dumps(content, indent=1) + "\n"
+        manifest = self.folder / MANIFEST
+        if manifest.is_symlink():
+            manifest.unlink()
+        write_atomically(manifest, text.encode())
 
-    def _log(self, text: str, how: int) -> None:
-        flags = os.O_WRONLY | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0) | how
+    def _new_log(self) -> None:
+        """Begin the log in a new file: other hard links to an earlier one keep its content."""
+        log = self.folder / LOG
+        if log.is_symlink():
+            raise _foreign(self.folder, f"{LOG} in it is a symbolic link")
+        log.unlink(missing_ok=True)
+        self._log("", os.O_EXCL)
+
+    def _log(self, text: str, how: int = 0) -> None:
+        flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | getattr(os, "O_NOFOLLOW", 0) | how
         with os.fdopen(os.open(self.folder / LOG, flags, 0o666), "w", encoding="utf-8") as log:
             log.write(text)
 
@@ -162,13 +177,14 @@ def _owned(folder: Path) -> set[str]:
         return set()
     manifest = folder / MANIFEST
     if not manifest.is_file() or manifest.is_symlink():
-        _refuse_foreign(folder, {p.name for p in folder.iterdir()} - {MANIFEST + ".part"})
+        names = {p.name for p in folder.iterdir()}
+        _refuse_foreign(folder, {n for n in names if not n.startswith(PART)})
         return set()
     try:
         content = json.loads(manifest.read_text(encoding="utf-8"))
         names = set(map(str, content["files"]))
         valid = content["schema"] == MANIFEST_SCHEMA and all(map(_inside, names))
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         valid = False
     if not valid:
         raise _foreign(folder, f"its {MANIFEST} is not a manifest of poedsl")
@@ -179,7 +195,9 @@ def _owned(folder: Path) -> set[str]:
 def _inside(name: str) -> bool:
     """Whether a run may have written a file of this name."""
     parts = Path(name).parts
-    return 0 < len(parts) <= 2 and ".." not in parts and (len(parts) == 1 or parts[0] == "samples")
+    if ".." in parts or Path(name).is_absolute():
+        return False
+    return parts[:1] != ("samples",) if len(parts) == 1 else parts[:-1] == ("samples",)
 
 
 def _refuse_links(folder: Path) -> None:
@@ -209,11 +227,11 @@ def _left_out(output: str, error: ImportError) -> str:
 
 
 @contextmanager
-def _writing(folder: Path) -> Iterator[None]:
+def _writing(folder: Path, *notes: str) -> Iterator[None]:
     """Turns what the file system refuses into a diagnostic that names the folder."""
     try:
         yield
     except OSError as error:
         reason = error.strerror or str(error)
         message = f"the results cannot be written to {folder}: {reason}"
-        raise PoeError((Diagnostic("P0704", message),)) from error
+        raise PoeError((Diagnostic("P0704", message, notes=notes),)) from error
