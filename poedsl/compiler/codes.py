@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from poedsl.compiler.code_pages.evidence_reasons import EVIDENCE_REASONS
+from poedsl.compiler.code_pages.input_warnings import INPUT_WARNINGS
 from poedsl.compiler.code_pages.inputs import INPUTS
 from poedsl.compiler.code_pages.names import NAMES
 from poedsl.compiler.code_pages.products import PRODUCTS
@@ -23,5 +25,7 @@ CODES: dict[str, CodePage] = {
     **RUNNING,
     **WARNINGS,
     **RUN_WARNINGS,
+    **INPUT_WARNINGS,
+    **EVIDENCE_REASONS,
     **SESSION,
 }

@@ -1,4 +1,4 @@
-"""Pages of warnings that a run gives, and of the reasons for a missing or inexact evidence."""
+"""Pages of warnings that a run gives."""
 
 from __future__ import annotations
 
@@ -200,121 +200,12 @@ example that a guidance scale has no effect without a negative prompt. The messa
 The run goes on with what the pipeline computes.
 """,
     ),
-    "P1030": CodePage(
-        "a transparent picture over white",
-        """\
-A picture that is bound to an input is transparent in places, and pictures have no alpha channel. It
-was put over a white background. Put it over another one before if white is not what is meant. This
-warning leaves the verdict as it is.
-""",
-    ),
-    "P1031": CodePage(
-        "an array with the channels last",
-        """\
-Pictures are channel-first, as [3, 480, 640]. This array has the shape [480, 640, 3], and was read
-as height x width x channels. `array.transpose(2, 0, 1)` gives the order that is expected. This
-warning leaves the verdict as it is.
-""",
-    ),
-    "P1032": CodePage(
-        "a mask or a depth map in colours",
-        """\
-A map has one number for each pixel, and a picture with colours was bound to it. Its luma was read:
-0.299 red + 0.587 green + 0.114 blue. A mask that is painted in red is then 0.3 and not 1, and a
-depth map that is shown by a colour scale has no order any more. Save maps as grey pictures.
-""",
-    ),
-    "P1033": CodePage(
-        "a file with several pictures",
-        """\
-A GIF, a TIFF or another file with several pictures was bound to an input for one picture. The
-first was read, or of a PIL image the one that it shows. An input of type Video reads all. This
-warning leaves the verdict as it is.
-""",
-    ),
-    "P1034": CodePage(
-        "a picture of levels 0 and 1",
-        """\
-A picture of integers of 8 or 16 bits holds no levels but 0 and 1, of up to 255 or 65535, and is
-nearly black. For a picture in black and white give booleans, floating-point numbers, or levels of
-0 and 255. Masks that hold only 0 and 1 are taken as they are.
-""",
-    ),
-    "P1035": CodePage(
-        "a damaged picture",
-        """\
-The library that read a picture warned of it: tags that it cannot understand, or parts that are
-missing. What it could read was taken. Look at the picture, and save it again.
-""",
-    ),
-    "P1036": CodePage(
-        "a film whose frames are not at even times",
-        """\
-The intervals between the frames of a film differ, as those of a camera that saves frames in the
-dark, or of a GIF with pauses. An input takes the frames one after the other, so that motion in them
-is not even. The source `frames_of` reads a film at even times, each the frame that is shown then:
-
-    let film = frames_of("walk.mp4", frames = 81, fps = 16)
-""",
-    ),
     "P1040": CodePage(
         "a reported value that is not finite",
         """\
 A value that `report` computes is infinite or not a number for some particles, as the logarithm of a
 negative number or a quotient by zero. Its summary is of the other particles; the particles in the
 result have it as it is.
-""",
-    ),
-    "P1101": CodePage("no evidence: the run did not complete", "The outcome says why.\n"),
-    "P1102": CodePage(
-        "no evidence: scores that are not those of a density",
-        """\
-A mask as exponent, or `given`, defines a field of scores that is in general not the gradient of a
-log density, so that there is no integral to estimate.
-""",
-    ),
-    "P1103": CodePage(
-        "no evidence: a setting that biases it",
-        """\
-The message names the setting. `correct = none()` has no weights that correct for the mismatch with
-the intermediate targets; `fkc(clip = ...)` limits log weights; `tophalf()` drops the lower half
-whatever its weights are; `potential = full()` counts rewards at every stage (Zhang et al.,
-Algorithm 1). `fkc()` or `ais()`, `systematic()` and `difference()` do not bias the evidence.
-""",
-    ),
-    "P1107": CodePage(
-        "no evidence: a sum over sequences without a bound",
-        "An expert divides by zero; the warning P1008 names it.\n",
-    ),
-    "P1108": CodePage(
-        "no evidence: all particles have weight zero",
-        "No particle satisfies every constraint. Use more particles, or wider constraints.\n",
-    ),
-    "P1111": CodePage(
-        "no standard error: one island has all the weight",
-        "The spread between islands cannot be estimated. Use more `particles` or `steps`.\n",
-    ),
-    "P1112": CodePage(
-        "no standard error from one population",
-        """\
-The variance of log Z is estimated from what the descendants of different particles contributed to
-it, which takes 30 ancestors or more since the kernel last made particles independent of their past.
-More `particles` leave more of them, and `islands = 4` (or more) gives an error from their spread.
-""",
-    ),
-    "P1113": CodePage(
-        "no standard error from the genealogy",
-        """\
-The weight is with too few families of particles, or the estimate of the variance is below zero.
-Use more particles, or four islands or more.
-""",
-    ),
-    "P1120": CodePage(
-        "an approximate evidence",
-        """\
-The evidence has a bias that more particles do not remove: from moves of finite length (`fkc`),
-unadjusted kernels, acceptance by an integral of scores (`line`), or a control drift that is fitted
-to the particles.
 """,
     ),
 }

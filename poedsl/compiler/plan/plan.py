@@ -10,7 +10,8 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from poedsl.catalog.registry import SIGNATURES
-from poedsl.catalog.signatures import Signature, signature_to_json
+from poedsl.catalog.signature_json import signature_to_json
+from poedsl.catalog.signatures import Signature
 from poedsl.compiler.plan import terms
 from poedsl.compiler.plan.option_values import (
     argument,

@@ -6,7 +6,7 @@ import base64
 import json
 from typing import Any
 
-from poedsl.catalog.signatures import signature_from_json
+from poedsl.catalog.signature_json import signature_from_json
 from poedsl.compiler.plan import schema, terms
 from poedsl.compiler.plan.plan import SCHEMA, PlanSpec
 from poedsl.compiler.plan.plan_parts import (

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 from typing import cast, get_args
 
 from poedsl.catalog.profiles import DEFAULT, Profile
-from poedsl.catalog.signatures import signature_from_json, signature_to_json
+from poedsl.catalog.signature_json import signature_from_json, signature_to_json
 from poedsl.compiler.plan import term_syntax, terms
 from poedsl.compiler.plan.costs import costs
 from poedsl.compiler.plan.plan import PlanSpec

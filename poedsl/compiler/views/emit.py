@@ -7,17 +7,14 @@ before, with what is known beside a statement in a comment.
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, fields
-from typing import Any
+from dataclasses import dataclass
 
 from poedsl.catalog.profiles import DEFAULT, Profile
 from poedsl.compiler.compile import Compiled
 from poedsl.compiler.names.expand_definitions import Expanded
 from poedsl.compiler.names.resolve import Resolved
 from poedsl.compiler.names.type_expressions import type_expression
-from poedsl.compiler.plan import terms
 from poedsl.compiler.plan.lowered import Lowered
 from poedsl.compiler.plan.plan import PlanSpec
 from poedsl.compiler.plan.plan_parts import ONE, FactorSpec
@@ -27,6 +24,7 @@ from poedsl.compiler.plan.text import print_plan
 from poedsl.compiler.typecheck.checked import Checked, CheckedFactor
 from poedsl.compiler.views.graphviz import dot
 from poedsl.compiler.views.picture import svg
+from poedsl.compiler.views.stage_json import Stage, parts_of, stage_json
 from poedsl.grammar import tree
 from poedsl.grammar.diagnostics import Diagnostic
 from poedsl.grammar.errors import PoeError
@@ -86,7 +84,9 @@ def emit(compiled: Compiled, view: View) -> str | None:
     if isinstance(output, PlanSpec):
         return emit_plan(output, view.form)
     try:
-        return _json(output, view.stage, source) if view.form == "json" else _text(output, source)
+        return (
+            stage_json(output, view.stage, source) if view.form == "json" else _text(output, source)
+        )
     except RecursionError as error:
         message = f"the program is nested too deeply to be shown as {view.stage}.{view.form}"
         deep = Diagnostic("P0506", message, Span(0, len(source.text)))
@@ -98,10 +98,7 @@ def emit_plan(plan: PlanSpec, form: str, profile: Profile = DEFAULT) -> str:
     return _PLAN[form](plan, profile)
 
 
-_Stage = tree.Program | Expanded | Resolved | Checked | Lowered
-
-
-def _lines(stage: _Stage, source: Source) -> Iterable[str]:
+def _lines(stage: Stage, source: Source) -> Iterable[str]:
     match stage:
         case tree.Program():
             return _outline(stage, source)
@@ -113,39 +110,11 @@ def _lines(stage: _Stage, source: Source) -> Iterable[str]:
             return _typed(stage, source)
 
 
-def _text(stage: _Stage, source: Source) -> str:
+def _text(stage: Stage, source: Source) -> str:
     return "".join(f"{line}\n" for line in _lines(stage, source))
 
 
-def _json(stage: _Stage, name: str, source: Source) -> str:
-    data = {"stage": name, "program": source.name, **_data(stage, source)}
-    return json.dumps(data, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
-
-
-def _data(stage: _Stage, source: Source) -> dict[str, Any]:
-    match stage:
-        case tree.Program():
-            return {"tree": _node(stage, source)}
-        case Expanded():
-            return {"tree": _node(stage.program, source)}
-        case Resolved():
-            origins = {
-                name: {"origin": origin, "span": _span(span, source)}
-                for name, (origin, span) in stage.origins.items()
-            }
-            return {"origins": origins, "tree": _node(stage.program, source)}
-        case Checked() | Lowered():
-            return _typed_data(stage, source)
-
-
 # Syntax.
-
-
-def _parts(node: tree.Node) -> Iterator[tuple[str, Any]]:
-    """What a node is made of, places left out."""
-    for field in fields(node):
-        if field.compare:
-            yield field.name, getattr(node, field.name)
 
 
 def _outline(program: tree.Program, source: Source) -> Iterator[str]:
@@ -155,7 +124,7 @@ def _outline(program: tree.Program, source: Source) -> Iterator[str]:
     while pending:
         depth, role, node = pending.pop()
         words, inner = [f"{role}{type(node).__name__}"], []
-        for name, value in _parts(node):
+        for name, value in parts_of(node):
             if isinstance(value, tree.Node):
                 inner.append((depth + 1, f"{name}: ", value))
             elif isinstance(value, tuple):
@@ -176,32 +145,6 @@ def _range(span: Span, source: Source) -> str:
     line, column = source.location(span.start)
     last, end = source.location(span.end)
     return f"{line}:{column}-{end}" if last == line else f"{line}:{column}-{last}:{end}"
-
-
-def _node(node: tree.Node, source: Source) -> dict[str, Any]:
-    def plain(value: Any) -> Any:
-        if isinstance(value, tree.Node):
-            return _node(value, source)
-        if isinstance(value, tuple):
-            return [plain(v) for v in value]
-        return _finite(value)
-
-    parts = {name: plain(value) for name, value in _parts(node)}
-    return {"node": type(node).__name__, "span": _span(node.span, source), **parts}
-
-
-def _finite(value: Any) -> Any:
-    """JSON has no number for what is infinite; such a literal is a text."""
-    return str(value) if isinstance(value, float) and not math.isfinite(value) else value
-
-
-def _span(span: Span, source: Source) -> dict[str, Any] | None:
-    """A span as diagnostics show it."""
-    if span == NOWHERE:
-        return None
-    ends = {"start": span.start, "end": span.end}
-    places = {name: (*source.location(offset), offset) for name, offset in ends.items()}
-    return {n: dict(zip(("line", "column", "offset"), p, strict=True)) for n, p in places.items()}
 
 
 def _resolved(stage: Resolved, source: Source) -> Iterator[str]:
@@ -279,27 +222,3 @@ def _statement(factor: CheckedFactor | FactorSpec, variable: str, product: Term)
     for name, over in reversed(factor.loops):
         out = tree.For(target=tree.Name(name=name), iterable=to_tree(over), body=(out,))
     return out
-
-
-def _typed_data(stage: Checked | Lowered, source: Source) -> dict[str, Any]:
-    """As in a plan, as far as the two agree."""
-    factors = stage.factors if isinstance(stage, Lowered) else ()
-    plan = PlanSpec(source.name, stage.inputs, stage.variables, factors, (), lets=stage.lets)
-    data = json.loads(plan.to_json())
-    if isinstance(stage, Checked):
-        data["factors"] = [_factor(f, source) for f in stage.factors]
-    shared = {name: data[name] for name in ("inputs", "lets", "variables", "factors")}
-    options = {name: terms.to_json(value) for name, (value, _) in stage.options.items()}
-    return {**shared, "options": options, "incomplete": sorted(stage.incomplete)}
-
-
-def _factor(factor: CheckedFactor, source: Source) -> dict[str, Any]:
-    return {
-        "variable": factor.variable,
-        "product": terms.to_json(factor.product),
-        "span": _span(factor.span, source),
-        "part": None if factor.part is None else terms.to_json(factor.part),
-        "given": factor.variable if factor.given else "",
-        "loops": [{"name": name, "over": terms.to_json(over)} for name, over in factor.loops],
-        **({} if factor.observed is None else {"observed": terms.to_json(factor.observed)}),
-    }

@@ -113,7 +113,8 @@ class OutputFolder:
         """Move the staged files into place, and remove what an earlier run wrote beside them."""
         new = sorted(p.relative_to(self.staging) for p in self.staging.rglob("*") if p.is_file())
         names = {p.as_posix() for p in new}
-        for path in (*new, Path("samples"), Path(".")):
+        folders = {p.parent for p in new}
+        for path in (*new, *folders):
             sync(self.staging / path)
         _refuse_foreign(self.folder, names - self.owned, f"the result is in {self.staging}")
         self._manifest(self.owned | names | {LOG}, "running")
@@ -122,8 +123,8 @@ class OutputFolder:
         for path in new:
             (self.folder / path.parent).mkdir(exist_ok=True)
             os.replace(self.staging / path, self.folder / path)
-        for folder in (self.folder / "samples", self.folder):
-            sync(folder)
+        for path in folders:
+            sync(self.folder / path)
         shutil.rmtree(self.staging)
         self._manifest(names | {LOG}, "finished")
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass, field, fields
 from pathlib import Path
@@ -23,10 +22,10 @@ from poedsl.runtime.results.composition import Composition
 from poedsl.runtime.results.draws import drawn, drawn_by_island
 from poedsl.runtime.results.evidence import Evidence
 from poedsl.runtime.results.posterior_summary import PosteriorSummary
+from poedsl.runtime.results.ranking import scores
 from poedsl.runtime.results.trail import Trail
 from poedsl.runtime.results.verdict import Verdict
 from poedsl.runtime.smc.records import Outcome, StageRecord
-from poedsl.runtime.terms.unrolled import base_name
 
 if TYPE_CHECKING:
     from poedsl.runtime.build.observed_data import ObservedData
@@ -240,21 +239,7 @@ class Result:
     @property
     def scores(self) -> Float[Tensor, " L"]:
         """What `best` ranks by: the total reward; without one the log target, else the weight."""
-        rewards = [
-            self.exponents[name] * values
-            for name, values in self.log_values.items()
-            if self.plan.factor(base_name(name)).kind == "reward"
-        ]
-        complete = self.log_values and self.log_values.keys() == self.exponents.keys()
-        if rewards:
-            score = torch.stack(rewards).sum(0)
-        elif complete:
-            weighted = [self.exponents[n] * v for n, v in self.log_values.items()]
-            score = torch.stack(weighted).sum(0)
-        else:
-            score = self.log_weights
-        dead = torch.isinf(self.log_weights)
-        return torch.where(dead, -math.inf, score.to(self.log_weights))
+        return scores(self.plan, self.exponents, self.log_values, self.log_weights)
 
     @property
     def best_index(self) -> int:
