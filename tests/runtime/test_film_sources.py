@@ -13,9 +13,10 @@ import torch
 from PIL import Image
 
 import poedsl
+from poedsl.experts.physics.depth import relative_inverse
 from poedsl.grammar.errors import PoeError
 from poedsl.grammar.types import Type, open_type
-from poedsl.runtime.inputs.film_sources import frames_of, relative_inverse, sequence_of
+from poedsl.runtime.inputs.film_sources import frames_of, sequence_of
 from tests.runtime.film_files import film, folder, gif, levels
 from tests.runtime.image_values import kept
 from tests.runtime.test_inputs import bound, problem
@@ -171,10 +172,9 @@ def test_distances_become_relative_inverse_depths(sequence: Path) -> None:
     for number, distance in enumerate((1.0, 2.0, 4.0, np.inf, 0.0)):
         np.save(sequence / "depth" / f"{number}.npy", np.full((8, 12), distance, np.float32))
     read = sequence_of(str(sequence), CPU, metric=True)["depth"]
-    expected = [1, (1 / 2 - 1 / 4) / (1 - 1 / 4), 0, 0, 0]
-    assert read[:, 0, 0].tolist() == pytest.approx(expected)
-    first = sequence_of(str(sequence), CPU, frames=2, metric=True)["depth"]
-    assert first[:, 0, 0].tolist() == [1, 0]
+    assert read[:, 0, 0].tolist() == pytest.approx([1, 1 / 2, 1 / 4, 0, 0])
+    three = sequence_of(str(sequence), CPU, frames=3, metric=True)["depth"]
+    assert three[:, 0, 0].tolist() == pytest.approx([1, (1 / 2 - 1 / 4) / (1 - 1 / 4), 0])
 
 
 @pytest.mark.parametrize("distances", [torch.full((2, 2, 2), torch.inf), torch.zeros(1, 2, 2)])

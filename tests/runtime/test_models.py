@@ -55,17 +55,6 @@ def test_a_missing_controlnet_is_named_beside_its_model(tmp_path: Path) -> None:
     assert any("`controlnet = " in n for n in found.notes)
 
 
-def test_a_missing_source_is_named_by_its_constant() -> None:
-    program = (
-        'let sim = mujoco("ball.xml", frames = 2, size = [4, 4])\n'
-        "x : Video[2, 3, 4, 4]\nx ~ Normal(0, 1) * exp(-sum((x - sim.rgb)^2))"
-    )
-    if planned(program).signature("mujoco").implementation:
-        pytest.skip("this release runs it")
-    (found,) = refusals(program)
-    assert found.code == "P0703" and "mujoco" in quoted(found)
-
-
 def test_options_that_are_planned_only_come_after_missing_experts(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

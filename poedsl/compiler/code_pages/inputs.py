@@ -128,4 +128,18 @@ A film that `frames_of` reads, or a folder that `sequence_of` reads, is not what
     let film = frames_of("walk.mp4", frames = 81, size = [480, 832], fps = 16)
 """,
     ),
+    "P0613": CodePage(
+        "a scene that cannot be simulated",
+        """\
+The scene of the source `mujoco` was read, and cannot be simulated or rendered as the arguments
+say:
+
+- its simulation explodes numerically: positions or velocities grow beyond all bounds. A smaller
+  step in the scene's `<option timestep="..."/>` may help, softer contacts, and bodies that do not
+  start inside of each other;
+- it has no camera of the name, which the note lists;
+- its frames have too many pixels, or it takes too many steps or too long;
+- `frames`, `size`, `fps` or `seconds` is out of range.
+""",
+    ),
 }

@@ -11,6 +11,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from poedsl.compiler.plan.plan_parts import InputSpec
+from poedsl.experts.physics.depth import relative_inverse
 from poedsl.grammar.diagnostics import Diagnostic
 from poedsl.grammar.errors import PoeError
 from poedsl.grammar.types import Type
@@ -127,21 +128,6 @@ def _arrays(folder: Path) -> Any:
     if len({a.shape for a in read}) > 1:
         raise files.Unreadable("its frames differ in size")
     return np.stack(read)
-
-
-def relative_inverse(distances: Float[Tensor, "F H W"]) -> Float[Tensor, "F H W"]:
-    """Relative inverse depth in [0, 1], 1 for the nearest point of all frames; 0 where there is
-    nothing, at an infinite distance or one that is not above zero.
-    """
-    distances = distances.float()
-    there = torch.isfinite(distances) & (distances > 0)
-    if not bool(there.any()):
-        return torch.zeros_like(distances)
-    inverse = torch.where(there, 1 / distances.where(there, torch.ones(())), 0.0)
-    low, high = inverse[there].min(), inverse.max()
-    span = torch.where(high > low, high - low, high)
-    shown = (inverse - torch.where(high > low, low, 0.0)) / span
-    return torch.where(there, shown, 0.0)
 
 
 def _check(frames: int | None, size: Sequence[int] | None, fps: float | None, start: float) -> None:
