@@ -218,3 +218,13 @@ def test_plans_read_back(term: Term, exponent: Term, text: str, value: Any) -> N
 )
 def test_durations_read_as_people_write_them(seconds: float, text: str) -> None:
     assert spoken(seconds) == text
+
+
+def test_long_arrays_are_shown_by_their_hash() -> None:
+    array = Array("<f8", (1000,), bytes(8000))
+    plan = replace(next(iter(PLANS.values())), bindings=(("y", array),))
+    text = print_plan(plan)
+    assert parse_plan(print_plan(plan, whole=True)) == plan
+    assert "bind y = array <f8 [1000] sha256:" in text
+    with pytest.raises(ValueError, match="the hash alone"):
+        parse_plan(text)

@@ -1,8 +1,9 @@
-"""The plan as text that a person reads and that parses back to the same plan."""
+"""The plan as text for people; with its arrays whole, it parses back to the same plan."""
 
 from __future__ import annotations
 
 import base64
+import hashlib
 import json
 import re
 from collections.abc import Iterable, Iterator
@@ -33,6 +34,10 @@ from poedsl.grammar.source import Source
 from poedsl.grammar.types import Type
 
 HEADER = "plan 1"
+#: The longest array that is printed whole.
+MOST_BYTES = 1024
+#: Before the hash of a longer one.
+HASHED = "sha256:"
 PRIOR = "prior: the likelihoods are left out"
 
 
@@ -40,23 +45,25 @@ def print_term(term: Term) -> str:
     return print_expr(term_syntax.to_tree(term))
 
 
-def print_plan(plan: PlanSpec, profile: Profile = DEFAULT) -> str:
+def print_plan(plan: PlanSpec, profile: Profile = DEFAULT, *, whole: bool = False) -> str:
     """Lines of inputs, bindings, variables, factors, options, notes; ``#`` begins a comment.
 
     Args:
         profile: by whose weights costs are estimated.
+        whole: whether arrays of more than `MOST_BYTES` bytes are printed, without which the text
+            has their hashes and does not parse back.
     """
-    return "\n".join(_lines(plan, profile)) + "\n"
+    return "\n".join(_lines(plan, profile, whole)) + "\n"
 
 
-def _lines(plan: PlanSpec, profile: Profile) -> Iterator[str]:
+def _lines(plan: PlanSpec, profile: Profile, whole: bool) -> Iterator[str]:
     yield f"{HEADER} {_text(plan.program)}"
     yield ""
     for i in plan.inputs:
         default = "" if i.default is None else f" = {print_term(i.default)}"
         yield f"input {i.name} : {_type(i.type)}{default}  {i.origin} at {_text(i.place)}"
     for name, value in plan.bindings:
-        yield f"bind {name} = {_bound(value)}"
+        yield f"bind {name} = {_bound(value, whole)}"
     for u in plan.uses:
         signature = json.dumps(signature_to_json(u.signature), ensure_ascii=False)
         yield f"use {u.name} from {_text(u.place)} = {signature}"
@@ -122,10 +129,13 @@ def declared_type(declared: InputSpec | VariableSpec, sizes: Iterable[SizeSpec])
     return f"{type_.name}[{', '.join(shown)}]"
 
 
-def _bound(value: terms.Value | Array) -> str:
+def _bound(value: terms.Value | Array, whole: bool) -> str:
     if isinstance(value, Array):
-        data = base64.b64encode(value.data).decode()
-        return " ".join((f'array {value.dtype} {list(value.shape)} "{data}"', *value.remarks))
+        if whole or len(value.data) <= MOST_BYTES:
+            data = f'"{base64.b64encode(value.data).decode()}"'
+        else:
+            data = f"{HASHED}{hashlib.sha256(value.data).hexdigest()}"
+        return " ".join((f"array {value.dtype} {list(value.shape)} {data}", *value.remarks))
     return print_term(Const(value))
 
 
@@ -274,6 +284,8 @@ def _read_bound(text: str) -> terms.Value | Array:
         sizes = tuple(int(s) for s in m["shape"].split(",") if s.strip())
         data = base64.b64decode(m["data"])
         return Array(m["dtype"], sizes, data, tuple(m["remarks"].split()))
+    if HASHED in text.split("]")[-1]:
+        raise ValueError(f"an array of which the text has the hash alone: {text}")
     term = _term(text)
     if not isinstance(term, Const):
         raise ValueError(f"not a constant: {text}")

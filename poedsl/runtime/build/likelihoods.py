@@ -21,6 +21,7 @@ from poedsl.experts.densities.pyro_densities import (
     in_support,
 )
 from poedsl.runtime.build.densities import Densities, parameters
+from poedsl.runtime.build.linear_gaussian import LinearGaussian, linear_gaussian
 from poedsl.runtime.terms.evaluate import Environment, evaluate
 from poedsl.runtime.terms.log_densities import event_logs
 from poedsl.runtime.terms.refusals import refused
@@ -36,11 +37,18 @@ class Likelihood:
     Attributes:
         data: in one row, in double precision.
         densities: by which constant parameters are read.
+        reduced: the same by fewer numbers, where there are such.
     """
 
     factor: FactorSpec
     data: Float[Tensor, "1 *shape"]
     densities: Densities
+    reduced: LinearGaussian | None = None
+
+    @property
+    def rows(self) -> int:
+        """How many numbers are evaluated for each particle."""
+        return self.data.numel() if self.reduced is None else self.reduced.rows
 
     def events(self, env: Environment) -> Float[Tensor, "#L *events"]:
         """The log density of each event, in one row where it depends on no variable."""
@@ -48,10 +56,11 @@ class Likelihood:
 
     def log_value(self, env: Environment) -> Float[Tensor, " L"]:
         """Summed over the data, a number for each particle."""
-        logs = self.events(env)
-        total = logs.reshape(len(logs), -1).sum(-1).to(env.dtype)
         count = max(len(env.values[name]) for name in self.factor.variables)
-        return total.expand(count)
+        if self.reduced is not None:
+            return self.reduced.log_value(env).to(env.dtype).expand(count)
+        logs = self.events(env)
+        return logs.reshape(len(logs), -1).sum(-1).to(env.dtype).expand(count)
 
 
 def likelihood(factor: FactorSpec, densities: Densities, at: Environment) -> Likelihood:
@@ -72,7 +81,8 @@ def likelihood(factor: FactorSpec, densities: Densities, at: Environment) -> Lik
     if not densities.models.plan.prior:
         check_support(factor, data, densities, at)
     check_constants(factor.term, tuple(data.shape[1:]), densities)
-    return Likelihood(factor, data, densities)
+    reduced = linear_gaussian(factor.term, data, densities.variables, at)
+    return Likelihood(factor, data, densities, reduced)
 
 
 def check_constants(term: Term, shape: tuple[int, ...], densities: Densities) -> None:

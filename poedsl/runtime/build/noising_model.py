@@ -54,7 +54,7 @@ def noising_model(builder: ProductBuilder, factors: list[FactorSpec]) -> Noising
         rewards,
         builder.environment,
         path.exponents,
-        builder.particles_at_once(factors),
+        builder.particles_at_once(rewards),
         squares=options.correct == "fkc",
     )
     observer = Observer.of(target, path.stages, weighed=options.correct != "none")

@@ -192,12 +192,11 @@ class ProductBuilder:
                 space.loc[index], space.scale[index] = PICTURE_CENTRE, PICTURE_SCALE
         return space.standardised(moments, fixed)
 
-    def particles_at_once(self, factors: Sequence[FactorSpec]) -> int | None:
+    def particles_at_once(self, rewards: Sequence[RewardFactor]) -> int | None:
         """The size of micro-batches, as set or as data of many rows have it; None for all."""
         if self.settings.particles_at_once is not None:
             return self.settings.particles_at_once
-        data = (evaluate(f.observed, self.environment) for f in factors if f.observed is not None)
-        rows = max((value.numel() for value in data), default=1)
+        rows = max((reward.rows for reward in rewards), default=1)
         return max(MOST_AT_ONCE // rows, 1) if rows > MANY_ROWS else None
 
     def exponent(self, factor: FactorSpec) -> float:
@@ -224,7 +223,7 @@ class ProductBuilder:
         if factor.mask:
             message = "a mask as exponent goes with an expert that generates, and this is none"
             raise refused("P0409", message, factor=factor)
-        density = latent_sites = None
+        density, latent_sites, rows = None, None, 1
         if factor.kind == "density":
             subject = factor.part or Ref(factor.variables[0])
             shape = locate(factor, self.space, self.environment).decoded_shape
@@ -235,7 +234,8 @@ class ProductBuilder:
 
             latent_sites = self.sites_of_model(factor, subject, shape)
         if factor.kind == "likelihood":
-            density = likelihood(factor, self.densities(factor), self.origin()).log_value
+            found = likelihood(factor, self.densities(factor), self.origin())
+            density, rows = found.log_value, found.rows
         for call in self.reward_calls(factor):
             network = self.models.model(call, self.environment, factor)
             self.environment.rewards[call] = network
@@ -248,6 +248,7 @@ class ProductBuilder:
             self.differentiable(factor),
             density,
             latent_sites,
+            rows,
         )
 
     def sites_of_model(

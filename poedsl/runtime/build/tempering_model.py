@@ -62,7 +62,7 @@ def tempering_model(builder: ProductBuilder, factors: list[FactorSpec]) -> Tempe
         rewards,
         env,
         ones,
-        builder.particles_at_once(factors),
+        builder.particles_at_once(rewards),
         squares=options.correct == "fkc",
     )
     target = replace(without_base, base=tempering_base(builder, factors, without_base))

@@ -161,11 +161,13 @@ def bottlenecks(result: ReportedRun) -> Iterator[str]:
 
     Marked are an effective size below a tenth of the population, a kernel that accepts less than
     15 %, the stage where too few distinct ancestors are left for an estimate (`FAMILIES`), and an
-    evidence that grows by more than two units and ten times what it does in the run's median stage.
+    evidence that grows by more than two units and ten times what it does in the run's median stage,
+    unless the run places its stages by the weights.
     """
     count = len(result.log_weights)
     few = min(FAMILIES, count // 4)
     usual = statistics.median(abs(s.log_evidence_increment) for s in result.stages)
+    placed = SamplerOptions.of(result.plan).share is not None
     ancestors = count
     for s in result.stages:
         marks = ["resampled"] if s.resampled else []
@@ -175,7 +177,8 @@ def bottlenecks(result: ReportedRun) -> Iterator[str]:
             marks.append("kernel stuck: a smaller `step_size`")
         if s.unique_ancestors < few <= ancestors:
             marks.append("few ancestors: more `particles`, or `resample` at a lower `ess`")
-        if s is not result.stages[0] and abs(s.log_evidence_increment) > max(2.0, 10 * usual):
+        jumps = abs(s.log_evidence_increment) > max(2.0, 10 * usual)
+        if jumps and not placed and s is not result.stages[0]:
             marks.append("evidence jumps: more `steps`, or `path = temper(ess = 0.9)`")
         ancestors = s.unique_ancestors
         yield "; ".join(marks)

@@ -70,6 +70,7 @@ class RewardFactor:
         term: the reward, or the condition.
         density: of densities and likelihoods, their log value.
         sites: of models, the values of their sites by name.
+        rows: how many numbers are evaluated for each particle.
     """
 
     name: str
@@ -80,6 +81,7 @@ class RewardFactor:
     differentiable: bool
     density: Callable[[Environment], Tensor] | None = None
     sites: Callable[[Environment], dict[str, Tensor]] | None = None
+    rows: int = 1
 
     def log_value(self, env: Environment) -> Float[Tensor, " L"]:
         """Exactly, at the end of the path; -inf where a condition does not hold."""
