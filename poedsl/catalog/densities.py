@@ -174,7 +174,27 @@ DENSITIES = (
         "Dirichlet",
         "Dirichlet, over vectors of shares that sum to one",
         (_positive("concentration", "weight of each share"),),
-        Support(low=0.0, high=1.0, simplex=True, open=True),
+        Support(low=0.0, high=1.0, event="simplex", open=True),
         event_rank=1,
+    ),
+    Signature(
+        "LKJCholesky",
+        "density",
+        "LKJ, over Cholesky factors of correlation matrices",
+        (
+            Parameter(
+                "concentration",
+                None,
+                "positive",
+                REQUIRED,
+                "1 for all matrices alike, above 1 for correlations near zero",
+                trailing=-2,
+            ),
+        ),
+        event_rank=2,
+        capabilities=frozenset({"log_prob", "gradient"}),
+        citation="Lewandowski, Kurowicka and Joe 2009",
+        implementation=_PYRO,
+        support=Support(low=-1.0, high=1.0, event="corr_cholesky", open=True),
     ),
 )

@@ -117,20 +117,31 @@ class Returned:
     sizes: tuple[int | str | None, ...] = ()
 
 
+Event = Literal["", "simplex", "corr_cholesky"]
+#: Kinds of events, in words.
+EVENTS: dict[Event, str] = {
+    "simplex": "shares that sum to one",
+    "corr_cholesky": "Cholesky factors of correlation matrices",
+}
+#: The number of sizes of an event.
+EVENT_RANKS: dict[Event, int] = {"simplex": 1, "corr_cholesky": 2}
+
+
 @dataclass(frozen=True, slots=True)
 class Support:
-    """The support of a density: the real line, an interval, or the simplex.
+    """The support of a density: the real line, an interval, or vectors and matrices of a kind.
 
     Attributes:
         low, high: a number, or the name of a parameter; None where it is unbounded.
-        simplex: whether the vectors of an event sum to one.
+        event: of which kind an event is: vectors on the ``simplex``, which sum to one, or Cholesky
+            factors of correlation matrices, ``corr_cholesky``; empty for components by themselves.
         whole: whether it has whole numbers alone.
         open: whether the density may be zero or infinite at the ends.
     """
 
     low: float | str | None = None
     high: float | str | None = None
-    simplex: bool = False
+    event: Event = ""
     whole: bool = False
     open: bool = False
 
@@ -139,8 +150,8 @@ class Support:
         return self != REALS
 
     def __str__(self) -> str:
-        if self.simplex:
-            return "shares that sum to one"
+        if self.event:
+            return EVENTS[self.event]
         low, high = (f"{e:.6g}" if isinstance(e, float) else e for e in (self.low, self.high))
         if low is None:
             return "all numbers"

@@ -21,7 +21,7 @@ from poedsl.compiler.plan.terms import Apply
 from poedsl.runtime.build.prepare import prepare
 from poedsl.runtime.build.tempering_base import Base
 from poedsl.runtime.core.run_settings import RunSettings
-from poedsl.runtime.space.bijections import Bijection, Interval, Simplex
+from poedsl.runtime.space.bijections import Bijection, Events, Interval
 from poedsl.runtime.space.coordinates import Space
 from poedsl.runtime.targets.tempering import TemperedTarget, log_base
 from poedsl.runtime.terms.refusals import refused
@@ -178,8 +178,8 @@ class Coordinates(Transform):
         )
         self.moves = torch.ones(self.space.size, dtype=torch.bool, device=space.loc.device)
         for bijection in self.space.bijections:
-            if isinstance(bijection, Simplex):
-                self.moves[bijection.index[:, -1]] = False
+            if isinstance(bijection, Events):
+                self.moves[bijection.index[:, bijection.free :]] = False
         self.free = int(self.moves.sum())
         self.codomain = Domain(self)
 
@@ -246,5 +246,5 @@ def _cut(bijection: Bijection, part: slice) -> Bijection | None:
     if isinstance(bijection, Interval):
         cut = Interval.between(index, bijection.low[inside], bijection.high[inside])
     else:
-        cut = Simplex.over(index)
+        cut = Events.over(bijection.event, index)
     return replace(cut, loc=bijection.loc[inside], scale=bijection.scale[inside])

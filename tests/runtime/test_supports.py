@@ -12,7 +12,7 @@ from torch import distributions as D
 
 import poedsl
 from poedsl.experts.densities.pyro_densities import pyro_density
-from poedsl.runtime.space.bijections import Interval, Simplex
+from poedsl.runtime.space.bijections import Events, Interval
 from tests.runtime.helpers import moments
 
 PARTICLES = 4000
@@ -228,14 +228,14 @@ BIJECTIONS = [
     Interval.between(torch.arange(3), torch.zeros(3), torch.full((3,), math.inf)),
     Interval.between(torch.arange(3), torch.full((3,), -math.inf), torch.tensor([0.0, 1, -3])),
     Interval.between(torch.arange(3), torch.tensor([0.0, 5, 1e3]), torch.tensor([1.0, 9, 1001])),
-    Simplex.over(torch.arange(4)[None]),
+    Events.over("simplex", torch.arange(4)[None]),
 ]
 
 
 @pytest.mark.parametrize("bijection", BIJECTIONS)
 def test_the_jacobian_is_that_of_the_bijection(bijection: Interval | Simplex) -> None:
     point = torch.randn(bijection.index.shape, generator=torch.Generator().manual_seed(0))
-    free = point.flatten()[: 3 if isinstance(bijection, Simplex) else None].double()
+    free = point.flatten()[: 3 if isinstance(bijection, Events) else None].double()
 
     def forward(own: Tensor) -> Tensor:
         z = torch.cat([own, point.flatten()[len(own) :].double()]).view(bijection.index.shape)

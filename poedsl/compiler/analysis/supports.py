@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from itertools import permutations
 
-from poedsl.catalog.signatures import Signature
+from poedsl.catalog.signatures import Event, Signature
 from poedsl.compiler.functions.constants import elementwise, flatten
 from poedsl.compiler.plan.lowered import Lowered
 from poedsl.compiler.plan.plan_parts import FactorSpec
@@ -22,16 +22,16 @@ class Ends:
     Attributes:
         low, high: the terms of which the least, or the greatest, is the end; empty where there is
             none.
-        simplex: whether the vectors of an event sum to one.
+        event: of which kind an event is, as of `Support`.
     """
 
     low: tuple[Term, ...] = ()
     high: tuple[Term, ...] = ()
-    simplex: bool = False
+    event: Event = ""
 
     @property
     def constrained(self) -> bool:
-        return bool(self.low or self.high)
+        return bool(self.low or self.high or self.event)
 
 
 def ends(term: Term, signature: Callable[[str], Signature]) -> Ends:
@@ -45,12 +45,12 @@ def ends(term: Term, signature: Callable[[str], Signature]) -> Ends:
             for end in (support.low, support.high)
         )
         begins, stops = (() if e in (None, Const(None)) else (e,) for e in (low, high))
-        return Ends(begins, stops, support.simplex)
+        return Ends(begins, stops, support.event)
     parts = [ends(part, signature) for part in term.args[1::2]]
     return Ends(
         tuple(t for p in parts for t in p.low) if all(p.low for p in parts) else (),
         tuple(t for p in parts for t in p.high) if all(p.high for p in parts) else (),
-        any(p.simplex for p in parts),
+        next((p.event for p in parts if p.event), ""),
     )
 
 

@@ -130,7 +130,7 @@ def _support(factors: list[FactorSpec], signatures: Mapping[str, Signature]) -> 
         if factor.kind != "density":
             continue
         support_ends = ends(factor.term, signatures.__getitem__)
-        if support_ends.simplex:
+        if support_ends.event:
             raise UnknownValue
         lows += [min(_number(t) for t in support_ends.low)] if support_ends.low else []
         highs += [max(_number(t) for t in support_ends.high)] if support_ends.high else []

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
+from poedsl.catalog.signatures import EVENTS
 from poedsl.compiler.analysis.supports import ends
 from poedsl.compiler.plan.option_forms import Kernel
 from poedsl.compiler.plan.option_values import form_name
@@ -38,7 +39,7 @@ def refuse_path(spec: PlanSpec, options: Mapping[str, Term]) -> Iterator[Refusal
         yield Refusal("path", message, (note,))
         return
     experts = section_experts(spec) if path == "prefix" else []
-    refused = _incapable(spec, path, experts) or _on_simplex(spec, path)
+    refused = _incapable(spec, path, experts) or _on_events(spec, path)
     if refused is not None:
         yield refused
         return
@@ -63,11 +64,12 @@ def _incapable(spec: PlanSpec, path: str, experts: list[FactorSpec]) -> Refusal 
     return None
 
 
-def _on_simplex(spec: PlanSpec, path: str) -> Refusal | None:
+def _on_events(spec: PlanSpec, path: str) -> Refusal | None:
     for factor in spec.factors if path == "flow" else ():
-        if factor.kind == "density" and ends(factor.term, spec.signature).simplex:
-            note = f"`{factor.name}` at {factor.place} is a density on the simplex"
-            message = "`path = flow()` leaves the simplex, the vectors that sum to one"
+        event = ends(factor.term, spec.signature).event if factor.kind == "density" else ""
+        if event:
+            note = f"`{factor.name}` at {factor.place} is a density over them"
+            message = f"`path = flow()` leaves the {EVENTS[event]}"
             return Refusal("path", message, (note,))
     return None
 

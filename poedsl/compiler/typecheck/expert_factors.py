@@ -106,10 +106,19 @@ def parameters_fit_target(
             labels=(label,),
         )
         return False
+    over = "square matrices" if signature.event_rank > 1 else "vectors"
     if signature.event_rank > len(domain.sizes):
         checker.error(
             "P0303",
-            f"`{signature.name}` is over vectors, and {subject} is {sized(domain)}",
+            f"`{signature.name}` is over {over}, and {subject} is {sized(domain)}",
+            call.span,
+            labels=(label,),
+        )
+        return False
+    if signature.event_rank > 1 and unify(*(Type("", (s,)) for s in domain.sizes[-2:])) is None:
+        checker.error(
+            "P0303",
+            f"`{signature.name}` is over {over}, and {subject} is {sized(domain)}",
             call.span,
             labels=(label,),
         )

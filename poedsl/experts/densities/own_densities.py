@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.distributions import StudentT
+from torch.distributions import LKJCholesky, StudentT
 
 from poedsl.catalog.densities import DENSITIES
 from poedsl.catalog.truncated_densities import PREFIX, WITH_TAILS
@@ -69,6 +69,21 @@ class SkewNormal(NoQuantiles):
 
 
 @dataclass(frozen=True, slots=True)
+class LKJ(NoQuantiles):
+    """LKJ over lower Cholesky factors of correlation matrices, of any size."""
+
+    concentration: Tensor
+
+    def log_prob(self, x: Tensor) -> Tensor:
+        size = x.shape[-1]
+        if size == 1:
+            return x[..., 0, 0].clamp(0.0, 0.0)
+        whole = LKJCholesky(size, self.concentration, validate_args=False)
+        log_density: Tensor = whole.log_prob(x)  # type: ignore[no-untyped-call]
+        return log_density
+
+
+@dataclass(frozen=True, slots=True)
 class Flat(NoQuantiles):
     """One everywhere, which cannot be drawn from."""
 
@@ -98,4 +113,5 @@ OWN: dict[str, Callable[..., Any]] = {
     "HalfStudentT": HalfStudentT,
     "SkewNormal": SkewNormal,
     "Flat": Flat,
+    "LKJCholesky": LKJ,
 }

@@ -21,8 +21,9 @@ from poedsl.experts.protocol import Reward
 MATRICES = frozenset(
     p.name for s in SIGNATURES.values() for p in s.parameters if p.role == "matrix"
 )
-#: The tolerance for the sum of the components of a vector on the simplex.
-ON_THE_SIMPLEX = 1e-3
+#: The tolerance for the sum of a vector on the simplex, and for the squares of a row of a Cholesky
+#: factor of correlations.
+SUMS_TO_ONE = 1e-3
 
 
 def _inverse_gamma(x: Tensor, concentration: Tensor, rate: Tensor) -> Tensor:
@@ -49,7 +50,7 @@ def pyro_density(
     Args:
         arguments: of the distribution. shape: of the variable.
     """
-    wide = {k: v.double() for k, v in broadcast(arguments, shape).items()}
+    wide = {k: v.double() for k, v in broadcast(name, arguments, shape).items()}
     logarithm = log_prob_inside(name, wide)
     return lambda x: log_prob(name, wide, logarithm, x.double()).to(x.dtype)
 
@@ -63,9 +64,12 @@ def distribution(name: str, arguments: dict[str, Tensor]) -> Any:
     return getattr(pyro.distributions, name)(**arguments, validate_args=False)
 
 
-def broadcast(arguments: dict[str, Tensor], shape: tuple[int, ...]) -> dict[str, Tensor]:
-    """Parameters expanded to the shape of the variable, except for matrices."""
-    return {k: v if k in MATRICES else v.expand(shape) for k, v in arguments.items()}
+def broadcast(name: str, arguments: dict[str, Tensor], shape: tuple[int, ...]) -> dict[str, Tensor]:
+    """Parameters of a density expanded to the shape of the variable, except for matrices."""
+    return {
+        k: v if k in MATRICES else v.expand(shape[: len(shape) + min(trailing(name, k), 0)])
+        for k, v in arguments.items()
+    }
 
 
 def trailing(name: str, parameter: str) -> int:
@@ -163,8 +167,14 @@ def in_support(
         within = high - 1 if low is None else low if support.whole else (low + high) / 2
     if strict and support.open:
         inside = inside & (x != low) & (x != high)
-    if support.simplex:
-        inside = inside & ((x.sum(-1, keepdim=True) - 1).abs() < ON_THE_SIMPLEX)
+    if support.event == "corr_cholesky":
+        unit = (x.square().sum(-1, keepdim=True) - 1).abs() < SUMS_TO_ONE
+        lower = (x.triu(1) == 0).all(-1, keepdim=True) & (x.diagonal(dim1=-2, dim2=-1) > 0)[
+            ..., None
+        ]
+        inside, within = inside & unit & lower, torch.eye(x.shape[-1]).to(x)
+    if support.event == "simplex":
+        inside = inside & ((x.sum(-1, keepdim=True) - 1).abs() < SUMS_TO_ONE)
     if support.whole and SIGNATURES[name].event_rank and high is not None:
         inside = inside & (x.sum(-1, keepdim=True) == high)
     return inside, within

@@ -26,7 +26,7 @@ from poedsl.runtime.build.densities import Densities, Density, parameters
 from poedsl.runtime.build.tempering_base import supports
 from poedsl.runtime.core.random_numbers import Noise
 from poedsl.runtime.smc.resampling import effective_size
-from poedsl.runtime.space.bijections import Simplex
+from poedsl.runtime.space.bijections import Events
 from poedsl.runtime.space.coordinates import Space
 from poedsl.runtime.space.parts import Part, locate
 from poedsl.runtime.terms.evaluate import Environment, evaluate
@@ -159,10 +159,10 @@ def prior(
 
     Returns:
         None where there are no densities that serve; where some component has none of its own to
-        the power of one, or one that is positive elsewhere than the product may be; and where
-        shares sum to one, which have a coordinate less than components.
+        the power of one, or one that is positive elsewhere than the product may be; and of
+        vectors and matrices of a kind, which have fewer coordinates than components.
     """
-    if any(isinstance(bijection, Simplex) for bijection in space.bijections):
+    if any(isinstance(bijection, Events) for bijection in space.bijections):
         return None
     density_factors = [f for f in factors if f.kind in ("gaussian", "density") and not f.mask]
     density_factors = [f for f in density_factors if exponent(f) > 0]

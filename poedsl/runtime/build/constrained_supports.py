@@ -8,15 +8,16 @@ from dataclasses import replace
 from functools import reduce
 
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+from poedsl.catalog.signatures import EVENT_RANKS, EVENTS, Event
 from poedsl.compiler.analysis.supports import ends
 from poedsl.compiler.plan.plan import PlanSpec
 from poedsl.compiler.plan.plan_parts import FactorSpec
 from poedsl.compiler.plan.terms import Term, names
 from poedsl.runtime.build.ancestral_draws import Drawn
-from poedsl.runtime.space.bijections import Bijection, Interval, Simplex
+from poedsl.runtime.space.bijections import Bijection, Events, Interval
 from poedsl.runtime.space.coordinates import Space
 from poedsl.runtime.space.parts import locate
 from poedsl.runtime.terms.evaluate import Environment, evaluate
@@ -38,7 +39,7 @@ def bijections(
     high = -low
     lowest = torch.zeros(space.size, dtype=torch.long, device=low.device)
     highest = lowest.clone()
-    rows: dict[int, list[int]] = {}
+    rows: dict[int, tuple[Event, tuple[int, ...]]] = {}
     for number, factor in enumerate(sites):
         if factor.kind != "density":
             continue
@@ -53,14 +54,30 @@ def bijections(
             first = int(empty.nonzero()[0])
             setters = sites[int(lowest[first])], sites[int(highest[first])]
             raise _nowhere(*setters, float(low[first]), float(high[first]))
-        for row in at.reshape(-1, part.shape[-1]).tolist() if support.simplex else ():
-            if any(rows.setdefault(i, row) != row for i in row):
-                message = (
-                    f"{factor_at(factor)} sums to one over a part of what another density does"
-                )
-                raise refused("P0414", message, "their vectors are the same, or apart")
-    simplexes = sorted({tuple(row) for row in rows.values()})
-    return tuple(_charts(low, high, simplexes))
+        if support.event:
+            _add_events(support.event, at, rows, factor)
+    return tuple(_charts(low, high, sorted(set(rows.values()))))
+
+
+def _add_events(
+    event: Event,
+    at: Int[Tensor, " *part"],
+    rows: dict[int, tuple[Event, tuple[int, ...]]],
+    factor: FactorSpec,
+) -> None:
+    """The components of each event of a density, by each of these components.
+
+    Raises:
+        PoeError: another density has events of another kind there, or other ones.
+    """
+    rank = EVENT_RANKS[event]
+    for row in at.reshape(-1, math.prod(at.shape[at.dim() - rank :])).tolist():
+        found = (event, tuple(row))
+        if any(rows.setdefault(i, found) != found for i in row):
+            message = (
+                f"{factor_at(factor)} is over {EVENTS[event]}, and another density here is not"
+            )
+            raise refused("P0414", message, "their vectors or matrices are the same, or apart")
 
 
 def centred(
@@ -79,13 +96,16 @@ def centred(
 
 
 def _charts(
-    low: Float[Tensor, " D"], high: Float[Tensor, " D"], simplexes: Sequence[tuple[int, ...]]
+    low: Float[Tensor, " D"],
+    high: Float[Tensor, " D"],
+    events: Sequence[tuple[Event, tuple[int, ...]]],
 ) -> Iterator[Bijection]:
     below, above = low.isfinite(), high.isfinite()
-    for size in sorted({len(row) for row in simplexes}):
-        index = torch.tensor([r for r in simplexes if len(r) == size], device=low.device)
+    for kind_and_size in sorted({(event, len(row)) for event, row in events}):
+        alike = [row for event, row in events if (event, len(row)) == kind_and_size]
+        index = torch.tensor(alike, device=low.device)
         below[index] = above[index] = False
-        yield Simplex.over(index, low.dtype)
+        yield Events.over(kind_and_size[0], index, low.dtype)
     kinds: tuple[Bool[Tensor, " D"], ...] = (below & ~above, above & ~below, below & above)
     for kind in kinds:
         if bool(kind.any()):

@@ -11,6 +11,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from poedsl.catalog.registry import SIGNATURES
+from poedsl.catalog.signatures import EVENTS
 from poedsl.compiler.analysis.supports import ends
 from poedsl.compiler.plan.plan import PlanSpec
 from poedsl.compiler.plan.plan_parts import FactorSpec
@@ -103,7 +104,7 @@ def inverted(densities: Densities, term: Term, shape: tuple[int, ...]) -> Quanti
         return lambda u, pick: (
             normal.loc + torch.special.ndtri(u) @ normal.scale_tril.transpose(-1, -2)
         )
-    single = distribution(term.function, broadcast(arguments, shape))
+    single = distribution(term.function, broadcast(term.function, arguments, shape))
     try:
         single.icdf(
             torch.full(shape, 0.5, dtype=torch.float64, device=densities.environment.device)
@@ -140,9 +141,9 @@ def alike(
     begins, stops = min(lows, default=-math.inf), max(highs, default=math.inf)
     low, high = supports(space, space.bijections)
     for a, b in zip(low[part].tolist(), high[part].tolist(), strict=True):
-        if support.simplex or (a, b) != (begins, stops):
-            domain = "shares that sum to one" if math.isnan(a) else f"{a:g} to {b:g}"
-            reach = "shares that sum to one" if support.simplex else f"{begins:g} to {stops:g}"
+        if support.event or (a, b) != (begins, stops):
+            domain = "vectors or matrices of a kind" if math.isnan(a) else f"{a:g} to {b:g}"
+            reach = EVENTS[support.event] if support.event else f"{begins:g} to {stops:g}"
             raise refused(
                 "P0503",
                 f"the base is positive from {reach}, and `{variable}` is over {domain}",

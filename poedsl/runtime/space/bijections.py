@@ -11,7 +11,9 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 from torch.distributions import biject_to, constraints
-from torch.distributions.transforms import StickBreakingTransform
+from torch.distributions.transforms import CorrCholeskyTransform, StickBreakingTransform
+
+from poedsl.catalog.signatures import Event
 
 #: From this share of the range of exponents on, a number is near the limit of its type.
 OF_THE_RANGE = 0.95
@@ -69,46 +71,73 @@ class Interval:
 
 
 @dataclass(frozen=True, slots=True)
-class Simplex:
-    """Vectors of K shares by breaking a stick K - 1 times.
+class Events:
+    """Vectors of shares, by breaking a stick, or Cholesky factors of correlations, by partial
+    correlations (Lewandowski, Kurowicka and Joe 2009): fewer coordinates than components.
 
-    The last coordinate of each has nothing to say: it is N(0, 1) in the target as in the base, and
-    so leaves the evidence alone.
+    The last coordinates of each have nothing to say: they are N(0, 1) in the target as in the base,
+    and so leave the evidence alone.
+
+    Attributes:
+        index: the K components of each of n events.
+        free: the coordinates that have something to say.
     """
 
+    event: Event
     index: Int[Tensor, "n K"]
+    free: int
     loc: Float[Tensor, "n K"]
     scale: Float[Tensor, "n K"]
     bijection: Any
 
     @classmethod
-    def over(cls, index: Int[Tensor, "n K"], dtype: torch.dtype = torch.float32) -> Simplex:
+    def over(
+        cls, event: Event, index: Int[Tensor, "n K"], dtype: torch.dtype = torch.float32
+    ) -> Events:
         zeros = torch.zeros(index.shape, dtype=dtype, device=index.device)
-        return cls(index, zeros, torch.ones_like(zeros), StickBreakingTransform())
+        size = index.shape[1]
+        if event == "simplex":
+            return cls(
+                event, index, size - 1, zeros, torch.ones_like(zeros), StickBreakingTransform()
+            )
+        rows = math.isqrt(size)
+        free, transform = rows * (rows - 1) // 2, CorrCholeskyTransform()
+        return cls(event, index, free, zeros, torch.ones_like(zeros), transform)
 
     def forward(
         self, z: Float[Tensor, "L n K"]
     ) -> tuple[Float[Tensor, "L n K"], Float[Tensor, " L"]]:
-        """The shares, and log |det| of all but the last of each with respect to z."""
-        free = (self.loc + self.scale * z)[..., :-1]
-        y = self.bijection(free).clamp(min=torch.finfo(free.dtype).tiny)
+        """The components, and log |det| of the coordinates that have something to say."""
+        free = (self.loc + self.scale * z)[..., : self.free]
+        y = self.bijection(free)
+        if self.event == "simplex":
+            y = y.clamp(min=torch.finfo(free.dtype).tiny)
         log_det = self.bijection.log_abs_det_jacobian(free, y).sum(-1) + self.scale.log().sum()
-        idle = -0.5 * (z[..., -1].square() + math.log(2 * math.pi))
-        return y, log_det + idle.sum(-1)
+        idle = -0.5 * (z[..., self.free :].square() + math.log(2 * math.pi)).sum(-1)
+        return y.reshape(z.shape), log_det + idle.sum(-1)
 
     def near_limits(self, y: Float[Tensor, "L n K"]) -> Bool[Tensor, "L n K"]:
         """Where shares are about as small as numbers can be."""
+        if self.event != "simplex":
+            return torch.zeros_like(y, dtype=torch.bool)
         near: Tensor = y < torch.finfo(y.dtype).tiny ** OF_THE_RANGE
         return near
 
     def inverse(self, y: Float[Tensor, "L n K"]) -> Float[Tensor, "L n K"]:
-        """loc + scale z of points; nan outside of the support, and for the last of each vector."""
-        inside = (y > 0).all(-1, keepdim=True) & ((y.sum(-1, keepdim=True) - 1).abs() < 1e-3)
-        free: Tensor = self.bijection.inv(y)
-        return F.pad(free, (0, 1), value=math.nan).where(inside, math.nan)
+        """loc + scale z of points; nan outside of the support, and for what has nothing to say."""
+        rows = y
+        if self.event == "simplex":
+            inside = (y > 0).all(-1, keepdim=True)
+        else:
+            rows = y.reshape(*y.shape[:-1], math.isqrt(y.shape[-1]), -1)
+            inside = (rows.diagonal(dim1=-2, dim2=-1) > 0).all(-1, keepdim=True)
+        sums = rows.sum(-1) if self.event == "simplex" else rows.square().sum(-1)
+        inside = inside & ((sums.reshape(*y.shape[:-1], -1) - 1).abs() < 1e-3).all(-1, keepdim=True)
+        free: Tensor = self.bijection.inv(rows)
+        return F.pad(free, (0, y.shape[-1] - self.free), value=math.nan).where(inside, math.nan)
 
 
-Bijection = Interval | Simplex
+Bijection = Interval | Events
 
 
 def far_out(y: Float[Tensor, "*shape"]) -> Bool[Tensor, "*shape"]:
