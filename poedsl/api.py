@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -157,6 +158,7 @@ class Plan:
         allow_code: bool | None = None,
         profile: str = "default",
         dtype: str | torch.dtype = "auto",
+        checkpoint: str | Path | None = None,
         **options: Any,
     ) -> Result:
         """Run the plan to its end.
@@ -172,12 +174,16 @@ class Plan:
             dtype: of the particles and of all numbers but those in networks: ``float32`` or
                 ``float64``, by name or as torch's type; ``auto`` is ``float64`` where densities
                 are tempered and neither models nor Python code take part, else ``float32``.
+            checkpoint: a folder in which the run keeps a checkpoint, every 30 seconds, and removes
+                it at its end. A run that finds a checkpoint there goes on from it, with the same
+                result as if it had never stopped (docs/reliability.md).
             options: options of ``sample``, which override the program's, and values of inputs, as
                 `bind` takes them; a name of both is the option.
 
         Raises:
             PoeError: an input is not bound, an option does not fit, a model or device is missing,
-                or the program names Python code, which is not allowed (P0707).
+                or the program names Python code, which is not allowed (P0707). The checkpoint is
+                damaged (P0721), or of a run that differs (P0722).
             TypeError, ValueError: the seed or the microbatch is no whole number, or too small, or
                 the dtype is another.
         """
@@ -185,12 +191,17 @@ class Plan:
 
         settings = self._settings(seed, device, microbatch, allow_code, profile, dtype)
         plan = self._given(options).bound()
+        runner: Callable[..., Result] = run
+        if checkpoint is not None:
+            from poedsl.runtime.checkpoints.keeper import run_with_checkpoints
+
+            runner = partial(run_with_checkpoints, folder=Path(checkpoint))
         if not progress:
-            return run(plan.spec, settings)
+            return runner(plan.spec, settings)
         from poedsl.runtime.results.progress import Progress
 
         with Progress() as shown:
-            return run(plan.spec, settings, shown, shown.look_ahead)
+            return runner(plan.spec, settings, observe=shown, look_ahead=shown.look_ahead)
 
     def stream(
         self,

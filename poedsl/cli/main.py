@@ -8,6 +8,16 @@ from typing import Annotated
 import typer
 
 from poedsl.cli.output import Quiet, Traceback, Verbose
+from poedsl.cli.run_options import (
+    CheckpointEvery,
+    Dtype,
+    Force,
+    Microbatch,
+    Out,
+    Resume,
+    RunFile,
+    StrictResult,
+)
 from poedsl.cli.shared import DiagnosticForm, usage
 
 app = typer.Typer(
@@ -151,41 +161,32 @@ def inputs(
 
 @app.command()
 def run(
-    file: PlanFile,
+    file: RunFile = None,
     set_: Set = [],  # noqa: B006
     data: Data = [],  # noqa: B006
     sample: SampleOption = [],  # noqa: B006
     seed: Annotated[int, typer.Option(help="Seed of all random numbers.")] = 0,
     device: Annotated[str, typer.Option(help="cpu, cuda or cuda:1.")] = "cpu",
-    dtype: Annotated[
-        str,
-        typer.Option(
-            help="Type of the particles' numbers: float32, float64, or auto, which is float64 for "
-            "tempered densities."
-        ),
-    ] = "auto",
-    microbatch: Annotated[
-        int | None, typer.Option(min=1, help="Particles evaluated at once; all by default.")
-    ] = None,
+    dtype: Dtype = "auto",
+    microbatch: Microbatch = None,
     profile: Profile = "default",
-    out: Annotated[
-        str | None,
-        typer.Option(
-            "--out", "-o", help="Folder for the particles, pictures and report.", metavar="PATH"
-        ),
-    ] = None,
+    out: Out = None,
+    resume: Resume = None,
+    checkpoint_every: CheckpointEvery = 30.0,
+    force: Force = False,
     strict: Strict = False,
-    strict_result: Annotated[
-        bool,
-        typer.Option("--strict-result", help="Exit with 3 unless the verdict is reliable."),
-    ] = False,
+    strict_result: StrictResult = False,
     allow_code: AllowCode = False,
     diagnostics: Diagnostics = DiagnosticForm.text,
     quiet: Quiet = False,
     verbose: Verbose = False,
     traceback: Traceback = False,
 ) -> None:
-    """Run a program or a plan: print what came out, and keep it with --out."""
+    """Run a program or a plan: print what came out, and keep it with --out.
+
+    With --out a run keeps a checkpoint of its state. Ctrl-C and SIGTERM stop it after its stage,
+    and --resume goes on with it, also after it was killed.
+    """
     from poedsl.cli.run import run_command
 
     run_command(
@@ -193,12 +194,17 @@ def run(
         set_,
         data,
         sample,
-        seed,
-        device,
-        dtype,
-        microbatch,
-        profile,
+        {
+            "seed": seed,
+            "device": device,
+            "dtype": dtype,
+            "microbatch": microbatch,
+            "profile": profile,
+        },
         out,
+        resume,
+        checkpoint_every,
+        force,
         strict,
         strict_result,
         allow_code,

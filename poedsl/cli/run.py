@@ -4,15 +4,23 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, NoReturn
-
-import typer
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from poedsl.cli.open_plan import guarded, open_plan, show_warnings
-from poedsl.cli.shared import FAILED, INTERRUPTED, OUTPUT, DiagnosticForm, usage
+from poedsl.cli.resume import Saving, earlier_run
+from poedsl.cli.shared import FAILED, OUTPUT, DiagnosticForm, echo, usage
+from poedsl.grammar.source import Source
+
+if TYPE_CHECKING:
+    from poedsl.cli.saved_run import SavedRun
+    from poedsl.compiler.plan.plan import PlanSpec
+    from poedsl.runtime.core.run_settings import RunSettings
+    from poedsl.runtime.results.result import Result
+    from poedsl.runtime.smc.records import StageRecord
 
 #: Stages whose predicted endpoints a report shows.
 SHOWN_ALONG = 8
@@ -21,118 +29,170 @@ LONG = 10
 
 
 def run_command(
-    file: str,
+    file: str | None,
     bindings: list[str],
     data: list[str],
     sample: list[str],
-    seed: int,
-    device: str,
-    dtype: str,
-    microbatch: int | None,
-    profile: str,
+    given: dict[str, Any],
     out: str | None,
+    resume: str | None,
+    checkpoint_every: float,
+    force: bool,
     strict: bool,
     strict_result: bool,
     allow_code: bool,
     form: DiagnosticForm,
 ) -> NoReturn:
-    """Run a program or a plan, and leave with the exit code of the run."""
-    if out is not None and not out.strip():
-        usage("--out takes a folder, and this is empty")
-    if dtype not in ("auto", "float32", "float64"):
-        usage(f"--dtype takes auto, float32 or float64, and this is {dtype}")
-    folder = None if out is None else Path(out)
-    plan, source = open_plan(file, bindings, data, sample, strict, form)
-    plan = replace(guarded(plan.bound, form), allow_code=allow_code)
+    """Run a program or a plan, or go on with a run, and leave with the exit code of the run.
+
+    Args:
+        given: the settings of the run by the names of their options.
+    """
+    if (out is not None and not out.strip()) or (resume is not None and not resume.strip()):
+        usage(f"{'--out' if out is not None else '--resume'} takes a folder, and this is empty")
+    if given["dtype"] not in ("auto", "float32", "float64"):
+        usage(f"--dtype takes auto, float32 or float64, and this is {given['dtype']}")
+    if out is not None and resume is not None:
+        usage("--resume goes on in the folder of a run; --out is for a new one")
+    if file is None and (resume is None or bindings or data or sample):
+        usage("a program or a plan is missing")
+    plan: Any = None
+    source = Source("")
+    if file is not None:
+        plan, source = open_plan(file, bindings, data, sample, strict, form)
+        plan = guarded(plan.bound, form)
+    saving = None if out is None else Saving(Path(out), checkpoint_every, False, force)
+    if resume is not None:
+        folder = Path(resume)
+        earlier = guarded(lambda: earlier_run(folder), form, FAILED)
+        if earlier is None:
+            sys.exit(guarded(lambda: show_finished(folder, strict_result), form, FAILED))
+        given, saving = earlier.with_settings(given), Saving(folder, checkpoint_every, True, force)
+        plan = guarded(lambda: earlier.plan_of(plan, force), form, FAILED)
+    plan = replace(plan, allow_code=allow_code)
 
     def before_run() -> None:
         show_warnings(plan, source, form)
 
     sys.exit(
-        guarded(
-            lambda: run_plan(
-                plan, seed, device, dtype, microbatch, profile, folder, strict_result, before_run
-            ),
-            form,
-            FAILED,
-        )
+        guarded(lambda: run_plan(plan, given, saving, strict_result, before_run), form, FAILED)
     )
 
 
 def run_plan(
     plan: Any,
-    seed: int,
-    device: str,
-    dtype: str,
-    microbatch: int | None,
-    profile: str,
-    out: Path | None,
+    given: Mapping[str, Any],
+    saving: Saving | None,
     strict_result: bool,
     before_run: Callable[[], None],
 ) -> int:
     """Run a plan and show the result; ``before_run`` is called once nothing is missing."""
     # Torch is loaded after the program is compiled, so that errors in it are shown at once.
+    from poedsl.cli.saved_run import SavedRun, exit_code
+    from poedsl.runtime.core.run_settings import RunSettings
+    from poedsl.runtime.inputs.profile_files import read_profile
+
+    settings = RunSettings(
+        seed=given["seed"],
+        device=given["device"],
+        dtype=given["dtype"],
+        microbatch=given["microbatch"],
+        folder=plan.base,
+        allow_code=plan.allow_code,
+        profile=read_profile(given["profile"], plan.base),
+        shown_stages=0 if saving is None else SHOWN_ALONG,
+    )
+    single_thread()
+    saved = None if saving is None else SavedRun(saving, plan, given)
+    done: list[StageRecord] = []
+    try:
+        with nullcontext() if saved is None else saved.states():
+            result, notes = finished(plan.spec, settings, saved, before_run, done)
+    except KeyboardInterrupt as stop:
+        if saved is None:
+            echo(f"poe: interrupted after {len(done)} stages", err=True)
+        return exit_code(stop)
+    show_result(result, notes)
+    if saved is not None:
+        echo(f"{'written to':<13} {saved.place}")
+    return code_of(result, strict_result)
+
+
+def finished(
+    plan: PlanSpec,
+    settings: RunSettings,
+    saved: SavedRun | None,
+    before_run: Callable[[], None],
+    done: list[StageRecord],
+) -> tuple[Result, list[str]]:
+    """The result of a run, and what was left out of its folder.
+
+    Args:
+        done: takes the records of the stages as they are done.
+    """
     from poedsl.cli.unsaved import unsaved
     from poedsl.compiler.plan.costs import costs, has_networks
     from poedsl.runtime.build.weight_memory import memory_lines
-    from poedsl.runtime.core.run_settings import RunSettings
-    from poedsl.runtime.inputs.profile_files import read_profile
-    from poedsl.runtime.results.output_folder import OutputFolder
     from poedsl.runtime.results.progress import Progress
-    from poedsl.runtime.results.report import essential_lines, head_lines
-    from poedsl.runtime.results.verdict import Verdict
     from poedsl.runtime.run import Run
 
-    settings = RunSettings(
-        seed=seed,
-        device=device,
-        dtype=dtype,
-        microbatch=microbatch,
-        folder=plan.base,
-        allow_code=plan.allow_code,
-        profile=read_profile(profile, plan.base),
-        shown_stages=0 if out is None else SHOWN_ALONG,
-    )
-    single_thread()
-    folder = None if out is None else OutputFolder(out, plan.to_json())
     loud = not OUTPUT.quiet
-    lost = unsaved(plan.spec) if folder is None else ""
-    if loud and has_networks(plan.spec):
-        for line in memory_lines(plan.spec, settings, complete=True):
-            typer.echo(line, err=True)
+    lost = unsaved(plan) if saved is None else ""
+    if loud and has_networks(plan):
+        for line in memory_lines(plan, settings, complete=True):
+            echo(line, err=True)
     with Progress(shown=loud) as preparing:
-        job = Run(plan.spec, settings, preparing.look_ahead)
+        keeper = None if saved is None else saved.keeper
+        job = Run(plan, settings, preparing.look_ahead, keeper)
     before_run()
-    done = 0
-    try:
-        if loud and any(costs(plan.spec)):
+    earlier = 0 if saved is None else saved.go_on(job, settings)
+    if loud and earlier:
+        echo(f"goes on after {earlier} of {job.stage_count} stages", err=True)
+    with nullcontext() if saved is None else saved.watched():
+        if loud and not earlier and any(costs(plan)):
             cost = job.estimate()
-            typer.echo(f"this takes {cost}", err=True)
+            echo(f"this takes {cost}", err=True)
             if lost and cost.seconds > LONG:
-                typer.echo(f"note: {lost} will not be saved; `--out FOLDER` saves them", err=True)
+                echo(f"note: {lost} will not be saved; `--out FOLDER` saves them", err=True)
         with Progress(shown=loud) as shown:
             for record in job.stages():
-                done += 1
+                done.append(record)
                 shown(record, job.stage_count)
-                if folder is not None:
-                    folder.stage(record)
+                if saved is not None:
+                    saved.stage(record, job.log_evidence[len(done) - 1])
         result = job.result()
-    except KeyboardInterrupt:
-        log_note = "" if out is None else f"; the log of its stages is in {out / 'log.jsonl'}"
-        typer.echo(f"poe: interrupted after {done} stages{log_note}", err=True)
-        return INTERRUPTED
-    notes = [] if folder is None else folder.finish(result)
-    for line in head_lines(result) if loud else essential_lines(result):
-        typer.echo(line)
-    if loud:
-        for warning in result.warnings:
-            typer.echo(f"warning: {warning}", err=True)
-        if lost:
-            notes = [f"{lost} are not saved; `--out FOLDER` saves them"]
-        for note in notes:
-            typer.echo(f"note: {note}", err=True)
-    if folder is not None:
-        typer.echo(f"{'written to':<13} {out}")
+        if saved is not None:
+            return result, saved.folder.finish(result)
+    return result, [f"{lost} are not saved; `--out FOLDER` saves them"] if lost else []
+
+
+def show_result(result: Result, notes: list[str]) -> None:
+    """The result in a few lines, with its warnings and some notes."""
+    from poedsl.runtime.results.report import essential_lines, head_lines
+
+    for line in essential_lines(result) if OUTPUT.quiet else head_lines(result):
+        echo(line)
+    if OUTPUT.quiet:
+        return
+    for warning in result.warnings:
+        echo(f"warning: {warning}", err=True)
+    for note in notes:
+        echo(f"note: {note}", err=True)
+
+
+def show_finished(folder: Path, strict_result: bool) -> int:
+    """Show the result of a run that has finished; returns the exit code that the run had."""
+    from poedsl.runtime.results.result import Result
+
+    result = Result.load(folder)
+    show_result(result, [f"the run in {folder} has finished"])
+    return code_of(result, strict_result)
+
+
+def code_of(result: Result, strict_result: bool) -> int:
+    """The exit code of a run with this result."""
+    from poedsl.runtime.results.verdict import Verdict
+
     good = result.verdict is Verdict.RELIABLE if strict_result else result.outcome.ok
     return 0 if good else FAILED
 

@@ -112,6 +112,12 @@ class Run:
             return most
         return min(most, math.ceil(len(records) / records[-1].beta))
 
+    @property
+    def log_evidence(self) -> list[float]:
+        """Log Z after each stage so far, in the variables' own units."""
+        shift = self.target.evidence_shift
+        return [value - shift for value in self.recorder.log_evidence]
+
     def stages(self) -> Iterator[StageRecord]:
         """Run, a record at a time; those of before a `state` that was restored come first."""
         yield from self.recorder.records[: self._tried]

@@ -12,7 +12,8 @@ import pytest
 import poedsl
 from poedsl.grammar.errors import PoeError
 from poedsl.runtime.results.atomic_files import write_atomically
-from poedsl.runtime.results.output_folder import MANIFEST, STAGING, OutputFolder
+from poedsl.runtime.results.folder_ownership import MANIFEST, STAGING
+from poedsl.runtime.results.output_folder import OutputFolder
 from poedsl.runtime.results.result import Result
 
 

@@ -119,8 +119,8 @@ is the one that ends a text. The message names the first token that differs.
         """\
 `--out DIR` names a folder that holds files which no run of poedsl wrote, or in which a file or
 folder of a run was replaced by a symbolic link. Nothing in it is written or removed. A run lists
-its files in `.poedsl-run.json`, and a later run into the same folder replaces only those. Name a
-folder that does not exist yet, or an empty one.
+its files in `run.json`, and a later run into the same folder replaces only those. Name a folder
+that does not exist yet, or an empty one.
 
     poe run crossing.poe --out .             # wrong: the folder holds the program
     poe run crossing.poe --out crossing      # right
@@ -131,7 +131,7 @@ folder that does not exist yet, or an empty one.
         """\
 `Result.load` reads the folders that `poe run --out FOLDER` and `Result.save` write. This folder has
 other files, lacks some of those, or they are damaged, of another version, or of different runs. A
-run that was interrupted leaves the log of its stages and no result.
+run that was interrupted leaves the log of its stages, a checkpoint and no result.
 """,
     ),
     "P0715": CodePage(
@@ -145,6 +145,38 @@ from.
 Data are drawn from the prior statement by statement, in the order of the program. Parameters may
 name data that were drawn before, and no others: a series is written as a loop over its elements,
 `y[i + 1] ~ Normal(a * y[i], 1)`, and not at once, `y[1:] ~ Normal(a * y[:-1], 1)`.
+""",
+    ),
+    "P0720": CodePage(
+        "a folder whose run has not finished",
+        """\
+The folder that `--out` names holds the checkpoint of a run that was interrupted or killed, which a
+new run would replace; or another process is writing to it. `run.json` in the folder says which run
+it is, and in which state.
+
+    poe run --resume DIR                         # goes on with that run
+    poe run program.poe --out DIR --force        # discards it
+""",
+    ),
+    "P0721": CodePage(
+        "a run that cannot be resumed",
+        """\
+`poe run --resume DIR` goes on with the run in a folder that `poe run --out DIR` wrote, from
+`checkpoint.safetensors` in it; `plan.run(checkpoint = DIR)` does so from the same file. The folder
+holds no run, or the checkpoint was cut or changed: its content does not have the digest that was
+written with it. `poe run program.poe --out DIR --force` starts the run again.
+""",
+    ),
+    "P0722": CodePage(
+        "a run that has changed since its checkpoint",
+        """\
+A run goes on from a checkpoint only where its plan, the values and files of its inputs, the weights
+of its models, its settings, the versions of the libraries that compute it, the processor and the
+number of threads are what they were: else its result would be that of neither. The message and the
+notes name all that has changed.
+
+    poe run --resume DIR --force                 # goes on all the same
+    poe run program.poe --out OTHER              # starts again
 """,
     ),
 }

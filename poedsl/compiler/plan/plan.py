@@ -148,14 +148,15 @@ class PlanSpec:
         return (kernel_evaluations(self.option("kernel")) + 1) * self.stages
 
     def to_json(self) -> str:
-        return json.dumps({**self._data(), "hash": self.hash}, indent=1, allow_nan=False) + "\n"
+        return json.dumps({**self.to_data(), "hash": self.hash}, indent=1, allow_nan=False) + "\n"
 
     @property
     def hash(self) -> str:
         """The hash of the content, including bindings."""
-        return canonical_hash(self._data())
+        return canonical_hash(self.to_data())
 
-    def _data(self) -> dict[str, Any]:
+    def to_data(self) -> dict[str, Any]:
+        """The plan as values of JSON."""
         return {
             "schema": SCHEMA,
             "program": self.program,

@@ -18,6 +18,7 @@ from poedsl.grammar.errors import PoeError
 from poedsl.runtime.core.warnings import RunWarning
 from poedsl.runtime.results.composition import Composition, Look, Member
 from poedsl.runtime.results.evidence import Evidence, EvidenceStatus
+from poedsl.runtime.results.folder_ownership import MANIFEST, read_state
 from poedsl.runtime.results.posterior_summary import ComponentSummary, PosteriorSummary
 from poedsl.runtime.results.saved_files import DETAILS, PARTICLES, PLAN, RESULT, SCHEMA, stored_name
 from poedsl.runtime.results.verdict import Verdict
@@ -31,6 +32,7 @@ def read_result(folder: Path) -> dict[str, Any]:
         PoeError: the folder is not there or cannot be read (P0604), or it holds no complete result
             of this version (P0713).
     """
+    _refuse_unfinished(folder)
     try:
         data, plan = _numbers(folder), _plan(folder)
         particles, details = _tensors(folder, PARTICLES), _tensors(folder, DETAILS)
@@ -155,6 +157,17 @@ def _vocabulary(data: dict[str, Any]) -> Vocabulary:
     """A vocabulary of which only the symbols that occur are known."""
     pieces = {int(symbol): base64.b64decode(piece) for symbol, piece in data["pieces"].items()}
     return Vocabulary(tuple(pieces.get(s, b"") for s in range(data["size"])), data["end"])
+
+
+def _refuse_unfinished(folder: Path) -> None:
+    """Whether the files of a result are not all in place, or there is a run and no result."""
+    if not (folder / MANIFEST).is_file():
+        return
+    state = read_state(folder)
+    if state is None or (state.state == "finished" and not state.moving):
+        return
+    if state.moving or not (folder / RESULT).is_file():
+        raise _refused(folder, f"its run is {state.state}; {state.note}")
 
 
 def _absent(folder: Path, error: OSError) -> PoeError:

@@ -1,0 +1,166 @@
+"""Keeps checkpoints of a run, and stops it between two stages where a signal asks for that."""
+
+from __future__ import annotations
+
+import signal
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import FrameType
+
+from poedsl.compiler.plan.plan import PlanSpec
+from poedsl.grammar.diagnostics import Diagnostic
+from poedsl.grammar.errors import PoeError
+from poedsl.runtime.checkpoints.checkpoint_file import (
+    CHECKPOINT,
+    Checkpoint,
+    damaged,
+    read_checkpoint,
+    write_checkpoint,
+)
+from poedsl.runtime.checkpoints.identity import Identity, differences, identity
+from poedsl.runtime.core.devices import find_device
+from poedsl.runtime.core.run_settings import RunSettings
+from poedsl.runtime.core.state import SavedState
+from poedsl.runtime.results.result import Result
+from poedsl.runtime.run import Run
+from poedsl.runtime.smc.records import StageRecord
+
+#: Seconds between two checkpoints.
+EVERY = 30.0
+
+
+class Interrupted(KeyboardInterrupt):
+    """A run that a signal has stopped.
+
+    Attributes:
+        number: of the signal. saved: whether its last stage is in a checkpoint.
+    """
+
+    def __init__(self, number: int, *, saved: bool) -> None:
+        super().__init__(number)
+        self.number, self.saved = number, saved
+
+
+@dataclass(slots=True)
+class Keeper:
+    """Is called after every stage of a run, and saves its state every few seconds.
+
+    Attributes:
+        save: writes the state of a run. every: seconds between two checkpoints; 0 after each stage.
+        report: is called with why a checkpoint could not be written; the run goes on.
+        asked: the number of the signal that asks the run to stop.
+        saved: how many stages the checkpoint has; those of a pilot run do not count.
+    """
+
+    save: Callable[[SavedState], None]
+    depends_on: Identity
+    every: float
+    report: Callable[[str], None] = field(default=lambda reason: None)
+    asked: int | None = None
+    saved: int = 0
+    _last: float = field(default_factory=time.monotonic)
+
+    def __call__(self, job: Run) -> None:
+        """Save the state where it is time to, or where the run is to stop.
+
+        Raises:
+            Interrupted: a signal has asked for it.
+        """
+        if self.asked is not None:
+            raise Interrupted(self.asked, saved=self._saved(job))
+        if time.monotonic() - self._last >= self.every:
+            self._saved(job)
+            self._last = time.monotonic()
+
+    def _saved(self, job: Run) -> bool:
+        try:
+            self.save({"depends_on": self.depends_on, "run": job.state()})
+        except OSError as error:
+            self.report(error.strerror or str(error))
+            return False
+        self.saved = len(job.recorder.records)
+        return True
+
+    @contextmanager
+    def watching(self, announce: Callable[[int], None]) -> Iterator[None]:
+        """Within it, SIGINT and SIGTERM stop the run after its stage, and a second one at once.
+
+        Args:
+            announce: is called with the number of the first signal.
+        """
+
+        def ask(number: int, frame: FrameType | None) -> None:
+            if self.asked is not None:
+                raise Interrupted(number, saved=False)
+            self.asked = number
+            announce(number)
+
+        before = {n: signal.signal(n, ask) for n in (signal.SIGINT, signal.SIGTERM)}
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+
+def resume(job: Run, folder: Path, checkpoint: Checkpoint, now: Identity | None) -> None:
+    """Let a run go on from a checkpoint in a folder.
+
+    Args:
+        now: what the run depends on; None goes on whatever has changed.
+
+    Raises:
+        PoeError: something has changed (P0722), or this is no state of the run (P0721).
+    """
+    try:
+        state = checkpoint.state(job.device)
+        changed = () if now is None else differences(state["depends_on"], now)
+        if not changed:
+            job.restore(state["run"])
+    except (AssertionError, AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
+        reason = f"it is no state of this run: {type(error).__name__}: {error}"
+        raise damaged(folder, reason) from error
+    if changed:
+        message = f"the run in {folder} cannot go on: {changed[0]}"
+        notes = (*changed[1:], "`--force` goes on all the same, and gives other numbers")
+        raise PoeError((Diagnostic("P0722", message, notes=notes),))
+
+
+def run_with_checkpoints(
+    plan: PlanSpec,
+    settings: RunSettings,
+    folder: Path,
+    observe: Callable[[StageRecord, int], None] | None = None,
+    look_ahead: Callable[[int, int], None] | None = None,
+) -> Result:
+    """Run a bound plan to its end, from the checkpoint in a folder where there is one.
+
+    The checkpoint is removed when the run has ended.
+
+    Args:
+        observe, look_ahead: as of `poedsl.runtime.run.run`.
+
+    Raises:
+        PoeError: the folder cannot be written (P0704), its checkpoint is damaged (P0721), or of a
+            run that differs (P0722).
+    """
+    depends_on = identity(plan, settings, find_device(settings.device))
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        message = f"checkpoints cannot be written to {folder}: {error.strerror or error}"
+        raise PoeError((Diagnostic("P0704", message),)) from error
+    keeper = Keeper(lambda state: write_checkpoint(folder, state), depends_on, EVERY)
+    job = Run(plan, settings, look_ahead, keeper)
+    checkpoint = read_checkpoint(folder)
+    if checkpoint is not None:
+        resume(job, folder, checkpoint, depends_on)
+    for record in job.stages():
+        if observe is not None:
+            observe(record, job.stage_count)
+    result = job.result()
+    (folder / CHECKPOINT).unlink(missing_ok=True)
+    return result
