@@ -47,7 +47,16 @@ PROGRAMS: dict[str, list[str]] = {
 FILES = ("particles.safetensors", "details.safetensors", "plan.json")
 MEASURED = frozenset({"seconds", "peak_memory"})
 #: What processes have imported when they start.
-MODULES = ("poedsl.cli.main", "poedsl.cli.saved_run", "arviz", "h5netcdf", "matplotlib.pyplot")
+MODULES = (
+    *("poedsl.cli.main", "poedsl.cli.saved_run", "poedsl.experts.flows.unet"),
+    *(
+        "arviz",
+        "h5netcdf",
+        "matplotlib.pyplot",
+        "diffusers.models.unets.unet_2d",
+        "transformers.models.auto",
+    ),
+)
 #: How often a resumed run is killed again.
 AGAIN = 0.5
 

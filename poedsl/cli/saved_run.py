@@ -50,8 +50,8 @@ class SavedRun:
         self.keeper.depends_on = identity(self.plan, settings, job.device)
         checkpoint = read_checkpoint(self.place) if self.saving.resumed else None
         if checkpoint is not None:
-            now = None if self.saving.force else self.keeper.depends_on
-            resume(job, self.place, checkpoint, now)
+            force, now = self.saving.force, self.keeper.depends_on
+            resume(job, self.place, checkpoint, now, force=force)
         self.keeper.saved = len(job.recorder.records)
         self._logged = self.folder.keep_log(self.keeper.saved)
         return self.keeper.saved

@@ -9,12 +9,14 @@ from typing import Any
 import torch
 
 from poedsl.runtime.build.prepare import RunnableModel
+from poedsl.runtime.core.particles import Evaluation
 from poedsl.runtime.core.random_numbers import Noise
 from poedsl.runtime.core.sampler_options import SamplerOptions
 from poedsl.runtime.core.state import SavedState
 from poedsl.runtime.core.warnings import WarningLog
 from poedsl.runtime.feynman_kac.pilot_run import Pilot
 from poedsl.runtime.feynman_kac.prefixes import PrefixModel
+from poedsl.runtime.feynman_kac.sections import SectionModel
 from poedsl.runtime.feynman_kac.tempering import TemperingModel
 from poedsl.runtime.smc.anneal import Boundary, anneal
 from poedsl.runtime.smc.health import HealthCheck
@@ -104,8 +106,15 @@ class Driver:
             "generator": torch.get_rng_state(),
         }
 
-    def restore(self, state: SavedState) -> None:
-        """Go on from a `state`, before the first stage."""
+    def restore(self, state: SavedState, *, anew: bool = False) -> None:
+        """Go on from a `state`, before the first stage.
+
+        Args:
+            anew: evaluate the experts at the particles again, since they may have changed.
+
+        Raises:
+            IndexError, KeyError, TypeError, ValueError: it is not the state of such a run.
+        """
         self.model.restore(state["model"])
         if self.pilot is not None:
             assert isinstance(self.model, TemperingModel)
@@ -113,9 +122,39 @@ class Driver:
             if self.pilot.ended:
                 self.model = self.pilot.frozen()
         if state["after"] is not None:
-            self.after = Boundary.restored(state["after"], self.model)
+            after = Boundary.restored(state["after"], self.model)
+            self._fits(after.population)
+            self.after = without_evaluations(after) if anew else after
         self.health.warnings.restore(state["warnings"])
         calls = self.model.target.calls
         calls.clear()
         calls.update((name, count) for name, count in state["calls"])
         torch.set_rng_state(state["generator"])
+
+    def _fits(self, population: Population[Any]) -> None:
+        """Whether the particles are of as many islands, components and stages as those of the run.
+
+        Raises:
+            ValueError: they are not.
+        """
+        x, rng, stages = population.particles.x, self.rng, self.model.stages
+        if len(x) != rng.size * rng.islands or population.islands != rng.islands:
+            raise ValueError(f"it has {len(x)} particles in {population.islands} islands")
+        size = self.model.target.space.size
+        if x.shape[1] > size or (x.shape[1] < size and not isinstance(self.model, SectionModel)):
+            raise ValueError(f"its particles have {x.shape[1]} components")
+        if not 1 <= population.stage.t <= stages[0].t:
+            raise ValueError(f"it is at stage {population.stage.t} of {stages[0].t}")
+
+
+def without_evaluations(after: Boundary[Any]) -> Boundary[Any]:
+    """Particles whose experts are to be evaluated again; those of prefixes carry what they read."""
+    populations = (after.population, after.healthy)
+    return Boundary(
+        *[
+            p.with_particles(replace(p.particles, at=None))
+            if isinstance(p.particles.at, Evaluation)
+            else p
+            for p in populations
+        ]
+    )

@@ -159,13 +159,12 @@ class Run:
         """All that the rest of the run depends on, after a stage."""
         return {"driver": self._driver.state(), "recorder": self.recorder.state()}
 
-    def restore(self, state: SavedState) -> None:
+    def restore(self, state: SavedState, *, anew: bool = False) -> None:
         """Go on from the `state` of a run of the same plan and settings, before any stage.
 
-        Raises:
-            KeyError, TypeError, ValueError: it is not the state of such a run.
+        The arguments and errors are those of `Driver.restore`.
         """
-        self._driver.restore(state["driver"])
+        self._driver.restore(state["driver"], anew=anew)
         self.recorder.restore(state["recorder"])
         self._tried = len(self.recorder.records)
         if self._tried and self._driver.after is not None:

@@ -19,7 +19,7 @@ from poedsl.runtime.checkpoints import identity as identities
 from poedsl.runtime.checkpoints import keeper as keepers
 from poedsl.runtime.checkpoints.checkpoint_file import CHECKPOINT, read_checkpoint, write_checkpoint
 from poedsl.runtime.checkpoints.identity import differences, identity, of_file
-from poedsl.runtime.checkpoints.keeper import Interrupted, Keeper
+from poedsl.runtime.checkpoints.keeper import Interrupted, Keeper, resume
 from poedsl.runtime.core.run_settings import RunSettings
 from poedsl.runtime.results import run_folder
 from poedsl.runtime.results.folder_ownership import STAGING, read_state
@@ -33,7 +33,9 @@ CPU = torch.device("cpu")
 PLAN = poedsl.compile("x : Real[2]\nx ~ Normal(0, 1) * Normal(1, 2)").with_options(
     particles=8, steps=4
 )
-OTHER = poedsl.compile("x ~ Normal(0, 1) * Normal(3, 1)").with_options(particles=8, steps=4)
+OTHER = poedsl.compile("x : Real[2]\nx ~ Normal(0, 1) * Normal(3, 1)").with_options(
+    particles=8, steps=4
+)
 STATE = {"a": torch.arange(6.0).view(2, 3), "b": [1, None, 0.5]}
 
 
@@ -239,6 +241,22 @@ def test_a_checkpoint_of_another_plan_is_refused(tmp_path: Path) -> None:
     with pytest.raises(PoeError) as caught:
         OTHER.run(checkpoint=tmp_path)
     assert code_of(caught) == "P0721"
+
+
+def test_what_is_forced_goes_on_as_far_as_it_fits(tmp_path: Path) -> None:
+    job = prepared(PLAN)
+    next(job.stages())
+    write_checkpoint(tmp_path, {"depends_on": {}, "run": job.state()})
+    checkpoint = read_checkpoint(tmp_path)
+    assert checkpoint is not None
+    forced = prepared(OTHER)
+    resume(forced, tmp_path, checkpoint, {"a": "b"}, force=True)
+    assert len(finished(forced)[0]["stages"]) == 5
+    line = poedsl.compile("x ~ Normal(0, 1) * Normal(3, 1)").with_options(particles=8, steps=4)
+    for plan in (PLAN.with_options(particles=9), PLAN.with_options(islands=2), line):
+        with pytest.raises(PoeError) as caught:
+            resume(prepared(plan), tmp_path, checkpoint, {}, force=True)
+        assert code_of(caught) == "P0721"
 
 
 # Folders.

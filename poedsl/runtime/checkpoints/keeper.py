@@ -106,24 +106,27 @@ class Keeper:
                 signal.signal(number, handler)
 
 
-def resume(job: Run, folder: Path, checkpoint: Checkpoint, now: Identity | None) -> None:
+def resume(
+    job: Run, folder: Path, checkpoint: Checkpoint, now: Identity, *, force: bool = False
+) -> None:
     """Let a run go on from a checkpoint in a folder.
 
     Args:
-        now: what the run depends on; None goes on whatever has changed.
+        now: what the run depends on.
+        force: go on whatever has changed, as far as the particles fit.
 
     Raises:
         PoeError: something has changed (P0722), or this is no state of the run (P0721).
     """
     try:
         state = checkpoint.state(job.device)
-        changed = () if now is None else differences(state["depends_on"], now)
-        if not changed:
-            job.restore(state["run"])
+        changed = differences(state["depends_on"], now)
+        if force or not changed:
+            job.restore(state["run"], anew=bool(changed))
     except (AssertionError, AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
         reason = f"it is no state of this run: {type(error).__name__}: {error}"
         raise damaged(folder, reason) from error
-    if changed:
+    if changed and not force:
         message = f"the run in {folder} cannot go on: {changed[0]}"
         notes = (*changed[1:], "`--force` goes on all the same, and gives other numbers")
         raise PoeError((Diagnostic("P0722", message, notes=notes),))

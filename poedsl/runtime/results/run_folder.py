@@ -158,13 +158,14 @@ class RunFolder:
         kept = f"the result is in {self.staging}"
         refuse_foreign(self.folder, set(names - self.state.files), kept)
         note = f"`poe run --resume {self.folder}` moves the files of the result into place"
-        replace(
+        self.state = replace(
             self.state,
             note=note,
             files=self.state.files | names,
             moving=names,
             after_moving=state,
-        ).write(self.folder)
+        )
+        self.state.write(self.folder)
         self.state = complete(self.folder)
         unlock(self.folder)
 

@@ -103,7 +103,11 @@ class Boundary(Generic[StageT]):
 
     @classmethod
     def restored(cls, state: SavedState, model: FeynmanKac[StageT]) -> Boundary[StageT]:
-        """From a `state` of a run of the model."""
+        """From a `state` of a run of the model.
+
+        Raises:
+            IndexError, KeyError, TypeError, ValueError: it is not of such a run.
+        """
         both = (state["population"], state["healthy"])
         return cls(
             *[Population.restored(s, model.stage(**s["stage"]), model.carried) for s in both]
