@@ -25,9 +25,21 @@ def without_measurements(data: Any) -> Any:
     return [without_measurements(v) for v in data] if isinstance(data, list) else data
 
 
-def prepared(plan: poedsl.Plan, *, seed: int = 3, profile: Profile = DEFAULT, **more: Any) -> Run:
+def prepared(
+    plan: poedsl.Plan,
+    *,
+    seed: int = 3,
+    profile: Profile = DEFAULT,
+    device: str = "cpu",
+    **more: Any,
+) -> Run:
     settings = RunSettings(
-        seed=seed, shown_stages=3, folder=plan.base, profile=profile, code=plan.code
+        seed=seed,
+        device=device,
+        shown_stages=3,
+        folder=plan.base,
+        profile=profile,
+        code=plan.code,
     )
     return Run(plan.bound().spec, settings, **more)
 
@@ -58,7 +70,7 @@ def same_bits(a: Tensor, b: Tensor) -> bool:
 
 
 def states(
-    plan: poedsl.Plan, profile: Profile = DEFAULT
+    plan: poedsl.Plan, profile: Profile = DEFAULT, device: str = "cpu"
 ) -> tuple[list[SavedState], tuple[Any, dict[str, Tensor]]]:
     """The state after every stage of a run, as a file would hold it, and what the run found."""
     kept: list[tuple[str, dict[str, Tensor]]] = []
@@ -67,5 +79,5 @@ def states(
         text, tensors = packed(job.state())
         kept.append((text, {name: x.clone() for name, x in tensors.items()}))
 
-    found = finished(prepared(plan, profile=profile, between_stages=keep))
-    return [unpacked(*saved, torch.device("cpu")) for saved in kept], found
+    found = finished(prepared(plan, profile=profile, device=device, between_stages=keep))
+    return [unpacked(*saved, torch.device(device)) for saved in kept], found

@@ -20,6 +20,7 @@ from poedsl.runtime.core.philox import philox
 from poedsl.runtime.core.random_numbers import Stream
 from tests.experts.tiny_words import causal
 from tests.runtime.helpers import moments
+from tests.runtime.resuming import finished, prepared, same, states
 
 pytestmark = [pytest.mark.gpu, pytest.mark.statistical]
 
@@ -161,3 +162,14 @@ def test_the_same_seed_gives_the_same_particles(device: torch.device) -> None:
     one, two = (on(device, CASES["sde"][0], particles=400, move="sde()") for _ in range(2))
     assert torch.equal(one.particles["x"], two.particles["x"])
     assert torch.equal(one.log_weights, two.log_weights)
+
+
+@pytest.mark.parametrize("name", ["tempering", "ode", "sde"])
+def test_a_run_goes_on_from_every_stage(name: str, device: torch.device) -> None:
+    program, options, _ = CASES[name]
+    plan = poedsl.compile(program).with_options(**{"particles": 64, "steps": 6, **options})
+    saved, found = states(plan, device=str(device))
+    for state in saved:
+        job = prepared(plan, device=str(device))
+        job.restore(state)
+        assert same(finished(job), found)
