@@ -49,6 +49,7 @@ FILMS = (
         "WanImage",
         "Wan-AI/Wan2.1-I2V-14B-480P-Diffusers",
         (_FRAME,),
+        (Parameter("last", open_type("Image"), "condition", None, "the last frame; none: none"),),
     ),
     _wan(
         "wan_depth",

@@ -34,7 +34,10 @@ PIPELINES: dict[str, tuple[Any, int]] = {
     "wan_depth": (WanVACEPipeline, 0),
     "wan_t2v of two": (WanPipeline, 0),
     "wan_i2v of two": (WanImageToVideoPipeline, SPAN + LATENTS),
+    "wan_i2v with a last frame": (WanImageToVideoPipeline, SPAN + LATENTS),
 }
+#: Those that see their frames with CLIP, in patches whose places they know where there are two.
+SEEING = {"wan_i2v": None, "wan_i2v with a last frame": 2 * (4 * 4 + 1)}
 _NETWORK: dict[str, Any] = {
     "patch_size": (1, 2, 2),
     "num_attention_heads": 2,
@@ -61,7 +64,7 @@ def pipeline(kind: str) -> Any:
         parts |= {"transformer_2": _transformer(kind, beside), "boundary_ratio": 0.6}
     if kind.startswith("wan_i2v"):
         parts |= {"image_encoder": None, "image_processor": None}
-    if kind == "wan_i2v":
+    if kind in SEEING:
         parts |= _eyes()
     out = made(scheduler=FlowMatchEulerDiscreteScheduler(shift=3.0), **parts)
     out.set_progress_bar_config(disable=True)
@@ -116,7 +119,9 @@ def _transformer(kind: str, beside: int) -> Any:
             **_NETWORK,
         )
     else:
-        sees = {"image_dim": 8, "added_kv_proj_dim": 24} if kind == "wan_i2v" else {}
+        sees: dict[str, Any] = {}
+        if kind in SEEING:
+            sees = {"image_dim": 8, "added_kv_proj_dim": 24, "pos_embed_seq_len": SEEING[kind]}
         net = WanTransformer3DModel(in_channels=LATENTS + beside, **_NETWORK, **sees)
     for weights in net.parameters():
         if not weights.any():

@@ -120,7 +120,8 @@ class WanImage(WanFlow):
     """Text and a first frame to film, by a WanImageToVideoPipeline.
 
     Args:
-        image: (3, H, W) in [0, 1]; of another size, it is resized.
+        image: the first frame, (3, H, W) in [0, 1]. last: the last one, for models that take it;
+            None for none. Of another size, they are resized.
     """
 
     def __init__(
@@ -133,13 +134,19 @@ class WanImage(WanFlow):
         image: Float[Tensor, "k H W"],
         negative: str = "",
         guidance: float = 5.0,
+        last: Float[Tensor, "k H W"] | None = None,
     ) -> None:
         super().__init__(prompt, folder, shape, device, profile, negative, guidance)
-        colours = image.expand(3, -1, -1)
-        self.beside = self._begun(colours)
-        self.patches: Float[Tensor, "1 N d"] | None = None
+        ends = [end.expand(3, -1, -1) for end in (image, last) if end is not None]
+        self.beside = self._between(ends)
+        self.patches: Float[Tensor, "k N d"] | None = None
         if self.net.config.image_dim is not None:
-            self.patches = wan_conditions.picture(folder, colours, self.device)
+            taken = 1 if self.net.config.pos_embed_seq_len is None else 2
+            if len(ends) != taken:
+                frames = "a first and a last frame" if taken == 2 else "a first frame alone"
+                raise unfit("", folder, f"its transformer takes {frames}")
+            seen = [wan_conditions.picture(folder, end, self.device) for end in ends]
+            self.patches = torch.cat(seen)
 
     def channels_beside(self) -> int:
         return self.codec.span + self.shape[0]
@@ -147,17 +154,21 @@ class WanImage(WanFlow):
     def conditions(self, count: int) -> dict[str, Any]:
         if self.patches is None:
             return {}
-        rows = self.patches.to(self.dtype).expand(count, -1, -1)
-        return {"encoder_hidden_states_image": rows}
+        return {"encoder_hidden_states_image": self.patches.to(self.dtype).repeat(count, 1, 1)}
 
-    def _begun(self, image: Float[Tensor, "3 H W"]) -> Float[Tensor, "1 k T h w"]:
-        """A mask that is 1 on the first frame, and the latents of a film of it and of grey."""
+    def _between(self, ends: list[Float[Tensor, "3 H W"]]) -> Float[Tensor, "1 k T h w"]:
+        """A mask that is 1 on the frames that are given, and the latents of a film of these and of
+        grey.
+        """
         frames, _, height, width = self.codec.decoded_shape(self.shape)
         film = torch.full((1, frames, 3, height, width), 0.5, dtype=torch.float32)
-        film[:, 0] = self.codec.sized(image, self.shape).to(film)
+        for frame, end in zip((0, -1), ends, strict=False):
+            film[:, frame] = self.codec.sized(end, self.shape).to(film)
         latents = self.codec.encode(film.to(self.device))
         mask = torch.zeros_like(latents[:, :1]).repeat(1, self.codec.span, 1, 1, 1)
         mask[:, :, 0] = 1
+        if len(ends) == 2:
+            mask[:, -1, -1] = 1
         return torch.cat([mask, latents], 1)
 
 
