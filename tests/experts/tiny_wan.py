@@ -35,6 +35,8 @@ PIPELINES: dict[str, tuple[Any, int]] = {
     "wan_t2v of two": (WanPipeline, 0),
     "wan_i2v of two": (WanImageToVideoPipeline, SPAN + LATENTS),
     "wan_i2v with a last frame": (WanImageToVideoPipeline, SPAN + LATENTS),
+    "wan_t2v by token": (WanPipeline, 0),
+    "wan_i2v by token": (WanImageToVideoPipeline, 0),
 }
 #: Those that see their frames with CLIP, in patches whose places they know where there are two.
 SEEING = {"wan_i2v": None, "wan_i2v with a last frame": 2 * (4 * 4 + 1)}
@@ -57,11 +59,14 @@ def pipeline(kind: str) -> Any:
     """A pipeline by the name of its expert; all have one autoencoder and one text encoder."""
     made, beside = PIPELINES[kind]
     torch.manual_seed(7)
-    parts: dict[str, Any] = {**texts(), "vae": autoencoder()}
+    by_token = kind.endswith("by token")
+    parts: dict[str, Any] = {**texts(), "vae": autoencoder(patch=2 if by_token else None)}
     torch.manual_seed(list(PIPELINES).index(kind))
     parts["transformer"] = _transformer(kind, beside)
     if kind.endswith("of two"):
         parts |= {"transformer_2": _transformer(kind, beside), "boundary_ratio": 0.6}
+    if by_token:
+        parts |= {"expand_timesteps": True}
     if kind.startswith("wan_i2v"):
         parts |= {"image_encoder": None, "image_processor": None}
     if kind in SEEING:
@@ -79,7 +84,13 @@ def folder(kind: str, place: Path) -> str:
     return str(path)
 
 
-def autoencoder() -> AutoencoderKLWan:
+def autoencoder(patch: int | None = None) -> AutoencoderKLWan:
+    """Of patches of pixels, as that of Wan 2.2 5B, where a size of them is given."""
+    more: dict[str, Any] = {}
+    if patch is not None:
+        channels = 3 * patch**2
+        more = {"patch_size": patch, "in_channels": channels, "out_channels": channels}
+        more |= {"is_residual": True}
     return AutoencoderKLWan(
         base_dim=4,
         z_dim=LATENTS,
@@ -89,7 +100,8 @@ def autoencoder() -> AutoencoderKLWan:
         latents_mean=[0.1, -0.2, 0.3, 0.0],
         latents_std=[1.2, 0.8, 1.0, 2.0],
         scale_factor_temporal=SPAN,
-        scale_factor_spatial=FACTOR,
+        scale_factor_spatial=FACTOR * (patch or 1),
+        **more,
     ).eval()
 
 

@@ -1,7 +1,7 @@
 """Latents of films, by autoencoders that are causal in time (Wan Team, Wan, 2025, 4.1).
 
 The first frame has latents of its own, and each further latent stands for ``span`` frames: F frames
-have (F - 1) / span + 1 of them.
+have (F - 1) / span + 1 of them. The autoencoder of Wan 2.2 5B reads patches of pixels.
 """
 
 from __future__ import annotations
@@ -15,9 +15,6 @@ from torch import Tensor
 from poedsl.catalog.profiles import Profile
 from poedsl.experts.flows.latents import Codec, in_batches
 from poedsl.experts.loading.model_errors import evaluating, unfit
-
-#: Options of autoencoders of other generations, whose latents are of patches of pixels.
-_OTHERS = ("patch_size", "is_residual")
 
 
 class FilmCodec(Codec):
@@ -38,9 +35,7 @@ class FilmCodec(Codec):
         if type(self.vae).__name__ != "AutoencoderKLWan":
             reason = f"its vae is an {type(self.vae).__name__}, which is none for films"
             raise unfit("", folder, reason)
-        if found := [name for name in _OTHERS if self.vae.config.get(name)]:
-            reason = f"`{found[0]}` is set in vae/config.json, which is not followed"
-            raise unfit("", folder, reason)
+        self.factor *= int(self.vae.config.get("patch_size") or 1)
         self.span = int(2 ** sum(self.vae.config.temperal_downsample))
         self.batch = profile.microbatch or 1
 

@@ -2,7 +2,8 @@
 Open and Advanced Large-Scale Video Generative Models, 2025; Jiang et al., VACE, ICCV 2025).
 
 Wan 2.2 has two transformers, one for times near the noise and one for the others; which is
-evaluated follows from the time (``boundary_ratio`` of its pipeline).
+evaluated follows from the time (``boundary_ratio`` of its pipeline). That with 5B parameters has a
+time for each token (``expand_timesteps``), by which it knows that a first frame is given.
 """
 
 from __future__ import annotations
@@ -18,12 +19,15 @@ from poedsl.catalog.profiles import Profile
 from poedsl.experts.flows.film_latents import FilmCodec
 from poedsl.experts.flows.guidance import Condition, Guidance
 from poedsl.experts.flows.latent_flow import TIMES, LatentFlow
+from poedsl.experts.flows.latents import PATCH
 from poedsl.experts.loading import diffusers_parts, wan_conditions
 from poedsl.experts.loading.model_errors import unfit
 from poedsl.experts.loading.model_files import read_config
 from poedsl.experts.loading.schedulers import FLOWS, UNIPC
 
 _INDEX = "model_index.json"
+#: The least time by which the velocity to a known frame is divided.
+LEAST = 1e-6
 
 
 class WanFlow(LatentFlow):
@@ -35,7 +39,8 @@ class WanFlow(LatentFlow):
             classifier-free guidance; 1 for none.
 
     Attributes:
-        beside: conditions (1, k, T, h, w) in further channels of latents.
+        beside: conditions (1, k, T, h, w) in further channels of latents. given: the first latent
+            (1, c, 1, h, w), where the network has a time for each token and it is given.
 
     Raises:
         PoeError: the folder holds another model (P0206), or the library is missing (P0703).
@@ -46,6 +51,7 @@ class WanFlow(LatentFlow):
     schedulers: ClassVar[tuple[str, ...]] = (*FLOWS, UNIPC)
     codec: FilmCodec
     beside: Float[Tensor, "1 k T h w"] | None = None
+    given: Float[Tensor, "1 c 1 h w"] | None = None
 
     def __init__(
         self,
@@ -59,11 +65,7 @@ class WanFlow(LatentFlow):
     ) -> None:
         super().__init__(folder, shape, device, profile)
         self.snaps = False
-        index = read_config(folder, _INDEX)
-        if index.get("expand_timesteps"):
-            reason = f"`expand_timesteps` is set in {_INDEX}, which is not followed"
-            raise unfit("", folder, reason)
-        self.boundary = float(index.get("boundary_ratio") or 0.0)
+        self.boundary = float(read_config(folder, _INDEX).get("boundary_ratio") or 0.0)
         self.later: Any = None
         if self.boundary:
             self.later = diffusers_parts.denoiser(
@@ -77,6 +79,11 @@ class WanFlow(LatentFlow):
 
     def channels(self) -> int:
         return self.shape[0] + self.channels_beside()
+
+    @property
+    def by_token(self) -> bool:
+        """Whether its network has a time for each token."""
+        return bool(read_config(self.folder, _INDEX).get("expand_timesteps"))
 
     def channels_beside(self) -> int:
         """How many channels of each latent are conditions."""
@@ -102,14 +109,30 @@ class WanFlow(LatentFlow):
                 seen = torch.cat([films, self.beside.to(films).expand(count, -1, -1, -1, -1)], 1)
             out: Tensor = net(
                 hidden_states=seen.to(self.dtype),
-                timestep=self.time(count, TIMES * s),
+                timestep=self.timesteps(count, s),
                 encoder_hidden_states=condition[0],
                 **self.conditions(count),
                 return_dict=False,
             )[0]
             return out.to(films)
 
-        return self.guidance(predict, latents)
+        if self.given is None:
+            return self.guidance(predict, latents)
+        first = self.given.to(latents).expand(len(latents), -1, -1, -1, -1)
+        field = self.guidance(predict, torch.cat([first, latents[:, :, 1:]], 2))
+        # The velocity to a point that is known: (z - x_1) / s.
+        return torch.cat([(latents[:, :, :1] - first) / max(s, LEAST), field[:, :, 1:]], 2)
+
+    def timesteps(self, count: int, s: float) -> Float[Tensor, "L"] | Float[Tensor, "L N"]:
+        """The times that the network gets of so many films, of which a given frame has none."""
+        if not self.by_token:
+            return self.time(count, TIMES * s)
+        _, times, h, w = self.shape
+        tokens = h // PATCH * (w // PATCH)
+        each = self.time(times * tokens, TIMES * s)
+        if self.given is not None:
+            each[:tokens] = 0
+        return each.expand(count, -1)
 
     def conditions(self, count: int) -> dict[str, Any]:
         """Further arguments of the network, for so many films."""
@@ -138,8 +161,14 @@ class WanImage(WanFlow):
     ) -> None:
         super().__init__(prompt, folder, shape, device, profile, negative, guidance)
         ends = [end.expand(3, -1, -1) for end in (image, last) if end is not None]
-        self.beside = self._between(ends)
         self.patches: Float[Tensor, "k N d"] | None = None
+        if self.by_token:
+            if last is not None:
+                raise unfit("", folder, "its pipeline takes a first frame alone")
+            frame = self.codec.sized(ends[0], shape)[:, None]
+            self.given = self.codec.encode(frame.to(self.device))
+            return
+        self.beside = self._between(ends)
         if self.net.config.image_dim is not None:
             taken = 1 if self.net.config.pos_embed_seq_len is None else 2
             if len(ends) != taken:
@@ -149,7 +178,7 @@ class WanImage(WanFlow):
             self.patches = torch.cat(seen)
 
     def channels_beside(self) -> int:
-        return self.codec.span + self.shape[0]
+        return 0 if self.by_token else self.codec.span + self.shape[0]
 
     def conditions(self, count: int) -> dict[str, Any]:
         if self.patches is None:
