@@ -1,39 +1,15 @@
-"""Diffusion models and flows of points, of small pictures and of videos."""
+"""Diffusion models and flows of points and of small pictures."""
 
 from __future__ import annotations
 
 from poedsl.catalog.parameters import (
-    PROMPT,
     RGB_IMAGE,
-    distilled_parameter,
-    guidance_parameter,
-    map_parameter,
     model_parameter,
 )
 from poedsl.catalog.signatures import REQUIRED, Capability, Parameter, Signature
-from poedsl.grammar.types import INT, TEXT, Type, open_type
+from poedsl.grammar.types import INT, TEXT, Type
 
 _FLOW: frozenset[Capability] = frozenset({"score", "sample", "gradient"})
-_FRAME = Parameter("image", open_type("Image"), "condition", REQUIRED, "the first frame")
-_FILM = Type("Video", (None, 3, None, None))
-_WAN = "Wan Team, Wan: Open and Advanced Large-Scale Video Generative Models (2025)"
-
-
-def _video(name: str, summary: str, *parameters: Parameter) -> Signature:
-    return Signature(
-        name,
-        "flow",
-        summary,
-        parameters,
-        domain=_FILM,
-        capabilities=_FLOW,
-        cost=10_000.0,
-        citation=_WAN,
-        requires="diffusers",
-        space="Wan2.1",
-    )
-
-
 FLOWS = (
     Signature(
         "digits",
@@ -93,35 +69,5 @@ FLOWS = (
         citation="Salimans and Ho, Progressive Distillation (ICLR 2022)",
         implementation="poedsl.experts.flows.unet:VariancePreservingUNet",
         requires="diffusers",
-    ),
-    _video(
-        "wan_i2v",
-        "text and a first frame to video",
-        _FRAME,
-        PROMPT,
-        guidance_parameter(5.0),
-        model_parameter("Wan-AI/Wan2.1-I2V-14B-480P-Diffusers"),
-    ),
-    _video(
-        "wan_depth",
-        "text and the depth of every frame to video",
-        map_parameter(
-            "depth", Type("Depth", (None, None, None)), "relative inverse depth, a frame each"
-        ),
-        PROMPT,
-        guidance_parameter(5.0),
-        model_parameter("alibaba-pai/Wan2.1-Fun-14B-Control"),
-    ),
-    Signature(
-        "framepack",
-        "flow",
-        "text and a first frame to video, one section after the other",
-        (_FRAME, PROMPT, distilled_parameter(10.0), model_parameter("lllyasviel/FramePackI2V_HY")),
-        domain=_FILM,
-        capabilities=frozenset({"extend", "score", "sample", "gradient"}),
-        cost=5_000.0,
-        citation="Zhang and Agrawala, Packing Input Frame Contexts in Next-Frame Prediction (2025)",
-        requires="diffusers",
-        space="HunyuanVideo",
     ),
 )

@@ -42,6 +42,9 @@ _PIPELINES = {
     "ZImagePipeline": "z_image",
     "Flux2Pipeline": "flux2",
     "Flux2KleinPipeline": "flux2_klein",
+    "WanPipeline": "wan_t2v",
+    "WanImageToVideoPipeline": "wan_i2v",
+    "WanVACEPipeline": "wan_depth",
 }
 #: The part of pipelines that decodes latents, and those that are evaluated at each step.
 _AUTOENCODER, _NETWORKS = "vae", ("transformer", "unet")

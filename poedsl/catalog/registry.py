@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from poedsl.catalog.densities import DENSITIES
 from poedsl.catalog.discrete_densities import DISCRETE_DENSITIES
+from poedsl.catalog.films import FILMS
 from poedsl.catalog.flows import FLOWS
 from poedsl.catalog.flux import FLUX
 from poedsl.catalog.language_models import LANGUAGE_MODELS
@@ -21,6 +22,7 @@ SIGNATURES: dict[str, Signature] = {
         *TRUNCATED_DENSITIES,
         *DISCRETE_DENSITIES,
         *FLOWS,
+        *FILMS,
         *FLUX,
         *STABLE_DIFFUSION,
         *TRANSFORMER_FLOWS,

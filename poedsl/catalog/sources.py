@@ -40,6 +40,7 @@ SOURCES = (
             Returned("boxes", "Real", ("frames", None, 4)),
             Returned("tracks", "Real", ("frames", None, 2)),
             Returned("visible", "Real", ("frames", None)),
+            Returned("flow", "Real", ("frames", 2, "size.0", "size.1")),
         ),
     ),
     Signature(

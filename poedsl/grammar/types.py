@@ -47,8 +47,7 @@ class Type:
     sizes: Sizes = ()
 
     def __str__(self) -> str:
-        implied = RANKS.get(self.name, 0) is not None and all(s is None for s in self.sizes)
-        if not self.sizes or implied:
+        if not self.sizes or self == open_type(self.name):
             return self.name
         return f"{self.name}[{', '.join('_' if s is None else str(s) for s in self.sizes)}]"
 

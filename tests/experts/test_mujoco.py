@@ -45,6 +45,19 @@ def test_free_fall_is_seen_where_the_camera_projects_it(tmp_path: Path) -> None:
     assert torch.equal(out["segments"], out["mask"])
 
 
+def test_flow_is_that_of_what_is_seen(tmp_path: Path) -> None:
+    """The front of a box falls past a wall that stands still."""
+    out = render(scene(tmp_path, CAMERA, WALL, BOX), frames=3)
+    fallen = [9.81 * (k / FPS) ** 2 / 2 for k in range(3)]
+    for k in range(2):
+        box, flow = out["mask"][k] > 0, out["flow"][k]
+        assert flow[:, ~box].abs().max() < 1e-3
+        assert flow[0, box].abs().max() < 0.05
+        expected = FOCAL * (fallen[k + 1] - fallen[k]) / 2.8
+        assert float(flow[1, box].median()) == pytest.approx(expected, abs=0.05)
+    assert not out["flow"][2].any()
+
+
 def test_points_of_a_face_move_with_it(tmp_path: Path) -> None:
     out = render(scene(tmp_path, CAMERA, WALL, BOX), frames=5)
     moved = out["tracks"] - out["tracks"][:1]
@@ -79,8 +92,10 @@ def test_depth_is_relative_and_inverse(tmp_path: Path) -> None:
     assert float(out[at, 32]) == pytest.approx((1 / 2.8 - far) / (near - far), abs=2e-3)
 
 
-def test_the_sky_has_no_depth(tmp_path: Path) -> None:
-    out = render(scene(tmp_path, CAMERA, BOX))
+def test_the_sky_has_no_depth_and_no_flow(tmp_path: Path) -> None:
+    out = render(scene(tmp_path, CAMERA, BOX), frames=2)
+    assert not (out["flow"][0] * (1 - out["mask"][0])).any() and out["flow"][0].any()
+    out = {name: x[:1] for name, x in out.items()}
     assert torch.equal(out["depth"] > 0.5, out["mask"] > 0) and out["depth"].max() == 1
 
 

@@ -9,12 +9,14 @@ import torch
 from torch.distributions import StudentT
 
 import poedsl
+from poedsl.runtime.build import heavy_tails
 from poedsl.runtime.build.ancestral_prior import Prior
-from poedsl.runtime.build.heavy_tails import StudentBase
+from poedsl.runtime.build.heavy_tails import StudentBase, slowest_fall
 from poedsl.runtime.build.laplace_base import GaussianBase
 from poedsl.runtime.core.random_numbers import Noise
 from poedsl.runtime.kernels.outliers import limits
 from poedsl.runtime.results.verdict import Verdict
+from poedsl.runtime.space.coordinates import Space
 from tests.runtime.helpers import wide_base
 
 CPU = torch.device("cpu")
@@ -45,6 +47,25 @@ def test_draws_of_t_distributions_have_their_density() -> None:
 )
 def test_heavy_tails_are_seen(text: str, kind: type) -> None:
     assert isinstance(wide_base(text), kind)
+
+
+def test_axes_are_looked_at_in_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The fourth of five components alone has a heavy tail, and the even ones of a selection."""
+    space = Space.of({"x": (5,)}, CPU)
+    most: list[int] = []
+
+    def log_product(z: torch.Tensor) -> torch.Tensor:
+        most.append(len(z))
+        light = torch.tensor([1.0, 1, 1, 0, 1]) * z.square()
+        return -light.sum(1) - torch.log1p(z[:, 3].square())
+
+    whole = slowest_fall(log_product, space)
+    assert whole == pytest.approx(math.log((1 + 60**2) / (1 + 30**2))) and max(most) == 10
+    monkeypatch.setattr(heavy_tails, "AT_ONCE", 10)
+    most.clear()
+    assert slowest_fall(log_product, space) == whole and max(most) == 4
+    monkeypatch.setattr(heavy_tails, "AXES", 3)
+    assert slowest_fall(log_product, space) == 60**2 - 30**2
 
 
 @pytest.mark.slow

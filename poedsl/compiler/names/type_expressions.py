@@ -9,8 +9,8 @@ from poedsl.grammar.types import Sizes, Type, open_type
 
 
 def type_expression(type_: Type) -> tree.TypeExpr:
-    """A type as syntax; all open sizes are left out."""
-    if all(s is None for s in type_.sizes):
+    """A type as syntax; sizes are left out where the name alone says them."""
+    if not type_.sizes or type_ == open_type(type_.name):
         return tree.TypeExpr(name=type_.name)
     sizes: Iterator[tree.Expr] = (
         tree.Name(name="_") if s is None else tree.Number(value=s) for s in type_.sizes

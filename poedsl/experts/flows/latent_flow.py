@@ -20,7 +20,7 @@ from poedsl.experts.flows.rectified import RectifiedFlow
 from poedsl.experts.loading import diffusers_parts
 from poedsl.experts.loading.dtypes import network_dtype
 from poedsl.experts.loading.model_errors import evaluating, unfit
-from poedsl.experts.loading.schedulers import FlowScheduler
+from poedsl.experts.loading.schedulers import FLOWS, FlowScheduler
 
 #: Pure noise in the times of schedulers; networks take s times this.
 TIMES = 1000
@@ -35,7 +35,8 @@ class LatentFlow(RectifiedFlow):
 
     Attributes:
         network: the name of the class of its transformer. even: whether the steps of its pipeline
-            are even before its scheduler shifts them. device: of the network. dtype: that it
+            are even before its scheduler shifts them. schedulers: the classes of schedulers whose
+            times are followed. device: of the network. dtype: that it
             computes in.
 
     Raises:
@@ -44,6 +45,7 @@ class LatentFlow(RectifiedFlow):
 
     network: ClassVar[str]
     even: ClassVar[bool] = True
+    schedulers: ClassVar[tuple[str, ...]] = FLOWS
 
     def __init__(
         self,
@@ -55,8 +57,8 @@ class LatentFlow(RectifiedFlow):
     ) -> None:
         self.folder, self.shape = folder, shape
         self.device = torch.device(profile.device) if profile.device else device
-        self.codec = Codec(folder, device, profile)
-        self.scheduler = FlowScheduler(folder)
+        self.codec = self.opened(folder, device, profile)
+        self.scheduler = FlowScheduler(folder, self.schedulers)
         if self.scheduler.time_scale != TIMES:
             reason = f"`num_train_timesteps` of its scheduler is not {TIMES}"
             raise unfit("", folder, reason)
@@ -67,6 +69,10 @@ class LatentFlow(RectifiedFlow):
             self.network, folder, "transformer", self.device, profile, loras
         )
         self.expect(self.net.config.in_channels)
+
+    def opened(self, folder: str, device: torch.device, profile: Profile) -> Codec:
+        """The autoencoder of the model."""
+        return Codec(folder, device, profile)
 
     @abstractmethod
     def predicted(self, latents: Float[Tensor, "L c h w"], s: float) -> Float[Tensor, "L c h w"]:

@@ -36,6 +36,7 @@ BY_CHANNEL = ("latents_mean", "latents_std")
 BATCH = 8
 #: The autoencoder of Qwen-Image, which is that of a model of films.
 FILMS = "AutoencoderKLQwenImage"
+_BY_CHANNEL = (FILMS, "AutoencoderKLWan")
 #: Height and width of the pictures that pipelines of Qwen-Image make where nothing says a size.
 QWEN_IMAGE = 1024
 
@@ -47,9 +48,9 @@ class Codec:
         folder: of a model of diffusers with ``vae/``.
 
     Attributes:
-        factor: pixels along a side of one latent. channels: of latents. key: a hash of the
-            autoencoder's weights and of the options that its latents depend on, which identifies
-            the latent space.
+        factor: pixels along a side of one latent. channels: of latents. span: frames that a
+            latent stands for. key: a hash of the autoencoder's weights and of the options that its
+            latents depend on, which identifies the latent space.
 
     Raises:
         PoeError: the folder has no autoencoder, or it cannot be loaded (P0206).
@@ -63,21 +64,30 @@ class Codec:
             #: Whether it takes pictures as films of one frame.
             self.films = kind == FILMS
             self.factor = _factor(config)
-            self.channels = int(config.z_dim if self.films else config.latent_channels)
+            self.channels = int(config.z_dim if kind in _BY_CHANNEL else config.latent_channels)
             match kind:
-                case "AutoencoderKLQwenImage":
+                case "AutoencoderKLQwenImage" | "AutoencoderKLWan":
                     self.loc, self.scale = _by_channel(config, self.vae.device)
                 case "AutoencoderKLFlux2":
                     self.loc, self.scale = _by_patch(self.vae)
                 case _:
                     self.loc, self.scale = _overall(config, folder, self.vae.device)
+        self.span = 1
         self.key = fingerprint(folder, settings(config))
         self.batch = profile.microbatch or BATCH
 
-    def shape(self, pixels: tuple[int, ...]) -> tuple[int, int, int]:
+    def shape(self, pixels: tuple[int, ...]) -> tuple[int, ...]:
         """The shape (c, h, w) of the latents of an image (3, H, W)."""
         _, height, width = pixels
         return self.channels, height // self.factor, width // self.factor
+
+    def decoded_shape(self, shape: tuple[int, ...]) -> tuple[int, ...]:
+        """The shape of what latents of a shape stand for."""
+        return decoded_shape(shape, self.factor)
+
+    def whole(self, pixels: tuple[int, ...]) -> tuple[int, ...]:
+        """The nearest shape of a colour picture of a whole number of patches."""
+        return whole(pixels, self.factor)
 
     def sized(
         self, image: Float[Tensor, "k H W"], shape: tuple[int, ...]
@@ -141,6 +151,17 @@ class Codec:
         return self.loc.repeat(tiles), self.scale.repeat(tiles)
 
 
+def decoded_shape(shape: tuple[int, ...], factor: int) -> tuple[int, ...]:
+    """The shape (3, H, W) of the image of latents (c, h, w)."""
+    return 3, shape[-2] * factor, shape[-1] * factor
+
+
+def whole(pixels: tuple[int, ...], factor: int) -> tuple[int, ...]:
+    """The nearest shape of a colour picture of a whole number of patches."""
+    unit = PATCH * factor
+    return 3, *(max(unit, unit * round(n / unit)) for n in pixels[-2:])
+
+
 def resized(image: Float[Tensor, "k H W"], height: int, width: int) -> Float[Tensor, "1 k H2 W2"]:
     """An image of another size, by linear interpolation with antialiasing."""
     whole = image[None].float()
@@ -195,21 +216,32 @@ class LatentSpace(Protocol):
     """The latent space of an autoencoder, whose latents pictures are made of.
 
     Attributes:
-        folder: of the model. factor: pixels along a side of one latent. channels: of latents.
-        key: identifies the space.
+        folder: of the model. factor: pixels along a side of one latent. span: frames that a latent
+            stands for; 1 in pictures. channels: of latents. key: identifies the space.
     """
 
     folder: str
     factor: int
+    span: int
     channels: int
     key: str
 
-    def shape(self, pixels: tuple[int, ...]) -> tuple[int, int, int]:
-        """The shape (c, h, w) of the latents of an image (3, H, W)."""
+    def shape(self, pixels: tuple[int, ...]) -> tuple[int, ...]:
+        """The shape (c, h, w) of the latents of an image (3, H, W), or that (c, T, h, w) of those
+        of a film (F, 3, H, W).
+        """
         ...
 
-    def decode(self, latents: Float[Tensor, "L c h w"]) -> Float[Tensor, "L 3 H W"]:
-        """Pictures in [0, 1]; differentiable where a gradient is taken."""
+    def decoded_shape(self, shape: tuple[int, ...]) -> tuple[int, ...]:
+        """The shape of what latents of a shape stand for."""
+        ...
+
+    def whole(self, pixels: tuple[int, ...]) -> tuple[int, ...]:
+        """The nearest shape of a colour picture, or a film, that has latents."""
+        ...
+
+    def decode(self, latents: Float[Tensor, "L *shape"]) -> Float[Tensor, "L *pixels"]:
+        """Pictures or films in [0, 1]; differentiable where a gradient is taken."""
         ...
 
 

@@ -19,10 +19,12 @@ from poedsl.experts.flows.latents import (
     BATCH,
     Codec,
     LatentSpace,
+    decoded_shape,
     fingerprint,
     in_batches,
     reads,
     settings,
+    whole,
 )
 from poedsl.experts.flows.pipeline_layout import Layout
 from poedsl.experts.flows.pipeline_loop import Probe
@@ -57,14 +59,23 @@ class PipelineCodec:
         self.device = torch.device(profile.device) if profile.device else device
         self.folder, self.view = folder, PipelineView(folder, self.device, profile)
         self.factor, self.channels = self.view.factor, self.view.channels
+        self.span = 1
         self.key = fingerprint(folder, settings(read_config(folder, "vae")))
         self.batch = profile.microbatch or BATCH
         self.chosen: dict[tuple[int, ...], Layout] = {}
 
-    def shape(self, pixels: tuple[int, ...]) -> tuple[int, int, int]:
+    def shape(self, pixels: tuple[int, ...]) -> tuple[int, ...]:
         """The shape (c, h, w) of the latents of an image (3, H, W)."""
         _, height, width = pixels
         return self.channels, height // self.factor, width // self.factor
+
+    def decoded_shape(self, shape: tuple[int, ...]) -> tuple[int, ...]:
+        """The shape of the pictures of latents of a shape."""
+        return decoded_shape(shape, self.factor)
+
+    def whole(self, pixels: tuple[int, ...]) -> tuple[int, ...]:
+        """The nearest shape of a colour picture of a whole number of patches."""
+        return whole(pixels, self.factor)
 
     def decode(self, latents: Float[Tensor, "L c h w"]) -> Float[Tensor, "L 3 H W"]:
         """Pictures in [0, 1], NaN where the network overflows; differentiable where a gradient is

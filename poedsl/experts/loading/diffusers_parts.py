@@ -30,6 +30,8 @@ from poedsl.experts.loading.prompts import warn_if_cut
 
 #: The classes of autoencoders that are read.
 AUTOENCODERS = ("AutoencoderKL", "AutoencoderKLQwenImage", "AutoencoderKLFlux2")
+#: The class of those of films, which are in float32 as in the library's examples.
+FILMS = "AutoencoderKLWan"
 #: Text encoders: the ending of their name and of that of their tokenizer, and their classes.
 FLUX_TEXTS = (("", "CLIPTextModel", "CLIPTokenizer"), ("_2", "T5EncoderModel", "T5TokenizerFast"))
 #: The number of prompts whose embeddings are cached.
@@ -88,7 +90,8 @@ def autoencoder(folder: str, device: torch.device, dtype: torch.dtype) -> Any:
     """
     present = (Path(folder) / "vae").is_dir()
     named = read_config(folder, "vae").get("_class_name") if present else None
-    kind = named if named in AUTOENCODERS else AUTOENCODERS[0]
+    kind = named if named in (*AUTOENCODERS, FILMS) else AUTOENCODERS[0]
+    dtype = torch.float32 if kind == FILMS else dtype
     with loading("", folder):
         model = diffusers_network(kind, folder, "vae", dtype)
         if dtype == torch.float16 and model.config.get("force_upcast"):

@@ -19,6 +19,10 @@ from poedsl.experts.loading.model_errors import loading, unfit
 from poedsl.experts.loading.model_files import read_config
 
 FILE = "scheduler/scheduler_config.json"
+#: Schedulers of rectified flows, and a solver for them of which only the places of the steps are
+#: followed.
+FLOWS = ("FlowMatchEulerDiscreteScheduler",)
+UNIPC = "UniPCMultistepScheduler"
 #: Schedulers of Gaussian diffusions, whose noise levels are followed.
 DIFFUSIONS = ("DDPMScheduler", "DDIMScheduler")
 #: The same, and solvers of diffusers for them, of which only the places of the steps are followed.
@@ -36,14 +40,15 @@ SOLVERS = (
 #: Options of which one value is followed: with others a network is evaluated at another time than
 #: that of the noise level, or between the steps.
 FOLLOWED = {"timestep_type": "discrete", "interpolation_type": "linear", "skip_prk_steps": True}
+FLOW = "flow_prediction"
 PREDICTIONS = ("epsilon", "sample", "v_prediction")
 
 
 class FlowScheduler:
-    """The scheduler of a rectified flow, a ``FlowMatchEulerDiscreteScheduler``.
+    """The scheduler of a rectified flow.
 
     Args:
-        folder: of a model of diffusers.
+        folder: of a model of diffusers. kinds: the schedulers whose times are followed.
 
     Attributes:
         time_scale: the network's time at pure noise. dynamic: whether times depend on the size of
@@ -53,11 +58,14 @@ class FlowScheduler:
         PoeError: it is another scheduler, or has options that are not followed (P0206).
     """
 
-    def __init__(self, folder: str) -> None:
+    def __init__(self, folder: str, kinds: tuple[str, ...] = FLOWS) -> None:
         self.folder = folder
-        self.scheduler = _scheduler(folder, ("FlowMatchEulerDiscreteScheduler",))
+        self.scheduler = _scheduler(folder, kinds)
         options = self.scheduler.config
-        refuse(folder, options, "invert_sigmas", "stochastic_sampling")
+        refuse(folder, options, "invert_sigmas", "stochastic_sampling", "thresholding")
+        is_flow = options.get("use_flow_sigmas", True)
+        if not is_flow or options.get("prediction_type", FLOW) != FLOW:
+            raise unfit("", folder, f"{FILE} is not that of a flow: `use_flow_sigmas` is not set")
         self.dynamic = bool(options.use_dynamic_shifting)
         with loading("", folder):
             self.time_scale = float(options.num_train_timesteps)

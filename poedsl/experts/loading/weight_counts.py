@@ -6,12 +6,16 @@ import math
 from dataclasses import dataclass
 from pathlib import Path
 
+from poedsl.experts.loading.diffusers_parts import FILMS
 from poedsl.experts.loading.model_files import read_config, weight_files
 from poedsl.experts.loading.pipelines import LEFT_OUT
 
 #: Parts of a pipeline's folder that an expert of the language reads, without its text encoders.
-_PARTS = ("transformer", "unet", "vae")
+_PARTS = ("transformer", "transformer_2", "unet", "vae")
 _ENCODER = "text_encoder"
+#: The encoder of a first frame, which experts of films read, and the beginning of the names of
+#: their pipelines.
+_EYES, _FILMS = "image_encoder", "Wan"
 #: Subfolders of networks in folders without `model_index.json`.
 _INNER = ("vision", "unet")
 _STEMS = ("diffusion_pytorch_model", "model")
@@ -40,8 +44,8 @@ class Count:
 
     @property
     def encodes(self) -> bool:
-        """Whether it reads prompts, which is done before the first stage."""
-        return self.name.startswith(_ENCODER)
+        """Whether it reads prompts or conditions, which is done before the first stage."""
+        return self.name.startswith((_ENCODER, _EYES))
 
     @property
     def decodes(self) -> bool:
@@ -71,7 +75,9 @@ def pipeline_parts(folder: Path, *, whole: bool, controlnet: bool) -> tuple[Coun
     index = read_config(str(folder), "model_index.json")
     named = [n for n, v in index.items() if isinstance(v, list) and any(v) and n not in LEFT_OUT]
     if not whole:
-        parts = (*_PARTS, "controlnet") if controlnet else _PARTS
+        films = str(index.get("_class_name")).startswith(_FILMS)
+        more = {"controlnet": controlnet, _EYES: films}
+        parts = (*_PARTS, *(name for name, read in more.items() if read))
         named = [n for n in named if n in parts or n.startswith(_ENCODER)]
     return tuple(_network(folder / n, n) for n in named if _has_weights(folder / n))
 
@@ -106,7 +112,9 @@ def _network(folder: Path, name: str) -> Count:
         paths = tuple(sorted((*folder.glob("*.safetensors"), *folder.glob("*.gguf"))))
     else:
         paths = weight_files(folder, stem).paths
-    upcast = name == "vae" and bool(read_config(str(folder), "config.json").get("force_upcast"))
+    config = read_config(str(folder), "config.json") if name in ("vae", _EYES) else {}
+    upcast = name == _EYES or bool(config.get("force_upcast"))
+    upcast = upcast or config.get("_class_name") == FILMS
     return _counted(folder, name, paths, upcast)
 
 

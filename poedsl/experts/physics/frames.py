@@ -1,9 +1,10 @@
-"""Rendered frames, and what is derived from them: boxes, centroids and tracked points."""
+"""Rendered frames, and what is derived from them: boxes, centroids, tracked points, flow."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
@@ -76,6 +77,25 @@ def tracks(
         places.append(pixels)
         seen.append(shown[owner] & _seen(frame, pixels, distance, owner, _BEHIND * radii[owner]))
     return np.stack(places).astype(np.float32), np.stack(seen)
+
+
+def flows(frames: Sequence[Frame]) -> Float[np.ndarray, "F 2 H W"]:
+    """By how many pixels to the right and down what is seen in each pixel moves until the next
+    frame; zero of the last frame, and where nothing is.
+    """
+    out = np.zeros((len(frames), 2, *frames[0].segments.shape), np.float32)
+    for k, (frame, after) in enumerate(pairwise(frames)):
+        rows, columns = np.nonzero(np.isfinite(frame.distance))
+        pixels = np.stack([columns, rows], -1) + 0.5
+        points = frame.camera.points(pixels, frame.distance[rows, columns])
+        owner = frame.segments[rows, columns] - 1
+        moving = owner >= 0
+        body = owner[moving]
+        local = np.einsum("nij,ni->nj", frame.axes[body], points[moving] - frame.places[body])
+        rotated = np.einsum("nij,nj->ni", after.axes[body], local)
+        points[moving] = after.places[body] + rotated
+        out[k][:, rows, columns] = (after.camera.pixels(points)[0] - pixels).T
+    return out
 
 
 def _chosen(frames: Sequence[Frame], body: int) -> Float[np.ndarray, "N 3"]:

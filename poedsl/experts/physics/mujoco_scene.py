@@ -22,7 +22,7 @@ from torch import Tensor
 
 from poedsl.experts.physics.camera import Camera
 from poedsl.experts.physics.depth import relative_inverse
-from poedsl.experts.physics.frames import Frame, boxes, centroids, tracks
+from poedsl.experts.physics.frames import Frame, boxes, centroids, flows, tracks
 from poedsl.experts.physics.refusals import no_graphics, unfit, unreadable
 
 #: The most pixels of all frames, the most steps, and the most seconds that simulating and rendering
@@ -57,8 +57,8 @@ def mujoco(
     Returns:
         ``rgb`` (F, 3, H, W); ``depth`` (F, H, W), relative inverse depth; ``mask`` (F, H, W), 1 on
         bodies that can move; ``segments`` (F, H, W), the number of such a body from 1, else 0; and
-        in pixels ``centroids`` (F, B, 2), ``boxes`` (F, B, 4), and of points on surfaces ``tracks``
-        (F, N, 2) and ``visible`` (F, N).
+        in pixels ``centroids`` (F, B, 2), ``boxes`` (F, B, 4), of points on surfaces ``tracks`` (F,
+        N, 2) and ``visible`` (F, N), and the optical ``flow`` to the next frame (F, 2, H, W).
 
     Raises:
         PoeError: the scene cannot be read (P0604), cannot be simulated, or does not fit the
@@ -284,5 +284,6 @@ def _outputs(rendered: list[Frame], radii: Any, device: torch.device) -> dict[st
         "boxes": torch.from_numpy(boxes(rendered)),
         "tracks": torch.from_numpy(points),
         "visible": torch.from_numpy(visible).float(),
+        "flow": torch.from_numpy(flows(rendered)),
     }
     return {name: x.to(device) for name, x in out.items()}

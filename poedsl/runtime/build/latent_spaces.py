@@ -46,15 +46,18 @@ def codecs(
 
 
 def _whole_patches(factor: FactorSpec, codec: LatentSpace, shape: tuple[int, ...]) -> None:
-    unit = PATCH * codec.factor
-    if shape[0] != 3 or any(n % unit for n in shape[-2:]):
+    nearest = codec.whole(shape)
+    if nearest != shape:
         shown = " x ".join(map(str, shape))
-        near = " x ".join(str(max(unit, unit * round(n / unit))) for n in shape[-2:])
+        near = " x ".join(map(str, nearest))
+        unit = f"height and width are multiples of {PATCH * codec.factor}"
+        pictures = f"colour pictures whose {unit}"
+        if len(nearest) == 4:
+            pictures = f"films in colour with {codec.span} k + 1 frames, whose {unit}"
         raise refused(
             "P0304",
-            f"`{factor.variables[0]}` is {shown}, and its models take colour pictures whose "
-            f"height and width are multiples of {unit}",
-            f"the nearest: 3 x {near}",
+            f"`{factor.variables[0]}` is {shown}, and its models take {pictures}",
+            f"the nearest: {near}",
             factor=factor,
         )
 

@@ -20,6 +20,7 @@ from poedsl.catalog.weights import find_model, model_folder
 from poedsl.compiler.plan.plan import PlanSpec
 from poedsl.compiler.plan.plan_parts import FactorSpec
 from poedsl.compiler.plan.terms import Apply, Const, Term
+from poedsl.experts.flows.film_latents import FilmCodec
 from poedsl.experts.flows.latents import LatentSpace, has_codec, native_size
 from poedsl.experts.flows.pipeline_codec import latent_space
 from poedsl.experts.loading.libraries import missing_extra
@@ -145,8 +146,11 @@ class Models:
         folder = self.folder(call)
         if not folder or not has_codec(folder):
             return None
-        with requiring(self.plan.signature(call.function)):
-            return latent_space(folder, self.device, self.profile)
+        signature = self.plan.signature(call.function)
+        films = signature.domain is not None and signature.domain.name == "Video"
+        with requiring(signature):
+            opened = FilmCodec if films else latent_space
+            return opened(folder, self.device, self.profile)
 
     def native(self, call: Apply) -> tuple[int, int] | None:
         """Height and width of the pictures that a model was trained on, where its folder says."""

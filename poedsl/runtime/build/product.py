@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
-from torch.nn.functional import adaptive_avg_pool2d
 
 from poedsl.catalog.signatures import Signature
 from poedsl.compiler.plan.plan import PlanSpec
@@ -25,7 +24,7 @@ from poedsl.runtime.core.sampler_options import SamplerOptions
 from poedsl.runtime.core.warnings import WarningLog
 from poedsl.runtime.inputs.remarks import constant_mask
 from poedsl.runtime.space.coordinates import PICTURE_CENTRE, PICTURE_SCALE, GaussianMoments, Space
-from poedsl.runtime.space.parts import PlacedFactor, locate
+from poedsl.runtime.space.parts import PlacedFactor, in_latents, locate
 from poedsl.runtime.space.sizes import fits
 from poedsl.runtime.targets.factors import ExpertFactor, RewardFactor
 from poedsl.runtime.targets.parent_guidance import ParentGuidance
@@ -93,8 +92,8 @@ class ProductBuilder:
         try:
             mask = mask.expand(part.decoded_shape)
             if part.decoded_shape != part.shape:
-                _, h, w = part.shape
-                mask = adaptive_avg_pool2d(mask[:1], (h, w)).expand(part.shape)
+                span = self.space.codecs[factor.variables[0]].span
+                mask = in_latents(mask, part.shape, span)
             return PlacedFactor(factor, part, mask.flatten())
         except RuntimeError:
             raise refused(

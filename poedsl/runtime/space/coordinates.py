@@ -69,9 +69,7 @@ class Space:
     def decoded_shape(self, variable: str) -> tuple[int, ...]:
         """The shape of a variable as people see it."""
         shape, codec = self.shapes[variable], self.codecs.get(variable)
-        if codec is None:
-            return shape
-        return 3, shape[1] * codec.factor, shape[2] * codec.factor
+        return shape if codec is None else codec.decoded_shape(shape)
 
     def slice(self, variable: str) -> slice:
         """Where a variable's components stand."""

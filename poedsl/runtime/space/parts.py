@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
+from torch.nn.functional import adaptive_avg_pool2d, adaptive_avg_pool3d
 
 from poedsl.compiler.plan.plan_parts import FactorSpec
 from poedsl.compiler.plan.terms import Apply
@@ -63,19 +64,26 @@ def locate(factor: FactorSpec, space: Space, env: Environment) -> Part:
     return Part(index, tuple(chosen.shape), tuple(selected_shape))
 
 
-def _latents(at: tuple[slice | int, ...], space: Space, name: str) -> tuple[slice, slice, slice]:
-    """A box of pixels as one of latents."""
-    decoded_shape, factor = space.decoded_shape(name), space.codecs[name].factor
+def _latents(at: tuple[slice | int, ...], space: Space, name: str) -> tuple[slice, ...]:
+    """A box of pixels, or frames, as one of latents."""
+    decoded_shape, codec = space.decoded_shape(name), space.codecs[name]
     every = slice(None)
-    channels, rows, columns = (*at, every, every)[:3]
+    full = (*at, *(every,) * 4)[: len(decoded_shape)]
+    *frames, channels, rows, columns = full
     whole = isinstance(channels, slice) and channels.indices(3) == (0, 3, 1)
-    if not whole or not isinstance(rows, slice) or not isinstance(columns, slice):
-        raise ValueError("it is sampled as latents, whose parts are boxes, `x[box(...)]`")
+    if not whole or any(not isinstance(side, slice) for side in (*frames, rows, columns)):
+        boxes = "boxes, `x[box(...)]`" + (", and frames, `x[frames(...)]`" if frames else "")
+        raise ValueError(f"it is sampled as latents, whose parts are {boxes}")
     cut = (
-        snapped(slice(*stretch.indices(size)[:2]), size, factor)
-        for stretch, size in ((rows, decoded_shape[1]), (columns, decoded_shape[2]))
+        snapped(slice(*stretch.indices(size)[:2]), size, codec.factor)  # type: ignore[union-attr]
+        for stretch, size in zip((rows, columns), decoded_shape[-2:], strict=True)
     )
-    return every, *cut  # type: ignore[return-value]
+    length = space.shapes[name][1]
+    times = (
+        snapped_frames(slice(*stretch.indices(decoded_shape[0])[:2]), length, codec.span)  # type: ignore[union-attr]
+        for stretch in frames
+    )
+    return every, *times, *cut
 
 
 def snapped(pixels: slice, size: int, factor: int) -> slice:
@@ -88,3 +96,36 @@ def snapped(pixels: slice, size: int, factor: int) -> slice:
     first = min(round(pixels.start / unit), size // unit - 1)
     last = max(round(pixels.stop / unit), first + 1)
     return slice(PATCH * first, PATCH * last)
+
+
+def snapped_frames(frames: slice, length: int, span: int) -> slice:
+    """Frames as latents, at least one: the first frame has its own, others have one for ``span``
+    frames, and each stretch begins and ends where the nearest latent does.
+
+    Args:
+        length: latents of the whole.
+    """
+    first, last = (
+        0 if end <= 0 else 1 + round((end - 1) / span) for end in (frames.start, frames.stop)
+    )
+    first = min(first, length - 1)
+    return slice(first, max(last, first + 1))
+
+
+def in_latents(
+    mask: Float[Tensor, "*decoded"], shape: tuple[int, ...], span: int
+) -> Float[Tensor, "*shape"]:
+    """A mask of pictures or films, the same in every channel, as one of latents: means of what each
+    latent stands for, which is the first frame alone at the start of a film.
+
+    Args:
+        span: frames that a latent stands for.
+    """
+    if len(shape) == 3:
+        return adaptive_avg_pool2d(mask[:1], shape[-2:]).expand(shape)
+    _, times, h, w = shape
+    frames = adaptive_avg_pool2d(mask[:, :1], (h, w))[:, 0]
+    if len(frames) == span * (times - 1) + 1:
+        groups = frames[1:].reshape(times - 1, span, h, w).mean(1)
+        return torch.cat([frames[:1], groups]).expand(shape)
+    return adaptive_avg_pool3d(frames[None], (times, h, w)).expand(shape)

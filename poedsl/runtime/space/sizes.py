@@ -91,14 +91,16 @@ def aligned(
 
 
 def fits(plan: PlanSpec, factor: FactorSpec, shape: tuple[int, ...], env: Environment) -> None:
-    """Whether the conditions of a model have the height and width of the part that it sees.
+    """Whether the conditions of a model have the height and width of the part that it sees, and
+    films of them its frames.
 
     Raises:
         PoeError: one has others.
     """
     subject = f"`{factor.variables[0]}`"
     for parameter, condition_sizes in aligned(plan, factor, env):
-        if condition_sizes[-2:] != shape[-2:]:
+        films = len(condition_sizes) == 3 and len(shape) == 4
+        if condition_sizes[-2:] != shape[-2:] or (films and condition_sizes[0] != shape[0]):
             part = subject if factor.part is None else f"the part of {subject} that it sees"
             raise _clash(parameter, condition_sizes, part, shape)
 
@@ -120,9 +122,11 @@ def _filled(
 
 
 def _clash(parameter: str, condition_sizes: Sizes, subject: str, sizes: Sizes) -> Exception:
+    films = len(condition_sizes) == 3
+    measures = "frames, the height and the width" if films else "height and width"
     return refused(
         "P0603",
-        f"{parameter} has the height and width of what it is for: {subject} is {_by(sizes)}, and "
+        f"{parameter} has the {measures} of what it is for: {subject} is {_by(sizes)}, and "
         f"this is {_by(condition_sizes)}",
         "`crop(x, box)` takes a part, `resize(x, height, width)` changes sizes",
     )
