@@ -7,6 +7,17 @@ from typing import Annotated
 
 import typer
 
+from poedsl.cli.arguments import (
+    AllowCode,
+    Data,
+    Diagnostics,
+    PlanFile,
+    Profile,
+    ProgramFile,
+    SampleOption,
+    Set,
+    Strict,
+)
 from poedsl.cli.output import Quiet, Traceback, Verbose
 from poedsl.cli.run_options import (
     CheckpointEvery,
@@ -28,39 +39,6 @@ app = typer.Typer(
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-
-ProgramFile = Annotated[str, typer.Argument(help="A .poe file; - is standard input.")]
-PlanFile = Annotated[
-    str, typer.Argument(help="A .poe file or a plan's .json; - is standard input.")
-]
-Strict = Annotated[bool, typer.Option("--strict", help="Refuse inputs that are not declared.")]
-AllowCode = Annotated[
-    bool, typer.Option("--allow-code", help="Run Python that the program names with `use`.")
-]
-Diagnostics = Annotated[
-    DiagnosticForm, typer.Option("--diagnostics", help="How errors and warnings are shown.")
-]
-Profile = Annotated[
-    str, typer.Option("--profile", help="Which weights experts have: small, or one of poe.toml.")
-]
-Set = Annotated[
-    list[str],
-    typer.Option("--set", help="Bind an input: NAME=VALUE, or NAME=@FILE.", metavar="NAME=VALUE"),
-]
-Data = Annotated[
-    list[str],
-    typer.Option(
-        "--data",
-        help="Bind inputs by name from a file: .json, .csv, .tsv, .parquet or .npz.",
-        metavar="FILE",
-    ),
-]
-SampleOption = Annotated[
-    list[str],
-    typer.Option(
-        "--sample", help="Override an option of `sample`, as in a program.", metavar="NAME=VALUE"
-    ),
-]
 
 
 @app.callback(invoke_without_command=True)
@@ -291,3 +269,11 @@ def repl(
     if file is not None and not Path(file).is_file():
         usage(f"{file} is not a file")
     converse(file, allow_code, profile)
+
+
+@app.command()
+def lsp(traceback: Traceback = False) -> None:
+    """Serve an editor: the language server protocol on standard input and output."""
+    from poedsl.cli.lsp import serve
+
+    serve()
