@@ -18,6 +18,12 @@ from poedsl.cli.arguments import (
     Set,
     Strict,
 )
+from poedsl.cli.completion import (
+    complete_codes,
+    complete_experts,
+    complete_plans,
+    complete_programs,
+)
 from poedsl.cli.output import Quiet, Traceback, Verbose
 from poedsl.cli.run_options import (
     CheckpointEvery,
@@ -34,7 +40,6 @@ from poedsl.cli.shared import DiagnosticForm, usage
 app = typer.Typer(
     name="poe",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -193,16 +198,18 @@ def run(
 @app.command()
 def predict(
     file: Annotated[
-        str, typer.Argument(help="A .poe file, a plan's .json, or the folder that a run wrote.")
+        str,
+        typer.Argument(
+            help="A .poe file, a plan's .json, or the folder that a run wrote.",
+            autocompletion=complete_plans,
+        ),
     ],
     set_: Set = [],  # noqa: B006
     data: Data = [],  # noqa: B006
     sample: SampleOption = [],  # noqa: B006
     seed: Annotated[int, typer.Option(help="Seed of all random numbers.")] = 0,
     device: Annotated[str, typer.Option(help="cpu, cuda or cuda:1.")] = "cpu",
-    profile: Annotated[
-        str, typer.Option(help="Which weights experts have: small, or one of poe.toml.")
-    ] = "default",
+    profile: Profile = "default",
     prior: Annotated[
         bool, typer.Option("--prior", help="Leave the data out: draw from the prior.")
     ] = False,
@@ -226,7 +233,10 @@ def predict(
 @app.command()
 def experts(
     name: Annotated[
-        str | None, typer.Argument(help="An expert or reward, or the folder of a model.")
+        str | None,
+        typer.Argument(
+            help="An expert or reward, or the folder of a model.", autocompletion=complete_experts
+        ),
     ] = None,
     traceback: Traceback = False,
 ) -> None:
@@ -242,7 +252,8 @@ def experts(
 @app.command()
 def explain(
     code: Annotated[
-        str | None, typer.Argument(help="A code such as P0404; all by default.")
+        str | None,
+        typer.Argument(help="A code such as P0404; all by default.", autocompletion=complete_codes),
     ] = None,
     traceback: Traceback = False,
 ) -> None:
@@ -257,7 +268,10 @@ def explain(
 
 @app.command()
 def repl(
-    file: Annotated[str | None, typer.Argument(help="A .poe file to begin with.")] = None,
+    file: Annotated[
+        str | None,
+        typer.Argument(help="A .poe file to begin with.", autocompletion=complete_programs),
+    ] = None,
     profile: Profile = "default",
     allow_code: AllowCode = False,
     verbose: Verbose = False,

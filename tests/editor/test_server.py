@@ -18,7 +18,6 @@ from poedsl.editor.positions import Encoding, Positions
 TEXT = (
     'let 🎲 = 1\nlet t = "🎲 naı\u0308ve" + wied\nlet wide = 2  # 🎲 é\nx ~ Normal(wide, 2) ** 2\n'
 )
-ENCODINGS: list[Encoding] = ["utf-16", "utf-8"]
 START = "from poedsl.cli.entry import entry; entry()"
 
 
@@ -91,23 +90,25 @@ def place(text: str, word: str, encoding: Encoding = "utf-16") -> types.Position
     return types.Position(*Positions(text, encoding).position(text.index(word)))
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("encoding", ENCODINGS)
-def test_places_after_an_emoji_are_in_the_units_of_the_client(
-    encoding: Encoding, tmp_path: Path
+async def check_places(
+    client: Client, diagnostics: list[types.Diagnostic], encoding: Encoding
 ) -> None:
+    """The error in `TEXT` and its fix are where they are in the units of the client."""
+    (unknown,) = (d for d in diagnostics if d.code == "P0201")
+    assert unknown.range.start == place(TEXT, "wied", encoding)
+    actions = await client.text_document_code_action_async(
+        types.CodeActionParams(client.document, unknown.range, types.CodeActionContext([unknown]))
+    )
+    edits = [e for a in actions or () for e in edits_of(a, client.uri)]
+    assert (edits[0].range, edits[0].new_text) == (unknown.range, "wide")
+
+
+@pytest.mark.slow
+def test_a_client_may_count_in_other_units(tmp_path: Path) -> None:
     async def talk(client: Client) -> None:
-        result = await client.begin(tmp_path, encoding)
-        assert result.capabilities.position_encoding == encoding
-        found = {str(d.code): d for d in await client.open(TEXT)}
-        unknown = found["P0201"]
-        assert unknown.range.start == place(TEXT, "wied", encoding)
-        at = types.CodeActionContext([unknown])
-        actions = await client.text_document_code_action_async(
-            types.CodeActionParams(client.document, unknown.range, at)
-        )
-        edits = [e for a in actions or () for e in edits_of(a, client.uri)]
-        assert (edits[0].range, edits[0].new_text) == (unknown.range, "wide")
+        result = await client.begin(tmp_path, "utf-8")
+        assert result.capabilities.position_encoding == "utf-8"
+        await check_places(client, await client.open(TEXT), "utf-8")
 
     converse(talk)
 
@@ -200,6 +201,7 @@ def test_changes_are_followed_whatever_is_typed(tmp_path: Path) -> None:
         (error,) = await client.change("x", "x ~", "x ~ Nrmal(0, 1)\n")
         assert (error.code, error.source) == ("P0202", "poe")
         assert await client.change("\ud83d", "\u0000", "x ~ exp(" * 3000) != []
+        await check_places(client, await client.change(TEXT), "utf-16")
         assert await client.change("x~Normal(0,1)\n") == []
         options = types.FormattingOptions(4, insert_spaces=True)
         edits = await client.text_document_formatting_async(
