@@ -123,8 +123,9 @@ class _Walk:
     def definition(self, statement: tree.ExpertDefinition, scope: Scope) -> None:
         self.refer(statement.name, scope)
         expert = statement.name.name
-        first = self.parameters[expert]
-        inner = first if first.span == statement.span else Scope(statement.span, scope)
+        inner = self.parameters.get(expert)
+        if inner is None or inner.span != statement.span:  # inside of a block, or defined twice
+            inner = Scope(statement.span, scope)
         for parameter in statement.parameters:
             self.bound(parameter.name, inner, "parameter", expert)
             for part in (parameter.type, parameter.default):

@@ -22,6 +22,7 @@ from poedsl.editor.semantic_tokens import semantic_tokens
 from poedsl.editor.signature_help import signature_help
 from poedsl.grammar.source import Span
 from tests.compiler.test_fuzz import TEXTS, mangled
+from tests.fuzz.programs import program
 
 #: Characters that lines, columns and encodings trip over.
 ODD = ("🎲", "e\u0301", "\r\n", "\r", "\t", "\u2028", "\ud800", "\ufeff", '"', "#", "(", "\\")
@@ -78,6 +79,22 @@ def test_mutated_programs(text: str, seed: int) -> None:
         at = source.randint(0, len(changed))
         changed = changed[:at] + source.choice(ODD) + changed[at:]
     ask_everything(changed, source)
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.integers(0, 2**32))
+def test_programs_of_the_grammar(seed: int) -> None:
+    source = random.Random(seed)
+    ask_everything(program(source), source)
+
+
+def test_statements_where_they_may_not_stand() -> None:
+    text = (
+        "for m in [1]:\n    expert e(s) = Normal(m, s)\n    input m : Real\n"
+        '    use e from "a.py:e"\n'
+        "    sample m by anneal(kernel = m)\n    report m\n    m : Real[m]\n"
+    )
+    ask_everything(text, random.Random(1), places=30)
 
 
 @settings(max_examples=20, deadline=None)
