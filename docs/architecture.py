@@ -19,6 +19,7 @@ PACKAGE = DOCS.parent / "poedsl"
 #: The layers from top to bottom, each with what it does.
 SUMMARIES = {
     "cli": "the command poe",
+    "editor": "language server",
     "interface": "sessions, pipelines",
     "api": "compile, bind, run",
     "runtime": "plan to result",

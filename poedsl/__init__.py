@@ -55,6 +55,13 @@ def __dir__() -> list[str]:
     return __all__
 
 
+def load_ipython_extension(shell: Any) -> None:
+    """Add the cell magic ``%%poe`` to a notebook: what ``%load_ext poedsl`` calls."""
+    from poedsl.interface.notebook import load
+
+    load(shell)
+
+
 def __getattr__(name: str) -> Any:
     """Names are loaded when they are used, so that importing the language stays quick."""
     if name in ("Plan", "compile", "load"):

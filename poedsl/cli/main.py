@@ -7,6 +7,23 @@ from typing import Annotated
 
 import typer
 
+from poedsl.cli.arguments import (
+    AllowCode,
+    Data,
+    Diagnostics,
+    PlanFile,
+    Profile,
+    ProgramFile,
+    SampleOption,
+    Set,
+    Strict,
+)
+from poedsl.cli.completion import (
+    complete_codes,
+    complete_experts,
+    complete_plans,
+    complete_programs,
+)
 from poedsl.cli.output import Quiet, Traceback, Verbose
 from poedsl.cli.run_options import (
     CheckpointEvery,
@@ -23,44 +40,10 @@ from poedsl.cli.shared import DiagnosticForm, usage
 app = typer.Typer(
     name="poe",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-
-ProgramFile = Annotated[str, typer.Argument(help="A .poe file; - is standard input.")]
-PlanFile = Annotated[
-    str, typer.Argument(help="A .poe file or a plan's .json; - is standard input.")
-]
-Strict = Annotated[bool, typer.Option("--strict", help="Refuse inputs that are not declared.")]
-AllowCode = Annotated[
-    bool, typer.Option("--allow-code", help="Run Python that the program names with `use`.")
-]
-Diagnostics = Annotated[
-    DiagnosticForm, typer.Option("--diagnostics", help="How errors and warnings are shown.")
-]
-Profile = Annotated[
-    str, typer.Option("--profile", help="Which weights experts have: small, or one of poe.toml.")
-]
-Set = Annotated[
-    list[str],
-    typer.Option("--set", help="Bind an input: NAME=VALUE, or NAME=@FILE.", metavar="NAME=VALUE"),
-]
-Data = Annotated[
-    list[str],
-    typer.Option(
-        "--data",
-        help="Bind inputs by name from a file: .json, .csv, .tsv, .parquet or .npz.",
-        metavar="FILE",
-    ),
-]
-SampleOption = Annotated[
-    list[str],
-    typer.Option(
-        "--sample", help="Override an option of `sample`, as in a program.", metavar="NAME=VALUE"
-    ),
-]
 
 
 @app.callback(invoke_without_command=True)
@@ -215,16 +198,18 @@ def run(
 @app.command()
 def predict(
     file: Annotated[
-        str, typer.Argument(help="A .poe file, a plan's .json, or the folder that a run wrote.")
+        str,
+        typer.Argument(
+            help="A .poe file, a plan's .json, or the folder that a run wrote.",
+            autocompletion=complete_plans,
+        ),
     ],
     set_: Set = [],  # noqa: B006
     data: Data = [],  # noqa: B006
     sample: SampleOption = [],  # noqa: B006
     seed: Annotated[int, typer.Option(help="Seed of all random numbers.")] = 0,
     device: Annotated[str, typer.Option(help="cpu, cuda or cuda:1.")] = "cpu",
-    profile: Annotated[
-        str, typer.Option(help="Which weights experts have: small, or one of poe.toml.")
-    ] = "default",
+    profile: Profile = "default",
     prior: Annotated[
         bool, typer.Option("--prior", help="Leave the data out: draw from the prior.")
     ] = False,
@@ -248,7 +233,10 @@ def predict(
 @app.command()
 def experts(
     name: Annotated[
-        str | None, typer.Argument(help="An expert or reward, or the folder of a model.")
+        str | None,
+        typer.Argument(
+            help="An expert or reward, or the folder of a model.", autocompletion=complete_experts
+        ),
     ] = None,
     traceback: Traceback = False,
 ) -> None:
@@ -264,7 +252,8 @@ def experts(
 @app.command()
 def explain(
     code: Annotated[
-        str | None, typer.Argument(help="A code such as P0404; all by default.")
+        str | None,
+        typer.Argument(help="A code such as P0404; all by default.", autocompletion=complete_codes),
     ] = None,
     traceback: Traceback = False,
 ) -> None:
@@ -279,7 +268,10 @@ def explain(
 
 @app.command()
 def repl(
-    file: Annotated[str | None, typer.Argument(help="A .poe file to begin with.")] = None,
+    file: Annotated[
+        str | None,
+        typer.Argument(help="A .poe file to begin with.", autocompletion=complete_programs),
+    ] = None,
     profile: Profile = "default",
     allow_code: AllowCode = False,
     verbose: Verbose = False,
@@ -291,3 +283,11 @@ def repl(
     if file is not None and not Path(file).is_file():
         usage(f"{file} is not a file")
     converse(file, allow_code, profile)
+
+
+@app.command()
+def lsp(traceback: Traceback = False) -> None:
+    """Serve an editor: the language server protocol on standard input and output."""
+    from poedsl.cli.lsp import serve
+
+    serve()

@@ -16,14 +16,14 @@ from prompt_toolkit.history import FileHistory, History, InMemoryHistory
 from prompt_toolkit.key_binding import KeyBindings, KeyPressEvent
 from prompt_toolkit.lexers import Lexer
 
-from poedsl.catalog.registry import SIGNATURES
 from poedsl.cli.shared import CONTINUATION, PROMPT
 from poedsl.compiler.codes import CODES
-from poedsl.compiler.functions.table import FUNCTIONS
-from poedsl.compiler.names.references import CONSTRUCTS, SCAN
 from poedsl.compiler.plan.options import OPTIONS
+from poedsl.editor.completion import completions
+from poedsl.editor.document import Document as Program
+from poedsl.editor.words import EXPERT_WORDS
 from poedsl.grammar.source import Span
-from poedsl.grammar.tokens import INDENT, KEYWORDS, words
+from poedsl.grammar.tokens import INDENT, words
 from poedsl.grammar.types import RANKS
 from poedsl.interface.commands import COMMANDS, RUN_ARGUMENTS
 from poedsl.interface.session import Session
@@ -90,39 +90,41 @@ def keys(session: Session) -> KeyBindings:
 
 
 class WordCompleter(Completer):
-    """The words that can stand at the cursor, as far as its line determines them."""
+    """The words that can stand at the cursor: of a command, or of the program so far."""
 
     def __init__(self, session: Session) -> None:
         self.session = session
 
     def get_completions(self, document: Document, _: CompleteEvent) -> Iterable[Completion]:
-        line = document.current_line_before_cursor
         word = document.get_word_before_cursor()
         word = word if word.isidentifier() else ""
-        for candidate in sorted(self.candidates(line[: len(line) - len(word)], document.text)):
+        for candidate in sorted(self.candidates(document.text_before_cursor, word)):
             if candidate.startswith(word):
                 yield Completion(candidate, start_position=-len(word))
 
-    def candidates(self, before: str, text: str) -> Iterable[str]:
-        """The words that are known after the beginning of a line."""
-        command, blank, _ = before.lstrip().partition(" ")
+    def candidates(self, text: str, word: str) -> set[str]:
+        """The words that can stand at the end of a text, in place of the word that it ends with."""
+        command, blank, _ = text.lstrip().partition(" ")
         if command.startswith("%"):
-            if not blank:
-                return COMMANDS
-            arguments: dict[str, Callable[[], Iterable[str]]] = {
-                "%run": lambda: (*OPTIONS, *RUN_ARGUMENTS),
-                "%show": lambda: (v.name for v in self.session.variables),
-                "%set": lambda: (i.name for i in self.session.inputs),
-                "%experts": lambda: SIGNATURES,
-                "%explain": lambda: CODES,
-            }
-            return arguments.get(command, tuple)()
-        if before.rstrip().endswith(":"):
-            return RANKS
-        names = {*self.session.names, *SIGNATURES, *FUNCTIONS, *CONSTRUCTS, SCAN, *KEYWORDS}
-        if text.lstrip().startswith("sample"):
-            names |= {*OPTIONS, *(f.name for o in OPTIONS.values() for f in o.forms if f.available)}
-        return names
+            return set(self._of_command(command) if blank else COMMANDS)
+        found = self._of_program(text)
+        if text.strip() == word:  # an expression may begin here too
+            found |= self._of_program(f"let value = {word}")
+        return found
+
+    def _of_command(self, command: str) -> Iterable[str]:
+        arguments: dict[str, Callable[[], Iterable[str]]] = {
+            "%run": lambda: (*OPTIONS, *RUN_ARGUMENTS),
+            "%show": lambda: (v.name for v in self.session.variables),
+            "%set": lambda: (i.name for i in self.session.inputs),
+            "%experts": lambda: EXPERT_WORDS,
+            "%explain": lambda: CODES,
+        }
+        return arguments.get(command, tuple)()
+
+    def _of_program(self, text: str) -> set[str]:
+        program = Program(f"{self.session.text}{text}", base=self.session.draft.base)
+        return {c.word for c in completions(program, len(program.text))}
 
 
 class Colours(Lexer):
@@ -150,7 +152,7 @@ def fragments(line: str) -> StyleAndTextTuples:
         style = _STYLES.get(word.kind, "")
         if word.kind == "name":
             style = "name.class" if word.text in RANKS else style
-            style = "name.function" if word.text in SIGNATURES else style
+            style = "name.function" if word.text in EXPERT_WORDS else style
         out.append((f"class:pygments.{style}" if style else "", word.text))
         at = word.span.end
     if at < len(line):

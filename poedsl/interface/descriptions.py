@@ -32,7 +32,7 @@ def declarations(
 
 
 #: Descriptions of the factors that are not experts.
-_CONSTRUCTS = {
+CONSTRUCTS = {
     "mixture": """\
 mixture(weight: density, ...) -> numbers
 
@@ -95,7 +95,7 @@ def list_experts() -> str:
         ("scan", "list", "the values of a recursion over a vector"),
         ("log_prob", "function", "the log density of numbers"),
     ]
-    functions = [f for f in FUNCTIONS.values() if f.name not in _CONSTRUCTS]
+    functions = [f for f in FUNCTIONS.values() if f.name not in CONSTRUCTS]
     rows += [(f.name, "function", f.summary) for f in functions]
     width = max(len(name) for name, _, _ in rows)
     return "\n".join(f"{name:<{width}}  {family:<8} {summary}" for name, family, summary in rows)
@@ -109,15 +109,15 @@ def describe_expert(name: str) -> str:
         LookupError: the name is unknown, and the message may have a similar one; or no expert is
             made of the folder.
     """
-    if name in _CONSTRUCTS:
-        return _CONSTRUCTS[name]
+    if name in CONSTRUCTS:
+        return CONSTRUCTS[name]
     if name in FUNCTIONS:
         f = FUNCTIONS[name]
         return f"{f}\n\n{f.summary}\n\n    {f.example}"
     if name not in SIGNATURES and ("/" in name or Path(name).is_dir()):
         return describe_folder(name)
     if name not in SIGNATURES:
-        similar = similar_name(name, (*SIGNATURES, *FUNCTIONS, *_CONSTRUCTS))
+        similar = similar_name(name, (*SIGNATURES, *FUNCTIONS, *CONSTRUCTS))
         hint = f"; there is one with a similar name: {similar}" if similar else ""
         raise LookupError(f"there is no expert, reward or function named {name}{hint}")
     return describe(SIGNATURES[name])

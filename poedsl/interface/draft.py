@@ -11,14 +11,13 @@ from pathlib import Path
 
 from poedsl.api import registered
 from poedsl.compiler.compile import Compiled, compile_source
-from poedsl.compiler.plan.terms import Ref
 from poedsl.compiler.typecheck.typed import POISONED, Typed
-from poedsl.compiler.typecheck.values import ExpressionChecker
 from poedsl.grammar import tree
 from poedsl.grammar.diagnostics import Diagnostic, Edit, Fix, Label
 from poedsl.grammar.formatting.printer import print_statement
 from poedsl.grammar.source import Source, Span
 from poedsl.grammar.traversal import names_in
+from poedsl.interface.named_values import named_values
 
 #: The name of a draft as a source.
 NAME = "<repl>"
@@ -155,21 +154,7 @@ class Draft:
 
     def value(self, name: str) -> Typed:
         """What a constant of the draft is."""
-        checked, resolved = self.compiled.checked, self.compiled.resolved
-        if checked is None or resolved is None:
-            return POISONED
-        names = [(i.name, i.type) for i in checked.inputs]
-        names += [(v.name, v.type) for v in checked.variables]
-        values = ExpressionChecker(
-            self.source,
-            environment={name: Typed(Ref(name), type_) for name, type_ in names},
-            variables=frozenset(v.name for v in checked.variables),
-            signatures=resolved.signatures,
-        )
-        for statement in resolved.program.statements:
-            if isinstance(statement, tree.Let):
-                values.environment[statement.name.name] = values.value(statement.value)
-        return values.environment.get(name, POISONED)
+        return named_values(self.compiled).get(name, POISONED)
 
     # Places.
 
