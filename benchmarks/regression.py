@@ -4,8 +4,8 @@
 
 Simulated data of 10,000 rows and 20 columns, a Gaussian and a logistic likelihood. poedsl is timed
 from the text of the program to the result; NUTS (1,000 draws to adapt, 1,000 kept, one chain,
-double precision) with and without its compilation. Effective draws are the bulk effective draws of the
-coefficient with the fewest.
+double precision) with and without its compilation. Effective draws are the bulk effective draws of
+the coefficient with the fewest.
 """
 
 from __future__ import annotations
