@@ -31,8 +31,8 @@ from poedsl.runtime.targets.parent_guidance import ParentGuidance
 from poedsl.runtime.terms.evaluate import Environment, evaluate, tensor
 from poedsl.runtime.terms.refusals import factor_at, refused
 
-#: From so many data on particles are evaluated in batches, of at most so many pairs of both: 8 MB in
-#: double precision, which caches hold.
+#: From so many data on particles are evaluated in batches, of at most so many pairs of both, whose
+#: numbers caches hold.
 MANY_ROWS = 1000
 MOST_AT_ONCE = 2**20
 
