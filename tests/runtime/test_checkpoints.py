@@ -6,6 +6,7 @@ import json
 import multiprocessing
 import os
 import random
+import signal
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -126,6 +127,30 @@ def test_a_run_that_is_asked_to_stop_is_saved_first() -> None:
     with pytest.raises(Interrupted) as stop:
         next(stages)
     assert (stop.value.number, stop.value.saved, saved) == (15, True, [2])
+
+
+def test_the_first_signal_asks_and_the_second_stops() -> None:
+    keep, _ = kept(30.0)
+    announced: list[int] = []
+    handler = signal.getsignal(signal.SIGTERM)
+    with keep.watching(announced.append):
+        signal.raise_signal(signal.SIGTERM)
+        assert keep.asked == signal.SIGTERM and announced == [signal.SIGTERM]
+        with pytest.raises(Interrupted) as stop:
+            signal.raise_signal(signal.SIGTERM)
+        assert not stop.value.saved
+    assert signal.getsignal(signal.SIGTERM) is handler
+
+
+def test_ignored_signals_stay_ignored() -> None:
+    keep, _ = kept(30.0)
+    handler = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        with keep.watching(lambda number: None):
+            signal.raise_signal(signal.SIGINT)
+        assert keep.asked is None
+    finally:
+        signal.signal(signal.SIGINT, handler)
 
 
 def test_a_run_goes_on_where_no_checkpoint_can_be_written() -> None:

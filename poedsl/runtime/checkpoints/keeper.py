@@ -86,7 +86,8 @@ class Keeper:
 
     @contextmanager
     def watching(self, announce: Callable[[int], None]) -> Iterator[None]:
-        """Within it, SIGINT and SIGTERM stop the run after its stage, and a second one at once.
+        """Within it, SIGINT and SIGTERM stop the run after its stage, and a second one at once;
+        one that the process was started to ignore, as in the background, is still ignored.
 
         Args:
             announce: is called with the number of the first signal.
@@ -98,7 +99,9 @@ class Keeper:
             self.asked = number
             announce(number)
 
-        before = {n: signal.signal(n, ask) for n in (signal.SIGINT, signal.SIGTERM)}
+        both = (signal.SIGINT, signal.SIGTERM)
+        heard = [n for n in both if signal.getsignal(n) is not signal.SIG_IGN]
+        before = {n: signal.signal(n, ask) for n in heard}
         try:
             yield
         finally:
