@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from poedsl.api import Plan, compile, load
     from poedsl.catalog.annotations import Record
     from poedsl.experts.user.decorators import expert, model, reward, source
+    from poedsl.grammar.limits import limits
     from poedsl.interface.pipeline import PoePipeline
     from poedsl.runtime.results.result import Result
 
@@ -48,7 +49,7 @@ if TYPE_CHECKING and not MYPY:
 _TYPES = ["Real", "Int", "Bool", "Text", "Image", "Depth", "Mask", "Video"]
 _TYPES += ["Tokens", "Category", "Region", "Layout", "File"]
 __all__ = ["Plan", "PoeError", "PoePipeline", "Record", "Result", "__version__", "compile"]
-__all__ += ["expert", "load", "model", "reward", "source", *_TYPES]
+__all__ += ["expert", "limits", "load", "model", "reward", "source", *_TYPES]
 
 
 def __dir__() -> list[str]:
@@ -68,6 +69,10 @@ def __getattr__(name: str) -> Any:
         import poedsl.api
 
         return getattr(poedsl.api, name)
+    if name == "limits":
+        from poedsl.grammar.limits import limits
+
+        return limits
     if name == "PoePipeline":
         from poedsl.interface.pipeline import PoePipeline
 

@@ -396,7 +396,7 @@ def load(plan: str | Path) -> Plan:
         return _from_json(str(plan))
     if Path(plan).suffix == ".poe":
         return compile(plan)
-    return replace(_from_json(read_text(plan)), base=Path(plan).parent)
+    return replace(_from_json(read_text(plan, "plan")), base=Path(plan).parent)
 
 
 def _from_json(text: str) -> Plan:
@@ -414,7 +414,7 @@ def _from_json(text: str) -> Plan:
 def _numbers(seed: int, microbatch: int | None) -> tuple[int, int | None]:
     seed = argument_checks.whole_number("seed", seed)
     if microbatch is not None:
-        microbatch = argument_checks.whole_number("microbatch", microbatch, 1)
+        microbatch = min(argument_checks.whole_number("microbatch", microbatch, 1), 2**31)
     return seed, microbatch
 
 

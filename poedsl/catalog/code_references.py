@@ -7,6 +7,8 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+from poedsl.grammar.program_files import is_file
+
 _REFERENCE = re.compile(r"(?P<location>.+):(?P<name>[^\W\d]\w*)", re.DOTALL)
 _MODULE = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*")
 
@@ -78,14 +80,6 @@ class CodeReference:
                 'a file beside the program is written with its ending: "rewards.py:f"',
             )
         return source_file.resolve()
-
-
-def is_file(path: Path) -> bool:
-    """Whether a path is a file that can be accessed."""
-    try:
-        return path.is_file()
-    except (OSError, ValueError):
-        return False
 
 
 def shown(path: Path) -> str:

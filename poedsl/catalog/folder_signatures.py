@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from poedsl.catalog.code_references import DefinitionError, is_file
+from poedsl.catalog.code_references import DefinitionError
 from poedsl.catalog.folder_files import read_json, unsupported, with_model
 from poedsl.catalog.network_folders import model_signature
 from poedsl.catalog.pipeline_folders import by_its_call, dedicated_signature
@@ -13,6 +13,7 @@ from poedsl.catalog.registry import SIGNATURES
 from poedsl.catalog.signatures import Required, Signature
 from poedsl.catalog.weights import cached_folder, file_notes, model_folder, single_files
 from poedsl.grammar.errors import PoeError
+from poedsl.grammar.program_files import is_file, is_folder
 
 _HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
 
@@ -90,10 +91,7 @@ def _folder(place: str, base: Path) -> Path | None:
 
 
 def _below(base: Path, place: str) -> Path | None:
-    try:
-        return base / place if place and (base / place).is_dir() else None
-    except (OSError, ValueError):
-        return None
+    return base / place if place and is_folder(base / place) else None
 
 
 def _hub_signatures() -> dict[str, Signature]:

@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from poedsl.catalog.code_references import DefinitionError, is_file
+from poedsl.catalog.code_references import DefinitionError
 from poedsl.catalog.folder_files import (
     height_and_width,
     is_size,
@@ -18,6 +18,7 @@ from poedsl.catalog.parameters import RGB_IMAGE
 from poedsl.catalog.pipeline_signatures import pipeline_signature
 from poedsl.catalog.registry import SIGNATURES
 from poedsl.catalog.signatures import LATENTS, Parameter, Signature
+from poedsl.grammar.program_files import is_file
 from poedsl.grammar.types import INT, Type
 
 #: Pipelines of diffusers, and the expert whose weights they hold.

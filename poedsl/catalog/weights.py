@@ -13,6 +13,7 @@ from pathlib import Path
 from poedsl.catalog.profiles import BUILT_IN
 from poedsl.grammar.diagnostics import Diagnostic
 from poedsl.grammar.errors import PoeError
+from poedsl.grammar.program_files import is_folder
 
 _PACKAGE = Path(__file__).resolve().parent.parent
 #: Weights that Python has pickled: to read them is to run what is in them.
@@ -89,7 +90,7 @@ def model_folder(name: str) -> Path:
 def local_folder(name: str) -> Path | None:
     """As `model_folder`, but None where there is no such folder."""
     places = (Path(name), _PACKAGE / "models" / name, _PACKAGE.parent / "models" / name)
-    return next((p for p in places if p.is_dir()), None)
+    return next((p for p in places if is_folder(p)), None)
 
 
 def find_model(expert: str, model: str, base: Path = Path(), parameter: str = "model") -> Path:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -24,7 +23,7 @@ from poedsl.cli.completion import (
     complete_plans,
     complete_programs,
 )
-from poedsl.cli.output import Quiet, Traceback, Verbose
+from poedsl.cli.output import Limit, Quiet, Traceback, Verbose
 from poedsl.cli.run_options import (
     CheckpointEvery,
     Dtype,
@@ -35,7 +34,8 @@ from poedsl.cli.run_options import (
     RunFile,
     StrictResult,
 )
-from poedsl.cli.shared import DiagnosticForm, usage
+from poedsl.cli.shared import DiagnosticForm, echo, usage
+from poedsl.grammar.program_files import is_file
 
 app = typer.Typer(
     name="poe",
@@ -54,7 +54,7 @@ def main(
     if version:
         from poedsl import __version__
 
-        typer.echo(f"poe {__version__}")
+        echo(f"poe {__version__}")
         raise typer.Exit
 
 
@@ -66,6 +66,7 @@ def check(
         bool, typer.Option("--fix", help="Apply the fixes that are safe, and write the file.")
     ] = False,
     diagnostics: Diagnostics = DiagnosticForm.text,
+    limit: Limit = [],  # noqa: B006
     quiet: Quiet = False,
     verbose: Verbose = False,
     traceback: Traceback = False,
@@ -85,6 +86,7 @@ def fmt(
     diff: Annotated[
         bool, typer.Option("--diff", help="Write nothing; print what would change.")
     ] = False,
+    limit: Limit = [],  # noqa: B006
     quiet: Quiet = False,
     traceback: Traceback = False,
 ) -> None:
@@ -115,6 +117,7 @@ def plan(
     ] = "cpu",
     profile: Profile = "default",
     diagnostics: Diagnostics = DiagnosticForm.text,
+    limit: Limit = [],  # noqa: B006
     quiet: Quiet = False,
     verbose: Verbose = False,
     traceback: Traceback = False,
@@ -132,6 +135,7 @@ def inputs(
     data: Data = [],  # noqa: B006
     strict: Strict = False,
     diagnostics: Diagnostics = DiagnosticForm.text,
+    limit: Limit = [],  # noqa: B006
     quiet: Quiet = False,
     verbose: Verbose = False,
     traceback: Traceback = False,
@@ -161,6 +165,7 @@ def run(
     strict_result: StrictResult = False,
     allow_code: AllowCode = False,
     diagnostics: Diagnostics = DiagnosticForm.text,
+    limit: Limit = [],  # noqa: B006
     quiet: Quiet = False,
     verbose: Verbose = False,
     traceback: Traceback = False,
@@ -220,6 +225,7 @@ def predict(
         str | None, typer.Option(help="A .npz or .json file for the draws.", metavar="FILE")
     ] = None,
     allow_code: AllowCode = False,
+    limit: Limit = [],  # noqa: B006
     diagnostics: Diagnostics = DiagnosticForm.text,
 ) -> None:
     """Draw the observed data of a program again, given its posterior or its prior."""
@@ -244,7 +250,7 @@ def experts(
     from poedsl.interface.descriptions import describe_expert, list_experts
 
     try:
-        typer.echo(list_experts() if name is None else describe_expert(name))
+        echo(list_experts() if name is None else describe_expert(name))
     except LookupError as error:
         usage(str(error))
 
@@ -261,7 +267,7 @@ def explain(
     from poedsl.interface.descriptions import describe_code
 
     try:
-        typer.echo(describe_code(code))
+        echo(describe_code(code))
     except LookupError as error:
         usage(str(error))
 
@@ -274,13 +280,14 @@ def repl(
     ] = None,
     profile: Profile = "default",
     allow_code: AllowCode = False,
+    limit: Limit = [],  # noqa: B006
     verbose: Verbose = False,
     traceback: Traceback = False,
 ) -> None:
     """Build a program statement by statement, and run it; lines of a pipe work too."""
     from poedsl.cli.repl import converse
 
-    if file is not None and not Path(file).is_file():
+    if file is not None and not is_file(file):
         usage(f"{file} is not a file")
     converse(file, allow_code, profile)
 

@@ -35,6 +35,28 @@ def _verbose(on: bool) -> None:
     logger.setLevel(logging.DEBUG)
 
 
+def _limit(items: list[str]) -> None:
+    from poedsl.grammar.limits import change_limits
+
+    for item in items:
+        name, _, number = item.partition("=")
+        try:
+            change_limits({name.strip(): int(number.replace(",", "").replace("_", ""))})
+        except ValueError as error:
+            known = "there is no" in str(error) or "the limit" in str(error)
+            usage(str(error) if known else f"--limit takes NAME=NUMBER, and this is {item!r}")
+
+
+Limit = Annotated[
+    list[str],
+    typer.Option(
+        "--limit",
+        help="Change a limit, for example of the particles or of the bytes of a program.",
+        metavar="NAME=NUMBER",
+        callback=_limit,
+        is_eager=True,
+    ),
+]
 Quiet = Annotated[
     bool,
     typer.Option(

@@ -51,10 +51,10 @@ def show_plan(
         if view.form == "json":
             plan = guarded(plan.with_default_files, form)
         weights = guarded(lambda: read_profile(profile, plan.base), form)
-        typer.echo(emit_plan(plan.spec, view.form, weights), nl=False)
+        echo(emit_plan(plan.spec, view.form, weights), end="")
         if view.form == "text" and has_networks(plan.spec):
             for line in guarded(lambda: memory(plan, device, weights), form):
-                typer.echo(f"# {line}")
+                echo(f"# {line}")
 
 
 def memory(plan: Any, device: str, profile: Profile) -> tuple[str, ...]:
@@ -91,6 +91,6 @@ def show_stage(
     show(notable, source, form, err=True)
     output = guarded(lambda: emit(compiled, view), form)
     if output is not None:
-        typer.echo(output, nl=False)
+        echo(output, end="")
     if not compiled.ok:
         raise typer.Exit(ERRORS)

@@ -8,10 +8,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import typer
-
 from poedsl.cli.open_plan import guarded, open_plan, show_warnings
-from poedsl.cli.shared import FAILED, DiagnosticForm, usage
+from poedsl.cli.shared import FAILED, DiagnosticForm, echo, usage
+from poedsl.grammar.program_files import is_folder
 
 #: Draws and data, by the names of the data.
 Predicted = tuple[dict[str, Any], dict[str, Any]]
@@ -38,7 +37,7 @@ def predict_command(
     if out is not None and Path(out).suffix not in (".npz", ".json"):
         usage(f"--out takes a file that ends in .npz or .json, and this is {out}")
     folder = Path(file)
-    if folder.is_dir():
+    if is_folder(folder):
         if bindings or data or sample or prior:
             usage("--set, --data, --sample and --prior do not go with the folder of a run")
         result = guarded(lambda: _loaded(folder), form)
@@ -57,15 +56,15 @@ def predict_command(
             single_thread()
             result = plan.run(seed=seed, device=device, profile=profile, progress=True)
             for warning in result.warnings:
-                typer.echo(f"warning: {warning}", err=True)
+                echo(f"warning: {warning}", err=True)
             return _predicted(result, draws, seed)
 
         drawn, values = guarded(work, form, FAILED)
     for line in summary_lines(drawn, {} if left_out else values):
-        typer.echo(line)
+        echo(line)
     if out is not None:
         guarded(lambda: _write(Path(out), drawn), form, FAILED)
-        typer.echo(f"{'written to':<13} {out}")
+        echo(f"{'written to':<13} {out}")
 
 
 def _loaded(folder: Path) -> Any:

@@ -8,9 +8,15 @@ import sys
 from collections.abc import Callable
 from importlib.util import find_spec
 
-import typer
-
-from poedsl.cli.shared import CONTINUATION, PROMPT, DiagnosticForm, last_resort, show
+from poedsl.cli.shared import (
+    CONTINUATION,
+    PROMPT,
+    DiagnosticForm,
+    echo,
+    last_resort,
+    show,
+    usage,
+)
 from poedsl.interface.replies import Diagnostics, Incomplete, Reply
 from poedsl.interface.session import Session
 
@@ -21,12 +27,14 @@ def converse(file: str | None, allow_code: bool, profile: str = "default") -> No
     """Read statements and commands to the end of standard input."""
     # Small tensors are slower on several threads by far; torch reads this when it is loaded.
     os.environ.setdefault("OMP_NUM_THREADS", "1")
+    if sys.stdin is None:
+        usage("standard input is closed")
     terminal = sys.stdin.isatty()
     if not terminal and isinstance(sys.stdin, io.TextIOWrapper):
         sys.stdin.reconfigure(encoding="utf-8", errors="replace")
     session = Session(allow_code=allow_code, progress=True, profile=profile)
     if terminal:
-        typer.echo(banner())
+        echo(banner())
     if file is not None:
         answer(session, f"%load {file}")
     if terminal and find_spec("prompt_toolkit") is not None:
@@ -54,7 +62,7 @@ def loop(session: Session, read: Callable[[], str]) -> None:
         except KeyboardInterrupt:
             if not sys.stdin.isatty():
                 raise
-            typer.echo()
+            echo("")
             continue
         except EOFError:
             return
@@ -91,7 +99,7 @@ def answer(session: Session, text: str) -> None:
     try:
         response = session.feed(text, last=True)
     except KeyboardInterrupt:
-        typer.echo()
+        echo("")
         return
     except Exception as error:
         last_resort(error)
@@ -99,7 +107,7 @@ def answer(session: Session, text: str) -> None:
     match response:
         case Reply(text=reply, warnings=warnings):
             if reply:
-                typer.echo(reply)
+                echo(reply)
             if warnings is not None:
                 show(warnings.items, warnings.source, DiagnosticForm.text)
         case Diagnostics(items=items, source=source):

@@ -20,7 +20,7 @@ Dtype = Annotated[
     ),
 ]
 Microbatch = Annotated[
-    int | None, typer.Option(min=1, help="Particles evaluated at once; all by default.")
+    int | None, typer.Option(min=1, max=2**31, help="Particles evaluated at once; all by default.")
 ]
 Out = Annotated[
     str | None,

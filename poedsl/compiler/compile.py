@@ -26,8 +26,10 @@ from poedsl.compiler.plan.terms import MOST_LEVELS, Apply, Term, walk
 from poedsl.compiler.planner.planner import plan
 from poedsl.compiler.typecheck.check import check
 from poedsl.compiler.typecheck.checked import Checked
+from poedsl.compiler.typecheck.scope import TooMuchWork
 from poedsl.grammar import tree
 from poedsl.grammar.diagnostics import Diagnostic
+from poedsl.grammar.limits import excess
 from poedsl.grammar.parsing.parser import parse
 from poedsl.grammar.source import NOWHERE, Source, Span
 from poedsl.grammar.traversal import deeper_than
@@ -67,6 +69,9 @@ def compile_source(
         base: the folder that places in ``use`` statements are relative to.
         registered: signatures of Python objects beside those of the language, by name.
     """
+    size = len(source.text.encode("utf-8", "surrogatepass"))
+    if too_large := excess("program", "the program has", size):
+        return Compiled(source, tree.Program(statements=()), diagnostics=(too_large,))
     try:
         with without_collection():
             return _compile(source, strict, options or {}, base, registered or {})
@@ -74,6 +79,8 @@ def compile_source(
         whole = Span(0, len(source.text))
         too_deep = Diagnostic("P0506", "an expression is nested too deeply", whole)
         return Compiled(source, tree.Program(statements=()), diagnostics=(too_deep,))
+    except TooMuchWork as error:
+        return Compiled(source, tree.Program(statements=()), diagnostics=(error.diagnostic,))
 
 
 @contextmanager

@@ -121,9 +121,9 @@ def _remark(frame: int, kind: str, text: str) -> Iterator[_Row]:
     first, *rest = text.splitlines() or [""]
     row = _Row().add(" " * (frame + 1)).add("= ", "frame").add(f"{kind}: ", kind)
     indent = len(row.text)
-    yield row.add(_clean(first))
+    yield row.add(clean(first))
     for line in rest:
-        yield _Row().put(indent, _clean(line))
+        yield _Row().put(indent, clean(line))
 
 
 def _clamp(span: Span, source: Source) -> Span:
@@ -246,7 +246,7 @@ def _cells(line: str) -> tuple[tuple[str, ...], tuple[int, ...]]:
     """What is shown for each character of a line, and the column where it begins."""
     cells, places = [], [0]
     for c in line:
-        cell = " " * (TAB - places[-1] % TAB) if c == "\t" else _clean(c)
+        cell = " " * (TAB - places[-1] % TAB) if c == "\t" else clean(c)
         cells.append(cell)
         places.append(places[-1] + (len(cell) if c == "\t" else _width(cell)))
     return tuple(cells), tuple(places)
@@ -271,7 +271,7 @@ def _width(character: str) -> int:
     return 2 if unicodedata.east_asian_width(character) in "WF" else 1
 
 
-def _clean(text: str) -> str:
+def clean(text: str) -> str:
     """The text without characters that a terminal would act on or hide."""
     return text if text.isprintable() else "".join(map(_visible, text))
 
@@ -285,4 +285,4 @@ def _visible(c: str) -> str:
 
 
 def _one_line(text: str) -> str:
-    return _clean(" ".join(text.splitlines()))
+    return clean(" ".join(text.splitlines()))

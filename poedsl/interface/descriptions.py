@@ -14,6 +14,7 @@ from poedsl.compiler.functions.table import FUNCTIONS
 from poedsl.compiler.names.suggestions import similar_name
 from poedsl.compiler.plan.plan_parts import InputSpec, SizeSpec, VariableSpec
 from poedsl.compiler.plan.text import declared_type, print_term
+from poedsl.grammar.program_files import is_folder
 
 
 def declarations(
@@ -114,7 +115,7 @@ def describe_expert(name: str) -> str:
     if name in FUNCTIONS:
         f = FUNCTIONS[name]
         return f"{f}\n\n{f.summary}\n\n    {f.example}"
-    if name not in SIGNATURES and ("/" in name or Path(name).is_dir()):
+    if name not in SIGNATURES and ("/" in name or is_folder(name)):
         return describe_folder(name)
     if name not in SIGNATURES:
         similar = similar_name(name, (*SIGNATURES, *FUNCTIONS, *CONSTRUCTS))

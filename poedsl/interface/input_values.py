@@ -33,7 +33,7 @@ def read_value(text: str, type_name: str) -> Any:
         return text
     with suppress(ValueError, RecursionError):
         return json.loads(text)
-    if type_name in NUMERIC:
+    if type_name in NUMERIC and not {"#", "\n"} & set(text):
         with suppress(ValueError, RecursionError):
             expr, problems = parse_expression(Source(text))
             term = None if expr is None or problems else from_tree(expr)

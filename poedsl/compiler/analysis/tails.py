@@ -119,6 +119,8 @@ class _Logarithm:
         close, closer = CLOSE, CLOSER
         if end:
             close, closer = ULP_CLOSE * abs(end), ULP_CLOSER * abs(end)
+        if not closer:
+            return False
         slope = self.slope(axis, end - side * closer, end - side * close, close / closer)
         return slope is not None and slope < -1 + ROUNDING
 

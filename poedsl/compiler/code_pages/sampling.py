@@ -43,4 +43,23 @@ other unfold to very many operations. Write it in parts, with `let` or several `
 the same variable: they multiply.
 """,
     ),
+    "P0507": CodePage(
+        "more than a limit allows",
+        """\
+Programs, plans and inputs come from many places, and a single number in them can ask for more
+memory or time than a machine has. Sizes that are known beforehand are compared with limits, before
+anything is read or allocated.
+
+    # wrong
+    x ~ Normal(0, 1) * Normal(1, 1)
+    sample x by anneal(particles = 10^9)
+
+    # right
+    x ~ Normal(0, 1) * Normal(1, 1)
+    sample x by anneal(particles = 10^4)
+
+The message names the limit. `poe run --limit particles=2000000000 program.poe` allows more, as does
+`with poedsl.limits(particles=2_000_000_000):` in Python. A program cannot change limits.
+""",
+    ),
 }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import cast
 
 from poedsl.compiler.plan.terms import Apply, Const, Term, Value
 from poedsl.grammar.types import Sizes
@@ -24,18 +25,34 @@ def shape(value: Value) -> Sizes:
     """The shape of a constant: () for a scalar; raises ValueError where rows differ in length."""
     if not isinstance(value, tuple):
         return ()
-    if not value:
-        return (0,)
+    if flat(value):
+        return (len(value),)
     shapes = {shape(v) for v in value}
     if len(shapes) > 1:
         raise ValueError("its rows differ in length")
     return (len(value), *shapes.pop())
 
 
+def flat(value: tuple[Value, ...]) -> bool:
+    """Whether a constant is a vector."""
+    return tuple not in set(map(type, value))
+
+
+def leaf(value: Value) -> Value:
+    """The first number of a constant; None if it has none."""
+    while isinstance(value, tuple):
+        value = value[0] if value else None
+    return value
+
+
 def flatten(value: Value) -> list[Number]:
     """The numbers of a constant, in order."""
     if isinstance(value, tuple):
-        return [x for v in value for x in flatten(v)]
+        return (
+            cast("list[Number]", list(value))
+            if flat(value)
+            else [x for v in value for x in flatten(v)]
+        )
     assert isinstance(value, (bool, int, float))
     return [value]
 

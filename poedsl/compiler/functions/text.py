@@ -2,24 +2,31 @@
 
 from __future__ import annotations
 
-import re
-
 from poedsl.compiler.functions.function import (
     ArgumentError,
     ArgumentType,
     Function,
     FunctionParameter,
 )
+from poedsl.compiler.functions.pattern_graphs import PatternError, parsed
+from poedsl.compiler.functions.searches import found
 from poedsl.grammar.types import BOOL, Type
 
 
 def _pattern_type(_: ArgumentType, pattern: ArgumentType) -> Type:
     if isinstance(pattern.value, str):
         try:
-            re.compile(pattern.value)
-        except re.error as error:
-            raise ArgumentError(f"its pattern is not a regular expression: {error}") from error
+            parsed(pattern.value)
+        except PatternError as error:
+            raise ArgumentError(f"its pattern cannot be used: {error}") from error
     return BOOL
+
+
+def _matches(text: str, pattern: str) -> bool:
+    try:
+        return found(pattern, text)
+    except PatternError as error:
+        raise ArgumentError(f"the pattern cannot be used: {error}") from error
 
 
 def _holds(*_: ArgumentType) -> Type:
@@ -42,7 +49,7 @@ TEXT = (
         _pattern_type,
         "whether a regular expression is found anywhere in a text",
         'matches(prompt, "^an? [a-z]+")',
-        lambda text, pattern: re.search(pattern, text) is not None,
+        _matches,
         has_atoms=True,
     ),
 )

@@ -18,6 +18,7 @@ from poedsl.compiler.names.python_modules import Module
 from poedsl.compiler.names.suggestions import similar_name
 from poedsl.grammar import tree
 from poedsl.grammar.diagnostics import Diagnostic, Edit, Fix
+from poedsl.grammar.program_files import is_folder
 
 
 def read_use(
@@ -32,7 +33,7 @@ def read_use(
     text = statement.place.value
     place = CodeReference.parse(text)
     try:
-        if place is None or as_pipeline or is_folder(base, text):
+        if place is None or as_pipeline or is_folder(base / text):
             signature = read_folder(text, base, as_pipeline=as_pipeline)
         else:
             signature = read_code(place, base)
@@ -96,10 +97,3 @@ def _with_similar_file(error: DefinitionError, place: CodeReference, base: Path)
     if suggestion is not None:
         error.instead = f"{path.with_name(suggestion).as_posix()}:{place.name}"
     return error
-
-
-def is_folder(base: Path, text: str) -> bool:
-    try:
-        return (base / text).is_dir()
-    except (OSError, ValueError):
-        return False

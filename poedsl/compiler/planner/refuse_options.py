@@ -16,6 +16,7 @@ from poedsl.compiler.planner.choose_weights import has_transition_density, is_co
 from poedsl.compiler.planner.conservative_scores import nonconservative
 from poedsl.compiler.planner.factors import capabilities
 from poedsl.compiler.planner.refuse_path import Refusal, refuse_path
+from poedsl.compiler.planner.refuse_sizes import beyond_limits
 from poedsl.grammar.diagnostics import Diagnostic, Edit, Fix
 from poedsl.grammar.source import NOWHERE, Span
 
@@ -30,6 +31,8 @@ def refuse(spec: PlanSpec, spans: Mapping[str, Span]) -> list[Diagnostic]:
         spans: the places of factors and of options, as far as they have one.
     """
     options = {o.name: o.value for o in spec.options}
+    if too_large := beyond_limits(spec, options, spans):
+        return too_large
     refusals = (
         *refuse_path(spec, options),
         *_need_density(spec, options),

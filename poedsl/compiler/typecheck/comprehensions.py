@@ -6,7 +6,7 @@ elements at once.
 
 from __future__ import annotations
 
-from poedsl.compiler.plan.terms import Apply, Const, Ref, Value, measure, names
+from poedsl.compiler.plan.terms import Apply, Const, Ref, Term, Value, measure, names
 from poedsl.compiler.typecheck.bound_names import fresh_name, iterated, loop_over, vectorised
 from poedsl.compiler.typecheck.lists import stack_elements
 from poedsl.compiler.typecheck.scope import TypeScope
@@ -17,6 +17,8 @@ from poedsl.grammar.types import MOST_SIZES, Type
 #: Over more constants than this, or to more nodes, a comprehension is not unrolled, unless its body
 #: is constant.
 MOST_UNROLLED, MOST_NODES = 64, 256
+#: To more evaluations, a comprehension of constants is left to the run.
+MOST_EVALUATIONS = 100_000
 #: The most constants that a comprehension runs over when it is unrolled.
 MOST_ELEMENTS = 10_000
 
@@ -34,10 +36,32 @@ def comprehension(checker: TypeScope, expr: tree.Comprehension) -> Typed:
             return unrolled
     before = len(checker.diagnostics)
     typed = at_once(checker, expr, iterable, element)
-    if constants is None or (typed.ok and names(typed.term)):
+    if constants is None or (
+        typed.ok and (names(typed.term) or evaluations(typed.term) > MOST_EVALUATIONS)
+    ):
         return typed
     del checker.diagnostics[before:]
     return unroll(checker, expr, constants)
+
+
+def evaluations(term: Term) -> int:
+    """How many nodes are evaluated, with the body of a loop once for each constant."""
+    if not isinstance(term, Apply):
+        return 1
+    if term.function == "comprehension":
+        _, over, body = term.args
+        return loop_length(over) * evaluations(body)
+    return 1 + sum(map(evaluations, (*term.args, *dict(term.kwargs).values())))
+
+
+def loop_length(over: Term) -> int:
+    """How many constants a loop runs over; 1 where that is not known."""
+    match over:
+        case Const(value=tuple() as values):
+            return len(values)
+        case Apply("range", (Const(int(start)), Const(int(stop)), Const(int(step)))):
+            return len(range(start, stop, step))
+    return 1
 
 
 def at_once(checker: TypeScope, expr: tree.Comprehension, iterable: Typed, element: Type) -> Typed:

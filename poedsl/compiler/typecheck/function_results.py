@@ -21,10 +21,16 @@ def function_result(checker: TypeScope, function: Function, args: list[Typed], s
         message = f"`{function.name}`: {error}"
         return checker.error(error.code, message, span, notes=error.notes)
     if isinstance(result, Const):
+        checker.work.add(numbers_of(result), span)
         return typed_constant(result.value, span)
     if function.fold is not None and all(isinstance(a.term, Const) for a in args):
         return fold_call(checker, function, args, result, span)
     return Typed(called(function, [a.term for a in args], span), result)
+
+
+def numbers_of(constant: Const) -> int:
+    """How many numbers, or rows of them, a constant has."""
+    return len(constant.value) if isinstance(constant.value, tuple) else 1
 
 
 def called(function: Function, args: list[Term], span: Span) -> Apply:
@@ -42,6 +48,7 @@ def fold_call(
     assert function.fold is not None
     if exceeds_constant_limit(type_):
         return checker.error("P0306", f"this has more than {MOST_NUMBERS:,} numbers", span)
+    checker.work.add(max(type_.count or 1, *(a.type.count or 1 for a in args)), span)
     try:
         value = function.fold(*(a.value for a in args))
     except Deferred:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from poedsl.compiler.functions.constants import MOST_NUMBERS
 from poedsl.compiler.plan.terms import Apply, Const
 from poedsl.compiler.typecheck.scope import TypeScope
-from poedsl.compiler.typecheck.typed import POISONED, Typed, describe
+from poedsl.compiler.typecheck.typed import POISONED, Typed, as_number, describe
 from poedsl.grammar import tree
 from poedsl.grammar.diagnostics import Label
 from poedsl.grammar.source import Span
@@ -42,6 +42,9 @@ def list_literal(checker: TypeScope, expr: tree.List) -> Typed:
 def stack_elements(checker: TypeScope, items: list[Typed], span: Span) -> Typed:
     """Values of one shape as one value with a size in front."""
     kinds = {i.type.name for i in items}
+    if "Bool" in kinds and len(kinds) > 1:
+        items = list(map(as_number, items))
+        kinds = {i.type.name for i in items}
     name = kinds.pop() if kinds in ({"Int"}, {"Bool"}) else "Real"
     type_ = Type(name, (len(items), *items[0].type.sizes))
     if len(type_.sizes) > MOST_SIZES:
@@ -50,6 +53,7 @@ def stack_elements(checker: TypeScope, items: list[Typed], span: Span) -> Typed:
         return Typed(Apply("list", tuple(i.term for i in items), span=span), type_)
     if exceeds_constant_limit(type_):
         return checker.error("P0306", f"this list has more than {MOST_NUMBERS:,} numbers", span)
+    checker.work.add(type_.count or 1, span)
     return Typed(Const(tuple(i.value for i in items), span), type_)
 
 

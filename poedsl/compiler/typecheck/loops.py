@@ -27,19 +27,17 @@ def loop_elements(checker: ProgramChecker, statement: tree.For) -> list[Typed] |
     if typed.type.name == "Layout":
         return typed
     if isinstance(typed.value, tuple):
-        return within_factor_limit(
-            checker, [typed_constant(v, expr.span) for v in typed.value], expr.span
-        )
+        if not within_factor_limit(checker, len(typed.value), expr.span):
+            return None
+        return [typed_constant(v, expr.span) for v in typed.value]
     if typed.type.name in ("Real", "Int") and typed.type.sizes and typed.type.sizes[0]:
         rest = Type(typed.type.name, typed.type.sizes[1:])
-        return within_factor_limit(
-            checker,
-            [
-                Typed(Apply("index", (typed.term, Const(i)), span=expr.span), rest)
-                for i in range(typed.type.sizes[0])
-            ],
-            expr.span,
-        )
+        if not within_factor_limit(checker, typed.type.sizes[0], expr.span):
+            return None
+        return [
+            Typed(Apply("index", (typed.term, Const(i)), span=expr.span), rest)
+            for i in range(typed.type.sizes[0])
+        ]
     checker.error(
         "P0302",
         f"`for` runs over a vector of known length, a list or a layout, and this is "
@@ -49,13 +47,12 @@ def loop_elements(checker: ProgramChecker, statement: tree.For) -> list[Typed] |
     return None
 
 
-def within_factor_limit(
-    checker: ProgramChecker, elements: list[Typed], span: Span
-) -> list[Typed] | None:
-    if len(elements) + len(checker.factors) <= MOST_FACTORS:
-        return elements
+def within_factor_limit(checker: ProgramChecker, elements: int, span: Span) -> bool:
+    """Whether a loop over so many elements makes no more factors than a plan has."""
+    if elements + len(checker.factors) <= MOST_FACTORS:
+        return True
     checker.error("P0506", f"this loop makes more than {MOST_FACTORS:,} factors", span)
-    return None
+    return False
 
 
 @contextmanager

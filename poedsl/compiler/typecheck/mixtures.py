@@ -14,6 +14,9 @@ from poedsl.grammar import tree
 from poedsl.grammar.source import Span
 from poedsl.grammar.types import broadcast
 
+#: The most components of a mixture.
+MOST_COMPONENTS = 10_000
+
 
 def mixture_components(
     checker: TypeScope, expr: tree.Call | tree.Comprehension
@@ -39,6 +42,10 @@ def mixture_components(
             "a comprehension runs over a vector known when the program is compiled",
             expr.iterable.span,
         )
+        return
+    if len(iterable.value) > MOST_COMPONENTS:
+        message = f"a mixture has at most {MOST_COMPONENTS:,} components"
+        checker.error("P0506", message, expr.iterable.span)
         return
     with checker.binding(expr.target.name):
         for element in iterable.value:

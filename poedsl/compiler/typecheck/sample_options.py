@@ -14,17 +14,24 @@ from poedsl.compiler.plan.options import OPTIONS, RENAMED
 from poedsl.compiler.plan.terms import Apply, Const, Ref, Term, Value
 from poedsl.compiler.typecheck.model_arguments import check_arguments
 from poedsl.compiler.typecheck.model_calls import expert_term
+from poedsl.compiler.typecheck.scope import TooMuchWork
 from poedsl.compiler.typecheck.values import ExpressionChecker
 from poedsl.grammar import tree
 from poedsl.grammar.diagnostics import Diagnostic, Edit, Fix, Label
 from poedsl.grammar.source import Source, Span
 from poedsl.grammar.traversal import names_in
 
+#: Of numbers up to here, and their inverses, the squares are numbers.
+LARGEST = 1e150
+
 
 def check_option(name: str, value: tree.Expr) -> tuple[Term | None, tuple[Diagnostic, ...]]:
     """Check one option of ``sample`` alone, as the command line passes it."""
     values = ExpressionChecker(Source(""))
-    term = OptionChecker(values).option(name, value, value.span)
+    try:
+        term = OptionChecker(values).option(name, value, value.span)
+    except TooMuchWork as error:
+        return None, (error.diagnostic,)
     return term, tuple(values.diagnostics)
 
 
@@ -268,11 +275,11 @@ def is_kind(value: Value, kind: str) -> bool:
         case "whole":
             return isinstance(value, int) and value >= 0
         case "nonnegative":
-            return value >= 0
+            return 0 <= value <= LARGEST
         case "share":
             return 0 < value < 1
         case _:
-            return value > 0
+            return 1 / LARGEST <= value <= LARGEST
 
 
 def _renamed(

@@ -14,7 +14,47 @@ from poedsl.compiler.plan.terms import Value
 from poedsl.compiler.typecheck.typed import POISONED, Typed
 from poedsl.grammar import tree
 from poedsl.grammar.diagnostics import Diagnostic
+from poedsl.grammar.limits import CODE, limit, remedy
 from poedsl.grammar.source import Source, Span
+
+#: The operations that typing an expression counts for; computing a number of a constant is one.
+EVALUATION = 10
+#: How often the passes may visit the expressions that a program writes out.
+PASSES = 4
+
+
+class TooMuchWork(Exception):
+    """Constants and loops of a program take more operations than the limit allows."""
+
+    def __init__(self, span: Span) -> None:
+        super().__init__(span)
+        self.span = span
+
+    @property
+    def diagnostic(self) -> Diagnostic:
+        message = (
+            f"constants and loops take more than {limit('operations'):,} operations when the "
+            "program is compiled, which is the limit"
+        )
+        return Diagnostic(CODE, message, self.span, notes=(remedy("operations"),))
+
+
+@dataclass(slots=True)
+class Work:
+    """What a check has computed, and may compute."""
+
+    done: int = 0
+    allowed: int = field(default_factory=lambda: limit("operations"))
+
+    def add(self, operations: int, span: Span) -> None:
+        """Count operations.
+
+        Raises:
+            TooMuchWork: they are more than are allowed.
+        """
+        self.done += operations
+        if self.done > self.allowed:
+            raise TooMuchWork(span)
 
 
 @dataclass(slots=True)
@@ -32,6 +72,7 @@ class TypeScope(ABC):
         on_data: whether the statement being checked is about data.
         signatures: the signatures that calls may name.
         known: the values that a name stands for in a loop, where they are constants.
+        work: what has been computed, of what the limit allows.
     """
 
     source: Source
@@ -45,6 +86,10 @@ class TypeScope(ABC):
     on_data: bool = False
     signatures: Mapping[str, Signature] = field(default_factory=lambda: SIGNATURES)
     known: dict[str, tuple[Value, ...]] = field(default_factory=dict)
+    work: Work = field(default_factory=Work)
+
+    def __post_init__(self) -> None:
+        self.work.allowed += EVALUATION * PASSES * len(self.source.text)
 
     @abstractmethod
     def value(self, expr: tree.Expr) -> Typed:

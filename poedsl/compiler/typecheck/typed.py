@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
+from typing import cast
 
-from poedsl.compiler.functions.constants import flatten, shape
-from poedsl.compiler.plan.terms import Const, Term, Value
+from poedsl.compiler.functions.constants import elementwise, flat, leaf, shape
+from poedsl.compiler.plan.terms import Apply, Const, Term, Value
 from poedsl.grammar.source import Span
 from poedsl.grammar.types import INT, Type, unify
 
@@ -54,9 +55,20 @@ POISONED = Typed(Const(None), POISON)
 
 def typed_constant(value: Value, span: Span) -> Typed:
     kind = {bool: "Bool", int: "Int"}.get(type(value), "Real")
-    if isinstance(value, tuple) and all(isinstance(v, bool) for v in flatten(value)):
+    if isinstance(value, tuple) and isinstance(leaf(value), bool):
         kind = "Bool"
     return Typed(Const(value, span), Type(kind, shape(value)))
+
+
+def as_number(typed: Typed) -> Typed:
+    """A condition as 1 where it holds and 0 elsewhere; all else as it is."""
+    if typed.type.name != "Bool":
+        return typed
+    type_ = Type("Int", typed.type.sizes)
+    if isinstance(typed.term, Const):
+        return Typed(Const(elementwise(int, typed.term.value), typed.term.span), type_)
+    span = typed.term.span
+    return Typed(Apply("where", (typed.term, Const(1), Const(0)), span=span), type_)
 
 
 def fits(type_: Type, required: Type) -> bool:
@@ -84,6 +96,8 @@ def counted(typed: Typed) -> Typed:
 def finite(value: Value) -> bool:
     """Whether every number of a constant is one that a float can hold."""
     match value:
+        case tuple() if flat(value) and set(map(type, value)) == {float}:
+            return all(map(math.isfinite, cast("tuple[float, ...]", value)))
         case tuple():
             return all(map(finite, value))
         case float():

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from poedsl.compiler.functions.constants import MOST_NUMBERS, elementwise
+from poedsl.compiler.functions.constants import MOST_NUMBERS
 from poedsl.compiler.functions.function import Deferred
 from poedsl.compiler.functions.matrices import product_sizes
 from poedsl.compiler.functions.operators import CONDITION_OPERATORS, operate
@@ -22,8 +22,8 @@ from poedsl.compiler.typecheck.log_density import log_density
 from poedsl.compiler.typecheck.model_calls import model_call
 from poedsl.compiler.typecheck.parts import type_of_attribute, type_of_index
 from poedsl.compiler.typecheck.scans import type_of_scan
-from poedsl.compiler.typecheck.scope import TypeScope
-from poedsl.compiler.typecheck.typed import POISONED, Typed, counted, describe, finite
+from poedsl.compiler.typecheck.scope import EVALUATION, TypeScope
+from poedsl.compiler.typecheck.typed import POISONED, Typed, as_number, counted, describe, finite
 from poedsl.grammar import tree
 from poedsl.grammar.diagnostics import Label
 from poedsl.grammar.source import Span
@@ -44,6 +44,7 @@ class ExpressionChecker(TypeScope):
 
 
 def type_of(checker: TypeScope, expr: tree.Expr) -> Typed:
+    checker.work.add(EVALUATION, expr.span)
     match expr:
         case tree.Number():
             return type_of_number(checker, expr)
@@ -183,17 +184,6 @@ def type_of_matrix_product(
     )
 
 
-def as_number(typed: Typed) -> Typed:
-    """A condition as 1 where it holds and 0 elsewhere; all else as it is."""
-    if typed.type.name != "Bool":
-        return typed
-    type_ = Type("Int", typed.type.sizes)
-    if isinstance(typed.term, Const):
-        return Typed(Const(elementwise(int, typed.term.value), typed.term.span), type_)
-    span = typed.term.span
-    return Typed(Apply("where", (typed.term, Const(1), Const(0)), span=span), type_)
-
-
 def fold_operator(
     checker: TypeScope, op: str, operands: tuple[Typed, ...], type_: Type, span: Span
 ) -> Typed:
@@ -205,6 +195,7 @@ def fold_operator(
                 return Typed(Apply(op, tuple(terms), span=span), type_)
     if exceeds_constant_limit(type_):
         return checker.error("P0306", f"this has more than {MOST_NUMBERS:,} numbers", span)
+    checker.work.add(type_.count or 1, span)
     try:
         value = operate(op, *(o.value for o in operands))
     except Deferred:

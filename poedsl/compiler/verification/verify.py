@@ -22,7 +22,7 @@ from poedsl.compiler.plan.plan import PlanSpec
 from poedsl.compiler.plan.plan_parts import GENERATIVE, WEIGHING, FactorSpec, InputSpec
 from poedsl.compiler.plan.read_json import at
 from poedsl.compiler.plan.term_syntax import to_tree
-from poedsl.compiler.plan.terms import Apply, Const, Ref, Term, names, walk
+from poedsl.compiler.plan.terms import Apply, Const, Ref, Term, Value, names, walk
 from poedsl.compiler.planner.choose_move import ODE
 from poedsl.compiler.planner.choose_path import FLOW, PREFIX, TEMPER
 from poedsl.compiler.planner.planner import plan as planned
@@ -31,6 +31,7 @@ from poedsl.compiler.typecheck.domains import common_domain
 from poedsl.compiler.typecheck.exponents import exponent_term
 from poedsl.compiler.typecheck.products import product_term
 from poedsl.compiler.typecheck.sample_options import OptionChecker
+from poedsl.compiler.typecheck.scope import EVALUATION, PASSES, TooMuchWork
 from poedsl.compiler.typecheck.target import TypedTarget
 from poedsl.compiler.typecheck.typed import Typed, counted, describe, fits
 from poedsl.compiler.typecheck.values import ExpressionChecker
@@ -50,12 +51,31 @@ class _Fault(Exception):
 def verify(plan: PlanSpec) -> str:
     """The first error in a plan, beginning with its place in the JSON; empty if it is valid."""
     try:
-        _Verifier(plan, ExpressionChecker(Source(""), signatures=_signatures(plan))).verify()
+        checker = ExpressionChecker(Source(""), signatures=_signatures(plan))
+        checker.work.allowed += EVALUATION * PASSES * _written_out(plan)
+        _Verifier(plan, checker).verify()
         return ""
     except _Fault as fault:
         return str(fault)
     except RecursionError:
         return "it is nested too deeply"
+    except TooMuchWork as error:
+        return error.diagnostic.message
+
+
+def _written_out(plan: PlanSpec) -> int:
+    """How many terms and constants a plan has."""
+    terms = [t for f in plan.factors for t in (f.term, f.exponent, f.part, f.observed) if t]
+    terms += [let.term for let in plan.lets] + [r.term for r in plan.reports]
+    terms += [s.term for s in plan.sizes]
+    terms += [t for f in plan.factors for _, t in f.loops]
+    terms += [o.value for o in plan.options]
+    nodes = [t for term in terms for t in walk(term)]
+    return sum(_constants(t.value) if isinstance(t, Const) else 1 for t in nodes)
+
+
+def _constants(value: Value) -> int:
+    return sum(map(_constants, value)) + 1 if isinstance(value, tuple) else 1
 
 
 def has_rank(type_: Type) -> bool:

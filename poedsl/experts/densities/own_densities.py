@@ -1,4 +1,6 @@
-"""Densities that Pyro has not: between bounds, half of a Student's t, skew normal, and flat."""
+"""Densities that Pyro has not: between bounds, half of a Student's t, skew normal, and flat; and
+angles of any concentration.
+"""
 
 from __future__ import annotations
 
@@ -14,6 +16,9 @@ from torch.distributions import LKJCholesky, StudentT
 from poedsl.catalog.densities import DENSITIES
 from poedsl.catalog.truncated_densities import PREFIX, WITH_TAILS
 from poedsl.experts.densities.truncated import Truncated
+
+#: The concentration of an angle from which on its Gaussian limit is drawn from.
+CONCENTRATED = 1e10
 
 
 class NoQuantiles:
@@ -84,6 +89,32 @@ class LKJ(NoQuantiles):
 
 
 @dataclass(frozen=True, slots=True)
+class VonMises(NoQuantiles):
+    """An angle; above `CONCENTRATED` it is drawn from its limit, a Gaussian of variance
+    1 / concentration, from which it differs by a share of 1 / concentration. The rejection sampler
+    of torch loses its digits there, and does not end.
+    """
+
+    loc: Tensor
+    concentration: Tensor
+
+    def log_prob(self, x: Tensor) -> Tensor:
+        whole = torch.distributions.VonMises(self.loc, self.concentration, validate_args=False)
+        logs: Tensor = whole.log_prob(x)  # type: ignore[no-untyped-call]
+        return logs
+
+    def sample(self) -> Tensor:
+        tight = self.concentration > CONCENTRATED
+        loose = self.concentration.where(~tight, 1.0)
+        whole = torch.distributions.VonMises(self.loc, loose, validate_args=False)
+        drawn: Tensor = whole.sample()  # type: ignore[no-untyped-call]
+        if not bool(tight.any()):
+            return drawn
+        normal = self.loc + torch.randn_like(drawn) * self.concentration.rsqrt()
+        return (torch.remainder(normal + math.pi, 2 * math.pi) - math.pi).where(tight, drawn)
+
+
+@dataclass(frozen=True, slots=True)
 class Flat(NoQuantiles):
     """One everywhere, which cannot be drawn from."""
 
@@ -112,6 +143,7 @@ def own_distribution(name: str, arguments: dict[str, Tensor]) -> Any:
 OWN: dict[str, Callable[..., Any]] = {
     "HalfStudentT": HalfStudentT,
     "SkewNormal": SkewNormal,
+    "VonMises": VonMises,
     "Flat": Flat,
     "LKJCholesky": LKJ,
 }

@@ -24,8 +24,8 @@ class Markov:
 
     def __init__(
         self,
-        initial: Float[Tensor, "..."],
-        transition: Float[Tensor, "..."],
+        initial: Float[Tensor, "..."] | float,
+        transition: Float[Tensor, "..."] | float,
         *,
         device: torch.device,
     ) -> None:
@@ -60,14 +60,15 @@ class Categorical:
 
     def __init__(
         self,
-        probs: Float[Tensor, "..."] | None = None,
-        logits: Float[Tensor, "..."] | None = None,
+        probs: Float[Tensor, "..."] | float | None = None,
+        logits: Float[Tensor, "..."] | float | None = None,
         *,
         device: torch.device,
     ) -> None:
         if logits is not None:
-            probs = logits.double().softmax(-1)
+            probs = torch.as_tensor(logits, dtype=torch.float64).softmax(-1)
         assert probs is not None
+        probs = torch.as_tensor(probs)
         table = _table(probs, "probs", probs.dim() if probs.dim() in (1, 2) else 1)
         self.rows = (table if table.dim() == 2 else table[None]).to(device)
         self.vocabulary = self.rows.shape[-1]
@@ -96,12 +97,13 @@ class Categorical:
         return (read + symbols.shape[1],), self.rows[places]
 
 
-def _table(values: Tensor, name: str, rank: int) -> Float[Tensor, "*n V"]:
+def _table(values: Tensor | float, name: str, rank: int) -> Float[Tensor, "*n V"]:
     """Log-probabilities of a table whose last size is that of the symbols.
 
     Raises:
         PoeError: values are negative, do not sum to one, or have another rank (P0307).
     """
+    values = torch.as_tensor(values)
     if values.dim() != rank:
         description = {1: "a vector", 2: "a matrix"}[rank]
         raise _unfit(

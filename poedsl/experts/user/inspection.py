@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from poedsl.catalog.annotations import annotation
-from poedsl.catalog.code_references import CodeReference, is_file
+from poedsl.catalog.code_references import CodeReference
 from poedsl.catalog.definitions import PYRO_SAMPLE, Argument, Definition, Function, Kind, Unreadable
 from poedsl.catalog.signatures import REQUIRED
+from poedsl.grammar.program_files import is_file
 
 
 def definition_of(

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import torch
 
 from poedsl.compiler.plan.plan import PlanSpec
 from poedsl.compiler.plan.plan_parts import FactorSpec
+from poedsl.compiler.plan.terms import Const
+from poedsl.compiler.planner.refuse_sizes import population_excess
+from poedsl.grammar.errors import PoeError
 from poedsl.runtime.build.latent_spaces import codecs
 from poedsl.runtime.build.models import Models
 from poedsl.runtime.build.number_type import number_type
@@ -51,6 +55,8 @@ class BoundPlan:
         factors = [s for f in plan.factors for s in values.sites(f)]
         env = values.environment
         sizes = shapes(plan, factors, env, models.native, lambda f: models.length(f, env))
+        latent = {v.name for v in plan.variables if v.space}
+        _within_limit(plan, [size for name, size in sizes.items() if name not in latent])
         return cls(plan, settings, models, values, factors, sizes, dtype, models.warnings)
 
     @property
@@ -66,4 +72,18 @@ class BoundPlan:
     def numbers(self) -> Space:
         """The coordinates of all variables as real numbers."""
         latents = codecs(self.factors, self.sizes, self.models)
+        shapes = [latents[n].shape(s) if n in latents else s for n, s in self.sizes.items()]
+        _within_limit(self.plan, shapes)
         return Space.of(self.sizes, self.device, latents, self.dtype)
+
+
+def _within_limit(plan: PlanSpec, shapes: list[tuple[int, ...]]) -> None:
+    """Whether the particles have no more numbers than the limit, before they are allocated.
+
+    Raises:
+        PoeError: they have more (P0507).
+    """
+    particles = plan.option("particles")
+    assert isinstance(particles, Const) and isinstance(particles.value, int)
+    if too_large := population_excess(particles.value, sum(map(math.prod, shapes))):
+        raise PoeError((too_large,))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
 
 from poedsl.catalog.adapters import find_loras
 from poedsl.catalog.weights import find_model
@@ -14,6 +13,7 @@ from poedsl.compiler.plan.terms import Apply, Const
 from poedsl.compiler.plan.text import print_term
 from poedsl.grammar.diagnostics import Diagnostic
 from poedsl.grammar.errors import PoeError
+from poedsl.grammar.program_files import is_folder
 from poedsl.runtime.build.models import Models
 
 
@@ -74,7 +74,7 @@ def _missing(plan: PlanSpec) -> Iterator[Diagnostic]:
 
 def _fetched(model: str) -> str:
     """Which weights an expert has, and how they are had."""
-    if "/" in model and not Path(model).exists():
+    if "/" in model and not is_folder(model):
         return f"its model is {model}: `hf download {model}` fetches the weights"
     return f"its model is {model}"
 

@@ -13,6 +13,7 @@ from poedsl.compiler.plan.plan_parts import Array, InputSpec
 from poedsl.compiler.plan.terms import constant
 from poedsl.grammar.boxes import Box
 from poedsl.grammar.diagnostics import Diagnostic
+from poedsl.grammar.errors import PoeError
 from poedsl.grammar.types import FROM_FILES, MOST_SIZES, Type, unify
 from poedsl.runtime.inputs import files
 from poedsl.runtime.inputs.columns import UnfitColumn
@@ -25,6 +26,8 @@ from poedsl.runtime.inputs.rasters import Raster, is_picture, noting_damage, ras
 
 #: Whole numbers up to this are exact in single precision.
 _EXACT = 2**24
+#: A single whole number up to this is exact in double precision.
+_EXACT_ALONE = 2**53
 
 
 class Unfit(Exception):
@@ -58,6 +61,8 @@ def convert(spec: InputSpec, value: Any, base: Path | None) -> Any:
         raise Unfit(error.code, f"`{spec.name}`: {error}", *error.notes) from error
     except UnfitPixels as error:
         raise _wrong(spec, str(error), *error.notes) from error
+    except PoeError:
+        raise
     # Images, tensors and arrays are read by their libraries, which raise what they like.
     except Exception as error:
         raise _wrong(spec, f", and this cannot be read: {files.reason(error)}") from error
@@ -225,13 +230,15 @@ def _constant(spec: InputSpec, value: Any) -> Any:
         raise _wrong(spec, ", and this is not finite")
     if not _is_a(plain, spec.type.name):
         raise _wrong(spec, f", and this is {_shown(plain)}")
+    if isinstance(plain, int) and abs(plain) > _EXACT_ALONE:
+        raise _wrong(spec, f", and this is beyond {_EXACT_ALONE}, up to which numbers are exact")
     if isinstance(plain, str) and not is_unicode(plain):
         raise _wrong(spec, ", and this has half of a surrogate pair")
     if isinstance(plain, tuple) and spec.type.is_numeric:
         import numpy as np
 
         try:
-            return _array(spec, np.array(plain))
+            return _checked(spec, np.array(plain))
         except (ValueError, OverflowError) as error:
             raise _wrong(spec, f": {files.reason(error)}") from error
     if spec.type.is_numeric:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import codecs
+import io
 import json
+import math
 import re
 import zipfile
 from collections.abc import Iterator
@@ -14,12 +16,16 @@ from typing import Any, BinaryIO
 
 from poedsl.catalog.installation import install_command
 from poedsl.compiler.plan.plan_parts import InputSpec
+from poedsl.grammar.diagnostics import Diagnostic
+from poedsl.grammar.errors import PoeError
+from poedsl.grammar.limits import excess, limit, read_limited, remedy
+from poedsl.grammar.program_files import is_folder
 from poedsl.runtime.inputs.columns import Table, UnfitColumn
 from poedsl.runtime.inputs.csv_tables import read_table
 from poedsl.runtime.inputs.film_files import FILMS, read_film
 from poedsl.runtime.inputs.frames import read_parquet
 from poedsl.runtime.inputs.pixels import PIXELS, is_framed
-from poedsl.runtime.inputs.rasters import MOST_PIXELS, Raster, load, noting_damage, raster, stacked
+from poedsl.runtime.inputs.rasters import Raster, load, noting_damage, raster, stacked, within_limit
 
 #: The formats of Pillow that are read.
 FORMATS = ("PNG", "JPEG", "WEBP", "TIFF", "BMP", "GIF", "PPM")
@@ -32,8 +38,6 @@ ARRAYS = (".npy", ".npz")
 TABLES = (".csv", ".tsv", ".parquet")
 _NAMED = "PNG, JPEG, WebP, TIFF, BMP, GIF or PPM"
 _READ = f"pictures are read from {_NAMED}, numbers from .npy, .npz, .csv, .tsv, .parquet or .json"
-#: The most bytes of the arrays of a .npz file.
-_MOST_BYTES = 4 * MOST_PIXELS
 
 
 class Unreadable(Exception):
@@ -73,7 +77,7 @@ def reasons() -> Iterator[None]:
     """Errors of libraries as those of a file."""
     try:
         yield
-    except (FileNotFoundError, Unreadable, UnfitColumn):
+    except (FileNotFoundError, Unreadable, UnfitColumn, PoeError):
         raise
     # The libraries that read files raise exceptions of many classes for damaged ones.
     except Exception as error:
@@ -83,7 +87,7 @@ def reasons() -> Iterator[None]:
 def _read(path: Path, spec: InputSpec) -> Any:
     kind, ending = spec.type.name, path.suffix.lower()
     framed = kind in PIXELS and is_framed(spec.type)
-    if path.is_dir():
+    if is_folder(path):
         if not framed:
             raise Unreadable("it is a folder")
         with noting_damage() as remarks:
@@ -106,14 +110,16 @@ def _read(path: Path, spec: InputSpec) -> Any:
 
 def text(path: Path) -> str:
     """The text of a file in UTF-8 or UTF-16, without its byte order mark."""
-    return path.read_text(encoding=_encoding(path))
+    content = read_limited(path, "text")
+    if isinstance(content, Diagnostic):
+        raise PoeError((content,))
+    return io.TextIOWrapper(io.BytesIO(content), encoding=_encoding(content)).read()
 
 
-def _encoding(path: Path) -> str:
+def _encoding(content: bytes) -> str:
     """UTF-8, or UTF-16 where the byte order mark says so; the mark is no part of the text."""
-    with path.open("rb") as file:
-        start = file.read(2)
-    return "utf-16" if start in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE) else "utf-8-sig"
+    marks = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+    return "utf-16" if content.startswith(marks) else "utf-8-sig"
 
 
 def table(path: Path) -> Table:
@@ -146,19 +152,59 @@ def archive(path: Path, file: BinaryIO) -> Any:
     """The array of a .npy file, or the arrays of a .npz file by name, read when they are used."""
     import numpy as np
 
-    loaded = np.load(file, allow_pickle=False)
-    if not isinstance(loaded, np.ndarray):
-        with zipfile.ZipFile(path) as members:
-            size = sum(member.file_size for member in members.infolist())
-        if size > _MOST_BYTES:
-            raise Unreadable(f"its arrays have {size} bytes, and at most {_MOST_BYTES} are read")
-    return loaded
+    if not zipfile.is_zipfile(file):
+        file.seek(0)
+        _limited("numbers", math.prod(_header(file)))
+        file.seek(0)
+        return np.load(file, allow_pickle=False)
+    with zipfile.ZipFile(path) as members:
+        for member in members.infolist():
+            _limited("file", member.file_size)
+            with members.open(member) as content:
+                _limited("numbers", math.prod(_header(content)))
+    file.seek(0)
+    return np.load(file, allow_pickle=False)
+
+
+def _header(file: Any) -> tuple[int, ...]:
+    """The shape that the header of an array states; () of what has none that can be read."""
+    from numpy.lib import format as npy
+
+    version = npy.read_magic(file)
+    read = npy.read_array_header_1_0 if version == (1, 0) else npy.read_array_header_2_0
+    shape, _, _ = read(file)
+    return tuple(shape)
+
+
+def _limited(name: str, count: int) -> None:
+    """Whether an array is within a limit.
+
+    Raises:
+        PoeError: it is beyond it (P0507).
+    """
+    if too_large := excess(name, "the array has", count):
+        raise PoeError((too_large,))
 
 
 def _picture(path: Path, framed: bool) -> Raster:
     with noting_damage() as remarks, opened(path) as image:
         read = raster(image, framed)
+        if image.format == "PNG" and not _has_its_end(path) and not remarks:
+            remarks.append("P1035")
     return replace(read, remarks=(*read.remarks, *remarks))
+
+
+def _has_its_end(path: Path) -> bool:
+    """Whether a PNG has the chunk that ends it, which Pillow does without."""
+    with path.open("rb") as file:
+        size = file.seek(0, io.SEEK_END)
+        file.seek(8)
+        while header := file.read(8):
+            length, kind = int.from_bytes(header[:4], "big"), header[4:]
+            end = file.seek(length + 4, io.SEEK_CUR)
+            if kind == b"IEND":
+                return end <= size
+    return False
 
 
 @contextmanager
@@ -172,8 +218,8 @@ def opened(path: Path) -> Iterator[Any]:
     except UnidentifiedImageError as error:
         raise Unreadable("it is no picture that is read", _READ) from error
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
-        most = f"{Image.MAX_IMAGE_PIXELS}, which is `PIL.Image.MAX_IMAGE_PIXELS`"
-        raise Unreadable(f"it has more pixels than the limit of {most}") from error
+        reason = f"it has more than {limit('pixels'):,} pixels, which is the limit"
+        raise Unreadable(reason, remedy("pixels")) from error
 
 
 def folder_frames(folder: Path) -> list[Any]:
@@ -186,7 +232,11 @@ def folder_frames(folder: Path) -> list[Any]:
     ]
     if not names:
         raise Unreadable(f"the folder holds no {_NAMED}")
-    return [_frame(p) for p in sorted(names, key=in_order)]
+    frames: list[Any] = []
+    for path in sorted(names, key=in_order):
+        frames.append(_frame(path))
+        within_limit(len(frames), frames[0].height, frames[0].width)
+    return frames
 
 
 def _frame(path: Path) -> Any:

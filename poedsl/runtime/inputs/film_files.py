@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from poedsl.runtime.inputs.rasters import MOST_PIXELS
+from poedsl.grammar.program_files import is_file
+from poedsl.runtime.inputs.rasters import within_limit
 
 #: The endings of films; a GIF, TIFF or WebP with several pictures is read by Pillow.
 FILMS = (".mp4", ".mov", ".webm")
@@ -78,9 +79,10 @@ def read_film(path: Path, enough: Callable[[int, float], bool] = _all) -> Film:
     Raises:
         FileNotFoundError: there is no such file.
         ImportError: the library that reads it is not installed.
-        ValueError: it is no film, it has no frames, or more pixels than are read.
+        ValueError: it is no film, or it has no frames.
+        PoeError: its frames have more numbers than the limit (P0507).
     """
-    if not path.is_file():
+    if not is_file(path):
         raise FileNotFoundError(path)
     av = library()
     frames: list[Any] = []
@@ -92,7 +94,7 @@ def read_film(path: Path, enough: Callable[[int, float], bool] = _all) -> Film:
                 frames.append(_upright(frame))
                 times.append(_time(frame, times))
                 last = _duration(frame)
-                _check_pixels(frame, len(frames))
+                within_limit(len(frames), frame.height, frame.width)
                 if enough(len(frames), times[-1] - times[0]):
                     break
     except (av.FFmpegError, IndexError) as error:
@@ -138,11 +140,3 @@ def _time(frame: Any, times: list[float]) -> float:
 def _duration(frame: Any) -> float:
     known = frame.duration and frame.time_base
     return float(frame.duration * frame.time_base) if known else 0.0
-
-
-def _check_pixels(frame: Any, count: int) -> None:
-    if count * frame.width * frame.height > MOST_PIXELS:
-        raise ValueError(
-            f"it has more than {count - 1} frames of {frame.height} x {frame.width} pixels, and at "
-            f"most {MOST_PIXELS} pixels are read"
-        )

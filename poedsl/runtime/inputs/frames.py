@@ -10,6 +10,8 @@ from typing import Any
 
 from poedsl.catalog.installation import install_command
 from poedsl.compiler.plan.plan_parts import InputSpec
+from poedsl.grammar.errors import PoeError
+from poedsl.grammar.limits import excess
 from poedsl.runtime.inputs.columns import Column, Table, UnfitColumn, numbers, text
 
 #: How each library gives a column by its position.
@@ -76,6 +78,7 @@ def read_parquet(path: Path) -> Table:
 
     Raises:
         UnfitColumn: the library is not installed, or as `frame_table`.
+        PoeError: it has more cells than the limit (P0507).
     """
     try:
         parquet = importlib.import_module("pyarrow.parquet")
@@ -86,6 +89,10 @@ def read_parquet(path: Path) -> Table:
             f"install it with: {install_command('tables', 'pyarrow')}",
         ) from error
     with path.open("rb") as file:
+        stated = parquet.ParquetFile(file).metadata
+        cells = stated.num_rows * stated.num_columns
+        if too_large := excess("numbers", f"the table {path.name} has", cells):
+            raise PoeError((too_large,))
         return frame_table(parquet.read_table(file), path.name)
 
 

@@ -13,6 +13,7 @@ of them comes on top.
 
 from __future__ import annotations
 
+import os
 import tomllib
 from dataclasses import fields, replace
 from pathlib import Path
@@ -23,6 +24,8 @@ from poedsl.catalog.registry import SIGNATURES
 from poedsl.compiler.names.suggestions import similar_name
 from poedsl.grammar.diagnostics import Diagnostic, Fix
 from poedsl.grammar.errors import PoeError
+from poedsl.grammar.limits import read_limited
+from poedsl.grammar.program_files import decoded, is_folder
 
 #: The file that holds profiles.
 FILE = "poe.toml"
@@ -62,12 +65,15 @@ def read_profile(name: str, base: Path) -> Profile:
 def find_file(base: Path) -> Path | None:
     """The nearest ``poe.toml``, beside the program or in a folder above it."""
     folder = base.resolve()
-    return next((p / FILE for p in (folder, *folder.parents) if (p / FILE).is_file()), None)
+    return next((p / FILE for p in (folder, *folder.parents) if os.path.lexists(p / FILE)), None)
 
 
 def _tables(path: Path) -> dict[str, Any]:
     try:
-        data = tomllib.loads(path.read_text(encoding="utf-8-sig"))
+        content = read_limited(path, "program")
+        if isinstance(content, Diagnostic):
+            raise PoeError((content,))
+        data = tomllib.loads(decoded(content).removeprefix("\ufeff"))
     except OSError as error:
         raise _refused(f"{path} cannot be read: {error.strerror or error}") from None
     except (ValueError, RecursionError) as error:
@@ -98,6 +104,8 @@ def _profile(name: str, table: Any, path: Path) -> Profile:
         if type(value) is not expected or (choices and value not in choices):
             takes = " or ".join(f'"{c}"' for c in choices) if choices else f"a {expected.__name__}"
             raise _refused(f"{place} is {value!r}", f"it takes {takes}")
+        if expected is int and not 0 <= value < 2**31:
+            raise _refused(f"{place} is {value}", "it takes a whole number from 0 to 2^31")
     own = _models(name, table.get("models", {}), path)
     costs = {expert: cost for expert, cost in start.costs.items() if expert not in own}
     models = {**start.models, **own}
@@ -119,7 +127,7 @@ def _models(name: str, table: Any, path: Path) -> dict[str, str]:
                 fix=fix,
             )
     beside = path.parent
-    return {k: str(beside / v) if (beside / v).is_dir() else v for k, v in table.items()}
+    return {k: str(beside / v) if is_folder(beside / v) else v for k, v in table.items()}
 
 
 def _refused(message: str, *notes: str, fix: str = "") -> PoeError:

@@ -9,11 +9,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
+from poedsl.grammar.errors import PoeError
+from poedsl.grammar.limits import excess, limit
+
 # Pillow logs what it cannot decode; without a handler that would go to standard error.
 logging.getLogger("PIL").addHandler(logging.NullHandler())
 
-#: The most pixels that all frames of a file may have together.
-MOST_PIXELS = 2**30
 #: Modes whose arrays are read as they are: their bands are grey or red, green and blue, and alpha.
 _PLAIN = ("1", "L", "LA", "RGB", "RGBA", "F", "I")
 
@@ -36,16 +37,20 @@ def noting_damage() -> Iterator[list[str]]:
     """Collect the code of a remark if Pillow warns of what it reads; a bomb is an error.
 
     Raises:
-        PIL.Image.DecompressionBombWarning: a picture has more pixels than Pillow's limit.
+        PIL.Image.DecompressionBombWarning: a picture has more pixels than the limit.
     """
     from PIL import Image
 
     remarks: list[str] = []
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("ignore")
-        warnings.simplefilter("always", UserWarning)
-        warnings.simplefilter("error", Image.DecompressionBombWarning)
-        yield remarks
+    most, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, limit("pixels")
+    try:
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("ignore")
+            warnings.simplefilter("always", UserWarning)
+            warnings.simplefilter("error", Image.DecompressionBombWarning)
+            yield remarks
+    finally:
+        Image.MAX_IMAGE_PIXELS = most
     if caught:
         remarks.append("P1035")
 
@@ -80,14 +85,21 @@ def raster(image: Any, framed: bool) -> Raster:
     count = getattr(image, "n_frames", 1)
     if framed and count > 1:
         width, height = image.size
-        if count * width * height > MOST_PIXELS:
-            raise ValueError(
-                f"it has {count} frames of {height} x {width} pixels, and at most {MOST_PIXELS} "
-                "pixels are read"
-            )
+        within_limit(count, height, width)
         return stacked([frame.copy() for frame in _frames(image, count)])
     array = _array(image)
     return Raster(array[None] if framed else array, ("P1033",) if count > 1 else ())
+
+
+def within_limit(count: int, height: int, width: int) -> None:
+    """Whether frames have no more numbers than the limit, with three channels each.
+
+    Raises:
+        PoeError: they have more (P0507).
+    """
+    subject = f"frames of {height} x {width} pixels, of which there are {count} or more, have"
+    if too_large := excess("numbers", subject, 3 * count * width * height):
+        raise PoeError((too_large,))
 
 
 def stacked(images: Sequence[Any]) -> Raster:

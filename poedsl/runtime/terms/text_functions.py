@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from typing import Any
 
 import torch
 from jaxtyping import Shaped
 from torch import Tensor
 
+from poedsl.compiler.functions.function import ArgumentError
 from poedsl.compiler.functions.table import FUNCTIONS
 from poedsl.compiler.plan.terms import Apply, Ref, Term
 from poedsl.runtime.terms.environment import Environment as Environment
@@ -23,8 +23,8 @@ def read_each(
         raise ValueError(f"`{function}` reads text, and this run holds none there")
     try:
         results = [evaluated(text, *others) for text in texts]
-    except re.error as error:
-        raise ValueError(f"{others[0]!r} is no regular expression: {error}") from error
+    except ArgumentError as error:
+        raise ValueError(f"in `{function}` {error}") from error
     kind = env.dtype if function == "length" else torch.bool
     return torch.tensor(results, dtype=kind, device=env.device)
 
