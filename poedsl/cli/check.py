@@ -2,7 +2,16 @@
 
 from __future__ import annotations
 
-from poedsl.cli.shared import ERRORS, OUTPUT, DiagnosticForm, echo, read_source, show, usage
+from poedsl.cli.shared import (
+    ERRORS,
+    OUTPUT,
+    DiagnosticForm,
+    echo,
+    printable,
+    read_source,
+    show,
+    usage,
+)
 from poedsl.compiler.compile import compile_source
 
 
@@ -27,6 +36,6 @@ def run_check(
     if form is DiagnosticForm.text and not piped and not OUTPUT.quiet:
         plan = compiled.plan
         for line in declarations(plan.variables, plan.inputs, plan.sizes):
-            echo(line)
+            echo(printable(line))
         echo(f"{source.name}: ok")
     return 0

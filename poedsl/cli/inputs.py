@@ -5,7 +5,7 @@ from __future__ import annotations
 import typer
 
 from poedsl.cli.open_plan import open_plan, show_warnings
-from poedsl.cli.shared import ERRORS, DiagnosticForm, echo
+from poedsl.cli.shared import ERRORS, DiagnosticForm, echo, printable
 from poedsl.compiler.plan.plan import PlanSpec
 from poedsl.compiler.plan.plan_parts import Array
 from poedsl.compiler.plan.terms import Const
@@ -28,7 +28,7 @@ def list_inputs(
     ]
     widths = [max((len(row[k]) for row in rows), default=0) for k in range(2)]
     for row in rows:
-        echo("  ".join([*map(str.ljust, row[:2], widths), row[2]]))
+        echo(printable("  ".join([*map(str.ljust, row[:2], widths), row[2]])))
     if any(row[2] == "no value" for row in rows):
         raise typer.Exit(ERRORS)
 

@@ -25,6 +25,7 @@ from poedsl.runtime.core.random_numbers import Noise
 from poedsl.runtime.core.run_settings import RunSettings
 from poedsl.runtime.core.sampler_options import SamplerOptions
 from poedsl.runtime.core.state import SavedState
+from poedsl.runtime.core.torch_state import own_state
 from poedsl.runtime.core.warnings import WarningLog
 from poedsl.runtime.driver import Driver
 from poedsl.runtime.results.cost import Cost, peak_memory
@@ -59,6 +60,7 @@ class Run:
         PoeError: the device does not exist, or the plan cannot be prepared.
     """
 
+    @own_state()
     def __init__(
         self,
         plan: PlanSpec,
@@ -124,6 +126,7 @@ class Run:
         while (record := self._next()) is not None:
             yield record
 
+    @own_state()
     def _next(self) -> StageRecord | None:
         """Run one stage; None where the run has ended."""
         clock = time.perf_counter()
@@ -155,10 +158,12 @@ class Run:
         if self._watch is not None:
             self._watch(self)
 
+    @own_state()
     def state(self) -> SavedState:
         """All that the rest of the run depends on, after a stage."""
         return {"driver": self._driver.state(), "recorder": self.recorder.state()}
 
+    @own_state()
     def restore(self, state: SavedState, *, anew: bool = False) -> None:
         """Go on from the `state` of a run of the same plan and settings, before any stage.
 
@@ -170,6 +175,7 @@ class Run:
         if self._tried and self._driver.after is not None:
             self.population = self._driver.after.population
 
+    @own_state()
     def estimate(self) -> Cost:
         """What the run will take, by its start and first two stages, which `stages` yields too.
 
@@ -191,6 +197,7 @@ class Run:
         nfe = sum(r.nfe for r in records) + sum(self.model.evaluations(s, steps) for s in later)
         return Cost(nfe, seconds, peak_memory(self.device))
 
+    @own_state()
     def view(self, record: StageRecord) -> StageView:
         assert self.population is not None
         population = self.population
@@ -205,6 +212,7 @@ class Run:
             self.target.environment.words,
         )
 
+    @own_state()
     def result(self) -> Result:
         """What the finished run found."""
         assert self.population is not None

@@ -31,10 +31,12 @@ class Graph:
         bytes: of each node, the first and last byte and the target of every edge. free: of each
             node, the condition and the target of every edge that reads nothing; conditions are ""
             for none, "begin", "end" (as ``$``) and "close" (as ``\Z``).
+        most: nodes that it may have.
     """
 
     bytes: list[list[tuple[int, int, int]]] = field(default_factory=list)
     free: list[list[tuple[str, int]]] = field(default_factory=list)
+    most: int = MOST_NODES
 
     def new(self) -> int:
         self.bytes.append([])
@@ -45,7 +47,7 @@ class Graph:
         """Add the nodes of a parsed pattern after ``start``; return the node after it."""
         for item in parsed:
             start = self.item(item, parsed.state, start)
-            if len(self.free) > MOST_NODES:
+            if len(self.free) > self.most:
                 raise PatternError("it repeats too much")
         return start
 
@@ -160,13 +162,16 @@ def parsed(pattern: str) -> Any:
         raise PatternError(f"it is no regular expression: {error}") from error
 
 
-def graph_of(pattern: str) -> tuple[Graph, int, int]:
+def graph_of(pattern: str, most: int = MOST_NODES) -> tuple[Graph, int, int]:
     """The automaton of texts that match as a whole, and its first and last node.
+
+    Args:
+        most: nodes that it may have.
 
     Raises:
         PatternError: the pattern is invalid, has lookarounds or back references, or too many nodes.
     """
-    graph, tree = Graph(), parsed(pattern)
+    graph, tree = Graph(most=most), parsed(pattern)
     first = graph.new()
     try:
         return graph, first, graph.sequence(tree, first)

@@ -25,8 +25,10 @@ from poedsl.compiler.functions.pattern_graphs import (
 MOST_WAYS = 10_000_000
 #: The most bytes times nodes that an automaton is followed for.
 MOST_STEPS = 3_000_000
+#: The most nodes of such an automaton.
+MOST_SEARCHED = 30_000
 #: The most times that `re` may be asked to repeat a part.
-MOST_LEAST = 100_000
+MOST_LEAST = 1_000_000
 _NEWLINE = 10
 
 
@@ -101,7 +103,7 @@ def _count(items: Any, *, inside: bool) -> int | None:
 
 @lru_cache(maxsize=256)
 def _searching(pattern: str) -> tuple[Graph, int, int]:
-    return graph_of(pattern)
+    return graph_of(pattern, MOST_SEARCHED)
 
 
 def _followed(graph: Graph, first: int, last: int, content: bytes) -> bool:

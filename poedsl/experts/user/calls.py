@@ -52,7 +52,11 @@ def to_tensor(value: Any, like: Tensor, code: UserCode) -> Tensor:
     """
     kind = like.dtype if like.is_floating_point() else torch.float32
     try:
-        return torch.as_tensor(value).to(device=like.device, dtype=kind)
+        numbers = torch.as_tensor(value)
+        if numbers.is_complex() or numbers.is_nested or numbers.layout != torch.strided:
+            which = "complex numbers" if numbers.is_complex() else "a tensor that is not dense"
+            raise unfit(code, f"returned {which}; it returns real numbers in a dense tensor")
+        return numbers.to(device=like.device, dtype=kind)
     except (TypeError, ValueError, RuntimeError) as error:
         raise unfit(
             code, f"returned {type_description(value)}, which is no tensor of numbers"

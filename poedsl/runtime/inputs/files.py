@@ -167,10 +167,17 @@ def archive(path: Path, file: BinaryIO) -> Any:
 
 
 def _header(file: Any) -> tuple[int, ...]:
-    """The shape that the header of an array states; () of what has none that can be read."""
+    """The shape that the header of an array states.
+
+    Raises:
+        Unreadable: it has none.
+    """
     from numpy.lib import format as npy
 
-    version = npy.read_magic(file)
+    try:
+        version = npy.read_magic(file)
+    except ValueError:  # Its message has the first bytes of the file.
+        raise Unreadable("it is no array of NumPy") from None
     read = npy.read_array_header_1_0 if version == (1, 0) else npy.read_array_header_2_0
     shape, _, _ = read(file)
     return tuple(shape)
