@@ -7,7 +7,7 @@ from random import Random
 
 import pytest
 
-from poedsl.compiler.functions.pattern_graphs import PatternError, graph_of
+from poedsl.catalog.pattern_graphs import PatternError, graph_of
 from poedsl.compiler.functions.searches import _followed, found
 
 PARTS = (

@@ -11,7 +11,7 @@ import re
 from functools import lru_cache
 from typing import Any
 
-from poedsl.compiler.functions.pattern_graphs import (
+from poedsl.catalog.pattern_graphs import (
     CLOSED,
     CLOSING,
     OPEN,

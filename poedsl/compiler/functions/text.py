@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+from poedsl.catalog.pattern_graphs import PatternError, parsed
 from poedsl.compiler.functions.function import (
     ArgumentError,
     ArgumentType,
     Function,
     FunctionParameter,
 )
-from poedsl.compiler.functions.pattern_graphs import PatternError, parsed
 from poedsl.compiler.functions.searches import found
 from poedsl.grammar.types import BOOL, Type
 

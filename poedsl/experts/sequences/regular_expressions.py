@@ -11,7 +11,7 @@ from functools import lru_cache
 
 import torch
 
-from poedsl.compiler.functions.pattern_graphs import (
+from poedsl.catalog.pattern_graphs import (
     CLOSED,
     CLOSING,
     OPEN,

@@ -9,7 +9,7 @@ import re
 from dataclasses import dataclass, field
 from typing import Any
 
-from poedsl.compiler.functions.character_classes import character_ranges, utf8_ranges
+from poedsl.catalog.character_classes import character_ranges, utf8_ranges
 
 #: The most nodes of an automaton.
 MOST_NODES = 200_000
