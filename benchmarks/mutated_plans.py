@@ -80,10 +80,10 @@ def mutated(data: Any, others: list[Any], r: random.Random) -> Any:
         paths = [p for p in places(data) if p[0] not in ("hash", "schema")]
         *outer, key = r.choice(paths)
         holder = part(data, tuple(outer))
-        match r.randrange(5):
+        match r.randrange(6):
             case 0:
                 holder[key] = copy.deepcopy(r.choice(JUNK))
-            case 1 if isinstance(holder, list):
+            case 1 | 5:
                 del holder[key]
             case 2 if isinstance(holder, list):
                 holder.insert(key, copy.deepcopy(holder[key]))

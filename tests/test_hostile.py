@@ -207,6 +207,30 @@ def test_a_plan_with_very_many_stages_and_particles() -> None:
         assert [d.code for d in caught.value.diagnostics] == ["P0606"]
 
 
+def test_a_plan_whose_reward_judges_nothing() -> None:
+    program = "x : Image[1, 8, 8]\nx ~ digits() * exp(digit_score(3))"
+    text = poedsl.compile(program).to_json()
+    data = json.loads(text)
+    del data["factors"][1]["term"]["kwargs"]["subject"]
+    with pytest.raises(PoeError) as caught:
+        poedsl.load(json.dumps({**data, "hash": canonical_hash(data)}))
+    assert [d.code for d in caught.value.diagnostics] == ["P0606"]
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "y[3] ~ Normal(m, 1)",
+        "y[1:9] ~ Normal(m, 1)",
+        "y[-4] ~ Normal(m, 1)",
+        "m ~ Normal(y[5], 1)",
+        "m ~ mixture(Normal(y[4], 1), Normal(0, 1))",
+    ],
+)
+def test_indices_out_of_the_range_of_inputs(statement: str) -> None:
+    assert codes(f"input y : Real[_] = [1, 2, 3]\nm ~ Normal(0, 1)\n{statement}") == ["P0603"]
+
+
 def test_a_plan_that_is_nested_deeply() -> None:
     for text in ("[" * 10**6, '{"schema": ' * 10**5):
         with pytest.raises(PoeError) as caught:

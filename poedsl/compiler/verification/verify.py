@@ -22,7 +22,7 @@ from poedsl.compiler.plan.plan import PlanSpec
 from poedsl.compiler.plan.plan_parts import GENERATIVE, WEIGHING, FactorSpec, InputSpec
 from poedsl.compiler.plan.read_json import at
 from poedsl.compiler.plan.term_syntax import to_tree
-from poedsl.compiler.plan.terms import Apply, Const, Ref, Term, Value, names, walk
+from poedsl.compiler.plan.terms import Apply, Const, Ref, Term, names, walk
 from poedsl.compiler.planner.choose_move import ODE
 from poedsl.compiler.planner.choose_path import FLOW, PREFIX, TEMPER
 from poedsl.compiler.planner.planner import plan as planned
@@ -35,7 +35,7 @@ from poedsl.compiler.typecheck.scope import EVALUATION, PASSES, TooMuchWork
 from poedsl.compiler.typecheck.target import TypedTarget
 from poedsl.compiler.typecheck.typed import Typed, counted, describe, fits
 from poedsl.compiler.typecheck.values import ExpressionChecker
-from poedsl.compiler.verification.well_formed import malformed
+from poedsl.compiler.verification.well_formed import malformed, without_subject, written_out
 from poedsl.grammar.diagnostics import Diagnostic
 from poedsl.grammar.source import NOWHERE, Source
 from poedsl.grammar.types import FROM_FILES, INT, MOST_SIZES, RANKS, SAMPLED, Type, unify
@@ -52,7 +52,7 @@ def verify(plan: PlanSpec) -> str:
     """The first error in a plan, beginning with its place in the JSON; empty if it is valid."""
     try:
         checker = ExpressionChecker(Source(""), signatures=_signatures(plan))
-        checker.work.allowed += EVALUATION * PASSES * _written_out(plan)
+        checker.work.allowed += EVALUATION * PASSES * written_out(plan)
         _Verifier(plan, checker).verify()
         return ""
     except _Fault as fault:
@@ -61,21 +61,6 @@ def verify(plan: PlanSpec) -> str:
         return "it is nested too deeply"
     except TooMuchWork as error:
         return error.diagnostic.message
-
-
-def _written_out(plan: PlanSpec) -> int:
-    """How many terms and constants a plan has."""
-    terms = [t for f in plan.factors for t in (f.term, f.exponent, f.part, f.observed) if t]
-    terms += [let.term for let in plan.lets] + [r.term for r in plan.reports]
-    terms += [s.term for s in plan.sizes]
-    terms += [t for f in plan.factors for _, t in f.loops]
-    terms += [o.value for o in plan.options]
-    nodes = [t for term in terms for t in walk(term)]
-    return sum(_constants(t.value) if isinstance(t, Const) else 1 for t in nodes)
-
-
-def _constants(value: Value) -> int:
-    return sum(map(_constants, value)) + 1 if isinstance(value, tuple) else 1
 
 
 def has_rank(type_: Type) -> bool:
@@ -251,6 +236,8 @@ class _Verifier:
                 part = self.observed(factor.observed, f"{place}.observed")
             if factor.part is not None:
                 part = self.part(factor, subject, f"{place}.part")
+            if problem := without_subject(factor.term, self.checker.signatures):
+                wrong(f"{place}.term", problem)
             leaf = self.leaf(factor, part, f"{place}.term")
             self.exponent(factor, part, f"{place}.exponent")
         others = names(leaf) & self.checker.variables

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
+from poedsl.catalog.signatures import Signature
+from poedsl.compiler.plan.plan import PlanSpec
 from poedsl.compiler.plan.terms import (
     BINARY,
     CHAINS,
@@ -10,6 +14,7 @@ from poedsl.compiler.plan.terms import (
     Apply,
     Const,
     Term,
+    Value,
     as_loop,
     is_slice,
     walk,
@@ -48,3 +53,31 @@ def _ill_formed(node: Apply) -> str:
 
 def is_name(value: object) -> bool:
     return isinstance(value, str) and value.isidentifier() and value.isascii()
+
+
+def without_subject(term: Term, signatures: Mapping[str, Signature]) -> str:
+    """Which reward of a term does not say what it judges, as the compiler writes it out; empty
+    where all do.
+    """
+    rewards = {name for name, s in signatures.items() if s.family == "reward"}
+    for call in walk(term):
+        if isinstance(call, Apply) and call.function in rewards:
+            if "subject" in dict(call.kwargs):
+                continue
+            return f"the reward `{call.function}` has no `subject`"
+    return ""
+
+
+def written_out(plan: PlanSpec) -> int:
+    """How many terms and constants a plan has."""
+    terms = [t for f in plan.factors for t in (f.term, f.exponent, f.part, f.observed) if t]
+    terms += [let.term for let in plan.lets] + [r.term for r in plan.reports]
+    terms += [s.term for s in plan.sizes]
+    terms += [t for f in plan.factors for _, t in f.loops]
+    terms += [o.value for o in plan.options]
+    nodes = [t for term in terms for t in walk(term)]
+    return sum(_constants(t.value) if isinstance(t, Const) else 1 for t in nodes)
+
+
+def _constants(value: Value) -> int:
+    return sum(map(_constants, value)) + 1 if isinstance(value, tuple) else 1

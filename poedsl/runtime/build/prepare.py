@@ -9,6 +9,8 @@ import torch
 
 from poedsl.compiler.plan.option_values import form_name
 from poedsl.compiler.plan.plan import PlanSpec
+from poedsl.grammar.diagnostics import Diagnostic
+from poedsl.grammar.errors import PoeError
 from poedsl.runtime.build.bound_plan import BoundPlan
 from poedsl.runtime.build.missing_models import runnable
 from poedsl.runtime.build.models import Models
@@ -26,6 +28,7 @@ from poedsl.runtime.space.coordinates import Space
 from poedsl.runtime.targets.prefixes import Symbols
 from poedsl.runtime.targets.sections import Sections
 from poedsl.runtime.targets.target import Target
+from poedsl.runtime.terms.slices import OutOfRange
 
 
 @runtime_checkable
@@ -86,7 +89,11 @@ def prepare(
     warn_of_inputs(plan, log)
     models = Models.of(plan, settings, device, log)
     runnable(models)
-    model = _model(BoundPlan.of(plan, settings, models), look_ahead)
+    try:
+        model = _model(BoundPlan.of(plan, settings, models), look_ahead)
+    except OutOfRange as error:
+        message = f"a factor has no value for these inputs: {error}"
+        raise PoeError((Diagnostic("P0603", message),)) from error
     warn_of_constant_masks(plan, log)
     return model
 

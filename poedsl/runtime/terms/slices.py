@@ -21,17 +21,21 @@ def pixels(size: int, first: float, last: float) -> slice:
     return cut
 
 
+class OutOfRange(ValueError):
+    """An index or a bound that an axis does not have."""
+
+
 def of_axis(item: Term, size: int) -> slice | int:
     """The index or the slice that a constant or a slice of constants stands for.
 
     Raises:
-        ValueError: it is outside of the axis, or empty.
+        OutOfRange: it is outside of the axis, or empty.
     """
     if isinstance(item, Apply) and item.function == "slice":
         return stretch(item.args, size, "elements")
     assert isinstance(item, Const) and isinstance(item.value, int)
     if not -size <= item.value < size:
-        raise ValueError(f"the index {item.value} is outside of 0 to {size - 1}")
+        raise OutOfRange(f"the index {item.value} is outside of 0 to {size - 1}")
     return item.value
 
 
@@ -39,14 +43,14 @@ def stretch(ends: Iterable[Term], size: int, noun: str) -> slice:
     """The slice between two ends, which may be left out.
 
     Raises:
-        ValueError: an end is outside of the axis, or nothing is between them.
+        OutOfRange: an end is outside of the axis, or nothing is between them.
     """
     start, stop = (
         e.value if isinstance(e, Const) and isinstance(e.value, int) else None for e in ends
     )
     for end in (start, stop):
         if end is not None and not -size <= end <= size:
-            raise ValueError(f"the end {end} is outside of 0 to {size}")
+            raise OutOfRange(f"the end {end} is outside of 0 to {size}")
     if not range(size)[start:stop]:
-        raise ValueError(f"there are no {noun} from {start} to before {stop}")
+        raise OutOfRange(f"there are no {noun} from {start} to before {stop}")
     return slice(start, stop)
