@@ -46,6 +46,8 @@ def uneven(value: object, path: tuple[int, ...] = ()) -> str:
 
 def first_place(places: Any) -> str:
     """The first of some places, as indices, and how many there are."""
+    if not places.ndim:
+        return ""
     found = [tuple(map(int, place)) for place in zip(*places.nonzero(), strict=True)]
     more = f", and {len(found) - 1} more" if len(found) > 1 else ""
     return f", at {indices(found[0])}{more}" if found and found[0] else ""
