@@ -21,7 +21,8 @@ def entry() -> None:
         try:
             command()
         finally:
-            sys.stdout.flush()
+            if not sys.stdout.closed:
+                sys.stdout.flush()
     except (KeyboardInterrupt, BrokenPipeError):
         silence()
         sys.exit(INTERRUPTED)

@@ -70,6 +70,8 @@ def poe(*arguments: str, order: str = "") -> int:
         Path("order.txt").unlink(missing_ok=True)
 
     def command() -> None:
+        # A process in the background ignores it.
+        signal.signal(signal.SIGINT, signal.default_int_handler)
         with open("out.txt", "w") as out, open("err.txt", "w") as err:
             sys.stdout, sys.stderr, sys.argv = out, err, ["poe", *arguments]
             entry()

@@ -120,6 +120,7 @@ def test_what_kohya_s_scripts_train_beside_the_unet_is_warned_of(
 def test_every_model_in_a_latent_space_takes_loras() -> None:
     latent = [s for s in SIGNATURES.values() if s.requires == "diffusers" and s.space]
     assert {s.name for s in latent if s.parameter("lora") is None} == {
+        "wan_t2v",
         "wan_i2v",
         "wan_depth",
         "framepack",

@@ -145,4 +145,5 @@ def test_weights_are_read_from_safetensors_alone() -> None:
         "experts/loading/model_files.py",
         "experts/loading/transformers_models.py",
         "experts/loading/weight_counts.py",
+        "runtime/checkpoints/checkpoint_file.py",
     }

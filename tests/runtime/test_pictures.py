@@ -14,6 +14,7 @@ from PIL import Image, features
 
 import poedsl
 from poedsl.compiler.plan.schema import plan_schema
+from poedsl.grammar.limits import limit
 from poedsl.grammar.types import Type, open_type
 from poedsl.runtime.inputs.remarks import REMARKS
 from poedsl.runtime.results.verdict import HARMLESS, Verdict
@@ -157,7 +158,7 @@ def test_a_bomb_is_refused_with_the_limit(tmp_path: Path, side: int) -> None:
     for value, type_ in ((tmp_path / "x.png", IMAGE), (tmp_path, open_type("Video"))):
         found = problem(type_, value)
         assert found.code == "P0604"
-        assert any(str(Image.MAX_IMAGE_PIXELS) in note for note in found.notes)
+        assert any(f"{limit('pixels'):,} pixels" in note for note in found.notes)
 
 
 def test_what_is_no_picture(tmp_path: Path) -> None:

@@ -50,13 +50,13 @@ def slowest_fall(log_product: Callable[[Tensor], Tensor], space: Space) -> float
 
     Of more than `AXES` axes so many are looked at, evenly spaced.
     """
-    numbers = (
-        torch.linspace(0, space.size - 1, min(space.size, AXES), dtype=torch.float64).round().long()
-    )
+    device, count = space.loc.device, min(space.size, AXES)
+    places = torch.linspace(0, space.size - 1, count, dtype=torch.float64, device=device)
+    numbers = places.round().long()
     least = math.inf
     for block in torch.split(numbers, max(1, AT_ONCE // space.size)):
         axes = space.loc.new_zeros(len(block), space.size)
-        axes[torch.arange(len(block)), block] = 1
+        axes[torch.arange(len(block), device=device), block] = 1
         lines = torch.cat([axes, -axes])
         try:
             with torch.no_grad():
