@@ -14,11 +14,9 @@ replaced), and binds it to an input of a random type. A case fails if
 
 from __future__ import annotations
 
-import argparse
 import collections
 import reprlib
 import tempfile
-import time
 import traceback
 import warnings
 from functools import cache
@@ -26,6 +24,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from cases import parser, report
 from odd_values import PIXELS, Case, case
 from PIL import Image
 
@@ -92,23 +91,5 @@ def run(count: int, seed: int, first: int = 0) -> tuple[dict[str, int], list[str
     return counts, failures
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--count", type=int, default=3000)
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--case", type=int, help="run this case alone")
-    args = parser.parse_args()
-    clock = time.perf_counter()
-    alone = args.case is not None
-    counts, failures = run(1 if alone else args.count, args.seed, args.case if alone else 0)
-    for failure in failures[:10]:
-        print(failure)
-    for what in sorted(counts):
-        print(f"{what:<16} {counts[what]:>6}")
-    seconds = time.perf_counter() - clock
-    print(f"{sum(counts.values()) + len(failures)} cases, {len(failures)} failed, {seconds:.0f} s")
-    raise SystemExit(1 if failures else 0)
-
-
 if __name__ == "__main__":
-    main()
+    report(parser(__doc__, 3000).parse_args(), run)

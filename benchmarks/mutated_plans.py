@@ -1,6 +1,6 @@
 """Damaged plans in JSON: each is refused, or runs to a result or to a diagnostic.
 
-    python -m benchmarks.mutated_plans [--count 1000] [--seed 0] [--case NUMBER] [--load]
+    python benchmarks/mutated_plans.py [--count 1000] [--seed 0] [--case NUMBER] [--load]
 
 Each case takes the JSON of a plan, replaces, removes, exchanges or repeats some of its parts,
 writes the hash that its content then has, and loads it. A plan that is accepted is run with few
@@ -12,20 +12,22 @@ particles. A case fails if
 
 from __future__ import annotations
 
-import argparse
 import collections
 import copy
 import json
 import random
 import signal
-import time
 import traceback
 import warnings
+from functools import partial
 from types import FrameType
 from typing import Any
 
+from cases import parser, report
+
 import poedsl
 from poedsl.compiler.plan.plan import canonical_hash
+from poedsl.compiler.plan.terms import Const
 
 PATIENCE = 20
 PROGRAMS = {
@@ -107,7 +109,7 @@ def outcome(data: Any, load_only: bool) -> str:
     if load_only:
         return "loaded"
     try:
-        small = {"particles": 4} if int(plan.spec.option("islands").value) == 1 else {}  # type: ignore[union-attr,arg-type]
+        small = {"particles": 4} if plan.spec.option("islands") == Const(1) else {}
         result = plan.run(steps=2, **small)
     except poedsl.PoeError as error:
         return f"stopped {error.diagnostics[0].code}"
@@ -147,23 +149,11 @@ def run(count: int, seed: int, first: int = 0, load_only: bool = False) -> tuple
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--count", type=int, default=1000)
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--case", type=int, help="run this case alone")
-    parser.add_argument("--load", action="store_true", help="load only")
-    args = parser.parse_args()
+    arguments = parser(__doc__, 1000)
+    arguments.add_argument("--load", action="store_true", help="load only")
+    args = arguments.parse_args()
     warnings.simplefilter("ignore")
-    clock = time.perf_counter()
-    alone = args.case is not None
-    counts, failures = run(1 if alone else args.count, args.seed, args.case or 0, args.load)
-    for failure in failures[:20]:
-        print(failure)
-    for what in sorted(counts):
-        print(f"{what:<24} {counts[what]:>6}")
-    seconds = time.perf_counter() - clock
-    print(f"{sum(counts.values()) + len(failures)} cases, {len(failures)} failed, {seconds:.0f} s")
-    raise SystemExit(1 if failures else 0)
+    report(args, partial(run, load_only=args.load))
 
 
 if __name__ == "__main__":

@@ -53,7 +53,7 @@ class Token:
 
 
 def semantic_tokens(document: Document) -> tuple[Token, ...]:
-    """All words, in the order of the text; none is longer than a line."""
+    """All words, in the order of the text; each ends on the line on which it begins."""
     known = {o.span: o for o in document.occurrences}
     reports = {s.span.start for s in document.program.statements if isinstance(s, tree.Report)}
     return tuple(_tokens(document.text, known, reports))

@@ -79,7 +79,8 @@ def built(statement: str) -> tuple[Likelihood, Environment]:
         for name, size in bound.sizes.items()
     }
     values["s"] = values["s"].abs() + 0.1
-    made = likelihood(factor, builder.densities(factor), builder.origin())
+    origin = builder.origin()
+    made = likelihood(factor, builder.densities(factor), origin).shortened(origin)
     return made, builder.environment.with_values(values)
 
 

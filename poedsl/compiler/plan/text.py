@@ -152,6 +152,7 @@ _BIND = re.compile(r"bind (?P<name>\w+) = (?P<value>.*)")
 _ARRAY = re.compile(
     r'array (?P<dtype>\S+) \[(?P<shape>[\d, ]*)\] "(?P<data>[^"]*)"(?P<remarks>(?: P\d+)*)'
 )
+_HASHED_ARRAY = re.compile(rf"array \S+ \[[\d, ]*\] {HASHED}")
 _USE = re.compile(rf"use (?P<name>\w+) from (?P<place>{_STRING}) = (?P<signature>.*)")
 _LET = re.compile(rf"let (?P<name>\w+) : {_TYPE} = (?P<term>.*)")
 _VARIABLE = re.compile(rf"variable (?P<name>\w+) : {_TYPE}(?: in (?P<space>{_STRING}))?")
@@ -284,7 +285,7 @@ def _read_bound(text: str) -> terms.Value | Array:
         sizes = tuple(int(s) for s in m["shape"].split(",") if s.strip())
         data = base64.b64decode(m["data"])
         return Array(m["dtype"], sizes, data, tuple(m["remarks"].split()))
-    if HASHED in text.split("]")[-1]:
+    if _HASHED_ARRAY.match(text):
         raise ValueError(f"an array of which the text has the hash alone: {text}")
     term = _term(text)
     if not isinstance(term, Const):

@@ -8,6 +8,7 @@ time for each token (``expand_timesteps``), by which it knows that a first frame
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import Any, ClassVar
 
 import torch
@@ -80,7 +81,7 @@ class WanFlow(LatentFlow):
     def channels(self) -> int:
         return self.shape[0] + self.channels_beside()
 
-    @property
+    @cached_property
     def by_token(self) -> bool:
         """Whether its network has a time for each token."""
         return bool(read_config(self.folder, _INDEX).get("expand_timesteps"))

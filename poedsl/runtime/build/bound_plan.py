@@ -18,7 +18,6 @@ from poedsl.runtime.build.number_type import number_type
 from poedsl.runtime.build.product import ProductBuilder
 from poedsl.runtime.build.values import Values
 from poedsl.runtime.core.run_settings import RunSettings
-from poedsl.runtime.core.warnings import WarningLog
 from poedsl.runtime.space.coordinates import Space
 from poedsl.runtime.space.sizes import shapes
 
@@ -40,7 +39,6 @@ class BoundPlan:
     factors: list[FactorSpec]
     sizes: dict[str, tuple[int, ...]]
     dtype: torch.dtype
-    warnings: WarningLog
 
     @classmethod
     def of(cls, plan: PlanSpec, settings: RunSettings, models: Models) -> BoundPlan:
@@ -57,7 +55,7 @@ class BoundPlan:
         sizes = shapes(plan, factors, env, models.native, lambda f: models.length(f, env))
         latent = {v.name for v in plan.variables if v.space}
         _within_limit(plan, [size for name, size in sizes.items() if name not in latent])
-        return cls(plan, settings, models, values, factors, sizes, dtype, models.warnings)
+        return cls(plan, settings, models, values, factors, sizes, dtype)
 
     @property
     def device(self) -> torch.device:
@@ -66,7 +64,7 @@ class BoundPlan:
     def builder(self, space: Space) -> ProductBuilder:
         """Builds the factors in the coordinates of a space."""
         return ProductBuilder(
-            self.plan, self.settings, self.models, self.values, space, self.warnings
+            self.plan, self.settings, self.models, self.values, space, self.models.warnings
         )
 
     def numbers(self) -> Space:

@@ -6,7 +6,7 @@ a row for each particle where they depend on variables.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from jaxtyping import Bool, Float
@@ -50,6 +50,11 @@ class Likelihood:
         """How many numbers are evaluated for each particle."""
         return self.data.numel() if self.reduced is None else self.reduced.rows
 
+    def shortened(self, at: Environment) -> Likelihood:
+        """The same by fewer numbers where that is known, for values of variables as ``at`` has."""
+        reduced = linear_gaussian(self.factor.term, self.data, self.densities.variables, at)
+        return replace(self, reduced=reduced)
+
     def events(self, env: Environment) -> Float[Tensor, "#L *events"]:
         """The log density of each event, in one row where it depends on no variable."""
         return event_logs(self.factor.term, self.data, lambda term: evaluate(term, env))
@@ -81,8 +86,7 @@ def likelihood(factor: FactorSpec, densities: Densities, at: Environment) -> Lik
     if not densities.models.plan.prior:
         check_support(factor, data, densities, at)
     check_constants(factor.term, tuple(data.shape[1:]), densities)
-    reduced = linear_gaussian(factor.term, data, densities.variables, at)
-    return Likelihood(factor, data, densities, reduced)
+    return Likelihood(factor, data, densities)
 
 
 def check_constants(term: Term, shape: tuple[int, ...], densities: Densities) -> None:

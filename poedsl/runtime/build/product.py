@@ -234,7 +234,8 @@ class ProductBuilder:
 
             latent_sites = self.sites_of_model(factor, subject, shape)
         if factor.kind == "likelihood":
-            found = likelihood(factor, self.densities(factor), self.origin())
+            origin = self.origin()
+            found = likelihood(factor, self.densities(factor), origin).shortened(origin)
             density, rows = found.log_value, found.rows
         for call in self.reward_calls(factor):
             network = self.models.model(call, self.environment, factor)

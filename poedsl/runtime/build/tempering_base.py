@@ -20,7 +20,7 @@ from poedsl.experts.densities.pyro_densities import broadcast, distribution
 from poedsl.runtime.build.densities import Densities, Density
 from poedsl.runtime.build.models import Models
 from poedsl.runtime.core.random_numbers import Noise
-from poedsl.runtime.space.bijections import Bijection, Interval
+from poedsl.runtime.space.bijections import Bijection, Events, Interval
 from poedsl.runtime.space.coordinates import Space
 from poedsl.runtime.terms.evaluate import Environment, evaluate
 from poedsl.runtime.terms.refusals import refused
@@ -142,7 +142,7 @@ def alike(
     low, high = supports(space, space.bijections)
     for a, b in zip(low[part].tolist(), high[part].tolist(), strict=True):
         if support.event or (a, b) != (begins, stops):
-            domain = "vectors or matrices of a kind" if math.isnan(a) else f"{a:g} to {b:g}"
+            domain = _domain(space, variable) if math.isnan(a) else f"{a:g} to {b:g}"
             reach = EVENTS[support.event] if support.event else f"{begins:g} to {stops:g}"
             raise refused(
                 "P0503",
@@ -152,10 +152,21 @@ def alike(
             )
 
 
+def _domain(space: Space, variable: str) -> str:
+    """Of which kind the events of a variable are, in words."""
+    part = space.slice(variable)
+    kinds = {
+        EVENTS[b.event]
+        for b in space.bijections
+        if isinstance(b, Events) and bool(((b.index >= part.start) & (b.index < part.stop)).any())
+    }
+    return ", ".join(sorted(kinds))
+
+
 def supports(
     space: Space, bijections: Sequence[Bijection]
 ) -> tuple[Float[Tensor, " D"], Float[Tensor, " D"]]:
-    """The ends of each component; nan for shares that sum to one."""
+    """The ends of each component; nan for those of `Events`."""
     low = torch.full((space.size,), -math.inf, dtype=space.loc.dtype, device="cpu")
     high = -low
     for bijection in bijections:
