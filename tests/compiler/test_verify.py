@@ -19,6 +19,7 @@ from tests.compiler.programs import every_plan
 from tests.diagnostics import refused
 
 PLANS = {name: json.loads(plan.to_json()) for name, plan in every_plan().items()}
+PLANS["one expert"] = json.loads(poedsl.compile("x ~ Normal(0, 1)").to_json())
 
 
 def text(data: dict[str, Any]) -> str:
@@ -65,6 +66,7 @@ WRONG: list[tuple[str, str, Any, str]] = [
     ("gaussians", "factors.0.variables", ["x", "x"], "`factors[0].variables`"),
     ("gaussians", "factors.0.kind", "flow", "`factors[0].kind`"),
     ("gaussians", "factors.0.given", "y", "`factors[0].given`"),
+    ("one expert", "factors.0.given", "x", "`factors[0].given`, no factor is a parent"),
     ("gaussians", "factors.0.part", {"ref": "x"}, "`factors[0].part`"),
     ("gaussians", "factors.0.name", "Normal_2", "`factors[1].name`"),
     ("gaussians", "factors.2.exponent", -9, "cannot be integrated"),

@@ -226,3 +226,13 @@ def test_other_gradients_are_refused(gradient: str) -> None:
     with pytest.raises(poedsl.PoeError) as caught:
         poedsl.compile(TWO + SAMPLE.format(condition=f"guide(gradient = {gradient})"))
     assert [d.code for d in caught.value.diagnostics] == ["P0502"]
+
+
+def test_parents_in_a_loop_without_elements_are_missed() -> None:
+    plan = poedsl.compile(
+        "input boxes : Layout\nx : Image[1, 8, 8]\nfor e in boxes:\n    x ~ Normal(0, 1)\n"
+        "x ~ digits() given x"
+    )
+    with pytest.raises(poedsl.PoeError) as raised:
+        plan.run(boxes=[], particles=2, steps=2)
+    assert [d.code for d in raised.value.diagnostics] == ["P0412"]

@@ -132,11 +132,7 @@ class Lowerer:
     ) -> set[str]:
         """The variables that are conditioned on parents and have none."""
         out: set[str] = set()
-        parents = {
-            f.variables[0]
-            for f in self.factors
-            if f.kind in GENERATIVE and f.part is None and not f.given
-        }
+        parents = {f.variables[0] for f in self.factors if f.is_parent}
         for statement in statements:
             name = statement.variable
             known = parents | incomplete | out

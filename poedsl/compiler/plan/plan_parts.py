@@ -127,6 +127,13 @@ class FactorSpec:
     loops: tuple[tuple[str, Term], ...] = ()
     observed: Term | None = None
 
+    @property
+    def is_parent(self) -> bool:
+        """Whether experts that are `given` its variable are conditioned on it: it generates the
+        whole of that, and has no parents itself.
+        """
+        return self.kind in GENERATIVE and self.part is None and not self.given
+
 
 @dataclass(frozen=True, slots=True)
 class OptionSpec:

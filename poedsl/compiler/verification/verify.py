@@ -249,6 +249,12 @@ class _Verifier:
             wrong(f"{place}.variables", f"the factor speaks of {listed}")
         if factor.given and (factor.given != subject or factor.kind not in GENERATIVE):
             wrong(f"{place}.given", f"this is empty, or `{subject}` where the factor generates it")
+        if factor.given and not any(
+            f.is_parent and f.variables[0] == subject for f in self.plan.factors
+        ):
+            wrong(
+                f"{place}.given", f"no factor is a parent, which generates the whole of `{subject}`"
+            )
 
     def part(self, factor: FactorSpec, subject: str, place: str) -> TypedTarget:
         assert isinstance(factor.part, Apply)

@@ -26,6 +26,7 @@ from poedsl.experts.protocol import Generative
 from poedsl.runtime.path.noising_path import Stage
 from poedsl.runtime.space.coordinates import Space
 from poedsl.runtime.space.parts import PlacedFactor
+from poedsl.runtime.terms.refusals import refused
 
 #: How far forward differences go, in units of z times the root of the number of components: far
 #: enough for networks in half precision.
@@ -67,12 +68,19 @@ class ParentGuidance:
 def parent_guidance(
     placed: Sequence[PlacedFactor], space: Space, guide: ParentGuidance
 ) -> dict[str, ParentGuidance]:
-    """For each expert that is given parents, what draws it to them: a guide with its parents."""
+    """For each expert that is given parents, what draws it to them: a guide with its parents.
+
+    Raises:
+        PoeError: there are no parents (P0412).
+    """
     out = {}
     for site in placed:
         if site.factor.given:
             name = site.factor.given
-            above = [s for s in placed if _is_parent(s, name)]
+            above = [s for s in placed if s.factor.is_parent and s.factor.variables[0] == name]
+            if not above:
+                message = f"`{name}` has no parent: loops over its statements have no elements"
+                raise refused("P0412", message, factor=site.factor)
             index = _within(site.part.index, space.slice(name).start)
             shares = _shares(above, len(space.loc[space.slice(name)]), space.loc.device)
             parents = (
@@ -80,12 +88,6 @@ def parent_guidance(
             )
             out[site.factor.name] = replace(guide, parents=tuple(parents))
     return out
-
-
-def _is_parent(site: PlacedFactor, variable: str) -> bool:
-    """Whether a statement is on the whole of a variable, and itself has no parents."""
-    factor = site.factor
-    return factor.variables[0] == variable and factor.part is None and not factor.given
 
 
 def _within(index: slice | Int[Tensor, " d"], start: int) -> slice | Int[Tensor, " d"]:
