@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 DOCS = Path(__file__).parent
@@ -21,7 +22,8 @@ SUMMARIES = {
     "cli": "the command poe",
     "editor": "language server",
     "interface": "sessions, pipelines",
-    "api": "compile, bind, run",
+    "api": "compile, load",
+    "plan": "bind, run",
     "runtime": "plan to result",
     "experts": "densities, networks",
     "compiler": "tree to plan",
@@ -35,16 +37,17 @@ SUMMARIES = {
 WIDTH, HEIGHT, RIGHT, DOWN, MARGIN = 140, 40, 112, 58, 12
 
 
-def imports(package: Path) -> set[tuple[str, str]]:
+@cache
+def imports(package: Path) -> frozenset[tuple[str, str]]:
     """Pairs of top-level packages or modules of which the first imports the second."""
     files = (f for f in package.rglob("*.py") if f != package / "__init__.py")
-    return {
+    return frozenset(
         (importer, imported)
         for file in files
         for importer in [file.relative_to(package).with_suffix("").parts[0]]
         for imported in _imported(ast.parse(file.read_text(encoding="utf-8")), package)
         if imported != importer
-    }
+    )
 
 
 def _imported(tree: ast.Module, package: Path) -> Iterator[str]:
@@ -61,7 +64,7 @@ def _imported(tree: ast.Module, package: Path) -> Iterator[str]:
                     yield parts[1]
 
 
-def drawn(pairs: set[tuple[str, str]]) -> str:
+def drawn(pairs: frozenset[tuple[str, str]]) -> str:
     """The picture as SVG; every import is a path of class ``import`` with a title."""
     names = {name for pair in pairs for name in pair}
     order = [*SUMMARIES, *sorted(names - SUMMARIES.keys())]

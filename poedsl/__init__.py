@@ -13,11 +13,12 @@ from poedsl.grammar.errors import PoeError
 from poedsl.version import __version__
 
 if TYPE_CHECKING:
-    from poedsl.api import Plan, compile, load
+    from poedsl.api import compile, load
     from poedsl.catalog.annotations import Record
     from poedsl.experts.user.decorators import expert, model, reward, source
     from poedsl.grammar.limits import limits
     from poedsl.interface.pipeline import PoePipeline
+    from poedsl.plan import Plan
     from poedsl.runtime.results.result import Result
 
 #: The types of the language take sizes as annotations: ``Image[3, 64, 64]``. mypy, for which MYPY
@@ -65,10 +66,14 @@ def load_ipython_extension(shell: Any) -> None:
 
 def __getattr__(name: str) -> Any:
     """Names are loaded when they are used, so that importing the language stays quick."""
-    if name in ("Plan", "compile", "load"):
+    if name in ("compile", "load"):
         import poedsl.api
 
         return getattr(poedsl.api, name)
+    if name == "Plan":
+        from poedsl.plan import Plan
+
+        return Plan
     if name == "limits":
         from poedsl.grammar.limits import limits
 

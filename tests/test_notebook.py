@@ -15,8 +15,8 @@ from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError
 
 import poedsl
-from poedsl.api import Plan
 from poedsl.grammar.errors import PoeError
+from poedsl.plan import Plan
 from poedsl.runtime.results.result import Result
 
 PRODUCT = "input s : Real\nx ~ Normal(0, s) * Normal(2, 1)"

@@ -7,9 +7,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from poedsl.api import Plan, load
+from poedsl.api import load
 from poedsl.grammar.diagnostics import Diagnostic
 from poedsl.grammar.errors import PoeError
+from poedsl.plan import Plan
 
 #: Settings of a run that say nothing of its plan, by the names of their options.
 DEFAULTS = {"seed": 0, "device": "cpu", "dtype": "auto", "microbatch": None, "profile": "default"}

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from poedsl.api import Plan, plan_of
 from poedsl.compiler.plan.plan_parts import InputSpec, VariableSpec
 from poedsl.compiler.plan.terms import Const
 from poedsl.compiler.plan.text import print_term
@@ -17,6 +16,7 @@ from poedsl.grammar.traversal import names_in
 from poedsl.interface.descriptions import declarations
 from poedsl.interface.draft import Draft, Entry, entries
 from poedsl.interface.replies import Diagnostics, Reply
+from poedsl.plan import Plan, plan_of
 
 if TYPE_CHECKING:
     from poedsl.runtime.results.result import Result

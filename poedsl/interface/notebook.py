@@ -16,12 +16,13 @@ from IPython.core.interactiveshell import InteractiveShell
 from IPython.core.magic import Magics, cell_magic, magics_class
 from IPython.display import display
 
-from poedsl.api import Plan, compile
+from poedsl.api import compile
 from poedsl.grammar.diagnostics import Diagnostic
 from poedsl.grammar.errors import PoeError
 from poedsl.grammar.source import Source
 from poedsl.interface.option_text import assignments
 from poedsl.interface.replies import Diagnostics
+from poedsl.plan import Plan
 
 #: A word of the line, in which a text in quotes may have blanks.
 _WORD = re.compile(r"""(?:[^\s"']|"[^"]*"|'[^']*')+""")

@@ -8,7 +8,7 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 from poedsl import argument_checks
-from poedsl.api import Plan, compile, load
+from poedsl.api import compile, load
 from poedsl.interface.pipeline_files import (
     copy,
     files_of_program,
@@ -17,6 +17,7 @@ from poedsl.interface.pipeline_files import (
     read_text,
     with_defaults,
 )
+from poedsl.plan import Plan
 from poedsl.version import __version__
 
 if TYPE_CHECKING:

@@ -8,12 +8,12 @@ from collections.abc import Iterator
 from dataclasses import fields, replace
 from pathlib import Path
 
-from poedsl.api import Plan
 from poedsl.catalog.adapters import lora_places
 from poedsl.catalog.code_references import CodeReference
 from poedsl.catalog.profiles import Profile
 from poedsl.compiler.plan.plan import PlanSpec
 from poedsl.compiler.plan.terms import Const
+from poedsl.plan import Plan
 
 
 def with_defaults(plan: Plan) -> Plan:

@@ -15,9 +15,6 @@ from poedsl.runtime.core.sampler_options import SamplerOptions
 from poedsl.runtime.core.state import SavedState
 from poedsl.runtime.core.warnings import WarningLog
 from poedsl.runtime.feynman_kac.pilot_run import Pilot
-from poedsl.runtime.feynman_kac.prefixes import PrefixModel
-from poedsl.runtime.feynman_kac.sections import SectionModel
-from poedsl.runtime.feynman_kac.tempering import TemperingModel
 from poedsl.runtime.smc.anneal import Boundary, anneal
 from poedsl.runtime.smc.health import HealthCheck
 from poedsl.runtime.smc.population import Population
@@ -56,10 +53,7 @@ class Driver:
         between_pilot_stages: Callable[[], None],
     ) -> Driver:
         """By the options of a plan."""
-        pilot = None
-        if options.unbiased:
-            assert isinstance(model, TemperingModel)
-            pilot = Pilot(model)
+        pilot = Pilot.of(model) if options.unbiased else None
         health = HealthCheck(model.target, warnings)
         resampler = Resampler(options.scheme, options.resample)
         return cls(model, resampler, rng, health, pilot, between_pilot_stages=between_pilot_stages)
@@ -69,9 +63,7 @@ class Driver:
         """Evaluations of all experts before that stage, and seconds that its own do not include."""
         if self.pilot is not None:
             return self.pilot.evaluations, 0.0
-        if isinstance(self.model, PrefixModel):
-            return self.model.look_ahead_evaluations, self.model.look_ahead_seconds
-        return 0, 0.0
+        return self.model.before_the_first_stage
 
     def stages(self) -> Iterator[Population[Any]]:
         """The population after every stage of the run that is still to come.
@@ -117,8 +109,7 @@ class Driver:
         """
         self.model.restore(state["model"])
         if self.pilot is not None:
-            assert isinstance(self.model, TemperingModel)
-            self.pilot = Pilot.restored(state["pilot"], self.model)
+            self.pilot.restore(state["pilot"])
             if self.pilot.ended:
                 self.model = self.pilot.frozen()
         if state["after"] is not None:
@@ -141,7 +132,7 @@ class Driver:
         if len(x) != rng.size * rng.islands or population.islands != rng.islands:
             raise ValueError(f"it has {len(x)} particles in {population.islands} islands")
         size = self.model.target.space.size
-        if x.shape[1] > size or (x.shape[1] < size and not isinstance(self.model, SectionModel)):
+        if x.shape[1] > size or (x.shape[1] < size and not self.model.grows):
             raise ValueError(f"its particles have {x.shape[1]} components")
         if not 1 <= population.stage.t <= stages[0].t:
             raise ValueError(f"it is at stage {population.stage.t} of {stages[0].t}")

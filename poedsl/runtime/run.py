@@ -10,8 +10,6 @@ from functools import partial
 from typing import Any
 
 import torch
-from jaxtyping import Float, Shaped
-from torch import Tensor
 
 from poedsl.compiler.plan.option_values import kernel_traits
 from poedsl.compiler.plan.plan import PlanSpec
@@ -248,7 +246,11 @@ class Run:
             population.contributions.families,
             log_z,
             posterior,
-            (*self.warnings, *doubts, *number_signs(self._at_limits(p.x, log_weights))),
+            (
+                *self.warnings,
+                *doubts,
+                *number_signs(self.target.space.share_at_limits(p.x, log_weights)),
+            ),
         )
         logger.info("%s: %s, %s", self.plan.program, self.outcome.value, assessment.verdict)
         return Result(
@@ -276,12 +278,6 @@ class Run:
             reports=reports,
             data=partial(observed_data, self._with_data, self.settings, self.device),
         )
-
-    def _at_limits(self, x: Shaped[Tensor, "L D"], log_weights: Float[Tensor, " L"]) -> float:
-        """The share of the weight where numbers end."""
-        if not x.is_floating_point():
-            return 0.0
-        return float(log_weights[self.target.space.near_limits(x).any(1)].exp().sum())
 
 
 def run(

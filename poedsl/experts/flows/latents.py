@@ -7,10 +7,8 @@ scale (AutoencoderKL), the mean and the standard deviation of each channel
 
 from __future__ import annotations
 
-import hashlib
 import math
-from collections.abc import Callable, Mapping
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any, Protocol, runtime_checkable
 
 import torch
@@ -19,26 +17,22 @@ from jaxtyping import Float
 from torch import Tensor
 
 from poedsl.catalog.profiles import Profile
+from poedsl.experts.flows.autoencoder_folders import (
+    BY_CHANNEL,
+    FILMS,
+    fingerprint,
+    pixels_per_latent,
+    settings,
+)
 from poedsl.experts.loading import diffusers_parts
-from poedsl.experts.loading.cache import cached_by_folder
-from poedsl.experts.loading.diffusers_parts import AUTOENCODERS
 from poedsl.experts.loading.dtypes import network_dtype
 from poedsl.experts.loading.model_errors import evaluating, loading, unfit
-from poedsl.experts.loading.model_files import read_config
 
 #: Parts of latents begin and end at multiples of this, the patch size of transformers.
 PATCH = 2
-#: Options of an autoencoder on which its latents do not depend.
-NO_SETTINGS = ("sample_size", "force_upcast")
-#: Options of an autoencoder for the location and the scale of each channel of latents.
-BY_CHANNEL = ("latents_mean", "latents_std")
 #: Images decoded at once without a gradient.
 BATCH = 8
-#: The autoencoder of Qwen-Image, which is that of a model of films.
-FILMS = "AutoencoderKLQwenImage"
 _BY_CHANNEL = (FILMS, "AutoencoderKLWan")
-#: Height and width of the pictures that pipelines of Qwen-Image make where nothing says a size.
-QWEN_IMAGE = 1024
 
 
 class Codec:
@@ -63,7 +57,7 @@ class Codec:
             kind, config = type(self.vae).__name__, self.vae.config
             #: Whether it takes pictures as films of one frame.
             self.films = kind == FILMS
-            self.factor = _factor(config)
+            self.factor = pixels_per_latent(config)
             self.channels = int(config.z_dim if kind in _BY_CHANNEL else config.latent_channels)
             match kind:
                 case "AutoencoderKLQwenImage" | "AutoencoderKLWan":
@@ -175,12 +169,6 @@ def resized(image: Float[Tensor, "k H W"], height: int, width: int) -> Float[Ten
 Affine = tuple[Float[Tensor, "1 c k k"], Float[Tensor, "1 c k k"]]
 
 
-def _factor(config: Mapping[str, Any]) -> int:
-    """Pixels along a side of one latent; 1 without an autoencoder."""
-    halved = config.get("temperal_downsample", config.get("block_out_channels", (1,))[1:])
-    return int(2 ** len(halved))
-
-
 def _overall(config: Any, folder: str, device: torch.device) -> Affine:
     """One shift and one scale.
 
@@ -250,58 +238,3 @@ def in_batches(decode: Callable[[Tensor], Tensor], latents: Tensor, batch: int) 
     if torch.is_grad_enabled() and latents.requires_grad:
         return decode(latents)
     return torch.cat([decode(part) for part in torch.split(latents, batch)])
-
-
-@cached_by_folder(maxsize=64)
-def fingerprint(folder: str, settings: str) -> str:
-    """A hash of the weights of an autoencoder and of its settings."""
-    digest = hashlib.sha256(settings.encode())
-    for path in sorted((Path(folder) / "vae").glob("*.safetensors")):
-        with path.open("rb") as file:
-            digest.update(hashlib.file_digest(file, "sha256").digest())
-    return digest.hexdigest()
-
-
-def settings(config: Mapping[str, Any]) -> str:
-    """The options of an autoencoder on which its latents depend."""
-    used = (k for k in config if not k.startswith("_") and k not in NO_SETTINGS)
-    return repr([(k, config[k]) for k in sorted(used)])
-
-
-def reads(config: Mapping[str, Any]) -> bool:
-    """Whether a `Codec` reads an autoencoder of this configuration."""
-    kind = config.get("_class_name", AUTOENCODERS[0])
-    by_channel = any(config.get(name) is not None for name in BY_CHANNEL)
-    return kind in AUTOENCODERS and (kind != AUTOENCODERS[0] or not by_channel)
-
-
-def has_codec(folder: str) -> bool:
-    """Whether a folder has an autoencoder."""
-    return (Path(folder) / "vae" / "config.json").is_file()
-
-
-def native_size(folder: str) -> tuple[int, int] | None:
-    """Height and width in pixels of a model's training images; None where it is not recorded.
-
-    As in the library's pipelines, the size of the latents that the network was trained on counts
-    before that of the images that the autoencoder was trained on.
-    """
-    config = read_config(folder, "vae") if has_codec(folder) else {}
-    with loading("", folder):
-        factor = _factor(config)
-    for part in ("unet", "transformer"):
-        if (Path(folder) / part / "config.json").is_file():
-            size = _size(read_config(folder, part).get("sample_size"))
-            if size is not None:
-                return factor * size[0], factor * size[1]
-    return _size(QWEN_IMAGE if config.get("_class_name") == FILMS else config.get("sample_size"))
-
-
-def _size(size: object) -> tuple[int, int] | None:
-    match size:
-        case int():
-            return size, size
-        case [int(height), int(width)]:
-            return height, width
-        case _:
-            return None

@@ -15,17 +15,8 @@ from torch import Tensor
 from poedsl.catalog.pipeline_calls import pipeline_call
 from poedsl.catalog.pipeline_signatures import parameters
 from poedsl.catalog.profiles import Profile
-from poedsl.experts.flows.latents import (
-    BATCH,
-    Codec,
-    LatentSpace,
-    decoded_shape,
-    fingerprint,
-    in_batches,
-    reads,
-    settings,
-    whole,
-)
+from poedsl.experts.flows.autoencoder_folders import fingerprint, reads, settings
+from poedsl.experts.flows.latents import BATCH, Codec, LatentSpace, decoded_shape, in_batches, whole
 from poedsl.experts.flows.pipeline_layout import Layout
 from poedsl.experts.flows.pipeline_loop import Probe
 from poedsl.experts.flows.pipeline_view import PipelineView

@@ -20,8 +20,9 @@ from poedsl.catalog.weights import find_model, model_folder
 from poedsl.compiler.plan.plan import PlanSpec
 from poedsl.compiler.plan.plan_parts import FactorSpec
 from poedsl.compiler.plan.terms import Apply, Const, Term
+from poedsl.experts.flows.autoencoder_folders import has_codec, native_size
 from poedsl.experts.flows.film_latents import FilmCodec
-from poedsl.experts.flows.latents import LatentSpace, has_codec, native_size
+from poedsl.experts.flows.latents import LatentSpace
 from poedsl.experts.flows.pipeline_codec import latent_space
 from poedsl.experts.loading.libraries import missing_extra
 from poedsl.experts.protocol import Sited

@@ -56,6 +56,5 @@ def prefix_model(
     evaluations = (
         math.ceil(space.size * LOOK_AHEAD / (options.particles * options.islands)) if rules else 0
     )
-    return PrefixModel(
-        target, stages, options, weights, builder.warnings, peak, evaluations, seconds
-    )
+    before = evaluations, seconds
+    return PrefixModel(target, stages, options, weights, builder.warnings, peak, before)

@@ -37,6 +37,9 @@ class RunnableModel(FeynmanKac[StageT], Protocol[StageT]):
 
     Attributes:
         stages: all there may be, the first one first.
+        grows: whether particles have fewer components at a stage than at the end.
+        before_the_first_stage: evaluations of all experts before that stage, each over all
+            particles, and the seconds that they took.
     """
 
     @property
@@ -44,6 +47,12 @@ class RunnableModel(FeynmanKac[StageT], Protocol[StageT]):
 
     @property
     def stages(self) -> tuple[StageT, ...]: ...
+
+    @property
+    def grows(self) -> bool: ...
+
+    @property
+    def before_the_first_stage(self) -> tuple[int, float]: ...
 
     def evaluations(self, stage: StageT, steps: int | None = None) -> int:
         """Evaluations of all experts that a stage takes (Zhang et al., E.1).

@@ -149,6 +149,15 @@ class ContinuousModel(Generic[ContinuousStage]):
     def carried(self) -> type[Gathered]:
         return Evaluation
 
+    @property
+    def grows(self) -> bool:
+        return False
+
+    @property
+    def before_the_first_stage(self) -> tuple[int, float]:
+        """No evaluations."""
+        return 0, 0.0
+
     def state(self) -> SavedState:
         """Nothing is noted on the way."""
         return {}

@@ -5,12 +5,14 @@ estimate of the evidence is unbiased (Del Moral 2004, theorem 7.4.2).
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 from poedsl.runtime.core.state import SavedState
 from poedsl.runtime.feynman_kac.tempering import TemperingModel, TunedSteps
 from poedsl.runtime.kernels.preconditioner import Preconditioner
 from poedsl.runtime.kernels.step_size import StepSize
 from poedsl.runtime.kernels.sweep import KernelSteps
+from poedsl.runtime.smc.anneal import FeynmanKac
 from poedsl.runtime.smc.population import Population
 from poedsl.runtime.targets.tempering import TemperingStage
 
@@ -31,6 +33,12 @@ class Pilot:
     tuned: list[TunedSteps] = field(default_factory=list)
     evaluations: int = 0
     ended: bool = False
+
+    @classmethod
+    def of(cls, model: FeynmanKac[Any]) -> Pilot:
+        """A pilot run of a model, which tempers: the compiler refuses `unbiased` elsewhere."""
+        assert isinstance(model, TemperingModel)
+        return cls(model)
 
     def note(self, population: Population[TemperingStage]) -> None:
         """Keep what a stage has tuned."""
@@ -59,11 +67,11 @@ class Pilot:
             "ended": self.ended,
         }
 
-    @classmethod
-    def restored(cls, state: SavedState, model: TemperingModel) -> Pilot:
-        """From a `state` of a run of the model."""
-        tuned = [_restored(saved, model.mutation.steps) for saved in state["tuned"]]
-        return cls(model, state["powers"], tuned, state["evaluations"], state["ended"])
+    def restore(self, state: SavedState) -> None:
+        """Go on from a `state`."""
+        self.powers, self.evaluations = state["powers"], state["evaluations"]
+        self.tuned = [_restored(saved, self.model.mutation.steps) for saved in state["tuned"]]
+        self.ended = state["ended"]
 
 
 def _tuned(steps: KernelSteps | None, population: Population[TemperingStage]) -> TunedSteps:

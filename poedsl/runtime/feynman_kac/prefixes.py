@@ -34,8 +34,8 @@ class PrefixModel:
     """From nothing to whole sequences, a section at a time.
 
     Attributes:
-        look_ahead_evaluations: of all experts, over all particles, that the rules took.
-        look_ahead_seconds: that the rules took.
+        before_the_first_stage: evaluations of all experts, over all particles, by which the rules
+            look ahead, and the seconds that they took.
         least_shares: of each rule, the least share that it allowed of what the experts proposed,
             and the stage at which it did.
     """
@@ -46,13 +46,17 @@ class PrefixModel:
     rewards: RewardWeights
     warnings: WarningLog
     peak: float
-    look_ahead_evaluations: int = 0
-    look_ahead_seconds: float = 0.0
+    before_the_first_stage: tuple[int, float] = (0, 0.0)
     least_shares: dict[str, tuple[float, int]] = field(default_factory=dict)
 
     @property
     def carried(self) -> type[Gathered]:
         return Reading
+
+    @property
+    def grows(self) -> bool:
+        """False: places that are yet to come hold symbol 0."""
+        return False
 
     def stage(self, t: int, beta: float) -> PrefixStage:
         return self.stages[self.stages[0].t - t]

@@ -33,6 +33,10 @@ class SectionModel(ContinuousModel[PrefixStage]):
     stages: tuple[PrefixStage, ...]
     shown: frozenset[int] = frozenset()
 
+    @property
+    def grows(self) -> bool:
+        return True
+
     def stage(self, t: int, beta: float) -> PrefixStage:
         return self.stages[self.stages[0].t - t]
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Float, Int, Shaped
 from torch import Tensor
 
 from poedsl.experts.flows.latents import LatentSpace
@@ -109,6 +109,12 @@ class Space:
         for bijection in self.bijections:
             near[:, bijection.index] = bijection.near_limits(y[:, bijection.index])
         return near
+
+    def share_at_limits(self, x: Shaped[Tensor, "L D"], log_weights: Float[Tensor, " L"]) -> float:
+        """The share of the weight where numbers end; 0 of symbols."""
+        if not x.is_floating_point():
+            return 0.0
+        return float(log_weights[self.near_limits(x).any(1)].exp().sum())
 
     def placed(self, x: Float[Tensor, "L D"]) -> Float[Tensor, "L D"]:
         """The coordinates of points that are given in the variables' own units."""
