@@ -200,6 +200,17 @@ example that a guidance scale has no effect without a negative prompt. The messa
 The run goes on with what the pipeline computes.
 """,
     ),
+    "P1025": CodePage(
+        "means that rest on a few extreme draws",
+        """\
+The extreme draws of a component fall off so slowly, with a Pareto shape above 0.7, that its mean
+and standard deviation either do not exist or cannot be estimated from so few draws: the next run
+gives other numbers. The median and other quantiles, and the particles, are as good as they were. A
+Cauchy distribution has no mean; priors with such tails leave posteriors without one where the data
+say little, as when a line separates the outcomes of a logistic regression. Quote quantiles, or
+choose priors with lighter tails, such as normal ones.
+""",
+    ),
     "P1040": CodePage(
         "a reported value that is not finite",
         """\

@@ -14,11 +14,14 @@ from torch import Tensor
 from poedsl.compiler.plan.plan import PlanSpec
 from poedsl.grammar.types import SYMBOLS
 from poedsl.runtime.core.quantiles import weighted_quantiles
+from poedsl.runtime.results.tail_shapes import tail_shapes
 
 #: Variables with more components are summarised in one row.
 LISTED = 24
 #: Of larger variables so many components are looked at, evenly spread.
 LOOKED_AT = 4096
+#: The Pareto shape of a tail above which the mean cannot be estimated (Vehtari et al. 2024).
+LARGEST_SHAPE = 0.7
 QUANTILES = (0.05, 0.5, 0.95)
 _HEAD = ("", "mean", "sd", "5%", "50%", "95%", "bulk ESS", "R-hat")
 
@@ -35,6 +38,7 @@ class ComponentSummary:
             where it does not vary.
         r_hat: rank-normalised, the larger one of location and scale (Vehtari et al. 2021); None
             with fewer than two islands.
+        tail_shape: the Pareto shape of the heavier tail; None where there are too few draws.
     """
 
     components: int
@@ -45,6 +49,7 @@ class ComponentSummary:
     q95: float
     bulk_ess: float | None
     r_hat: float | None
+    tail_shape: float | None = None
 
 
 class PosteriorSummary(Mapping[str, ComponentSummary]):
@@ -75,6 +80,11 @@ class PosteriorSummary(Mapping[str, ComponentSummary]):
     def largest_r_hat(self) -> tuple[str, float] | None:
         values = {n: r.r_hat for n, r in self.items() if r.r_hat is not None}
         return max(values.items(), key=lambda item: item[1]) if values else None
+
+    @property
+    def heavy_tailed(self) -> tuple[str, ...]:
+        """Components whose mean and standard deviation rest on a few extreme draws."""
+        return tuple(n for n, r in self.items() if (r.tail_shape or 0) > LARGEST_SHAPE)
 
     def table(self) -> list[tuple[str, ...]]:
         """The head and a row a component; R-hat only where there are several islands."""
@@ -180,7 +190,8 @@ def _summaries(
     sd = (weights @ (x - mean).square()).sqrt()
     ess = effective_draws(normal_scores(x, order, weights), weights, families)
     r_hat = rank_normalised_r_hat(x, log_weights.view(islands, -1))
-    columns = torch.stack((mean, sd, *quantiles, ess, r_hat), 1)
+    shapes = tail_shapes(x, weights)
+    columns = torch.stack((mean, sd, *quantiles, ess, r_hat, shapes), 1)
     return [ComponentSummary(1, *row[:5], *map(_finite, row[5:])) for row in columns.tolist()]
 
 
@@ -200,8 +211,11 @@ def _together(
     )
     sizes = [s.bulk_ess for s in summaries if s.bulk_ess is not None]
     r_hats = [s.r_hat for s in summaries if s.r_hat is not None]
+    shapes = [s.tail_shape for s in summaries if s.tail_shape is not None]
     least, largest = min(sizes, default=None), max(r_hats, default=None)
-    return ComponentSummary(components, float(mean), float(sd), q5, q50, q95, least, largest)
+    moments = float(mean), float(sd)
+    shape = max(shapes, default=None)
+    return ComponentSummary(components, *moments, q5, q50, q95, least, largest, shape)
 
 
 def _finite(value: float) -> float | None:

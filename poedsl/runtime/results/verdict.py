@@ -31,10 +31,14 @@ FEWEST_DRAWS = 50
 LARGEST_R_HAT = 1.1
 #: A larger share of the weight at the limits of numbers says that mass beyond them is missing.
 LARGEST_SHARE_AT_LIMITS = 1e-3
+#: Heavy-tailed components that a warning names.
+NAMED = 3
 #: Why there is no standard error.
 WITHOUT_ERROR = frozenset({"P1111", "P1112", "P1113"})
 #: Warnings of a run that leave its result as good as it is.
-HARMLESS = frozenset({"P1010", "P1011", "P1022", "P1023", "P1030", "P1031", "P1033", "P1036"})
+HARMLESS = frozenset(
+    {"P1010", "P1011", "P1022", "P1023", "P1025", "P1030", "P1031", "P1033", "P1036"}
+)
 
 
 class Verdict(Enum):
@@ -126,6 +130,14 @@ def signs(
 
 def posterior_signs(posterior: PosteriorSummary, evidence: Evidence) -> Iterator[RunWarning]:
     """What speaks against the particles as a picture of the whole distribution."""
+    if heavy := posterior.heavy_tailed:
+        names = ", ".join(f"`{name}`" for name in heavy[:NAMED])
+        more = f" and {len(heavy) - NAMED} more" if len(heavy) > NAMED else ""
+        yield RunWarning(
+            "P1025",
+            f"the mean and sd of {names}{more} rest on a few extreme draws, or do not exist, since "
+            "the tails are heavy; the quantiles are not affected",
+        )
     least, largest = posterior.least_ess, posterior.largest_r_hat
     if least is not None and least[1] < FEWEST_DRAWS:
         yield RunWarning(
