@@ -76,6 +76,7 @@ def test_programs_that_ask_for_too_much(program: str, code: str) -> None:
     assert code in found if code else found
 
 
+@pytest.mark.slow
 def test_constants_and_loops_are_computed_to_a_limit() -> None:
     lets = "".join(f"let a{i + 1} = a{i} * 2\n" for i in range(20))
     program = f"let a0 = linspace(0, 1, count = 100000)\n{lets}x ~ Normal(a20[0], 1)"

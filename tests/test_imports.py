@@ -52,6 +52,7 @@ def test_no_circles() -> None:
     assert not cut, f"circles that are cut, to be taken out of KNOWN: {cut}"
 
 
+@pytest.mark.slow
 def test_protocols_can_be_checked_at_run_time() -> None:
     """As the checks of shapes and types at every call do."""
     unchecked = [

@@ -106,6 +106,7 @@ def test_lines_that_are_wrong(notebook: Notebook, line: str) -> None:
     assert isinstance(error, UsageError)
 
 
+@pytest.mark.slow
 def test_errors_of_expressions_are_those_of_python(notebook: Notebook) -> None:
     _, error = notebook.attempt(f"%%poe plan s=1/0\n{PRODUCT}")
     assert isinstance(error, ZeroDivisionError)

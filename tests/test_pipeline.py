@@ -37,6 +37,7 @@ def pixels(images: list[Image.Image]) -> np.ndarray:
     return np.stack([np.asarray(image) for image in images])
 
 
+@pytest.mark.slow
 def test_digits(digits: PoePipeline) -> None:
     out = digits(label=3, seed=1, num_particles=3)
     assert [i.size for i in out.images] == [(8, 8)] * 3
@@ -57,6 +58,7 @@ def test_pictures_are_given_as_files_images_arrays_and_tensors(digits: PoePipeli
     assert not np.array_equal(made[0], other)
 
 
+@pytest.mark.slow
 def test_a_folder_holds_the_whole_pipeline(digits: PoePipeline, tmp_path: Path) -> None:
     digits.save_pretrained(tmp_path / "pipe")
     names = sorted(p.name for p in (tmp_path / "pipe").iterdir())

@@ -47,6 +47,7 @@ def test_draws_are_a_row_each(session: Session) -> None:
     assert reply(session, "%draws 0").value["z"].shape == (0,)
 
 
+@pytest.mark.slow
 def test_results_are_written(session: Session, tmp_path: Path) -> None:
     reply(session, f"%out {tmp_path / 'run'}")
     again = poedsl.Result.load(tmp_path / "run")

@@ -304,6 +304,7 @@ def test_a_wrong_command_suggests_a_near_one(session: Session) -> None:
     assert "`%run`" in str(refusal(session, "%rum"))
 
 
+@pytest.mark.slow
 def test_inputs_are_bound(tmp_path: Path) -> None:
     (tmp_path / "s.json").write_text("4")
     session = fed("input s : Real", 'input t : Text = "a"', "x ~ Normal(s, 1)")
@@ -392,6 +393,7 @@ def test_assignments() -> None:
     }
 
 
+@pytest.mark.slow
 def test_a_session_loads_nothing_heavy() -> None:
     code = (
         "import sys; from poedsl.interface.session import Session; s = Session()\n"

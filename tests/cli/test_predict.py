@@ -21,6 +21,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
+@pytest.mark.slow
 def test_programs_and_folders(folder: Path) -> None:
     code, out, _ = poe("predict", "program.poe", "--data", "d.json", *QUICK)
     assert code == 0 and [line.split()[0] for line in out.splitlines()[1:4]] == [

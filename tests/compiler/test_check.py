@@ -116,6 +116,7 @@ def test_a_million_components_compile() -> None:
     assert plan.variables[0].type.count == 10**6
 
 
+@pytest.mark.slow
 def test_the_cost_of_a_statement_does_not_grow_with_the_program() -> None:
     """By the calls of functions, which do not depend on the machine."""
 

@@ -14,7 +14,8 @@ from poedsl.grammar.formatting.format import format_source
 from poedsl.runtime.terms.evaluate import Environment, evaluate
 from tests.compiler.programs import compiled, planned
 
-LONG = 2000
+#: More than the depth that Python recurses to.
+LONG = 1200
 X = "x : Real[2]\nx ~ Normal(0, 1) * "
 CHAINS = {
     "sum": f"{X}exp(({' + '.join(['x[0]'] * LONG)}) / 10000)\n",

@@ -158,6 +158,7 @@ def test_every_stage_of_every_wrong_program_can_be_shown(path: Path) -> None:
             assert data(made, f"{stage}.json")["stage"] == stage
 
 
+@pytest.mark.slow
 def test_poe_plan_prints_views(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:

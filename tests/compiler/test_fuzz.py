@@ -65,6 +65,7 @@ def test_mangled_programs(text: str, source: random.Random) -> None:
     sound(compiled(mangled(text, source)))
 
 
+@pytest.mark.slow
 @settings(max_examples=100, deadline=None)
 @given(st.lists(st.sampled_from(TEXTS), min_size=2, max_size=3).map("\n".join), st.booleans())
 def test_programs_joined(text: str, strict: bool) -> None:

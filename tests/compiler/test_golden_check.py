@@ -39,6 +39,7 @@ def test_golden(path: Path, golden: Callable[[Path, str], None]) -> None:
     golden(path.with_suffix(".txt"), text)
 
 
+@pytest.mark.slow
 def test_every_code_of_the_compiler_has_a_golden() -> None:
     given = {d.code for path in FILES for c in snippets(path) for d in c.diagnostics}
     too_deep = {"P0506"}

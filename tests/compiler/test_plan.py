@@ -72,6 +72,7 @@ def test_schema_is_a_schema_and_names_every_type() -> None:
     assert set(SCHEMA["$defs"]["typename"]["enum"]) == {*RANKS, *RECORDS}
 
 
+@pytest.mark.slow
 def test_another_process_makes_and_reads_the_same_plans(tmp_path: Path) -> None:
     for name, plan in PLANS.items():
         (tmp_path / f"{name}.json").write_text(plan.to_json(), encoding="utf-8")

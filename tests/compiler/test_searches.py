@@ -16,6 +16,7 @@ PARTS = (
 )
 
 
+@pytest.mark.slow
 def test_automata_agree_with_re() -> None:
     r = Random(0)
     for _ in range(1500):

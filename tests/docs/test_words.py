@@ -44,6 +44,7 @@ def test_examples_run(folder: Path, name: str, monkeypatch: pytest.MonkeyPatch) 
         assert all(re.fullmatch("(ab|c)*", t) and "cc" not in t for t in result.texts("y"))
 
 
+@pytest.mark.slow
 def test_the_program_of_two_models_and_a_rule(folder: Path) -> None:
     text = (ROOT / "programs" / "story.poe").read_text()
     (folder / "story.poe").write_text(text)

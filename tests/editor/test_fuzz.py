@@ -81,6 +81,7 @@ def test_mutated_programs(text: str, seed: int) -> None:
     ask_everything(changed, source)
 
 
+@pytest.mark.slow
 @settings(max_examples=20, deadline=None)
 @given(st.integers(0, 2**32))
 def test_programs_of_the_grammar(seed: int) -> None:

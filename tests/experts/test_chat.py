@@ -90,6 +90,7 @@ def quoted_words(note: str) -> list[str]:
     return note.replace("`", " ").split()
 
 
+@pytest.mark.slow
 def test_what_cannot_be_a_chat_is_refused(tmp_path: Path) -> None:
     plain = causal(tmp_path / "plain", "abcd", end="<end>")
     dropping = chatting(tmp_path / "dropping", WITHOUT_SYSTEM)

@@ -207,6 +207,7 @@ def test_references_are_read_at_their_size_down_to_whole_tokens(
     assert tokens(64, 256) == 2 * 8
 
 
+@pytest.mark.slow
 def test_images_of_normalised_patches_are_encoded_as_by_the_pipeline(place: Path) -> None:
     codec = Codec(tiny_transformers.folder("flux2", place), CPU, PROFILE)
     own = tiny_transformers.pipeline("flux2")

@@ -28,6 +28,7 @@ def row(height: float, distance: float) -> float:
     return 24 - FOCAL * (height - 1) / distance
 
 
+@pytest.mark.slow
 def test_free_fall_is_seen_where_the_camera_projects_it(tmp_path: Path) -> None:
     out = render(scene(tmp_path, CAMERA, WALL, BOX), frames=6)
     heights = [1.6 - 9.81 * (k / FPS) ** 2 / 2 for k in range(6)]
@@ -196,6 +197,7 @@ def test_limits_of_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
     assert refusal(path) == "P0613"
 
 
+@pytest.mark.slow
 def test_a_program_takes_a_scene_beside_it(tmp_path: Path) -> None:
     path = scene(tmp_path, CAMERA, WALL, BOX)
     (tmp_path / "p.poe").write_text(

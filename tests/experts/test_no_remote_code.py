@@ -118,6 +118,7 @@ def calls(*names: str) -> Iterator[tuple[str, ast.Call]]:
                     yield path.relative_to(package).as_posix(), node
 
 
+@pytest.mark.slow
 def test_one_loader_reads_every_model_and_refuses_code() -> None:
     """Classes of diffusers' models take no code; all others get ``LOCAL``."""
     found = [

@@ -45,6 +45,7 @@ def test_a_judge_says_that_a_prompt_is_cut(
     assert capfd.readouterr() == ("", "")
 
 
+@pytest.mark.slow
 def test_a_prompt_of_flux_that_is_cut_is_a_line_of_the_result(
     place: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:

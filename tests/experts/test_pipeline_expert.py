@@ -275,6 +275,7 @@ def called_by(function: Any, **given: Any) -> dict[str, Any]:
     return {**given, **{k: v for k, v in more.items() if k in takes}}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["sd3", "klein"])
 def test_values_and_input_gradients_are_those_of_the_networks_own_calls(
     kind: str, place: Path
@@ -395,6 +396,7 @@ def test_rewards_parts_and_masks_on_latents(kind: str, place: Path) -> None:
     assert bool(result.particles["x"].isfinite().all())
 
 
+@pytest.mark.slow
 def test_a_reward_raises_what_it_rewards(place: Path) -> None:
     folder = tiny_pipelines.folder("sd3", place)
     means = []
@@ -423,6 +425,7 @@ def test_a_pipeline_and_an_expert_of_the_language_share_a_latent_space(place: Pa
 # What is refused, and what is warned of.
 
 
+@pytest.mark.slow
 def test_a_prompt_that_is_cut_is_warned_of(place: Path) -> None:
     folder = tiny_pipelines.folder("sd", place)
     text = f'x : Image[3, 32, 32]\nx ~ pipeline("{folder}", "{"a red cat " * 20}")\n'

@@ -41,6 +41,7 @@ def test_weights_are_small_and_safe() -> None:
     assert {p.suffix for p in files} <= {".safetensors", ".json", ".png", ".md", ".jinja"}
 
 
+@pytest.mark.slow
 def test_the_reward_model_tells_a_room_with_a_solid_from_the_same_without() -> None:
     shown, gone = pictures("image"), pictures("without")
     chosen = [k for k, s in enumerate(SCENES) if s["parts"][s["chosen"]]["text"] not in _others(s)]
@@ -59,6 +60,7 @@ def _others(scene: dict[str, Any]) -> list[str]:
     return [p["text"] for k, p in enumerate(scene["parts"]) if k != scene["chosen"]]
 
 
+@pytest.mark.slow
 def test_the_segmenter_names_the_solids_of_held_out_renders() -> None:
     from transformers import SegformerForSemanticSegmentation
 
@@ -93,6 +95,7 @@ def test_the_reward_model_names_what_is_in_a_box() -> None:
     assert np.mean(right) > 0.9
 
 
+@pytest.mark.slow
 def test_the_depth_of_held_out_renders_is_found() -> None:
     depth = strip("depth").float() / 255
     other = depth.roll(1, 0)

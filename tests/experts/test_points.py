@@ -41,6 +41,7 @@ def test_the_board_and_a_column_of_it() -> None:
     assert dark(x).float().mean() > 0.85
 
 
+@pytest.mark.slow
 def test_the_program_of_the_guided_board() -> None:
     plan = poedsl.compile(Path(__file__).parents[2] / "programs" / "checkerboard.poe")
     result = plan.run(seed=0, particles=200, steps=30)

@@ -232,6 +232,7 @@ def test_plans_from_models() -> None:
     assert list(trace.observation_nodes) == ["x.base", "line"]
 
 
+@pytest.mark.slow
 def test_a_plan_keeps_its_model_whatever_has_its_name_later() -> None:
     def shifted(by: float) -> Any:
         def site() -> None:

@@ -356,6 +356,7 @@ def test_siglip_is_the_log_of_its_probability(place: Path) -> None:
         torch.testing.assert_close(reward("siglip", place, prompt=prompt)(x), expected)
 
 
+@pytest.mark.slow
 def test_aesthetic_is_laion_s_layers_on_the_direction(place: Path, tmp_path: Path) -> None:
     path, x = folder("aesthetic", place), native("aesthetic")
     layers = torch.nn.Sequential(*(torch.nn.Identity() for _ in range(5)))
@@ -447,6 +448,7 @@ def test_the_share_inside_is_of_the_box() -> None:
     torch.testing.assert_close(share_inside(boxes, LEFT), torch.tensor([1.0, 0.5, 0.0, 0.0]))
 
 
+@pytest.mark.slow
 def test_depth_agrees_as_the_library_s_estimate_does(place: Path) -> None:
     path, x = folder("depth", place), native("depth")
     model = tf.AutoModelForDepthEstimation.from_pretrained(path).eval()

@@ -167,6 +167,7 @@ def test_the_negative_prompt_and_no_guidance_are_the_pipelines(place: Path) -> N
                 torch.testing.assert_close(mine, theirs, atol=2e-4, rtol=1e-4)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("zeros", [True, False])
 def test_the_empty_prompt_is_zero_where_the_folder_says_so(zeros: bool, tmp_path: Path) -> None:
     own = tiny.pipeline("sdxl", force_zeros_for_empty_prompt=zeros)

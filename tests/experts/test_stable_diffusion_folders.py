@@ -203,6 +203,7 @@ def test_a_pipelines_own_controlnet_is_the_default_of_use(place: Path) -> None:
     assert result.particles["x"].shape == (1, 3, 32, 32)
 
 
+@pytest.mark.slow
 def test_parts_of_the_third_that_its_folder_names_are_there(place: Path, tmp_path: Path) -> None:
     folder = copy(tiny.folder("sd3", place, t5=False), tmp_path)
     assert not warnings_of(lambda: expert("sd3", str(folder)))
@@ -227,6 +228,7 @@ def test_prompts_that_are_cut_are_said_and_nothing_is_printed(
     assert capfd.readouterr() == ("", "")
 
 
+@pytest.mark.slow
 def test_weights_of_one_precision_alone_are_read(place: Path, tmp_path: Path) -> None:
     source = tiny.folder("sd", place)
     folder = copy(source, tmp_path)

@@ -101,6 +101,7 @@ def euler(flow: WanFlow, times: list[float]) -> Tensor:
     return z.view(1, *SHAPE)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", each)
 def test_steps_are_those_of_the_pipeline(kind: str, place: Path) -> None:
     """Those of two transformers pass from one to the other."""
@@ -170,6 +171,7 @@ def test_the_times_of_the_solver_of_its_folder(place: Path, tmp_path: Path) -> N
     assert "use_flow_sigmas" in quoted(errors[0])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["wan_t2v by token", "wan_i2v by token"])
 def test_times_by_token(kind: str, place: Path) -> None:
     """The smaller Wan 2.2: a latent is 8 pixels wide, and a given first frame has no time."""

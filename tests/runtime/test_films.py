@@ -57,6 +57,7 @@ def test_an_odd_row_or_column_is_repeated(tmp_path: Path, width: int, height: in
     np.testing.assert_allclose(read[-1], read[height - 1], atol=0.06)
 
 
+@pytest.mark.slow
 def test_a_run_leaves_films_sheets_and_animations(tmp_path: Path, result: Result) -> None:
     captions = draw(result, tmp_path)
     assert list(captions) == ["x.mp4", "x.png", "x-path.png"]

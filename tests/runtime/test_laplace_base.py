@@ -73,15 +73,18 @@ def test_modes_of_a_mixture_far_apart() -> None:
     assert left == pytest.approx(0.3, abs=0.04)
 
 
+@pytest.mark.slow
 def test_no_modes_beside_what_is_drawn_from_exactly() -> None:
     made = default_base("v ~ Normal(0, 3)\nx : Real[9]\nx ~ Normal(0, exp(v / 2))")
     assert isinstance(made, Prior)
 
 
+@pytest.mark.slow
 def test_nor_where_there_are_kinks_alone() -> None:
     assert default_base("x ~ Laplace(0, 1) * exp(-3 * abs(x - 1))") is None
 
 
+@pytest.mark.slow
 def test_the_search_is_counted() -> None:
     plan = poedsl.compile(FAR)
     one, more = (plan.run(seed=0, particles=n).calls for n in (500, 1000))

@@ -112,12 +112,14 @@ def test_rewards_see_pictures_decoded_once_a_stage(
     assert len(calls) <= len(records) + 1
 
 
+@pytest.mark.slow
 def test_rewards_pull_through_the_decoder(flux: str) -> None:
     plain = run(f"x : Image[3, 32, 32]\nx ~ {flux}").particles["x"]
     pulled = run(f"x : Image[3, 32, 32]\nx ~ {flux} * exp(2000 * mean(x[0]))").particles["x"]
     assert float(pulled[:, 0].mean()) > float(plain[:, 0].mean()) + 0.01
 
 
+@pytest.mark.slow
 def test_a_density_beside_a_model_with_latents_counts_as_a_reward(flux: str) -> None:
     result = run(f"x : Image[3, 32, 32]\nx ~ {flux} * Normal(0.5, 0.5)")
     wanted = torch.distributions.Normal(0.5, 0.5).log_prob(result.particles["x"]).sum((1, 2, 3))
@@ -140,6 +142,7 @@ def test_the_program_of_the_front_page_runs(place: Path) -> None:
     assert bool(torch.isfinite(first).all())
 
 
+@pytest.mark.slow
 def test_microbatches_give_the_same_particles(flux: str) -> None:
     plan = poedsl.compile(f"x : Image[3, 32, 32]\nx ~ {flux}\n{FAST})\n")
     whole = plan.run(seed=2).particles["x"]
@@ -147,6 +150,7 @@ def test_microbatches_give_the_same_particles(flux: str) -> None:
     torch.testing.assert_close(whole, split, atol=1e-4, rtol=0)
 
 
+@pytest.mark.slow
 def test_networks_that_round_time_have_stages_where_they_see_them(flux: str) -> None:
     plan = poedsl.compile(f"x : Image[3, 32, 32]\nx ~ {flux}\n{FAST})\n").bound().spec
     made = Run(plan, RunSettings(profile=Profile(dtype="bfloat16")))

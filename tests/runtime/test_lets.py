@@ -21,6 +21,7 @@ for part in layout:
 """
 
 
+@pytest.mark.slow
 def test_constants_of_inputs_are_evaluated_in_order() -> None:
     program = "input a : Real\nlet b = 2 * a\nlet c = [b, b + 1]\nx : Real[2]\nx ~ Normal(c, a)"
     result = poedsl.compile(program).bind(a=0.5).run(particles=4000)

@@ -130,6 +130,7 @@ def test_shared_terms_are_looked_at_once() -> None:
     assert not is_linear(mean, {"a", "b", "X"})
 
 
+@pytest.mark.slow
 @pytest.mark.statistical
 def test_the_posterior_and_the_evidence_of_a_regression() -> None:
     """The evidence is integrated over the scale, given which the others are Gaussian."""

@@ -30,7 +30,7 @@ SIGMAS = 4
 ROUNDING = 1e-3
 
 #: Without shrinking, which would run hundreds of programs for one that fails.
-few = settings(max_examples=3, deadline=None, phases=[Phase.explicit, Phase.generate])
+few = settings(max_examples=2, deadline=None, phases=[Phase.explicit, Phase.generate])
 places = st.floats(-2, 2).map(lambda v: round(v, 2))
 scales = st.floats(0.5, 2).map(lambda v: round(v, 2))
 powers = st.floats(0.4, 1.2).map(lambda v: round(v, 2))
@@ -98,6 +98,7 @@ def test_affine_maps(family: str, m: float, s: float, w: float, a: float, b: flo
     agree(run(program), run(mapped), shift, lambda x: (x - b) / a)
 
 
+@pytest.mark.slow
 @few
 @given(m=places, s=scales, a=st.sampled_from([0.25, 3.0]), b=places)
 def test_affine_maps_of_gaussians(m: float, s: float, a: float, b: float) -> None:

@@ -36,6 +36,7 @@ def test_all_modes_with_their_masses() -> None:
     torch.testing.assert_close(covariance, COVARIANCE.expand(3, 2, 2), atol=1e-3, rtol=0)
 
 
+@pytest.mark.slow
 def test_a_mode_of_a_density_in_many_dimensions() -> None:
     """Independent log Gammas: the mode is log(shape / rate), the curvature the shape."""
     shape = torch.linspace(1, 30, 40, dtype=torch.float64)
@@ -71,6 +72,7 @@ def test_a_valley_that_bends() -> None:
     assert modes(valley, starts(2) / 5) is None
 
 
+@pytest.mark.slow
 def test_where_there_is_no_mode() -> None:
     assert modes(lambda x: x.sum(-1), starts(2)) is None
     assert modes(lambda x: -x.abs().sum(-1), starts(2)) is None

@@ -78,6 +78,7 @@ def test_bits_on_a_device_are_those_of_numpy(count: int, place: tuple[int, int, 
         assert torch.equal(row, torch.from_numpy(stream.bits(stage, purpose, count, block)))
 
 
+@pytest.mark.slow
 def test_a_run_on_a_device_reads_the_same_streams() -> None:
     """Without a GPU, the device of no data says what would be read: its shape and type."""
     here, there = Noise(3, 2, 5, CPU), Noise(3, 2, 5, torch.device("meta"))

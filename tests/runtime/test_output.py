@@ -143,6 +143,7 @@ def test_a_folder_that_became_a_link_is_refused(name: str, tmp_path: Path, resul
     assert content(elsewhere) == {"x.png": b"mine"}
 
 
+@pytest.mark.slow
 def test_the_log_of_a_run_is_not_written_through_a_link(tmp_path: Path, result: Result) -> None:
     mine = tmp_path / "mine"
     mine.write_text("mine")
@@ -178,6 +179,7 @@ def test_a_manifest_that_names_files_elsewhere_is_refused(manifest: str, tmp_pat
     assert (tmp_path / "mine").read_text() == "mine"
 
 
+@pytest.mark.slow
 def test_hard_links_to_an_earlier_result_keep_it(tmp_path: Path, result: Result) -> None:
     out, backup = tmp_path / "out", tmp_path / "backup"
     write(out, result)
@@ -193,6 +195,7 @@ def full_disk(handle: int) -> None:
     raise OSError(errno.ENOSPC, "No space left on device")
 
 
+@pytest.mark.slow
 def test_a_full_disk_leaves_the_earlier_result(
     tmp_path: Path, result: Result, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -45,6 +45,7 @@ def test_files_have_the_numbers_of_their_particles(tmp_path: Path, result: poeds
     assert caption in captions["x.png"] and caption in html_report(result, "", captions)
 
 
+@pytest.mark.slow
 def test_many_particles_have_numbers_of_one_length(tmp_path: Path, result: poedsl.Result) -> None:
     many = replace(
         result,

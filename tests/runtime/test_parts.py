@@ -82,6 +82,7 @@ def test_gaussians_on_parts(
     assert result.log_evidence == pytest.approx(log_z, abs=0.06)
 
 
+@pytest.mark.slow
 def test_scores_alone_are_enough() -> None:
     program, size, factors = PROGRAMS[1]
     plan = poedsl.compile(program).with_options(

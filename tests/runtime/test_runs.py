@@ -75,6 +75,7 @@ def test_a_reward_is_counted_once_whatever_moves(move: str, kernel: str) -> None
     assert result.log_evidence == pytest.approx(0.125, abs=0.05)
 
 
+@pytest.mark.slow
 def test_full_covariances() -> None:
     program = """
     let s = [[2, 0.7], [0.7, 1]]
@@ -102,6 +103,7 @@ def test_a_density_without_closed_form_counts_as_a_reward() -> None:
     assert float(moments(result)[0]) == pytest.approx(mean, abs=0.05)
 
 
+@pytest.mark.slow
 def test_crossing_finds_every_mode_and_the_evidence(crossing: float) -> None:
     result = poedsl.compile(CROSSING).run(particles=2000, seed=1)
     assert result.nfe <= 200

@@ -58,6 +58,7 @@ def assert_same(again: poedsl.Result, result: poedsl.Result) -> None:
     assert mine.attrs == data.attrs
 
 
+@pytest.mark.slow
 def test_results_are_read_back_as_they_were(tmp_path: Path, result: poedsl.Result) -> None:
     result.save(tmp_path / "out", pictures=False)
     assert_same(poedsl.Result.load(tmp_path / "out"), result)
@@ -194,6 +195,7 @@ def test_errors_and_rewards_go_to_other_processes() -> None:
     assert plan.code["nearness"].target is rewards_of_a_module.nearness
 
 
+@pytest.mark.slow
 def test_without_inference_data_arviz_takes_a_tree_of_xarray(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

@@ -82,6 +82,7 @@ def test_one_flow_is_diffusers_euler_scheduler(flows: dict[int | None, UNetFlow]
     same(job, euler(job, lambda z, s: velocity(flows[3], z, s)))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("guidance", [1.5, 4.0])
 def test_guidance_is_a_product(flows: dict[int | None, UNetFlow], guidance: float) -> None:
     """Ho and Salimans 2022: v = v_0 + s (v_c - v_0), that is p(x | c)^s p(x)^(1 - s)."""

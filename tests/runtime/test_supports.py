@@ -214,6 +214,7 @@ def test_outside_of_the_support_the_density_is_zero(name: str) -> None:
         assert bool(torch.isfinite(slope).all())
 
 
+@pytest.mark.slow
 def test_beside_a_learned_flow_it_counts_as_a_reward() -> None:
     text = "x ~ digits(3)\nx[0, 4, 3] ~ Uniform(0.5, 1.5)"
     plan = poedsl.compile(text)

@@ -30,6 +30,7 @@ def test_stages_are_evenly_spaced_to_the_last() -> None:
     assert evenly_spaced(9, 1) == [1]
 
 
+@pytest.mark.slow
 def test_endpoints_follow_each_particles_own_line() -> None:
     made = job(10)
     seen: dict[int, torch.Tensor] = {}
@@ -47,6 +48,7 @@ def test_endpoints_follow_each_particles_own_line() -> None:
         assert float(distances.min()) < 1e-5
 
 
+@pytest.mark.slow
 def test_a_trail_changes_nothing(tmp_path: Path) -> None:
     results, stages = [], []
     for along in (0, 3):

@@ -98,6 +98,7 @@ def test_warnings_of_the_run_count() -> None:
     assert assess(PLAN.spec, Outcome.NO_WEIGHT, *arguments, ()).verdict is Verdict.FAILED
 
 
+@pytest.mark.slow
 def test_too_few_stages_are_doubtful() -> None:
     far = "x ~ Normal(0, 1) * exp(-50 * (x - 4)^2)"
     few = poedsl.compile(far).run(seed=0, steps=3, path="temper(base = Normal(0, 1))")
@@ -105,6 +106,7 @@ def test_too_few_stages_are_doubtful() -> None:
     assert poedsl.compile(far).run(seed=0).verdict is Verdict.RELIABLE
 
 
+@pytest.mark.slow
 def test_strict_results(tmp_path: Path) -> None:
     file = tmp_path / "far.poe"
     file.write_text("x ~ Normal(0, 1) * exp(-50 * (x - 4)^2)\n", "utf-8")

@@ -96,10 +96,10 @@ def test_a_gradient_that_is_not_finite_is_seen(broken: float) -> None:
 def test_the_naive_plan_has_the_bias_it_should(base: float) -> None:
     """Soiffer et al., Theorem 2: the product of powers of the covariances."""
     plan = poedsl.compile(BASE.format(base=base))
-    result = plan.run(particles=40_000, move="ode()", correct="none()", kernel="none", seed=1)
+    result = plan.run(particles=10_000, move="ode()", correct="none()", kernel="none", seed=1)
     expected = 10 / base
     variance = result.particles["x"].var(0)
-    torch.testing.assert_close(variance, torch.full((2,), expected), rtol=0.03, atol=0)
+    torch.testing.assert_close(variance, torch.full((2,), expected), rtol=0.06, atol=0)
     assert result.log_evidence is None and "correct" in result.evidence_reason
 
 
@@ -113,7 +113,7 @@ def test_exact_ratios_are_unbiased_on_the_coarsest_path(move: str) -> None:
     truth = -0.5 * math.log(2 * math.pi * 1.49) - 0.5 / 1.49
     spec = plan.bound().spec
     found = []
-    for seed in range(400):
+    for seed in range(160):
         job = Run(spec, RunSettings(seed=seed))
         for _ in job.stages():
             pass

@@ -214,6 +214,7 @@ def test_cached_keys_after_resampling_are_those_of_a_fresh_forward(
         assert record.resampled
 
 
+@pytest.mark.slow
 def test_after_its_end_a_text_stays_ended(models: dict[str, str]) -> None:
     plan = poedsl.compile(
         f'y : Tokens[4]\ny ~ lm("{models["ends"]}", "ab") * lm("{models["ends too"]}")^0.5'
@@ -318,7 +319,7 @@ def test_gibbs_keeps_to_conditions(models: dict[str, str], condition: str) -> No
     """Conditions with `or` leave weights with tails too heavy for standard errors of eight runs."""
     _, logs = conditioned(models["ends"], condition)
     plan = poedsl.compile(f'y : Tokens[4]\ny ~ lm("{models["ends"]}", "ab") * where({condition})')
-    agrees(plan, logs, 5, 4, particles=2000, kernel="gibbs(steps = 1, block = 2)")
+    agrees(plan, logs, 5, 4, particles=1000, kernel="gibbs(steps = 1, block = 2)")
 
 
 def _ended(every: Tensor) -> list[list[int]]:
@@ -404,6 +405,7 @@ def ending(folder: Path, end: str, stops: list[int] | None = None, seed: int = 0
     return str(folder)
 
 
+@pytest.mark.slow
 def test_a_base_model_and_a_chat_model_have_a_product(tmp_path: Path) -> None:
     """Texts of the chat model end with `<turn>` or `<end>`, those of the base model with the last
     alone: the sum over the texts of up to two letters is exact.
@@ -435,6 +437,7 @@ def test_a_base_model_and_a_chat_model_have_a_product(tmp_path: Path) -> None:
         assert not bool((result.particles["y"] == turn).any())
 
 
+@pytest.mark.slow
 def test_models_whose_texts_end_with_no_common_token(tmp_path: Path) -> None:
     one = ending(tmp_path / "one", "<turn>")
     other = ending(tmp_path / "other", "<end>")
@@ -459,6 +462,7 @@ def test_models_with_different_tokenizers(models: dict[str, str]) -> None:
         assert f"symbol {symbol} " in "\n".join([found.message, *found.notes])
 
 
+@pytest.mark.slow
 def test_what_does_not_fit_a_model(models: dict[str, str], tmp_path: Path) -> None:
     for program, code in (
         (f'y : Tokens[3]\ny ~ lm("{models["one"]}")', "P0206"),
@@ -473,6 +477,7 @@ def test_what_does_not_fit_a_model(models: dict[str, str], tmp_path: Path) -> No
         assert problem(program).code == code, program
 
 
+@pytest.mark.slow
 def test_surrogates_are_no_characters() -> None:
     start = 'y : Tokens[2]\ny ~ Automaton("[ab]*", "ab")'
     for condition in ('matches(y, "\\\\ud800")', 'contains(y, "a\ud800")'):
