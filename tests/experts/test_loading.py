@@ -194,6 +194,14 @@ def test_a_language_model_without_a_tokenizer_is_refused(kind: str, tmp_path: Pa
             words(folder, prompt)
 
 
+def test_the_file_that_a_tokenizer_lacks_is_named(tmp_path: Path) -> None:
+    folder = Path(tiny_words.causal(tmp_path / "lm", layers=1, width=8))
+    (folder / "tokenizer.json").unlink()
+    with refused("P0206") as errors:
+        words(folder)
+    assert "lacks tokenizer.json" in errors[0].message
+
+
 @pytest.mark.parametrize("kind", sorted(KINDS.keys()))
 def test_a_judge_without_a_processor_is_refused(kind: str, tmp_path: Path) -> None:
     torch.manual_seed(0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,8 @@ import torch
 
 from tests.diagnostics import refused
 from tests.experts import tiny
-from tests.experts.model_folders import CPU, copy, edit, flux, unet, warnings_of
+from tests.experts.model_folders import CPU, copy, edit, flux, judged, unet, warnings_of
+from tests.experts.test_rewards import KINDS
 
 
 @pytest.mark.parametrize(
@@ -166,3 +168,16 @@ def test_a_rectified_flow_has_the_times_of_its_scheduler(tmp_path: Path) -> None
     edit(folder / "scheduler" / "scheduler_config.json", use_dynamic_shifting=True)
     with refused("P0206"):
         built()
+
+
+@pytest.mark.parametrize("numbers", [[0.5] * 4, [[0.5] * 3], ["x"] * 3, None])
+@pytest.mark.parametrize("option", ["image_mean", "image_std"])
+def test_a_judge_that_normalises_other_channels_than_three(
+    option: str, numbers: object, tmp_path: Path
+) -> None:
+    torch.manual_seed(0)
+    KINDS["clip_flant5"][1](tmp_path / "judge")
+    path = tmp_path / "judge" / "vision" / "preprocessor_config.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {option: numbers}))
+    with refused("P0206"):
+        judged("clip_flant5", tmp_path / "judge")

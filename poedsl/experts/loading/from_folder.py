@@ -37,6 +37,8 @@ LOCAL: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False}
 _CONSTANTS = ".masked_bias"
 #: Files of which a processor needs one.
 _PROCESSORS = ("preprocessor_config.json", "processor_config.json")
+#: Files of which a tokenizer needs one.
+_VOCABULARIES = ("tokenizer.json", "vocab*", "*.model", "*.txt", "tekken.json")
 
 
 def diffusers_network(kind: str, folder: str, part: str, dtype: torch.dtype) -> Any:
@@ -239,6 +241,8 @@ def _processor(kind: Any, folder: str, part: str = "") -> Any:
     if not tokenizes and not any((place / name).is_file() for name in _PROCESSORS):
         raise ValueError(f"it has no processor: neither {' nor '.join(_PROCESSORS)}")
     options = gguf_tokenizer_options(place) if tokenizes else {}
+    if tokenizes and not options and not any(any(place.glob(f)) for f in _VOCABULARIES):
+        raise ValueError(f"it has no tokenizer that can be used: {place} lacks tokenizer.json")
     built = kind.from_pretrained(folder, subfolder=part, **options, **LOCAL)
     tokenizer = built if tokenizes else getattr(built, "tokenizer", None)
     if tokenizer is not None and not options:

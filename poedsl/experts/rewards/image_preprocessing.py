@@ -28,11 +28,20 @@ class ImagePreprocessor:
 
     Args:
         expert, folder: for messages. processor: an image processor of transformers.
+
+    Attributes:
+        mean, std: of each channel, on the CPU; None where pictures are not normalised.
+
+    Raises:
+        PoeError: the processor normalises another number of channels than pictures have (P0206).
     """
 
     def __init__(self, expert: str, folder: str, processor: Any) -> None:
         self.expert, self.folder, self.processor = expert, folder, processor
         self.sizes: dict[tuple[int, int], tuple[int, int]] = {}
+        normalises = getattr(processor, "do_normalize", True)
+        self.mean = self.of_channels("image_mean") if normalises else None
+        self.std = self.of_channels("image_std") if normalises else None
 
     @classmethod
     def from_folder(cls, expert: str, folder: str) -> ImagePreprocessor:
@@ -58,12 +67,24 @@ class ImagePreprocessor:
         x = x.clamp(0, 1)
         if getattr(p, "do_center_crop", False):
             x = centre_crop(x, _side(p.crop_size, "height"), _side(p.crop_size, "width"))
-        if getattr(p, "do_normalize", True):
-            mean, std = (x.new_tensor(v).view(-1, 1, 1) for v in (p.image_mean, p.image_std))
-            x = (x - mean) / std
+        if self.mean is not None and self.std is not None:
+            x = (x - self.mean.to(x)) / self.std.to(x)
         if hasattr(p, "temporal_patch_size"):
             x = patches(x, p.patch_size, p.merge_size, p.temporal_patch_size)
         return x
+
+    def of_channels(self, name: str) -> Float[Tensor, "3 1 1"]:
+        """An option of the processor that has a number for each channel, or one for all.
+
+        Raises:
+            PoeError: it has not (P0206).
+        """
+        with loading(self.expert, self.folder):
+            numbers = torch.tensor(getattr(self.processor, name), dtype=torch.float32, device="cpu")
+        if numbers.dim() > 1 or numbers.numel() not in (1, 3):
+            reason = f"`{name}` of its image processor is not one number for each of 3 channels"
+            raise unfit(self.expert, self.folder, reason)
+        return numbers.view(-1, 1, 1).expand(3, 1, 1)
 
     def resized_size(self, height: int, width: int) -> tuple[int, int]:
         """Height and width in pixels after resizing.

@@ -241,8 +241,8 @@ class ClipFlanT5VqaScore(LearnedReward):
                 torch.tensor(tokenizer(t).input_ids, device=self.device) for t in texts
             )
         self.preprocess = ImagePreprocessor(NAME, folder, image_processor)
-        mean = torch.tensor(image_processor.image_mean, device=self.device)
-        self.margin = (mean * 255).floor().view(1, 3, 1, 1) / 255
+        mean = self.preprocess.of_channels("image_mean").to(self.device)
+        self.margin = (mean * 255).floor()[None] / 255
 
     def score(self, x: Float[Tensor, "N 3 H W"]) -> Float[Tensor, " N"]:
         pixels = self.preprocess(squared(x, self.margin)).to(self.dtype)

@@ -7,6 +7,7 @@ import io
 import json
 import math
 import re
+import warnings
 import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -74,9 +75,11 @@ def read(path: Path, spec: InputSpec) -> Any:
 
 @contextmanager
 def reasons() -> Iterator[None]:
-    """Errors of libraries as those of a file."""
+    """Errors of libraries as those of a file, and nothing that they print of what is in it."""
     try:
-        yield
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
     except (FileNotFoundError, Unreadable, UnfitColumn, PoeError):
         raise
     # The libraries that read files raise exceptions of many classes for damaged ones.
