@@ -7,7 +7,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from poedsl.catalog.weights import cached_folder
+from poedsl.catalog.hub_cache import cached_folder
 from poedsl.grammar.diagnostics import Diagnostic
 from poedsl.grammar.errors import PoeError
 

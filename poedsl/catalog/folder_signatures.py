@@ -7,11 +7,13 @@ from pathlib import Path
 
 from poedsl.catalog.code_references import DefinitionError
 from poedsl.catalog.folder_files import read_json, unsupported, with_model
+from poedsl.catalog.hub_cache import cached_folder
 from poedsl.catalog.network_folders import model_signature
 from poedsl.catalog.pipeline_folders import by_its_call, dedicated_signature
 from poedsl.catalog.registry import SIGNATURES
 from poedsl.catalog.signatures import Required, Signature
-from poedsl.catalog.weights import cached_folder, file_notes, model_folder, single_files
+from poedsl.catalog.single_files import configurations, single_file
+from poedsl.catalog.weights import file_notes, model_folder, single_files
 from poedsl.grammar.errors import PoeError
 from poedsl.grammar.program_files import is_file, is_folder
 
@@ -23,7 +25,7 @@ def read_folder(place: str, base: Path, *, as_pipeline: bool = False) -> Signatu
 
     Args:
         place: a path relative to ``base``, a model that comes with the package, or the id of a
-            model of the hub.
+            model of the hub; or a single file with the weights of a model.
         as_pipeline: whether the call of its pipeline is meant even where an expert has its weights.
 
     Raises:
@@ -35,7 +37,7 @@ def read_folder(place: str, base: Path, *, as_pipeline: bool = False) -> Signatu
         return with_model(known[place], place)
     folder = folder or cached_folder(place)
     if folder is None:
-        raise _not_here(place)
+        raise _not_here(place, base)
     if is_file(folder / "model_index.json"):
         index = read_json(folder / "model_index.json")
         if not as_pipeline and (dedicated := dedicated_signature(place, folder, index)):
@@ -76,11 +78,19 @@ def model_place(signature: Signature, base: Path) -> str:
     Args:
         base: the folder of the program, to which the folders of ``use`` statements are relative.
     """
-    folder = None if signature.name in SIGNATURES else _below(base, signature.model)
+    if signature.name in SIGNATURES:
+        return signature.model
+    folder = single_file(signature.model, base) or _below(base, signature.model)
     return signature.model if folder is None else str(folder)
 
 
 def _folder(place: str, base: Path) -> Path | None:
+    if (file := single_file(place, base)) is not None:
+        try:
+            return configurations(file)
+        except PoeError as error:
+            (found,) = error.diagnostics
+            raise DefinitionError(found.code, found.message, *found.notes) from None
     beside_program = _below(base, place)
     if beside_program is not None or not place:
         return beside_program
@@ -104,15 +114,17 @@ def _hub_signatures() -> dict[str, Signature]:
     return out
 
 
-def _not_here(place: str) -> DefinitionError:
+def _not_here(place: str, base: Path) -> DefinitionError:
     """The error for a model that is neither a folder nor one of the hub that was downloaded."""
     if place.endswith(".py"):
         message = f'"{place}" does not say which of its functions is meant'
         return DefinitionError(
             "P0206", message, f'a function is named after a colon: "{place}:NAME"'
         )
-    if not _HUB_ID.fullmatch(place):
-        return unsupported(f'there is no folder "{place}"', *file_notes(Path(place)))
+    notes = file_notes(base / place)
+    if notes or not _HUB_ID.fullmatch(place):
+        what = f'"{place}" is no folder' if notes else f'there is no folder "{place}"'
+        return unsupported(what, *notes)
     return unsupported(
         f'"{place}" is neither a folder nor a model of the hub that an expert has',
         f"what a model of the hub is can be seen only where it is fetched: `hf download {place}`",

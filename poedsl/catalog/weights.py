@@ -10,7 +10,9 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
+from poedsl.catalog.hub_cache import cached_folder
 from poedsl.catalog.profiles import BUILT_IN
+from poedsl.catalog.single_files import configurations, single_file
 from poedsl.grammar.diagnostics import Diagnostic
 from poedsl.grammar.errors import PoeError
 from poedsl.grammar.program_files import is_folder
@@ -20,8 +22,9 @@ _PACKAGE = Path(__file__).resolve().parent.parent
 PICKLES = (".bin", ".ckpt", ".pt", ".pth")
 CHECKPOINTS = (".safetensors", *PICKLES)
 _SINGLE = (
-    "models are read from the folders that `save_pretrained` writes; diffusers reads a checkpoint "
-    "in a single file by `from_single_file` of its pipeline's class, and writes such a folder"
+    "models are read from the folders that `save_pretrained` writes, and from single files of "
+    "safetensors in the layouts of Stable Diffusion 1, 2 and XL and of FLUX.1; diffusers reads "
+    "others by `from_single_file` of a pipeline's class, and writes such a folder"
 )
 
 
@@ -75,12 +78,13 @@ HUB_MODELS = {
 
 
 def model_folder(name: str) -> Path:
-    """The folder of a model: a path, or one of those that come with the package.
+    """The folder of a model: a path, or one of those that come with the package; or the single
+    file that holds it.
 
     Raises:
         PoeError: there is no such folder (P0701).
     """
-    folder = local_folder(name)
+    folder = single_file(name) or local_folder(name)
     if folder is None:
         message = f"the model `{name}` is not here: there is no such folder"
         raise PoeError((Diagnostic("P0701", message),))
@@ -94,7 +98,8 @@ def local_folder(name: str) -> Path | None:
 
 
 def find_model(expert: str, model: str, base: Path = Path(), parameter: str = "model") -> Path:
-    """The folder of a model: a path, one that comes with the package, or one that was downloaded.
+    """The folder of a model: a path, one that comes with the package, or one that was downloaded;
+    or the single file that holds it.
 
     Args:
         expert: whose model it is, for messages. base: the folder that paths are relative to.
@@ -102,8 +107,12 @@ def find_model(expert: str, model: str, base: Path = Path(), parameter: str = "m
 
     Raises:
         PoeError: its weights are not on this machine (P0701); a note says how to download them.
+            It is a single file without configurations (P0206).
     """
     notes: tuple[str, ...] = ()
+    if model and parameter == "model" and (file := single_file(model, base)) is not None:
+        configurations(file)
+        return file
     if model:
         notes = file_notes(base / model)
         folder = local_folder(str(base / model)) or local_folder(model) or cached_folder(model)
@@ -128,19 +137,10 @@ def single_files(folder: Path) -> tuple[str, ...]:
         names = sorted(p.name for p in folder.iterdir() if p.suffix in CHECKPOINTS)
     except OSError:
         return ()
+    known = next((n for n in names if single_file(str(folder / n)) is not None), None)
+    if known is not None:
+        return (f'a single file with a model is named itself: "{folder / known}"',)
     return (f"{names[0]} in it is not read: {_SINGLE}",) if names else ()
-
-
-def cached_folder(model: str) -> Path | None:
-    """The folder of a model in the cache of huggingface_hub; None where it is not there."""
-    if model.count("/") != 1:
-        return None
-    try:
-        from huggingface_hub import snapshot_download
-
-        return Path(snapshot_download(model, local_files_only=True))
-    except (ImportError, OSError, ValueError):
-        return None
 
 
 def _missing(expert: str, model: str) -> str:
@@ -159,7 +159,7 @@ def _how(expert: str, model: str, parameter: str) -> tuple[str, ...]:
         notes.append(f"they take about {hub_model.size:.2g} GB; licence: {hub_model.licence}")
     if hub_model is not None and hub_model.gated:
         notes.append(f"accept their terms at https://huggingface.co/{model}, then `hf auth login`")
-    if model.count("/") == 1:
+    if model.count("/") == 1 and not model.endswith(CHECKPOINTS):
         notes.append(f"`hf download {model}` fetches them")
     other = f'other weights: `{parameter} = "FOLDER"`'
     if parameter == "model":

@@ -120,7 +120,9 @@ def calls(*names: str) -> Iterator[tuple[str, ast.Call]]:
 
 @pytest.mark.slow
 def test_one_loader_reads_every_model_and_refuses_code() -> None:
-    """Classes of diffusers' models take no code; all others get ``LOCAL``."""
+    """Classes of diffusers' models take no code; all others get ``LOCAL``. Single files are read
+    before they are given to the library.
+    """
     found = [
         (file, call)
         for file, call in calls("from_pretrained", "from_single_file", "pipeline")
@@ -130,10 +132,11 @@ def test_one_loader_reads_every_model_and_refuses_code() -> None:
     for _, call in found:
         starred = [ast.unparse(k.value) for k in call.keywords if not k.arg]
         plain = {k.arg: ast.unparse(k.value) for k in call.keywords}
-        of_diffusers = plain.get("local_files_only") == "True" and "use_safetensors" in plain
+        read = "use_safetensors" in plain or ast.unparse(call.args[0]).startswith("original_")
+        of_diffusers = plain.get("local_files_only") == "True" and read
         assert "LOCAL" in starred or of_diffusers, ast.unparse(call)
     networks = [c for _, c in found if "output_loading_info" in {k.arg for k in c.keywords}]
-    assert len(networks) == 2 and len(found) >= 4
+    assert len(networks) == 3 and len(found) >= 6
 
 
 @pytest.mark.slow

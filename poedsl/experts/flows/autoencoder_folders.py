@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
+from poedsl.catalog.single_files import configurations
+from poedsl.experts.flows.content_keys import content_key
 from poedsl.experts.loading.cache import cached_by_folder
 from poedsl.experts.loading.diffusers_parts import AUTOENCODERS
 from poedsl.experts.loading.model_errors import loading
 from poedsl.experts.loading.model_files import read_config
+from poedsl.experts.loading.single_file_weights import prefix_in, tensors_below
 
 #: Options of an autoencoder on which its latents do not depend.
 NO_SETTINGS = ("sample_size", "force_upcast")
@@ -30,9 +32,16 @@ def pixels_per_latent(config: Mapping[str, Any]) -> int:
 
 @cached_by_folder(maxsize=64)
 def fingerprint(folder: str, settings: str) -> str:
-    """A hash of the weights of an autoencoder and of its settings."""
+    """A hash of the weights of an autoencoder and of its settings.
+
+    The same weights have two hashes if one of them is in a single file with a whole model.
+    """
     digest = hashlib.sha256(settings.encode())
-    for path in sorted((Path(folder) / "vae").glob("*.safetensors")):
+    prefix = prefix_in(folder, AUTOENCODERS[0], "vae")
+    if prefix is not None:
+        digest.update(content_key(tensors_below(folder, prefix)).encode())
+        return digest.hexdigest()
+    for path in sorted((configurations(folder) / "vae").glob("*.safetensors")):
         with path.open("rb") as file:
             digest.update(hashlib.file_digest(file, "sha256").digest())
     return digest.hexdigest()
@@ -53,7 +62,7 @@ def reads(config: Mapping[str, Any]) -> bool:
 
 def has_codec(folder: str) -> bool:
     """Whether a folder has an autoencoder."""
-    return (Path(folder) / "vae" / "config.json").is_file()
+    return (configurations(folder) / "vae" / "config.json").is_file()
 
 
 def native_size(folder: str) -> tuple[int, int] | None:
@@ -66,7 +75,7 @@ def native_size(folder: str) -> tuple[int, int] | None:
     with loading("", folder):
         factor = pixels_per_latent(config)
     for part in ("unet", "transformer"):
-        if (Path(folder) / part / "config.json").is_file():
+        if (configurations(folder) / part / "config.json").is_file():
             size = _size(read_config(folder, part).get("sample_size"))
             if size is not None:
                 return factor * size[0], factor * size[1]

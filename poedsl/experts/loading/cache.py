@@ -8,6 +8,7 @@ from functools import lru_cache, update_wrapper
 from pathlib import Path
 from typing import Generic, ParamSpec, TypeVar
 
+from poedsl.catalog.single_files import configurations
 from poedsl.experts.loading.load_warnings import LoadWarning, collected, warn
 
 P = ParamSpec("P")
@@ -18,7 +19,9 @@ READ = (".gguf", ".json", ".jinja", ".model", ".safetensors", ".txt")
 
 def stamp(folder: str) -> tuple[tuple[str, int, int], ...]:
     """The names, modification times and sizes of the files of a model and its parts."""
-    places = sorted(p for at in ("*", "*/*") for p in Path(folder).glob(at) if p.suffix in READ)
+    home = configurations(folder)
+    places = sorted(p for at in ("*", "*/*") for p in home.glob(at) if p.suffix in READ)
+    places += [] if home == Path(folder) else [Path(folder)]
     stats = ((str(place), place.stat()) for place in places if place.is_file())
     return tuple((name, stat.st_mtime_ns, stat.st_size) for name, stat in stats)
 
@@ -44,7 +47,10 @@ class Cached(Generic[P, R]):
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
         arguments = self._signature.bind(*args, **kwargs).arguments
-        arguments["folder"] = folder = str(Path(arguments["folder"]).resolve())
+        place = Path(arguments["folder"])
+        # The file of a model may be a link, and what is beside it is beside the link.
+        place = place.parent.resolve() / place.name if place.is_file() else place.resolve()
+        arguments["folder"] = folder = str(place)
         value, found = self._cached(stamp(folder), *arguments.items())
         for warning in found:
             warn(*warning)

@@ -6,7 +6,6 @@ Each part is loaded once and shared by all experts that use it.
 from __future__ import annotations
 
 import inspect
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -15,6 +14,7 @@ from torch import Tensor
 
 from poedsl.catalog.adapters import Lora
 from poedsl.catalog.profiles import Profile
+from poedsl.catalog.single_files import configurations
 from poedsl.experts.loading.cache import cached_by_folder
 from poedsl.experts.loading.dtypes import network_dtype
 from poedsl.experts.loading.from_folder import (
@@ -88,7 +88,7 @@ def autoencoder(folder: str, device: torch.device, dtype: torch.dtype) -> Any:
     As in the library's pipelines, one with ``force_upcast`` overflows in float16, and is in
     float32 then.
     """
-    present = (Path(folder) / "vae").is_dir()
+    present = (configurations(folder) / "vae").is_dir()
     named = read_config(folder, "vae").get("_class_name") if present else None
     kind = named if named in (*AUTOENCODERS, FILMS) else AUTOENCODERS[0]
     dtype = torch.float32 if kind == FILMS else dtype

@@ -6,15 +6,14 @@ and so are options that the library would drop. No code in a folder is run, and 
 
 from __future__ import annotations
 
-import inspect
 import logging
-from collections.abc import Iterable
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from poedsl.catalog.single_files import configurations
 from poedsl.catalog.weights import single_files
 from poedsl.experts.loading.gguf_files import (
     gguf_options,
@@ -24,10 +23,17 @@ from poedsl.experts.loading.gguf_files import (
 from poedsl.experts.loading.load_warnings import warn
 from poedsl.experts.loading.model_files import (
     WeightFiles,
+    known_options,
+    listed,
     read_config,
     refuse_adapters,
     warn_of_adapters,
     weight_files,
+)
+from poedsl.experts.loading.single_file_weights import (
+    original_weights,
+    prefix_in,
+    text_encoder_weights,
 )
 
 logger = logging.getLogger(__name__)
@@ -53,24 +59,33 @@ def diffusers_network(kind: str, folder: str, part: str, dtype: torch.dtype) -> 
     """
     import diffusers
 
-    place = Path(folder) / part
-    files = _weights(place, "diffusion_pytorch_model", Path(folder))
-    network = getattr(diffusers, kind)
+    network, home = getattr(diffusers, kind), str(configurations(folder))
+    prefix = prefix_in(folder, kind, part)
+    files = _weights(folder, part, "diffusion_pytorch_model") if prefix is None else None
     _configured(folder, part)
-    written = network.load_config(folder, subfolder=part, local_files_only=True)
+    written = network.load_config(home, subfolder=part, local_files_only=True)
     known_options(network, written, (Path(part) / "config.json").as_posix())
     version = tuple(int(v) for v in diffusers.__version__.split(".")[:2])
-    model, report = network.from_pretrained(
-        folder,
-        subfolder=part,
-        variant=files.variant,
-        output_loading_info=True,
-        ignore_mismatched_sizes=True,
-        use_safetensors=True,
-        local_files_only=True,
-        **{"dtype" if version >= (0, 40) else "torch_dtype": dtype},
-    )
-    _as_written(files, report, folder, part)
+    if files is None:
+        model = network.from_single_file(
+            original_weights(network, written, folder, part, prefix or ""),
+            config=home,
+            subfolder=part,
+            torch_dtype=dtype,
+            local_files_only=True,
+        )
+    else:
+        model, report = network.from_pretrained(
+            home,
+            subfolder=part,
+            variant=files.variant,
+            output_loading_info=True,
+            ignore_mismatched_sizes=True,
+            use_safetensors=True,
+            local_files_only=True,
+            **{"dtype" if version >= (0, 40) else "torch_dtype": dtype},
+        )
+        _as_written(files, report, home, part)
     return model.eval().requires_grad_(False)
 
 
@@ -93,15 +108,32 @@ def transformers_network(
     """
     import transformers
 
-    place = Path(folder) / part
-    files = _weights(place, "model", Path(folder))
+    home = str(configurations(folder))
+    network = getattr(transformers, kind)
+    prefix = prefix_in(folder, kind, part)
+    if prefix is not None:
+        config = network.config_class.from_pretrained(home, subfolder=part, **LOCAL)
+        weights = text_encoder_weights(config, folder, kind, prefix)
+        model, report = network.from_pretrained(
+            None,
+            config=config,
+            state_dict=weights,
+            dtype=dtype,
+            output_loading_info=True,
+            ignore_mismatched_sizes=True,
+            **LOCAL,
+            **options,
+        )
+        _as_reported(f"its weights of {part}/", folder, report)
+        return model.eval().requires_grad_(False)
+    files = _weights(folder, part, "model")
     if files.gguf:
         options = {**options, **gguf_options(files.gguf)}
     else:
         _configured(folder, part)
     with silent_progress() if files.gguf else nullcontext():
-        model, report = getattr(transformers, kind).from_pretrained(
-            folder,
+        model, report = network.from_pretrained(
+            home,
             subfolder=part,
             dtype=dtype,
             variant=files.variant,
@@ -111,23 +143,8 @@ def transformers_network(
             **LOCAL,
             **options,
         )
-    _as_written(files, report, folder, part, elsewhere)
+    _as_written(files, report, home, part, elsewhere)
     return model.eval().requires_grad_(False)
-
-
-def known_options(kind: Any, written: dict[str, Any], file: str) -> None:
-    """Whether a class of diffusers is the one that a configuration names, with all its options.
-
-    Raises:
-        ValueError: it is another, or has no such option.
-    """
-    name = written.get("_class_name", kind.__name__)
-    if name != kind.__name__:
-        raise ValueError(f"{file} is of a {name}, not of a {kind.__name__}")
-    options = {k for k in written if not k.startswith("_")}
-    unknown = sorted(options - inspect.signature(kind.__init__).parameters.keys())
-    if unknown:
-        raise ValueError(f"{file} has the option `{unknown[0]}`, which {name} does not know")
 
 
 def _configured(folder: str, part: str) -> None:
@@ -143,15 +160,24 @@ def _configured(folder: str, part: str) -> None:
         raise ValueError(f"{name} is empty")
 
 
-def _weights(place: Path, stem: str, root: Path) -> WeightFiles:
-    for folder in {root, place}:
-        refuse_adapters(folder)
+def _weights(folder: str, part: str, stem: str) -> WeightFiles:
+    """The files with the weights of a part, in the folder with its configuration.
+
+    Raises:
+        ValueError: there are none that can be used.
+    """
+    root = configurations(folder)
+    place = root / part
+    if root != Path(folder) and not any(place.glob(f"{stem}*.safetensors*")):
+        raise ValueError(f"neither it nor {place} has the weights of its {part}")
+    for checked in {root, place}:
+        refuse_adapters(checked)
     if not place.is_dir():
         raise ValueError("; ".join([f"it has no {place.name}/", *single_files(root)]))
     files = weight_files(place, stem)
     logger.debug("weights of %s: %s", place, ", ".join(p.name for p in files.paths))
-    for folder in sorted({root, place}):
-        warn_of_adapters(folder, files.paths)
+    for checked in sorted({root, place}):
+        warn_of_adapters(checked, (*files.paths, Path(folder)))
     return files
 
 
@@ -163,24 +189,28 @@ def _as_written(
     Raises:
         ValueError: weights are missing, or have other sizes.
     """
-    subject = f"the weights in {part}/" if part else "its weights"
     missing, unread = set(report["missing_keys"]), set(report["unexpected_keys"])
     if files.listed is not None:
         there = files.names()
         missing |= files.listed - there
         unread |= there - files.listed
-    if missing:
+    unread = {n for n in unread if not n.startswith(elsewhere)}
+    both = {**report, "missing_keys": missing, "unexpected_keys": unread}
+    _as_reported(f"the weights in {part}/" if part else "its weights", Path(folder) / part, both)
+
+
+def _as_reported(subject: str, place: str | Path, report: Any) -> None:
+    """Whether a report says that a network has all of its weights; warn of others (P1020).
+
+    Raises:
+        ValueError: weights are missing, or have other sizes.
+    """
+    if missing := set(report["missing_keys"]):
         raise ValueError(f"{subject} lack {listed(missing)}")
     if sizes := [str(k[0]) for k in report["mismatched_keys"]]:
         raise ValueError(f"{subject} have another size than config.json says: {listed(sizes)}")
-    if unread := {n for n in unread if not n.startswith(elsewhere) and not n.endswith(_CONSTANTS)}:
-        warn("P1020", f"the model in {Path(folder) / part} has no use for its {listed(unread)}")
-
-
-def listed(names: Iterable[str]) -> str:
-    """The first of some names, and how many more there are."""
-    first, *others = sorted(names)
-    return f"`{first}`" + (f" and {len(others)} more" if others else "")
+    if unread := {n for n in report["unexpected_keys"] if not n.endswith(_CONSTANTS)}:
+        warn("P1020", f"the model in {place} has no use for its {listed(unread)}")
 
 
 def transformers_config(kind: str, folder: str) -> Any:
@@ -236,6 +266,7 @@ def _processor_class(folder: Path) -> str:
 
 
 def _processor(kind: Any, folder: str, part: str = "") -> Any:
+    folder = str(configurations(folder))
     place = Path(folder) / part
     tokenizes = "Tokenizer" in kind.__name__
     if not tokenizes and not any((place / name).is_file() for name in _PROCESSORS):

@@ -17,11 +17,10 @@ import torch
 from torch import Tensor
 
 from poedsl.catalog.adapters import Lora
-from poedsl.experts.loading.from_folder import listed
 from poedsl.experts.loading.libraries import missing_extra
 from poedsl.experts.loading.load_warnings import warn
 from poedsl.experts.loading.model_errors import loading
-from poedsl.experts.loading.model_files import read_config, tensor_names, tensors_in
+from poedsl.experts.loading.model_files import listed, read_config, tensor_names, tensors_in
 
 #: Parts of the names of weights of other adapters, and what these are called.
 _OTHERS = {

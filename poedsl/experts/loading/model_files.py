@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from torch import Tensor
 
+from poedsl.catalog.single_files import configurations
 from poedsl.catalog.weights import PICKLES, single_files
 from poedsl.experts.loading.load_warnings import warn
 from poedsl.experts.loading.model_errors import unfit
@@ -26,17 +29,39 @@ def read_config(folder: str, part: str) -> dict[str, Any]:
     Raises:
         PoeError: it cannot be read (P0206).
     """
-    path = Path(folder) / part
+    place = configurations(folder)
+    path = place / part
     path = path if path.suffix else path / "config.json"
-    name = path.relative_to(folder)
+    name = path.relative_to(place)
     try:
         configuration = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError) as error:
-        notes = () if path.is_file() else single_files(Path(folder))
+        notes = () if path.is_file() else single_files(place)
         raise unfit("", folder, f"it has no {name} that can be read", *notes) from error
     if not isinstance(configuration, dict):
         raise unfit("", folder, f"{name} holds no record")
     return configuration
+
+
+def known_options(kind: Any, written: dict[str, Any], file: str) -> None:
+    """Whether a class of diffusers is the one that a configuration names, with all its options.
+
+    Raises:
+        ValueError: it is another, or has no such option.
+    """
+    name = written.get("_class_name", kind.__name__)
+    if name != kind.__name__:
+        raise ValueError(f"{file} is of a {name}, not of a {kind.__name__}")
+    options = {k for k in written if not k.startswith("_")}
+    unknown = sorted(options - inspect.signature(kind.__init__).parameters.keys())
+    if unknown:
+        raise ValueError(f"{file} has the option `{unknown[0]}`, which {name} does not know")
+
+
+def listed(names: Iterable[str]) -> str:
+    """The first of some names, and how many more there are."""
+    first, *others = sorted(names)
+    return f"`{first}`" + (f" and {len(others)} more" if others else "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,12 +95,16 @@ def tensor_names(path: Path) -> list[str]:
         return list(file.keys())
 
 
-def tensors_in(path: Path) -> dict[str, Tensor]:
-    """The tensors in a safetensors file, on the CPU."""
-    from safetensors.torch import load_file
+def tensors_in(path: Path, names: Iterable[str] | None = None) -> dict[str, Tensor]:
+    """The tensors in a safetensors file, on the CPU.
 
-    tensors: dict[str, Tensor] = load_file(path, device="cpu")
-    return tensors
+    Args:
+        names: of those that are read; None for all.
+    """
+    from safetensors import safe_open
+
+    with safe_open(path, "pt") as file:
+        return {name: file.get_tensor(name) for name in (file.keys() if names is None else names)}
 
 
 def weight_files(folder: Path, stem: str) -> WeightFiles:

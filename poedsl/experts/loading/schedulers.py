@@ -13,10 +13,10 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from poedsl.experts.loading.from_folder import known_options
+from poedsl.catalog.single_files import configurations
 from poedsl.experts.loading.load_warnings import warn
 from poedsl.experts.loading.model_errors import loading, unfit
-from poedsl.experts.loading.model_files import read_config
+from poedsl.experts.loading.model_files import known_options, read_config
 
 FILE = "scheduler/scheduler_config.json"
 #: Schedulers of rectified flows, and a solver for them of which only the places of the steps are
@@ -199,7 +199,7 @@ def _scheduler(folder: str, kinds: tuple[str, ...]) -> Any:
     written = read_config(folder, FILE)
     name = written.get("_class_name")
     named = {str(name)}
-    if (Path(folder) / "model_index.json").is_file():
+    if (configurations(folder) / "model_index.json").is_file():
         index = read_config(folder, "model_index.json").get("scheduler")
         named |= {str(index[-1])} if isinstance(index, list) and index else set()
     if len(named) > 1:

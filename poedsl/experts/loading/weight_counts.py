@@ -6,9 +6,11 @@ import math
 from dataclasses import dataclass
 from pathlib import Path
 
+from poedsl.catalog.single_files import configurations, weight_shapes
 from poedsl.experts.loading.diffusers_parts import FILMS
 from poedsl.experts.loading.model_files import read_config, weight_files
 from poedsl.experts.loading.pipelines import LEFT_OUT
+from poedsl.experts.loading.single_file_weights import prefix_in
 
 #: Parts of a pipeline's folder that an expert of the language reads, without its text encoders.
 _PARTS = ("transformer", "transformer_2", "unet", "vae")
@@ -61,10 +63,11 @@ class Count:
         return self.matrices * (stored or width) + self.vectors * width
 
 
-def pipeline_parts(folder: Path, *, whole: bool, controlnet: bool) -> tuple[Count, ...]:
+def pipeline_parts(model: Path, *, whole: bool, controlnet: bool) -> tuple[Count, ...]:
     """The networks of a pipeline that are loaded.
 
     Args:
+        model: the folder of the pipeline, or the single file with its weights.
         whole: whether all its parts are, and not only those that experts of the language read.
         controlnet: whether its ControlNet is one of these.
 
@@ -72,14 +75,19 @@ def pipeline_parts(folder: Path, *, whole: bool, controlnet: bool) -> tuple[Coun
         PoeError: ``model_index.json`` cannot be read (P0206).
         ValueError, OSError, SafetensorError: the files of a network cannot be read.
     """
-    index = read_config(str(folder), "model_index.json")
+    index, folder = read_config(str(model), "model_index.json"), configurations(model)
     named = [n for n, v in index.items() if isinstance(v, list) and any(v) and n not in LEFT_OUT]
     if not whole:
         films = str(index.get("_class_name")).startswith(_FILMS)
         more = {"controlnet": controlnet, _EYES: films}
         parts = (*_PARTS, *(name for name, read in more.items() if read))
         named = [n for n in named if n in parts or n.startswith(_ENCODER)]
-    return tuple(_network(folder / n, n) for n in named if _has_weights(folder / n))
+    inside = {n: prefix_in(str(model), str(index[n][-1]), n) for n in named}
+    return tuple(
+        _network(folder / n, n) if prefix is None else _of_single_file(model, folder, n, prefix)
+        for n, prefix in inside.items()
+        if prefix is not None or _has_weights(folder / n)
+    )
 
 
 def network_parts(folder: Path) -> tuple[Count, ...]:
@@ -91,6 +99,16 @@ def network_parts(folder: Path) -> tuple[Count, ...]:
     inner = [n for n in _INNER if _has_weights(folder / n)]
     own = (_network(folder, ""),) if _has_weights(folder) or not inner else ()
     return (*own, *(_network(folder / n, n) for n in inner))
+
+
+def _of_single_file(file: Path, home: Path, name: str, prefix: str) -> Count:
+    """A part of a pipeline in a single file.
+
+    Args:
+        home: the folder of its configurations. prefix: of the names of its weights.
+    """
+    shapes = [shape for n, shape in weight_shapes(file).items() if n.startswith(prefix)]
+    return _summed(file / name, name, shapes, _upcast(home / name, name))
 
 
 def in_file(path: Path, name: str = "") -> Count:
@@ -112,17 +130,25 @@ def _network(folder: Path, name: str) -> Count:
         paths = tuple(sorted((*folder.glob("*.safetensors"), *folder.glob("*.gguf"))))
     else:
         paths = weight_files(folder, stem).paths
+    return _counted(folder, name, paths, _upcast(folder, name))
+
+
+def _upcast(folder: Path, name: str) -> bool:
+    """Whether a network is in 32-bit floats where others have 16 bits."""
     config = read_config(str(folder), "config.json") if name in ("vae", _EYES) else {}
-    upcast = name == _EYES or bool(config.get("force_upcast"))
-    upcast = upcast or config.get("_class_name") == FILMS
-    return _counted(folder, name, paths, upcast)
+    films = config.get("_class_name") == FILMS
+    return name == _EYES or bool(config.get("force_upcast")) or films
 
 
 def _counted(place: Path, name: str, paths: tuple[Path, ...], upcast: bool = False) -> Count:
     shapes = [shape for path in paths for shape in _shapes(path)]
+    return _summed(place.resolve(), name, shapes, upcast)
+
+
+def _summed(place: Path, name: str, shapes: list[tuple[int, ...]], upcast: bool) -> Count:
     matrices = sum(math.prod(s) for s in shapes if len(s) > 1)
     vectors = sum(math.prod(s) for s in shapes if len(s) <= 1)
-    return Count(place.resolve(), name, matrices, vectors, upcast)
+    return Count(place, name, matrices, vectors, upcast)
 
 
 def _shapes(path: Path) -> list[tuple[int, ...]]:

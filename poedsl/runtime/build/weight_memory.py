@@ -12,6 +12,7 @@ import torch
 from poedsl.catalog.adapters import find_loras
 from poedsl.catalog.pipeline_signatures import IMPLEMENTATION as BY_ITS_CALL
 from poedsl.catalog.signatures import Signature
+from poedsl.catalog.single_files import configurations
 from poedsl.catalog.weights import HUB_MODELS, find_model
 from poedsl.compiler.plan.costs import weighs
 from poedsl.compiler.plan.plan import PlanSpec
@@ -124,7 +125,7 @@ def _networks(models: Models, call: Apply, signature: Signature) -> tuple[Count,
     """
     arguments = dict(call.kwargs)
     folder = Path(models.folder(call))
-    if (folder / "model_index.json").is_file():
+    if (configurations(folder) / "model_index.json").is_file():
         whole = signature.implementation == BY_ITS_CALL
         elsewhere = arguments.get("controlnet", Const(None)) != Const(None)
         inside = signature.parameter("controlnet") is not None and not elsewhere

@@ -15,6 +15,7 @@ import torch
 from poedsl.catalog.adapters import find_loras
 from poedsl.catalog.code_references import CodeReference
 from poedsl.catalog.signatures import Signature
+from poedsl.catalog.single_files import configurations
 from poedsl.catalog.weights import find_model
 from poedsl.compiler.plan.plan import PlanSpec, canonical_hash
 from poedsl.compiler.plan.terms import Apply, Const
@@ -150,6 +151,8 @@ def _of_files(
                 named.append(term.value)
         for name, path in _weights(models, call, signature):
             yield f"the weights {name} of `{signature.name}`", of_place(path)
+            if path.is_file() and (home := configurations(path)) != path:
+                yield f"the configurations of {name}", of_place(home)
     for value in named:
         yield f"the file {value}", of_place(base / str(value))
 

@@ -25,7 +25,7 @@ from poedsl.compiler.names.suggestions import similar_name
 from poedsl.grammar.diagnostics import Diagnostic, Fix
 from poedsl.grammar.errors import PoeError
 from poedsl.grammar.limits import read_limited
-from poedsl.grammar.program_files import decoded, is_folder
+from poedsl.grammar.program_files import decoded, is_file, is_folder
 
 #: The file that holds profiles.
 FILE = "poe.toml"
@@ -127,7 +127,8 @@ def _models(name: str, table: Any, path: Path) -> dict[str, str]:
                 fix=fix,
             )
     beside = path.parent
-    return {k: str(beside / v) if is_folder(beside / v) else v for k, v in table.items()}
+    there = {k: is_folder(beside / v) or is_file(beside / v) for k, v in table.items()}
+    return {k: str(beside / v) if there[k] else v for k, v in table.items()}
 
 
 def _refused(message: str, *notes: str, fix: str = "") -> PoeError:
