@@ -11,7 +11,7 @@ from poedsl.catalog.densities import DENSITIES
 from poedsl.catalog.truncated_densities import PREFIX, TRUNCATED_DENSITIES
 from poedsl.compiler.analysis.tails import LOG_DENSITIES
 from poedsl.experts.densities.gaussian_mixtures import Gaussians, gaussian
-from poedsl.experts.densities.pyro_densities import pyro_density
+from poedsl.experts.densities.pyro_densities import distribution, pyro_density
 
 ALPHA, SIGMA = 0.6, 0.8
 
@@ -192,3 +192,24 @@ def test_powers_of_extreme_values_do_not_overflow(place: float) -> None:
     }
     expected = math.log(0.5) + 0.5 * math.log(1e-306) - 1.5 * place
     assert float(pyro_density("Pareto", arguments, ())(x)) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize(
+    "name, arguments",
+    [
+        ("LogNormal", {"loc": [0.0, 0.0], "scale": [1.0, 0.0]}),
+        ("StudentT", {"df": [2.0, 0.0], "loc": [0.0, 0.0], "scale": [1.0, 1.0]}),
+        ("Beta", {"concentration1": [2.0, 0.0], "concentration0": [1.0, 1.0]}),
+        ("Weibull", {"scale": [1.0, 0.0], "concentration": [1.0, 1.0]}),
+    ],
+)
+def test_parameters_at_the_end_of_their_range_stop_no_run(
+    name: str, arguments: dict[str, list[float]]
+) -> None:
+    """As a scale that a particle has let underflow: the other particles keep their values."""
+    wide = {k: torch.tensor(v, dtype=torch.float64) for k, v in arguments.items()}
+    x = torch.full((2,), 0.5, dtype=torch.float64)
+    logs = distribution(name, wide).log_prob(x)
+    first = {k: v[:1] for k, v in wide.items()}
+    assert float(logs[0]) == pytest.approx(float(distribution(name, first).log_prob(x[:1])))
+    assert not logs[1] > 0

@@ -61,7 +61,9 @@ def distribution(name: str, arguments: dict[str, Tensor]) -> Any:
         return own
     import pyro.distributions
 
-    return getattr(pyro.distributions, name)(**arguments, validate_args=False)
+    # Distributions that are made of others, such as LogNormal, let these validate.
+    with pyro.distributions.validation_enabled(False):
+        return getattr(pyro.distributions, name)(**arguments, validate_args=False)
 
 
 def broadcast(name: str, arguments: dict[str, Tensor], shape: tuple[int, ...]) -> dict[str, Tensor]:
