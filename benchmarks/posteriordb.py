@@ -8,8 +8,9 @@ here. The programs in `benchmarks/posteriordb/` are its models, written in this 
 the name of a posterior, and its variables have the names of the parameters. z is the mean of a
 parameter minus that of the reference draws, in standard deviations of the reference draws. The
 columns are the worst |z| and the extreme ratios of standard deviations over all parameters and
-seeds, the root mean square of z, the mean and the standard deviation of log Z over the seeds, the
-mean standard error that the runs report, their verdicts, and evaluations and seconds of a run.
+seeds, the root mean square of z (these are dashes where the database has no reference draws), the
+mean and the standard deviation of log Z over the seeds, the mean standard error that the runs
+report, their verdicts, and evaluations and seconds of a run.
 
 `--peers` runs NUTS of Pyro on the same densities as well, with a dense mass matrix. Effective draws
 are those of the parameter with the fewest: the bulk ESS of ArviZ from one chain, and that of the
@@ -61,12 +62,13 @@ PREPARED: dict[str, Callable[[Data], Data]] = {"diamonds": triangular}
 
 
 def load(folder: Path, name: str) -> tuple[poedsl.Plan, Draws]:
-    """The plan of a posterior, with its data, and the reference draws."""
+    """The plan of a posterior, with its data, and the reference draws, where there are any."""
     facts = json.loads((folder / "posteriors" / f"{name}.json").read_text(encoding="utf-8"))
     data = read(folder / "data" / "data" / f"{facts['data_name']}.json.zip")
     data = PREPARED.get(facts["data_name"], dict)(data)
     draws = folder / "reference_posteriors" / "draws" / "draws"
-    chains = read(draws / f"{facts['reference_posterior_name']}.json.zip")
+    reference = facts["reference_posterior_name"]
+    chains = read(draws / f"{reference}.json.zip") if reference else [{}]
     pooled = {
         k: torch.tensor([c[k] for c in chains], dtype=torch.float64).flatten() for k in chains[0]
     }
@@ -101,16 +103,10 @@ def measure(plan: poedsl.Plan, reference: Draws, seeds: int, particles: int) -> 
     clock = time.perf_counter()
     runs: list[Result] = [plan.run(seed=seed, particles=particles) for seed in range(seeds)]
     seconds = (time.perf_counter() - clock) / seeds
-    found = [compare(parameters(r.particles), r.log_weights.exp(), reference) for r in runs]
-    z, ratios = (torch.stack(part) for part in zip(*found, strict=True))
     logs = torch.tensor([r.log_evidence or math.nan for r in runs], dtype=torch.float64)
     errors = [r.log_evidence_se for r in runs if r.log_evidence_se is not None]
     return {
-        "parameters": len(reference),
-        "worst z": float(z.abs().max()),
-        "rms z": float(z.square().mean().sqrt()),
-        "smallest sd": float(ratios.min()),
-        "largest sd": float(ratios.max()),
+        **agreement(runs, reference),
         "log Z": float(logs.mean()),
         "spread": float(logs.std()) if seeds > 1 else None,
         "error": sum(errors) / len(errors) if errors else None,
@@ -121,6 +117,17 @@ def measure(plan: poedsl.Plan, reference: Draws, seeds: int, particles: int) -> 
         "ess": sum(_fewest_draws(r) for r in runs) / seeds,
         "seconds": seconds,
     }
+
+
+def agreement(runs: list[Result], reference: Draws) -> dict[str, float | None]:
+    """How far runs are from the reference draws; None where there are none."""
+    columns = ("worst z", "rms z", "smallest sd", "largest sd")
+    if not reference:
+        return {"parameters": len(parameters(runs[0].particles)), **dict.fromkeys(columns)}
+    found = [compare(parameters(r.particles), r.log_weights.exp(), reference) for r in runs]
+    z, ratios = (torch.stack(part) for part in zip(*found, strict=True))
+    values = (z.abs().max(), z.square().mean().sqrt(), ratios.min(), ratios.max())
+    return {"parameters": len(reference), **dict(zip(columns, map(float, values), strict=True))}
 
 
 def _fewest_draws(result: Result) -> float:
@@ -194,14 +201,14 @@ def main() -> None:
     for name, (plan, reference) in loaded.items():
         rows[name] = measure(plan, reference, seeds, particles)
         print(line(name, rows[name]), flush=True)
-        if args.peers:
+        if args.peers and reference:
             rows[name]["nuts"] = nuts(plan, reference, args.quick)
     if args.peers:
         print(
             "\n| posterior | poedsl s | ESS | s per draw | NUTS s | ESS | s per draw | worst z |\n"
             "|---|---|---|---|---|---|---|---|"
         )
-        for name in loaded:
+        for name in (n for n, (_, reference) in loaded.items() if reference):
             print(peer_line(name, rows[name]))
     write(args, rows=rows)
 
