@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from poedsl.catalog.signatures import REQUIRED, Required
 from poedsl.compiler.plan.terms import Const, Value
-from poedsl.grammar.types import Type
+from poedsl.grammar.types import INT, Type
 
 
 class ArgumentType(NamedTuple):
@@ -72,6 +72,12 @@ PARAMETER_KINDS = {
         "a whole number known when the program is compiled",
         "P0302",
         lambda a: isinstance(a.value, int) and not isinstance(a.value, bool),
+        is_setting=True,
+    ),
+    "count": ParameterKind(
+        "a whole number",
+        "P0306",
+        lambda a: type(a.value) is int or a.type == INT,
         is_setting=True,
     ),
     "picture": ParameterKind(

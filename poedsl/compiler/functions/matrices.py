@@ -17,7 +17,7 @@ from poedsl.compiler.functions.function import (
 from poedsl.compiler.functions.linear_algebra import Matrix
 from poedsl.compiler.functions.result_types import limited, number_type
 from poedsl.compiler.plan.terms import Value
-from poedsl.grammar.types import Sizes, Type
+from poedsl.grammar.types import NONE, Sizes, Type
 
 #: The most multiplications of one constant; beyond them the run computes it.
 MOST_WORK = 1_000_000
@@ -119,12 +119,12 @@ def _outer_type(x: ArgumentType, y: ArgumentType) -> Type:
 
 
 def _filled_type(rows: ArgumentType, columns: ArgumentType | None = None) -> Type:
-    counts = (rows.value, None if columns is None else columns.value)
-    sizes = tuple(c for c in counts if isinstance(c, int))
-    if min(sizes) < 1:
-        raise ArgumentError(f"a size is at least 1, and this is {min(sizes)}", "P0309")
-    limited(math.prod(sizes))
-    return Type("Int", sizes)
+    counts = [rows] if columns is None or columns.type == NONE else [rows, columns]
+    known = [c.value for c in counts if isinstance(c.value, int)]
+    if min(known, default=1) < 1:
+        raise ArgumentError(f"a size is at least 1, and this is {min(known)}", "P0309")
+    limited(math.prod(known))
+    return Type("Int", tuple(c.value if isinstance(c.value, int) else None for c in counts))
 
 
 def _identity_type(size: ArgumentType) -> Type:
@@ -194,8 +194,8 @@ def _tuple(value: Value) -> tuple[Value, ...]:
 
 _A = parameters("a")
 _SIZES = (
-    FunctionParameter("rows", "whole number"),
-    FunctionParameter("columns", "whole number", default=None),
+    FunctionParameter("rows", "count"),
+    FunctionParameter("columns", "count", default=None),
 )
 
 
@@ -260,7 +260,7 @@ MATRICES = (
     ),
     Function(
         "identity",
-        parameters("size", takes="whole number"),
+        parameters("size", takes="count"),
         _identity_type,
         "the identity matrix",
         "identity(3)",

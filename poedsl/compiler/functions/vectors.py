@@ -20,8 +20,10 @@ from poedsl.grammar.types import INT, NONE, Sizes, Type
 
 
 def _linspace_type(start: ArgumentType, stop: ArgumentType, count: ArgumentType) -> Type:
-    if single_numbers(start, stop, count) is None:
-        raise ArgumentError("its arguments are single numbers known when the program is compiled")
+    if single_numbers(start, stop) is None:
+        raise ArgumentError("its ends are single numbers known when the program is compiled")
+    if count.value is None:
+        return Type("Real", (None,))
     if not isinstance(count.value, int) or count.value < 1:
         raise ArgumentError("its last argument is a whole number of at least 1")
     return Type("Real", (limited(count.value),))
@@ -29,10 +31,10 @@ def _linspace_type(start: ArgumentType, stop: ArgumentType, count: ArgumentType)
 
 def _range_type(start: ArgumentType, stop: ArgumentType, step: ArgumentType) -> Type:
     ends = (start, step) if stop.type == NONE else (start, stop, step)
-    if not all(isinstance(e.value, int) for e in ends):
-        raise ArgumentError("its arguments are whole numbers known when the program is compiled")
     if step.value == 0:
         raise ArgumentError("its step is not zero")
+    if any(e.value is None for e in ends):
+        return Type("Int", (None,))
     first, last, by = _range_ends(start.value, stop.value, step.value)
     count = max(0, -((first - last) // by))
     if not count:
@@ -40,7 +42,7 @@ def _range_type(start: ArgumentType, stop: ArgumentType, step: ArgumentType) -> 
     return Type("Int", (limited(count),))
 
 
-def _range_ends(start: Value, stop: Value, step: Value) -> tuple[int, int, int]:
+def _range_ends(start: Value, stop: Value = None, step: Value = 1) -> tuple[int, int, int]:
     """As Python's: one number alone is where it stops."""
     assert isinstance(start, int) and isinstance(step, int)
     if stop is None:
@@ -101,7 +103,7 @@ _XY = (FunctionParameter("x"), FunctionParameter("y"))
 VECTORS = (
     Function(
         "linspace",
-        parameters("start", "stop", "count"),
+        (*parameters("start", "stop"), FunctionParameter("count", "count")),
         _linspace_type,
         "evenly spaced numbers, both ends among them",
         "linspace(-1, 1, count = 5)",
@@ -110,9 +112,9 @@ VECTORS = (
     Function(
         "range",
         (
-            FunctionParameter("start"),
-            FunctionParameter("stop", default=None),
-            FunctionParameter("step", default=1),
+            FunctionParameter("start", "count"),
+            FunctionParameter("stop", "count", default=None),
+            FunctionParameter("step", "count", default=1),
         ),
         _range_type,
         "whole numbers from start to before stop; from 0 where one number is given",

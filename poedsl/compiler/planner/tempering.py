@@ -62,7 +62,8 @@ def far_factor(spec: PlanSpec) -> str:
     for factor in spec.factors:
         site = f"`{factor.name}` at {factor.place}"
         if factor.kind == "likelihood":
-            data = ", ".join(sorted(names(factor.observed))) if factor.observed else ""
+            used = names(factor.observed) if factor.observed else frozenset()
+            data = ", ".join(sorted(used - dict(factor.loops).keys()))
             return f"{site} is a likelihood of `{data}`, and tempering lets it grow from the prior"
         if factor.kind == "density":
             return f"{site} has no noised marginals, and tempering places its stages by it"

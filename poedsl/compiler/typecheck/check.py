@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from poedsl.compiler.names.resolve import Resolved
 from poedsl.compiler.plan.plan_parts import VariableSpec
-from poedsl.compiler.plan.terms import Ref, Term
+from poedsl.compiler.plan.terms import Term, names
 from poedsl.compiler.typecheck.checked import Checked, CheckedFactor, Loops
 from poedsl.compiler.typecheck.declarations import check_declarations, check_let, within_size_limit
 from poedsl.compiler.typecheck.domains import check_sampled, find_domains
-from poedsl.compiler.typecheck.loops import loop_elements, names_bound
+from poedsl.compiler.typecheck.loops import RunLoop, loop_elements, names_bound
 from poedsl.compiler.typecheck.observed import check_observed, warn_of_data_in_loop
 from poedsl.compiler.typecheck.open_sizes import close_sizes
 from poedsl.compiler.typecheck.passed_arguments import check_passed_argument
@@ -26,7 +26,6 @@ from poedsl.grammar import tree
 from poedsl.grammar.diagnostics import Diagnostic
 from poedsl.grammar.source import Source, Span
 from poedsl.grammar.traversal import target_name, variables_of
-from poedsl.grammar.types import Type
 
 
 def check(resolved: Resolved, source: Source) -> tuple[Checked, tuple[Diagnostic, ...]]:
@@ -87,7 +86,7 @@ def check_factor(checker: ProgramChecker, statement: tree.Factor, loops: Loops) 
         return
     name = target_name(statement.target).name
     whole = isinstance(statement.target, tree.Name)
-    typed = checker.environment[name] if whole else part_of(checker, statement.target)
+    typed = checker.environment[name] if whole else part_of(checker, statement.target, loops)
     target = TypedTarget(name, typed, statement.target.span)
     checker.target_variable = name if whole else ""
     product = product_term(checker, statement.product, target)
@@ -100,13 +99,15 @@ def check_factor(checker: ProgramChecker, statement: tree.Factor, loops: Loops) 
     checker.factors.append(CheckedFactor(name, product, statement.span, term, given_place, loops))
 
 
-def part_of(checker: ProgramChecker, target: tree.Expr) -> Typed:
-    """A part that a statement is about; its indices are constants, or a region."""
+def part_of(checker: ProgramChecker, target: tree.Expr, loops: Loops) -> Typed:
+    """A part that a statement is about: a region, or indices known before the run."""
     typed = checker.value(target)
     if typed.ok and isinstance(target, tree.Index):
         for item in target.items:
             index = None if isinstance(item, tree.Slice) else checker.value(item)
-            if index is not None and index.type.is_numeric and not isinstance(index.value, int):
+            if index is None or not index.type.is_numeric or isinstance(index.value, int):
+                continue
+            if index.type.sizes or not names(index.term) <= dict(loops).keys():
                 message = "the part of a statement is known when the program is compiled"
                 note = "a parameter may have indices that come with data: `Normal(a[group], 1)`"
                 return checker.error("P0305", message, item.span, notes=(note,))
@@ -114,15 +115,14 @@ def part_of(checker: ProgramChecker, target: tree.Expr) -> Typed:
 
 
 def check_loop(checker: ProgramChecker, statement: tree.For, loops: Loops) -> None:
-    name = statement.target.name
     elements = loop_elements(checker, statement)
     if elements is None:
         checker.incomplete |= set(variables_of(statement.body))
         return
     before = len(checker.diagnostics)
-    if isinstance(elements, Typed):
-        part = Typed(Ref(name), Type("Part"))
-        check_block(checker, statement, part, (*loops, (name, elements.term)))
+    if isinstance(elements, RunLoop):
+        inner = (*loops, (elements.name, elements.over))
+        check_block(checker, statement, elements.element, inner)
         return
     warn_of_data_in_loop(checker, statement, len(elements))
     for element in elements:

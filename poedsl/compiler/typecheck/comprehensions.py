@@ -67,7 +67,7 @@ def loop_length(over: Term) -> int:
 def at_once(checker: TypeScope, expr: tree.Comprehension, iterable: Typed, element: Type) -> Typed:
     """The comprehension as one term."""
     name = fresh_name(checker, expr.target.name)
-    with checker.binding(expr.target.name), checker.knowing(name, iterable.value):
+    with checker.binding(expr.target.name), checker.looping((name,), name, iterable.value):
         checker.environment[expr.target.name] = Typed(Ref(name), element)
         body = counted(checker.value(expr.body.value))
     if not body.ok:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Set
+
 from poedsl.compiler.functions.constants import constant_value
 from poedsl.compiler.functions.function import ArgumentType, Function, FunctionParameter
 from poedsl.compiler.names.suggestions import similar_name_fix
@@ -69,6 +71,7 @@ def argument_errors(
     parameter: FunctionParameter,
     function: Function,
     variables: frozenset[str],
+    elements: Set[str],
     place: Span,
 ) -> list[Diagnostic]:
     """The errors of an argument that is not of the kind that its parameter accepts."""
@@ -77,6 +80,9 @@ def argument_errors(
     subject = f"`{function.name}`" if alone else f"`{parameter.name}` of `{function.name}`"
     if kind.is_setting and (inner := sorted(names(typed.term) & variables)):
         message = f"{subject} depends on the variable `{inner[0]}`"
+        return [Diagnostic("P0312", message, place, notes=(f"{function}",))]
+    if kind.is_setting and (bound := sorted(names(typed.term) & elements)):
+        message = f"{subject} is one for all elements of a loop, and this depends on `{bound[0]}`"
         return [Diagnostic("P0312", message, place, notes=(f"{function}",))]
     if kind.accepts(ArgumentType(typed.type, constant_value(typed.term))):
         return []

@@ -36,7 +36,9 @@ def function_call(checker: TypeScope, expr: tree.Call | tree.Comprehension) -> T
     for typed, parameter in zip(args, function.parameters, strict=True):
         if typed.ok and parameter.name in matched:
             place = matched[parameter.name].value.span
-            errors += argument_errors(typed, parameter, function, checker.variables, place)
+            errors += argument_errors(
+                typed, parameter, function, checker.variables, checker.elements, place
+            )
     checker.diagnostics += errors
     if errors or not all(a.ok for a in args):
         return POISONED

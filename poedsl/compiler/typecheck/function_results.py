@@ -36,9 +36,10 @@ def numbers_of(constant: Const) -> int:
 def called(function: Function, args: list[Term], span: Span) -> Apply:
     """The call; arguments after one that is omitted have names."""
     given = args.index(OMITTED) if OMITTED in args else len(args)
-    labels = [p.name for p in function.parameters]
-    named = zip(labels[given:], args[given:], strict=False)
-    kwargs = tuple((name, arg) for name, arg in named if arg != OMITTED)
+    named = zip(function.parameters[given:], args[given:], strict=False)
+    kwargs = tuple(
+        (p.name, arg) for p, arg in named if not isinstance(arg, Const) or arg.value != p.default
+    )
     return Apply(function.name, tuple(args[:given]), kwargs, span)
 
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import NamedTuple
 
-from poedsl.compiler.plan.terms import Apply, Const
+from poedsl.compiler.plan.terms import Apply, Const, Ref, Term, names
+from poedsl.compiler.typecheck.bound_names import element_type, fresh_name
 from poedsl.compiler.typecheck.checked import MOST_FACTORS
 from poedsl.compiler.typecheck.program_checker import ProgramChecker
 from poedsl.compiler.typecheck.typed import Typed, describe, typed_constant
@@ -15,8 +17,22 @@ from poedsl.grammar.traversal import children
 from poedsl.grammar.types import Type
 
 
-def loop_elements(checker: ProgramChecker, statement: tree.For) -> list[Typed] | Typed | None:
-    """The elements a loop runs over; a layout as a whole; None after an error."""
+class RunLoop(NamedTuple):
+    """A loop over a layout, or over as many numbers as come with data.
+
+    Attributes:
+        name: of the element in terms.
+        over: what the run takes the elements from.
+        element: of what type they are.
+    """
+
+    name: str
+    over: Term
+    element: Typed
+
+
+def loop_elements(checker: ProgramChecker, statement: tree.For) -> list[Typed] | RunLoop | None:
+    """The elements that a loop runs over, where it is known how many; None after an error."""
     expr = statement.iterable
     if isinstance(expr, tree.List) and expr.items:
         items = [checker.value(i) for i in expr.items]
@@ -24,8 +40,9 @@ def loop_elements(checker: ProgramChecker, statement: tree.For) -> list[Typed] |
     typed = checker.value(expr)
     if not typed.ok:
         return None
+    name = statement.target.name
     if typed.type.name == "Layout":
-        return typed
+        return RunLoop(name, typed.term, Typed(Ref(name), Type("Part")))
     if isinstance(typed.value, tuple):
         if not within_factor_limit(checker, len(typed.value), expr.span):
             return None
@@ -38,12 +55,16 @@ def loop_elements(checker: ProgramChecker, statement: tree.For) -> list[Typed] |
             Typed(Apply("index", (typed.term, Const(i)), span=expr.span), rest)
             for i in range(typed.type.sizes[0])
         ]
-    checker.error(
-        "P0302",
-        f"`for` runs over a vector of known length, a list or a layout, and this is "
-        f"{describe(typed.type)}",
-        expr.span,
-    )
+    if inner := sorted(names(typed.term) & checker.variables):
+        message = f"how often a loop repeats is known before the run, and this is of `{inner[0]}`"
+        checker.error("P0302", message, expr.span)
+        return None
+    element = element_type(typed.type)
+    if element is not None and typed.type.name in ("Real", "Int"):
+        fresh = fresh_name(checker, name)
+        return RunLoop(fresh, typed.term, Typed(Ref(fresh), element))
+    message = f"`for` runs over a vector, a list or a layout, and this is {describe(typed.type)}"
+    checker.error("P0302", message, expr.span)
     return None
 
 

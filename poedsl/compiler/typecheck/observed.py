@@ -7,6 +7,7 @@ from dataclasses import replace
 from poedsl.compiler.plan.plan_parts import LetSpec
 from poedsl.compiler.plan.terms import Const, Ref, names
 from poedsl.compiler.typecheck.checked import CheckedFactor, Loops
+from poedsl.compiler.typecheck.data_loops import at_once
 from poedsl.compiler.typecheck.passed_arguments import check_passed_argument
 from poedsl.compiler.typecheck.products import product_term
 from poedsl.compiler.typecheck.program_checker import ProgramChecker
@@ -31,16 +32,15 @@ def check_observed(checker: ProgramChecker, statement: tree.Factor, loops: Loops
         checker.incomplete |= names_in(statement) & checker.variables
         return
     given = None if statement.given is None else statement.given.span
-    checker.factors.append(
-        CheckedFactor(
-            target.variable,
-            product,
-            statement.span,
-            given=given,
-            loops=loops,
-            observed=target.typed.term,
-        )
+    factor = CheckedFactor(
+        target.variable,
+        product,
+        statement.span,
+        given=given,
+        loops=loops,
+        observed=target.typed.term,
     )
+    checker.factors.append(at_once(factor, target.typed.type, checker.signatures))
 
 
 def warn_of_data_in_loop(checker: ProgramChecker, loop: tree.For, count: int) -> None:

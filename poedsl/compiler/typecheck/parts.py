@@ -97,7 +97,7 @@ def select(checker: TypeScope, expr: tree.Index, inner: Typed) -> Typed:
     if remaining is None:
         return POISONED
     type_ = Type("Real", (*remaining, *sizes[len(expr.items) :]))
-    whole = all(is_slice(i) or isinstance(i, Const) for i in items)
+    whole = all(map(is_fixed, items))
     if len(type_.sizes) == len(sizes) and whole:
         type_ = Type(inner.type.name, type_.sizes)
     elif inner.type.name == "Video" and is_frame(items[0]) and len(type_.sizes) == 3:
@@ -107,6 +107,12 @@ def select(checker: TypeScope, expr: tree.Index, inner: Typed) -> Typed:
     elif inner.type.name in ("Int", "Bool"):
         type_ = Type(inner.type.name, type_.sizes)
     return select_term(inner, tuple(items), type_, expr.span)
+
+
+def is_fixed(item: Term) -> bool:
+    """Whether an index or a slice is known when the program is compiled."""
+    ends = item.args if isinstance(item, Apply) and is_slice(item) else (item,)
+    return all(isinstance(end, Const) for end in ends)
 
 
 def is_frame(item: Term) -> bool:
@@ -187,34 +193,39 @@ def sizes_selected(
 def slice_range(
     checker: TypeScope, item: tree.Slice, size: int | None
 ) -> tuple[Term, Sizes] | None:
-    ends: list[int | None] = []
+    ends: list[Term] = []
     for end in (item.start, item.stop):
-        value = None if end is None else constant_index(checker, end)
-        if end is not None and value is None:
+        typed = Typed(Const(None), INT) if end is None else slice_end(checker, end)
+        if not typed.ok:
             return None
-        ends.append(value)
-        if size is not None and value is not None and not -size <= value <= size:
+        ends.append(typed.term)
+        value = typed.value
+        if size is not None and isinstance(value, int) and not -size <= value <= size:
             assert end is not None
             checker.error("P0305", f"the end {value} is outside of 0 to {size}", end.span)
             return None
-    length = None if size is None else len(range(*slice(*ends).indices(size)))
+    known = [e.value for e in ends if isinstance(e, Const)]
+    if size is None or len(known) < len(ends):
+        return Apply("slice", tuple(ends)), (None,)
+    length = len(range(*slice(*known).indices(size)))
     if length == 0:
         checker.error("P0305", "this slice is empty", item.span)
         return None
-    return Apply("slice", (Const(ends[0]), Const(ends[1]))), (length,)
+    return Apply("slice", tuple(ends)), (length,)
 
 
-def constant_index(checker: TypeScope, expr: tree.Expr) -> int | None:
-    typed = checker.value(expr)
-    if isinstance(typed.value, int) and not isinstance(typed.value, bool):
-        return typed.value
-    if typed.ok:
-        checker.error(
-            "P0305",
-            "the end of a slice is a whole number known when the program is compiled",
-            expr.span,
-        )
-    return None
+def slice_end(checker: TypeScope, expr: tree.Expr) -> Typed:
+    """The end of a slice: a whole number that is known before the run."""
+    typed = counted(checker.value(expr))
+    if not typed.ok:
+        return typed
+    if typed.type != INT and type(typed.value) is not int:
+        message = f"the end of a slice is a whole number, and this is {describe(typed.type)}"
+        return checker.error("P0305", message, expr.span)
+    if inner := sorted(names(typed.term) & (checker.variables | checker.elements)):
+        message = f"the end of a slice is known before the run, and this depends on `{inner[0]}`"
+        return checker.error("P0305", message, expr.span)
+    return typed
 
 
 def _select_value(value: Value, items: tuple[Term, ...]) -> Value:
@@ -234,7 +245,7 @@ def _select_value(value: Value, items: tuple[Term, ...]) -> Value:
 
 def select_term(inner: Typed, items: tuple[Term, ...], type_: Type, span: Span) -> Typed:
     """A part of a value, folded where the value is a constant."""
-    constant = all(is_slice(i) or isinstance(i, Const) for i in items)
+    constant = all(map(is_fixed, items))
     vectors = sum(isinstance(i, Const) and isinstance(i.value, tuple) for i in items)
     if isinstance(inner.term, Const) and constant and vectors < 2:
         return Typed(Const(_select_value(inner.term.value, items), span), type_)

@@ -87,7 +87,7 @@ def next_values(
         labels.append(fresh_name(checker, name, labels))
     types = [start.type for start in starts]
     while True:
-        with checker.binding(*bound), checker.knowing(labels[0], iterable.value):
+        with checker.binding(*bound), checker.looping(labels, labels[0], iterable.value):
             kinds = [element, *types]
             for name, label, kind in zip(bound, labels, kinds, strict=True):
                 checker.environment[name] = Typed(Ref(label), kind)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -72,6 +72,8 @@ class TypeScope(ABC):
         on_data: whether the statement being checked is about data.
         signatures: the signatures that calls may name.
         known: the values that a name stands for in a loop, where they are constants.
+        elements: the names of elements and of carried values, inside of comprehensions and scans
+            that the run evaluates.
         work: what has been computed, of what the limit allows.
     """
 
@@ -86,6 +88,7 @@ class TypeScope(ABC):
     on_data: bool = False
     signatures: Mapping[str, Signature] = field(default_factory=lambda: SIGNATURES)
     known: dict[str, tuple[Value, ...]] = field(default_factory=dict)
+    elements: set[str] = field(default_factory=set)
     work: Work = field(default_factory=Work)
 
     def __post_init__(self) -> None:
@@ -111,12 +114,17 @@ class TypeScope(ABC):
             self.environment.update(hidden)
 
     @contextmanager
-    def knowing(self, name: str, values: Value) -> Iterator[None]:
-        """Inside of a loop over constants, the values that a name stands for."""
+    def looping(self, names: Iterable[str], element: str, values: Value) -> Iterator[None]:
+        """Inside of a loop of the run, which binds names; where it is over constants, the values of
+        its element are known.
+        """
+        bound = set(names) - self.elements
+        self.elements |= bound
         if isinstance(values, tuple):
-            self.known[name] = values
+            self.known[element] = values
         yield
-        self.known.pop(name, None)
+        self.known.pop(element, None)
+        self.elements -= bound
 
     def text(self, span: Span) -> str:
         return self.source.text[span.start : span.end]

@@ -8,6 +8,7 @@ from poedsl.compiler.lowering.lower import Lowerer
 from poedsl.compiler.plan.plan_parts import GENERATIVE, WEIGHING, FactorSpec
 from poedsl.compiler.plan.term_syntax import to_tree
 from poedsl.compiler.plan.terms import Apply, Ref, Term, names
+from poedsl.compiler.typecheck.bound_names import element_type
 from poedsl.compiler.typecheck.domains import common_domain
 from poedsl.compiler.typecheck.exponents import exponent_term
 from poedsl.compiler.typecheck.products import product_term
@@ -32,9 +33,8 @@ class FactorVerifier:
                 wrong(f"{place}.variables[{i}]", f"the plan has no variable `{name}`")
         with self.context.checker.binding(*(name for name, _ in factor.loops)):
             for i, (name, over) in enumerate(factor.loops):
-                if self.context.value(over, f"{place}.loops[{i}].over").type.name != "Layout":
-                    wrong(f"{place}.loops[{i}].over", "this is a layout")
-                self.context.declare(name, Typed(Ref(name), Type("Part")))
+                element = self.element(over, f"{place}.loops[{i}].over")
+                self.context.declare(name, Typed(Ref(name), element))
             part = TypedTarget(subject, self.context.checker.environment[subject], NOWHERE)
             if (factor.kind == "likelihood") != (factor.observed is not None):
                 wrong(f"{place}.observed", "this is the data of a likelihood, and of nothing else")
@@ -61,6 +61,16 @@ class FactorVerifier:
             wrong(
                 f"{place}.given", f"no factor is a parent, which generates the whole of `{subject}`"
             )
+
+    def element(self, over: Term, place: str) -> Type:
+        """The type of the elements of what a loop runs over."""
+        typed = self.context.value(over, place)
+        if typed.type.name == "Layout":
+            return Type("Part")
+        element = element_type(typed.type) if typed.type.name in ("Real", "Int") else None
+        if element is None or names(over) & self.context.checker.variables:
+            wrong(place, "this is a layout, or a vector of inputs and constants")
+        return element
 
     def part(self, factor: FactorSpec, subject: str, place: str) -> TypedTarget:
         assert isinstance(factor.part, Apply)

@@ -34,7 +34,7 @@ def _ill_formed(node: Apply) -> str:
     fits = {
         "list": bool(args),
         "index": len(args) > 1,
-        "slice": len(args) == 2 and all(isinstance(a, Const) for a in args),
+        "slice": len(args) == 2,
         "attribute": len(args) == 2 and isinstance(args[1], Const) and is_name(args[1].value),
         "mixture": bool(args) and len(args) % 2 == 0,
         **dict.fromkeys(LOOPS, loop is not None and all(map(is_name, loop.bound))),

@@ -33,20 +33,32 @@ def covered(placed: Sequence[PlacedFactor], space: Space) -> Float[Tensor, " D"]
         PoeError: naming the components that have none, or whose exponents do not sum to more than
             zero.
     """
+    refuse_unseen(placed, space)
     total = exponents(placed, space.size, space.loc)
-    has_expert = torch.zeros(space.size, dtype=torch.bool, device=space.loc.device)
-    for site in placed:
-        has_expert[site.part.index] = True
     for variable in space.shapes:
         on_variable = [s for s in placed if s.factor.variables[0] == variable]
         columns = space.slice(variable)
-        if not bool(has_expert[columns].all()):
-            raise _unseen(variable, (~has_expert[columns]).nonzero().flatten(), on_variable, space)
         if not bool((total[columns] > 0).all()):
             raise _sunk(
                 variable, (~(total[columns] > 0)).nonzero().flatten(), on_variable, total, space
             )
     return total
+
+
+def refuse_unseen(placed: Sequence[PlacedFactor], space: Space) -> None:
+    """Refuse components that no expert or density sees.
+
+    Raises:
+        PoeError: naming them.
+    """
+    has_expert = torch.zeros(space.size, dtype=torch.bool, device=space.loc.device)
+    for site in placed:
+        has_expert[site.part.index] = True
+    for variable in space.shapes:
+        missing = ~has_expert[space.slice(variable)]
+        if bool(missing.any()):
+            on_variable = [s for s in placed if s.factor.variables[0] == variable]
+            raise _unseen(variable, missing.nonzero().flatten(), on_variable, space)
 
 
 def normalised(placed: Sequence[PlacedFactor], total: Float[Tensor, " D"]) -> list[PlacedFactor]:

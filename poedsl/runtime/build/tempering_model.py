@@ -16,7 +16,7 @@ from poedsl.experts.loading.diffusers_parts import free_encoders
 from poedsl.runtime.build.ancestral_draws import ancestral
 from poedsl.runtime.build.ancestral_prior import prior
 from poedsl.runtime.build.constrained_supports import bijections, centred
-from poedsl.runtime.build.exponents import covered, normalised
+from poedsl.runtime.build.exponents import covered, normalised, refuse_unseen
 from poedsl.runtime.build.heavy_tails import LEAST_FALL, slowest_fall, student_base
 from poedsl.runtime.build.laplace_base import laplace_base
 from poedsl.runtime.build.mutation import mutation, shown_stages
@@ -26,6 +26,7 @@ from poedsl.runtime.build.search_starts import search_starts
 from poedsl.runtime.build.tempering_base import base
 from poedsl.runtime.feynman_kac.tempering import TemperingModel
 from poedsl.runtime.smc import potentials
+from poedsl.runtime.space.parts import PlacedFactor, locate
 from poedsl.runtime.targets.factors import ExpertFactor
 from poedsl.runtime.targets.tempering import BaseDistribution, TemperedTarget, temper_grid
 
@@ -38,6 +39,9 @@ def tempering_model(builder: ProductBuilder, factors: list[FactorSpec]) -> Tempe
     """
     options, env = builder.options, builder.environment
     placed = builder.placed(factors)
+    densities = [f for f in factors if f.kind == "density"]
+    located = [PlacedFactor(f, locate(f, builder.space, env), 1.0) for f in densities]
+    refuse_unseen([*placed, *located], builder.space)
     if builder.plan.option("normalize_exponents") == Const(True):
         placed = normalised(placed, covered(placed, builder.space))
 

@@ -13,13 +13,14 @@ from torch import Tensor
 from poedsl.catalog.signatures import Signature
 from poedsl.compiler.plan.plan import PlanSpec
 from poedsl.compiler.plan.plan_parts import Array, FactorSpec
-from poedsl.compiler.plan.terms import Apply, Ref, Term, walk
+from poedsl.compiler.plan.terms import Apply, Const, Ref, Term, walk
 from poedsl.compiler.plan.text import print_term
+from poedsl.compiler.typecheck.checked import MOST_FACTORS
 from poedsl.runtime.build.models import Models
 from poedsl.runtime.inputs.layouts import elements, read_layout
-from poedsl.runtime.terms.evaluate import Environment, value_of
+from poedsl.runtime.terms.evaluate import Environment, indexed, value_of
 from poedsl.runtime.terms.refusals import refused
-from poedsl.runtime.terms.unrolled import unrolled
+from poedsl.runtime.terms.unrolled import Element, unrolled
 
 
 def bound_tensor(value: Any, device: torch.device, dtype: torch.dtype) -> Float[Tensor, 1 * shape]:
@@ -31,6 +32,13 @@ def bound_tensor(value: Any, device: torch.device, dtype: torch.dtype) -> Float[
         return torch.from_numpy(flat.copy())[None].to(device, dtype)
     kind = torch.bool if isinstance(value, bool) else dtype
     return torch.tensor(value, dtype=kind, device=device)[None]
+
+
+def plain(value: Any) -> Any:
+    """Numbers in lists as those of a constant, whole ones as such."""
+    if isinstance(value, list):
+        return tuple(map(plain, value))
+    return int(value) if float(value).is_integer() else value
 
 
 @dataclass(slots=True)
@@ -73,19 +81,35 @@ class Values:
     def sites(self, factor: FactorSpec) -> list[FactorSpec]:
         """The factor at each element of what it loops over, with its sources read."""
 
-        def over(term: Term) -> list[dict[str, Term]]:
-            return elements(self.value_of(term, "what it loops over", factor))
+        def over(term: Term) -> list[Element]:
+            value = self.value_of(term, "what it loops over", factor)
+            if not isinstance(value, Tensor):
+                return list(elements(value))
+            if value.shape[1] > MOST_FACTORS:
+                message = f"a loop over {value.shape[1]:,} elements makes too many factors"
+                raise refused("P0506", message, factor=factor)
+            return [Const(plain(row)) for row in value[0].tolist()]
 
         return [
             replace(
                 site,
                 term=self.resolved(site.term),
                 exponent=self.resolved(site.exponent),
-                part=None if site.part is None else self.resolved(site.part),
+                part=None if site.part is None else self.located(site.part, factor),
                 observed=None if site.observed is None else self.resolved(site.observed),
             )
             for site in unrolled(factor, over)
         ]
+
+    def located(self, part: Term, factor: FactorSpec) -> Term:
+        """A part of a variable, with indices that come with data as constants."""
+        part = self.resolved(part)
+        assert isinstance(part, Apply)
+        try:
+            items = tuple(indexed(item, self.environment) for item in part.args[1:])
+            return replace(part, args=(part.args[0], *items))
+        except ValueError as error:
+            raise refused("P0305", str(error), factor=factor) from error
 
     def resolved(self, term: Term) -> Term:
         """The term with a name for what each of its sources returns."""

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from poedsl.compiler.functions.constants import flatten
 from poedsl.compiler.plan.terms import Apply, Const, Ref, Term, as_loop
+from poedsl.compiler.plan.text import print_term
 from poedsl.experts.protocol import TextReward
 from poedsl.grammar.boxes import Box, as_box
 from poedsl.runtime.terms.branches import chosen
@@ -24,7 +25,7 @@ from poedsl.runtime.terms.functions import (
 from poedsl.runtime.terms.indices import gathered
 from poedsl.runtime.terms.log_densities import event_logs, wide_enough
 from poedsl.runtime.terms.loops import evaluate_loop
-from poedsl.runtime.terms.slices import of_axis, pixels, stretch
+from poedsl.runtime.terms.slices import OutOfRange, of_axis, pixels, stretch
 from poedsl.runtime.terms.text_functions import read_each, variable
 
 
@@ -149,6 +150,7 @@ def part(
     value: Float[Tensor, L * shape], items: Sequence[Term], env: Environment
 ) -> Float[Tensor, L * part]:
     """Indices and slices, frames of a video, or a box of a picture."""
+    items = [_bounded(item, env) for item in items]
     if not any(_is_dynamic(item, env) for item in items):
         return value[(slice(None), *selection(items, tuple(value.shape[1:]), env))]
     cut: list[slice | int] = [slice(None)]
@@ -166,6 +168,44 @@ def part(
         kept = isinstance(cut[-1], slice)
         place, dimensions = place + kept, dimensions + kept
     return gathered(value[tuple(cut)], indices, at or 1)
+
+
+def indexed(item: Term, env: Environment) -> Term:
+    """An index or a slice with constants in place of what comes with data; a region as it is.
+
+    Raises:
+        OutOfRange: an index or an end is negative.
+    """
+    match item:
+        case Apply("slice"):
+            return _bounded(item, env)
+        case Const() | Apply("box" | "frames" | "attribute"):
+            return item
+        case Ref(name) if not isinstance(env.values[name], Tensor) or env.values[name].dim() > 1:
+            return item
+        case _:
+            return known_index(item, env)
+
+
+def _bounded(item: Term, env: Environment) -> Term:
+    """A slice with ends that are constants; another index as it is."""
+    if not isinstance(item, Apply) or item.function != "slice":
+        return item
+    return replace(item, args=tuple(known_index(end, env) for end in item.args))
+
+
+def known_index(term: Term, env: Environment) -> Const:
+    """An index, or an end of a slice, that comes with data as a constant.
+
+    Raises:
+        OutOfRange: it is negative.
+    """
+    if isinstance(term, Const):
+        return term
+    number = round(float(evaluate(term, env)))
+    if number < 0:
+        raise OutOfRange(f"the index {number} of `{print_term(term)}` is below 0")
+    return Const(number, term.span)
 
 
 def _is_dynamic(item: Term, env: Environment) -> bool:
@@ -199,7 +239,8 @@ def selection(
             cut = pixels(height, top, bottom), pixels(width, left, right)
             return (*(slice(None) for _ in rest), *cut)
         case _:
-            return tuple(of_axis(i, size) for i, size in zip(items, sizes, strict=False))
+            pairs = zip(items, sizes, strict=False)
+            return tuple(of_axis(_bounded(i, env), size) for i, size in pairs)
 
 
 def region(term: Term, env: Environment) -> Box:

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from poedsl.compiler.functions.table import FUNCTIONS
 from poedsl.compiler.plan.terms import CHAINS
-from poedsl.runtime.terms import matrices
+from poedsl.runtime.terms import counted_vectors, matrices
 from poedsl.runtime.terms.matrices import matrix_product
 
 OPERATORS: dict[str, Callable[..., Tensor]] = {
@@ -216,6 +216,11 @@ TENSOR_FUNCTIONS: dict[str, Callable[..., Tensor]] = {
     "diag": matrices.diag,
     "outer": matrices.outer,
     "concat": concat,
+    "range": counted_vectors.range_of,
+    "linspace": counted_vectors.linspace,
+    "identity": counted_vectors.identity,
+    "zeros": counted_vectors.zeros,
+    "ones": counted_vectors.ones,
     "dot": dot,
     "blur": blur,
     "resize": resize,
@@ -223,8 +228,6 @@ TENSOR_FUNCTIONS: dict[str, Callable[..., Tensor]] = {
 }
 #: Functions of regions, texts and branches, which `evaluate` reads from the term.
 READ_FROM_TERMS = frozenset({"box", "frames", "crop", "contains", "matches", "length", "where"})
-#: Functions whose calls are always constants, or what a loop runs over.
-ALWAYS_FOLDED = frozenset({"linspace", "range", "identity", "zeros", "ones"})
 #: The arguments, by their place or name, that are whole numbers and not tensors.
 WHOLE_NUMBERS = frozenset(
     (f.name, place)

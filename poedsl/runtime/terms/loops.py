@@ -90,7 +90,7 @@ def _evaluated_parts(term: Apply) -> Iterable[Term]:
 def elements(over: Term, env: Environment, evaluate: Evaluate) -> Float[Tensor, "rows n *size"]:
     """What a loop runs over."""
     match over:
-        case Apply("range", ends):
+        case Apply("range", ends) if all(isinstance(e, Const) for e in ends):
             numbers = range(*(e.value for e in ends if isinstance(e, Const)))  # type: ignore[arg-type]
             return torch.tensor(list(numbers), dtype=env.dtype, device=env.device)[None]
         case _:
@@ -146,4 +146,5 @@ def at_once(
         inside = replace(env.with_values({loop.element: element}), repeated=known)
         return tuple(evaluate(body, inside) for body in bodies)
 
-    return torch.func.vmap(at, in_dims=1, out_dims=1)(over)
+    lists = torch.func.vmap(at, in_dims=1)(over)
+    return tuple(values.movedim(0, 1) for values in lists)

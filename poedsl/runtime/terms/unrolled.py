@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from poedsl.compiler.plan.plan_parts import FactorSpec
 from poedsl.compiler.plan.terms import Apply, Const, Ref, Term
 
-#: A part of a layout: what stands for its box and its text.
-Element = Mapping[str, Term]
+#: A part of a layout, by what stands for its box and its text, or a number, a vector or a matrix.
+Element = Mapping[str, Term] | Const
+#: Operators of whole numbers that are computed where both sides are known, as in `x[n - 1]`.
+OF_INDICES: dict[str, Callable[[list[int]], int]] = {
+    "+": sum,
+    "*": math.prod,
+    "-": lambda v: v[0] - sum(v[1:]),
+    "neg": lambda v: -v[0],
+}
 
 
 def unrolled(
@@ -22,7 +30,8 @@ def unrolled(
     (name, over), *rest = factor.loops
     hidden = name in dict(rest)
     for number, element in enumerate(elements(over)):
-        inner = replace(factor, name=f"{factor.name}[{number}]", loops=tuple(rest))
+        within = tuple(rest) if hidden else tuple((n, put(t, name, element)) for n, t in rest)
+        inner = replace(factor, name=f"{factor.name}[{number}]", loops=within)
         if not hidden:
             inner = replace(
                 inner,
@@ -40,16 +49,19 @@ def base_name(site: str) -> str:
 
 
 def put(term: Term, name: str, element: Element) -> Term:
-    """The term with the attributes of ``name`` in their places."""
+    """The term with an element, or its attributes, in place of ``name``."""
     match term:
+        case Ref(inner) if inner == name and isinstance(element, Const):
+            return element
         case Apply("attribute", (Ref(inner), Const(str(field)))) if inner == name:
+            assert not isinstance(element, Const)
             return element[field]
         case Apply(function, args, kwargs):
-            return Apply(
-                function,
-                tuple(put(a, name, element) for a in args),
-                tuple((k, put(a, name, element)) for k, a in kwargs),
-                term.span,
-            )
+            args = tuple(put(a, name, element) for a in args)
+            known = [a.value for a in args if isinstance(a, Const) and isinstance(a.value, int)]
+            if function in OF_INDICES and len(known) == len(args):
+                return Const(OF_INDICES[function](known), term.span)
+            placed = tuple((k, put(a, name, element)) for k, a in kwargs)
+            return Apply(function, args, placed, term.span)
         case _:
             return term
