@@ -25,7 +25,7 @@ def inside(condition: Callable[[Tensor], Tensor]) -> Callable[[Tensor], Tensor]:
     return lambda x: torch.where(condition(x), 0.0, -math.inf)
 
 
-def log_evidence(program: str, seeds: int = 4, **options: str) -> float:
+def log_evidence(program: str, seeds: int = 2, **options: str) -> float:
     plan = poedsl.compile(program)
     found = [plan.run(seed=s, **options).log_evidence for s in range(seeds)]
     return sum(f for f in found if f is not None) / seeds

@@ -89,12 +89,12 @@ CASES: dict[str, tuple[str | Path, dict[str, Any]]] = {
     "supports": (
         "a ~ Gamma(2, 1) * LogNormal(0, 1)\nb ~ Beta(2, 3)\np : Real[3]\n"
         "p ~ Dirichlet([1, 2, 3])\nu ~ Uniform(0, 2) * exp(-a * b * u)",
-        {},
+        {"kernel": "barker(steps = 9)"},
     ),
     "hierarchy": (
         "m ~ Normal(0, 5)\ns ~ HalfNormal(3)\nx : Real[4]\nx ~ Normal(m, s)\n"
         "x ~ exp(-0.5 * sum((x - [1, 2, 3, 4])^2))",
-        {},
+        {"kernel": "barker(steps = 9)"},
     ),
     "parts": ("x : Real[4]\nx ~ Normal(0, 1)\nx[0] ~ Normal(1, 0.5)", {}),
     "tokens": (

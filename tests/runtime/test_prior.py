@@ -53,10 +53,10 @@ def schools() -> tuple[float, float]:
 def test_eight_schools(text: str, offset: float) -> None:
     """Rubin 1981; however the data are written."""
     log_z, tau = schools()
-    result = poedsl.compile(GROUPS + text).run(seed=1, particles=1500)
-    assert result.log_evidence == pytest.approx(log_z + offset, abs=0.08)
+    result = poedsl.compile(GROUPS + text).run(seed=1, particles=800)
+    assert result.log_evidence == pytest.approx(log_z + offset, abs=0.12)
     found = (result.log_weights.exp() * result.particles["tau"].flatten()).sum()
-    assert float(found) == pytest.approx(tau, abs=0.2)
+    assert float(found) == pytest.approx(tau, abs=0.3)
 
 
 @pytest.mark.slow
@@ -78,7 +78,7 @@ def test_what_is_drawn_from_exactly_has_even_weights(text: str) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("count", [20, 50])
+@pytest.mark.parametrize("count", [20, 35])
 def test_a_long_chain_and_one_reward(count: int) -> None:
     text = (
         f"x : Real[{count}]\nx[0] ~ Normal(0, 1)\nfor i in range(1, {count}):\n"
@@ -117,11 +117,11 @@ def test_the_evidence_is_unbiased() -> None:
         variance = tau**2 + 144
         logs = logs - 0.5 * (effect - mu) ** 2 / variance - 0.5 * np.log(2 * math.pi * variance)
     truth = math.log(np.exp(logs).sum() * 0.1 * (tau[0, 1] - tau[0, 0]))
-    job = Run(plan.with_options(particles=2000, islands=250, steps=5).bound().spec)
+    job = Run(plan.with_options(particles=800, islands=100, steps=5).bound().spec)
     for _ in job.stages():
         pass
     ratios = (job.population.island_evidence - truth).exp()
-    assert abs(float(ratios.mean()) - 1) < 3.5 * float(ratios.std()) / 250**0.5
+    assert abs(float(ratios.mean()) - 1) < 3.5 * float(ratios.std()) / 100**0.5
 
 
 @pytest.mark.slow
