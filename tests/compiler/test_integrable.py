@@ -157,3 +157,43 @@ def test_tails_at_any_scale(product: str, wrong: bool, power: int) -> None:
         text = product.format(m=centre, s=scale, r=1 / scale, l=np.log(scale))
         codes = [d.code for d in compiled(f"x ~ {text}").diagnostics]
         assert ("P0809" in codes) == wrong, text
+
+
+#: Over a scale, what it scales integrated out.
+SCALES = [
+    ("tau ~ HalfNormal(1)\nx ~ Normal(0, tau)^2", True),
+    ("tau ~ HalfNormal(1)\nx ~ Normal(0, tau)^1.9", False),
+    ("tau ~ HalfNormal(1)\nx : Real[4]\nx ~ Normal(0, tau)^1.25", True),
+    ("tau ~ HalfNormal(1)\nx : Real[4]\nx ~ Normal(0, tau)^1.2", False),
+    ("tau ~ Gamma(2,1)\nx ~ Normal(0, tau)^2", False),
+    ("tau ~ Gamma(2,1)\nx ~ Laplace(0, tau)^3", True),
+    ("tau ~ LogNormal(0,1)\nx ~ Normal(0, tau)^5", False),
+    ("tau ~ HalfCauchy(1)\nx : Real[2]\nx ~ Normal(0, tau)^0.5", True),
+    ("tau ~ HalfCauchy(1)\nx ~ Normal(0, tau)^0.5", False),
+    ("tau ~ HalfCauchy(1)\nx : Real[2]\nx ~ Normal(0, tau)^0.5 * Normal(1,2)", False),
+    ("tau ~ HalfNormal(1)\nm ~ Normal(0,1)\nx ~ Normal(m, tau) * Normal(m, tau)", True),
+    ("tau ~ HalfNormal(1)\nx ~ Normal(0, tau) * Normal(1, tau)", False),
+    ("tau ~ HalfNormal(1)\nx ~ Normal(0, tau)^2 * Normal(3,1)", True),
+    ("tau ~ HalfNormal(1)\nx ~ Normal(0, tau)^2 * Uniform(1,2)", False),
+    ("input y : Real[3]\ntau ~ HalfNormal(1)\ny ~ Normal(0, tau)", False),
+    (
+        "input y : Real[8]\nmu ~ Normal(0,5)\ntau ~ HalfCauchy(5)\nx : Real[8]\n"
+        "x ~ Normal(mu, tau)\ny ~ Normal(x, 1)",
+        False,
+    ),
+    ("tau ~ HalfNormal(1)\nx ~ Normal(0, tau)^2 * where(x > 1)", False),
+    ("tau ~ Uniform(0,1)\nx ~ StudentT(3, 0, tau)^2 * exp(-x^2)", True),
+    ("tau ~ Uniform(1,2)\nx ~ Normal(0, tau)^2", False),
+    ("tau ~ Uniform(0,1)\nx ~ Normal(0, tau) * exp(-tau * x^2)", False),
+    ("tau ~ HalfNormal(1)\nx ~ Normal(0, tau)^2\nx ~ Normal(tau, 1)", False),
+    (
+        "a ~ HalfNormal(1)\nb ~ HalfNormal(1)\nx ~ Normal(0, a)^2\n"
+        "y ~ Normal(0, b)^0.5 * Normal(x, 1)",
+        True,
+    ),
+]
+
+
+@pytest.mark.parametrize(("text", "wrong"), SCALES)
+def test_scales_of_what_is_integrated_out(text: str, wrong: bool) -> None:
+    assert ("P0809" in [d.code for d in compiled(text).diagnostics]) == wrong

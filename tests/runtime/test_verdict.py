@@ -115,3 +115,12 @@ def test_strict_results(tmp_path: Path) -> None:
     assert CliRunner().invoke(app, [*few, "--strict-result"]).exit_code == 3
     done = CliRunner().invoke(app, ["run", str(file), "--strict-result"])
     assert done.exit_code == 0 and done.stdout.startswith("verdict       reliable")
+
+
+@pytest.mark.parametrize(
+    "text", ["tau ~ HalfNormal(1)\nx ~ Normal(0, tau)^2", "x ~ Cauchy(0, 1) / Cauchy(1, 2)"]
+)
+def test_a_product_without_an_integral_is_doubtful(text: str) -> None:
+    result = poedsl.compile(text).run(seed=0, particles=100, steps=20)
+    assert result.verdict is Verdict.DOUBTFUL
+    assert "P1026" in [w.code for w in result.warnings]

@@ -2,7 +2,8 @@
 
 A density falls off faster than 1 / |x| along almost every line, and towards an end of its support
 it rises more slowly than 1 / distance; where the logarithm of a product falls more slowly than
--log |x| far out, or rises as fast as -log distance at an end, the product cannot be integrated.
+-log |x| far out, or rises as fast as -log distance at an end, the product cannot be integrated. Of
+a scale, what it scales is integrated out first.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from dataclasses import dataclass
 
 from poedsl.catalog.signatures import Signature
 from poedsl.catalog.truncated_densities import PREFIX
+from poedsl.compiler.analysis.integrated_scales import Powers, integrated
 from poedsl.compiler.analysis.supports import ends
 from poedsl.compiler.functions.constants import elementwise, flatten
 from poedsl.compiler.functions.function import ArgumentError, Deferred
@@ -38,7 +40,7 @@ ROUNDING, CANCELLED = 1e-9, 1e-9
 def tails(lowered: Lowered, signatures: Mapping[str, Signature]) -> list[Diagnostic]:
     """Warnings of products that do not fall off, or that rise too fast at an end."""
     of = lowered.by_variable()
-    escapes = ((v, _escapes(v, of[v.name], signatures)) for v in lowered.complete if of[v.name])
+    escapes = ((v, _escapes(v, lowered, of, signatures)) for v in lowered.complete if of[v.name])
     return [
         Diagnostic(
             "P0809",
@@ -53,17 +55,29 @@ def tails(lowered: Lowered, signatures: Mapping[str, Signature]) -> list[Diagnos
 
 
 def _escapes(
-    variable: VariableSpec, factors: list[FactorSpec], signatures: Mapping[str, Signature]
+    variable: VariableSpec,
+    lowered: Lowered,
+    of: Mapping[str, list[FactorSpec]],
+    signatures: Mapping[str, Signature],
 ) -> str:
     """Why the product cannot be integrated along some axis; empty where it can, or is not known."""
     sizes = variable.type.sizes
     kinds = {"gaussian", "density", "reward"}
     if variable.type.name != "Real" or len(sizes) > 1 or (variable.type.count or MOST + 1) > MOST:
         return ""
-    if any(f.kind not in kinds or f.part or f.loops or len(f.variables) > 1 for f in factors):
+    factors = [f for f in of[variable.name] if f.variables == (variable.name,)]
+    if any(f.kind not in kinds or f.part or f.loops for f in factors):
         return ""
     try:
-        logarithm = _Logarithm(variable, factors, *_support(factors, signatures))
+        powers = Powers()
+        if len(factors) < len(of[variable.name]):
+            if sizes or lowered.incomplete:
+                return ""
+            variables = {v.name: v for v in lowered.variables}
+            powers = integrated(variable, variables, of, signatures)
+        logarithm = _Logarithm(variable, factors, *_support(factors, signatures), powers)
+        if powers != Powers() and logarithm.low < 0:
+            return ""
         for axis in range(variable.type.count or 1):
             for side, end in ((-1, logarithm.low), (1, logarithm.high)):
                 if math.isinf(end) and logarithm.stays_up(axis, side):
@@ -83,14 +97,17 @@ class _Logarithm:
     factors: list[FactorSpec]
     low: float
     high: float
+    powers: Powers
 
     def terms(self, axis: int, place: float) -> list[float]:
-        """The logarithm of each factor."""
+        """The logarithm of each factor, and of what is integrated out."""
         variable, count = self.variable, self.variable.type.count or 1
         point = [_between(self.low, self.high, 0.3 + 0.05 * i) for i in range(count)]
         point[axis] = place
         at = {variable.name: tuple(point) if variable.type.sizes else point[0]}
-        return [_exponent(f) * _log_factor(f, at) for f in self.factors]
+        power = self.powers.far_out if abs(place) > 1 else self.powers.at_zero
+        integral = [power * math.log(abs(place))] if power else []
+        return [*(_exponent(f) * _log_factor(f, at) for f in self.factors), *integral]
 
     def slope(self, axis: int, near: float, far: float, ratio: float) -> float | None:
         """Its rise from one place to another over log ratio; None where it is not known."""

@@ -211,6 +211,14 @@ say little, as when a line separates the outcomes of a logistic regression. Quot
 choose priors with lighter tails, such as normal ones.
 """,
     ),
+    "P1026": CodePage(
+        "a product without an integral",
+        """\
+Constants show that a product has no integral (`poe explain P0809`), so that it is no distribution.
+Particles move on towards where the integral is infinite for as long as the run lasts, and the
+numbers of its result mean nothing. Bind the product there by a narrower density, or by a condition.
+""",
+    ),
     "P1040": CodePage(
         "a reported value that is not finite",
         """\

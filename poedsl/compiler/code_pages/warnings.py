@@ -76,7 +76,7 @@ one, spell them alike; if they are two, declare them.
 Far out along some axis the product grows, or falls off more slowly than 1 / |x|, or towards an end
 of its support it rises as fast as 1 / distance, so that it has no integral and is no density. Of
 Gaussians alone this is an error, P0404; of other densities and of rewards it is said where
-constants show it.
+constants show it. A run of such a product is doubtful (P1026).
 
     x ~ Normal(0, 1) * exp(x^2)                   # wrong: exp(x^2 / 2)
     x ~ Laplace(0, 1) / Laplace(0, 0.5)           # wrong: exp(|x|)
@@ -84,6 +84,14 @@ constants show it.
 
     x ~ Normal(0, 1) * exp(x^2 / 4)               # right
     x ~ Laplace(0, 0.5) / Laplace(0, 1)           # right
+
+The power w of a density of scale s over n components has the integral s^(n (1 - w)), up to a
+constant. With a prior of the scale that vanishes fast enough at zero, such as `LogNormal(0, 1)` or
+`Gamma(3, 1)`, the product is integrable.
+
+    x ~ Normal(0, s)^2
+    s ~ HalfNormal(1)                             # wrong: with x integrated out 1 / s, from 0 on
+    s ~ LogNormal(0, 1)                           # right
 """,
     ),
     "P0810": CodePage(

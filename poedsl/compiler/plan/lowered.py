@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from poedsl.compiler.plan.plan import PlanSpec
 from poedsl.compiler.plan.plan_parts import (
     FactorSpec,
     InputSpec,
@@ -13,7 +14,7 @@ from poedsl.compiler.plan.plan_parts import (
     VariableSpec,
 )
 from poedsl.compiler.plan.terms import Term
-from poedsl.grammar.source import Span
+from poedsl.grammar.source import NOWHERE, Span
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +38,22 @@ class Lowered:
     incomplete: frozenset[str]
     sizes: tuple[SizeSpec, ...] = ()
     reports: tuple[ReportSpec, ...] = ()
+
+    @classmethod
+    def of(cls, plan: PlanSpec) -> Lowered:
+        """What a plan was planned from, without places in a text."""
+        return cls(
+            plan.inputs,
+            plan.lets,
+            plan.variables,
+            plan.factors,
+            {f.name: NOWHERE for f in plan.factors},
+            {o.name: (o.value, NOWHERE) for o in plan.options if not o.reason},
+            {v.name: NOWHERE for v in plan.variables},
+            frozenset(),
+            plan.sizes,
+            plan.reports,
+        )
 
     @property
     def complete(self) -> tuple[VariableSpec, ...]:

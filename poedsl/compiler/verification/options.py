@@ -54,13 +54,7 @@ class OptionVerifier:
 
     def combination(self) -> None:
         plan = self.context.plan.sampled
-        options = {o.name: (o.value, NOWHERE) for o in plan.options if not o.reason}
-        spans = {f.name: NOWHERE for f in plan.factors}
-        places = {v.name: NOWHERE for v in plan.variables}
-        incomplete: frozenset[str] = frozenset()
-        lowered = Lowered(
-            plan.inputs, plan.lets, plan.variables, plan.factors, spans, options, places, incomplete
-        )
+        lowered = Lowered.of(plan)
         diagnostics: list[Diagnostic] = [*integrable(lowered).values()]
         diagnostics += contradictions(lowered, self.context.checker.signatures).values()
         diagnostics += planned(lowered, plan.program, plan.uses)[1]

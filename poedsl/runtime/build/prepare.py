@@ -7,6 +7,9 @@ from typing import Any, Protocol, runtime_checkable
 
 import torch
 
+from poedsl.catalog.registry import SIGNATURES
+from poedsl.compiler.analysis.tails import tails
+from poedsl.compiler.plan.lowered import Lowered
 from poedsl.compiler.plan.option_values import form_name
 from poedsl.compiler.plan.plan import PlanSpec
 from poedsl.grammar.diagnostics import Diagnostic
@@ -96,6 +99,7 @@ def prepare(
     """
     log = WarningLog() if warnings is None else warnings
     warn_of_inputs(plan, log)
+    _warn_of_improper_products(plan, log)
     models = Models.of(plan, settings, device, log)
     runnable(models)
     try:
@@ -105,6 +109,13 @@ def prepare(
         raise PoeError((Diagnostic("P0603", message),)) from error
     warn_of_constant_masks(plan, log)
     return model
+
+
+def _warn_of_improper_products(plan: PlanSpec, warnings: WarningLog) -> None:
+    """Warn of products that the compiler knows to have no integral."""
+    signatures = {**SIGNATURES, **{u.name: u.signature for u in plan.uses}}
+    for found in tails(Lowered.of(plan), signatures):
+        warnings.add("P1026", f"{found.message}, and what a run finds of it is arbitrary")
 
 
 def _model(bound: BoundPlan, look_ahead: Callable[[int, int], None] | None) -> RunnableModel[Any]:
