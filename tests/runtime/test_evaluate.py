@@ -74,6 +74,12 @@ CONSTANTS: dict[str, list[tuple[Any, ...]]] = {
     "normal_cdf": [((-5.0, 0.0, 1.96),)],
     "log_normal_cdf": [((-300.0, -20.5, -19.5, -3.0, 0.0, 1.96),)],
     "digamma": [((-1.5, 0.1, 1.0, 3.5, 90.0),)],
+    "arcsinh": [((-2.0, 0.0, 0.5, 30.0),)],
+    "arccosh": [((1.0, 1.5, 30.0),)],
+    "arctanh": [((-0.9, 0.0, 0.5),)],
+    "lbeta": [((0.5, 2.0), (1.0, 3.5))],
+    "lchoose": [(5.0, (0.0, 2.0, 5.0))],
+    "logaddexp": [(900.0, (899.0, 0.0, 900.0))],
     "sum": [(M,), (4.0,), (M, 0), (M, -1), (T, 1)],
     "prod": [(M,), (M, 1)],
     "mean": [(M,), (M, 0)],
@@ -178,7 +184,8 @@ def test_what_occurs_repeatedly_is_evaluated_once(monkeypatch: pytest.MonkeyPatc
 def test_particles_are_apart_and_have_gradients(name: str) -> None:
     count = sum(p.required for p in FUNCTIONS[name].parameters)
     generator = torch.Generator().manual_seed(0)
-    rows = [torch.rand(5, 3, generator=generator) for _ in range(count)]
+    least = 1.1 if name == "arccosh" else 0.0
+    rows = [least + torch.rand(5, 3, generator=generator) for _ in range(count)]
     names = [f"a{i}" for i in range(count)]
     axes = [Const(p.default) for p in FUNCTIONS[name].parameters if isinstance(p.default, int)]
     term = Apply(name, (*map(Ref, names), *axes))

@@ -37,6 +37,18 @@ def log_normal_cdf(x: float) -> float:
     return -0.5 * x * x - math.log(-x) - 0.5 * math.log(2 * math.pi) + math.log(total)
 
 
+def lbeta(a: float, b: float) -> float:
+    return math.lgamma(a) + math.lgamma(b) - math.lgamma(a + b)
+
+
+def lchoose(n: float, k: float) -> float:
+    return math.lgamma(n + 1) - math.lgamma(k + 1) - math.lgamma(n - k + 1)
+
+
+def logaddexp(x: float, y: float) -> float:
+    return max(x, y) + math.log1p(math.exp(-abs(x - y)))
+
+
 def digamma(x: float) -> float:
     """By recurrence to large arguments, and there by Stirling's series."""
     if x <= 0:
@@ -50,6 +62,22 @@ def digamma(x: float) -> float:
     y = 1 / (x * x)
     series = y * (1 / 12 - y * (1 / 120 - y * (1 / 252 - y * (1 / 240 - y * (1 / 132)))))
     return shift + math.log(x) - 0.5 / x - series
+
+
+def _pair(
+    name: str,
+    first: str,
+    second: str,
+    summary: str,
+    example: str,
+    value: Callable[[float, float], float],
+) -> Function:
+    """A function of two arguments, whose result is a real."""
+
+    def fold(x: Value, y: Value) -> Value:
+        return constants.elementwise(value, x, y)
+
+    return Function(name, parameters(first, second), _REAL, summary, example, fold)
 
 
 def _row(
@@ -102,4 +130,17 @@ SPECIAL = (
     _row("normal_cdf", "distribution function of the standard normal", "1.96", normal_cdf),
     _row("log_normal_cdf", "log(normal_cdf(x)), without underflow", "[-40, 0]", log_normal_cdf),
     _row("digamma", "derivative of `lgamma`", "[0.5, 4]", digamma),
+    _row("arcsinh", "inverse of `sinh`", "0.5", math.asinh),
+    _row("arccosh", "inverse of `cosh`, at least 0", "1.5", math.acosh),
+    _row("arctanh", "inverse of `tanh`", "0.5", math.atanh),
+    _pair("lbeta", "a", "b", "logarithm of the beta function", "lbeta(0.5, [1, 2])", lbeta),
+    _pair(
+        "lchoose",
+        "n",
+        "k",
+        "logarithm of the number of ways to choose k of n",
+        "lchoose(5, [0, 2])",
+        lchoose,
+    ),
+    _pair("logaddexp", "x", "y", "log(exp(x) + exp(y))", "logaddexp(900, [899, 0])", logaddexp),
 )

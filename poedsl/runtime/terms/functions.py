@@ -193,6 +193,14 @@ TENSOR_FUNCTIONS: dict[str, Callable[..., Tensor]] = {
     "normal_cdf": _elementwise(normal_cdf),
     "log_normal_cdf": _elementwise(torch.special.log_ndtr),
     "digamma": _elementwise(torch.digamma),
+    "arcsinh": _elementwise(torch.asinh),
+    "arccosh": _elementwise(torch.acosh),
+    "arctanh": _elementwise(torch.atanh),
+    "lbeta": _elementwise(lambda a, b: a.lgamma() + b.lgamma() - (a + b).lgamma()),
+    "lchoose": _elementwise(
+        lambda n, k: (n + 1).lgamma() - (k + 1).lgamma() - (n - k + 1).lgamma()
+    ),
+    "logaddexp": _elementwise(torch.logaddexp),
     "sum": _reduction(lambda x, dim: _as_numbers(x).sum(dim)),
     "prod": _reduction(lambda x, dim: x.prod(dim)),
     "mean": _reduction(lambda x, dim: _as_numbers(x).mean(dim)),
