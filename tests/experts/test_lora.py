@@ -326,7 +326,7 @@ def test_other_files_are_refused(content: Any, place: Path, tmp_path: Path) -> N
     "module",
     [
         "transformer.transformer_blocks.7.attn.to_q",
-        "text_encoder.text_model.encoder.layers.0.self_attn.q_proj",
+        "text_encoder_2.encoder.block.0.layer.0.SelfAttention.q",
     ],
 )
 def test_weights_for_other_layers_are_warned_of(module: str, place: Path, tmp_path: Path) -> None:

@@ -22,6 +22,7 @@ from poedsl.experts.flows.latents import PATCH, resized
 from poedsl.experts.flows.packing import pack, positions, unpack
 from poedsl.experts.loading import diffusers_parts
 from poedsl.experts.loading.model_errors import unfit
+from poedsl.experts.loading.text_loras import textual
 
 
 class FluxFlow(LatentFlow):
@@ -55,7 +56,9 @@ class FluxFlow(LatentFlow):
     ) -> None:
         super().__init__(folder, shape, device, profile, loras)
         self.guidance = guidance
-        self.tokens, self.pooled = diffusers_parts.prompt(folder, prompt, self.device, self.dtype)
+        self.tokens, self.pooled = diffusers_parts.prompt(
+            folder, prompt, self.device, self.dtype, textual(folder, loras)
+        )
         _, h, w = shape
         self.positions = positions(h, w).to(self.device)
         count = self.tokens.shape[1]

@@ -26,6 +26,7 @@ from poedsl.experts.loading.model_errors import evaluating, unfit
 from poedsl.experts.loading.model_files import read_config
 from poedsl.experts.loading.schedulers import SOLVERS, DiffusionScheduler
 from poedsl.experts.loading.stable_diffusion_prompts import sd_prompt, sdxl_prompt
+from poedsl.experts.loading.text_loras import textual
 
 #: Options under which the network takes inputs beside text, which experts do not have.
 INPUTS = ("class_embed_type", "num_class_embeds", "encoder_hid_dim_type", "time_cond_proj_dim")
@@ -82,6 +83,7 @@ class StableDiffusion(VariancePreserving):
         self.net = diffusers_parts.denoiser(
             "UNet2DConditionModel", folder, "unet", self.device, profile, loras
         )
+        self.loras = textual(folder, loras)
         self.masked: Tensor | None = None
         if mask is not None and image is not None:
             hole, latents = self.codec.masked(image.to(device), mask.to(device), shape)
@@ -97,7 +99,7 @@ class StableDiffusion(VariancePreserving):
 
     def encoded(self, text: str) -> Condition:
         """What the network is conditioned on for a prompt."""
-        return sd_prompt(self.folder, text, self.device, self.dtype)
+        return sd_prompt(self.folder, text, self.device, self.dtype, self.loras)
 
     def further(self, pooled: Condition) -> dict[str, Tensor]:
         """What the network embeds beside time, for conditions of so many rows."""
@@ -192,7 +194,7 @@ class StableDiffusionXL(StableDiffusion):
     added: ClassVar[str | None] = "text_time"
 
     def encoded(self, text: str) -> Condition:
-        return sdxl_prompt(self.folder, text, self.device, self.dtype)
+        return sdxl_prompt(self.folder, text, self.device, self.dtype, self.loras)
 
     def further(self, pooled: Condition) -> dict[str, Tensor]:
         (texts,) = pooled

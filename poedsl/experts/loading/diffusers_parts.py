@@ -27,6 +27,7 @@ from poedsl.experts.loading.model_errors import loading, unfit
 from poedsl.experts.loading.model_files import read_config
 from poedsl.experts.loading.placement import kept, set_up
 from poedsl.experts.loading.prompts import warn_if_cut
+from poedsl.experts.loading.text_loras import add_to_encoders
 
 #: The classes of autoencoders that are read.
 AUTOENCODERS = ("AutoencoderKL", "AutoencoderKLQwenImage", "AutoencoderKLFlux2")
@@ -113,12 +114,13 @@ def text_encoders(
     device: torch.device,
     dtype: torch.dtype,
     parts: tuple[tuple[str, str, str], ...],
+    loras: tuple[Lora, ...] = (),
 ) -> Any:
     """A pipeline of diffusers with its text encoders alone.
 
     Args:
         kind: the name of its class. parts: the ending of a text encoder and of its tokenizer, and
-            their classes in transformers.
+            their classes in transformers. loras: low-rank adapters of the encoders.
     """
     with loading("", folder):
         import diffusers
@@ -133,19 +135,25 @@ def text_encoders(
             encoder, reader = f"text_encoder{ending}", f"tokenizer{ending}"
             components[encoder] = transformers_network(network, folder, dtype, encoder).to(device)
             components[reader] = transformers_processor(tokenizer, folder, reader)
-        return made(**components)
+        pipeline = made(**components)
+        add_to_encoders(pipeline, folder, loras)
+        return pipeline
 
 
 @cached_by_folder(maxsize=PROMPTS)
 def prompt(
-    folder: str, text: str, device: torch.device, dtype: torch.dtype
+    folder: str,
+    text: str,
+    device: torch.device,
+    dtype: torch.dtype,
+    loras: tuple[Lora, ...] = (),
 ) -> tuple[Float[Tensor, "1 S d"], Float[Tensor, "1 p"]]:
     """The embeddings of a prompt: T5's of every token (1, S, d), and CLIP's pooled one (1, p).
 
     Raises:
         PoeError: the text encoders cannot be used, or are not finite (P0206).
     """
-    pipeline = text_encoders("FluxPipeline", folder, device, dtype, FLUX_TEXTS)
+    pipeline = text_encoders("FluxPipeline", folder, device, dtype, FLUX_TEXTS, loras)
     clip = min(pipeline.tokenizer_max_length, pipeline.text_encoder.config.max_position_embeddings)
     pipeline.tokenizer_max_length = clip
     length = min(512, pipeline.tokenizer_2.model_max_length)

@@ -21,6 +21,7 @@ from poedsl.experts.loading.libraries import missing_extra
 from poedsl.experts.loading.load_warnings import warn
 from poedsl.experts.loading.model_errors import loading
 from poedsl.experts.loading.model_files import listed, read_config, tensor_names, tensors_in
+from poedsl.experts.loading.text_loras import encoders_with_loras
 
 #: Parts of the names of weights of other adapters, and what these are called.
 _OTHERS = {
@@ -142,7 +143,8 @@ def _add_of_pipeline(
         local_files_only=True,
         use_safetensors=True,
     )
-    return {n.removeprefix(f"{part}."): w for n, w in read.items()}
+    others = tuple(f"{encoder}." for encoder in encoders_with_loras(name))
+    return {n.removeprefix(f"{part}."): w for n, w in read.items() if not n.startswith(others)}
 
 
 def _all_applied(network: Any, read: dict[str, Tensor], path: Path, adapter: str) -> None:

@@ -11,6 +11,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from poedsl.catalog.adapters import Lora
 from poedsl.experts.loading.cache import cached_by_folder
 from poedsl.experts.loading.diffusers_parts import PROMPTS, expect_finite, text_encoders
 from poedsl.experts.loading.model_errors import loading
@@ -27,14 +28,18 @@ T5_TOKENS = 256
 
 @cached_by_folder(maxsize=PROMPTS)
 def sd_prompt(
-    folder: str, text: str, device: torch.device, dtype: torch.dtype
+    folder: str,
+    text: str,
+    device: torch.device,
+    dtype: torch.dtype,
+    loras: tuple[Lora, ...] = (),
 ) -> tuple[Float[Tensor, "1 S d"]]:
     """The embedding of every token.
 
     Raises:
         PoeError: the text encoder cannot be used, or is not finite (P0206).
     """
-    pipeline = text_encoders("StableDiffusionPipeline", folder, device, dtype, (_CLIP,))
+    pipeline = text_encoders("StableDiffusionPipeline", folder, device, dtype, (_CLIP,), loras)
     with loading("", folder), torch.no_grad():
         warn_if_cut("text_encoder", pipeline.tokenizer, text)
         tokens, _ = pipeline.encode_prompt(text, device, 1, do_classifier_free_guidance=False)
@@ -44,7 +49,11 @@ def sd_prompt(
 
 @cached_by_folder(maxsize=PROMPTS)
 def sdxl_prompt(
-    folder: str, text: str, device: torch.device, dtype: torch.dtype
+    folder: str,
+    text: str,
+    device: torch.device,
+    dtype: torch.dtype,
+    loras: tuple[Lora, ...] = (),
 ) -> tuple[Float[Tensor, "1 S d"], Float[Tensor, "1 p"]]:
     """The embedding of every token by two encoders side by side, and the second one's pooled one.
 
@@ -54,7 +63,7 @@ def sdxl_prompt(
         PoeError: the text encoders cannot be used, or are not finite (P0206).
     """
     kind, parts = "StableDiffusionXLPipeline", (_CLIP, _CLIP_2)
-    pipeline = text_encoders(kind, folder, device, dtype, parts)
+    pipeline = text_encoders(kind, folder, device, dtype, parts, loras)
     with loading("", folder), torch.no_grad():
         warn_if_cut("text_encoder", pipeline.tokenizer, text)
         warn_if_cut("text_encoder_2", pipeline.tokenizer_2, text)
