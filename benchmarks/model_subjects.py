@@ -242,7 +242,8 @@ def library_digits(folder: str) -> Tensor:
     kind = diffusers.FlowMatchEulerDiscreteScheduler
     scheduler = kind.from_pretrained(folder, subfolder="scheduler")
     scheduler.set_timesteps(sigmas=[1 - k / STEPS for k in range(STEPS)])
-    time = 0.5 * scheduler.config.num_train_timesteps
+    # A number that is no tensor would be rounded down by the network.
+    time = torch.tensor(0.5 * scheduler.config.num_train_timesteps)
     velocity = own(noise(1, 1, 8, 8), time, class_labels=torch.tensor([3])).sample
     return torch.cat([scheduler.sigmas, velocity.flatten()])
 

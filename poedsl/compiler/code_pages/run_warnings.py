@@ -164,8 +164,8 @@ write the program for the logarithm of the variable.
         """\
 A folder holds weights that its network does not have: those of another model, or of a part that
 only training needs. All weights that the network has were read. Check that config.json and the
-files of weights are of one model. Of a LoRA, the weights for text encoders are among them: a
-`lora` changes the transformer or UNet alone.
+files of weights are of one model. A `lora` changes the transformer or UNet, and CLIP where the
+library's pipeline does; its weights for other layers are among them.
 """,
     ),
     "P1021": CodePage(
