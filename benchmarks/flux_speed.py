@@ -201,7 +201,7 @@ def default_dtype(dtype: torch.dtype) -> Iterator[None]:
 
 @contextmanager
 def stand_ins(size: dict[str, Any]) -> Iterator[None]:
-    def prompt(folder: str, text: str, device: torch.device, dtype: torch.dtype) -> Any:
+    def prompt(folder: str, text: str, device: torch.device, dtype: torch.dtype, _: Any) -> Any:
         g = torch.Generator().manual_seed(len(text))
         t = size["transformer"]
         tokens = torch.randn(1, size["tokens"], t["joint_attention_dim"], generator=g)
