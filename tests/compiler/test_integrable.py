@@ -187,6 +187,15 @@ SCALES = [
     ("tau ~ Uniform(0,1)\nx ~ Normal(0, tau) * exp(-tau * x^2)", False),
     ("tau ~ HalfNormal(1)\nx ~ Normal(0, tau)^2\nx ~ Normal(tau, 1)", False),
     (
+        "input y : Real[4]\na ~ Normal(0, 1)\ntau ~ HalfCauchy(1)\nx : Real[4]\n"
+        "x ~ Normal(0, tau)^0.5\ny ~ Normal(a + x, 1)",
+        False,
+    ),
+    (
+        "a ~ Normal(0, 1)\ntau ~ HalfNormal(1)\nx ~ Normal(0, tau)^2\na ~ where(x > 1 + a^2)",
+        False,
+    ),
+    (
         "a ~ HalfNormal(1)\nb ~ HalfNormal(1)\nx ~ Normal(0, a)^2\n"
         "y ~ Normal(0, b)^0.5 * Normal(x, 1)",
         True,

@@ -99,7 +99,7 @@ def test_the_naive_plan_has_the_bias_it_should(base: float) -> None:
     result = plan.run(particles=10_000, move="ode()", correct="none()", kernel="none", seed=1)
     expected = 10 / base
     variance = result.particles["x"].var(0)
-    torch.testing.assert_close(variance, torch.full((2,), expected), rtol=0.06, atol=0)
+    torch.testing.assert_close(variance, torch.full((2,), expected), rtol=0.03, atol=0)
     assert result.log_evidence is None and "correct" in result.evidence_reason
 
 

@@ -62,7 +62,7 @@ def integrated(
         exponent = sum(_exponent(f, scale.name) for f in factors)
         if exponent <= 0:
             raise UnknownValue
-        others = [f for f in of[name] if f not in factors and f.variables[0] == name]
+        others = [f for f in of[name] if f not in factors]
         if not all(_free(f, signatures) for f in others):
             raise UnknownValue
         alone = count * (1 - exponent)
