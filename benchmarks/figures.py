@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import platform
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +45,29 @@ def write(args: argparse.Namespace, **figures: Any) -> None:
     args.out.parent.mkdir(parents=True, exist_ok=True)
     text = json.dumps(found, indent=1, default=_plain, allow_nan=False)
     args.out.write_text(text + "\n", encoding="utf-8")
+
+
+def report(
+    args: argparse.Namespace, columns: Sequence[str], rows: dict[str, list[list[float]]]
+) -> None:
+    """Print a table of means and standard errors over scenes, and write its numbers.
+
+    Args:
+        rows: for each row of the table its columns' values, a list for each scene.
+    """
+    width = max(map(len, rows)) + 2
+    print(" " * width + "".join(f"{c:>18}" for c in columns))
+    figures = {name: [list(c) for c in zip(*found, strict=True)] for name, found in rows.items()}
+    for name, found in figures.items():
+        print(f"{name:<{width}}" + "".join(f"{spread(c):>18}" for c in found))
+    write(args, rows={n: dict(zip(columns, c, strict=True)) for n, c in figures.items()})
+
+
+def spread(values: list[float]) -> str:
+    """Mean, and its standard error."""
+    found = torch.tensor(values)
+    error = float(found.std()) / len(values) ** 0.5 if len(values) > 1 else 0.0
+    return f"{float(found.mean()):.3f} +- {error:.3f}"
 
 
 def _plain(value: Any) -> Any:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import argparse
 import json
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,7 +10,6 @@ from typing import Any
 import numpy as np
 import torch
 import torch.nn.functional as F
-from figures import write
 from PIL import Image
 from torch import Tensor
 
@@ -158,26 +155,3 @@ def drawn(program: str, seed: int, values: dict[str, Any], **options: Any) -> po
     names = {i.name for i in poedsl.compile(program).spec.inputs}
     plan = poedsl.compile(program).bind(**{k: v for k, v in values.items() if k in names})
     return plan.run(seed=seed, profile="small", **options)
-
-
-def report(
-    args: argparse.Namespace, columns: Sequence[str], rows: dict[str, list[list[float]]]
-) -> None:
-    """Print a table of means and standard errors over scenes, and write its numbers.
-
-    Args:
-        rows: for each row of the table its columns' values, a list for each scene.
-    """
-    width = max(map(len, rows)) + 2
-    print(" " * width + "".join(f"{c:>18}" for c in columns))
-    figures = {name: [list(c) for c in zip(*found, strict=True)] for name, found in rows.items()}
-    for name, found in figures.items():
-        print(f"{name:<{width}}" + "".join(f"{spread(c):>18}" for c in found))
-    write(args, rows={n: dict(zip(columns, c, strict=True)) for n, c in figures.items()})
-
-
-def spread(values: list[float]) -> str:
-    """Mean, and its standard error."""
-    found = torch.tensor(values)
-    error = float(found.std()) / len(values) ** 0.5 if len(values) > 1 else 0.0
-    return f"{float(found.mean()):.3f} +- {error:.3f}"

@@ -17,8 +17,8 @@ import argparse
 import sys
 
 import torch
-from figures import add_out
-from playroom import Critics, Scene, drawn, report, scenes
+from figures import add_out, report
+from playroom import Critics, Scene, drawn, scenes
 from torch import Tensor
 
 FILL = "x ~ flux_fill(mask, image, prompt)"

@@ -19,8 +19,8 @@ import argparse
 import sys
 
 import torch
-from figures import add_out
-from playroom import PROGRAMS, Critics, Scene, drawn, report, scenes
+from figures import add_out, report
+from playroom import PROGRAMS, Critics, Scene, drawn, scenes
 from torch import Tensor
 
 import poedsl

@@ -28,9 +28,9 @@ def test_tables_of_the_playroom_have_their_rows(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.syspath_prepend(str(BENCHMARKS))
-    playroom = importlib.import_module("benchmarks.playroom")
+    figures = importlib.import_module("benchmarks.figures")
     args = argparse.Namespace(out=tmp_path / "table.json")
-    playroom.report(args, ("one", "two"), {"a": [[1.0, 2.0], [3.0, 2.0]], "b": [[0.5, 0.25]]})
+    figures.report(args, ("one", "two"), {"a": [[1.0, 2.0], [3.0, 2.0]], "b": [[0.5, 0.25]]})
     lines = capsys.readouterr().out.splitlines()
     assert [line.split() for line in lines[1:]] == [
         ["a", "2.000", "+-", "1.000", "2.000", "+-", "0.000"],

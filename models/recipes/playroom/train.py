@@ -50,6 +50,10 @@ CUT = 0.4
 CLIP_TOKENS = 40
 
 
+def adam(module: nn.Module, rate: float) -> Any:
+    return torch.optim.AdamW(module.parameters(), rate, weight_decay=1e-4)
+
+
 @dataclass
 class Training:
     """A loss of a batch, to be made small; the average of the weights on the way is kept."""
@@ -60,10 +64,15 @@ class Training:
     loss: Callable[[torch.Generator], Tensor]
     rate: float = 1e-3
     decay: float = 0.999
+    #: Steps in which the rate rises.
+    warm: int = 200
+    #: Whether products are taken in bfloat16.
+    half: bool = True
+    optimiser: Callable[[nn.Module, float], Any] = adam
 
     def run(self, minutes: float, steps: int | None) -> None:
         device = next(self.module.parameters()).device
-        optimiser = torch.optim.AdamW(self.module.parameters(), self.rate, weight_decay=1e-4)
+        optimiser = self.optimiser(self.module, self.rate)
         average = {k: v.detach().clone() for k, v in self.module.state_dict().items()}
         step, spent = 0, 0.0
         path = self.work / f"{self.name}.pt"
@@ -79,8 +88,8 @@ class Training:
             done = spent / (60 * minutes) if steps is None else step / steps
             falling = min(1.0, 4 * (1 - done))
             for group in optimiser.param_groups:
-                group["lr"] = self.rate * min(1.0, (step + 1) / 200) * max(falling, 0.02)
-            with torch.autocast(device.type, torch.bfloat16):
+                group["lr"] = self.rate * min(1.0, (step + 1) / self.warm) * max(falling, 0.02)
+            with torch.autocast(device.type, torch.bfloat16, enabled=self.half):
                 loss = self.loss(generator)
             optimiser.zero_grad(set_to_none=True)
             loss.backward()

@@ -1,0 +1,172 @@
+"""A simulated ball before scenery that moves by itself: each expert alone, and their product (Zhang
+et al., Table 2, in the playroom in motion).
+
+    python benchmarks/table2.py [--scenes 30] [--particles 2] [--steps 20] [--out FILE.json]
+
+A held-out scene is given by its first frame, its caption, and the depth and the mask of a
+simulation of the ball, which has none of the scenery.
+
+- `ball`: overlap (intersection over union) of where a film shows the ball with where the simulation
+  has it, on average over frames. A pixel shows the ball if its colour is nearer to one of the ball
+  in the true film than to any other of that film.
+- `colour`: mean absolute difference from the true film on the ball.
+- `scenery`: the same where the scenery is at any time, without the ball.
+- `moves`: the correlation there of how grey levels differ from those of the first frame with how
+  they do in the true film.
+- `room`: mean absolute difference elsewhere.
+- `camera`: pixels by which the room stands too high or too low, on average over frames.
+- `jerk`: mean absolute second difference in time.
+- `sum`: 1 - ball + scenery.
+
+Means over scenes and particles, with standard errors over scenes. `the render` has the values for
+the truth, and `the picture` those for its first frame as all frames.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from figures import add_out, report
+from torch import Tensor
+
+import poedsl
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "models" / "recipes"))
+
+from playroom_motion import data
+from playroom_motion.scenes import Film, render
+
+I2V = "input image : Image[3, 64, 64]\nx ~ wan_i2v(image, prompt, guidance = 1)"
+DEPTH = "x ~ wan_depth(depth, prompt, guidance = 1)"
+MASK = "input mask : Mask[17, 64, 64]\nlet m = blur(mask, 1)"
+PROGRAMS = {
+    "image to video": I2V,
+    "depth to video": DEPTH,
+    "product": f"{MASK}\n{I2V}\n{DEPTH} ^ m",
+    "product, given": f"{MASK}\n{I2V}\n{DEPTH} ^ m given x",
+    "product by masks": f"{MASK}\n{I2V} ^ (1 - m)\n{DEPTH} ^ m",
+    "product by masks, given": f"{MASK}\n{I2V} ^ (1 - m)\n{DEPTH} ^ m given x",
+}
+COLUMNS = ("ball", "colour", "scenery", "moves", "room", "camera", "jerk", "sum")
+#: Colours of the ball, and others, that pixels are compared with; and by how many pixels masks are
+#: widened for regions that leave out what is at an edge.
+COLOURS, EDGE = 300, 1
+
+
+def sampled(program: str, inputs: dict[str, Any], seed: int, particles: int, steps: int) -> Tensor:
+    """Films (N, 17, 3, 64, 64)."""
+    source = (
+        f"input prompt : Text\ninput depth : Depth[17, 64, 64]\nx : Video[17, 3, 64, 64]\n{program}"
+    )
+    names = {i.name for i in poedsl.compile(source).spec.inputs}
+    plan = poedsl.compile(source).bind(**{k: v for k, v in inputs.items() if k in names})
+    run = plan.run(seed=seed, profile="small", particles=particles, steps=steps)
+    films: Tensor = run.particles["x"]
+    return films
+
+
+class Truth:
+    """A film as it was rendered, and what others are measured by.
+
+    Attributes:
+        film: (17, 3, 64, 64) in [0, 1]. ball, scenery, room: (17, 64, 64), where the ball is, where
+            the scenery is at any time and the ball is not, and everything else.
+    """
+
+    def __init__(self, film: Film) -> None:
+        self.film = torch.from_numpy(film.image).permute(0, 3, 1, 2).float() / 255
+        self.depth = torch.from_numpy(film.depth).float() / 255
+        self.ball = torch.from_numpy(film.ball).float()
+        around = wider(self.ball)
+        self.scenery = wider(torch.from_numpy(film.scenery).float()).amax(0) * (1 - around)
+        self.room = (1 - around) * (1 - self.scenery)
+        pixels, ball = self.film.movedim(1, -1).reshape(-1, 3), self.ball.flatten() > 0
+        self.palette = [evenly(pixels[ball]), evenly(pixels[~ball])]
+
+    def shown(self, films: Tensor) -> Tensor:
+        """Where films (N, 17, 3, 64, 64) show the ball, (N, 17, 64, 64)."""
+        pixels = films.movedim(2, -1).reshape(-1, 3)
+        own, other = (
+            torch.cat([torch.cdist(part, colours).amin(1) for part in pixels.split(4096)])
+            for colours in self.palette
+        )
+        return (own < other).reshape(len(films), *self.ball.shape)
+
+    def measured(self, films: Tensor) -> list[float]:
+        """The columns for films, on average."""
+        shown, ball = self.shown(films), self.ball.bool()
+        both, either = (shown & ball).sum((2, 3)), (shown | ball).sum((2, 3))
+        overlap = (both / either.clamp(min=1)).where(either > 0, torch.ones(())).mean()
+        off = (films - self.film).abs().mean(2)
+        colour, scenery, room = (
+            (off * where).sum((1, 2, 3)).div(where.sum().clamp(min=1)).mean()
+            for where in (self.ball, self.scenery, self.room)
+        )
+        changes = [(film.mean(1) - film[:1].mean(1))[self.scenery > 0] for film in films]
+        true = (self.film.mean(1) - self.film[:1].mean(1))[self.scenery > 0]
+        moves = torch.stack([correlation(change, true) for change in changes]).mean()
+        jerk = films.diff(n=2, dim=1).abs().mean()
+        camera, total = self.raised(films).abs().mean(), 1 - overlap + scenery
+        return [float(v) for v in (overlap, colour, scenery, moves, room, camera, jerk, total)]
+
+    def raised(self, films: Tensor) -> Tensor:
+        """Pixels (N, 17) by which the room is higher in each frame of films than it is in truth, by
+        least squares. It has no edges from left to right.
+        """
+        steps = torch.gradient(self.film, dim=2)[0] * self.room[:, None]
+        return ((films - self.film) * steps).sum((2, 3, 4)) / steps.square().sum((1, 2, 3))
+
+
+def wider(mask: Tensor) -> Tensor:
+    """A mask (17, 64, 64) and what is beside it."""
+    return F.max_pool2d(mask[:, None], 2 * EDGE + 1, 1, EDGE)[:, 0]
+
+
+def evenly(colours: Tensor) -> Tensor:
+    """Some of the colours (N, 3) that there are, each once."""
+    levels = (255 * colours).round().unique(dim=0) / 255
+    return levels[:: max(1, len(levels) // COLOURS)]
+
+
+def correlation(a: Tensor, b: Tensor) -> Tensor:
+    """Zero where one of them is constant."""
+    a, b = a - a.mean(), b - b.mean()
+    return (a * b).sum() / (a.norm() * b.norm()).clamp(min=1e-9)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--scenes", type=int, default=30)
+    parser.add_argument("--particles", type=int, default=2)
+    parser.add_argument("--steps", type=int, default=20)
+    add_out(parser, "table2")
+    args = parser.parse_args()
+    torch.set_num_threads(1)
+    rows: dict[str, list[list[float]]] = {
+        name: [] for name in ("the render", "the picture", *PROGRAMS)
+    }
+    for number in range(args.scenes):
+        scene = data.held_out(number)
+        truth = Truth(render(scene))
+        rows["the render"].append(truth.measured(truth.film[None]))
+        rows["the picture"].append(truth.measured(truth.film[:1].expand_as(truth.film)[None]))
+        inputs = {
+            "image": truth.film[0],
+            "prompt": scene.caption,
+            "depth": truth.depth,
+            "mask": truth.ball,
+        }
+        for name, program in PROGRAMS.items():
+            films = sampled(program, inputs, number, args.particles, args.steps)
+            rows[name].append(truth.measured(films))
+        print(f"scene {number + 1} of {args.scenes}", file=sys.stderr, flush=True)
+    report(args, COLUMNS, rows)
+
+
+if __name__ == "__main__":
+    main()
