@@ -21,7 +21,6 @@ from poedsl.compiler.plan.terms import Apply
 from poedsl.runtime.build.prepare import prepare
 from poedsl.runtime.build.tempering_base import Base
 from poedsl.runtime.core.run_settings import RunSettings
-from poedsl.runtime.space.bijections import Bijection, Events, Interval
 from poedsl.runtime.space.coordinates import Space
 from poedsl.runtime.targets.tempering import TemperedTarget, log_base
 from poedsl.runtime.terms.refusals import refused
@@ -168,7 +167,7 @@ class Coordinates(Transform):
     def __init__(self, space: Space, variable: str) -> None:
         super().__init__()
         part = space.slice(variable)
-        cuts = (_cut(bijection, part) for bijection in space.bijections)
+        cuts = (bijection.within(part) for bijection in space.bijections)
         self.variable, self.shape = variable, space.shapes[variable]
         self.space = Space(
             {variable: self.shape},
@@ -178,8 +177,7 @@ class Coordinates(Transform):
         )
         self.moves = torch.ones(self.space.size, dtype=torch.bool, device=space.loc.device)
         for bijection in self.space.bijections:
-            if isinstance(bijection, Events):
-                self.moves[bijection.index[:, bijection.free :]] = False
+            self.moves[bijection.idle] = False
         self.free = int(self.moves.sum())
         self.codomain = Domain(self)
 
@@ -233,18 +231,3 @@ class Domain(constraints.Constraint):
 
 for registry in (biject_to, transform_to):
     registry.register(Domain, lambda domain: domain.coordinates)  # type: ignore[no-untyped-call]
-
-
-def _cut(bijection: Bijection, part: slice) -> Bijection | None:
-    """A bijection of the components of one variable, counted from its first."""
-    first = bijection.index if isinstance(bijection, Interval) else bijection.index[:, 0]
-    inside = (first >= part.start) & (first < part.stop)
-    if not bool(inside.any()):
-        return None
-    index = bijection.index[inside] - part.start
-    cut: Bijection
-    if isinstance(bijection, Interval):
-        cut = Interval.between(index, bijection.low[inside], bijection.high[inside])
-    else:
-        cut = Events.over(bijection.event, index)
-    return replace(cut, loc=bijection.loc[inside], scale=bijection.scale[inside])

@@ -14,7 +14,7 @@ import torch
 
 import poedsl
 from poedsl.catalog.profiles import DEFAULT
-from poedsl.experts.loading.diffusers_parts import prompt
+from poedsl.experts.loading.diffusers_folder import prompt
 from poedsl.experts.loading.transformers_models import processor
 from poedsl.experts.rewards.classifier import ClassifierScore
 from poedsl.experts.sequences.language_model import LanguageModel

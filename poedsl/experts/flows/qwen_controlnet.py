@@ -13,7 +13,7 @@ from poedsl.catalog.adapters import Lora
 from poedsl.catalog.profiles import Profile
 from poedsl.experts.flows.packing import pack
 from poedsl.experts.flows.qwen_image import QwenImageFlow
-from poedsl.experts.loading import diffusers_parts
+from poedsl.experts.loading import diffusers_folder
 from poedsl.experts.loading.model_errors import evaluating, unfit
 
 
@@ -37,7 +37,7 @@ class ControlledQwenImage(QwenImageFlow):
             PoeError: it sees something else (P0206).
         """
         self.place, self.strength, self.control = controlnet or self.folder, scale, pack(control)
-        self.controlnet = diffusers_parts.controlnet(
+        self.controlnet = diffusers_folder.controlnet(
             "QwenImageControlNetModel", self.folder, controlnet, self.device, profile
         )
         takes = self.controlnet.controlnet_x_embedder.in_features

@@ -16,7 +16,7 @@ from poedsl.catalog.profiles import Profile
 from poedsl.experts.flows.guidance import Condition
 from poedsl.experts.flows.latent_flow import TIMES
 from poedsl.experts.flows.stable_diffusion_3 import StableDiffusion3
-from poedsl.experts.loading import diffusers_parts
+from poedsl.experts.loading import diffusers_folder
 from poedsl.experts.loading.model_errors import evaluating, loading, unfit
 
 #: What ControlNets see, by the number of channels beside latents.
@@ -42,7 +42,7 @@ class ControlledStableDiffusion3(StableDiffusion3):
             PoeError: it sees something else (P0206).
         """
         self.place, self.strength = controlnet or self.folder, scale
-        self.controlnet = diffusers_parts.controlnet(
+        self.controlnet = diffusers_folder.controlnet(
             "SD3ControlNetModel", self.folder, controlnet, self.device, profile
         )
         config = self.controlnet.config

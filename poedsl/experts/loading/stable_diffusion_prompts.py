@@ -13,7 +13,7 @@ from torch import Tensor
 
 from poedsl.catalog.adapters import Lora
 from poedsl.experts.loading.cache import cached_by_folder
-from poedsl.experts.loading.diffusers_parts import PROMPTS, expect_finite, text_encoders
+from poedsl.experts.loading.diffusers_folder import PROMPTS, expect_finite, text_encoders
 from poedsl.experts.loading.model_errors import loading
 from poedsl.experts.loading.model_files import read_config
 from poedsl.experts.loading.prompts import warn_if_cut

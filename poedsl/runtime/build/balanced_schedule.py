@@ -13,7 +13,7 @@ from torch import Tensor
 
 from poedsl.experts.densities.gaussian_mixtures import Gaussians
 from poedsl.runtime.path.noising_path import ALPHA_MIN, Schedule
-from poedsl.runtime.targets.factors import ExpertFactor
+from poedsl.runtime.targets.expert_factor import ExpertFactor
 
 #: The most components that are looked at; of more, as many at random.
 COMPONENTS = 2048

@@ -10,7 +10,7 @@ from poedsl.compiler.plan.option_values import form_name
 from poedsl.compiler.plan.options import OPTIONS
 from poedsl.compiler.plan.plan_parts import GENERATIVE, FactorSpec
 from poedsl.compiler.plan.terms import Apply, Const
-from poedsl.experts.loading.diffusers_parts import free_encoders
+from poedsl.experts.loading.diffusers_folder import free_encoders
 from poedsl.experts.protocol import Scheduled
 from poedsl.runtime.build.balanced_schedule import balanced
 from poedsl.runtime.build.exponents import covered, exponents, normalised
@@ -22,7 +22,7 @@ from poedsl.runtime.path.noising_path import FlowPath, Schedule, at_times
 from poedsl.runtime.results.composition import Observer
 from poedsl.runtime.smc import potentials
 from poedsl.runtime.space.parts import PlacedFactor
-from poedsl.runtime.targets.factors import ExpertFactor
+from poedsl.runtime.targets.expert_factor import ExpertFactor
 from poedsl.runtime.targets.parent_guidance import ParentGuidance, parent_guidance
 from poedsl.runtime.targets.target import Target
 from poedsl.runtime.terms.refusals import factor_at, refused

@@ -11,7 +11,7 @@ from torch import Tensor
 from poedsl.experts.densities.gaussian_mixtures import Gaussians
 from poedsl.runtime.path.noising_path import Stage
 from poedsl.runtime.space.coordinates import Space
-from poedsl.runtime.targets.factors import ExpertFactor
+from poedsl.runtime.targets.expert_factor import ExpertFactor
 from poedsl.runtime.terms.refusals import refused
 
 #: The end of every path.

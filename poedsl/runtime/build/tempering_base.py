@@ -158,7 +158,7 @@ def _domain(space: Space, variable: str) -> str:
     kinds = {
         EVENTS[b.event]
         for b in space.bijections
-        if isinstance(b, Events) and bool(((b.index >= part.start) & (b.index < part.stop)).any())
+        if isinstance(b, Events) and b.within(part) is not None
     }
     return ", ".join(sorted(kinds))
 

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from poedsl.compiler.plan.plan_parts import GENERATIVE, FactorSpec
 from poedsl.compiler.plan.terms import Const
-from poedsl.experts.loading.diffusers_parts import free_encoders
+from poedsl.experts.loading.diffusers_folder import free_encoders
 from poedsl.runtime.build.ancestral_draws import ancestral
 from poedsl.runtime.build.ancestral_prior import prior
 from poedsl.runtime.build.constrained_supports import bijections, centred
@@ -27,7 +27,7 @@ from poedsl.runtime.build.tempering_base import base
 from poedsl.runtime.feynman_kac.tempering import TemperingModel
 from poedsl.runtime.smc import potentials
 from poedsl.runtime.space.parts import PlacedFactor, locate
-from poedsl.runtime.targets.factors import ExpertFactor
+from poedsl.runtime.targets.expert_factor import ExpertFactor
 from poedsl.runtime.targets.tempering import BaseDistribution, TemperedTarget, temper_grid
 
 

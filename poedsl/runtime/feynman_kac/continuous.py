@@ -23,7 +23,7 @@ from poedsl.runtime.kernels.sweep import KernelSteps
 from poedsl.runtime.results.composition import Composition
 from poedsl.runtime.smc.anneal import Proposal
 from poedsl.runtime.smc.population import Population, Potential, StageT
-from poedsl.runtime.targets.factors import StageLike
+from poedsl.runtime.targets.stage_protocol import StageLike
 from poedsl.runtime.targets.target import Target
 
 Evaluate = Callable[[Float[Tensor, "L D"]], Evaluation]

@@ -16,7 +16,7 @@ from poedsl.runtime.core.sampler_options import SamplerOptions
 from poedsl.runtime.core.warnings import WarningLog
 from poedsl.runtime.smc import potentials
 from poedsl.runtime.smc.population import Population, Potential
-from poedsl.runtime.targets.factors import StageLike
+from poedsl.runtime.targets.stage_protocol import StageLike
 from poedsl.runtime.targets.target import Target
 
 

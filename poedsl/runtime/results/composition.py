@@ -31,7 +31,7 @@ from poedsl.runtime.core.particles import Evaluation
 from poedsl.runtime.core.state import SavedState
 from poedsl.runtime.core.warnings import RunWarning
 from poedsl.runtime.path.noising_path import Stage
-from poedsl.runtime.targets.factors import ExpertFactor
+from poedsl.runtime.targets.expert_factor import ExpertFactor
 from poedsl.runtime.targets.target import Target
 
 #: Stages that are looked at, and the most particles at each.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -25,11 +25,16 @@ class Interval:
 
     What single precision cannot hold within the ends is put to the next number that is; beyond the
     greatest number there is no density.
+
+    Attributes:
+        least, most: the numbers next to the ends, inside.
     """
 
     index: Int[Tensor, " d"]
     low: Float[Tensor, " d"]
     high: Float[Tensor, " d"]
+    least: Float[Tensor, " d"]
+    most: Float[Tensor, " d"]
     loc: Float[Tensor, " d"]
     scale: Float[Tensor, " d"]
     bijection: Any
@@ -47,7 +52,22 @@ class Interval:
         else:
             constraint = constraints.interval(low, high)  # type: ignore[no-untyped-call]
         centre, scale = torch.zeros_like(low), torch.ones_like(low)
-        return cls(index, low, high, centre, scale, biject_to(constraint))
+        least, most = _above(low), -_above(-high)
+        return cls(index, low, high, least, most, centre, scale, biject_to(constraint))
+
+    @property
+    def idle(self) -> Int[Tensor, " 0"]:
+        """The components without a coordinate of their own: none."""
+        return self.index[:0]
+
+    def within(self, part: slice) -> Interval | None:
+        """Of the components of a part, counted from its first; None where it has none of these."""
+        inside = (self.index >= part.start) & (self.index < part.stop)
+        if not bool(inside.any()):
+            return None
+        index = self.index[inside] - part.start
+        cut = Interval.between(index, self.low[inside], self.high[inside])
+        return replace(cut, loc=self.loc[inside], scale=self.scale[inside])
 
     def forward(self, z: Float[Tensor, "L d"]) -> tuple[Float[Tensor, "L d"], Float[Tensor, " L"]]:
         """The components, and log |det dy/dz|."""
@@ -55,11 +75,11 @@ class Interval:
         y = self.bijection(free)
         log_det = self.bijection.log_abs_det_jacobian(free, y) + self.scale.log()
         log_det = torch.where(y.isfinite(), log_det, -math.inf).sum(-1)
-        return y.clamp(_above(self.low), -_above(-self.high)), log_det
+        return y.clamp(self.least, self.most), log_det
 
     def near_limits(self, y: Float[Tensor, "L d"]) -> Bool[Tensor, "L d"]:
         """Where points are about as near to an end, or as far out, as numbers can be."""
-        below, above = _above(self.low) - self.low, self.high + _above(-self.high)
+        below, above = self.least - self.low, self.high - self.most
         near = (y - self.low < below**OF_THE_RANGE) | (self.high - y < above**OF_THE_RANGE)
         return near | far_out(y)
 
@@ -103,6 +123,23 @@ class Events:
         rows = math.isqrt(size)
         free, transform = rows * (rows - 1) // 2, CorrCholeskyTransform()
         return cls(event, index, free, zeros, torch.ones_like(zeros), transform)
+
+    @property
+    def idle(self) -> Int[Tensor, " m"]:
+        """The components without a coordinate of their own."""
+        return self.index[:, self.free :].reshape(-1)
+
+    def within(self, part: slice) -> Events | None:
+        """Of the events of a part, counted from its first; None where it has none of these."""
+        inside = (self.index[:, 0] >= part.start) & (self.index[:, 0] < part.stop)
+        if not bool(inside.any()):
+            return None
+        return replace(
+            self,
+            index=self.index[inside] - part.start,
+            loc=self.loc[inside],
+            scale=self.scale[inside],
+        )
 
     def forward(
         self, z: Float[Tensor, "L n K"]

@@ -21,7 +21,7 @@ from torch import Tensor
 from poedsl.runtime.core.particles import Evaluation
 from poedsl.runtime.core.random_numbers import Noise
 from poedsl.runtime.core.state import SavedState
-from poedsl.runtime.targets.factors import RewardFactor
+from poedsl.runtime.targets.rewards_and_conditions import RewardFactor
 from poedsl.runtime.targets.target import Target
 from poedsl.runtime.terms.evaluate import Environment
 
@@ -209,9 +209,14 @@ class TemperedTarget(Target):
                 self._count(reward_factor.name, len(x))
                 total = total + reward_factor.log_value(env)
         total = torch.where(total == math.inf, math.nan, total)
-        if bool(total.isnan().any()):
+        if self.conditional and bool(total.isnan().any()):
             total = torch.where(total.isnan() & ~self.allowed(env, len(x)), -math.inf, total)
         return total
+
+    @property
+    def conditional(self) -> bool:
+        """Whether the program has conditions."""
+        return any(reward_factor.kind == "where" for reward_factor in self.reward_factors)
 
     def allowed(self, env: Environment, count: int) -> Bool[Tensor, " L"]:
         """Where all conditions hold; elsewhere the target is zero, and rewards need no value."""
