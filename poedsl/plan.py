@@ -183,7 +183,7 @@ class Plan:
             TypeError, ValueError: the seed or the microbatch is no whole number, or too small, or
                 the dtype is another.
         """
-        from poedsl.runtime.run import run
+        from poedsl.runtime.whole_run import run
 
         settings = self._settings(seed, device, microbatch, allow_code, profile, dtype)
         plan = self._given(options).bound()

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
+from poedsl.cli.request import request_of
 from poedsl.cli.resume import Saving
 from poedsl.cli.shared import INTERRUPTED, echo
 from poedsl.grammar.errors import PoeError
@@ -15,6 +16,7 @@ from poedsl.runtime.checkpoints.identity import identity
 from poedsl.runtime.checkpoints.keeper import Interrupted, Keeper, resume
 from poedsl.runtime.core.run_settings import RunSettings
 from poedsl.runtime.results.output_folder import OutputFolder
+from poedsl.runtime.results.page.asked import Request
 from poedsl.runtime.run import Run
 from poedsl.runtime.smc.records import StageRecord
 
@@ -37,6 +39,12 @@ class SavedRun:
         self.folder = OutputFolder(self.place, plan_json, run, resumed=resumed, force=force)
         self.keeper = Keeper(self.folder.save, {}, saving.every, self._report)
         self.done = self._logged = 0
+        self._settings = given
+
+    @property
+    def request(self) -> Request:
+        """How the run was asked for."""
+        return request_of(self._settings)
 
     def go_on(self, job: Run, settings: RunSettings) -> int:
         """Let a prepared run go on from the checkpoint that there is.

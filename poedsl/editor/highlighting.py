@@ -108,3 +108,32 @@ def _pattern(match: str, scope: str | dict[str, str]) -> dict[str, Any]:
     if isinstance(scope, str):
         return {"match": match, "name": scope}
     return {"match": match, "captures": {group: {"name": name} for group, name in scope.items()}}
+
+
+#: Kinds of tokens that a page colours, each with its class.
+_CLASSES = {
+    token.Keyword.Type: "t",
+    token.Keyword: "k",
+    token.Operator.Word: "k",
+    token.Name.Class: "f",
+    token.Name.Builtin: "f",
+    token.Name.Function: "f",
+    token.Name.Attribute: "t",
+    token.Literal.String: "s",
+    token.Literal.Number: "m",
+    token.Comment: "c",
+}
+
+
+def pieces(text: str) -> tuple[tuple[str, str], ...]:
+    """A program in pieces, each with the class of its colour: ``k`` for keywords, ``t`` for types
+    and options, ``f`` for experts and functions, ``s`` for texts, ``m`` for numbers, ``c`` for
+    comments, and an empty one for the rest.
+    """
+    out: list[tuple[str, str]] = []
+    for _, kind, piece in PoeLexer().get_tokens_unprocessed(text):
+        name = next((c for base, c in _CLASSES.items() if kind in base), "")
+        if out and out[-1][0] == name:
+            piece = out.pop()[1] + piece
+        out.append((name, piece))
+    return tuple(out)

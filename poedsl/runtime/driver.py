@@ -19,6 +19,7 @@ from poedsl.runtime.smc.anneal import Boundary, anneal
 from poedsl.runtime.smc.health import HealthCheck
 from poedsl.runtime.smc.population import Population
 from poedsl.runtime.smc.resampler import Resampler
+from poedsl.runtime.smc.snapshots import WatchedResampler
 
 #: The seed of a pilot run is this minus that of the run.
 PILOT = -2
@@ -51,11 +52,16 @@ class Driver:
         rng: Noise,
         warnings: WarningLog,
         between_pilot_stages: Callable[[], None],
+        see: Callable[[Population[Any]], None],
     ) -> Driver:
-        """By the options of a plan."""
+        """By the options of a plan.
+
+        Args:
+            see: is called with the population wherever the run may resample it.
+        """
         pilot = Pilot.of(model) if options.unbiased else None
         health = HealthCheck(model.target, warnings)
-        resampler = Resampler(options.scheme, options.resample)
+        resampler = WatchedResampler(options.scheme, options.resample, see=see)
         return cls(model, resampler, rng, health, pilot, between_pilot_stages=between_pilot_stages)
 
     @property
@@ -80,7 +86,8 @@ class Driver:
     def _tune(self, pilot: Pilot) -> None:
         """Run the rest of the pilot run, and take what it has tuned."""
         rng = replace(self.rng, seed=PILOT - self.rng.seed)
-        for after in anneal(self.model, self.resampler, rng, self.health, self.after):
+        resampler = Resampler(self.resampler.scheme, self.resampler.rule)
+        for after in anneal(self.model, resampler, rng, self.health, self.after):
             self.after = after
             pilot.note(after.population)
             self.between_pilot_stages()

@@ -1,4 +1,4 @@
-"""A bound plan and a seed to a result, at once or stage by stage."""
+"""A bound plan and a seed to a result, stage by stage."""
 
 from __future__ import annotations
 
@@ -32,12 +32,13 @@ from poedsl.runtime.results.evidence import evidence
 from poedsl.runtime.results.posterior_summary import PosteriorSummary, named, summarise
 from poedsl.runtime.results.reports import reported, try_reports, where_finite
 from poedsl.runtime.results.result import Result
-from poedsl.runtime.results.trail import Trail
+from poedsl.runtime.results.trail import Trail, Way
 from poedsl.runtime.results.verdict import assess, number_signs
 from poedsl.runtime.smc.health import AllParticlesLost
 from poedsl.runtime.smc.population import Population
 from poedsl.runtime.smc.recorder import Recorder
 from poedsl.runtime.smc.records import Outcome, StageRecord
+from poedsl.runtime.smc.snapshots import Album
 from poedsl.runtime.stage_view import StageView, ordinary
 from poedsl.runtime.targets.target import Target
 
@@ -75,7 +76,10 @@ class Run:
             model = prepare(self.plan, self.settings, self.device, self.warnings, look_ahead)
         kind = number_type(self.plan, self.settings)
         rng = Noise(self.settings.seed, o.islands, o.particles, self.device, dtype=kind)
-        self._driver = Driver.of(o, model, rng, self.warnings, self._between_stages)
+        numbers = o.islands * o.particles * model.target.space.size
+        rewarded = bool(model.target.reward_factors)
+        self.album = Album.of(self.settings.shown_stages, numbers, rewarded)
+        self._driver = Driver.of(o, model, rng, self.warnings, self._between_stages, self.album.see)
         self._populations: Iterator[Population[Any]] | None = None
         self._watch = between_stages
         try_reports(self.plan, self.target.space, self.target.environment)
@@ -149,6 +153,8 @@ class Run:
                 steps = population.kernel_steps
                 evaluations = self.model.evaluations(population.stage, steps)
             record = self.recorder.record(population, evaluations, seconds)
+            index, length = len(self.recorder.records) - 1, self.model.length(population)
+            self.album.stage(population, index, self.model.endpoint, length)
             self._between_stages()
             return record
 
@@ -159,7 +165,11 @@ class Run:
     @own_state()
     def state(self) -> SavedState:
         """All that the rest of the run depends on, after a stage."""
-        return {"driver": self._driver.state(), "recorder": self.recorder.state()}
+        return {
+            "driver": self._driver.state(),
+            "recorder": self.recorder.state(),
+            "album": self.album.state(),
+        }
 
     @own_state()
     def restore(self, state: SavedState, *, anew: bool = False) -> None:
@@ -169,6 +179,7 @@ class Run:
         """
         self._driver.restore(state["driver"], anew=anew)
         self.recorder.restore(state["recorder"])
+        self.album.restore(state["album"])
         self._tried = len(self.recorder.records)
         if self._tried and self._driver.after is not None:
             self.population = self._driver.after.population
@@ -272,29 +283,10 @@ class Run:
             composition=composition,
             log_product=self.target.log_product if self.target.has_density else None,
             trail=trail,
+            way=Way(self.target.space, self.album.shown()) if self.album.most else None,
             peak_memory=peak_memory(self.device),
             sites=sites,
             words=dict(self.target.environment.words),
             reports=reports,
             data=partial(observed_data, self._with_data, self.settings, self.device),
         )
-
-
-def run(
-    plan: PlanSpec,
-    settings: RunSettings | None = None,
-    observe: Callable[[StageRecord, int], None] | None = None,
-    look_ahead: Callable[[int, int], None] | None = None,
-) -> Result:
-    """Run a bound plan to its end.
-
-    Args:
-        observe: is called with each stage's record and the number of stages; it cannot change the
-            run.
-        look_ahead: as of `Run`.
-    """
-    job = Run(plan, settings, look_ahead)
-    for record in job.stages():
-        if observe is not None:
-            observe(record, job.stage_count)
-    return job.result()

@@ -52,6 +52,9 @@ def finished(job: Run) -> tuple[Any, dict[str, Tensor]]:
     tensors = {**particle_tensors(result), **detail_tensors(result)}
     if result.trail is not None:
         tensors["trail"] = result.trail.ends
+    if result.way is not None:
+        for stage in result.way.stages:
+            tensors |= {f"way.{stage.t}": stage.ends, f"weights.{stage.t}": stage.log_weights}
     return without_measurements(as_json(result)), tensors
 
 

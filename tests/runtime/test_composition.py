@@ -13,7 +13,7 @@ import poedsl
 from poedsl.runtime.results import composition
 from poedsl.runtime.results.composition import DRIFT, Composition
 from poedsl.runtime.results.output_folder import as_json
-from poedsl.runtime.results.report import html_report
+from poedsl.runtime.results.page.page import page
 from tests.runtime.helpers import as_if_learned
 
 WEIGHED = "sample x by anneal(particles = 2000, correct = fkc(), kernel = none, steps = 50)\n"
@@ -135,8 +135,7 @@ def test_nothing_is_said_of_what_is_no_composition_on_the_path(text: str) -> Non
 
 def test_the_report_is_in_words_and_in_json(tmp_path: Path) -> None:
     result = learned(gaussians(1, WEIGHED))
-    page = html_report(result, "", {})
-    for shown in (result.report(), page):
+    for shown in (result.report(), page(result)):
         assert "Composition" in shown
         assert f"{found(result).drift:.2g}" in shown
     report = json.loads(json.dumps(as_json(result)["composition"], allow_nan=False))

@@ -54,8 +54,8 @@ def identity(plan: PlanSpec, settings: RunSettings, device: torch.device) -> Ide
     return {
         **of_plan(plan),
         **_of_settings(settings),
-        **_of_versions(plan),
-        **_of_machine(device),
+        **of_versions(plan),
+        **of_machine(device),
         **dict(_of_files(plan, settings, device)),
     }
 
@@ -99,7 +99,7 @@ def _of_settings(settings: RunSettings) -> Identity:
     return {**chosen, "the profile": _hash(profile)}
 
 
-def _of_versions(plan: PlanSpec) -> Identity:
+def of_versions(plan: PlanSpec) -> Identity:
     signatures = (plan.find_signature(call.function) for call, _ in plan.calls())
     extras = dict.fromkeys(s.requires for s in signatures if s is not None)
     distributions = (*ALWAYS, *(name for extra in extras for name in REQUIRED.get(extra, ())))
@@ -114,7 +114,7 @@ def _version(name: str) -> str:
         return ""
 
 
-def _of_machine(device: torch.device) -> Identity:
+def of_machine(device: torch.device) -> Identity:
     """What the order of floating-point sums depends on."""
     found = {
         "the number of threads": str(torch.get_num_threads()),

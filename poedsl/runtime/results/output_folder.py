@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 
 from poedsl.catalog.installation import install_command
-from poedsl.compiler.plan.text import print_plan
 from poedsl.runtime.results.data_groups import data_count
 from poedsl.runtime.results.folder_ownership import writing
-from poedsl.runtime.results.report import html_report
+from poedsl.runtime.results.page.asked import Request
+from poedsl.runtime.results.page.page import page
 from poedsl.runtime.results.run_folder import RunFolder
 from poedsl.runtime.results.saved_files import (
     DETAILS,
@@ -27,11 +27,14 @@ MOST_PAIRS = 2**23
 class OutputFolder(RunFolder):
     """Writes the result of a run when that has ended."""
 
-    def finish(self, result: WrittenRun, *, pictures: bool = True) -> list[str]:
+    def finish(
+        self, result: WrittenRun, *, pictures: bool = True, request: Request | None = None
+    ) -> list[str]:
         """Write the result, and let it take the place of an earlier one.
 
         Args:
             pictures: whether to write ``samples/`` and ``posterior.nc``.
+            request: how the run was asked for, as far as that is known.
 
         Returns:
             What was left out and why, a sentence each.
@@ -40,14 +43,12 @@ class OutputFolder(RunFolder):
         kept = f"files that were complete by then are in {self.staging}"
         with writing(self.folder, kept):
             self._tensors(result)
-            captions: dict[str, str] = {}
             if result.outcome.ok and pictures:
                 try:
                     from poedsl.runtime.results.films import films_left_out
                     from poedsl.runtime.results.pictures import draw
 
-                    drawn = draw(result, self.staging / "samples")
-                    captions = {f"samples/{name}": text for name, text in drawn.items()}
+                    draw(result, self.staging / "samples")
                     left_out += films_left_out(result.plan)
                 except ImportError as error:
                     left_out.append(_left_out("the picture in samples/", error))
@@ -61,8 +62,8 @@ class OutputFolder(RunFolder):
                     self._arviz(result, data=pairs <= MOST_PAIRS)
                 except ImportError as error:
                     left_out.append(_left_out("posterior.nc", error))
-            page = html_report(result, print_plan(result.plan), captions)
-            (self.staging / "report.html").write_text(page, encoding="utf-8")
+            written = page(result, request, self.staging / "samples")
+            (self.staging / "report.html").write_text(written, encoding="utf-8")
             text = json.dumps(as_json(result), indent=1, allow_nan=False) + "\n"
             (self.staging / RESULT).write_text(text, encoding="utf-8")
             self.publish("finished" if result.outcome.ok else "failed")

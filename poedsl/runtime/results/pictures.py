@@ -134,7 +134,7 @@ def _scatter(result: DrawnRun, name: str, folder: Path) -> str:
     low, high = points.min(0), points.max(0)
     middle, half = (low + high) / 2, 0.6 * float((high - low).max()) + 1e-6
     ticks = [np.linspace(m - half, m + half, 160) for m in middle]
-    values = _log_target(result, name, ticks)
+    values = log_target(result, name, ticks)
     if values is not None:
         top = np.nanmax(values)
         levels = top - np.array([8, 6, 4.5, 3, 2, 1, 0.3])
@@ -149,7 +149,7 @@ def _scatter(result: DrawnRun, name: str, folder: Path) -> str:
     return f"{name}.png"
 
 
-def _log_target(result: DrawnRun, name: str, ticks: list[Any]) -> Any:
+def log_target(result: DrawnRun, name: str, ticks: list[Any]) -> Any:
     """The log target on a grid, (rows, columns); None where a factor has no density."""
     if result.log_product is None or len(result.plan.variables) > 1:
         return None

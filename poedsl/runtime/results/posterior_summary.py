@@ -167,11 +167,11 @@ def summarise(
         if count > LISTED or name in pictures:
             rows[name] = _together(looked_at, count, log_weights, summaries)
         else:
-            rows |= zip(_names(name, value.shape[1:]), summaries, strict=True)
+            rows |= zip(component_names(name, value.shape[1:]), summaries, strict=True)
     return PosteriorSummary(rows)
 
 
-def _names(name: str, shape: torch.Size) -> Iterator[str]:
+def component_names(name: str, shape: torch.Size) -> Iterator[str]:
     """The components of a variable in order: `x`, `x[0]`, `x[0, 1]`."""
     for index in product(*map(range, shape)):
         yield f"{name}[{', '.join(map(str, index))}]" if index else name

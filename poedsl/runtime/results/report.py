@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 import statistics
 from collections.abc import Iterator, Mapping
 from typing import Protocol, runtime_checkable
@@ -73,7 +72,7 @@ class RankedRun(Protocol):
     def scores(self) -> Tensor: ...
 
 
-_COLUMNS = ("stage", "beta", "ESS", "ancestors", "acceptance", "log Z +", "seconds", "")
+COLUMNS = ("stage", "beta", "ESS", "ancestors", "acceptance", "log Z +", "seconds", "")
 
 
 def order(result: RankedRun) -> list[int]:
@@ -205,64 +204,10 @@ def text_report(result: ReportedRun) -> str:
     head += [f"warning: {w}" for w in result.warnings]
     if result.composition is not None:
         head += ["", "Composition", *result.composition.findings()]
-    table = [_COLUMNS, *rows(result)]
-    widths = [max(len(row[i]) for row in table) for i in range(len(_COLUMNS))]
+    table = [COLUMNS, *rows(result)]
+    widths = [max(len(row[i]) for row in table) for i in range(len(COLUMNS))]
     lines = [
         "  ".join(c.rjust(w) for c, w in zip(r[:-1], widths, strict=False)) + f"  {r[-1]}"
         for r in table
     ]
     return "\n".join([*head, "", *(line.rstrip() for line in lines)]) + "\n"
-
-
-def html_report(result: ReportedRun, plan_text: str, pictures: Mapping[str, str]) -> str:
-    """One page without scripts: the picture, the summary, the table and the plan.
-
-    Args:
-        pictures: files, relative to the page, each with its caption.
-    """
-    esc = html.escape
-    facts = "".join(f"<tr><th>{esc(n)}</th><td>{esc(v)}</td></tr>" for n, v in summary(result))
-    stages = _html_table([_COLUMNS, *rows(result)])
-    posterior = ""
-    if result.posterior:
-        posterior = f"<h2>Components</h2>{_html_table(result.posterior.table())}"
-    images = "".join(
-        f"<figure>{_shown(p, caption)}<figcaption>{esc(caption)}</figcaption></figure>"
-        for p, caption in pictures.items()
-    )
-    warnings = "".join(f"<p class=warning>{esc(str(w))}</p>" for w in result.warnings)
-    composition = ""
-    if result.composition is not None:
-        findings = esc(" ".join(result.composition.findings()))
-        composition = f"<h2>Composition</h2><p>{findings}</p>"
-    return (
-        "<!doctype html><html lang=en><meta charset=utf-8>"
-        f"<title>{esc(result.plan.program)}</title>"
-        "<style>body{font:15px/1.5 system-ui,sans-serif;max-width:60em;margin:2em auto;"
-        "padding:0 1em}table{border-collapse:collapse}"
-        "td,th{padding:.15em .7em;text-align:right;border-bottom:1px solid #ddd}"
-        "table.facts td,table.facts th{text-align:left}figure{margin:1em 0}"
-        "img,video{max-width:100%}.warning{color:#a40}"
-        "pre{background:#f6f6f6;padding:1em;overflow:auto}</style>"
-        f"<h1>{esc(result.plan.program)}</h1>{images}<table class=facts>{facts}</table>{warnings}"
-        f"{posterior}{composition}"
-        f"<h2>Stages</h2>{stages}<h2>Plan</h2><pre>{esc(plan_text)}</pre></html>\n"
-    )
-
-
-def _shown(file: str, caption: str) -> str:
-    """A picture, or a film that plays by itself and repeats."""
-    source, text = html.escape(file), html.escape(caption)
-    if file.endswith(".mp4"):
-        return f'<video src="{source}" title="{text}" controls autoplay loop muted></video>'
-    return f'<img src="{source}" alt="{text}">'
-
-
-def _html_table(table: list[tuple[str, ...]]) -> str:
-    """The first row as a head, and the others below."""
-    head, *body = (
-        "".join(f"<{tag}>{html.escape(c)}</{tag}>" for c in row)
-        for row, tag in zip(table, ["th", *["td"] * len(table)], strict=False)
-    )
-    rows = "".join(f"<tr>{row}</tr>" for row in body)
-    return f"<table><tr>{head}</tr>{rows}</table>"

@@ -24,7 +24,7 @@ from poedsl.runtime.results.draws import drawn, drawn_by_island
 from poedsl.runtime.results.evidence import Evidence
 from poedsl.runtime.results.posterior_summary import PosteriorSummary
 from poedsl.runtime.results.ranking import scores
-from poedsl.runtime.results.trail import Trail
+from poedsl.runtime.results.trail import Trail, Way
 from poedsl.runtime.results.verdict import Verdict
 from poedsl.runtime.smc.records import Outcome, StageRecord
 
@@ -58,6 +58,7 @@ class Result:
         log_product: log of the target at points (n, D), all variables side by side; None where an
             expert has no density, and in results from a folder or another process.
         trail: predicted endpoints on the way, where they were to be kept; None likewise.
+        way: all particles at some stages, those that died out too; None likewise.
         peak_memory: in bytes, of the device's tensors or of the whole process.
         sites: for each factor that is a model of Pyro's, its latent and deterministic sites by
             name, (L, ...), in their own units.
@@ -85,6 +86,7 @@ class Result:
     composition: Composition | None = None
     log_product: Callable[[Tensor], Tensor] | None = None
     trail: Trail | None = None
+    way: Way | None = None
     peak_memory: int | None = None
     sites: dict[str, dict[str, Shaped[Tensor, L * shape]]] = field(default_factory=dict)
     words: dict[str, Vocabulary] = field(default_factory=dict)
@@ -104,7 +106,8 @@ class Result:
     def __getstate__(self) -> list[Any]:
         """All but what holds networks and Python code of experts."""
         values = {f.name: getattr(self, f.name) for f in fields(self)}
-        return list({**values, "log_product": None, "trail": None, "data": None}.values())
+        gone = dict.fromkeys(("log_product", "trail", "way", "data"))
+        return list({**values, **gone}.values())
 
     def __setstate__(self, state: list[Any]) -> None:
         for f, value in zip(fields(self), state, strict=True):

@@ -18,6 +18,7 @@ from poedsl.experts.sequences.vocabulary import Vocabulary
 from poedsl.runtime.results.distinct import distinct_pictures
 from poedsl.runtime.results.pictures import DrawnRun
 from poedsl.runtime.results.report import ReportedRun, order
+from poedsl.runtime.results.trail import Way
 
 SCHEMA = "poedsl-result/1"
 RESULT, PLAN = "result.json", "plan.json"
@@ -50,6 +51,8 @@ class WrittenRun(ReportedRun, DrawnRun, Protocol):
     def log_evidence_se(self) -> float | None: ...
     @property
     def evidence_reason(self) -> str: ...
+    @property
+    def way(self) -> Way | None: ...
     def to_arviz(self, *, data: bool = True) -> Any: ...
 
 
