@@ -1,7 +1,8 @@
 """A simulated ball before scenery that moves by itself: each expert alone, and their product (Zhang
 et al., Table 2, in the playroom in motion).
 
-    python benchmarks/table2.py [--scenes 30] [--particles 2] [--steps 20] [--out FILE.json]
+    python benchmarks/table2.py [--scenes 30] [--particles 1] [--steps 20] [--out FILE.json]
+        [--picture FILE.png]
 
 A held-out scene is given by its first frame, its caption, and the depth and the mask of a
 simulation of the ball, which has none of the scenery.
@@ -19,7 +20,9 @@ simulation of the ball, which has none of the scenery.
 - `sum`: 1 - ball + scenery.
 
 Means over scenes and particles, with standard errors over scenes. `the render` has the values for
-the truth, and `the picture` those for its first frame as all frames.
+the truth, `decoded` those for the truth as the autoencoder of the models keeps it, and
+`the picture` those for its first frame as all frames. `--picture` shows every second frame of films
+of three scenes: the truth, and one film by each program that is in ``SHOWN``.
 """
 
 from __future__ import annotations
@@ -32,9 +35,13 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 from figures import add_out, report
+from PIL import Image
 from torch import Tensor
 
 import poedsl
+from poedsl.catalog.profiles import BUILT_IN
+from poedsl.catalog.weights import model_folder
+from poedsl.experts.flows.film_latents import FilmCodec
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "models" / "recipes"))
 
@@ -44,14 +51,17 @@ from playroom_motion.scenes import Film, render
 I2V = "input image : Image[3, 64, 64]\nx ~ wan_i2v(image, prompt, guidance = 1)"
 DEPTH = "x ~ wan_depth(depth, prompt, guidance = 1)"
 MASK = "input mask : Mask[17, 64, 64]\nlet m = blur(mask, 1)"
+#: 1 on the ball and some pixels around it.
+WIDE = "input mask : Mask[17, 64, 64]\nlet m = clamp(3 * blur(mask, 3), 0, 1)"
 PROGRAMS = {
     "image to video": I2V,
     "depth to video": DEPTH,
     "product": f"{MASK}\n{I2V}\n{DEPTH} ^ m",
-    "product, given": f"{MASK}\n{I2V}\n{DEPTH} ^ m given x",
     "product by masks": f"{MASK}\n{I2V} ^ (1 - m)\n{DEPTH} ^ m",
-    "product by masks, given": f"{MASK}\n{I2V} ^ (1 - m)\n{DEPTH} ^ m given x",
+    "product by wide masks": f"{WIDE}\n{I2V} ^ (1 - m)\n{DEPTH} ^ m",
 }
+#: Programs with a picture, and for how many scenes.
+SHOWN, PICTURED = ("image to video", "depth to video", "product by wide masks"), 3
 COLUMNS = ("ball", "colour", "scenery", "moves", "room", "camera", "jerk", "sum")
 #: Colours of the ball, and others, that pixels are compared with; and by how many pixels masks are
 #: widened for regions that leave out what is at an edge.
@@ -142,18 +152,25 @@ def correlation(a: Tensor, b: Tensor) -> Tensor:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--scenes", type=int, default=30)
-    parser.add_argument("--particles", type=int, default=2)
+    parser.add_argument("--particles", type=int, default=1)
     parser.add_argument("--steps", type=int, default=20)
+    parser.add_argument("--picture", type=Path, help="where films are shown")
     add_out(parser, "table2")
     args = parser.parse_args()
     torch.set_num_threads(1)
     rows: dict[str, list[list[float]]] = {
-        name: [] for name in ("the render", "the picture", *PROGRAMS)
+        name: [] for name in ("the render", "decoded", "the picture", *PROGRAMS)
     }
+    folder = str(model_folder("playroom/wan-i2v"))
+    codec = FilmCodec(folder, torch.device("cpu"), BUILT_IN["small"])
+    strips: list[Tensor] = []
     for number in range(args.scenes):
         scene = data.held_out(number)
         truth = Truth(render(scene))
         rows["the render"].append(truth.measured(truth.film[None]))
+        with torch.no_grad():
+            kept = codec.decode(codec.encode(truth.film[None]))
+        rows["decoded"].append(truth.measured(kept))
         rows["the picture"].append(truth.measured(truth.film[:1].expand_as(truth.film)[None]))
         inputs = {
             "image": truth.film[0],
@@ -161,11 +178,22 @@ def main() -> None:
             "depth": truth.depth,
             "mask": truth.ball,
         }
+        strips.append(truth.film)
         for name, program in PROGRAMS.items():
             films = sampled(program, inputs, number, args.particles, args.steps)
             rows[name].append(truth.measured(films))
+            strips += [films[0]] if name in SHOWN else []
         print(f"scene {number + 1} of {args.scenes}", file=sys.stderr, flush=True)
     report(args, COLUMNS, rows)
+    if args.picture:
+        draw(strips[: PICTURED * (1 + len(SHOWN))]).save(args.picture, optimize=True)
+
+
+def draw(films: list[Tensor]) -> Image.Image:
+    """A film a row, and every second frame a column, twice as large."""
+    rows = torch.cat([torch.cat(list(film[::2]), 2) for film in films], 1)
+    picture = Image.fromarray((255 * rows).round().byte().permute(1, 2, 0).numpy())
+    return picture.resize((2 * picture.width, 2 * picture.height), Image.Resampling.NEAREST)
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 import poedsl
 
@@ -52,6 +53,17 @@ def test_films_have_a_ball_that_moves_and_depths_without_the_scenery(work: Path)
         rows = np.ma.masked_array(depth, arrays["ball"][k] | arrays["scenery"][k])
         behind = np.broadcast_to(np.ma.median(rows, axis=2)[..., None], depth.shape)
         assert np.abs(depth - behind)[only].mean() < 8
+
+
+def test_the_program_has_the_simulation_of_a_scene_that_is_held_out(work: Path) -> None:
+    from playroom_motion import data, scenes
+
+    folder = ROOT / "programs" / "playroom"
+    scene = data.held_out(28)
+    assert (folder / "ball.xml").read_text() == scenes.mjcf(scene, simulation=True)
+    assert scene.caption in (folder / "ball.poe").read_text()
+    first = np.array(Image.open(folder / "inputs" / "ball.png").convert("RGB")).astype(float)
+    assert np.abs(first - scenes.render(scene).image[0]).mean() < 1
 
 
 @pytest.mark.slow

@@ -24,15 +24,16 @@ from playroom_motion.muon import Both
 from playroom_motion.scenes import SIZE
 
 #: Minutes of one core's time, by which the models that come with the package were trained.
-MINUTES = {"vae": 20, "wan-i2v": 15, "wan-depth": 12}
+MINUTES = {"vae": 20, "wan-i2v": 21, "wan-depth": 12}
 #: Pixels of the clips that the autoencoder sees, the share of whole films and of depths among them,
 #: and the deviation of the noise that is added to latents.
 CROP, WHOLE, DEPTHS, NOISE = 32, 0.25, 0.2, 0.02
 #: By how much more errors count at what moves, and in colour than in brightness.
 MOVING, COLOUR = 4.0, 2.0
 #: Of the flows: films at once, learning rate, the share of captions that are left out, and by how
-#: much more errors at the ball count where it is known from the depth.
-BATCH, RATE, DROPPED, BALL = 12, 2e-3, 0.1, 3.0
+#: much more errors count at what moves and is known: the ball by its depth, the scenery by the
+#: first frame.
+BATCH, RATE, DROPPED, KNOWN = 12, 2e-3, 0.1, 3.0
 
 
 # The autoencoder.
@@ -120,8 +121,9 @@ def latents(work: Path) -> None:
     moments = {"latents_mean": mean.tolist(), "latents_std": spread.tolist()}
     held |= {"grey": encoded(grey), "led": encoded(led)[:, :, 1:]}
     held = {k: networks.normalised(v, moments).half() for k, v in held.items()}
-    ball = torch.from_numpy(np.concatenate([arrays["ball"], arrays["ball"][..., ::-1]]))
-    held["ball"] = (_of_latents(ball.float()) > 0).half()
+    for name in ("ball", "scenery"):
+        mask = torch.from_numpy(np.concatenate([arrays[name], arrays[name][..., ::-1]]))
+        held[name] = (_of_latents(mask.float()) > 0).half()
     torch.save(held, work / "latents.pt")
     (work / "latents.json").write_text(json.dumps(moments))
 
@@ -189,11 +191,11 @@ def flow(work: Path, kind: str, minutes: float, steps: int | None, batch: int) -
         if kind == "wan-depth":
             guides = held["depth"][index].float()
             v = module(z, s, said, control_hidden_states=networks.control(guides, held["grey"]))
-            weight = 1 + BALL * held["ball"][index].float()[:, None]
         else:
             after = held["led"][torch.randint(len(held["led"]), (batch,), generator=g)].float()
             v = module(torch.cat([z, networks.led(x[:, :, :1], after)], 1), s, said)
-            weight = torch.ones(())
+        known = held["ball" if kind == "wan-depth" else "scenery"][index].float()[:, None]
+        weight = 1 + KNOWN * known
         return (weight * (v - (noise - x)).square()).mean()
 
     training = Training(work, kind, module, loss, RATE, 0.995, 50, half=False, optimiser=Both)
