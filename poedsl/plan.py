@@ -163,7 +163,8 @@ class Plan:
             seed: of all random numbers; runs with the same seed have the same particles.
             device: ``cpu``, ``cuda``, ``cuda:1``.
             microbatch: the number of particles evaluated at once; None for all.
-            progress: whether to show the progress on standard error, where that is a terminal.
+            progress: whether to show the progress on standard error, where that is not a terminal
+                in a line every 30 seconds.
             allow_code: whether Python code that the program names may run; None: as compiled.
             profile: the name of a profile in ``poe.toml``, or ``small``, which comes with the
                 package.

@@ -1,21 +1,30 @@
-"""Progress on a terminal; silence in a pipe."""
+"""Progress of a run: a line that is redrawn on a terminal, and elsewhere a line now and then."""
 
 from __future__ import annotations
 
 import sys
+import time
+from collections.abc import Callable
 from types import TracebackType
 
 from poedsl.runtime.smc.records import StageRecord
 
+#: Seconds between lines where there is no terminal.
+EVERY = 30.0
+#: Rewards of particles that violate a condition are recorded as less than this.
+VIOLATED = -1e100
+
 
 class Progress:
-    """A line on standard error, redrawn at every stage, where that is a terminal.
+    """A line on standard error, redrawn at every stage, where that is a terminal; elsewhere a line
+    every 30 seconds, so that short runs write none.
 
     Args:
         shown: whether it is shown at all.
+        clock: the time in seconds.
     """
 
-    def __init__(self, *, shown: bool = True) -> None:
+    def __init__(self, *, shown: bool = True, clock: Callable[[], float] = time.monotonic) -> None:
         from rich.console import Console
         from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
         from rich.progress import Progress as Bar
@@ -23,7 +32,7 @@ class Progress:
         console = Console(file=sys.stderr)
         self.bar = Bar(
             TextColumn("{task.description}"),
-            BarColumn(),
+            BarColumn(bar_width=20),
             MofNCompleteColumn(),
             TextColumn("{task.fields[facts]}"),
             TimeRemainingColumn(),
@@ -32,6 +41,9 @@ class Progress:
             disable=not (shown and console.is_terminal),
         )
         self.task = self.bar.add_task("annealing", total=None, facts="")
+        self.done, self.clock = 0, clock
+        self._lines = shown and not console.is_terminal
+        self._start = self._last = clock()
 
     def __enter__(self) -> Progress:
         self.bar.start()
@@ -51,7 +63,29 @@ class Progress:
         description = "looking ahead" if left else "annealing"
         shown = {"completed": done, "total": total} if left else {"completed": 0, "total": None}
         self.bar.update(self.task, description=description, **shown)
+        self._line(f"looking ahead: {done} of {total}")
 
     def __call__(self, record: StageRecord, total: int) -> None:
-        facts = f"stage {record.t}, ESS {record.ess:.0f}"
-        self.bar.update(self.task, advance=1, total=total, facts=facts)
+        self.done += 1
+        said = facts(record)
+        self.bar.update(self.task, advance=1, total=total, facts=said)
+        left = (self.clock() - self._start) / self.done * max(0, total - self.done)
+        self._line(f"{self.done} of {total} stages, {said}, about {left:.0f} s left")
+
+    def _line(self, text: str) -> None:
+        """A line for those who do not see the bar, unless there was one a moment ago."""
+        if self._lines and self.clock() - self._last >= EVERY:
+            self._last = self.clock()
+            print(f"poe: {text}", file=sys.stderr, flush=True)
+
+
+def facts(record: StageRecord) -> str:
+    """What a stage says of the health of a run, in one line."""
+    said = [f"stage {record.t}", f"ESS {record.ess:.0f}"]
+    if record.acceptance is not None:
+        said.append(f"acceptance {record.acceptance:.2f}")
+    if record.rewards is not None and len(set(record.rewards)) > 1:
+        _, middle, best = record.rewards
+        median = f"{middle:.4g}" if middle > VIOLATED else "none"
+        said.append(f"reward {median}, best 5 % from {best:.4g}")
+    return ", ".join(said)
