@@ -206,13 +206,13 @@ def test_disturbed_programs(text: str, seed: int) -> None:
 
 @pytest.mark.slow
 @given(trees.programs)
-@settings(max_examples=75, deadline=None)
+@settings(max_examples=45, deadline=None)
 def test_printed_programs(original: tree.Program) -> None:
     formatted(print_program(original))
 
 
 @pytest.mark.slow
 @given(st.lists(trees.expressions, min_size=5, max_size=12))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 def test_long_statements(items: list[tree.Expr]) -> None:
     formatted(f"x ~ {' * '.join(f'({print_expr(e)})' for e in items)}")

@@ -75,14 +75,14 @@ def mutants(draw: st.DrawFn) -> str:
 
 @pytest.mark.slow
 @given(mutants())
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=80, deadline=None)
 def test_mutants(text: str) -> None:
     check(text)
 
 
 @pytest.mark.slow
 @given(st.lists(st.sampled_from(SIGNS) | st.text(max_size=3), max_size=30).map("".join))
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=120, deadline=None)
 def test_noise(text: str) -> None:
     check(text)
     parse_expression(Source(text))
@@ -132,7 +132,7 @@ BROKEN = (
 
 @pytest.mark.slow
 @given(st.lists(st.tuples(lines, st.none() | st.sampled_from(BROKEN)), min_size=1, max_size=6))
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=100, deadline=None)
 def test_a_broken_statement_hides_no_other(pairs: list[tuple[str, str | None]]) -> None:
     """Each statement may have a broken one before it: all of those are reported, and only those."""
     text, wanted = "", []

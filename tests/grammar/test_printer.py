@@ -17,14 +17,14 @@ from tests.grammar.samples import PROGRAMS, expression, program, statement
 
 @pytest.mark.slow
 @given(trees.expressions)
-@settings(max_examples=250, deadline=None)
+@settings(max_examples=150, deadline=None)
 def test_an_expression_comes_back(expr: tree.Expr) -> None:
     assert expression(print_expr(expr)) == expr
 
 
 @pytest.mark.slow
 @given(trees.programs)
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=60, deadline=None)
 def test_a_program_comes_back(original: tree.Program) -> None:
     text = print_program(original)
     assert program(text) == original

@@ -142,12 +142,6 @@ def run(name: str) -> poedsl.Result:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", NAMES)
-def test_programs(name: str, every_tensor_names_its_device: None) -> None:
-    run(name)
-
-
-@pytest.mark.slow
 def test_a_model_of_pyro(every_tensor_names_its_device: None) -> None:
     effects = [28.0, 8.0, -3.0, 7.0, -1.0, 1.0, 18.0, 12.0]
     errors = [15.0, 10.0, 16.0, 11.0, 9.0, 11.0, 10.0, 18.0]
@@ -163,8 +157,10 @@ def test_a_language_model(tmp_path: Path, every_tensor_names_its_device: None) -
 @pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
 def test_another_default_type(name: str) -> None:
-    """The particles, weights and evidence are the same bits."""
-    plain = run(name)
+    """The particles, weights and evidence are the same bits; every tensor names its device."""
+    with EveryTensorIsPlaced() as mode:
+        plain = run(name)
+    assert not mode.without_device | mode.without_dtype
     torch.set_default_dtype(torch.float64)
     try:
         other = run(name)

@@ -48,7 +48,7 @@ def test_marginals_and_evidence(kernel: str, reward_factor: str) -> None:
     every, logs = enumerated(plan, 5, 3)
     chances = logs.softmax(0)
     seeds = 8
-    runs = [plan.run(seed=s, particles=4000, kernel=kernel, islands=4) for s in range(seeds)]
+    runs = [plan.run(seed=s, particles=2000, kernel=kernel, islands=4) for s in range(seeds)]
     symbols = torch.arange(3)[:, None]
     exact = (chances[:, None, None] * (every[:, None] == symbols)).sum(0)
     found = torch.stack(

@@ -36,7 +36,6 @@ def schools() -> tuple[float, float]:
     ("text", "offset"),
     [
         (f"theta ~ Normal(mu, tau) * Normal({list(EFFECTS)}, {list(ERRORS)})", 0.0),
-        (f"theta ~ Normal({list(EFFECTS)}, {list(ERRORS)}) * Normal(mu, tau)", 0.0),
         (
             "theta ~ Normal(mu, tau)\n"
             f"theta[0:5] ~ Normal({list(EFFECTS[:5])}, {list(ERRORS[:5])})\n"
@@ -72,14 +71,14 @@ def test_eight_schools(text: str, offset: float) -> None:
     ],
 )
 def test_what_is_drawn_from_exactly_has_even_weights(text: str) -> None:
-    result = poedsl.compile(text).run(seed=0, particles=500)
+    result = poedsl.compile(text).run(seed=0, particles=200)
     assert result.log_evidence == pytest.approx(0, abs=1e-3)
-    assert result.stages[-1].unique_ancestors == 500
+    assert result.stages[-1].unique_ancestors == 200
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("count", [20, 35])
-def test_a_long_chain_and_one_reward(count: int) -> None:
+def test_a_long_chain_and_one_reward() -> None:
+    count = 35
     text = (
         f"x : Real[{count}]\nx[0] ~ Normal(0, 1)\nfor i in range(1, {count}):\n"
         f"    x[i] ~ Normal(x[i - 1], 1)\nx ~ exp(-0.5 * (x[{count - 1}] - 5)^2)"
@@ -117,11 +116,11 @@ def test_the_evidence_is_unbiased() -> None:
         variance = tau**2 + 144
         logs = logs - 0.5 * (effect - mu) ** 2 / variance - 0.5 * np.log(2 * math.pi * variance)
     truth = math.log(np.exp(logs).sum() * 0.1 * (tau[0, 1] - tau[0, 0]))
-    job = Run(plan.with_options(particles=800, islands=100, steps=5).bound().spec)
+    job = Run(plan.with_options(particles=480, islands=60, steps=5).bound().spec)
     for _ in job.stages():
         pass
     ratios = (job.population.island_evidence - truth).exp()
-    assert abs(float(ratios.mean()) - 1) < 3.5 * float(ratios.std()) / 100**0.5
+    assert abs(float(ratios.mean()) - 1) < 3.5 * float(ratios.std()) / 60**0.5
 
 
 @pytest.mark.slow

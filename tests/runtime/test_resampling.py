@@ -155,7 +155,7 @@ def test_the_top_half_is_doubled() -> None:
 
 
 FAR = poedsl.compile("x ~ Normal(0, 1) * Normal(2, 1)").with_options(
-    particles=20_000, steps=20, kernel="none", move="none()", correct="ais()"
+    particles=10_000, steps=20, kernel="none", move="none()", correct="ais()"
 )
 
 

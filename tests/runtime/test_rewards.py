@@ -57,11 +57,11 @@ def test_moves_along_a_steep_reward_have_no_heavy_tails(beside: str) -> None:
     truth = float(shares @ ((centres / slack) ** 2 + variance / slack))
     plan = poedsl.compile(f"x ~ mixture({modes}) * exp(-x^2){beside}")
     options = {"kernel": "none", "steps": 48, "resample": "none"}
-    runs = [plan.run(seed=seed, **options) for seed in range(8)]
+    runs = [plan.run(seed=seed, **options) for seed in range(5)]
     assert max(float(r.log_weights.max().exp()) for r in runs) < 0.03
     squares = [float(r.log_weights.exp() @ r.particles["x"].double() ** 2) for r in runs]
     found = torch.tensor(squares)
-    assert abs(float(found.mean()) - truth) < 4 * float(found.std()) / 8**0.5
+    assert abs(float(found.mean()) - truth) < 4 * float(found.std()) / 5**0.5
 
 
 def test_moves_follow_a_reward() -> None:

@@ -73,9 +73,9 @@ def test_a_hierarchy_and_its_posterior() -> None:
 )
 def test_it_starts_where_the_densities_are(text: str, off: float | None) -> None:
     """Also those that depend on others; a scale that may be negative leaves a share of the mass."""
-    runs = [poedsl.compile(text).run(seed=s, particles=2000) for s in range(3)]
+    runs = [poedsl.compile(text).run(seed=s, particles=1500) for s in range(2)]
     truth = 0.0 if off is not None else math.log(0.5 * math.erfc(-1 / math.sqrt(2)))
-    mean = sum(r.log_evidence for r in runs if r.log_evidence is not None) / 3
+    mean = sum(r.log_evidence for r in runs if r.log_evidence is not None) / 2
     assert mean == pytest.approx(truth, abs=off or 0.1)
 
 
