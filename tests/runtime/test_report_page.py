@@ -103,6 +103,7 @@ def check(shown: Page) -> None:
         assert a.get("aria-labelledby", ids[0]) in ids
     assert not re.search(r"url\(|@import|https?://", re.sub(r"data:[^\"']*", "", shown.text))
     assert all(a["alt"] for a in shown.all("img"))
+    assert all(a["aria-label"] for a in shown.all("video"))
     assert all(a["role"] == "img" and a["aria-label"] for a in shown.all("svg"))
     assert all(a["scope"] in ("col", "row") for a in shown.all("th"))
     assert all(a["tabindex"] == "0" for a in shown.all("pre"))

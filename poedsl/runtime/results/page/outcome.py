@@ -102,8 +102,9 @@ def _player(result: WrittenRun, name: str, numbers: Numbers, samples: Path | Non
         if film.stat().st_size > MOST_BYTES:
             return f"<p>The film is large, and in {link}.</p>"
         source = address(film.read_bytes(), "video/mp4")
-        player = f'<video src="{source}" controls loop muted playsinline></video>'
         count = result.particles[name].shape[1]
+        label = f'aria-label="{esc(name)}, films side by side"'
+        player = f'<video src="{source}" {label} controls loop muted playsinline></video>'
         return numbers.figure(player, f"{name}, films of {count} frames side by side.")
     first = order(result)[0]
     frames = [tile(f, SIDE) for f in result.particles[name][first].clamp(0, 1).cpu()]

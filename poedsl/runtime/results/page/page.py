@@ -107,8 +107,12 @@ def _run(result: WrittenRun, request: Request) -> str:
     out = "<h3>Cost and versions</h3>" + facts(_cost(result))
     out += "<h3>The same run again</h3>"
     if request.command:
-        out += f'<pre tabindex="0">{esc(request.command)}</pre><p>or in this folder</p>'
-    return f'{out}<pre tabindex="0">{esc(again)}</pre>'
+        out += f"{_command(request.command)}<p>or in this folder</p>"
+    return out + _command(again)
+
+
+def _command(text: str) -> str:
+    return f'<pre class="command" tabindex="0">{esc(text)}</pre>'
 
 
 def _cost(result: WrittenRun) -> Iterator[tuple[str, str]]:
