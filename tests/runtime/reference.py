@@ -90,7 +90,7 @@ class Sampler:
             share = np.exp(np.array(log_w) - level) / self.count
             last = t == 1 and self.kernel == "mala"
             if last or 1 / float(share @ share) < self.below * self.count:
-                uniform = float(noise.shared(t, "even" if last else "resample", 1)[island, 0])
+                uniform = float(noise.shared(t, "even draws" if last else "resample", 1)[island, 0])
                 slots, places = np.arange(self.count), torch.tensor(np.array(x))[None]
                 order = along_kd_tree(places)[0].numpy() if last else slots
                 ends = share[order].cumsum()

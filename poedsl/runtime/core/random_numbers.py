@@ -28,11 +28,11 @@ PURPOSES = {
     "move": 1,
     "kernel": 2,
     "resample": 3,
-    "settle": 4,
+    "last resampling": 4,
     "sample": 5,
     "block": 6,
     "signs": 7,
-    "even": 8,
+    "even draws": 8,
     "component": 9,
     "mode": 10,
 }

@@ -57,7 +57,7 @@ class Resampler:
         due = [d and u for d, u in zip(self.due(population), uneven, strict=True)]
         if any(due):
             population = replace(population, resampled=True)
-        return self.resampled(population, rng, due, "settle")
+        return self.resampled(population, rng, due, "last resampling")
 
     def due(self, population: Population[StageT]) -> list[bool]:
         """Which islands resample now; at the end also those with particles of weight zero."""
@@ -96,7 +96,7 @@ class Resampler:
         identity = torch.arange(rng.size, device=x.device).expand_as(weights)
         few = x.shape[-1] <= FEW
         order = along_kd_tree(x.view(population.islands, rng.size, -1)) if few else identity
-        uniform = rng.shared(population.stage.t, "even")
+        uniform = rng.shared(population.stage.t, "even draws")
         chosen = order.gather(1, systematic(weights.gather(1, order), uniform)).sort(1).values
         level = population.log_mean_weights
         index = slots(torch.where(torch.isfinite(level)[:, None], chosen, identity))

@@ -18,7 +18,7 @@ from poedsl.runtime.smc.resampler import Resampler
 #: From a population to the predicted ends of its particles' paths.
 Endpoints = Callable[[Population[Any]], Tensor]
 #: Numbers that all snapshots of a run may hold together.
-MOST_NUMBERS = 2**26
+MOST_NUMBERS = 2**24
 
 
 @dataclass(frozen=True, slots=True)
