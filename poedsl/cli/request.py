@@ -13,6 +13,9 @@ from poedsl.grammar.source import Source
 if TYPE_CHECKING:
     from poedsl.runtime.results.page.asked import Request
 
+#: What `typed` adds to the settings of a run.
+TYPED = ("source", "command", "options")
+
 
 def typed(
     file: str,
@@ -22,17 +25,22 @@ def typed(
     given: Mapping[str, Any],
     out: str | None,
     source: Source,
+    allow_code: bool,
 ) -> dict[str, str]:
-    """The command of a run as ``command``, and the program as ``source``, empty for a plan."""
+    """The command of a run as ``command``, the settings among it as ``options``, and the program
+    as ``source``, empty for a plan.
+    """
     words = ["poe", "run", file]
     for option, values in (("--set", bindings), ("--data", data), ("--sample", sample)):
         words += (word for value in values for word in (option, value))
+    options = ["--allow-code"] if allow_code else []
     for name, value in given.items():
         if value != DEFAULTS[name]:
-            words += (f"--{name}", str(value))
-    words += () if out is None else ("--out", out)
+            options += (f"--{name}", str(value))
+    words += options + ([] if out is None else ["--out", out])
     return {
         "command": shlex.join(words),
+        "options": shlex.join(options),
         "source": "" if is_plan(file, source) else source.text,
     }
 
@@ -42,4 +50,5 @@ def request_of(settings: Mapping[str, Any]) -> Request:
     from poedsl.editor.highlighting import pieces
     from poedsl.runtime.results.page.asked import Request
 
-    return Request(pieces(str(settings.get("source", ""))), str(settings.get("command", "")))
+    source, *others = (str(settings.get(name, "")) for name in TYPED)
+    return Request(pieces(source), *others)

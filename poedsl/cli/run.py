@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from poedsl.cli.open_plan import guarded, open_plan, show_warnings
-from poedsl.cli.request import typed
+from poedsl.cli.request import TYPED, typed
 from poedsl.cli.resume import Saving, earlier_run
 from poedsl.cli.shared import FAILED, OUTPUT, DiagnosticForm, echo, usage
 from poedsl.grammar.source import Source
@@ -70,9 +70,9 @@ def run_command(
             sys.exit(guarded(lambda: show_finished(folder, strict_result), form, FAILED))
         given, saving = earlier.with_settings(given), Saving(folder, checkpoint_every, True, force)
         plan = guarded(lambda: earlier.plan_of(plan, force), form, FAILED)
-        given |= {name: earlier.settings.get(name, "") for name in ("command", "source")}
+        given |= {name: earlier.settings.get(name, "") for name in TYPED}
     elif file is not None:
-        given |= typed(file, bindings, data, sample, given, out, source)
+        given |= typed(file, bindings, data, sample, given, out, source, allow_code)
     plan = replace(plan, allow_code=allow_code)
 
     def before_run() -> None:

@@ -87,7 +87,7 @@ def result() -> Result:
 
 @pytest.fixture(scope="module")
 def shown(result: Result) -> Page:
-    return Page(page(result, Request(pieces(PICTURE), COMMAND)))
+    return Page(page(result, Request(pieces(PICTURE), COMMAND, "--seed 3")))
 
 
 def check(shown: Page) -> None:
@@ -218,7 +218,7 @@ def test_a_browser_has_no_complaint_and_phones_do_not_scroll_sideways(
     browser = shutil.which("chromium") or shutil.which("google-chrome")
     if browser is None:
         pytest.skip("no Chromium is installed")
-    text = page(result, Request(pieces(PICTURE), COMMAND))
+    text = page(result, Request(pieces(PICTURE), COMMAND, "--seed 3"))
     (tmp_path / "report.html").write_text(text, encoding="utf-8")
     (tmp_path / "frame.html").write_text(FRAME, encoding="utf-8")
     command = [

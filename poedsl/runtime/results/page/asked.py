@@ -33,10 +33,12 @@ class Request:
         program: the text of the program in pieces, each with a class for its colour; empty where
             it is not known.
         command: what the user typed, if it was on a command line.
+        options: the settings of the run in it, other than the usual ones.
     """
 
     program: tuple[tuple[str, str], ...] = ()
     command: str = ""
+    options: str = ""
 
 
 def asked(plan: PlanSpec, request: Request, numbers: Numbers) -> str:

@@ -103,7 +103,8 @@ def _warning(warning: RunWarning) -> str:
 
 def _run(result: WrittenRun, request: Request) -> str:
     """What it cost, what it ran with, and the commands that repeat it."""
-    again = f"poe run {PLAN} --seed {result.seed} --out again"
+    options = request.options if request.command else f"--seed {result.seed}"
+    again = " ".join(filter(None, ("poe run", PLAN, options, "--out again")))
     out = "<h3>Cost and versions</h3>" + facts(_cost(result))
     out += "<h3>The same run again</h3>"
     if request.command:
