@@ -124,6 +124,29 @@ def test_what_is_no_film(tmp_path: Path) -> None:
     assert code(frames_of, str(tmp_path / "empty"), CPU) == "P0604"
 
 
+@pytest.mark.parametrize("share", [0.5, 0.97])
+@pytest.mark.parametrize("ending", ["mp4", "webm", "gif", "png"])
+def test_a_film_that_is_cut_is_refused(tmp_path: Path, ending: str, share: float) -> None:
+    """Of some formats the libraries read the part that is there."""
+    frames = [np.roll(f, 1, 1) for f in np.random.default_rng(0).integers(0, 255, (9, 32, 32, 3))]
+    path = tmp_path / f"x.{ending}"
+    write = film if ending in ("mp4", "webm") else gif
+    whole = write(path, [f.astype(np.uint8) for f in frames]).read_bytes()
+    assert len(frames_of(str(path), CPU)) == 9
+    path.write_bytes(whole[: int(share * len(whole))])
+    assert code(frames_of, str(path), CPU) == "P0604"
+    assert problem(open_type("Video"), path).code == "P0604"
+
+
+def test_the_end_of_a_picture_is_missed(tmp_path: Path) -> None:
+    """Pillow reads a GIF or a PNG without its last bytes."""
+    for path in (gif(tmp_path / "x.gif", levels(3)), folder(tmp_path / "f", levels(1)) / "0.png"):
+        path.write_bytes(path.read_bytes()[:-1])
+        assert "P1035" in kept(open_type("Image"), path).remarks
+    for name in ("x.gif", "f"):
+        assert code(frames_of, str(tmp_path / name), CPU) == "P0604"
+
+
 PROGRAM = (
     'let film = frames_of("x.mp4", frames = 4, size = [4, 6])\nx : Video[4, 3, 4, 6]\n'
     "x ~ Normal(0, 1) * exp(-1000 * sum((x - film)^2))\n"

@@ -98,7 +98,7 @@ def read_data(path: Path) -> Table | dict[str, Any]:
                 return files.table(path)
             case ending:
                 raise files.Unreadable(
-                    f"data files that end in {ending or 'nothing'} are not read",
+                    files.unread(ending),
                     f"they end in {', '.join(ENDINGS)}",
                 )
 

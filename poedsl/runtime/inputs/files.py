@@ -37,6 +37,8 @@ PICTURES = (
 )
 ARRAYS = (".npy", ".npz")
 TABLES = (".csv", ".tsv", ".parquet")
+#: Bytes of padding that may follow the last one of a GIF.
+_PADDED = 4096
 _NAMED = "PNG, JPEG, WebP, TIFF, BMP, GIF or PPM"
 _READ = f"pictures are read from {_NAMED}, numbers from .npy, .npz, .csv, .tsv, .parquet or .json"
 
@@ -108,7 +110,11 @@ def _read(path: Path, spec: InputSpec) -> Any:
         return json.loads(text(path))
     if kind in PIXELS or ending in PICTURES:
         return _picture(path, framed)
-    raise Unreadable(f"files that end in {ending or 'nothing'} are not read", _READ)
+    raise Unreadable(unread(ending), _READ)
+
+
+def unread(ending: str) -> str:
+    return f"files that end in {ending} are not read" if ending else "its name has no ending"
 
 
 def text(path: Path) -> str:
@@ -199,20 +205,27 @@ def _limited(name: str, count: int) -> None:
 def _picture(path: Path, framed: bool) -> Raster:
     with noting_damage() as remarks, opened(path) as image:
         read = raster(image, framed)
-        if image.format == "PNG" and not _has_its_end(path) and not remarks:
+        if not has_its_end(path, image.format) and not remarks:
             remarks.append("P1035")
     return replace(read, remarks=(*read.remarks, *remarks))
 
 
-def _has_its_end(path: Path) -> bool:
-    """Whether a PNG has the chunk that ends it, which Pillow does without."""
+def has_its_end(path: Path, kind: str) -> bool:
+    """Whether a PNG has the chunk that ends it, or a GIF the byte that does, without which Pillow
+    does; true of other kinds, whose end it needs.
+    """
     with path.open("rb") as file:
         size = file.seek(0, io.SEEK_END)
+        if kind == "GIF":
+            file.seek(max(0, size - _PADDED))
+            return file.read().rstrip(b"\0").endswith(b";")
+        if kind != "PNG":
+            return True
         file.seek(8)
         while header := file.read(8):
-            length, kind = int.from_bytes(header[:4], "big"), header[4:]
+            length, chunk = int.from_bytes(header[:4], "big"), header[4:]
             end = file.seek(length + 4, io.SEEK_CUR)
-            if kind == b"IEND":
+            if chunk == b"IEND":
                 return end <= size
     return False
 
@@ -254,6 +267,8 @@ def _frame(path: Path) -> Any:
     try:
         with opened(path) as image:
             load(image)
+            if not has_its_end(path, image.format):
+                raise Unreadable("its end is missing")
             return image
     except Exception as error:
         raise Unreadable(f"its frame {path.name} cannot be read: {reason(error)}") from error

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import importlib
+import io
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from poedsl.grammar.program_files import is_file
 from poedsl.runtime.inputs.rasters import within_limit
@@ -17,6 +18,8 @@ FILMS = (".mp4", ".mov", ".webm")
 #: containers round times to a thousandth of a second, and cameras are not exact.
 _EVEN = 0.25
 _DEGREES = 90
+#: The first element of a Matroska file, and the one that holds all that follows.
+_EBML, _SEGMENT = b"\x1a\x45\xdf\xa3", b"\x18\x53\x80\x67"
 #: What a file may be: others, such as lists of addresses, could make the library open more files.
 _LIMITS = {
     "format_whitelist": "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm",
@@ -101,7 +104,30 @@ def read_film(path: Path, enough: Callable[[int, float], bool] = _all) -> Film:
         raise ValueError(f"it is no film: {error}") from error
     if not frames:
         raise ValueError("it is a film without frames")
+    if _is_cut(path):
+        raise ValueError("its end is missing")
     return _film(frames, times, last)
+
+
+def _is_cut(path: Path) -> bool:
+    """Whether a Matroska or WebM file is shorter than it says, of which the library reads the part
+    that is there; it refuses such MP4 files by itself.
+    """
+    with path.open("rb") as file:
+        if file.read(4) != _EBML:
+            return False
+        file.seek(_size(file) or 0, io.SEEK_CUR)
+        if file.read(4) != _SEGMENT or (size := _size(file)) is None:
+            return False
+        return file.tell() + size > file.seek(0, io.SEEK_END)
+
+
+def _size(file: BinaryIO) -> int | None:
+    """The length of an EBML element (RFC 8794, 4 and 6), None where it is left open."""
+    first = file.read(1)[0]
+    more = 8 - first.bit_length()
+    value = int.from_bytes(bytes([first & (0x7F >> more)]) + file.read(more), "big")
+    return None if value == 2 ** (7 * (more + 1)) - 1 else value
 
 
 def read_animation(image: Any, frames: Iterator[Any]) -> Film:

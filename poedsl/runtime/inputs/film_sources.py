@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -152,17 +152,26 @@ def _read(path: Path, count: int | None, end: float | None) -> Film:
     if is_film:
         library()
     try:
-        with files.reasons(), noting_damage():
-            if path.is_dir():
-                return Film(tuple(files.folder_frames(path)))
-            if is_film:
-                return read_film(path, enough)
-            with files.opened(path) as image:
-                return read_animation(image, _seek(image))
+        with files.reasons(), noting_damage() as remarks:
+            film = _film(path, is_film, enough)
     except FileNotFoundError as error:
         raise PoeError((Diagnostic("P0604", f"the film is not there: {path}"),)) from error
     except files.Unreadable as error:
         raise _unreadable(path, error) from error
+    if remarks:
+        raise _unreadable(path, files.Unreadable("a picture in it is damaged"))
+    return film
+
+
+def _film(path: Path, is_film: bool, enough: Callable[[int, float], bool]) -> Film:
+    if path.is_dir():
+        return Film(tuple(files.folder_frames(path)))
+    if is_film:
+        return read_film(path, enough)
+    with files.opened(path) as image:
+        if not files.has_its_end(path, image.format):
+            raise files.Unreadable("its end is missing")
+        return read_animation(image, _seek(image))
 
 
 def _seek(image: Any) -> Any:
