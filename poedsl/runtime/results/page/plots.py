@@ -96,12 +96,12 @@ class Plot:
 
     def bars(self, edges: Any, heights: Any) -> Plot:
         """Bars from zero, side by side."""
-        px, py = self.at(float(edges[0]), 0)
+        px, py = self.at(float(edges[0]), 0.0)
         path = f"M{px:.1f} {py:.1f}"
         for left, right, height in zip(edges[:-1], edges[1:], heights, strict=True):
-            (a, top), (b, _) = self.at(float(left), float(height)), self.at(float(right), 0)
+            (a, top), (b, _) = self.at(float(left), float(height)), self.at(float(right), 0.0)
             path += f"L{a:.1f} {top:.1f}L{b:.1f} {top:.1f}"
-        px, py = self.at(float(edges[-1]), 0)
+        px, py = self.at(float(edges[-1]), 0.0)
         return self._add(f'<path class="bars" d="{path}L{px:.1f} {py:.1f}Z"/>')
 
     def upright(self, x: float, kind: str = "mark") -> Plot:

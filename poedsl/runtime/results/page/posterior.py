@@ -74,7 +74,7 @@ def _marginal(result: WrittenRun, name: str, values: Any, weights: Any) -> str:
     if row is not None:
         label += f": mean {row.mean:.4g}, 90 % from {row.q5:.4g} to {row.q95:.4g}"
     top = float(heights.max()) or 1.0
-    plot = Plot(x, (0, 1.08 * top), label, name, "density", width=260, height=170).bars(
+    plot = Plot(x, (0.0, 1.08 * top), label, name, "density", width=260, height=170).bars(
         edges, heights
     )
     for q in quantiles:

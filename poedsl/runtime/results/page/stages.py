@@ -44,9 +44,9 @@ def _plots(result: WrittenRun) -> list[str]:
         return out
 
     least = min(s.ess for s in records)
-    sizes = plot((0, 1.05 * count), f"ESS by stage, {least:.0f} at the least", "ESS, ancestors")
+    sizes = plot((0.0, 1.05 * count), f"ESS by stage, {least:.0f} at the least", "ESS, ancestors")
     sizes.line(xs, [float(s.unique_ancestors) for s in records], "line second")
-    plots = [sizes.line(xs, [s.ess for s in records]).level(count).svg()]
+    plots = [sizes.line(xs, [s.ess for s in records]).level(float(count)).svg()]
     if result.evidence.value is not None:
         total = list(accumulate(s.log_evidence_increment for s in records))
         offset = result.evidence.value - total[-1]
@@ -60,7 +60,7 @@ def _plots(result: WrittenRun) -> list[str]:
         plots.append(rewards.band(xs, low, high).line(xs, middle).svg())
     if any(s.acceptance is not None for s in records):
         ys = [float("nan") if s.acceptance is None else s.acceptance for s in records]
-        plots.append(plot((0, 1.05), "acceptance by stage", "acceptance").line(xs, ys).svg())
+        plots.append(plot((0.0, 1.05), "acceptance by stage", "acceptance").line(xs, ys).svg())
     return plots
 
 
