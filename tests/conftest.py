@@ -21,7 +21,7 @@ settings.load_profile("repeatable")
 
 
 def pytest_collection_finish() -> None:
-    """Leave what was imported out of garbage collections, which would look at it again and again."""
+    """Leave what is imported by now out of garbage collections."""
     gc.collect()
     gc.freeze()
     gc.set_threshold(20_000, 20, 20)

@@ -111,7 +111,9 @@ def _array(spec: InputSpec, array: Array) -> Iterator[str]:
     )
     heights, edges = np.histogram(flat[np.isfinite(flat)], bins=30)
     label = f"histogram of {spec.name}"
-    plot = Plot(widened(edges), (0.0, 1.05 * max(1.0, float(heights.max()))), label, width=260, height=120)
+    plot = Plot(
+        widened(edges), (0.0, 1.05 * max(1.0, float(heights.max()))), label, width=260, height=120
+    )
     yield plot.bars(edges, heights).svg()
 
 
