@@ -1,8 +1,7 @@
-"""The playroom's recipe, the whole way on a few scenes, where MuJoCo can render."""
+"""The playroom's recipe, the whole way on a few scenes, where MuJoCo is installed."""
 
 from __future__ import annotations
 
-import sys
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -11,9 +10,9 @@ import pytest
 import torch
 
 import poedsl
+from tests.experts.recipes import recipes
 
 ROOT = Path(__file__).resolve().parent.parent.parent
-RECIPES = ROOT / "models" / "recipes"
 NAMES = (
     "vae",
     "flux",
@@ -28,22 +27,17 @@ NAMES = (
 )
 
 
+pytestmark = pytest.mark.skipif(find_spec("mujoco") is None, reason="MuJoCo is not installed")
+
+
 @pytest.fixture(scope="module")
 def work(tmp_path_factory: pytest.TempPathFactory) -> Any:
-    if find_spec("mujoco") is None:
-        pytest.skip("MuJoCo is not installed")
-    sys.path.insert(0, str(RECIPES))
-    try:
+    with recipes():
         from playroom import data
 
         folder = tmp_path_factory.mktemp("playroom")
-        try:
-            data.render_all(folder, share=1e-4)
-        except Exception as error:
-            pytest.skip(f"MuJoCo cannot render here: {error}")
+        data.render_all(folder, share=1e-4)
         yield folder
-    finally:
-        sys.path.remove(str(RECIPES))
 
 
 @pytest.mark.slow

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -13,28 +12,23 @@ import torch
 from PIL import Image
 
 import poedsl
+from tests.experts.recipes import recipes
 
 ROOT = Path(__file__).resolve().parent.parent.parent
-RECIPES = ROOT / "models" / "recipes"
+
+
+pytestmark = pytest.mark.skipif(find_spec("mujoco") is None, reason="MuJoCo is not installed")
 
 
 @pytest.fixture(scope="module")
 def work(tmp_path_factory: pytest.TempPathFactory) -> Any:
     """A folder with two scenes to train on and one that is held out."""
-    if find_spec("mujoco") is None:
-        pytest.skip("MuJoCo is not installed")
-    sys.path.insert(0, str(RECIPES))
-    try:
+    with recipes():
         from playroom_motion import data
 
         folder = tmp_path_factory.mktemp("motion")
-        try:
-            data.render_all(folder, scenes=2, held=1)
-        except Exception as error:
-            pytest.skip(f"MuJoCo cannot render here: {error}")
+        data.render_all(folder, scenes=2, held=1)
         yield folder
-    finally:
-        sys.path.remove(str(RECIPES))
 
 
 def test_films_have_a_ball_that_moves_and_depths_without_the_scenery(work: Path) -> None:
