@@ -15,6 +15,7 @@ from poedsl.runtime.results.atomic_files import write_atomically
 from poedsl.runtime.results.folder_ownership import MANIFEST, STAGING
 from poedsl.runtime.results.output_folder import OutputFolder
 from poedsl.runtime.results.result import Result
+from poedsl.runtime.smc.records import StageRecord
 
 
 @pytest.fixture(scope="module")
@@ -230,3 +231,24 @@ def test_a_file_is_written_whole_or_not_at_all(
     assert file.read_text() == "other" and link.is_symlink()
     assert file.stat().st_mode & 0o777 == 0o640
     assert sorted(p.name for p in tmp_path.iterdir()) == ["link.poe", "program.poe"]
+
+
+@pytest.mark.parametrize(
+    "program",
+    [
+        "x ~ Normal(0, 1e-30)",  # fails in a stage whose records are not finite
+        "x ~ Normal(1e30, 1e-3)",
+        "x : Real[2]\nx ~ Normal(1e30, 1e-3)",
+    ],
+)
+def test_numbers_at_the_limits_of_precision_are_written(program: str, tmp_path: Path) -> None:
+    folder = OutputFolder(tmp_path / "out", "{}")
+    result = poedsl.compile(program).run(seed=0, particles=16, steps=8)
+    for record in result.stages:
+        folder.stage(record)
+    folder.finish(result)
+    saved = json.loads((tmp_path / "out" / "result.json").read_text())
+    assert saved["outcome"] == result.outcome.name.lower()
+    assert len(saved["stages"]) == len(result.stages)
+    back = [StageRecord.of_json(record) for record in saved["stages"]]
+    assert [repr(record) for record in back] == [repr(record) for record in result.stages]

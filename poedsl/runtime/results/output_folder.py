@@ -43,6 +43,8 @@ class OutputFolder(RunFolder):
         kept = f"files that were complete by then are in {self.staging}"
         with writing(self.folder, kept):
             self._tensors(result)
+            text = json.dumps(as_json(result), indent=1, allow_nan=False) + "\n"
+            (self.staging / RESULT).write_text(text, encoding="utf-8")
             if result.outcome.ok and pictures:
                 try:
                     from poedsl.runtime.results.films import films_left_out
@@ -64,8 +66,6 @@ class OutputFolder(RunFolder):
                     left_out.append(_left_out("posterior.nc", error))
             written = page(result, request, self.staging / "samples")
             (self.staging / "report.html").write_text(written, encoding="utf-8")
-            text = json.dumps(as_json(result), indent=1, allow_nan=False) + "\n"
-            (self.staging / RESULT).write_text(text, encoding="utf-8")
             self.publish("finished" if result.outcome.ok else "failed")
         return left_out
 

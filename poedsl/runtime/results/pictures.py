@@ -20,6 +20,7 @@ from poedsl.grammar.types import SYMBOLS
 from poedsl.runtime.core.sampler_options import keeps_best
 from poedsl.runtime.results.films import Followed, draw_films
 from poedsl.runtime.results.grids import BLANK, FOLLOWED, SHOWN, grid, numbered, pil_image
+from poedsl.runtime.results.page.plots import square, widened
 from poedsl.runtime.results.report import order
 
 if TYPE_CHECKING:
@@ -131,17 +132,16 @@ def _scatter(result: DrawnRun, name: str, folder: Path) -> str:
     count = min(len(result.log_weights), 2000)
     points = result.sample(count)[name].reshape(count, -1).cpu().numpy()
     figure, axes = _axes(result.plan.program)
-    low, high = points.min(0), points.max(0)
-    middle, half = (low + high) / 2, 0.6 * float((high - low).max()) + 1e-6
-    ticks = [np.linspace(m - half, m + half, 160) for m in middle]
+    ends = square(points)
+    ticks = [np.linspace(*end, 160) for end in ends]
     values = log_target(result, name, ticks)
     if values is not None:
-        top = np.nanmax(values)
-        levels = top - np.array([8, 6, 4.5, 3, 2, 1, 0.3])
-        axes.contourf(*ticks, values, levels=[*levels, top + 1e-6], cmap="Blues", alpha=0.55)
+        below = values - np.nanmax(values)
+        levels = [-8, -6, -4.5, -3, -2, -1, -0.3, 1e-6]
+        axes.contourf(*ticks, below, levels=levels, cmap="Blues", alpha=0.55)
     axes.scatter(points[:, 0], points[:, 1], s=4, color="#d95f02", alpha=0.5, linewidths=0)
-    axes.set_xlim(middle[0] - half, middle[0] + half)
-    axes.set_ylim(middle[1] - half, middle[1] + half)
+    axes.set_xlim(*ends[0])
+    axes.set_ylim(*ends[1])
     axes.set_aspect("equal")
     axes.set_xlabel(f"{name}[0]")
     axes.set_ylabel(f"{name}[1]")
@@ -203,12 +203,19 @@ def shares(result: DrawnRun, name: str) -> list[tuple[float, str]]:
 def _histograms(result: DrawnRun, name: str, folder: Path) -> str:
     """A weighted histogram of each component, the first sixteen of them."""
     weights = result.log_weights.exp().cpu().numpy()
-    values = result.particles[name].reshape(len(weights), -1).cpu().numpy()
+    values = result.particles[name].reshape(len(weights), -1).double().cpu().numpy()
     figure, axes = _axes(result.plan.program)
     for k in range(min(values.shape[1], 16)):
         label = name if values.shape[1] == 1 else f"{name}[{k}]"
+        ends = widened(values[:, k], 0.0)
         axes.hist(
-            values[:, k], bins=60, weights=weights, histtype="step", density=True, label=label
+            values[:, k],
+            bins=60,
+            range=ends,
+            weights=weights,
+            histtype="step",
+            density=True,
+            label=label,
         )
     axes.legend()
     figure.savefig(folder / f"{name}.png", dpi=110)

@@ -12,7 +12,7 @@ import os
 import platform
 import shutil
 from collections.abc import Mapping
-from dataclasses import asdict, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -118,7 +118,7 @@ class RunFolder:
         finite = log_evidence is not None and math.isfinite(log_evidence)
         line = {
             "time": datetime.now(UTC).isoformat(timespec="milliseconds"),
-            **asdict(record),
+            **record.as_json(),
             "log_evidence": log_evidence if finite else None,
         }
         flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | getattr(os, "O_NOFOLLOW", 0)

@@ -110,7 +110,7 @@ def as_json(result: WrittenRun) -> dict[str, Any]:
         "calls": dict(result.calls),
         "exponents": dict(result.exponents),
         "peak_memory": result.peak_memory,
-        "stages": [asdict(s) for s in result.stages],
+        "stages": [s.as_json() for s in result.stages],
         "best": best,
         "order": order(result) if result.outcome.ok else [],
         "distinct_pictures": distinct_pictures(result.plan, result.particles, result.log_weights),

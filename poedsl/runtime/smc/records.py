@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import math
+from dataclasses import asdict, dataclass
 from enum import Enum
 from typing import Any
 
@@ -68,4 +69,26 @@ class StageRecord:
     def of_json(cls, data: dict[str, Any]) -> StageRecord:
         """From its fields by name, as JSON holds them."""
         rewards = data["rewards"]
-        return cls(**{**data, "rewards": None if rewards is None else tuple(rewards)})
+        numbers = {k: v if data[k] is None else data[k] for k, v in UNKNOWN.items()}
+        if rewards is not None:
+            rewards = tuple(math.nan if r is None else r for r in rewards)
+        return cls(**{**data, **numbers, "rewards": rewards})
+
+    def as_json(self) -> dict[str, Any]:
+        """Its fields by name, with None for numbers that are not finite, which JSON has not."""
+        return {name: _finite(value) for name, value in asdict(self).items()}
+
+
+#: What stands for numbers that JSON does not have, of a run that failed in a stage.
+UNKNOWN = {
+    "beta": math.nan,
+    "ess": math.nan,
+    "log_evidence_increment": -math.inf,
+    "weight_variance": math.nan,
+}
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, tuple):
+        return [_finite(v) for v in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value

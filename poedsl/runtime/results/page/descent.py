@@ -52,7 +52,8 @@ def rows(parents: Int[Tensor, "T L"], indices: list[int], shown: list[int], most
     wanted = shown[:most]
     for step in reversed(steps):
         wanted = sorted({int(step[s]) for s in wanted})
-        others = [s for s in range(count) if s not in set(wanted)]
+        taken = set(wanted)
+        others = [s for s in range(count) if s not in taken]
         room = most - len(wanted)
         stride = max(1, -(-len(others) // room)) if room else len(others) + 1
         wanted = sorted([*wanted, *others[::stride][:room]])

@@ -64,7 +64,7 @@ def _pictures(result: WrittenRun, way: Way, variable: VariableSpec, numbers: Num
     most = max(2, min(most, MOST_NUMBERS // size))
     found = _chosen(result, way, most)
     width = MARGIN + ACROSS * max(len(row.slots) for row in found)
-    marks = ""
+    marks, rewarded = "", _rewarded(way)
     for number, (row, stage) in enumerate(zip(found, way.stages, strict=True)):
         top = number * DOWN + 20
         marks += _name(row, stage, top + SIDE / 2)
@@ -76,7 +76,7 @@ def _pictures(result: WrittenRun, way: Way, variable: VariableSpec, numbers: Num
         values = way.values(stage, row.slots)[variable.name]
         frames = values[:, values.shape[1] // 2] if variable.type.name == "Video" else values
         for place in range(len(row.slots)):
-            score = _score(way, stage, row.slots[place])
+            score = _score(stage, row.slots[place], rewarded)
             marks += _tile(row, stage, place, top, score, picture(frames[place], SIDE))
     height = DOWN * len(found)
     label = f"{variable.name} at {len(found)} stages, with lines of descent"
@@ -147,9 +147,9 @@ def _tile(row: Row, stage: Snapshot, place: int, top: int, score: str, address: 
     )
 
 
-def _score(way: Way, stage: Snapshot, slot: int) -> str:
+def _score(stage: Snapshot, slot: int, rewarded: bool) -> str:
     """The reward of a particle, empty before any is counted, or else its share of the weight."""
-    if stage.rewards is not None and _rewarded(way):
+    if stage.rewards is not None and rewarded:
         return f"{float(stage.rewards[slot]):.4g}" if stage.index else ""
     return f"{100 * float(stage.log_weights[slot].exp()):.3g} %"
 
@@ -197,7 +197,7 @@ def _texts(result: WrittenRun, way: Way, variable: VariableSpec, numbers: Number
     """The texts so far of some particles at every stage."""
     name, words = variable.name, result.words.get(variable.name)
     places = way.space.slice(name)
-    cells = []
+    cells, rewarded = [], _rewarded(way)
     for row, stage in zip(_chosen(result, way, TEXTS), way.stages, strict=True):
         end = min(places.stop, stage.length)
         if end <= places.start:
@@ -206,8 +206,8 @@ def _texts(result: WrittenRun, way: Way, variable: VariableSpec, numbers: Number
         for slot, going_on, line in zip(row.slots, row.going_on, symbols, strict=True):
             said = " ".join(map(str, line)) if words is None else repr(words.text(line))
             state = "goes on" if going_on else "ends here"
-            cells.append((str(stage.t), str(slot), _score(way, stage, slot), state, said))
-    what = "reward" if _rewarded(way) else "weight"
+            cells.append((str(stage.t), str(slot), _score(stage, slot, rewarded), state, said))
+    what = "reward" if rewarded else "weight"
     caption = (
         f"{name} so far at some stages, before resampling: up to {TEXTS} of "
         f"{len(result.log_weights)} particles. A particle goes on if it has descendants at the "

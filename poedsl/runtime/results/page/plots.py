@@ -13,6 +13,8 @@ from poedsl.runtime.results.page.markup import esc
 
 #: Room for the labels of the axes, in pixels.
 LEFT, BOTTOM, TOP, RIGHT = 52, 36, 18, 12
+#: Numbers that differ by less, as a share of the largest, are one: they are of single precision.
+ROUNDED = 1e-6
 Range = tuple[float, float]
 
 
@@ -35,8 +37,18 @@ def widened(values: Sequence[float] | Any, share: float = 0.05) -> Range:
     if not len(numbers):
         return 0.0, 1.0
     low, high = float(numbers.min()), float(numbers.max())
-    room = share * (high - low) or max(0.5, 0.05 * abs(low))
+    largest = max(abs(low), abs(high))
+    apart = high - low > ROUNDED * largest
+    room = share * (high - low) if apart else max(0.5, 0.05 * largest)
     return low - room, high + room
+
+
+def square(points: Any) -> tuple[Range, Range]:
+    """Ranges of one length around points (n, 2)."""
+    ends = [widened(column, 0.1) for column in points.T]
+    half = max(high - low for low, high in ends) / 2
+    x, y = (((low + high) / 2 - half, (low + high) / 2 + half) for low, high in ends)
+    return x, y
 
 
 @dataclass(slots=True)

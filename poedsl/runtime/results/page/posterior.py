@@ -8,12 +8,14 @@ from typing import Any
 import numpy as np
 import torch
 
+from poedsl.runtime.core.quantiles import weighted_quantiles
 from poedsl.runtime.results.page.embedded import bands
 from poedsl.runtime.results.page.markup import Numbers
-from poedsl.runtime.results.page.plots import Plot, Range, beside, widened
+from poedsl.runtime.results.page.plots import Plot, Range, beside, square, widened
 from poedsl.runtime.results.pictures import log_target
 from poedsl.runtime.results.posterior_summary import LISTED, component_names, named
 from poedsl.runtime.results.saved_files import WrittenRun
+from poedsl.runtime.smc.resampling import systematic
 
 #: Components with a marginal, and those of which every pair is shown.
 MARGINALS, PAIRED = 12, 4
@@ -87,11 +89,8 @@ def core(values: Any, weights: Any, room: float = 0.1) -> Range:
     """The range that holds almost all of the weight, so that heavy tails leave something to see,
     and some room around it.
     """
-    order = values.argsort()
-    shares = weights[order].cumsum()
-    low, high = np.searchsorted(shares, [0.002 * shares[-1], 0.998 * shares[-1]])
-    inner = values[order[[low, min(high, len(order) - 1)]]]
-    return widened(inner, room)
+    x, shares = torch.from_numpy(values)[:, None], torch.from_numpy(weights / weights.sum())
+    return widened(weighted_quantiles(x, x.argsort(0), shares, (0.002, 0.998)), room)
 
 
 def _pairs(result: WrittenRun, columns: dict[str, Any], numbers: Numbers) -> str:
@@ -117,10 +116,8 @@ def _pairs(result: WrittenRun, columns: dict[str, Any], numbers: Numbers) -> str
 
 def _drawn(result: WrittenRun, most: int) -> Any:
     """Slots of unweighted draws, at most so many."""
-    weights = result.log_weights.double().softmax(0).cpu().numpy()
-    count = min(most, len(weights))
-    at = (np.arange(count) + 0.5) / count
-    return np.searchsorted(weights.cumsum(), at * (1 - 1e-9)).clip(max=len(weights) - 1)
+    weights = result.log_weights.double().cpu()[None]
+    return systematic(weights, torch.full((1, 1), 0.5), min(most, weights.shape[1]))[0].numpy()
 
 
 def _plane(result: WrittenRun, numbers: Numbers) -> str:
@@ -132,14 +129,11 @@ def _plane(result: WrittenRun, numbers: Numbers) -> str:
         return ""
     points = result.particles[name].reshape(-1, 2).double().cpu().numpy()
     index = _drawn(result, DRAWS)
-    low, high = points[index].min(0), points[index].max(0)
-    middle, half = (low + high) / 2, 0.6 * float((high - low).max()) + 1e-6
-    x, y = ((float(m - half), float(m + half)) for m in middle)
+    x, y = square(points[index])
     names = component_names(name, torch.Size(shape))
     first, second = names
     plot = Plot(x, y, f"draws of {first} and {second}", first, second, width=480, height=480)
-    step = np.linspace(-half, half, GRID)
-    values = log_target(result, name, [middle[0] + step, middle[1] + step])
+    values = log_target(result, name, [np.linspace(*x, GRID), np.linspace(*y, GRID)])
     over = ""
     if values is not None:
         top = float(np.nanmax(values))

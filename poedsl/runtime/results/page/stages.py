@@ -6,6 +6,7 @@ from itertools import accumulate
 
 from poedsl.runtime.results.page.markup import Numbers
 from poedsl.runtime.results.page.plots import Plot, beside, widened
+from poedsl.runtime.results.progress import VIOLATED
 from poedsl.runtime.results.report import COLUMNS, rows
 from poedsl.runtime.results.saved_files import WrittenRun
 
@@ -55,7 +56,7 @@ def _plots(result: WrittenRun) -> list[str]:
         plots.append(plot(widened(ys), label, "log Z so far").line(xs, ys).svg())
     if _varies(result):
         low, middle, high = zip(*(s.rewards or (0.0, 0.0, 0.0) for s in records), strict=True)
-        shown = [v for v in (*low, *high) if abs(v) < 1e100]
+        shown = [v for v in (*low, *high) if abs(v) < -VIOLATED]
         rewards = plot(widened(shown), f"reward by stage, {middle[-1]:.4g} at the end", "reward")
         plots.append(rewards.band(xs, low, high).line(xs, middle).svg())
     if any(s.acceptance is not None for s in records):
