@@ -41,10 +41,13 @@ def _limit(items: list[str]) -> None:
     for item in items:
         name, _, number = item.partition("=")
         try:
-            change_limits({name.strip(): int(number.replace(",", "").replace("_", ""))})
+            value = int(number.replace(",", "").replace("_", ""))
+        except ValueError:
+            usage(f"--limit takes NAME=NUMBER, and this is {item!r}")
+        try:
+            change_limits({name.strip(): value})
         except ValueError as error:
-            known = "there is no" in str(error) or "the limit" in str(error)
-            usage(str(error) if known else f"--limit takes NAME=NUMBER, and this is {item!r}")
+            usage(str(error))
 
 
 Limit = Annotated[

@@ -36,7 +36,10 @@ class PoeError(Exception):
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Whether memory ran out, in Python, or in torch on a CPU or a GPU."""
+    """Whether memory ran out, in Python, or in torch on a CPU or a GPU.
+
+    On a CPU torch raises a plain RuntimeError, which only its wording tells from others.
+    """
     return isinstance(error, MemoryError) or (
         isinstance(error, RuntimeError) and "alloc" in str(error)
     )

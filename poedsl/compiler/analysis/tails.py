@@ -40,18 +40,27 @@ ROUNDING, CANCELLED = 1e-9, 1e-9
 def tails(lowered: Lowered, signatures: Mapping[str, Signature]) -> list[Diagnostic]:
     """Warnings of products that do not fall off, or that rise too fast at an end."""
     of = lowered.by_variable()
-    escapes = ((v, _escapes(v, lowered, of, signatures)) for v in lowered.complete if of[v.name])
     return [
         Diagnostic(
             "P0809",
-            f"the product over `{v.name}` {how}: it cannot be integrated",
-            lowered.spans[of[v.name][-1].name],
+            message,
+            lowered.spans[of[variable][-1].name],
             "warning",
             notes=("nothing binds it there: a narrower density, or a condition, would",),
         )
+        for variable, message in improper(lowered, signatures).items()
+    ]
+
+
+def improper(lowered: Lowered, signatures: Mapping[str, Signature]) -> dict[str, str]:
+    """The variables whose product cannot be integrated, and a sentence on why."""
+    of = lowered.by_variable()
+    escapes = ((v, _escapes(v, lowered, of, signatures)) for v in lowered.complete if of[v.name])
+    return {
+        v.name: f"the product over `{v.name}` {how}: it cannot be integrated"
         for v, how in escapes
         if how
-    ]
+    }
 
 
 def _escapes(

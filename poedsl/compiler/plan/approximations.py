@@ -29,6 +29,12 @@ class Setting:
         """Why there is no evidence; empty where there is."""
         return (self.argument or self.form).biased
 
+    @property
+    def data(self) -> dict[str, str]:
+        """The option, its form, and the argument if it is one, by name."""
+        named = {"option": self.option, "form": self.form.name}
+        return named if self.argument is None else named | {"argument": self.argument.name}
+
     def __str__(self) -> str:
         argument = "" if self.argument is None else f"{self.argument.name} = ..."
         return f"{self.option} = {self.form.name}({argument})"

@@ -125,7 +125,8 @@ class PipelineModel:
             with library_warnings() as said:
                 held = PipelineLoop(call, probe, self.device)
             for message in said - self.said:
-                warn("P1024", f"the pipeline in {self.folder} says: {message}")
+                said_here = f"the pipeline in {self.folder} says: {message}"
+                warn("P1024", said_here, folder=self.folder, text=message)
             self.said |= said
         self.loops[count] = held
         return held

@@ -53,7 +53,7 @@ class Cached(Generic[P, R]):
         arguments["folder"] = folder = str(place)
         value, found = self._cached(stamp(folder), *arguments.items())
         for warning in found:
-            warn(*warning)
+            warn(warning.code, warning.message, **warning.data)
         return value
 
     def cache_clear(self) -> None:

@@ -210,7 +210,8 @@ def _as_reported(subject: str, place: str | Path, report: Any) -> None:
     if sizes := [str(k[0]) for k in report["mismatched_keys"]]:
         raise ValueError(f"{subject} have another size than config.json says: {listed(sizes)}")
     if unread := {n for n in report["unexpected_keys"] if not n.endswith(_CONSTANTS)}:
-        warn("P1020", f"the model in {place} has no use for its {listed(unread)}")
+        message = f"the model in {place} has no use for its {listed(unread)}"
+        warn("P1020", message, folder=str(place), weights=len(unread))
 
 
 def transformers_config(kind: str, folder: str) -> Any:

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import NamedTuple
+from dataclasses import dataclass, field
+from typing import Any
 
 
-class LoadWarning(NamedTuple):
-    """A code, which `poe explain` describes, and one sentence."""
+@dataclass(frozen=True, slots=True)
+class LoadWarning:
+    """A code, which `poe explain` describes, one sentence, and what it says as data."""
 
     code: str
     message: str
+    data: Mapping[str, Any] = field(default_factory=dict, hash=False)
 
 
 _COLLECTED: ContextVar[list[LoadWarning] | None] = ContextVar("collected", default=None)
@@ -30,10 +33,10 @@ def collected() -> Iterator[list[LoadWarning]]:
         _COLLECTED.reset(token)
 
 
-def warn(code: str, message: str) -> None:
+def warn(code: str, message: str, **data: Any) -> None:
     """Give a warning to the innermost `collected`, or as Python's where there is none."""
     found = _COLLECTED.get()
     if found is None:
         warnings.warn(message, stacklevel=2)
     else:
-        found.append(LoadWarning(code, message))
+        found.append(LoadWarning(code, message, data))

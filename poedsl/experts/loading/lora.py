@@ -176,4 +176,5 @@ def _all_applied(network: Any, read: dict[str, Tensor], path: Path, adapter: str
     both = read.keys() & weights.keys()
     replaced = {n for n in both if torch.equal(weights[n], read[n].to(weights[n]))}
     if unread := read.keys() - applied.keys() - replaced:
-        warn("P1020", f"the LoRA {path} has weights that are not applied: {listed(unread)}")
+        message = f"the LoRA {path} has weights that are not applied: {listed(unread)}"
+        warn("P1020", message, file=str(path), weights=len(unread))

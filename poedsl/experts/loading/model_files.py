@@ -203,4 +203,5 @@ def warn_of_adapters(folder: Path, read: tuple[Path, ...]) -> None:
     """
     for path in sorted(set(folder.glob("*.safetensors")) - set(read)):
         if any("lora" in name.lower() for name in tensor_names(path)):
-            warn("P1021", f"the adapter {path} is applied only where `lora` names it")
+            message = f"the adapter {path} is applied only where `lora` names it"
+            warn("P1021", message, file=str(path))

@@ -22,9 +22,8 @@ def warn_if_cut(reader: str, tokenizer: Any, text: str, length: int | None = Non
 def warn_if_longer(reader: str, count: int, length: int, text: str) -> None:
     """Warn (P1022) that a text has more tokens than are read."""
     if count > length:
-        warn(
-            "P1022", f"`{reader}` reads {length} of the {count} tokens of the prompt {_shown(text)}"
-        )
+        message = f"`{reader}` reads {length} of the {count} tokens of the prompt {_shown(text)}"
+        warn("P1022", message, reader=reader, tokens_read=length, tokens=count)
 
 
 def _shown(text: str) -> str:

@@ -187,10 +187,13 @@ class DiffusionScheduler:
         """Warn (P1023) where the folder says where the steps are, and `sample` does."""
         spacing = self.scheduler.config.timestep_spacing
         if spacing != "leading":
+            file = Path(self.folder) / FILE
             warn(
                 "P1023",
-                f'`timestep_spacing = "{spacing}"` in {Path(self.folder) / FILE} has no effect: '
+                f'`timestep_spacing = "{spacing}"` in {file} has no effect: '
                 "`sample` says where the steps are",
+                file=str(file),
+                timestep_spacing=spacing,
             )
 
 

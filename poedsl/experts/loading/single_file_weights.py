@@ -151,7 +151,8 @@ def _refuse_scales(names: Iterable[str]) -> None:
 
 def _warn_of(names: Iterable[str], path: Path) -> None:
     if unread := {n for n in names if not n.endswith(_UNUSED)}:
-        warn("P1020", f"the model in {path} has no use for its {listed(unread)}")
+        message = f"the model in {path} has no use for its {listed(unread)}"
+        warn("P1020", message, file=str(path), weights=len(unread))
 
 
 def tensors_below(model: str, prefix: str) -> dict[str, Tensor]:

@@ -116,4 +116,5 @@ def _all_applied(
     if not applied:
         raise ValueError(f"it has no LoRA of a {type(encoder).__name__}")
     if unread := read.keys() - applied.keys():
-        warn("P1020", f"the LoRA {path} has weights that are not applied: {listed(unread)}")
+        message = f"the LoRA {path} has weights that are not applied: {listed(unread)}"
+        warn("P1020", message, file=str(path), weights=len(unread))

@@ -85,6 +85,8 @@ def _filled(
         warn(
             "P1020",
             f"`imagereward` has no use for the weight {listed(map(prefix.__add__, unread))}",
+            reader="imagereward",
+            weights=len(unread),
         )
     for name, value in [*part.named_parameters(), *part.named_buffers()]:
         if not value.is_meta:

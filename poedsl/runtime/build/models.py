@@ -31,8 +31,8 @@ from poedsl.experts.user.load import load_user
 from poedsl.experts.user.registry import UserCode
 from poedsl.grammar.types import BOOL, INT, REAL, Type
 from poedsl.runtime.core.run_settings import RunSettings
-from poedsl.runtime.core.warnings import WarningLog
-from poedsl.runtime.inputs.remarks import constant_mask
+from poedsl.runtime.core.warnings import WarningLog, of_factors
+from poedsl.runtime.inputs.remarks import warn_of_mask
 from poedsl.runtime.terms.evaluate import Environment, region, tensor, value_of
 from poedsl.runtime.terms.refusals import factor_at, naming, refused
 
@@ -240,10 +240,12 @@ class Models:
         """Warn of an argument that is a mask and all zero or all one."""
         if parameter.type is None or parameter.type.name != "Mask":
             return
-        if isinstance(value, Tensor) and (text := constant_mask(value)):
+        if isinstance(value, Tensor):
             place = "" if factor is None else f", in {factor_at(factor)},"
-            message = f"`{parameter.name}` of `{signature.name}`{place} is a mask that is {text}"
-            self.warnings.add("P1010", message, once=message)
+            subject = f"`{parameter.name}` of `{signature.name}`{place}"
+            data = {} if factor is None else of_factors([(factor.name, factor.place)])
+            data |= {"expert": signature.name, "parameter": parameter.name}
+            warn_of_mask(self.warnings, subject, value, **data)
 
     def argument(self, value: Any, parameter: Parameter, dtype: torch.dtype) -> Any:
         """Numbers as Python's where single ones are wanted, else as tensors without a row."""

@@ -8,7 +8,7 @@ from typing import Any, Protocol, runtime_checkable
 import torch
 
 from poedsl.catalog.registry import SIGNATURES
-from poedsl.compiler.analysis.tails import tails
+from poedsl.compiler.analysis.tails import improper
 from poedsl.compiler.plan.lowered import Lowered
 from poedsl.compiler.plan.option_values import form_name
 from poedsl.compiler.plan.plan import PlanSpec
@@ -114,8 +114,9 @@ def prepare(
 def _warn_of_improper_products(plan: PlanSpec, warnings: WarningLog) -> None:
     """Warn of products that the compiler knows to have no integral."""
     signatures = {**SIGNATURES, **{u.name: u.signature for u in plan.uses}}
-    for found in tails(Lowered.of(plan), signatures):
-        warnings.add("P1026", f"{found.message}, and what a run finds of it is arbitrary")
+    for variable, message in improper(Lowered.of(plan), signatures).items():
+        said = f"{message}, and what a run finds of it is arbitrary"
+        warnings.add("P1026", said, variable=variable)
 
 
 def _model(bound: BoundPlan, look_ahead: Callable[[int, int], None] | None) -> RunnableModel[Any]:

@@ -21,8 +21,8 @@ from poedsl.runtime.build.reward_terms import inequalities, try_out, weighing_on
 from poedsl.runtime.build.values import Values
 from poedsl.runtime.core.run_settings import RunSettings
 from poedsl.runtime.core.sampler_options import SamplerOptions
-from poedsl.runtime.core.warnings import WarningLog
-from poedsl.runtime.inputs.remarks import constant_mask
+from poedsl.runtime.core.warnings import WarningLog, of_factors
+from poedsl.runtime.inputs.remarks import warn_of_mask
 from poedsl.runtime.space.coordinates import PICTURE_CENTRE, PICTURE_SCALE, GaussianMoments, Space
 from poedsl.runtime.space.parts import PlacedFactor, in_latents, locate
 from poedsl.runtime.space.sizes import fits
@@ -106,11 +106,11 @@ class ProductBuilder:
             ) from None
 
     def warn_of_constant_mask(self, placed: PlacedFactor) -> None:
-        if not isinstance(placed.exponent, Tensor):
-            return
-        if text := constant_mask(placed.exponent):
-            where = factor_at(placed.factor)
-            self.warnings.add("P1010", f"the exponent of {where} is a mask that is {text}")
+        factor, exponent = placed.factor, placed.exponent
+        if isinstance(exponent, Tensor):
+            subject = f"the exponent of {factor_at(factor)}"
+            data = of_factors([(factor.name, factor.place)])
+            warn_of_mask(self.warnings, subject, exponent, **data)
 
     def expert_factors(
         self,

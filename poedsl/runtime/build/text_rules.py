@@ -15,7 +15,7 @@ from poedsl.compiler.plan.terms import Apply, Const, Ref, Term, names
 from poedsl.experts.sequences.acceptor import Acceptor
 from poedsl.experts.sequences.automata import Automaton, AutomatonError, shorter
 from poedsl.experts.sequences.regular_expressions import searching
-from poedsl.runtime.core.warnings import WarningLog
+from poedsl.runtime.core.warnings import WarningLog, of_factors
 from poedsl.runtime.space.coordinates import Space
 from poedsl.runtime.targets.prefixes import TextRule
 from poedsl.runtime.terms.evaluate import Environment, value_of
@@ -48,43 +48,59 @@ def text_rules(
     """
     rules: list[TextRule] = []
     for variable in env.words:
-        automata: list[tuple[str, Automaton]] = []
+        automata: list[tuple[FactorSpec, Automaton]] = []
         for factor in sites:
             if factor.kind != "where" or variable not in factor.variables:
                 continue
             try:
                 automaton = necessary(factor.term, variable, env)
             except AutomatonError as error:
-                warnings.add("P1011", f"{factor_at(factor)} weighs at the end alone: {error}")
+                _warn_of_late_rule(warnings, (factor,), error)
                 continue
             if automaton is not None:
-                automata.append((factor_at(factor), automaton))
-        for name, automaton in joined(automata):
+                automata.append((factor, automaton))
+        for factors, automaton in joined(automata):
             columns = space.slice(variable)
             words = env.words[variable]
             guess = foreseen()[columns, : len(words)]
             try:
                 acceptor = Acceptor(automaton, words, guess, normalised=False)
             except AutomatonError as error:
-                warnings.add("P1011", f"{name} weighs at the end alone: {error}")
+                _warn_of_late_rule(warnings, factors, error)
                 continue
+            name, named = _all_at(factors), tuple((f.name, f.place) for f in factors)
             if not acceptor.possible:
                 length = columns.stop - columns.start
-                warnings.add("P1012", f"no text of {length} tokens meets {name}")
-            rules.append(TextRule(name, acceptor, columns.start, columns.stop))
+                message = f"no text of {length} tokens meets {name}"
+                warnings.add("P1012", message, **of_factors(named), tokens=length)
+            rules.append(TextRule(name, named, acceptor, columns.start, columns.stop))
     return tuple(rules)
 
 
-def joined(automata: list[tuple[str, Automaton]]) -> Iterator[tuple[str, Automaton]]:
+def _warn_of_late_rule(
+    warnings: WarningLog, factors: Sequence[FactorSpec], error: AutomatonError
+) -> None:
+    warnings.add(
+        "P1011",
+        f"{_all_at(factors)} weighs at the end alone: {error}",
+        **of_factors((f.name, f.place) for f in factors),
+    )
+
+
+def _all_at(factors: Sequence[FactorSpec]) -> str:
+    return " and ".join(map(factor_at, factors))
+
+
+def joined(
+    automata: list[tuple[FactorSpec, Automaton]],
+) -> Iterator[tuple[tuple[FactorSpec, ...], Automaton]]:
     """One automaton for all, or each by itself where that takes too many states."""
     try:
         if automata:
-            yield (
-                " and ".join(n for n, _ in automata),
-                reduce(Automaton.both, [a for _, a in automata]),
-            )
+            together = reduce(Automaton.both, [a for _, a in automata])
+            yield tuple(f for f, _ in automata), together
     except AutomatonError:
-        yield from automata
+        yield from (((factor,), automaton) for factor, automaton in automata)
 
 
 def necessary(term: Term, variable: str, env: Environment) -> Automaton | None:

@@ -16,7 +16,7 @@ from poedsl.runtime.core.particles import Gathered, Particles
 from poedsl.runtime.core.random_numbers import Noise
 from poedsl.runtime.core.sampler_options import SamplerOptions
 from poedsl.runtime.core.state import SavedState
-from poedsl.runtime.core.warnings import WarningLog
+from poedsl.runtime.core.warnings import WarningLog, of_factors
 from poedsl.runtime.feynman_kac.rewards import RewardWeights
 from poedsl.runtime.kernels.gibbs import gibbs
 from poedsl.runtime.kernels.step_size import StepSize
@@ -176,27 +176,32 @@ class PrefixModel:
                 f"{name} divides by zero at stage {stage.t}: a symbol that all else allows has "
                 "no chance there, and sequences with it are left out",
                 once=name,
+                **of_factors([(reader.name, reader.place)]),
+                stage=stage.t,
             )
         if bool((reading.following[alive] > -math.inf).any()):
             return
         closed = (reading.allowed_shares[alive] == -math.inf).all(0).tolist()
-        names = [r.name for r, shut in zip(self.target.rules, closed, strict=True) if shut]
-        self.warnings.add(
-            "P1009",
-            f"no particle can go on at stage {stage.t}: {names[0]} allows no symbol"
-            if names
-            else f"no particle can go on at stage {stage.t}: the experts have no symbol in common",
-        )
+        why, data = "the experts have no symbol in common", {}
+        shut = [r for r, shuts in zip(self.target.rules, closed, strict=True) if shuts]
+        if shut:
+            why, data = f"{shut[0].name} allows no symbol", of_factors(shut[0].factors)
+        message = f"no particle can go on at stage {stage.t}: {why}"
+        self.warnings.add("P1009", message, **data, stage=stage.t)
 
     def warn_of_bottlenecks(self, p: Particles) -> None:
         weights = p.log_weights.softmax(0).nan_to_num()
         env = self.target.environment.with_values(self.target.space.values(p.x))
-        for name, (share, t) in self.least_shares.items():
+        for rule in self.target.rules:
+            share, t = self.least_shares.get(rule.name, (1.0, 0))
             if 0 < share < TIGHT:
                 self.warnings.add(
                     "P1007",
-                    f"{name} is a bottleneck: at stage {t} it allows {share:.2g} of what the "
+                    f"{rule.name} is a bottleneck: at stage {t} it allows {share:.2g} of what the "
                     "experts propose; `kernel = gibbs()` revisits what was written before",
+                    **of_factors(rule.factors),
+                    stage=t,
+                    share=share,
                 )
         for factor in self.target.black_box:
             if factor.kind != "where":
@@ -209,4 +214,8 @@ class PrefixModel:
                     f"`{factor.name}` at {factor.place} is a bottleneck: it holds for {count} of "
                     f"{len(p.x)} particles at the end; conditions on text alone (`contains`, "
                     "`matches`, `length`) are kept on the way",
+                    **of_factors([(factor.name, factor.place)]),
+                    share=share,
+                    particles=count,
+                    of=len(p.x),
                 )

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from poedsl.runtime.core.particles import Evaluation, RewardMemory
 from poedsl.runtime.core.sampler_options import SamplerOptions
-from poedsl.runtime.core.warnings import WarningLog
+from poedsl.runtime.core.warnings import WarningLog, of_factors
 from poedsl.runtime.smc import potentials
 from poedsl.runtime.smc.population import Population, Potential
 from poedsl.runtime.targets.stage_protocol import StageLike
@@ -88,4 +88,8 @@ class RewardWeights:
             f"expected to end at stage {t}; that kills them, though they might end "
             "elsewhere, and the evidence is too low: `where` or `path = temper()` does without",
             once="walls",
+            **of_factors((f.name, f.place) for f in self.target.black_box),
+            stage=t,
+            particles=walls,
+            of=len(reward),
         )

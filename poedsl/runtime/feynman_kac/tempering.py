@@ -115,6 +115,10 @@ class TemperingModel(ContinuousModel[TemperingStage]):
                 "P1004",
                 f"temper(ess = {share:g}) had no stages left at b = {stage.beta:.2g} and "
                 "went to 1 at once: more `steps`, or a smaller `ess`",
+                stage=stage.t,
+                beta=stage.beta,
+                option="path",
+                ess=share,
             )
             return TemperingStage(1, 1.0)
         return further

@@ -49,7 +49,7 @@ def bind(
             bound[name] = convert(specs[name], value, folder)
         except Unfit as error:
             found = error.diagnostic
-            notes = (f"the value is that of {source}",) if source not in found.message else ()
+            notes = (f"the value is that of {source}",) if source not in ("", error.table) else ()
             problems.append(replace(found, notes=(*notes, *found.notes)))
     if problems:
         raise PoeError(tuple(problems))

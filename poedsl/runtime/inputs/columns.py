@@ -19,11 +19,15 @@ _LISTED = 4
 
 
 class UnfitColumn(Exception):
-    """A column or a table that cannot be read as numbers: a code, a message, and notes."""
+    """A column or a table that cannot be read as numbers: a code, a message, and notes.
 
-    def __init__(self, code: str, message: str, *notes: str) -> None:
+    Attributes:
+        table: the table that the message names, if it does.
+    """
+
+    def __init__(self, code: str, message: str, *notes: str, table: str = "") -> None:
         super().__init__(message)
-        self.code, self.notes = code, notes
+        self.code, self.notes, self.table = code, notes, table
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +134,8 @@ def text(column: Column) -> str:
     """
     if len(column.cells) != 1:
         rows = len(column.cells)
-        raise UnfitColumn("P0603", f"one text is wanted, and {column.described} has {rows} rows")
+        message = f"one text is wanted, and {column.described} has {rows} rows"
+        raise UnfitColumn("P0603", message, table=column.table)
     refuse_missing(column, [0] if is_missing(column.cells[0]) else [])
     return str(column.cells[0])
 
@@ -152,6 +157,7 @@ def refuse_missing(column: Column, rows: Sequence[int]) -> None:
         "P0608",
         f"{column.described} has no value in {shown}{more}",
         "remove these rows, or make the missing values variables of the program",
+        table=column.table,
     )
 
 
@@ -188,4 +194,5 @@ def looks_numeric(cell: str) -> bool:
 
 def _unfit(column: Column, row: int, wanted: str, cell: Any) -> UnfitColumn:
     shown = f'"{cell}"' if isinstance(cell, str) else reprlib.repr(cell)
-    return UnfitColumn("P0602", f"{wanted}, and {column.at(row)} of {column.described} is {shown}")
+    message = f"{wanted}, and {column.at(row)} of {column.described} is {shown}"
+    return UnfitColumn("P0602", message, table=column.table)

@@ -31,10 +31,14 @@ _EXACT_ALONE = 2**53
 
 
 class Unfit(Exception):
-    """A value that an input does not take."""
+    """A value that an input does not take.
 
-    def __init__(self, code: str, message: str, *notes: str) -> None:
-        self.diagnostic = Diagnostic(code, message, notes=notes)
+    Attributes:
+        table: the table that the message names, if it does.
+    """
+
+    def __init__(self, code: str, message: str, *notes: str, table: str = "") -> None:
+        self.diagnostic, self.table = Diagnostic(code, message, notes=notes), table
 
 
 def _wrong(spec: InputSpec, reason: str, *notes: str) -> Unfit:
@@ -58,7 +62,8 @@ def convert(spec: InputSpec, value: Any, base: Path | None) -> Any:
     try:
         value = _plain(spec, untabled(value, spec))
     except UnfitColumn as error:
-        raise Unfit(error.code, f"`{spec.name}`: {error}", *error.notes) from error
+        message = f"`{spec.name}`: {error}"
+        raise Unfit(error.code, message, *error.notes, table=error.table) from error
     except UnfitPixels as error:
         raise _wrong(spec, str(error), *error.notes) from error
     except PoeError:

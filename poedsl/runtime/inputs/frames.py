@@ -113,7 +113,7 @@ def untabled(value: Any, spec: InputSpec) -> Any:
         if named is None and (len(columns) > 1 and len(spec.type.sizes) != 2 and value.has_header):
             listed = ", ".join(f"`{c.name}`" for c in columns)
             message = f"{value.name} has the columns {listed}, and none of this name"
-            raise UnfitColumn("P0603", message)
+            raise UnfitColumn("P0603", message, table=value.name)
         if named is None and len(columns) > 1:
             return value.matrix(spec.type.name)
         value = named or columns[0]

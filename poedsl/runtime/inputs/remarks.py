@@ -21,12 +21,15 @@ REMARKS: dict[str, str] = {
     "`frames_of(file, fps = ...)` reads it at even times",
 }
 
+#: What is said of masks that have one value everywhere.
+CONSTANT_MASKS = {0.0: "all zero: it has no effect", 1.0: "all one: it masks nothing"}
+
 
 def warn_of_inputs(plan: PlanSpec, warnings: WarningLog) -> None:
     """Warn of how the bound pictures and maps were read."""
     for name, value in plan.bindings:
         for code in value.remarks if isinstance(value, Array) else ():
-            warnings.add(code, f"the input `{name}` {REMARKS[code]}")
+            warnings.add(code, f"the input `{name}` {REMARKS[code]}", input=name)
 
 
 def warn_of_constant_masks(plan: PlanSpec, warnings: WarningLog) -> None:
@@ -39,11 +42,19 @@ def warn_of_constant_masks(plan: PlanSpec, warnings: WarningLog) -> None:
     for name, value in plan.bindings:
         if name not in masks or not isinstance(value, Array):
             continue
-        if text := constant_mask(np.frombuffer(value.data, value.dtype)):
-            warnings.add("P1010", f"the input `{name}` is a mask that is {text}")
+        warn_of_mask(
+            warnings, f"the input `{name}`", np.frombuffer(value.data, value.dtype), input=name
+        )
 
 
-def constant_mask(mask: Any) -> str:
-    """What an array or a tensor is where it is all zero or all one; empty for others."""
-    oddities = ((0.0, "all zero: it has no effect"), (1.0, "all one: it masks nothing"))
-    return next((text for value, text in oddities if bool((mask == value).all())), "")
+def warn_of_mask(warnings: WarningLog, subject: str, mask: Any, **data: Any) -> None:
+    """Warn (P1010), once of each subject, of an array or a tensor that is all zero or all one.
+
+    Args:
+        data: of the warning.
+    """
+    for value, text in CONSTANT_MASKS.items():
+        if bool((mask == value).all()):
+            message = f"{subject} is a mask that is {text}"
+            warnings.add("P1010", message, once=message, **data, value=value)
+            return

@@ -29,7 +29,7 @@ from torch import Tensor
 
 from poedsl.runtime.core.particles import Evaluation
 from poedsl.runtime.core.state import SavedState
-from poedsl.runtime.core.warnings import RunWarning
+from poedsl.runtime.core.warnings import RunWarning, of_factors
 from poedsl.runtime.path.noising_path import Stage
 from poedsl.runtime.targets.expert_factor import ExpertFactor
 from poedsl.runtime.targets.target import Target
@@ -125,6 +125,7 @@ class Composition:
                 f"it sees in the particles has a mean square of {self.noise[m.name]:.3g}, where 1 "
                 "is the most; a learned expert is wrong there, and more particles are expected to "
                 "hurt",
+                of_factors([(m.name, m.place)]) | {"noise": self.noise[m.name], "limit": m.limit},
             )
             for m in self.outside
             if m.learned

@@ -8,6 +8,7 @@ import torch
 from jaxtyping import Shaped
 from torch import Tensor
 
+from poedsl.runtime.core.faults import AutoencoderFault
 from poedsl.runtime.core.warnings import WarningLog
 from poedsl.runtime.smc.health import without
 from poedsl.runtime.smc.population import Population
@@ -26,9 +27,15 @@ def decoded(
     for name, codec in target.space.codecs.items():
         lost = ~torch.isfinite(values[name]).flatten(1).all(1)
         if bool(lost.any()):
-            guilty = f"the autoencoder of `{name}` at {codec.folder}"
-            count = f"{int(lost.sum())}/{len(lost)} particles at the end"
-            warnings.add("P1001", f"{guilty} is not finite for {count}", once=guilty)
+            fault = AutoencoderFault(name, str(codec.folder), int(lost.sum()))
+            warnings.add(
+                "P1001",
+                f"{fault} is not finite for {fault.points}/{len(lost)} particles at the end",
+                once=str(fault),
+                **fault.data,
+                particles=fault.points,
+                of=len(lost),
+            )
             population = without(population, lost).measured()
             values = {n: torch.where(_rows(lost, v), 0, v) for n, v in values.items()}
     return population, values

@@ -39,8 +39,8 @@ class Evidence:
     Attributes:
         value: log Z in the variables' own units; None where the run does not give it.
         standard_error: of the value; None where no honest one is known.
-        reasons: why the value is missing or approximate, or its error is missing; a code and a
-            sentence each.
+        reasons: why the value is missing or approximate, or its error is missing; a code, a
+            sentence and data each.
     """
 
     value: float | None
@@ -86,15 +86,17 @@ def missing_because(
 ) -> RunWarning | None:
     """What keeps a run from an evidence; None where nothing does."""
     if outcome is not Outcome.COMPLETED:
-        return RunWarning("P1101", "the run did not complete")
+        return RunWarning("P1101", "the run did not complete", {"outcome": outcome.name.lower()})
     if target.field:
         return RunWarning("P1102", target.field)
     for setting in biases(plan):
         if setting.option != "potential" or target.black_box:
-            return RunWarning("P1103", f"{setting.biased} ({setting})")
-    if "P1008" in warnings:
-        first = next(w for w in warnings if w.code == "P1008").message.partition(" at stage")[0]
-        return RunWarning("P1107", f"{first}: the sum over sequences has no bound")
+            return RunWarning("P1103", f"{setting.biased} ({setting})", setting.data)
+    division = next((w.data for w in warnings if w.code == "P1008"), None)
+    if division is not None:
+        name, place = division["factor"], division["place"]
+        message = f"`{name}` at {place} divides by zero: the sum over sequences has no bound"
+        return RunWarning("P1107", message, division)
     return None
 
 
@@ -133,12 +135,15 @@ def by_contributions(
             f"no standard error: the particles descend from {contributions.families}, and the "
             "kernel has not made them independent; more particles, or four islands or more"
         )
-        return None, (RunWarning("P1112", how),)
+        data = {"ancestors": contributions.families, "needed": FEWEST_ANCESTORS}
+        return None, (RunWarning("P1112", how, data),)
     shares = island_evidence.softmax(0)
     return math.sqrt(float((shares.square() * contributions.relative_variances).sum())), ()
 
 
 def approximate_because(plan: PlanSpec) -> tuple[RunWarning, ...]:
     """What keeps the evidence from being exact however many particles there are."""
-    reasons = (f"approximate: {s.approximate} ({s})" for s in approximations(plan))
-    return tuple(RunWarning("P1120", reason) for reason in reasons)
+    return tuple(
+        RunWarning("P1120", f"approximate: {s.approximate} ({s})", s.data)
+        for s in approximations(plan)
+    )

@@ -142,8 +142,8 @@ def _tensors(folder: Path, file: str) -> dict[str, Tensor]:
         raise _refused(folder, f"{file} is damaged: {error}") from error
 
 
-def _warnings(items: list[dict[str, str]]) -> tuple[RunWarning, ...]:
-    return tuple(RunWarning(item["code"], item["message"]) for item in items)
+def _warnings(items: list[dict[str, Any]]) -> tuple[RunWarning, ...]:
+    return tuple(RunWarning(i["code"], i["message"], i.get("data", {})) for i in items)
 
 
 def _composition(data: dict[str, Any]) -> Composition:

@@ -72,7 +72,14 @@ def where_finite(
     finite = torch.isfinite(value).reshape(len(value), -1).all(1).to(log_weights.device)
     lost = ~finite & torch.isfinite(log_weights)
     if bool(lost.any()):
-        count = f"{int(lost.sum())}/{len(lost)} particles"
-        warnings.add("P1040", f"the report `{name}` is not finite for {count}, and left out of it")
+        count = int(lost.sum())
+        warnings.add(
+            "P1040",
+            f"the report `{name}` is not finite for {count}/{len(lost)} particles, and left out of "
+            "it",
+            report=name,
+            particles=count,
+            of=len(lost),
+        )
     rows = finite.to(value.device).view(-1, *[1] * (value.dim() - 1))
     return torch.where(rows, value, 0), torch.where(finite, log_weights, -torch.inf)

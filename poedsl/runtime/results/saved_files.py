@@ -104,7 +104,7 @@ def as_json(result: WrittenRun) -> dict[str, Any]:
         "log_evidence_se": result.log_evidence_se,
         "evidence_reason": result.evidence_reason,
         "evidence_status": result.evidence.status.name.lower(),
-        "evidence_reasons": [asdict(r) for r in result.evidence.reasons],
+        "evidence_reasons": [r.as_json() for r in result.evidence.reasons],
         "ess": result.ess,
         "nfe": result.nfe,
         "calls": dict(result.calls),
@@ -118,7 +118,7 @@ def as_json(result: WrittenRun) -> dict[str, Any]:
         "components": [{"name": n, **asdict(row)} for n, row in result.posterior.items()],
         "outcome": result.outcome.name.lower(),
         "outcome_text": result.outcome.value,
-        "warnings": [asdict(w) for w in result.warnings],
+        "warnings": [w.as_json() for w in result.warnings],
         "words": {n: words_json(w, result.particles[n]) for n, w in result.words.items()},
         "composition": None if result.composition is None else result.composition.as_json(),
     }

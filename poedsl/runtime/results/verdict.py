@@ -98,12 +98,14 @@ def signs(
             "P1013",
             f"at stage {least.t} the weight was with {least.ess:.1f} of {count} particles (ESS); "
             f"{_finer(options)}, or more `particles`",
+            {"stage": least.t, "ess": least.ess, "of": count},
         )
     if ancestors < min(FEWEST_ANCESTORS, SMALL_SHARE * size):
         yield RunWarning(
             "P1005",
             f"the {size} particles descend from {ancestors} of those at the start, and the kernel "
             f"has not made them independent since; {_finer(options)}, or more `particles`",
+            {"ancestors": ancestors, "of": size},
         )
     stuck = [
         s
@@ -118,6 +120,7 @@ def signs(
             "P1014",
             f"at stage {worst.t} the particles were still correlated by {worst.correlation:.2f} "
             f"with where they had been when the kernel's steps ran out; more of its `steps`",
+            {"stage": worst.t, "correlation": worst.correlation, "option": "kernel"},
         )
     error = evidence.standard_error
     if error is not None and error > LARGEST_ERROR:
@@ -125,6 +128,7 @@ def signs(
             "P1015",
             f"the standard error of log Z is {error:.2f}, so that the particles too rest on few "
             "effective draws; more `particles`",
+            {"standard_error": error},
         )
 
 
@@ -137,22 +141,26 @@ def posterior_signs(posterior: PosteriorSummary, evidence: Evidence) -> Iterator
             "P1025",
             f"the mean and sd of {names}{more} rest on a few extreme draws, or do not exist, since "
             "the tails are heavy; the quantiles are not affected",
+            {"components": list(heavy)},
         )
     least, largest = posterior.least_ess, posterior.largest_r_hat
     if least is not None and least[1] < FEWEST_DRAWS:
         yield RunWarning(
             "P1016",
             f"the mean of `{least[0]}` rests on {least[1]:.1f} effective draws; more `particles`",
+            {"component": least[0], "ess": least[1]},
         )
     if largest is not None and largest[1] > LARGEST_R_HAT:
         yield RunWarning(
             "P1017",
             f"the islands disagree on `{largest[0]}` (R-hat {largest[1]:.2f}); more `particles`, "
             "or fewer `islands`",
+            {"component": largest[0], "r_hat": largest[1]},
         )
     unknown = next((r for r in evidence.reasons if r.code in WITHOUT_ERROR), None)
     if unknown is not None and evidence.value is not None:
-        yield RunWarning("P1018", f"how far log Z may be off is not known: {unknown.message}")
+        message = f"how far log Z may be off is not known: {unknown.message}"
+        yield RunWarning("P1018", message, {"reason": unknown.code, **unknown.data})
 
 
 def number_signs(share: float) -> Iterator[RunWarning]:
@@ -163,6 +171,7 @@ def number_signs(share: float) -> Iterator[RunWarning]:
             f"{100 * share:.2g} % of the weight lies where numbers are nearly too small, "
             "too large or too close to an end, and what lies beyond is left out: less "
             "extreme parameters, or the logarithm of the variable",
+            {"share": share},
         )
 
 

@@ -11,6 +11,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
+from poedsl.runtime.core.faults import Fault
 from poedsl.runtime.core.warnings import WarningLog
 from poedsl.runtime.smc.population import Population, StageT
 from poedsl.runtime.smc.records import Outcome
@@ -20,8 +21,8 @@ from poedsl.runtime.smc.records import Outcome
 class NamesFaults(Protocol):
     """A target that can say which of its factors is not finite."""
 
-    def faults(self, x: Float[Tensor, "L D"], stage: Any) -> Iterator[tuple[str, str, int]]:
-        """Each factor's name, place and number of points at which it is not finite."""
+    def faults(self, x: Float[Tensor, "L D"], stage: Any) -> Iterator[Fault]:
+        """Each factor, with the number of points at which it is not finite."""
         ...
 
 
@@ -76,6 +77,8 @@ class HealthCheck:
                 "P1002",
                 f"no particle outlived stage {stage.t}; "
                 f"kept are those that the kernel of stage {healthy.stage.t} was given",
+                stage=stage.t,
+                kept_stage=healthy.stage.t,
             )
             outcome = Outcome.NOT_FINITE if bool(lost.all()) else Outcome.NO_WEIGHT
             raise AllParticlesLost(healthy, outcome)
@@ -85,9 +88,18 @@ class HealthCheck:
         """Warn once of each factor that is not finite, at the first stage where it is not."""
         stage = population.stage
         faults = self.target.faults(population.particles.x[lost], stage)
-        guilty = next((f"{name} at {place}" for name, place, bad in faults if bad), "a weight")
-        count = f"not finite for {int(lost.sum())}/{len(lost)} particles at stage {stage.t}"
-        self.warnings.add("P1001", f"{guilty} is {count}", once=guilty)
+        fault = next((f for f in faults if f.points), None)
+        guilty = "a weight" if fault is None else str(fault)
+        count = int(lost.sum())
+        self.warnings.add(
+            "P1001",
+            f"{guilty} is not finite for {count}/{len(lost)} particles at stage {stage.t}",
+            once=guilty,
+            **({} if fault is None else fault.data),
+            stage=stage.t,
+            particles=count,
+            of=len(lost),
+        )
 
 
 def without(population: Population[StageT], lost: Bool[Tensor, " L"]) -> Population[StageT]:

@@ -18,6 +18,7 @@ from torch import Tensor
 from poedsl.compiler.plan.costs import LOOK_AHEAD
 from poedsl.experts.protocol import Sequential, State
 from poedsl.experts.sequences.acceptor import Acceptor
+from poedsl.runtime.core.faults import FactorFault
 from poedsl.runtime.core.particles import Gathered
 from poedsl.runtime.space.coordinates import Space
 from poedsl.runtime.targets.target import Target
@@ -69,9 +70,11 @@ class TextRule:
 
     Attributes:
         name: of the conditions, with their places.
+        factors: each condition's name and place.
     """
 
     name: str
+    factors: tuple[tuple[str, str], ...]
     expert: Acceptor
     start: int
     stop: int
@@ -233,16 +236,15 @@ class SequenceTarget(Target):
             logs = torch.cat([logs, reader.expert.read(state, part[:, :-1])[1]], 1)
         return logs.gather(2, part[..., None]).sum((1, 2))
 
-    def faults(
-        self, x: Shaped[Tensor, "L n"], stage: PrefixStage
-    ) -> Iterator[tuple[str, str, int]]:
-        """Each factor's name, place and number of sequences at which it is not a number."""
+    def faults(self, x: Shaped[Tensor, "L n"], stage: PrefixStage) -> Iterator[FactorFault]:
+        """Each factor, with the number of sequences at which it is not a number."""
         values = self.log_values(x)
         places = {r.name: r.place for r in self.readers} | {
             t.name: t.place for t in self.reward_factors
         }
         for name, value in values.items():
-            yield name, places[name], int((torch.isnan(value) | (value == math.inf)).sum())
+            bad = int((torch.isnan(value) | (value == math.inf)).sum())
+            yield FactorFault(name, places[name], bad)
 
 
 def prefix_stages(steps: int, length: int) -> tuple[PrefixStage, ...]:

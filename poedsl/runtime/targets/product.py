@@ -11,6 +11,7 @@ import torch
 from jaxtyping import Float, Shaped
 from torch import Tensor
 
+from poedsl.runtime.core.faults import AutoencoderFault, FactorFault, Fault
 from poedsl.runtime.path.noising_path import Stage
 from poedsl.runtime.space.coordinates import Space
 from poedsl.runtime.targets.expert_factor import ExpertFactor
@@ -153,22 +154,23 @@ class Product:
         weighted = [powers[name] * value for name, value in values.items() if powers[name]]
         return torch.stack([self.space.loc.new_zeros(len(x)), *weighted]).sum(0)
 
-    def faults(self, x: Float[Tensor, "L D"], stage: Any) -> Iterator[tuple[str, str, int]]:
-        """Each factor's name, place and number of points at which it is not finite."""
+    def faults(self, x: Float[Tensor, "L D"], stage: Any) -> Iterator[Fault]:
+        """Each factor, with the number of points at which it is not finite."""
         point, _ = self.space.supported(x.nan_to_num(nan=0.0, posinf=0.0, neginf=0.0))
         noisy = stage if stage.sigma > 0 or self.terminal else Stage(stage.t, 0.9999, 0.01414)
         with torch.no_grad():
             for factor in self.experts:
                 score = factor.expert.noised(point[:, factor.part], noisy.alpha, noisy.sigma).score
-                yield factor.name, factor.place, int((~torch.isfinite(score).all(-1)).sum())
+                bad = int((~torch.isfinite(score).all(-1)).sum())
+                yield FactorFault(factor.name, factor.place, bad)
             values = self.space.shaped(point)
             for name, codec in self.space.codecs.items():
                 finite = torch.isfinite(values[name]).flatten(1).all(1)
-                yield f"the autoencoder of `{name}`", codec.folder, int((~finite).sum())
+                yield AutoencoderFault(name, str(codec.folder), int((~finite).sum()))
             env = self.environment.with_values(values)
             for reward_factor in self.reward_factors:
                 value = reward_factor.log_value(env)
-                yield (
+                yield FactorFault(
                     reward_factor.name,
                     reward_factor.place,
                     int((torch.isnan(value) | (value == math.inf)).sum()),

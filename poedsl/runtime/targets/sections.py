@@ -18,6 +18,7 @@ from torch import Tensor
 from torch.nn.functional import pad
 
 from poedsl.experts.protocol import Sectional
+from poedsl.runtime.core.faults import FactorFault
 from poedsl.runtime.core.particles import Evaluation
 from poedsl.runtime.space.coordinates import Space
 from poedsl.runtime.targets.prefixes import PrefixStage
@@ -156,20 +157,20 @@ class SectionTarget(Target):
         densities = {e.name: logs[e.name] for e in self.extenders if e.expert.has_density}
         return {**densities, **Target._log_values(self, y)}
 
-    def faults(self, x: Float[Tensor, "L d"], stage: PrefixStage) -> Iterator[tuple[str, str, int]]:
-        """Each factor's name, place and number of points at which it is not finite."""
+    def faults(self, x: Float[Tensor, "L d"], stage: PrefixStage) -> Iterator[FactorFault]:
+        """Each factor, with the number of points at which it is not finite."""
         lost = ~torch.isfinite(x).all(-1)
         first = self.extenders[0]
-        yield first.name, first.place, int(lost.sum())
+        yield FactorFault(first.name, first.place, int(lost.sum()))
         with torch.no_grad():
             for e in self.extenders:
                 bad = ~torch.isfinite(self.log_prefixes(x)[e.name])
-                yield e.name, e.place, int(bad.sum())
+                yield FactorFault(e.name, e.place, int(bad.sum()))
             end = self.endpoint(x, Evaluation(x), stage)
             env = self.environment.with_values(self.space.values(end))
             for reward_factor in self.reward_factors:
                 value = reward_factor.log_value(env)
-                yield (
+                yield FactorFault(
                     reward_factor.name,
                     reward_factor.place,
                     int((torch.isnan(value) | (value == math.inf)).sum()),
