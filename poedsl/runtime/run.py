@@ -237,24 +237,24 @@ class Run:
         trail = Trail(self.target.space, tuple(shown), torch.stack(p.trail)) if p.trail else None
         doubts = () if composition is None else composition.warnings
         sites = self.target.sites(p.x)
-        families = population.contributions.ancestors
+        roots = population.contributions.roots
         posterior = summarise(
             named(self.plan, particles, sites),
             log_weights,
-            families,
+            roots,
             self.options.islands,
             {v.name for v in self.plan.variables if v.type.name in PICTURES},
         )
         reports = reported(self.plan, particles, self.target.environment)
         for name, value in reports.items():
             finite, weights = where_finite(name, value, log_weights, self.warnings)
-            summary = summarise({name: finite}, weights, families, self.options.islands)
+            summary = summarise({name: finite}, weights, roots, self.options.islands)
             posterior = PosteriorSummary({**posterior, **summary})
         assessment = assess(
             self.plan,
             self.outcome,
             tuple(self.recorder.records),
-            population.contributions.families,
+            population.contributions.distinct_roots,
             log_z,
             posterior,
             (

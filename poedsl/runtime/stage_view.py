@@ -22,6 +22,7 @@ class StageView:
     Attributes:
         record: what the stage says of itself.
         total: how many stages there are, as far as that is known.
+        space: converts the coordinates of the run to values of variables.
         x, endpoint: the particles and the predicted ends of their paths, (L, D), as the path holds
             them.
         log_weights: (L,), not normalised.

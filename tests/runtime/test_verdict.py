@@ -25,13 +25,13 @@ KNOWN = Evidence(0.0, 0.05, EvidenceStatus.EXACT)
 
 def codes(
     stage: StageRecord = GOOD,
-    ancestors: int = 500,
+    distinct_roots: int = 500,
     evidence: Evidence = KNOWN,
     posterior: PosteriorSummary = NO_COMPONENTS,
     plan: poedsl.Plan = PLAN,
 ) -> list[str]:
     stages = (replace(GOOD, t=2), stage)
-    found = assess(plan.spec, Outcome.COMPLETED, stages, ancestors, evidence, posterior, ())
+    found = assess(plan.spec, Outcome.COMPLETED, stages, distinct_roots, evidence, posterior, ())
     assert (found.verdict is Verdict.RELIABLE) == (not found.warnings)
     return [w.code for w in found.warnings]
 
@@ -47,9 +47,9 @@ def test_the_least_ess_of_any_stage(ess: float, code: list[str]) -> None:
     assert codes(replace(GOOD, ess=ess)) == code
 
 
-@pytest.mark.parametrize(("ancestors", "code"), [(10, []), (9, ["P1005"])])
-def test_ancestors(ancestors: int, code: list[str]) -> None:
-    assert codes(ancestors=ancestors) == code
+@pytest.mark.parametrize(("distinct_roots", "code"), [(10, []), (9, ["P1005"])])
+def test_ancestors(distinct_roots: int, code: list[str]) -> None:
+    assert codes(distinct_roots=distinct_roots) == code
 
 
 def test_a_kernel_that_ran_out_of_steps() -> None:

@@ -18,7 +18,7 @@ from poedsl.grammar.errors import PoeError
 from poedsl.runtime.core.state import SavedState, packed, unpacked
 from poedsl.runtime.results.atomic_files import write_atomically
 
-CHECKPOINT, CHECKPOINT_SCHEMA = "checkpoint.safetensors", "poedsl-checkpoint/1"
+CHECKPOINT, CHECKPOINT_SCHEMA = "checkpoint.safetensors", "poedsl-checkpoint/2"
 
 
 def write_checkpoint(folder: Path, state: SavedState) -> None:

@@ -50,6 +50,8 @@ class Look:
     """One stage.
 
     Attributes:
+        t: the number of the stage.
+        alpha: the scale of the signal there.
         spread: standard deviation of the rate over the particles, per unit of log alpha.
         disagreement: 0 where all scores are alike, at most 1.
         noise: each expert's mean square of predicted noise, a component.
@@ -67,6 +69,8 @@ class Member:
     """One expert of the product.
 
     Attributes:
+        name: of the factor.
+        place: in the program.
         learned: whether it may be wrong where it has no samples: it gives a score and no density.
         limit: of the mean square of its predicted noise, chance allowed for.
     """
@@ -82,7 +86,9 @@ class Composition:
     """What a run says of its product.
 
     Attributes:
-        weighed: whether the run corrects for what its moves get wrong.
+        members: the experts.
+        looks: at the stages that were looked at, in their order.
+        weighed: whether importance weights correct for the mismatch between moves and path.
     """
 
     members: tuple[Member, ...]
@@ -176,6 +182,8 @@ class Observer:
     """Keeps what the experts say where moves lead, at some stages.
 
     Attributes:
+        target: of the run.
+        weighed: as in `Composition`.
         exponents: of each expert on each component, zero where it does not see it.
         stages: those that are looked at.
         looks: what they showed.

@@ -16,6 +16,7 @@ class Cost:
 
     Attributes:
         nfe: evaluations of all experts over all particles (Zhang et al., E.1).
+        seconds: wall time.
         memory: at its height, in bytes; None where the system does not say.
     """
 

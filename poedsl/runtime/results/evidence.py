@@ -18,8 +18,8 @@ from poedsl.runtime.smc.population import Population
 from poedsl.runtime.smc.records import Outcome
 from poedsl.runtime.targets.target import Target
 
-#: Of fewer ancestors than this the spread of log Z is not estimated.
-FEWEST_ANCESTORS = 30
+#: Of fewer roots with descendants than this the standard error of log Z is not estimated.
+FEWEST_ROOTS = 30
 #: As many islands have a spread to go by.
 ISLANDS = 4
 
@@ -39,6 +39,7 @@ class Evidence:
     Attributes:
         value: log Z in the variables' own units; None where the run does not give it.
         standard_error: of the value; None where no honest one is known.
+        status: whether the value is exact, approximate or missing.
         reasons: why the value is missing or approximate, or its error is missing; a code, a
             sentence and data each.
     """
@@ -130,12 +131,13 @@ def by_contributions(
 ) -> tuple[float | None, tuple[RunWarning, ...]]:
     """The error by what particles contributed since the kernel last made them independent."""
     contributions = population.contributions
-    if contributions.families < FEWEST_ANCESTORS:
+    count = contributions.distinct_roots
+    if count < FEWEST_ROOTS:
         how = (
-            f"no standard error: the particles descend from {contributions.families}, and the "
-            "kernel has not made them independent; more particles, or four islands or more"
+            f"no standard error: the particles descend from {count}, and the kernel "
+            "has not made them independent; more particles, or four islands or more"
         )
-        data = {"ancestors": contributions.families, "needed": FEWEST_ANCESTORS}
+        data = {"distinct_roots": count, "needed": FEWEST_ROOTS}
         return None, (RunWarning("P1112", how, data),)
     shares = island_evidence.softmax(0)
     return math.sqrt(float((shares.square() * contributions.relative_variances).sum())), ()

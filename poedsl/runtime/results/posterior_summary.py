@@ -33,6 +33,7 @@ class ComponentSummary:
     Attributes:
         components: how many there are in this row; above 1, mean, sd and quantiles are of the
             values of all, ``bulk_ess`` is the least and ``r_hat`` the largest of theirs.
+        mean, sd: mean and standard deviation.
         q5, q50, q95: quantiles.
         bulk_ess: effective number of draws for the mean of the rank-normalised component; None
             where it does not vary.
@@ -141,7 +142,7 @@ def named(
 def summarise(
     values: Mapping[str, Tensor],
     log_weights: Float[Tensor, " L"],
-    families: Int[Tensor, " L"],
+    roots: Int[Tensor, " L"],
     islands: int,
     pictures: Collection[str] = (),
 ) -> PosteriorSummary:
@@ -150,7 +151,8 @@ def summarise(
     Args:
         values: of each variable, (L, ...).
         log_weights: normalised or not; without any weight there is nothing to summarise.
-        families: the number of the family of each particle: families are independent of each other.
+        roots: the slot of the root of each particle's line of descent; particles of different roots
+            are independent.
         islands: populations, one after another.
         pictures: variables that have one row, however small they are.
     """
@@ -163,7 +165,7 @@ def summarise(
         if not count:
             continue
         looked_at = columns[:, :: -(-count // LOOKED_AT)].to(log_weights)
-        summaries = _summaries(looked_at, log_weights, families, islands)
+        summaries = _summaries(looked_at, log_weights, roots, islands)
         if count > LISTED or name in pictures:
             rows[name] = _together(looked_at, count, log_weights, summaries)
         else:
@@ -180,7 +182,7 @@ def component_names(name: str, shape: torch.Size) -> Iterator[str]:
 def _summaries(
     x: Float[Tensor, "L C"],
     log_weights: Float[Tensor, " L"],
-    families: Int[Tensor, " L"],
+    roots: Int[Tensor, " L"],
     islands: int,
 ) -> list[ComponentSummary]:
     weights = log_weights.softmax(0)
@@ -188,7 +190,7 @@ def _summaries(
     quantiles = weighted_quantiles(x, order, weights, QUANTILES)
     mean = quantiles[1] + weights @ (x - quantiles[1])
     sd = (weights @ (x - mean).square()).sqrt()
-    ess = effective_draws(normal_scores(x, order, weights), weights, families)
+    ess = effective_draws(normal_scores(x, order, weights), weights, roots)
     r_hat = rank_normalised_r_hat(x, log_weights.view(islands, -1))
     shapes = tail_shapes(x, weights)
     columns = torch.stack((mean, sd, *quantiles, ess, r_hat, shapes), 1)
@@ -237,13 +239,13 @@ def normal_scores(
 
 
 def effective_draws(
-    z: Float[Tensor, "L C"], weights: Float[Tensor, " L"], families: Int[Tensor, " L"]
+    z: Float[Tensor, "L C"], weights: Float[Tensor, " L"], roots: Int[Tensor, " L"]
 ) -> Float[Tensor, " C"]:
     """How many independent draws estimate the mean of each column as well: its variance over that
-    of its weighted mean, by the totals of families (Lee and Whiteley 2018). NaN of constants.
+    of its weighted mean, by the totals of roots (Lee and Whiteley 2018). NaN of constants.
     """
     off = z - weights @ z
-    totals = torch.zeros_like(off).index_add(0, families, weights[:, None] * off)
+    totals = torch.zeros_like(off).index_add(0, roots, weights[:, None] * off)
     variance = weights @ off.square()
     ess = (variance / totals.square().sum(0)).clamp(max=len(z))
     return torch.where(variance > 1e-12, ess, math.nan)

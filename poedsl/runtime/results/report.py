@@ -19,7 +19,7 @@ from poedsl.runtime.results.evidence import Evidence, EvidenceStatus
 from poedsl.runtime.results.posterior_summary import PosteriorSummary
 from poedsl.runtime.results.verdict import Verdict
 from poedsl.runtime.smc.records import Outcome, StageRecord
-from poedsl.runtime.smc.standard_errors import FAMILIES
+from poedsl.runtime.smc.standard_errors import FEWEST_FAMILIES
 
 
 @runtime_checkable
@@ -158,13 +158,13 @@ def _evidence(result: ReportedRun) -> str:
 def bottlenecks(result: ReportedRun) -> Iterator[str]:
     """Where each stage was narrow, and the option that would help.
 
-    Marked are an effective size below a tenth of the population, a kernel that accepts less than
-    15 %, the stage where too few distinct ancestors are left for an estimate (`FAMILIES`), and an
+    Marked are an ESS below a tenth of the population, a kernel that accepts less than 15 %, the
+    stage where too few distinct ancestors are left for an estimate (`FEWEST_FAMILIES`), and an
     evidence that grows by more than two units and ten times what it does in the run's median stage,
     unless the run places its stages by the weights.
     """
     count = len(result.log_weights)
-    few = min(FAMILIES, count // 4)
+    few = min(FEWEST_FAMILIES, count // 4)
     usual = statistics.median(abs(s.log_evidence_increment) for s in result.stages)
     placed = SamplerOptions.of(result.plan).share is not None
     ancestors = count

@@ -46,7 +46,10 @@ class Result:
             experts that are given parents, have no density to take to a power and are left out.
         evidence: log of the integral of the product, its standard error, and why one is missing.
         stages: one record a stage, from noise to data.
-        ancestors: (T, L), the slot at the start that each particle of a stage descends from.
+        eve_indices: (T, L), for each stage and particle the slot, at the first stage, of the root
+            of its line of descent.
+        parents: (T, L), for each stage and particle the slot, at the stage before, that it was
+            copied from.
         calls: evaluations of each factor, in particles.
         outcome: how the run ended.
         verdict: whether the result is to be trusted; the warnings say why not.

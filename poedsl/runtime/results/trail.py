@@ -17,7 +17,9 @@ class Trail:
     """Predicted endpoints on the way, each particle's by its own line (Zhang et al., Fig. 11).
 
     Attributes:
-        stages: their numbers, from noise to data. ends: (S, L, D), as the path holds them.
+        space: converts the coordinates of the run to values of variables.
+        stages: their numbers, from noise to data.
+        ends: (S, L, D), in the coordinates of the run.
     """
 
     space: Space
@@ -34,6 +36,7 @@ class Way:
     """All particles at some stages, each in its slot before the stage is resampled.
 
     Attributes:
+        space: converts the coordinates of the run to values of variables.
         stages: from noise to data, the first and the last one among them.
     """
 
@@ -45,7 +48,7 @@ class Way:
         return self.space.values(stage.ends[list(rows)].to(self.space.loc.device))
 
 
-def ancestors(
+def ancestor_slots(
     parents: Int[Tensor, "T L"], later: int, earlier: int, slots: Int[Tensor, " n"]
 ) -> Int[Tensor, " n"]:
     """The slots before resampling at an earlier stage from which particles descend.

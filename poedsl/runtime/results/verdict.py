@@ -15,8 +15,8 @@ from poedsl.runtime.smc.records import Outcome, StageRecord
 
 #: Fewer particles than this, or than a share of them, make a stage's weights doubtful.
 FEWEST_EFFECTIVE, EFFECTIVE_SHARE = 20, 0.02
-#: Fewer ancestors than this make an evidence doubtful.
-FEWEST_ANCESTORS = 10
+#: Fewer roots with descendants than this make an evidence doubtful.
+FEWEST_ROOTS = 10
 #: Of small populations these are at most such a share.
 SMALL_SHARE = 0.25
 #: A larger standard error of log Z leaves the posterior open too.
@@ -24,7 +24,7 @@ LARGEST_ERROR = 0.5
 #: Particles that correlate by more with where a stage's kernel found them have hardly moved.
 LARGEST_CORRELATION = 0.8
 #: It does not matter where as large a share of them are draws of their own from the base.
-MANY_ANCESTORS = 0.25
+MANY_DRAWS = 0.25
 #: Effective draws below which a mean is off by more than a seventh of a standard deviation.
 FEWEST_DRAWS = 50
 #: A larger R-hat says that each island holds fewer than five effective draws.
@@ -64,7 +64,7 @@ def assess(
     plan: PlanSpec,
     outcome: Outcome,
     stages: tuple[StageRecord, ...],
-    ancestors: int,
+    distinct_roots: int,
     evidence: Evidence,
     posterior: PosteriorSummary,
     warnings: tuple[RunWarning, ...],
@@ -72,14 +72,15 @@ def assess(
     """The verdict on a run.
 
     Args:
-        ancestors: the least number in an island, since the kernel last made particles independent.
+        distinct_roots: how many particles have descendants, of those when the kernel last made
+            particles independent of their past; the least number in an island.
         warnings: all that the run warned of so far.
     """
     if not outcome.ok:
         return Assessment(Verdict.FAILED, warnings)
     every = (
         *warnings,
-        *signs(stages, ancestors, evidence, SamplerOptions.of(plan)),
+        *signs(stages, distinct_roots, evidence, SamplerOptions.of(plan)),
         *(() if keeps_best(plan) else posterior_signs(posterior, evidence)),
     )
     doubtful = any(w.code not in HARMLESS for w in every)
@@ -87,7 +88,10 @@ def assess(
 
 
 def signs(
-    stages: tuple[StageRecord, ...], ancestors: int, evidence: Evidence, options: SamplerOptions
+    stages: tuple[StageRecord, ...],
+    distinct_roots: int,
+    evidence: Evidence,
+    options: SamplerOptions,
 ) -> Iterator[RunWarning]:
     """What the stages and the evidence say against a result."""
     count, size = options.particles * options.islands, options.particles
@@ -100,19 +104,19 @@ def signs(
             f"{_finer(options)}, or more `particles`",
             {"stage": least.t, "ess": least.ess, "of": count},
         )
-    if ancestors < min(FEWEST_ANCESTORS, SMALL_SHARE * size):
+    if distinct_roots < min(FEWEST_ROOTS, SMALL_SHARE * size):
         yield RunWarning(
             "P1005",
-            f"the {size} particles descend from {ancestors} of those at the start, and the kernel "
-            f"has not made them independent since; {_finer(options)}, or more `particles`",
-            {"ancestors": ancestors, "of": size},
+            f"the {size} particles descend from {distinct_roots} of those at the start, and the "
+            f"kernel has not made them independent since; {_finer(options)}, or more `particles`",
+            {"distinct_roots": distinct_roots, "of": size},
         )
     stuck = [
         s
         for s in stages
         if (s.correlation or 0) > LARGEST_CORRELATION
         and s.exhausted
-        and s.unique_ancestors < MANY_ANCESTORS * count
+        and s.unique_ancestors < MANY_DRAWS * count
     ]
     if stuck:
         worst = max(stuck, key=lambda s: s.correlation or 0)

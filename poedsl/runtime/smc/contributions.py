@@ -17,21 +17,23 @@ class Contributions:
 
     A stage takes normalised weights W to W', and with them log Z by the log of the mean of W' / W,
     of which W' - W is the share of each particle beyond its expectation. Descendants of different
-    ancestors are independent, so that the sum of the squares of the ancestors' totals estimates the
-    variance (Lee and Whiteley 2018; Chan and Lai 2013). Few ancestors are left after many
-    resamplings; but where kernel steps make particles almost independent of their past, every
-    particle becomes an ancestor of its own (Olsson and Douc 2019 use a fixed lag in place of a
-    measured one). The variance is then the sum of those of the segments between renewals, and
-    twice the covariances of neighbouring segments.
+    roots are independent, so that the sum of the squares of the roots' totals estimates the
+    variance (Lee and Whiteley 2018; Chan and Lai 2013). Few roots have descendants after many
+    resamplings; but where kernel steps make particles almost independent of their past, the
+    genealogy is renewed: every particle becomes the root of a new line of descent (Olsson and Douc
+    2019 use a fixed lag in place of a measured one). The variance is then the sum of those of the
+    segments between renewals, and twice the covariances of neighbouring segments. Until the first
+    renewal the roots are the eve indices.
 
     Attributes:
-        ancestors: the slot that each particle's ancestor had.
-        totals: of the descendants of each slot.
-        earlier: of each slot, the total in the segment before of the ancestor of what was in it.
+        roots: the slot, at the last renewal, of the root of each particle's line of descent.
+        totals: of the descendants of each root, by its slot.
+        earlier: of each slot, the total, in the segment before the last renewal, of the root of
+            the particle that was in it at the renewal.
         variances: of log Z of each island, up to the last renewal.
     """
 
-    ancestors: Int[Tensor, " L"]
+    roots: Int[Tensor, " L"]
     totals: Float[Tensor, "S n"]
     earlier: Float[Tensor, "S n"]
     variances: Float[Tensor, " S"]
@@ -45,7 +47,7 @@ class Contributions:
 
     def state(self) -> SavedState:
         return {
-            "ancestors": self.ancestors,
+            "roots": self.roots,
             "totals": self.totals,
             "earlier": self.earlier,
             "variances": self.variances,
@@ -53,21 +55,21 @@ class Contributions:
 
     @classmethod
     def restored(cls, state: SavedState) -> Contributions:
-        return cls(state["ancestors"], state["totals"], state["earlier"], state["variances"])
+        return cls(state["roots"], state["totals"], state["earlier"], state["variances"])
 
     def weighted(self, before: Float[Tensor, "S n"], after: Float[Tensor, "S n"]) -> Contributions:
         """With what a change of the log weights contributes."""
         change = (_normalised(after) - _normalised(before)).flatten()
-        totals = self.totals.flatten().scatter_add(0, self.ancestors, change)
+        totals = self.totals.flatten().scatter_add(0, self.roots, change)
         return replace(self, totals=totals.view_as(self.totals))
 
     def copied(self, index: Int[Tensor, " L"]) -> Contributions:
         """Of copies of the particles in the slots ``index``."""
-        return replace(self, ancestors=self.ancestors[index])
+        return replace(self, roots=self.roots[index])
 
     def renewed(self, slots: Int[Tensor, " L"]) -> Contributions:
-        """From now on every particle is an ancestor of its own."""
-        earlier = self.totals.flatten()[self.ancestors].view_as(self.totals)
+        """From now on every particle is the root of its own line of descent."""
+        earlier = self.totals.flatten()[self.roots].view_as(self.totals)
         return Contributions(slots, torch.zeros_like(earlier), earlier, self.relative_variances)
 
     @property
@@ -77,10 +79,10 @@ class Contributions:
         return self.variances + self.totals.square().sum(1) + 2 * covariances
 
     @property
-    def families(self) -> int:
-        """The least number of ancestors with descendants in an island."""
+    def distinct_roots(self) -> int:
+        """The least number of roots with descendants in an island."""
         islands, size = self.totals.shape
-        counts = torch.bincount(self.ancestors, minlength=islands * size).view(islands, size)
+        counts = torch.bincount(self.roots, minlength=islands * size).view(islands, size)
         return int((counts > 0).sum(1).min())
 
 

@@ -1,4 +1,4 @@
-"""Resampling: log weights and uniforms in, ancestors out, a row for each population.
+"""Resampling: log weights and uniforms in, parent indices out, a row for each population.
 
 All but `tophalf` are unbiased: a particle gets its share of the copies on average (Douc et al.
 2005, who also order them by variance: multinomial, then residual, stratified and systematic).

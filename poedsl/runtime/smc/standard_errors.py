@@ -9,7 +9,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 #: Of fewer families than this the weights say little about their spread.
-FAMILIES = 10
+FEWEST_FAMILIES = 10
 
 
 def between(log_evidence: Float[Tensor, " S"]) -> float:
@@ -28,19 +28,19 @@ def between(log_evidence: Float[Tensor, " S"]) -> float:
 def within(
     log_evidence: Float[Tensor, " S"],
     log_weights: Float[Tensor, " L"],
-    founders: Int[Tensor, " L"],
+    eve_indices: Int[Tensor, " L"],
     rounds: Int[Tensor, " S"],
 ) -> tuple[float | None, str]:
     """Error of the log of the mean of the islands' evidence, from each island's genealogy.
 
     Returns:
-        The error, or None and why: fewer families than `FAMILIES`, counted by their weight, or an
-        estimate of the variance, which is unbiased, below zero.
+        The error, or None and why: fewer families than `FEWEST_FAMILIES`, counted by their weight,
+        or an estimate of the variance, which is unbiased, below zero.
     """
     islands = len(log_evidence)
-    shares = family_shares(log_weights.view(islands, -1), founders.view(islands, -1))
+    shares = family_shares(log_weights.view(islands, -1), eve_indices.view(islands, -1))
     families = float((1 / shares.square().sum(1)).nan_to_num(nan=0.0).min())
-    if families < FAMILIES:
+    if families < FEWEST_FAMILIES:
         return None, f"the weight is with {families:.0f} families of particles, too few to tell"
     variances = relative_variance(shares, rounds)
     total = float((log_evidence.softmax(0).square() * variances).sum())
@@ -50,15 +50,15 @@ def within(
 
 
 def family_shares(
-    log_weights: Float[Tensor, "S n"], founders: Int[Tensor, "S n"]
+    log_weights: Float[Tensor, "S n"], eve_indices: Int[Tensor, "S n"]
 ) -> Float[Tensor, "S n"]:
-    """What share of its island's weight the descendants of each founder have.
+    """The share of each family in the weight of its island.
 
     Args:
-        founders: the slot at the start that each particle descends from.
+        eve_indices: of each particle, the slot at the first stage of its root.
     """
     weights = log_weights.double().softmax(1)
-    return torch.zeros_like(weights).scatter_add_(1, founders % weights.shape[1], weights)
+    return torch.zeros_like(weights).scatter_add_(1, eve_indices % weights.shape[1], weights)
 
 
 def relative_variance(
@@ -66,12 +66,12 @@ def relative_variance(
 ) -> Float[Tensor, " S"]:
     """Variance of each island's evidence over its square (Lee and Whiteley 2018, Eq. 8).
 
-    Two particles of different founders are as good as independent, but for the chance 1 / n that
-    each multinomial resampling drew both from one parent. Before the first resampling, whatever
-    its scheme, this is the variance of a mean of weights.
+    Two particles with different eve indices are independent, except for the probability 1 / n that
+    a multinomial resampling drew both from one parent. Before the first resampling, whatever its
+    scheme, this is the variance of a mean of weights.
 
     Args:
-        shares: what share of its island's weight the descendants of each founder have.
+        shares: of each family in the weight of its island.
         rounds: how many multinomial resamplings there were.
     """
     n = shares.shape[1]

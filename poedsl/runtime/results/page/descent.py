@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Int
 from torch import Tensor
 
-from poedsl.runtime.results.trail import ancestors
+from poedsl.runtime.results.trail import ancestor_slots
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +45,7 @@ def rows(parents: Int[Tensor, "T L"], indices: list[int], shown: list[int], most
     every = torch.arange(count)
     # The place in the row before of each slot of a row, and of each slot of the result.
     steps = [
-        ancestors(parents, later, earlier, every)
+        ancestor_slots(parents, later, earlier, every)
         for earlier, later in zip(indices, [*indices[1:], len(parents)], strict=True)
     ]
     chosen: list[list[int]] = []

@@ -18,7 +18,7 @@ from poedsl.runtime.results.page.posterior import core
 from poedsl.runtime.results.posterior_summary import component_names
 from poedsl.runtime.results.report import order
 from poedsl.runtime.results.saved_files import WrittenRun
-from poedsl.runtime.results.trail import Way, ancestors
+from poedsl.runtime.results.trail import Way, ancestor_slots
 from poedsl.runtime.smc.snapshots import Snapshot
 
 #: Particles in a row at most, and fewer where all pictures together have more numbers than this.
@@ -189,7 +189,7 @@ def _lives(result: WrittenRun, index: int, later: int) -> Any:
     """Whether each particle of a stage has descendants at a later one."""
     parents = result.parents.cpu()
     lives = np.zeros(parents.shape[1], dtype=bool)
-    lives[ancestors(parents, later, index, torch.arange(parents.shape[1])).numpy()] = True
+    lives[ancestor_slots(parents, later, index, torch.arange(parents.shape[1])).numpy()] = True
     return lives
 
 

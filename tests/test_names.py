@@ -1,0 +1,81 @@
+"""Names in the package, and what docstrings say of them."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+#: Modules of the dataclasses that callers hold: every field is in the docstring.
+PUBLIC = (
+    *("composition", "cost", "evidence", "posterior_summary", "result", "trail"),
+    *("records", "stage_view"),
+)
+_SECTION = re.compile(r"^Attributes:\n(?P<entries>.*?)(?=^\S|\Z)", re.M | re.S)
+#: Names at the start of an entry, or after the full stop of an entry on the same line.
+_ENTRY = re.compile(r"(?:^    |(?<=\S\. ))(?P<names>\w+(?:, \w+)*): ", re.M)
+
+
+@cache
+def sources() -> dict[Path, str]:
+    """The text of every module."""
+    paths = sorted((ROOT / "poedsl").rglob("*.py"))
+    return {path: path.read_text(encoding="utf-8") for path in paths}
+
+
+def classes(text: str) -> Iterator[ast.ClassDef]:
+    return (n for n in ast.walk(ast.parse(text)) if isinstance(n, ast.ClassDef))
+
+
+def described(docstring: str) -> list[str]:
+    """The names that the section 'Attributes' of a docstring explains."""
+    section = _SECTION.search(docstring)
+    if section is None:
+        return []
+    return [n for entry in _ENTRY.finditer(section["entries"]) for n in entry["names"].split(", ")]
+
+
+def fields_of(node: ast.ClassDef) -> set[str]:
+    """The fields of a dataclass or a protocol, and variables of a class."""
+    return {
+        target.id
+        for item in node.body
+        if isinstance(item, ast.AnnAssign | ast.Assign)
+        for target in ([item.target] if isinstance(item, ast.AnnAssign) else item.targets)
+        if isinstance(target, ast.Name)
+    }
+
+
+def attributes(node: ast.ClassDef) -> set[str]:
+    """All that instances of a class have by its own body."""
+    inner = list(ast.walk(node))
+    assigned = {
+        n.attr for n in inner if isinstance(n, ast.Attribute) and isinstance(n.ctx, ast.Store)
+    }
+    methods = {n.name for n in node.body if isinstance(n, ast.FunctionDef)}
+    return fields_of(node) | assigned | methods
+
+
+def test_docstrings_describe_attributes_that_exist() -> None:
+    wrong = {}
+    for path, text in sources().items():
+        if "Attributes:\n" not in text:
+            continue
+        for node in classes(text):
+            names = described(ast.get_docstring(node) or "")
+            missing = set(names) - attributes(node)
+            if path.stem in PUBLIC and names:
+                missing |= {n for n in fields_of(node) - set(names) if not n.startswith("_")}
+            if missing:
+                wrong[f"{path.relative_to(ROOT)}: {node.name}"] = sorted(missing)
+    assert not wrong
+
+
+def test_the_check_of_docstrings_sees_every_form_of_an_entry() -> None:
+    docstring = (
+        "One.\n\nAttributes:\n    a, b: two. c: of\n        these: not one.\n\nRaises:\n    d: no."
+    )
+    assert described(docstring) == ["a", "b", "c"]
