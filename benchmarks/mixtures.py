@@ -249,7 +249,7 @@ def report(result: poedsl.Result) -> dict[str, Any]:
     found = result.composition
     assert found is not None
     return {
-        "drift": found.drift,
+        "rate_spread": found.rate_spread,
         "disagreement": found.disagreement,
         "noise": max(found.noise.values()),
         "outside": len(found.outside),
@@ -310,7 +310,7 @@ def trends(seeds: int, sizes: tuple[int, ...], rounds: int) -> list[dict[str, An
     print(
         f"{'setting':<20}{'N':>6}  {'floor':>6}" + "".join(f"{f'K={k}':>8}" for k in sizes), end=""
     )
-    print(f"{'drift':>9}{'apart':>6}{'noise':>8}   warned  ours / paper")
+    print(f"{'rate':>9}{'apart':>6}{'noise':>8}   warned  ours / paper")
     for setting in SETTINGS:
         for samples in (None, *SIZES):
             own = runs[setting.name, samples]
@@ -329,7 +329,7 @@ def trends(seeds: int, sizes: tuple[int, ...], rounds: int) -> list[dict[str, An
                 "trend": trend(errors, floor),
                 "paper": setting.paper if samples else "falls to the floor",
                 "warned": [[step["warned"] for step in run] for run in own],
-                **{key: mean(seen, key) for key in ("drift", "disagreement", "noise")},
+                **{key: mean(seen, key) for key in ("rate_spread", "disagreement", "noise")},
             }
             out.append(row)
             warned = sum(map(sum, row["warned"]))
@@ -337,7 +337,7 @@ def trends(seeds: int, sizes: tuple[int, ...], rounds: int) -> list[dict[str, An
             print(
                 f"{setting.name:<20}{samples or 'exact':>6}  {floor:>6.3f}"
                 + "".join(f"{e:>8.3f}" for e in errors)
-                + f"{row['drift']:>9.2g}{row['disagreement']:>6.2f}{row['noise']:>8.3g}"
+                + f"{row['rate_spread']:>9.2g}{row['disagreement']:>6.2f}{row['noise']:>8.3g}"
                 f"  {verdict:>7}  {row['trend']} / {row['paper']}"
             )
     return out

@@ -79,7 +79,7 @@ def ours(folder: str, pattern: str, particles: int, seeds: list[int]) -> list[di
         result = plan.run(seed=seed, particles=particles)
         seconds = time.perf_counter() - clock
         symbols = result.particles["y"]
-        ended = (symbols == result.words["y"].end).long()
+        ended = (symbols == result.vocabularies["y"].end).long()
         tokens = int(((ended.cumsum(1) - ended) == 0).sum())
         evidence = -math.inf if result.log_evidence is None else result.log_evidence
         out.append({"seconds": seconds, "tokens": tokens, "log_z": evidence, "ess": result.ess})

@@ -11,7 +11,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 #: Modules of the dataclasses that callers hold: every field is in the docstring.
 PUBLIC = (
-    *("composition", "cost", "evidence", "posterior_summary", "result", "trail"),
+    *("composition", "cost", "evidence", "posterior_summary", "result", "particle_histories"),
     *("records", "stage_view"),
 )
 _SECTION = re.compile(r"^Attributes:\n(?P<entries>.*?)(?=^\S|\Z)", re.M | re.S)

@@ -92,7 +92,7 @@ def test_results_in_notebooks_have_texts_by_probability() -> None:
     result = poedsl.compile("x : Category[3]\nx ~ Categorical([0.2, 0.3, 0.5])").run(particles=9)
     words = Vocabulary((b"<i>", b"b", b"c"))
     particles = {"x": torch.tensor([[0]] * 6 + [[1]] * 3)}
-    page = Page(replace(result, words={"x": words}, particles=particles)._repr_html_())
+    page = Page(replace(result, vocabularies={"x": words}, particles=particles)._repr_html_())
     assert "'<i>'" in page.texts and page.texts.index("'<i>'") < page.texts.index("'b'")
 
 

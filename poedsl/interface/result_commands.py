@@ -108,8 +108,8 @@ def _drawn(picture: Tensor) -> list[str]:
 def _columns(result: Result, name: str, drawn: dict[str, Tensor]) -> list[tuple[str, list[str]]]:
     """The components of a variable, each with its draws as texts."""
     values = drawn[name].cpu()
-    if name in result.words:
-        return [(name, [repr(text) for text in result.words[name].texts(values)])]
+    if name in result.vocabularies:
+        return [(name, [repr(text) for text in result.vocabularies[name].texts(values)])]
     shape = values.shape[1:]
     if math.prod(shape) > COMPONENTS:
         cells = [f"mean {float(x):.4g}" for x in values.double().flatten(1).mean(1)]

@@ -52,7 +52,7 @@ class Driver:
         rng: Noise,
         warnings: WarningLog,
         between_pilot_stages: Callable[[], None],
-        see: Callable[[Population[Any]], None],
+        before_resampling: Callable[[Population[Any]], None],
     ) -> Driver:
         """By the options of a plan.
 
@@ -61,7 +61,9 @@ class Driver:
         """
         pilot = Pilot.of(model) if options.unbiased else None
         health = HealthCheck(model.target, warnings)
-        resampler = WatchedResampler(options.scheme, options.resample, see=see)
+        resampler = WatchedResampler(
+            options.scheme, options.resample, before_resampling=before_resampling
+        )
         return cls(model, resampler, rng, health, pilot, between_pilot_stages=between_pilot_stages)
 
     @property

@@ -29,16 +29,16 @@ from poedsl.runtime.driver import Driver
 from poedsl.runtime.results.cost import Cost, peak_memory
 from poedsl.runtime.results.decoded import decoded
 from poedsl.runtime.results.evidence import evidence
+from poedsl.runtime.results.particle_histories import PredictedEndpoints, Snapshots
 from poedsl.runtime.results.posterior_summary import PosteriorSummary, named, summarise
 from poedsl.runtime.results.reports import reported, try_reports, where_finite
 from poedsl.runtime.results.result import Result
-from poedsl.runtime.results.trail import Trail, Way
 from poedsl.runtime.results.verdict import assess, number_signs
 from poedsl.runtime.smc.health import AllParticlesLost
 from poedsl.runtime.smc.population import Population
 from poedsl.runtime.smc.recorder import Recorder
 from poedsl.runtime.smc.records import Outcome, StageRecord
-from poedsl.runtime.smc.snapshots import Album
+from poedsl.runtime.smc.snapshots import SnapshotCollector
 from poedsl.runtime.stage_view import StageView, ordinary
 from poedsl.runtime.targets.target import Target
 
@@ -78,8 +78,11 @@ class Run:
         rng = Noise(self.settings.seed, o.islands, o.particles, self.device, dtype=kind)
         numbers = o.islands * o.particles * model.target.space.size
         rewarded = bool(model.target.reward_factors)
-        self.album = Album.of(self.settings.shown_stages, numbers, rewarded)
-        self._driver = Driver.of(o, model, rng, self.warnings, self._between_stages, self.album.see)
+        self.snapshots = SnapshotCollector.of(self.settings.shown_stages, numbers, rewarded)
+        before_resampling = self.snapshots.before_resampling
+        self._driver = Driver.of(
+            o, model, rng, self.warnings, self._between_stages, before_resampling
+        )
         self._populations: Iterator[Population[Any]] | None = None
         self._watch = between_stages
         try_reports(self.plan, self.target.space, self.target.environment)
@@ -154,7 +157,7 @@ class Run:
                 evaluations = self.model.evaluations(population.stage, steps)
             record = self.recorder.record(population, evaluations, seconds)
             index, length = len(self.recorder.records) - 1, self.model.length(population)
-            self.album.stage(population, index, self.model.endpoint, length)
+            self.snapshots.after_stage(population, index, self.model.endpoint, length)
             self._between_stages()
             return record
 
@@ -168,7 +171,7 @@ class Run:
         return {
             "driver": self._driver.state(),
             "recorder": self.recorder.state(),
-            "album": self.album.state(),
+            "snapshots": self.snapshots.state(),
         }
 
     @own_state()
@@ -179,7 +182,7 @@ class Run:
         """
         self._driver.restore(state["driver"], anew=anew)
         self.recorder.restore(state["recorder"])
-        self.album.restore(state["album"])
+        self.snapshots.restore(state["snapshots"])
         self._tried = len(self.recorder.records)
         if self._tried and self._driver.after is not None:
             self.population = self._driver.after.population
@@ -218,7 +221,7 @@ class Run:
             ordinary(self.model.endpoint(population)),
             population.total_log_weights,
             self.model.length(population),
-            self.target.environment.words,
+            self.target.environment.vocabularies,
         )
 
     @own_state()
@@ -233,8 +236,8 @@ class Run:
             self.outcome = Outcome.NOT_FINITE
         log_z = evidence(self.plan, population, self.target, self.outcome, self.warnings)
         composition = self.model.composition(len(p.x))
-        shown = self.recorder.shown[: len(p.trail)]
-        trail = Trail(self.target.space, tuple(shown), torch.stack(p.trail)) if p.trail else None
+        shown = tuple(self.recorder.shown[: len(p.predicted_endpoints)])
+        endpoints, space = p.predicted_endpoints, self.target.space
         doubts = () if composition is None else composition.warnings
         sites = self.target.sites(p.x)
         roots = population.contributions.roots
@@ -282,11 +285,13 @@ class Run:
             warnings=assessment.warnings,
             composition=composition,
             log_product=self.target.log_product if self.target.has_density else None,
-            trail=trail,
-            way=Way(self.target.space, self.album.shown()) if self.album.most else None,
+            predicted_endpoints=PredictedEndpoints(space, shown, torch.stack(endpoints))
+            if endpoints
+            else None,
+            snapshots=Snapshots(space, self.snapshots.shown()) if self.snapshots.most else None,
             peak_memory=peak_memory(self.device),
             sites=sites,
-            words=dict(self.target.environment.words),
+            vocabularies=dict(self.target.environment.vocabularies),
             reports=reports,
             data=partial(observed_data, self._with_data, self.settings, self.device),
         )

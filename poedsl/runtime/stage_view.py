@@ -9,7 +9,7 @@ from functools import cached_property
 from jaxtyping import Float, Shaped
 from torch import Tensor
 
-from poedsl.experts.sequences.vocabulary import Vocabulary, worded
+from poedsl.experts.sequences.vocabulary import Vocabulary, vocabulary_of
 from poedsl.runtime.results.result import Result
 from poedsl.runtime.smc.records import StageRecord
 from poedsl.runtime.space.coordinates import Space
@@ -28,7 +28,7 @@ class StageView:
         log_weights: (L,), not normalised.
         length: how many components are there, all variables side by side; those of a prefix that
             are yet to come are shown as zeros.
-        words: what symbols say, for each variable that has a text.
+        vocabularies: the text of the symbols of each variable that has a text.
         result: of the run, in its last view; else None.
     """
 
@@ -39,7 +39,7 @@ class StageView:
     endpoint: Shaped[Tensor, "L whole"]
     log_weights: Float[Tensor, " L"]
     length: int
-    words: Mapping[str, Vocabulary]
+    vocabularies: Mapping[str, Vocabulary]
     result: Result | None = None
 
     def __repr__(self) -> str:
@@ -56,8 +56,8 @@ class StageView:
         Raises:
             PoeError: the variable has no text.
         """
-        words, columns = worded(self.words, name), self.space.slice(name)
-        return words.texts(self.x[:, columns.start : min(columns.stop, self.length)])
+        vocabulary, columns = vocabulary_of(self.vocabularies, name), self.space.slice(name)
+        return vocabulary.texts(self.x[:, columns.start : min(columns.stop, self.length)])
 
     @cached_property
     def particles(self) -> dict[str, Shaped[Tensor, L * shape]]:

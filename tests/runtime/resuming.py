@@ -50,11 +50,14 @@ def finished(job: Run) -> tuple[Any, dict[str, Tensor]]:
         pass
     result = job.result()
     tensors = {**particle_tensors(result), **detail_tensors(result)}
-    if result.trail is not None:
-        tensors["trail"] = result.trail.ends
-    if result.way is not None:
-        for stage in result.way.stages:
-            tensors |= {f"way.{stage.t}": stage.ends, f"weights.{stage.t}": stage.log_weights}
+    if result.predicted_endpoints is not None:
+        tensors["predicted_endpoints"] = result.predicted_endpoints.endpoints
+    if result.snapshots is not None:
+        for stage in result.snapshots.stages:
+            tensors |= {
+                f"snapshots.{stage.t}": stage.endpoints,
+                f"weights.{stage.t}": stage.log_weights,
+            }
     return without_measurements(as_json(result)), tensors
 
 

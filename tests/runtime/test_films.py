@@ -106,5 +106,5 @@ def test_without_the_library_animations_and_sheets_are_left(
 def test_particles_without_weight_are_no_films(tmp_path: Path, result: Result) -> None:
     log_weights = result.log_weights.clone()
     log_weights[1] = -torch.inf
-    draw(replace(result, log_weights=log_weights, trail=None), tmp_path)
+    draw(replace(result, log_weights=log_weights, predicted_endpoints=None), tmp_path)
     assert len(list(tmp_path.glob("x-*.mp4"))) == 2

@@ -1,4 +1,4 @@
-"""Mean, sd, quantiles, effective draws and R-hat of components, against ArviZ and closed forms."""
+"""Mean, sd, quantiles, bulk ESS and R-hat of components, against ArviZ and closed forms."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ def test_without_weight_there_is_no_summary() -> None:
 
 
 @pytest.mark.slow
-def test_the_effective_draws_of_a_run_predict_its_error() -> None:
+def test_the_bulk_ess_of_a_run_predict_its_error() -> None:
     """The mean of N(0, 1) exp(-2 (x - 2)^2), N(1.6, 1/5), over 40 small runs."""
     plan = poedsl.compile("x ~ Normal(0, 1) * exp(-2 * (x - 2)^2)")
     runs = [plan.run(seed=s, particles=200).summary()["x"] for s in range(40)]

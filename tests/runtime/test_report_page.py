@@ -145,8 +145,8 @@ def test_the_verdict_has_its_reasons(result: Result) -> None:
 def test_every_particle_is_shown_and_its_descent(shown: Page, result: Result) -> None:
     alts = [a["alt"] for a in shown.all("img") if a["alt"].startswith("x, particle")]
     assert len(alts) == 12
-    assert result.way is not None
-    assert len(shown.all("image")) == 12 * len(result.way.stages)
+    assert result.snapshots is not None
+    assert len(shown.all("image")) == 12 * len(result.snapshots.stages)
     dead = [a for a in shown.all("g") if a.get("class") == "tile gone"]
     assert 0 < len(dead) < len(shown.all("image"))
 
@@ -169,7 +169,7 @@ def test_pages_of_other_variables(text: str) -> None:
     check(shown)
     names = {v.name for v in result.plan.variables}
     assert all(re.search(rf"\b{name}\b", shown.words) for name in names)
-    check(Page(page(replace(result, way=None, trail=None, log_product=None))))
+    check(Page(page(replace(result, snapshots=None, predicted_endpoints=None, log_product=None))))
 
 
 def test_a_failed_run_says_so(result: Result) -> None:
@@ -190,7 +190,7 @@ def test_the_page_of_32_pictures_is_small(result: Result) -> None:
         particles={"x": noise},
         log_weights=torch.full((32,), 1 / 32).log(),
         log_values={},
-        way=None,
+        snapshots=None,
         parents=torch.arange(32).repeat(7, 1),
     )
     assert len(page(many)) < 10_000_000

@@ -1,4 +1,4 @@
-"""Resampling and effective sizes, at their edges too."""
+"""Resampling and effective sample sizes, at their edges too."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import poedsl
 from poedsl.runtime.smc.resampling import (
     SCHEMES,
     along_kd_tree,
-    effective_size,
+    effective_sample_size,
     systematic,
     tophalf,
 )
@@ -115,17 +115,17 @@ def test_a_population_without_weight_does_not_stop_the_others(scheme: str) -> No
     assert chosen[1].tolist() == [1, 1, 1]
 
 
-def test_effective_sizes() -> None:
+def test_effective_sample_sizes() -> None:
     rows = torch.tensor([[0.0, 0.0, 0.0, 0.0], [0.0] + [-math.inf] * 3, [-math.inf] * 4])
-    torch.testing.assert_close(effective_size(rows), torch.tensor([4.0, 1.0, 0.0]).double())
-    assert float(effective_size(torch.tensor([1000.0, 1000.0]))) == pytest.approx(2)
+    torch.testing.assert_close(effective_sample_size(rows), torch.tensor([4.0, 1.0, 0.0]).double())
+    assert float(effective_sample_size(torch.tensor([1000.0, 1000.0]))) == pytest.approx(2)
 
 
 @pytest.mark.parametrize("count", [2, 3, 5, 16, 1000])
 @pytest.mark.parametrize("level", [0.0, -1234.5, 1e12])
 def test_of_equal_weights_all_count(count: int, level: float) -> None:
     weights = torch.full((count,), level, dtype=torch.float64)
-    assert float(effective_size(weights)) == count
+    assert float(effective_sample_size(weights)) == count
 
 
 @pytest.mark.slow

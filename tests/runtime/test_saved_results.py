@@ -68,7 +68,7 @@ def test_results_are_read_back_as_they_were(tmp_path: Path, result: poedsl.Resul
 def test_results_go_to_other_processes(result: poedsl.Result) -> None:
     again = pickle.loads(pickle.dumps(result))
     assert_same(again, result)
-    assert again.log_product is None and again.trail is None
+    assert again.log_product is None and again.predicted_endpoints is None
 
 
 def test_failed_runs_and_compositions_are_read_back(tmp_path: Path) -> None:
@@ -95,11 +95,11 @@ def test_the_sites_of_a_model_of_pyro_are_read_back(tmp_path: Path) -> None:
 def test_the_words_of_a_text_are_read_back(tmp_path: Path) -> None:
     result = poedsl.compile("x : Category[3]\nx ~ Categorical([0.2, 0.3, 0.5])").run(particles=9)
     words = Vocabulary((b"a", "é".encode(), b"unused"), end=0)
-    shown = replace(result, words={"x": words}, particles={"x": torch.ones(9, 1).long()})
+    shown = replace(result, vocabularies={"x": words}, particles={"x": torch.ones(9, 1).long()})
     shown.save(tmp_path / "texts", pictures=False)
     again = poedsl.Result.load(tmp_path / "texts")
     assert again.texts("x") == shown.texts("x") == ["é"] * 9
-    assert again.words["x"].end == 0 and len(again.words["x"]) == 3
+    assert again.vocabularies["x"].end == 0 and len(again.vocabularies["x"]) == 3
 
 
 def truncated(path: Path) -> None:

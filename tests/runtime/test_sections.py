@@ -164,8 +164,8 @@ def test_a_prefix_is_shown_with_zeros_and_its_completion() -> None:
             first = view.particles["x"][:, 0]
             assert not view.particles["x"][:, 1:].any()
             assert torch.allclose(view.endpoints["x"][:, 2], 0.8**2 * first)
-    trail = job.result().trail
-    assert trail is not None
+    endpoints = job.result().predicted_endpoints
+    assert endpoints is not None
 
 
 @pytest.mark.parametrize(

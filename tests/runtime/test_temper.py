@@ -158,10 +158,12 @@ def test_endpoints_are_kept_evenly_along_stages_placed_by_the_particles() -> Non
     plan = plan.with_options(path="temper(base = Normal(0, 1))")
     job = Run(plan.bound().spec, RunSettings(shown_stages=6))
     counts = [job.stage_count for _ in job.stages()]
-    trail = job.result().trail
-    assert trail is not None and len(trail.stages) == len(trail.ends) == 6
-    assert trail.stages[-1] == 1 and list(trail.stages) == sorted(trail.stages, reverse=True)
-    torch.testing.assert_close(trail.ends[-1], job.population.particles.x)
+    endpoints = job.result().predicted_endpoints
+    assert endpoints is not None and len(endpoints.stages) == len(endpoints.endpoints) == 6
+    assert endpoints.stages[-1] == 1 and list(endpoints.stages) == sorted(
+        endpoints.stages, reverse=True
+    )
+    torch.testing.assert_close(endpoints.endpoints[-1], job.population.particles.x)
     assert counts[-1] == len(counts) < 100
 
 

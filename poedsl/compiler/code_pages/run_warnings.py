@@ -103,10 +103,10 @@ variable more tokens, or change the condition.
 """,
     ),
     "P1013": CodePage(
-        "few effective particles at a stage",
+        "a low ESS at a stage",
         """\
-The weights of a stage were with fewer than 20 particles, or than 2 % of them, by the effective
-sample size. What follows rests on copies of these, however large the ESS is after resampling.
+The effective sample size (ESS) at a stage was below 20, or below 2 % of the particles. The later
+stages depend on copies of few particles, however large the ESS is after resampling.
 Stages that lie closer together (more `steps`, a larger `ess` of `temper()`) or more `particles`
 help.
 """,
@@ -122,16 +122,15 @@ particles may not follow the target. Give the kernel more `steps`, or use anothe
     "P1015": CodePage(
         "an evidence with a large standard error",
         """\
-The standard error of log Z is above 0.5: the weights of some stage vary so much that few particles
-count. Use more `particles`, or stages that lie closer together.
+The standard error of log Z is above 0.5: the weights of some stage vary so much that its ESS is
+low. Use more `particles`, or stages that lie closer together.
 """,
     ),
     "P1016": CodePage(
-        "a mean from few effective draws",
+        "a low bulk ESS",
         """\
-The particles descend from so few independent ones, by their weights, that the mean of a component
-is no better than that of 50 independent draws: it may be off by a seventh of a standard deviation,
-and quantiles by more. Use more `particles`.
+The bulk ESS of a component is below 50: the standard error of its mean is above a seventh of its
+standard deviation, and quantiles are less accurate. Use more `particles`.
 """,
     ),
     "P1017": CodePage(

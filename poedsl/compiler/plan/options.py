@@ -173,16 +173,16 @@ OPTIONS: dict[str, Option] = {
         ),
         Option(
             "potential",
-            "how rewards weigh along the path",
+            "how rewards enter the weights along the path",
             forms=(
-                Form("difference", summary="by their increase"),
+                Form("difference", summary="the increase of the rewards"),
                 Form(
                     "full",
-                    summary="by all of it at every stage, as Zhang et al. do: biased",
+                    summary="the full reward at every stage, as in Zhang et al.: biased",
                     biased="rewards are counted more than once",
                 ),
-                Form("maximum", summary="by the highest so far, corrected at the end"),
-                Form("sum", summary="by all so far, corrected at the end"),
+                Form("maximum", summary="the highest reward so far, corrected at the end"),
+                Form("sum", summary="the sum of the rewards so far, corrected at the end"),
             ),
         ),
         Option(

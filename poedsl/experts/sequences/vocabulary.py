@@ -53,14 +53,14 @@ class Vocabulary:
         return list(map(self.text, symbols.tolist()))
 
 
-def worded(words: Mapping[str, Vocabulary], name: str) -> Vocabulary:
-    """What the symbols of a variable say.
+def vocabulary_of(vocabularies: Mapping[str, Vocabulary], name: str) -> Vocabulary:
+    """The vocabulary of a variable.
 
     Raises:
         PoeError: the variable has no text.
     """
-    if name not in words:
-        listed = ", ".join(f"`{n}`" for n in words) or "none"
+    if name not in vocabularies:
+        listed = ", ".join(f"`{n}`" for n in vocabularies) or "none"
         message = f"`{name}` is no variable with a text"
         raise PoeError((Diagnostic("P0605", message, notes=(f"those with one: {listed}",)),))
-    return words[name]
+    return vocabularies[name]

@@ -25,7 +25,7 @@ from poedsl.runtime.build.constrained_supports import end
 from poedsl.runtime.build.densities import Densities, Density, parameters
 from poedsl.runtime.build.tempering_base import supports
 from poedsl.runtime.core.random_numbers import Noise
-from poedsl.runtime.smc.resampling import effective_size
+from poedsl.runtime.smc.resampling import effective_sample_size
 from poedsl.runtime.space.bijections import Events
 from poedsl.runtime.space.coordinates import Space
 from poedsl.runtime.space.parts import Part, locate
@@ -114,7 +114,7 @@ class Prior:
         """Whether some of its draws are among those of a product, as of a prior and few data."""
         z = self.space.placed(self.block(0))
         gain = log_product(z) - self.log_density(z)
-        return float(effective_size(gain.nan_to_num(nan=-math.inf))) > NEAR * BLOCK
+        return float(effective_sample_size(gain.nan_to_num(nan=-math.inf))) > NEAR * BLOCK
 
     def block(self, seed: int) -> Float[Tensor, "256 D"]:
         """Draws in the variables' own units."""

@@ -63,8 +63,8 @@ def speed(
     each component the sum of
 
         (P' / P)^2 / 2 + m^2 sigma^2 P: Fisher and Rao's length, m^2 the variance between parts,
-        a^2 / 2 + b^2 P: what moves do not make up for, since they know W alone, in the precision,
-        a = P' / P + 2 (W - P) sigma / alpha, and in the mean, b = mu' - W mu sigma / alpha.
+        a^2 / 2 + b^2 P: the mismatch that remains after a move, which depends on W alone: in the
+        precision a = P' / P + 2 (W - P) sigma / alpha, in the mean b = mu' - W mu sigma / alpha.
 
     One is added to their sum: where all of this vanishes, angles themselves are even.
     """

@@ -24,7 +24,7 @@ from poedsl.runtime.smc.resampling import spread
 from poedsl.runtime.space.coordinates import Space
 from poedsl.runtime.targets.tempering import BaseDistribution, log_base
 
-#: The share of the wide base if the effective size of draws is above some share, and otherwise.
+#: The share of the wide base if the ESS of draws is above some share, and otherwise.
 NARROW_SHARE, EVEN, WIDE_SHARE = 0.2, 0.3, 0.5
 #: The wide base stands alone if that of its own draws is above this share.
 EXACT, DRAWS = 0.9, 512
@@ -153,7 +153,7 @@ def laplace_base(
         return wide
 
     def evenness(base: BaseDistribution, draws: Float[Tensor, "L D"]) -> tuple[float, float]:
-        """The effective size of a base's draws as a share, and the log evidence by them."""
+        """The ESS of a base's draws as a share, and the log evidence by them."""
         with torch.no_grad():
             gain = log_product(draws) - base.log_density(draws)
         size, level = spread(gain.nan_to_num(nan=-math.inf).where(allowed(draws), -math.inf))

@@ -57,7 +57,7 @@ def noising_model(builder: ProductBuilder, factors: list[FactorSpec]) -> Noising
         builder.particles_at_once(rewards),
         squares=options.correct == "fkc",
     )
-    observer = Observer.of(target, path.stages, weighed=options.correct != "none")
+    observer = Observer.of(target, path.stages, corrected=options.correct != "none")
     moves = mutation(target, options, builder.warnings, warns_of_walls=True)
     peak = potentials.initial_peak(options.potential)
     shown = shown_stages(len(path.stages), builder.settings)

@@ -34,7 +34,7 @@ def prefix_model(
     assert isinstance(space, Symbols)
     readers = Readers(builder.plan, builder.models, builder.values, space)
     experts = readers.of([f for f in factors if f.kind in GENERATIVE])
-    env.words.update(readers.words)
+    env.vocabularies.update(readers.words)
     rewards = tuple(replace(r, differentiable=False) for r in builder.reward_factors(factors))
     without_rules = SequenceTarget(
         space,

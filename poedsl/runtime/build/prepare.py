@@ -115,7 +115,7 @@ def _warn_of_improper_products(plan: PlanSpec, warnings: WarningLog) -> None:
     """Warn of products that the compiler knows to have no integral."""
     signatures = {**SIGNATURES, **{u.name: u.signature for u in plan.uses}}
     for variable, message in improper(Lowered.of(plan), signatures).items():
-        said = f"{message}, and what a run finds of it is arbitrary"
+        said = f"{message}, so that the result of a run is arbitrary"
         warnings.add("P1026", said, variable=variable)
 
 

@@ -47,7 +47,7 @@ def text_rules(
         warnings: takes what will not come true, and what weighs at the end alone.
     """
     rules: list[TextRule] = []
-    for variable in env.words:
+    for variable in env.vocabularies:
         automata: list[tuple[FactorSpec, Automaton]] = []
         for factor in sites:
             if factor.kind != "where" or variable not in factor.variables:
@@ -61,7 +61,7 @@ def text_rules(
                 automata.append((factor, automaton))
         for factors, automaton in joined(automata):
             columns = space.slice(variable)
-            words = env.words[variable]
+            words = env.vocabularies[variable]
             guess = foreseen()[columns, : len(words)]
             try:
                 acceptor = Acceptor(automaton, words, guess, normalised=False)

@@ -191,7 +191,7 @@ class Particles(Gathered):
         eve_indices: the slot at the first stage that each particle descends from.
         at: the experts at the particles, or their reading of a prefix; None where they are not
             evaluated.
-        trail: predicted endpoints at the stages that are to be shown, each along its own line.
+        predicted_endpoints: at the stages that are to be shown, each along its own line.
     """
 
     x: Shaped[Tensor, "L D"]
@@ -199,7 +199,7 @@ class Particles(Gathered):
     rewards: RewardMemory
     eve_indices: Int[Tensor, " L"]
     at: Gathered | None = None
-    trail: tuple[Float[Tensor, "L whole"], ...] = ()
+    predicted_endpoints: tuple[Float[Tensor, "L whole"], ...] = ()
 
     @classmethod
     def at_start(

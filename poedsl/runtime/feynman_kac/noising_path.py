@@ -99,7 +99,9 @@ class NoisingPathModel(ContinuousModel[Stage]):
             population, at = evaluated(population, lambda x: self.target.evaluate(x, stage))
             end = self.target.endpoint(end, at, stage).detach()
         p = population.particles
-        return population.with_particles(replace(p, trail=(*p.trail, end)))
+        return population.with_particles(
+            replace(p, predicted_endpoints=(*p.predicted_endpoints, end))
+        )
 
     def endpoint(self, population: Population[Stage]) -> Float[Tensor, "L D"]:
         """Where the particles are expected to end, as far as the experts were evaluated."""

@@ -86,7 +86,9 @@ class SectionModel(ContinuousModel[PrefixStage]):
         population, at = evaluated(population, lambda x: self.target.evaluate(x, stage))
         p = population.particles
         end = self.target.endpoint(p.x, at, stage).detach()
-        return population.with_particles(replace(p, trail=(*p.trail, end)))
+        return population.with_particles(
+            replace(p, predicted_endpoints=(*p.predicted_endpoints, end))
+        )
 
     def endpoint(self, population: Population[PrefixStage]) -> Float[Tensor, "L D"]:
         """The completed prefixes, as far as the experts were evaluated."""

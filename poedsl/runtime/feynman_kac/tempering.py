@@ -153,9 +153,13 @@ class TemperingModel(ContinuousModel[TemperingStage]):
 
     def with_endpoints(self, population: Population[TemperingStage]) -> Population[TemperingStage]:
         p = population.particles
-        if len(p.trail) >= sum(power <= population.stage.beta for power in self.shown_powers):
+        if len(p.predicted_endpoints) >= sum(
+            power <= population.stage.beta for power in self.shown_powers
+        ):
             return population
-        return population.with_particles(replace(p, trail=(*p.trail, p.x)))
+        return population.with_particles(
+            replace(p, predicted_endpoints=(*p.predicted_endpoints, p.x))
+        )
 
     def endpoint(self, population: Population[TemperingStage]) -> Float[Tensor, "L D"]:
         """The particles themselves: no noise is on them."""

@@ -86,7 +86,7 @@ def correlation(
     """Absolute correlations of columns under the weights; zero of what does not vary.
 
     Squares are reduced by the largest that chance would give to independent columns of a normal
-    distribution, 2 log(2 C) over the effective number of particles.
+    distribution, 2 log(2 C) over the ESS.
     """
     weights = weights.to(here)
     first, second = start - weights @ start, here - weights @ here

@@ -17,7 +17,7 @@ from poedsl.runtime.kernels.outliers import limits
 #: Effective particles per component above which all of a covariance is estimated, not only its
 #: diagonal.
 PARTICLES_PER_COMPONENT = 2
-#: Of fewer effective particles no covariance is estimated.
+#: With a lower ESS no covariance is estimated.
 FEWEST = 8
 
 

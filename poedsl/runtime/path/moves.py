@@ -1,4 +1,6 @@
-"""Moves from one distribution of the path to the next, and the weights that make up for them."""
+"""Moves from one distribution of the path to the next, and the log ratios that correct for the
+mismatch between a move and the path.
+"""
 
 from __future__ import annotations
 
@@ -13,8 +15,9 @@ from poedsl.runtime.core.particles import Evaluation
 from poedsl.runtime.path.control_drift import Control
 from poedsl.runtime.path.noising_path import Interval
 
-#: How far rewards may pull the mean of a move in each component, of its own spread. Where a step is
-#: longer than the gradient holds, its weight would have heavy tails.
+#: The largest shift of the mean of a move by the rewards' gradient, in each component, in units of
+#: the move's standard deviation. A longer one, beyond where the gradient is valid, would give
+#: weights with heavy tails.
 REACH = 0.3
 
 
@@ -54,7 +57,7 @@ def sde(
 ) -> Moved:
     """With noise, drawn along the rewards' gradient where there is one; without, only the mean.
 
-    The pull of the rewards is tamed: at most ``REACH`` in each component.
+    The shift by the rewards is bounded by ``REACH`` in each component.
     """
     mean = torch.addcmul(step.keep * x, step.pull, at.score)
     if control is not None:
@@ -79,7 +82,7 @@ def fkc_rate(
 
     Feynman-Kac correction (Skreta et al. 2025; Soiffer et al., Eq. 11), with the control (W - 1)
     (alpha'/alpha) x that frees the exponents from summing to one; in time, the rate is this times
-    alpha'/alpha. What a drift of one's own gains comes on top.
+    alpha'/alpha. A control drift adds its own gain.
     """
     assert at.squares is not None
     controlled = torch.addcmul(at.score, excess, x)
@@ -99,7 +102,7 @@ def ais_ratio(
 
     Without a move, log pi_t(x) - log pi_{t+1}(x). With one, pi_t(x') B(x | x') / (pi_{t+1}(x)
     F(x' | x)), the backward kernel B being the path's own noising, whose variance is that of F.
-    What began where the density is zero has weight zero already, and keeps it.
+    A particle that starts where the density is zero has weight zero, and keeps it.
     """
     ratio = density_increase(old, new)
     if noise is None:
@@ -118,8 +121,8 @@ def clipped(increment: Float[Tensor, " L"], limit: float | None, islands: int) -
 
 
 def density_increase(old: Evaluation, new: Evaluation) -> Float[Tensor, " L"]:
-    """log pi_t(x) - log pi_{t+1}(x) (Neal 2001). What began where the density is zero has weight
-    zero already, and keeps it.
+    """log pi_t(x) - log pi_{t+1}(x) (Neal 2001). A particle that starts where the density is zero
+    has weight zero, and keeps it.
     """
     assert old.log_density is not None and new.log_density is not None
     ratio = new.log_density - old.log_density

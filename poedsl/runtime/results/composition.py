@@ -1,6 +1,6 @@
 """Whether a product could be trusted, from evaluations that a run makes anyway (Soiffer et al.).
 
-At a few stages of the path the experts' own scores are looked at, where a move led the particles.
+At a few stages of the path the experts' own scores are observed, at the points that a move led to.
 
 Factorization: the Feynman-Kac rate vanishes for factorized conditionals (Theorem 3). Its standard
 deviation over the particles, integrated over log alpha, tells how far the experts are from that.
@@ -34,19 +34,19 @@ from poedsl.runtime.path.noising_path import Stage
 from poedsl.runtime.targets.expert_factor import ExpertFactor
 from poedsl.runtime.targets.target import Target
 
-#: Stages that are looked at, and the most particles at each.
-LOOKS, PARTICLES = 6, 512
+#: Stages that are observed, and the most particles at each.
+STAGES, PARTICLES = 6, 512
 #: Largest mean square of predicted noise that passes. Own samples have at most 1. In islands of 16,
 #: the settings of benchmarks/mixtures.py in distribution have up to 0.95 (but for mixtures learned
 #: from 100 samples), those out of it 1.46 and more.
 NOISE = 1.2
-#: Drift below which experts count as factorized: in the same settings factorized ones have up to
-#: 0.28, if exact or learned from 1,000 samples or more, and others 0.53 and more.
-DRIFT = 0.4
+#: Spread of the rate below which experts count as factorized: in the same settings factorized ones
+#: have up to 0.28, if exact or learned from 1,000 samples or more, and others 0.53 and more.
+RATE_SPREAD = 0.4
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
+class StageObservation:
     """One stage.
 
     Attributes:
@@ -87,33 +87,42 @@ class Composition:
 
     Attributes:
         members: the experts.
-        looks: at the stages that were looked at, in their order.
-        weighed: whether importance weights correct for the mismatch between moves and path.
+        observations: one for each stage that was observed, in their order.
+        corrected: whether importance weights correct for the mismatch between moves and path.
     """
 
     members: tuple[Member, ...]
-    looks: tuple[Look, ...]
-    weighed: bool
+    observations: tuple[StageObservation, ...]
+    corrected: bool
 
     def __repr__(self) -> str:
         names = ", ".join(m.name for m in self.members)
         return f"Composition({names}: {' '.join(self.findings())})"
 
     @property
-    def drift(self) -> float:
-        """How far from factorized: the rate's spread, integrated over log alpha."""
-        steps = pairwise((look.alpha, look.spread) for look in self.looks)
+    def rate_spread(self) -> float:
+        """How far from factorized: the standard deviation of the rate, integrated over log
+        alpha.
+        """
+        steps = pairwise(
+            (observation.alpha, observation.spread) for observation in self.observations
+        )
         return sum(0.5 * (s + r) * math.log(b / a) for (a, s), (b, r) in steps)
 
     @property
     def disagreement(self) -> float:
         """The most that the scores disagree at any stage."""
-        return max(look.disagreement for look in self.looks)
+        return max(observation.disagreement for observation in self.observations)
 
     @property
     def noise(self) -> dict[str, float]:
         """The most of each expert's mean square of predicted noise at any stage."""
-        most = (max(values) for values in zip(*(look.noise for look in self.looks), strict=True))
+        most = (
+            max(values)
+            for values in zip(
+                *(observation.noise for observation in self.observations), strict=True
+            )
+        )
         return {m.name: n for m, n in zip(self.members, most, strict=True)}
 
     @property
@@ -145,25 +154,26 @@ class Composition:
         """Numbers and words, as ``result.json`` holds them."""
         return {
             "trusted": self.trusted,
-            "weighed": self.weighed,
-            "drift": self.drift,
+            "corrected": self.corrected,
+            "rate_spread": self.rate_spread,
             "disagreement": self.disagreement,
             "experts": [{**asdict(m), "noise": self.noise[m.name]} for m in self.members],
-            "looks": [asdict(look) for look in self.looks],
+            "observations": [asdict(observation) for observation in self.observations],
             "findings": list(self.findings()),
         }
 
     def findings(self) -> tuple[str, ...]:
         """The report in words, without the warnings."""
-        if self.drift < DRIFT:
+        if self.rate_spread < RATE_SPREAD:
             verdict = "The experts are close to factorized"
             then = "the sum of their scores is nearly the product's score all along the path"
         else:
             verdict = "The experts are not factorized"
             then = "the sum of their scores is not the product's score on the path, and "
-            then += "weights make up for it" if self.weighed else "nothing makes up for it"
+            then += "importance weights correct" if self.corrected else "nothing corrects"
+            then += " for the difference"
         out = [
-            f"{verdict} (log-weights drift apart by {self.drift:.2g}): {then}.",
+            f"{verdict} (the log weights spread by {self.rate_spread:.2g} along the path): {then}.",
             f"Their scores disagree by up to {100 * self.disagreement:.0f} %.",
         ]
         exact = [f"`{m.name}`" for m in self.outside if not m.learned]
@@ -183,46 +193,46 @@ class Observer:
 
     Attributes:
         target: of the run.
-        weighed: as in `Composition`.
+        corrected: as in `Composition`.
         exponents: of each expert on each component, zero where it does not see it.
-        stages: those that are looked at.
-        looks: what they showed.
+        stages: the numbers of those that are observed.
+        observations: of the stages so far.
     """
 
     target: Target
-    weighed: bool
+    corrected: bool
     exponents: Float[Tensor, "E D"]
     stages: frozenset[int]
-    looks: list[tuple[Stage, Float[Tensor, " E+2"]]] = field(default_factory=list)
+    observations: list[tuple[Stage, Float[Tensor, " E+2"]]] = field(default_factory=list)
 
     @classmethod
-    def of(cls, target: Target, stages: Sequence[Stage], *, weighed: bool) -> Observer:
+    def of(cls, target: Target, stages: Sequence[Stage], *, corrected: bool) -> Observer:
         """The start and the end of the path are left out, and so are targets of one expert."""
         loc = target.space.loc
         exponents = loc.new_zeros(len(target.experts), len(loc))
         for row, factor in zip(exponents, target.experts, strict=True):
             row[factor.part] = factor.exponent
         inner = stages[1:-1] if len(target.experts) > 1 else ()
-        count = min(LOOKS, len(inner))
+        count = min(STAGES, len(inner))
         chosen = (inner[(2 * k + 1) * len(inner) // (2 * count)].t for k in range(count))
-        return cls(target, weighed, exponents, frozenset(chosen))
+        return cls(target, corrected, exponents, frozenset(chosen))
 
     def state(self) -> SavedState:
-        return {"looks": [[stage.t, values] for stage, values in self.looks]}
+        return {"observations": [[stage.t, values] for stage, values in self.observations]}
 
     def restore(self, state: SavedState, stages: Sequence[Stage]) -> None:
-        """The looks of a `state`, at stages of the path, in the place of these."""
+        """The observations of a `state`, at stages of the path, in the place of these."""
         by_number = {stage.t: stage for stage in stages}
-        self.looks[:] = [(by_number[t], values) for t, values in state["looks"]]
+        self.observations[:] = [(by_number[t], values) for t, values in state["observations"]]
 
     def noted(self, x: Float[Tensor, "L D"], at: Evaluation, stage: Stage) -> Evaluation:
         """Keeps what the experts say, and the evaluation without it."""
         if at.expert_scores is None:
             return at
-        self.looks.append((stage, self.look(x, at.expert_scores, stage)))
+        self.observations.append((stage, self.observe(x, at.expert_scores, stage)))
         return replace(at, expert_scores=None)
 
-    def look(
+    def observe(
         self, x: Float[Tensor, "L D"], scores: Float[Tensor, "L E D"], stage: Stage
     ) -> Float[Tensor, " E+2"]:
         """The rate's spread, the disagreement, and the noise that each expert sees."""
@@ -238,14 +248,14 @@ class Observer:
         return torch.cat([torch.stack([spread, 1 - alike / sizes]), noise])
 
     def composition(self, particles: int) -> Composition | None:
-        """The report; None where nothing could be looked at."""
-        shown = [(stage, values.tolist()) for stage, values in self.looks]
-        looks = tuple(
-            Look(stage.t, stage.alpha, values[0], values[1], tuple(values[2:]))
+        """The report; None without observations."""
+        shown = [(stage, values.tolist()) for stage, values in self.observations]
+        observations = tuple(
+            StageObservation(stage.t, stage.alpha, values[0], values[1], tuple(values[2:]))
             for stage, values in shown
             if all(map(math.isfinite, values))
         )
-        if not looks:
+        if not observations:
             return None
         counts = (self.exponents != 0).sum(1).tolist()
         sample_size = min(particles, PARTICLES)
@@ -253,7 +263,7 @@ class Observer:
             Member(a.name, a.place, _learned(a), NOISE + 3 * math.sqrt(2 / (sample_size * n)))
             for a, n in zip(self.target.experts, counts, strict=True)
         )
-        return Composition(members, looks, self.weighed)
+        return Composition(members, observations, self.corrected)
 
 
 def _learned(factor: ExpertFactor) -> bool:

@@ -46,7 +46,7 @@ class Filmed(RankedRun, Protocol):
     @property
     def particles(self) -> Mapping[str, Tensor]: ...
     @property
-    def trail(self) -> Followed | None: ...
+    def predicted_endpoints(self) -> Followed | None: ...
 
 
 def films_left_out(plan: PlanSpec) -> list[str]:
@@ -87,8 +87,10 @@ def draw_films(result: Filmed, name: str, folder: Path) -> dict[str, str]:
     _sheet([films[i] for i in rows], framed=best).save(folder / f"{name}.png")
     of_frames = f"frames {_listed(sampled(count))}"
     captions[f"{name}.png"] = f"{name}, {of_frames}: particles {_listed(rows)}, a row each"
-    if result.trail is not None:
-        ends = result.trail.of(indices[0])[name].nan_to_num(nan=BLANK).clamp(0, 1).cpu()
+    if result.predicted_endpoints is not None:
+        ends = (
+            result.predicted_endpoints.of(indices[0])[name].nan_to_num(nan=BLANK).clamp(0, 1).cpu()
+        )
         _sheet(list(ends)).save(folder / f"{name}-path.png")
         captions[f"{name}-path.png"] = (
             f"{name} as predicted on the way, a row a stage, {of_frames}: particle {indices[0]}"

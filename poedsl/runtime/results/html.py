@@ -34,7 +34,7 @@ def result_html(result: ShownRun) -> str:
             for v in result.plan.variables
             if v.type.name in ("Image", "Video")
         )
-        out += "".join(_texts(result, name) for name in result.words)
+        out += "".join(_texts(result, name) for name in result.vocabularies)
     if result.posterior:
         head, *rows = result.posterior.table()
         out += table(head, rows)

@@ -42,11 +42,11 @@ class DrawnRun(Protocol):
     @property
     def scores(self) -> Tensor: ...
     @property
-    def words(self) -> Mapping[str, Vocabulary]: ...
+    def vocabularies(self) -> Mapping[str, Vocabulary]: ...
     @property
     def log_product(self) -> Callable[[Tensor], Tensor] | None: ...
     @property
-    def trail(self) -> Followed | None: ...
+    def predicted_endpoints(self) -> Followed | None: ...
     def sample(self, n: int, seed: int = 0) -> dict[str, Tensor]: ...
 
 
@@ -102,8 +102,10 @@ def _pictures(result: DrawnRun, name: str, folder: Path) -> dict[str, str]:
     by = "score" if keeps_best(result.plan) else "weight"
     numbers = ", ".join(map(str, indices[:WRITTEN])) + (" ..." if len(indices) > WRITTEN else "")
     captions = {f"{name}.png": f"{name} by {by}, row by row: particles {numbers}"}
-    if result.trail is not None:
-        ends = (result.trail.of(i)[name].nan_to_num(nan=BLANK) for i in indices[:FOLLOWED])
+    if result.predicted_endpoints is not None:
+        ends = (
+            result.predicted_endpoints.of(i)[name].nan_to_num(nan=BLANK) for i in indices[:FOLLOWED]
+        )
         lines = [end.clamp(0, 1).cpu() for end in ends]
         grid([[tile(end) for end in line] for line in lines]).save(folder / f"{name}-path.png")
         numbers = ", ".join(map(str, indices[:FOLLOWED]))
@@ -191,9 +193,9 @@ def shares(result: DrawnRun, name: str) -> list[tuple[float, str]]:
     rows = result.particles[name].cpu().reshape(len(weights), -1)
     distinct, inverse = torch.unique(rows, dim=0, return_inverse=True)
     totals = weights.new_zeros(len(distinct)).scatter_add_(0, inverse, weights)
-    words = result.words.get(name)
+    vocabulary = result.vocabularies.get(name)
     labels = [
-        " ".join(map(str, row)) if words is None else repr(words.text(row))
+        " ".join(map(str, row)) if vocabulary is None else repr(vocabulary.text(row))
         for row in distinct.tolist()
     ]
     order = totals.argsort(descending=True, stable=True).tolist()

@@ -1,4 +1,4 @@
-"""Each component in words: mean, standard deviation, quantiles, effective draws and R-hat."""
+"""Each component in words: mean, standard deviation, quantiles, bulk ESS and R-hat."""
 
 from __future__ import annotations
 
@@ -35,8 +35,8 @@ class ComponentSummary:
             values of all, ``bulk_ess`` is the least and ``r_hat`` the largest of theirs.
         mean, sd: mean and standard deviation.
         q5, q50, q95: quantiles.
-        bulk_ess: effective number of draws for the mean of the rank-normalised component; None
-            where it does not vary.
+        bulk_ess: effective sample size for the mean of the rank-normalised component; None where
+            it does not vary.
         r_hat: rank-normalised, the larger one of location and scale (Vehtari et al. 2021); None
             with fewer than two islands.
         tail_shape: the Pareto shape of the heavier tail; None where there are too few draws.
@@ -73,7 +73,7 @@ class PosteriorSummary(Mapping[str, ComponentSummary]):
 
     @property
     def least_ess(self) -> tuple[str, float] | None:
-        """The listed component with the fewest effective draws."""
+        """The listed component with the least bulk ESS."""
         sizes = {n: r.bulk_ess for n, r in self.items() if r.bulk_ess and r.components == 1}
         return min(sizes.items(), key=lambda item: item[1]) if sizes else None
 
@@ -190,7 +190,7 @@ def _summaries(
     quantiles = weighted_quantiles(x, order, weights, QUANTILES)
     mean = quantiles[1] + weights @ (x - quantiles[1])
     sd = (weights @ (x - mean).square()).sqrt()
-    ess = effective_draws(normal_scores(x, order, weights), weights, roots)
+    ess = bulk_ess(normal_scores(x, order, weights), weights, roots)
     r_hat = rank_normalised_r_hat(x, log_weights.view(islands, -1))
     shapes = tail_shapes(x, weights)
     columns = torch.stack((mean, sd, *quantiles, ess, r_hat, shapes), 1)
@@ -238,7 +238,7 @@ def normal_scores(
     return torch.empty_like(x).scatter(0, order, scores)
 
 
-def effective_draws(
+def bulk_ess(
     z: Float[Tensor, "L C"], weights: Float[Tensor, " L"], roots: Int[Tensor, " L"]
 ) -> Float[Tensor, " C"]:
     """How many independent draws estimate the mean of each column as well: its variance over that

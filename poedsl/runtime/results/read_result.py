@@ -16,7 +16,7 @@ from poedsl.experts.sequences.vocabulary import Vocabulary
 from poedsl.grammar.diagnostics import Diagnostic
 from poedsl.grammar.errors import PoeError
 from poedsl.runtime.core.warnings import RunWarning
-from poedsl.runtime.results.composition import Composition, Look, Member
+from poedsl.runtime.results.composition import Composition, Member, StageObservation
 from poedsl.runtime.results.evidence import Evidence, EvidenceStatus
 from poedsl.runtime.results.folder_ownership import MANIFEST, read_state
 from poedsl.runtime.results.posterior_summary import ComponentSummary, PosteriorSummary
@@ -26,7 +26,7 @@ from poedsl.runtime.smc.records import Outcome, StageRecord
 
 
 def read_result(folder: Path) -> dict[str, Any]:
-    """The attributes of the `Result` that a folder holds, but ``log_product`` and ``trail``.
+    """The attributes of the `Result` that a folder holds, but those that hold networks.
 
     Raises:
         PoeError: the folder is not there or cannot be read (P0604), or it holds no complete result
@@ -108,7 +108,7 @@ def _attributes(
         "composition": None if composition is None else _composition(composition),
         "peak_memory": data["peak_memory"],
         "sites": sites,
-        "words": {name: _vocabulary(words) for name, words in data["words"].items()},
+        "vocabularies": {n: _vocabulary(v) for n, v in data["vocabularies"].items()},
     }
 
 
@@ -149,8 +149,10 @@ def _warnings(items: list[dict[str, Any]]) -> tuple[RunWarning, ...]:
 def _composition(data: dict[str, Any]) -> Composition:
     keys = ("name", "place", "learned", "limit")
     members = (Member(**{k: member[k] for k in keys}) for member in data["experts"])
-    looks = (Look(**{**look, "noise": tuple(look["noise"])}) for look in data["looks"])
-    return Composition(tuple(members), tuple(looks), data["weighed"])
+    observations = (
+        StageObservation(**{**row, "noise": tuple(row["noise"])}) for row in data["observations"]
+    )
+    return Composition(tuple(members), tuple(observations), data["corrected"])
 
 
 def _vocabulary(data: dict[str, Any]) -> Vocabulary:

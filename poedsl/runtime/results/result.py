@@ -13,7 +13,7 @@ from torch import Tensor
 
 from poedsl.argument_checks import whole_number
 from poedsl.compiler.plan.plan import PlanSpec
-from poedsl.experts.sequences.vocabulary import Vocabulary, worded
+from poedsl.experts.sequences.vocabulary import Vocabulary, vocabulary_of
 from poedsl.grammar.diagnostics import Diagnostic
 from poedsl.grammar.errors import PoeError
 from poedsl.runtime.core.sampler_options import SamplerOptions
@@ -22,9 +22,9 @@ from poedsl.runtime.core.warnings import RunWarning
 from poedsl.runtime.results.composition import Composition
 from poedsl.runtime.results.draws import drawn, drawn_by_island
 from poedsl.runtime.results.evidence import Evidence
+from poedsl.runtime.results.particle_histories import PredictedEndpoints, Snapshots
 from poedsl.runtime.results.posterior_summary import PosteriorSummary
 from poedsl.runtime.results.ranking import scores
-from poedsl.runtime.results.trail import Trail, Way
 from poedsl.runtime.results.verdict import Verdict
 from poedsl.runtime.smc.records import Outcome, StageRecord
 
@@ -53,19 +53,20 @@ class Result:
         calls: evaluations of each factor, in particles.
         outcome: how the run ended.
         verdict: whether the result is to be trusted; the warnings say why not.
-        posterior: mean, sd, quantiles, effective draws and R-hat of each component.
+        posterior: mean, sd, quantiles, bulk ESS and R-hat of each component.
         warnings: what went wrong on the way, and where the product cannot be trusted; each has a
             ``code`` and a ``message``.
         composition: whether the product could be trusted; None for one expert, and where scores
             were not looked at.
         log_product: log of the target at points (n, D), all variables side by side; None where an
             expert has no density, and in results from a folder or another process.
-        trail: predicted endpoints on the way, where they were to be kept; None likewise.
-        way: all particles at some stages, those that died out too; None likewise.
+        predicted_endpoints: at the stages at which they were to be kept; None likewise, and where
+            none were.
+        snapshots: all particles at some stages, those without descendants too; None likewise.
         peak_memory: in bytes, of the device's tensors or of the whole process.
         sites: for each factor that is a model of Pyro's, its latent and deterministic sites by
             name, (L, ...), in their own units.
-        words: what the symbols of each variable say, where they say anything.
+        vocabularies: the text of the symbols of each variable that has a text.
         reports: the values of `report` statements by name, (L, ...).
         data: builds the likelihoods of the data as predictions need them; None in results from a
             folder or another process, which build them from the plan.
@@ -88,11 +89,11 @@ class Result:
     warnings: tuple[RunWarning, ...]
     composition: Composition | None = None
     log_product: Callable[[Tensor], Tensor] | None = None
-    trail: Trail | None = None
-    way: Way | None = None
+    predicted_endpoints: PredictedEndpoints | None = None
+    snapshots: Snapshots | None = None
     peak_memory: int | None = None
     sites: dict[str, dict[str, Shaped[Tensor, L * shape]]] = field(default_factory=dict)
-    words: dict[str, Vocabulary] = field(default_factory=dict)
+    vocabularies: dict[str, Vocabulary] = field(default_factory=dict)
     reports: dict[str, Float[Tensor, L * shape]] = field(default_factory=dict)
     data: Callable[[], ObservedData] | None = None
 
@@ -109,7 +110,7 @@ class Result:
     def __getstate__(self) -> list[Any]:
         """All but what holds networks and Python code of experts."""
         values = {f.name: getattr(self, f.name) for f in fields(self)}
-        gone = dict.fromkeys(("log_product", "trail", "way", "data"))
+        gone = dict.fromkeys(("log_product", "predicted_endpoints", "snapshots", "data"))
         return list({**values, **gone}.values())
 
     def __setstate__(self, state: list[Any]) -> None:
@@ -182,7 +183,7 @@ class Result:
         Raises:
             PoeError: the variable has no text.
         """
-        return worded(self.words, name).texts(self.particles[name])
+        return vocabulary_of(self.vocabularies, name).texts(self.particles[name])
 
     @own_state()
     def sample(self, n: int, seed: int = 0) -> dict[str, Float[Tensor, n * shape]]:
@@ -269,7 +270,7 @@ class Result:
 
     @own_state()
     def summary(self) -> PosteriorSummary:
-        """Mean, sd, 5 %, 50 % and 95 % quantiles, bulk effective draws and R-hat of each component,
+        """Mean, sd, 5 %, 50 % and 95 % quantiles, bulk ESS and R-hat of each component,
         by its name: ``result.summary()["beta[0]"].mean``. Printed, it is a table.
         """
         return self.posterior

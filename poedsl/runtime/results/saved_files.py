@@ -16,11 +16,11 @@ from torch import Tensor
 
 from poedsl.experts.sequences.vocabulary import Vocabulary
 from poedsl.runtime.results.distinct import distinct_pictures
+from poedsl.runtime.results.particle_histories import Snapshots
 from poedsl.runtime.results.pictures import DrawnRun
 from poedsl.runtime.results.report import ReportedRun, order
-from poedsl.runtime.results.trail import Way
 
-SCHEMA = "poedsl-result/1"
+SCHEMA = "poedsl-result/2"
 RESULT, PLAN = "result.json", "plan.json"
 PARTICLES, DETAILS = "particles.safetensors", "details.safetensors"
 #: Tensors beside those of variables. A variable of such a name is stored under ``variable.NAME``.
@@ -52,7 +52,7 @@ class WrittenRun(ReportedRun, DrawnRun, Protocol):
     @property
     def evidence_reason(self) -> str: ...
     @property
-    def way(self) -> Way | None: ...
+    def snapshots(self) -> Snapshots | None: ...
     def to_arviz(self, *, data: bool = True) -> Any: ...
 
 
@@ -77,11 +77,11 @@ def detail_tensors(result: WrittenRun) -> dict[str, Tensor]:
     return {name: x.contiguous().cpu() for name, x in tensors.items()}
 
 
-def words_json(words: Vocabulary, symbols: Tensor) -> dict[str, Any]:
+def vocabulary_json(vocabulary: Vocabulary, symbols: Tensor) -> dict[str, Any]:
     """A vocabulary as far as its symbols occur."""
-    used = sorted(s for s in set(symbols.flatten().tolist()) if s < len(words))
-    pieces = {str(s): base64.b64encode(words.pieces[s]).decode() for s in used}
-    return {"size": len(words), "end": words.end, "pieces": pieces}
+    used = sorted(s for s in set(symbols.flatten().tolist()) if s < len(vocabulary))
+    pieces = {str(s): base64.b64encode(vocabulary.pieces[s]).decode() for s in used}
+    return {"size": len(vocabulary), "end": vocabulary.end, "pieces": pieces}
 
 
 def as_json(result: WrittenRun) -> dict[str, Any]:
@@ -119,6 +119,9 @@ def as_json(result: WrittenRun) -> dict[str, Any]:
         "outcome": result.outcome.name.lower(),
         "outcome_text": result.outcome.value,
         "warnings": [w.as_json() for w in result.warnings],
-        "words": {n: words_json(w, result.particles[n]) for n, w in result.words.items()},
+        "vocabularies": {
+            name: vocabulary_json(vocabulary, result.particles[name])
+            for name, vocabulary in result.vocabularies.items()
+        },
         "composition": None if result.composition is None else result.composition.as_json(),
     }

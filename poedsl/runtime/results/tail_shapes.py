@@ -19,17 +19,17 @@ def tail_shapes(x: Float[Tensor, "L C"], weights: Float[Tensor, " L"]) -> Float[
     """The shape k of the heavier tail of each column: moments of order 1 / k and above are
     infinite, so that above 1 there is no mean. NaN where a tail has too few draws, or no spread.
 
-    The largest draws of a tail, min(L / 5, 3 sqrt(L)) of L effective ones, are fitted as Vehtari et
+    The largest draws of a tail, min(L / 5, 3 sqrt(L)) of an ESS of L, are fitted as Vehtari et
     al. (2024, Journal of Machine Learning Research 25(72), section 3) fit importance ratios.
 
     Args:
         weights: normalised.
     """
-    effective = float(1 / weights.square().sum())
-    count = min(effective / 5, 3 * math.sqrt(effective))
+    ess = float(1 / weights.square().sum())
+    count = min(ess / 5, 3 * math.sqrt(ess))
     if count < FEWEST:
         return x.new_full((x.shape[1],), math.nan)
-    share = count / effective
+    share = count / ess
     shapes = [
         _upper_tail(side, weights, share, count) for column in x.T for side in (column, -column)
     ]

@@ -13,8 +13,8 @@ from poedsl.runtime.results.evidence import Evidence
 from poedsl.runtime.results.posterior_summary import PosteriorSummary
 from poedsl.runtime.smc.records import Outcome, StageRecord
 
-#: Fewer particles than this, or than a share of them, make a stage's weights doubtful.
-FEWEST_EFFECTIVE, EFFECTIVE_SHARE = 20, 0.02
+#: A lower ESS than this, or than this share of the particles, makes a stage doubtful.
+LEAST_ESS, LEAST_ESS_SHARE = 20, 0.02
 #: Fewer roots with descendants than this make an evidence doubtful.
 FEWEST_ROOTS = 10
 #: Of small populations these are at most such a share.
@@ -25,9 +25,9 @@ LARGEST_ERROR = 0.5
 LARGEST_CORRELATION = 0.8
 #: It does not matter where as large a share of them are draws of their own from the base.
 MANY_DRAWS = 0.25
-#: Effective draws below which a mean is off by more than a seventh of a standard deviation.
-FEWEST_DRAWS = 50
-#: A larger R-hat says that each island holds fewer than five effective draws.
+#: Bulk ESS below which the standard error of a mean is above a seventh of a standard deviation.
+LEAST_BULK_ESS = 50
+#: A larger R-hat says that the ESS of each island is below five.
 LARGEST_R_HAT = 1.1
 #: A larger share of the weight at the limits of numbers says that mass beyond them is missing.
 LARGEST_SHARE_AT_LIMITS = 1e-3
@@ -96,11 +96,11 @@ def signs(
     """What the stages and the evidence say against a result."""
     count, size = options.particles * options.islands, options.particles
     least = min(stages, key=lambda s: s.ess)
-    needed = min(max(FEWEST_EFFECTIVE, EFFECTIVE_SHARE * count), SMALL_SHARE * count)
+    needed = min(max(LEAST_ESS, LEAST_ESS_SHARE * count), SMALL_SHARE * count)
     if least.ess < needed:
         yield RunWarning(
             "P1013",
-            f"at stage {least.t} the weight was with {least.ess:.1f} of {count} particles (ESS); "
+            f"at stage {least.t} the ESS was {least.ess:.1f} of {count} particles; "
             f"{_finer(options)}, or more `particles`",
             {"stage": least.t, "ess": least.ess, "of": count},
         )
@@ -130,8 +130,8 @@ def signs(
     if error is not None and error > LARGEST_ERROR:
         yield RunWarning(
             "P1015",
-            f"the standard error of log Z is {error:.2f}, so that the particles too rest on few "
-            "effective draws; more `particles`",
+            f"the standard error of log Z is {error:.2f}, so that the ESS of the particles is "
+            "low too; more `particles`",
             {"standard_error": error},
         )
 
@@ -148,10 +148,10 @@ def posterior_signs(posterior: PosteriorSummary, evidence: Evidence) -> Iterator
             {"components": list(heavy)},
         )
     least, largest = posterior.least_ess, posterior.largest_r_hat
-    if least is not None and least[1] < FEWEST_DRAWS:
+    if least is not None and least[1] < LEAST_BULK_ESS:
         yield RunWarning(
             "P1016",
-            f"the mean of `{least[0]}` rests on {least[1]:.1f} effective draws; more `particles`",
+            f"the bulk ESS of `{least[0]}` is {least[1]:.1f}; more `particles`",
             {"component": least[0], "ess": least[1]},
         )
     if largest is not None and largest[1] > LARGEST_R_HAT:

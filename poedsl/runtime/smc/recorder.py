@@ -65,7 +65,7 @@ class Recorder:
         self.log_evidence.append(now)
         self.eve_indices.append(p.eve_indices)
         self.parents.append(population.parents)
-        if len(p.trail) > len(self.shown):
+        if len(p.predicted_endpoints) > len(self.shown):
             self.shown.append(stage.t)
         return record
 

@@ -17,7 +17,7 @@ from torch import Tensor
 FEW = 8
 
 
-def effective_size(log_weights: Float[Tensor, "*S n"]) -> Float[Tensor, "*S"]:
+def effective_sample_size(log_weights: Float[Tensor, "*S n"]) -> Float[Tensor, "*S"]:
     """ESS of each population: (sum w)^2 / sum w^2; 0 where all weights are zero."""
     return spread(log_weights)[0]
 

@@ -1,4 +1,4 @@
-"""What particles were at stages of a run, before these were resampled: those that died out too."""
+"""The particles at stages of a run before resampling, those without descendants too."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from poedsl.runtime.core.state import SavedState
 from poedsl.runtime.smc.population import Population, StageT
 from poedsl.runtime.smc.resampler import Resampler
 
-#: From a population to the predicted ends of its particles' paths.
+#: From a population to the predicted endpoints of its particles.
 Endpoints = Callable[[Population[Any]], Tensor]
 #: Numbers that all snapshots of a run may hold together.
 MOST_NUMBERS = 2**24
@@ -27,7 +27,7 @@ class Snapshot:
 
     Attributes:
         index: of the stage, 0 for the first. t: its number.
-        ends: predicted ends of the paths, as the path holds them.
+        endpoints: predicted endpoints, in the coordinates of the run.
         rewards: counted so far, exponents included; None where the product has none.
         log_weights: with which the stage is resampled, logsumexp 0 where there is any weight.
         resampled: whether the stage was resampled.
@@ -36,7 +36,7 @@ class Snapshot:
 
     index: int
     t: int
-    ends: Shaped[Tensor, "L whole"]
+    endpoints: Shaped[Tensor, "L whole"]
     rewards: Float[Tensor, " L"] | None
     log_weights: Float[Tensor, " L"]
     resampled: bool
@@ -48,29 +48,29 @@ class Snapshot:
 
 @dataclass(frozen=True, slots=True)
 class WatchedResampler(Resampler):
-    """A resampler that shows a population before it copies any of its particles.
+    """A resampler that passes on a population before it copies any of its particles.
 
     Attributes:
-        see: is called with the population.
+        before_resampling: is called with the population.
     """
 
-    see: Callable[[Population[Any]], None] = field(kw_only=True)
+    before_resampling: Callable[[Population[Any]], None] = field(kw_only=True)
 
     def __call__(
         self, population: Population[StageT], rng: Noise, *, equal_weights: bool = False
     ) -> Population[StageT]:
-        self.see(population)
+        self.before_resampling(population)
         return Resampler.__call__(self, population, rng, equal_weights=equal_weights)
 
     def after_last_potential(
         self, population: Population[StageT], rng: Noise
     ) -> Population[StageT]:
-        self.see(population)
+        self.before_resampling(population)
         return Resampler.after_last_potential(self, population, rng)
 
 
 @dataclass(slots=True)
-class Album:
+class SnapshotCollector:
     """Keeps snapshots of a run whose number of stages need not be known: the first and the last
     stage, and of those that are resampled, and of the others, so many evenly spaced ones.
 
@@ -79,18 +79,18 @@ class Album:
         rewarded: whether particles carry rewards.
         seen: how many stages of either kind there were, by whether they were resampled.
         kept: snapshots of either kind.
-        ends: of the first and the last stage.
+        first_and_last: snapshots of these two stages.
     """
 
     most: int
     rewarded: bool
     seen: dict[bool, int] = field(default_factory=lambda: {False: 0, True: 0})
     kept: dict[bool, list[Snapshot]] = field(default_factory=lambda: {False: [], True: []})
-    ends: list[Snapshot] = field(default_factory=list)
+    first_and_last: list[Snapshot] = field(default_factory=list)
     _waiting: Population[Any] | None = None
 
     @classmethod
-    def of(cls, stages: int, numbers: int, rewarded: bool) -> Album:
+    def of(cls, stages: int, numbers: int, rewarded: bool) -> SnapshotCollector:
         """For at most so many stages of either kind; fewer, or none, of large populations.
 
         Args:
@@ -99,14 +99,14 @@ class Album:
         room = MOST_NUMBERS // max(1, numbers)
         return cls(max(0, min(stages, (room - 2) // 2)), rewarded)
 
-    def see(self, population: Population[Any]) -> None:
+    def before_resampling(self, population: Population[Any]) -> None:
         """A population that may be resampled now; later ones of the same stage count as long as no
         particle was copied.
         """
         if self.most and population.parents is population.slots:
             self._waiting = population
 
-    def stage(
+    def after_stage(
         self, population: Population[Any], index: int, endpoints: Endpoints, length: int
     ) -> None:
         """A stage that is done.
@@ -121,7 +121,7 @@ class Album:
         copied = population.parents is not population.slots
         shown = before if copied and before is not None else population
         if index == 0 or population.stage.t == 1:
-            self.ends.append(self._snapshot(shown, resampled, index, endpoints, length))
+            self.first_and_last.append(self._snapshot(shown, resampled, index, endpoints, length))
             return
         kept, due = self.kept[resampled], self.seen[resampled] % self._stride(resampled) == 0
         self.seen[resampled] += 1
@@ -150,20 +150,20 @@ class Album:
         if bool(torch.isfinite(weights).any()):
             weights = weights - torch.logsumexp(weights, 0)
         rewards = population.particles.rewards.total.cpu() if self.rewarded else None
-        ends = endpoints(population).detach().cpu()
+        predicted = endpoints(population).detach().cpu()
         t = population.stage.t
-        return Snapshot(index, t, ends, rewards, weights.cpu(), resampled, length)
+        return Snapshot(index, t, predicted, rewards, weights.cpu(), resampled, length)
 
     def shown(self) -> tuple[Snapshot, ...]:
         """The first and the last stage, and between them those resampled, or else the others."""
         between = self.kept[True] or self.kept[False]
-        return tuple(sorted([*self.ends, *between], key=lambda s: s.index))
+        return tuple(sorted([*self.first_and_last, *between], key=lambda s: s.index))
 
     def state(self) -> SavedState:
         return {
             "seen": [self.seen[False], self.seen[True]],
             "kept": [[s.state() for s in self.kept[flag]] for flag in (False, True)],
-            "ends": [s.state() for s in self.ends],
+            "first_and_last": [s.state() for s in self.first_and_last],
         }
 
     def restore(self, state: SavedState) -> None:
@@ -171,4 +171,4 @@ class Album:
         self.seen = dict(zip((False, True), state["seen"], strict=True))
         for flag, kept in zip((False, True), state["kept"], strict=True):
             self.kept[flag] = [Snapshot(**s) for s in kept]
-        self.ends = [Snapshot(**s) for s in state["ends"]]
+        self.first_and_last = [Snapshot(**s) for s in state["first_and_last"]]

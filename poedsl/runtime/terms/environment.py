@@ -23,7 +23,7 @@ class Environment:
             layouts.
         rewards: the function behind each call of a reward, by the call itself.
         dtype: of numbers.
-        words: what the symbols of a variable say, where they say anything.
+        vocabularies: the text of the symbols of each variable that has a text.
         repeated: while a term is evaluated, the values of what occurs in it more than once, by the
             identities of these terms; None where they are not known yet.
     """
@@ -32,7 +32,7 @@ class Environment:
     rewards: dict[Term, Reward | TextReward]
     device: torch.device
     dtype: torch.dtype = torch.float32
-    words: dict[str, Vocabulary] = field(default_factory=dict)
+    vocabularies: dict[str, Vocabulary] = field(default_factory=dict)
     repeated: dict[int, Any] | None = None
 
     def with_values(self, values: Mapping[str, Any]) -> Environment:

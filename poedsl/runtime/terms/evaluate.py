@@ -82,7 +82,7 @@ def _evaluate(term: Term, env: Environment) -> Float[Tensor, L * shape]:
             return evaluate_loop(loop, env, evaluate)  # type: ignore[no-any-return]
         case Apply("contains" | "matches" | "length" as function, (subject, *args)):
             of = [value_of(a, env) for a in args]
-            if variable(subject) not in env.words:
+            if variable(subject) not in env.vocabularies:
                 return read(function, [value_of(subject, env), *of], env)
             return read_each(function, spoken(subject, env), of, env)
         case Apply(function, args, kwargs):
@@ -277,10 +277,10 @@ def spoken(term: Term, env: Environment) -> list[str]:
     Raises:
         ValueError: they say nothing.
     """
-    words = env.words.get(variable(term))
-    if words is None:
+    vocabulary = env.vocabularies.get(variable(term))
+    if vocabulary is None:
         raise ValueError("no expert says what these symbols are as text")
-    return words.texts(evaluate(term, env).long())
+    return vocabulary.texts(evaluate(term, env).long())
 
 
 def margins(term: Term, env: Environment) -> list[Float[Tensor, L * shape]] | None:

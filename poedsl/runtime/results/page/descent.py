@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Int
 from torch import Tensor
 
-from poedsl.runtime.results.trail import ancestor_slots
+from poedsl.runtime.results.particle_histories import ancestor_slots
 
 
 @dataclass(frozen=True, slots=True)

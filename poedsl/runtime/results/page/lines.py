@@ -15,10 +15,10 @@ from poedsl.runtime.results.page.embedded import picture
 from poedsl.runtime.results.page.markup import Numbers, esc, scrolling
 from poedsl.runtime.results.page.plots import Plot, beside
 from poedsl.runtime.results.page.posterior import core
+from poedsl.runtime.results.particle_histories import Snapshots, ancestor_slots
 from poedsl.runtime.results.posterior_summary import component_names
 from poedsl.runtime.results.report import order
 from poedsl.runtime.results.saved_files import WrittenRun
-from poedsl.runtime.results.trail import Way, ancestor_slots
 from poedsl.runtime.smc.snapshots import Snapshot
 
 #: Particles in a row at most, and fewer where all pictures together have more numbers than this.
@@ -37,35 +37,37 @@ def lines(result: WrittenRun, numbers: Numbers) -> str:
     """The particles at some stages as pictures, points or texts, and who descends from whom."""
     if len(result.parents) < 2:
         return ""
-    way, out = result.way, ""
-    if way is None or not way.stages:
+    snapshots, out = result.snapshots, ""
+    if snapshots is None or not snapshots.stages:
         return _descent(result, numbers)
     for variable in result.plan.variables:
         if variable.type.name in ("Image", "Video"):
-            return _pictures(result, way, variable, numbers)
+            return _pictures(result, snapshots, variable, numbers)
         if variable.type.name in SYMBOLS:
-            out += _texts(result, way, variable, numbers)
+            out += _texts(result, snapshots, variable, numbers)
             break
         if variable.type.name == "Real":
-            out += _points(result, way, variable, numbers)
+            out += _points(result, snapshots, variable, numbers)
             break
     return out + _descent(result, numbers)
 
 
-def _chosen(result: WrittenRun, way: Way, most: int) -> list[Row]:
+def _chosen(result: WrittenRun, snapshots: Snapshots, most: int) -> list[Row]:
     first = order(result) if result.outcome.ok else list(range(len(result.log_weights)))
-    return rows(result.parents.cpu(), [s.index for s in way.stages], first, most)
+    return rows(result.parents.cpu(), [s.index for s in snapshots.stages], first, most)
 
 
-def _pictures(result: WrittenRun, way: Way, variable: VariableSpec, numbers: Numbers) -> str:
-    size = math.prod(result.particles[variable.name].shape[1:]) * len(way.stages)
-    decoded = variable.name in way.space.codecs
+def _pictures(
+    result: WrittenRun, snapshots: Snapshots, variable: VariableSpec, numbers: Numbers
+) -> str:
+    size = math.prod(result.particles[variable.name].shape[1:]) * len(snapshots.stages)
+    decoded = variable.name in snapshots.space.codecs
     most = MOST_DECODED[variable.type.name] if decoded else MOST
     most = max(2, min(most, MOST_NUMBERS // size))
-    found = _chosen(result, way, most)
+    found = _chosen(result, snapshots, most)
     width = MARGIN + ACROSS * max(len(row.slots) for row in found)
-    marks, rewarded = "", _rewarded(way)
-    for number, (row, stage) in enumerate(zip(found, way.stages, strict=True)):
+    marks, rewarded = "", _rewarded(snapshots)
+    for number, (row, stage) in enumerate(zip(found, snapshots.stages, strict=True)):
         top = number * DOWN + 20
         marks += _name(row, stage, top + SIDE / 2)
         marks += "".join(
@@ -73,7 +75,7 @@ def _pictures(result: WrittenRun, way: Way, variable: VariableSpec, numbers: Num
             for place, parent in enumerate(row.parents)
             if parent is not None
         )
-        values = way.values(stage, row.slots)[variable.name]
+        values = snapshots.values(stage, row.slots)[variable.name]
         frames = values[:, values.shape[1] // 2] if variable.type.name == "Video" else values
         for place in range(len(row.slots)):
             score = _score(stage, row.slots[place], rewarded)
@@ -84,16 +86,20 @@ def _pictures(result: WrittenRun, way: Way, variable: VariableSpec, numbers: Num
         f'<svg class="lines" viewBox="0 0 {width} {height}" width="{width}" height="{height}" '
         f'role="img" aria-label="{esc(label)}">{marks}</svg>'
     )
-    return numbers.figure(scrolling(svg, label), _caption(result, way, found, variable.name))
+    return numbers.figure(scrolling(svg, label), _caption(result, snapshots, found, variable.name))
 
 
-def _caption(result: WrittenRun, way: Way, found: list[Row], name: str) -> str:
+def _caption(result: WrittenRun, snapshots: Snapshots, found: list[Row], name: str) -> str:
     count, shown = len(result.log_weights), max(len(row.slots) for row in found)
     part = "all" if shown == count else f"{shown} of the"
-    what = "the reward counted so far" if _rewarded(way) else "the share of the weight in percent"
+    what = (
+        "the reward counted so far"
+        if _rewarded(snapshots)
+        else "the share of the weight in percent"
+    )
     when = (
         "the stages at which particles were resampled"
-        if any(s.resampled for s in way.stages)
+        if any(s.resampled for s in snapshots.stages)
         else "evenly spaced stages"
     )
     return (
@@ -104,9 +110,9 @@ def _caption(result: WrittenRun, way: Way, found: list[Row], name: str) -> str:
     )
 
 
-def _rewarded(way: Way) -> bool:
+def _rewarded(snapshots: Snapshots) -> bool:
     """Whether rewards tell particles apart at any of the stages."""
-    rewards = [s.rewards for s in way.stages if s.rewards is not None]
+    rewards = [s.rewards for s in snapshots.stages if s.rewards is not None]
     return any(float(r.min()) < float(r.max()) for r in rewards)
 
 
@@ -154,18 +160,20 @@ def _score(stage: Snapshot, slot: int, rewarded: bool) -> str:
     return f"{100 * float(stage.log_weights[slot].exp()):.3g} %"
 
 
-def _points(result: WrittenRun, way: Way, variable: VariableSpec, numbers: Numbers) -> str:
+def _points(
+    result: WrittenRun, snapshots: Snapshots, variable: VariableSpec, numbers: Numbers
+) -> str:
     """Two components, or one and the particle's number, at every stage."""
     shape = result.particles[variable.name].shape[1:]
     first, *others = component_names(variable.name, shape)
     second = others[0] if others else "particle"
-    ends = [*(stage.index for stage in way.stages[1:]), len(result.parents)]
-    points = [_places(way, stage, variable.name) for stage in way.stages]
-    last = way.stages[-1].log_weights.double().exp().numpy()
+    ends = [*(stage.index for stage in snapshots.stages[1:]), len(result.parents)]
+    points = [_places(snapshots, stage, variable.name) for stage in snapshots.stages]
+    last = snapshots.stages[-1].log_weights.double().exp().numpy()
     x = core(points[-1][0], last, 1.0)
     y = core(points[-1][1], last, 1.0) if others else (-1.0, float(len(last)))
     plots = []
-    for stage, (across, up), later in zip(way.stages, points, ends, strict=True):
+    for stage, (across, up), later in zip(snapshots.stages, points, ends, strict=True):
         lives = _lives(result, stage.index, later)
         title = f"stage {stage.t}: {lives.sum()} of {len(lives)} go on"
         plot = Plot(x, y, f"{first} and {second}, {title}", first, second, title, 250, 220)
@@ -178,9 +186,9 @@ def _points(result: WrittenRun, way: Way, variable: VariableSpec, numbers: Numbe
     return numbers.figure(beside(plots), caption)
 
 
-def _places(way: Way, stage: Snapshot, name: str) -> tuple[Any, Any]:
+def _places(snapshots: Snapshots, stage: Snapshot, name: str) -> tuple[Any, Any]:
     """The first component of every particle, and the second one or else the number."""
-    values = way.values(stage, range(len(stage.ends)))[name]
+    values = snapshots.values(stage, range(len(stage.endpoints)))[name]
     columns = values.reshape(len(values), -1).cpu().double().numpy()
     return columns[:, 0], columns[:, 1] if columns.shape[1] > 1 else np.arange(len(columns)) + 0.0
 
@@ -193,18 +201,20 @@ def _lives(result: WrittenRun, index: int, later: int) -> Any:
     return lives
 
 
-def _texts(result: WrittenRun, way: Way, variable: VariableSpec, numbers: Numbers) -> str:
+def _texts(
+    result: WrittenRun, snapshots: Snapshots, variable: VariableSpec, numbers: Numbers
+) -> str:
     """The texts so far of some particles at every stage."""
-    name, words = variable.name, result.words.get(variable.name)
-    places = way.space.slice(name)
-    cells, rewarded = [], _rewarded(way)
-    for row, stage in zip(_chosen(result, way, TEXTS), way.stages, strict=True):
+    name, vocabulary = variable.name, result.vocabularies.get(variable.name)
+    places = snapshots.space.slice(name)
+    cells, rewarded = [], _rewarded(snapshots)
+    for row, stage in zip(_chosen(result, snapshots, TEXTS), snapshots.stages, strict=True):
         end = min(places.stop, stage.length)
         if end <= places.start:
             continue
-        symbols = stage.ends[list(row.slots)][:, places.start : end].tolist()
+        symbols = stage.endpoints[list(row.slots)][:, places.start : end].tolist()
         for slot, going_on, line in zip(row.slots, row.going_on, symbols, strict=True):
-            said = " ".join(map(str, line)) if words is None else repr(words.text(line))
+            said = " ".join(map(str, line)) if vocabulary is None else repr(vocabulary.text(line))
             state = "goes on" if going_on else "ends here"
             cells.append((str(stage.t), str(slot), _score(stage, slot, rewarded), state, said))
     what = "reward" if rewarded else "weight"

@@ -1,4 +1,4 @@
-"""The stages of a run: effective size, evidence, rewards and acceptance along the way."""
+"""The stages of a run: ESS, evidence, rewards and acceptance."""
 
 from __future__ import annotations
 

@@ -39,11 +39,11 @@ def test_endpoints_follow_each_particles_own_line() -> None:
         seen[record.t] = made.view(record).endpoints["x"]
         parents.append(made.population.particles.eve_indices)
     result = made.result()
-    assert result.trail is not None
-    assert result.trail.stages == tuple(range(10, 0, -1))
-    last = result.trail.of(2)["x"]
+    assert result.predicted_endpoints is not None
+    assert result.predicted_endpoints.stages == tuple(range(10, 0, -1))
+    last = result.predicted_endpoints.of(2)["x"]
     torch.testing.assert_close(last[-1], result.particles["x"][2])
-    for ends, t in zip(last, result.trail.stages, strict=True):
+    for ends, t in zip(last, result.predicted_endpoints.stages, strict=True):
         distances = (seen[t] - ends).abs().flatten(1).amax(1)
         assert float(distances.min()) < 1e-5
 
@@ -61,7 +61,7 @@ def test_a_trail_changes_nothing(tmp_path: Path) -> None:
     assert stages[0] == stages[1]
     assert torch.equal(plain.particles["x"], shown.particles["x"])
     assert plain.calls == shown.calls
-    assert plain.trail is None
+    assert plain.predicted_endpoints is None
     assert list(draw(shown, tmp_path)) == ["x.png", "x-path.png"]
     assert list(draw(plain, tmp_path)) == ["x.png"]
 

@@ -1,4 +1,4 @@
-"""The way of particles through a run."""
+"""The particles at the stages of a run: predicted endpoints, snapshots and lines of descent."""
 
 from __future__ import annotations
 
@@ -13,26 +13,27 @@ from poedsl.runtime.space.coordinates import Space
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Trail:
-    """Predicted endpoints on the way, each particle's by its own line (Zhang et al., Fig. 11).
+class PredictedEndpoints:
+    """Predicted endpoints at the stages of a run, each particle's by its own line (Zhang et al.,
+    Fig. 11).
 
     Attributes:
         space: converts the coordinates of the run to values of variables.
         stages: their numbers, from noise to data.
-        ends: (S, L, D), in the coordinates of the run.
+        endpoints: (S, L, D), in the coordinates of the run.
     """
 
     space: Space
     stages: tuple[int, ...]
-    ends: Float[Tensor, "S L D"]
+    endpoints: Float[Tensor, "S L D"]
 
     def of(self, particle: int) -> dict[str, Float[Tensor, S * shape]]:
         """Each variable at every stage, for one particle of the result."""
-        return self.space.values(self.ends[:, particle])
+        return self.space.values(self.endpoints[:, particle])
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Way:
+class Snapshots:
     """All particles at some stages, each in its slot before the stage is resampled.
 
     Attributes:
@@ -45,7 +46,7 @@ class Way:
 
     def values(self, stage: Snapshot, rows: Sequence[int]) -> dict[str, Float[Tensor, n * shape]]:
         """Each variable as predicted at a stage, for the particles in some slots."""
-        return self.space.values(stage.ends[list(rows)].to(self.space.loc.device))
+        return self.space.values(stage.endpoints[list(rows)].to(self.space.loc.device))
 
 
 def ancestor_slots(
