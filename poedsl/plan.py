@@ -190,7 +190,7 @@ class Plan:
         plan = self._given(options).bound()
         runner: Callable[..., Result] = run
         if checkpoint is not None:
-            from poedsl.runtime.checkpoints.keeper import run_with_checkpoints
+            from poedsl.runtime.checkpoints.checkpointer import run_with_checkpoints
 
             runner = partial(run_with_checkpoints, folder=Path(checkpoint))
         if not progress:

@@ -1,4 +1,4 @@
-"""How a run was asked for: the command and the text of the program, for the report of the run."""
+"""The command and the text of the program of a run, for its report."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from poedsl.cli.resume import DEFAULTS
 from poedsl.grammar.source import Source
 
 if TYPE_CHECKING:
-    from poedsl.runtime.results.page.asked import Request
+    from poedsl.runtime.results.page.program_and_inputs import RunRequest
 
 #: What `typed` adds to the settings of a run.
 TYPED = ("source", "command", "options")
@@ -45,10 +45,10 @@ def typed(
     }
 
 
-def request_of(settings: Mapping[str, Any]) -> Request:
+def request_of(settings: Mapping[str, Any]) -> RunRequest:
     """What the report shows of it, from the settings of a run."""
     from poedsl.editor.highlighting import pieces
-    from poedsl.runtime.results.page.asked import Request
+    from poedsl.runtime.results.page.program_and_inputs import RunRequest
 
     source, *others = (str(settings.get(name, "")) for name in TYPED)
-    return Request(pieces(source), *others)
+    return RunRequest(pieces(source), *others)

@@ -146,8 +146,8 @@ def finished(
         for line in memory_lines(plan, settings, complete=True):
             echo(line, err=True)
     with Progress(shown=loud) as preparing:
-        keeper = None if saved is None else saved.keeper
-        job = Run(plan, settings, preparing.look_ahead, keeper)
+        checkpointer = None if saved is None else saved.checkpointer
+        job = Run(plan, settings, preparing.look_ahead, checkpointer)
     before_run()
     earlier = 0 if saved is None else saved.go_on(job, settings)
     if loud and earlier:

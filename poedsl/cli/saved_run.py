@@ -12,11 +12,11 @@ from poedsl.cli.resume import Saving
 from poedsl.cli.shared import INTERRUPTED, echo
 from poedsl.grammar.errors import PoeError
 from poedsl.runtime.checkpoints.checkpoint_file import read_checkpoint
+from poedsl.runtime.checkpoints.checkpointer import Checkpointer, Interrupted, resume
 from poedsl.runtime.checkpoints.identity import identity
-from poedsl.runtime.checkpoints.keeper import Interrupted, Keeper, resume
 from poedsl.runtime.core.run_settings import RunSettings
 from poedsl.runtime.results.output_folder import OutputFolder
-from poedsl.runtime.results.page.asked import Request
+from poedsl.runtime.results.page.program_and_inputs import RunRequest
 from poedsl.runtime.run import Run
 from poedsl.runtime.smc.records import StageRecord
 
@@ -37,13 +37,13 @@ class SavedRun:
         run = {"program": plan.spec.program, "base": str(plan.base.resolve()), **given}
         plan_json, resumed, force = plan.to_json(), saving.resumed, saving.force
         self.folder = OutputFolder(self.place, plan_json, run, resumed=resumed, force=force)
-        self.keeper = Keeper(self.folder.save, {}, saving.every, self._report)
+        self.checkpointer = Checkpointer(self.folder.save, {}, saving.every, self._report)
         self.done = self._logged = 0
         self._settings = given
 
     @property
-    def request(self) -> Request:
-        """How the run was asked for."""
+    def request(self) -> RunRequest:
+        """The program and the command of the run."""
         return request_of(self._settings)
 
     def go_on(self, job: Run, settings: RunSettings) -> int:
@@ -55,14 +55,14 @@ class SavedRun:
         Raises:
             PoeError: the checkpoint is damaged (P0721), or of a run that differs (P0722).
         """
-        self.keeper.depends_on = identity(self.plan, settings, job.device)
+        self.checkpointer.depends_on = identity(self.plan, settings, job.device)
         checkpoint = read_checkpoint(self.place) if self.saving.resumed else None
         if checkpoint is not None:
-            force, now = self.saving.force, self.keeper.depends_on
+            force, now = self.saving.force, self.checkpointer.depends_on
             resume(job, self.place, checkpoint, now, force=force)
-        self.keeper.saved = len(job.recorder.records)
-        self._logged = self.folder.keep_log(self.keeper.saved)
-        return self.keeper.saved
+        self.checkpointer.saved = len(job.recorder.records)
+        self._logged = self.folder.keep_log(self.checkpointer.saved)
+        return self.checkpointer.saved
 
     def stage(self, record: StageRecord, log_evidence: float) -> None:
         """Log a stage, unless the log of an earlier process has it."""
@@ -87,7 +87,7 @@ class SavedRun:
     @contextmanager
     def watched(self) -> Iterator[None]:
         """Within it, a first signal stops the run after its stage, and a second one at once."""
-        with self.keeper.watching(self._announce):
+        with self.checkpointer.stopping_on_signals(self._announce):
             yield
 
     def _announce(self, number: int) -> None:
@@ -98,7 +98,7 @@ class SavedRun:
         echo(f"note: no checkpoint was written to {self.place}: {reason}", err=True)
 
     def _hint(self) -> str:
-        where = f" after {self.keeper.saved} stages" if self.keeper.saved else ""
+        where = f" after {self.checkpointer.saved} stages" if self.checkpointer.saved else ""
         return f"`poe run --resume {self.place}` goes on{where}"
 
 

@@ -78,10 +78,10 @@ def test_symbols_of_a_kind_lead_to_the_same_states(rule: str) -> None:
         bytes(drawn.choice(b"abc.\n\xc3\xa9") for _ in range(drawn.randrange(6)))
         for _ in range(300)
     ]
-    words = Vocabulary((*pieces, b""), 300)
+    vocabulary = Vocabulary((*pieces, b""), 300)
     automaton = searching(rule).both(shorter(5)).decoded()
     states = len(automaton)
-    found = transitions(words, automaton, torch.device("cpu"))
+    found = transitions(vocabulary, automaton, torch.device("cpu"))
     assert found.table.shape[1] < 200
     symbols = torch.arange(300)
     step = automaton.follows.tolist()

@@ -56,7 +56,7 @@ def test_an_answer_ends_with_any_of_its_ends(tmp_path: Path, template: str) -> N
     stops = None if template == TEMPLATE else [END, TURN]
     folder = chatting(tmp_path, template, stops)
     model = LanguageModel(chat="ab", folder=folder, profile=DEFAULT, device=CPU)
-    assert model.words.end == END
+    assert model.tokens.end == END
     state, first = model.begin(1)
     network = AutoModelForCausalLM.from_pretrained(folder)
     with torch.no_grad():

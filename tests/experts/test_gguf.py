@@ -115,8 +115,8 @@ def test_weights_and_tokens_are_those_of_the_file(
     folder = saved(tmp_path / "gguf", model, packed=packed)
     read = LanguageModel("fabc", folder=folder, profile=DEFAULT, device=CPU)
     assert read.prompt.tolist() == [[5, 6, 2]]
-    assert read.words.pieces == (*(c.encode() for c in "abcdef"), b"ab", b" ", b"")
-    assert read.words.end == 8
+    assert read.tokens.pieces == (*(c.encode() for c in "abcdef"), b"ab", b" ", b"")
+    assert read.tokens.end == 8
     assert torch.allclose(read.begin(1)[1][0], logs(model, [5, 6, 2]), atol=1e-4)
     chat = LanguageModel(chat="fd", folder=folder, profile=DEFAULT, device=CPU)
     assert chat.prompt.tolist() == [[5, 3, 8, 0]]

@@ -16,11 +16,11 @@ import torch
 
 import poedsl
 from poedsl.grammar.errors import PoeError
+from poedsl.runtime.checkpoints import checkpointer as checkpointers
 from poedsl.runtime.checkpoints import identity as identities
-from poedsl.runtime.checkpoints import keeper as keepers
 from poedsl.runtime.checkpoints.checkpoint_file import CHECKPOINT, read_checkpoint, write_checkpoint
+from poedsl.runtime.checkpoints.checkpointer import Checkpointer, Interrupted, resume
 from poedsl.runtime.checkpoints.identity import differences, identity, of_file
-from poedsl.runtime.checkpoints.keeper import Interrupted, Keeper, resume
 from poedsl.runtime.core.run_settings import RunSettings
 from poedsl.runtime.results import run_folder
 from poedsl.runtime.results.folder_ownership import STAGING, read_state
@@ -99,10 +99,12 @@ def test_the_earlier_one_stays_until_the_next_is_whole(
 # Keeping them.
 
 
-def kept(every: float, **more: int) -> tuple[Keeper, list[int]]:
+def kept(every: float, **more: int) -> tuple[Checkpointer, list[int]]:
     """A keeper, and the number of stages of each state that it saves."""
     saved: list[int] = []
-    keep = Keeper(lambda state: saved.append(len(state["run"]["recorder"]["records"])), {}, every)
+    keep = Checkpointer(
+        lambda state: saved.append(len(state["run"]["recorder"]["records"])), {}, every
+    )
     for name, value in more.items():
         setattr(keep, name, value)
     return keep, saved
@@ -123,7 +125,7 @@ def test_a_run_that_is_asked_to_stop_is_saved_first() -> None:
     keep, saved = kept(30.0)
     stages = prepared(PLAN, between_stages=keep).stages()
     next(stages)
-    keep.asked = 15
+    keep.stop_signal = 15
     with pytest.raises(Interrupted) as stop:
         next(stages)
     assert (stop.value.number, stop.value.saved, saved) == (15, True, [2])
@@ -133,9 +135,9 @@ def test_the_first_signal_asks_and_the_second_stops() -> None:
     keep, _ = kept(30.0)
     announced: list[int] = []
     handler = signal.getsignal(signal.SIGTERM)
-    with keep.watching(announced.append):
+    with keep.stopping_on_signals(announced.append):
         signal.raise_signal(signal.SIGTERM)
-        assert keep.asked == signal.SIGTERM and announced == [signal.SIGTERM]
+        assert keep.stop_signal == signal.SIGTERM and announced == [signal.SIGTERM]
         with pytest.raises(Interrupted) as stop:
             signal.raise_signal(signal.SIGTERM)
         assert not stop.value.saved
@@ -146,9 +148,9 @@ def test_ignored_signals_stay_ignored() -> None:
     keep, _ = kept(30.0)
     handler = signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
-        with keep.watching(lambda number: None):
+        with keep.stopping_on_signals(lambda number: None):
             signal.raise_signal(signal.SIGINT)
-        assert keep.asked is None
+        assert keep.stop_signal is None
     finally:
         signal.signal(signal.SIGINT, handler)
 
@@ -159,7 +161,7 @@ def test_a_run_goes_on_where_no_checkpoint_can_be_written() -> None:
     def full(state: object) -> None:
         raise OSError(28, "No space left on device")
 
-    keep = Keeper(full, {}, 0.0, reasons.append)
+    keep = Checkpointer(full, {}, 0.0, reasons.append)
     assert same(finished(prepared(PLAN, between_stages=keep)), finished(prepared(PLAN)))
     assert reasons == ["No space left on device"] * 5
 
@@ -222,7 +224,7 @@ def test_large_files_are_known_by_parts(tmp_path: Path, monkeypatch: pytest.Monk
 @pytest.fixture
 def at_once(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """A checkpoint after every stage."""
-    monkeypatch.setattr(keepers, "EVERY", 0.0)
+    monkeypatch.setattr(checkpointers, "EVERY", 0.0)
     yield
 
 

@@ -88,7 +88,7 @@ def test_conditions_on_the_plane() -> None:
 
 
 @pytest.mark.slow
-def test_walls_that_a_reward_builds_are_reported(tmp_path: Path) -> None:
+def test_rewards_of_minus_infinity_are_reported(tmp_path: Path) -> None:
     (tmp_path / "own.py").write_text(
         """
 import math

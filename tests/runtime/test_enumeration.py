@@ -123,7 +123,7 @@ class Everything:
             slots=fresh,
             parents=fresh,
             contributions=Contributions.start(fresh, torch.zeros(len(islands), self.n)),
-            banked=p.banked[islands],
+            accumulated_log_evidence=p.accumulated_log_evidence[islands],
             log_mean_weights=p.log_mean_weights[islands],
             sizes=p.sizes[islands],
             resamplings=p.resamplings[islands],
@@ -158,9 +158,13 @@ class Everything:
         examples = torch.empty(len(rows), dtype=torch.long)
         examples[groups] = torch.arange(len(groups))
         chances = torch.zeros(len(rows)).double().index_add(0, groups, self.chances)
-        banked = torch.zeros_like(chances).index_add(0, groups, self.chances * p.banked.exp())
+        accumulated_log_evidence = torch.zeros_like(chances).index_add(
+            0, groups, self.chances * p.accumulated_log_evidence.exp()
+        )
         self.select(examples)
-        self.population = replace(self.population, banked=(banked / chances).log())
+        self.population = replace(
+            self.population, accumulated_log_evidence=(accumulated_log_evidence / chances).log()
+        )
         self.chances = chances
 
     def measure(self) -> tuple[Tensor, Tensor]:

@@ -100,7 +100,7 @@ def test_a_profile_names_the_language_model(tmp_path: Path) -> None:
     def used(call: str, profile: Profile) -> str:
         target = Run(poedsl.compile(f"{start}({call})").spec, RunSettings(profile=profile)).target
         assert isinstance(target, SequenceTarget)
-        found: str = target.readers[0].expert.folder  # type: ignore[attr-defined]
+        found: str = target.sequence_factors[0].expert.folder  # type: ignore[attr-defined]
         return found
 
     assert used('prompt = "a"', profile) == folders[0]

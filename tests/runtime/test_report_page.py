@@ -17,9 +17,9 @@ import poedsl
 from poedsl.editor.highlighting import pieces
 from poedsl.runtime.core.run_settings import RunSettings
 from poedsl.runtime.core.warnings import RunWarning
-from poedsl.runtime.results.page.asked import Request
 from poedsl.runtime.results.page.page import page
 from poedsl.runtime.results.page.plots import ticks
+from poedsl.runtime.results.page.program_and_inputs import RunRequest
 from poedsl.runtime.results.result import Result
 from poedsl.runtime.results.verdict import Verdict
 from poedsl.runtime.run import Run
@@ -87,7 +87,7 @@ def result() -> Result:
 
 @pytest.fixture(scope="module")
 def shown(result: Result) -> Page:
-    return Page(page(result, Request(pieces(PICTURE), COMMAND, "--seed 3")))
+    return Page(page(result, RunRequest(pieces(PICTURE), COMMAND, "--seed 3")))
 
 
 def check(shown: Page) -> None:
@@ -116,7 +116,7 @@ def check(shown: Page) -> None:
     assert "default-src 'none'" in policy and "script" not in policy
 
 
-SECTIONS = ["verdict", "asked", "outcome", "lines", "stages", "experts", "run"]
+SECTIONS = ["verdict", "program", "outcome", "lines", "stages", "experts", "run"]
 
 
 def test_the_page_of_pictures_stands_alone(shown: Page) -> None:
@@ -218,7 +218,7 @@ def test_a_browser_has_no_complaint_and_phones_do_not_scroll_sideways(
     browser = shutil.which("chromium") or shutil.which("google-chrome")
     if browser is None:
         pytest.skip("no Chromium is installed")
-    text = page(result, Request(pieces(PICTURE), COMMAND, "--seed 3"))
+    text = page(result, RunRequest(pieces(PICTURE), COMMAND, "--seed 3"))
     (tmp_path / "report.html").write_text(text, encoding="utf-8")
     (tmp_path / "frame.html").write_text(FRAME, encoding="utf-8")
     command = [

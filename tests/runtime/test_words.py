@@ -272,11 +272,11 @@ def test_conditions_on_text(models: dict[str, str], condition: str) -> None:
     text = f'y : Tokens[4]\ny ~ lm("{models["ends"]}", "ab") * where({condition})'
     target = prepare(poedsl.compile(text).spec, RunSettings(), CPU).target
     assert isinstance(target, SequenceTarget)
-    reading, total = target.begin(len(every)), torch.zeros(len(every)).double()
+    evaluation, total = target.begin(len(every)), torch.zeros(len(every)).double()
     for place in range(4):
         symbols = every[:, place, None]
-        total = total + reading.following.gather(1, symbols)[:, 0]
-        reading, _ = target.read(reading, place, symbols)
+        total = total + evaluation.following.gather(1, symbols)[:, 0]
+        evaluation, _ = target.read(evaluation, place, symbols)
         same = (every[:, None, : place + 1] == every[None, :, : place + 1]).all(2)
         ahead = (same & (logs > -math.inf)).any(1)
         assert torch.equal(total > -math.inf, ahead)
@@ -304,10 +304,10 @@ def test_rules_on_the_way_mean_the_text_at_the_end(tmp_path: Path, condition: st
     holds = torch.tensor([ON_BYTES[condition](t) for t in texts])
     target = prepare(plan.spec, RunSettings(), CPU).target
     assert isinstance(target, SequenceTarget) and len(target.rules) == 1
-    reading, total = target.begin(len(every)), torch.zeros(len(every)).double()
+    evaluation, total = target.begin(len(every)), torch.zeros(len(every)).double()
     for place in range(4):
-        total = total + reading.following.gather(1, every[:, place, None])[:, 0]
-        reading, _ = target.read(reading, place, every[:, place, None])
+        total = total + evaluation.following.gather(1, every[:, place, None])[:, 0]
+        evaluation, _ = target.read(evaluation, place, every[:, place, None])
     assert torch.allclose(total, torch.where(holds, logs, -math.inf), atol=1e-4)
     (at_the_end,) = (v for n, v in target.log_values(every).items() if n.startswith("where"))
     assert torch.equal(at_the_end > -math.inf, holds)
@@ -518,7 +518,7 @@ def test_an_end_that_the_tokenizer_adds_is_not_the_prompts(tmp_path: Path) -> No
         plan = poedsl.compile(f'y : Tokens[2]\ny ~ lm("{folder}", "{prompt}")')
         target = prepare(plan.spec, RunSettings(), CPU).target
         assert isinstance(target, SequenceTarget)
-        assert target.readers[0].expert.prompt.tolist() == [tokens]  # type: ignore[attr-defined]
+        assert target.sequence_factors[0].expert.prompt.tolist() == [tokens]  # type: ignore[attr-defined]
 
 
 def test_a_stage_shows_what_is_written(models: dict[str, str]) -> None:

@@ -34,9 +34,9 @@ class LatentFlow(RectifiedFlow):
             loras: low-rank adapters of the transformer, which may give it more inputs.
 
     Attributes:
-        network: the name of the class of its transformer. even: whether the steps of its pipeline
-            are even before its scheduler shifts them. schedulers: the classes of schedulers whose
-            times are followed. device: of the network. dtype: that it
+        network: the name of the class of its transformer. uniform_steps: whether the steps of its
+            pipeline are equal before its scheduler shifts them. schedulers: the classes of
+            schedulers whose times are followed. device: of the network. dtype: that it
             computes in.
 
     Raises:
@@ -44,7 +44,7 @@ class LatentFlow(RectifiedFlow):
     """
 
     network: ClassVar[str]
-    even: ClassVar[bool] = True
+    uniform_steps: ClassVar[bool] = True
     schedulers: ClassVar[tuple[str, ...]] = FLOWS
 
     def __init__(
@@ -91,7 +91,9 @@ class LatentFlow(RectifiedFlow):
             PoeError: its scheduler gives no times in so many steps (P0206).
         """
         tokens = shape[-2] * shape[-1] // PATCH**2
-        times = self.scheduler.times(steps, tokens, self.shift(steps, tokens), even=self.even)
+        times = self.scheduler.times(
+            steps, tokens, self.shift(steps, tokens), uniform_steps=self.uniform_steps
+        )
         return [*map(self.snapped, times)] if snaps else times
 
     def shift(self, steps: int, tokens: int) -> float | None:

@@ -24,7 +24,7 @@ from poedsl.experts.flows.pipeline_loop import (
     PipelineLoop,
     Probe,
     TimesProbe,
-    times_asked,
+    timestep_arguments,
 )
 from poedsl.experts.flows.pipeline_view import PipelineView
 from poedsl.experts.flows.rectified import RectifiedFlow
@@ -151,8 +151,8 @@ class PipelineModel:
         probe = TimesProbe(self.view.scheduler, steps)
         call = self.view.call(probe, 1, shape, self.given)
         with loading("", self.folder), torch.no_grad():
-            asked = times_asked(call, probe)
-        times = self.scheduler.times(asked)
+            arguments = timestep_arguments(call, probe)
+        times = self.scheduler.times(arguments)
         if len(times) != steps + 1:
             reason = f"its scheduler makes {len(times) - 1} steps of {steps}"
             raise unfit("", self.folder, reason, "another number of `steps` may do")

@@ -28,10 +28,10 @@ class Ended(BaseException):
 
 
 #: The arguments of ``set_timesteps``.
-Asked = tuple[tuple[Any, ...], dict[str, Any]]
+TimestepArguments = tuple[tuple[Any, ...], dict[str, Any]]
 
 
-class Request(NamedTuple):
+class PointRequest(NamedTuple):
     """The next point of a call, its time, and whether gradients are taken."""
 
     point: Tensor
@@ -54,15 +54,15 @@ class Probe:
             with is decoded. time: of the first step, in the units of the scheduler.
 
     Attributes:
-        asked: how the pipeline set the times of its scheduler.
+        timestep_arguments: those with which the pipeline set the times of its scheduler.
     """
 
     init_noise_sigma = 1.0
 
     def __init__(self, scheduler: Any, length: int, time: float = 0.0) -> None:
         self.scheduler, self.length, self.time = scheduler, length, time
-        self.asked: Asked = ((), {})
-        self.requests: SimpleQueue[Request | None] = SimpleQueue()
+        self.timestep_arguments: TimestepArguments = ((), {})
+        self.requests: SimpleQueue[PointRequest | None] = SimpleQueue()
         self.answers: SimpleQueue[Answer | BaseException] = SimpleQueue()
         self.done = 0
 
@@ -80,7 +80,10 @@ class Probe:
     ) -> None:
         """As many times as steps are to be made, each of which is set before its step."""
         given = {"timesteps": timesteps, "sigmas": sigmas, "mu": mu, **more}
-        self.asked = ((num_inference_steps,), {k: v for k, v in given.items() if v is not None})
+        self.timestep_arguments = (
+            (num_inference_steps,),
+            {k: v for k, v in given.items() if v is not None},
+        )
         self.timesteps = torch.full(
             (self.length,), self.time, dtype=torch.float32, device=device or "cpu"
         )
@@ -132,7 +135,7 @@ class TimesProbe(Probe):
         raise Ended
 
 
-def times_asked(call: Callable[[], Any], probe: TimesProbe) -> Asked:
+def timestep_arguments(call: Callable[[], Any], probe: TimesProbe) -> TimestepArguments:
     """How a pipeline sets the times of its scheduler.
 
     Raises:
@@ -141,7 +144,7 @@ def times_asked(call: Callable[[], Any], probe: TimesProbe) -> Asked:
     try:
         call()
     except Ended:
-        return probe.asked
+        return probe.timestep_arguments
     raise ValueError("its call sets no times of its scheduler")
 
 
@@ -209,7 +212,7 @@ class PipelineLoop:
 
     def evaluate(self, point: Tensor, time: float) -> Answer:
         """What the pipeline makes of a point at a time; differentiable in the point."""
-        self.probe.requests.put(Request(point, time, torch.is_grad_enabled()))
+        self.probe.requests.put(PointRequest(point, time, torch.is_grad_enabled()))
         return self._answer()
 
     def _answer(self) -> Answer:

@@ -34,7 +34,7 @@ class StableDiffusion3(LatentFlow):
     """
 
     network = "SD3Transformer2DModel"
-    even = False
+    uniform_steps = False
 
     def __init__(
         self,

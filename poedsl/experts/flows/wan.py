@@ -48,7 +48,7 @@ class WanFlow(LatentFlow):
     """
 
     network = "WanTransformer3DModel"
-    even = False
+    uniform_steps = False
     schedulers: ClassVar[tuple[str, ...]] = (*FLOWS, UNIPC)
     codec: FilmCodec
     beside: Float[Tensor, "1 k T h w"] | None = None

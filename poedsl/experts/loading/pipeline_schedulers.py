@@ -38,7 +38,7 @@ class PipelineScheduler:
             reason = f"its scheduler is {name}, neither of a rectified flow nor of noise levels"
             raise unfit("", folder, reason)
 
-    def times(self, asked: tuple[tuple[Any, ...], dict[str, Any]]) -> list[float]:
+    def times(self, arguments: tuple[tuple[Any, ...], dict[str, Any]]) -> list[float]:
         """Rectified times from the first step to 0 (data), as a pipeline asks for them.
 
         Args:
@@ -47,7 +47,7 @@ class PipelineScheduler:
         Raises:
             PoeError: they do not fall (P0206).
         """
-        positional, named = asked
+        positional, named = arguments
         with loading("", self.folder):
             scheduler = type(self.scheduler).from_config(self.scheduler.config)
             scheduler.set_timesteps(*positional, **named)

@@ -71,15 +71,15 @@ class FlowScheduler:
             self.time_scale = float(options.num_train_timesteps)
 
     def times(
-        self, steps: int, tokens: int = 0, shift: float | None = None, *, even: bool = True
+        self, steps: int, tokens: int = 0, shift: float | None = None, *, uniform_steps: bool = True
     ) -> list[float]:
         """The times of the library's pipelines, from 1 (noise) to 0 (data), ``steps`` + 1 of them.
 
         Args:
             tokens: the number of patches of an image, for a dynamic shift. shift: that shift, where
                 the pipeline has a formula of its own for it.
-            even: whether the steps are even before they are shifted, as in pipelines that give
-                their scheduler 1, 1 - 1 / steps, ..., or end at its own least time.
+            uniform_steps: whether the steps are equal before they are shifted, as in pipelines that
+                give their scheduler 1, 1 - 1 / steps, ..., or end at its own least time.
 
         Raises:
             PoeError: the options give no such times (P0206).
@@ -93,7 +93,7 @@ class FlowScheduler:
             elif shift is None:
                 lengths = options.base_image_seq_len, options.max_image_seq_len
                 shift = calculate_shift(tokens, *lengths, options.base_shift, options.max_shift)
-            if even:
+            if uniform_steps:
                 sigmas = [1 - k / steps for k in range(steps)]
                 self.scheduler.set_timesteps(sigmas=sigmas, mu=shift)
             else:

@@ -62,8 +62,8 @@ def vqa_score(
         PoeError: the folder holds something else, the library is missing, the question has no
             place for the prompt, or the answer is empty (P0307).
     """
-    asked = QUESTION if question is None else question
-    if "{}" not in asked:
+    question_text = QUESTION if question is None else question
+    if "{}" not in question_text:
         message = f"`question` of `{NAME}` has {{}} in the place of the prompt, and this has none"
         raise PoeError((Diagnostic("P0307", message),))
     if answer is not None and not answer.strip():
@@ -73,8 +73,8 @@ def vqa_score(
         "instructblip": (InstructBlipVqaScore, "yes"),
     }
     kind, yes = kinds.get(model_type(NAME, folder), (ChatVqaScore, "Yes"))
-    asked = asked.replace("{}", prompt)
-    return kind(asked, answer or yes, folder, device, profile, gradient, frames)
+    question_text = question_text.replace("{}", prompt)
+    return kind(question_text, answer or yes, folder, device, profile, gradient, frames)
 
 
 def answer_logs(logits: Float[Tensor, "N T V"], answer: Int[Tensor, " T"]) -> Float[Tensor, "N T"]:

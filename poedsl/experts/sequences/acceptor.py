@@ -43,14 +43,14 @@ class Acceptor:
     def __init__(
         self,
         automaton: Automaton,
-        words: Vocabulary,
+        tokens: Vocabulary,
         guess: Float[Tensor, "n V"],
         *,
         normalised: bool,
     ) -> None:
-        self.words, self.vocabulary, self.normalised = words, len(words), normalised
-        automaton = automaton if words.whole else automaton.decoded()
-        self.transitions = transitions(words, automaton, guess.device)
+        self.tokens, self.vocabulary, self.normalised = tokens, len(tokens), normalised
+        automaton = automaton if tokens.whole else automaton.decoded()
+        self.transitions = transitions(tokens, automaton, guess.device)
         table = self.transitions.table
         ended = torch.tensor([True, False], device="cpu")
         accepts = torch.cat([automaton.accepts, ended]).to(guess.device)
@@ -109,7 +109,7 @@ class PatternExpert:
         if not symbols or not whole or len(set(symbols)) < len(symbols):
             raise _unfit(f"`symbols` of `Automaton` are different characters, and not {symbols!r}")
         self.pattern, self.device = pattern, device
-        self.words = Vocabulary(tuple(c.encode() for c in symbols))
+        self.tokens = Vocabulary(tuple(c.encode() for c in symbols))
         try:
             self.automaton = matching(pattern)
         except ValueError as error:
@@ -122,8 +122,8 @@ class PatternExpert:
             PoeError: no sequence matches (P0307).
         """
         try:
-            uniform = torch.zeros(length, len(self.words), device=self.device)
-            acceptor = Acceptor(self.automaton, self.words, uniform, normalised=True)
+            uniform = torch.zeros(length, len(self.tokens), device=self.device)
+            acceptor = Acceptor(self.automaton, self.tokens, uniform, normalised=True)
         except AutomatonError as error:
             raise _unfit(f"`pattern` of `Automaton`: {error}") from error
         if not acceptor.possible:

@@ -77,7 +77,7 @@ class LanguageModel:
         self.missing = torch.ones(len(vocabulary), dtype=torch.bool, device=device)
         self.missing[token_ids] = False
         self.ends = tuple(token for token in ends if token < self.vocabulary)
-        self.words = Vocabulary(vocabulary[: self.vocabulary], next(iter(self.ends), None))
+        self.tokens = Vocabulary(vocabulary[: self.vocabulary], next(iter(self.ends), None))
         self.start = logits[:, -1]
         self.first = self._conditionals(self.start)
 
@@ -104,11 +104,11 @@ class LanguageModel:
 
     def ending_with(self, end: int) -> LanguageModel:
         """The expert with another of its end tokens in the place of all of them."""
-        if end == self.words.end:
+        if end == self.tokens.end:
             return self
         other = copy(self)
         other.ends = (end, *(token for token in self.ends if token != end))
-        other.words = replace(self.words, end=end)
+        other.tokens = replace(self.tokens, end=end)
         other.first = other._conditionals(self.start)
         return other
 
@@ -123,11 +123,11 @@ class LanguageModel:
         ended, *keys = state
         after, logits = self._forward(tuple(keys), symbols)
         logs = self._conditionals(logits)
-        if self.words.end is None:
+        if self.tokens.end is None:
             return (ended, *after), logs
-        over = ended[:, None] | ((symbols == self.words.end).cumsum(1) > 0)
+        over = ended[:, None] | ((symbols == self.tokens.end).cumsum(1) > 0)
         silence = torch.full((self.vocabulary,), -math.inf, device=logs.device)
-        silence[self.words.end] = 0.0
+        silence[self.tokens.end] = 0.0
         return (over[:, -1], *after), torch.where(over[..., None], silence, logs)
 
     def _forward(

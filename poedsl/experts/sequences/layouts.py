@@ -54,8 +54,8 @@ def layout_of(
     """
     request = _ASK.format(prompt=prompt)
     with loading("layout_of", folder):
-        asked = {"chat" if has_chat_template(folder) else "prompt": request}
-    model = LanguageModel(**asked, folder=folder, profile=profile, device=device)
+        prompt_argument = {"chat" if has_chat_template(folder) else "prompt": request}
+    model = LanguageModel(**prompt_argument, folder=folder, profile=profile, device=device)
     most = AROUND + LONGEST
     writer = LayoutWriter(model.over(most), *model.begin(1))
     while True:
@@ -117,10 +117,10 @@ class LayoutWriter:
         Raises:
             PoeError: no token can follow (P0206).
         """
-        tokens, words = _usable(self.model.words, characters)
+        tokens, vocabulary = _usable(self.model.tokens, characters)
         tokens = tokens.to(self.following.device)
         automaton = matching(pattern)
-        follows = transitions(words, automaton, tokens.device)
+        follows = transitions(vocabulary, automaton, tokens.device)
         alive = _alive(follows.table, automaton.accepts.to(tokens.device))
         at, written = 0, b""
         while not automaton.accepts[at] and len(written) < LONGEST:
@@ -131,7 +131,7 @@ class LayoutWriter:
                 raise unfit("layout_of", self.model.folder, reason)
             chosen = int(fitting.argmax())
             at = int(follows.table[at, follows.kinds[chosen]])
-            written += words.pieces[chosen]
+            written += vocabulary.pieces[chosen]
             self.read([int(tokens[chosen])])
         text = written.decode("utf-8", "ignore")
         self.text += text
@@ -157,12 +157,12 @@ def _alive(table: Int[Tensor, "S K"], accepts: Bool[Tensor, " _"]) -> Bool[Tenso
 
 
 @lru_cache(maxsize=8)
-def _usable(words: Vocabulary, characters: bytes) -> tuple[Int[Tensor, " V"], Vocabulary]:
+def _usable(vocabulary: Vocabulary, characters: bytes) -> tuple[Int[Tensor, " V"], Vocabulary]:
     """The tokens with a text, of ``characters`` if there are any, and their vocabulary."""
     usable = [
         n
-        for n, piece in enumerate(words.pieces)
-        if piece and n != words.end and (not characters or set(piece) <= set(characters))
+        for n, piece in enumerate(vocabulary.pieces)
+        if piece and n != vocabulary.end and (not characters or set(piece) <= set(characters))
     ]
-    pieces = tuple(words.pieces[n] for n in usable)
+    pieces = tuple(vocabulary.pieces[n] for n in usable)
     return torch.tensor(usable, dtype=torch.long, device="cpu"), Vocabulary(pieces)

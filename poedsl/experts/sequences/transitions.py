@@ -49,7 +49,7 @@ class Transitions:
         return torch.zeros_like(most).scatter_add(1, kinds, shares).log() + most
 
 
-def transitions(words: Vocabulary, automaton: Automaton, device: torch.device) -> Transitions:
+def transitions(vocabulary: Vocabulary, automaton: Automaton, device: torch.device) -> Transitions:
     """The transitions of an automaton by the symbols of a vocabulary.
 
     Raises:
@@ -58,7 +58,8 @@ def transitions(words: Vocabulary, automaton: Automaton, device: torch.device) -
     states, functions = len(automaton), _Functions.of(automaton)
     texts: dict[bytes, int] = {}
     of_symbols = [
-        texts.setdefault(piece.translate(functions.classes), len(texts)) for piece in words.pieces
+        texts.setdefault(piece.translate(functions.classes), len(texts))
+        for piece in vocabulary.pieces
     ]
     used, kinds = np.unique(functions.numbered([*texts])[of_symbols], return_inverse=True)
     table = np.empty((states + 2, len(used) + 1), dtype=np.int32)
@@ -66,8 +67,8 @@ def transitions(words: Vocabulary, automaton: Automaton, device: torch.device) -
         table[:states, kind] = functions.states[number]
     table[:states, -1] = np.where(automaton.accepts.numpy(), states, states + 1)
     table[states], table[states + 1] = states, states + 1
-    if words.end is not None:
-        kinds[words.end] = len(used)
+    if vocabulary.end is not None:
+        kinds[vocabulary.end] = len(used)
     return Transitions(torch.from_numpy(kinds).to(device), torch.from_numpy(table).to(device))
 
 

@@ -122,8 +122,8 @@ def _parts(factor: ExpertFactor, expert: Gaussians, numbers: Int[Tensor, " D"]) 
 def _angles() -> Float[Tensor, " angles"]:
     """Where the length is measured: evenly, and more closely towards both ends."""
     first, right = math.asin(ALPHA_MIN), math.pi / 2
-    even = np.linspace(first, right, 150)
+    evenly_spaced = np.linspace(first, right, 150)
     early = first * (right / first) ** np.linspace(0, 1, 80)
     late = right - np.geomspace(1e-6, right - first, 150)
-    angles = np.unique(np.concatenate([even, early, late]).clip(first, right))
+    angles = np.unique(np.concatenate([evenly_spaced, early, late]).clip(first, right))
     return torch.from_numpy(angles)

@@ -56,7 +56,7 @@ def bijections(
             raise _nowhere(*setters, float(low[first]), float(high[first]))
         if support.event:
             _add_events(support.event, at, rows, factor)
-    return tuple(_charts(low, high, sorted(set(rows.values()))))
+    return tuple(_uncentred_bijections(low, high, sorted(set(rows.values()))))
 
 
 def _add_events(
@@ -95,7 +95,7 @@ def centred(
     )
 
 
-def _charts(
+def _uncentred_bijections(
     low: Float[Tensor, " D"],
     high: Float[Tensor, " D"],
     events: Sequence[tuple[Event, tuple[int, ...]]],

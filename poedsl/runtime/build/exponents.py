@@ -66,8 +66,8 @@ def normalised(placed: Sequence[PlacedFactor], total: Float[Tensor, " D"]) -> li
     out = []
     for site in placed:
         scaled = site.exponent / total[site.part.index]
-        even = bool((scaled == scaled[0]).all())
-        out.append(replace(site, exponent=float(scaled[0]) if even else scaled))
+        uniform = bool((scaled == scaled[0]).all())
+        out.append(replace(site, exponent=float(scaled[0]) if uniform else scaled))
     return out
 
 

@@ -25,7 +25,7 @@ from poedsl.runtime.space.coordinates import Space
 from poedsl.runtime.targets.tempering import BaseDistribution, log_base
 
 #: The share of the wide base if the ESS of draws is above some share, and otherwise.
-NARROW_SHARE, EVEN, WIDE_SHARE = 0.2, 0.3, 0.5
+NARROW_SHARE, LARGE_ESS_SHARE, WIDE_SHARE = 0.2, 0.3, 0.5
 #: The wide base stands alone if that of its own draws is above this share.
 EXACT, DRAWS = 0.9, 512
 #: So does it if modes have less than this share of the mass that its draws find.
@@ -152,17 +152,19 @@ def laplace_base(
     if found is None:
         return wide
 
-    def evenness(base: BaseDistribution, draws: Float[Tensor, "L D"]) -> tuple[float, float]:
+    def ess_share_and_evidence(
+        base: BaseDistribution, draws: Float[Tensor, "L D"]
+    ) -> tuple[float, float]:
         """The ESS of a base's draws as a share, and the log evidence by them."""
         with torch.no_grad():
             gain = log_product(draws) - base.log_density(draws)
         size, level = spread(gain.nan_to_num(nan=-math.inf).where(allowed(draws), -math.inf))
         return float(size) / len(gain), float(level)
 
-    even, level = evenness(beside, drawn)
+    ess_share, level = ess_share_and_evidence(beside, drawn)
     mass = float(found.log_mass.logsumexp(0))
-    if (even > EXACT and mass < level + 1) or mass < level + math.log(NEGLIGIBLE):
+    if (ess_share > EXACT and mass < level + 1) or mass < level + math.log(NEGLIGIBLE):
         return wide
     near = LaplaceBase(beside, NARROW_SHARE, found)
-    even, _ = evenness(near, near.first(noise, 0))
-    return near if even > EVEN else LaplaceBase(beside, WIDE_SHARE, found)
+    ess_share, _ = ess_share_and_evidence(near, near.first(noise, 0))
+    return near if ess_share > LARGE_ESS_SHARE else LaplaceBase(beside, WIDE_SHARE, found)

@@ -12,10 +12,14 @@ from poedsl.runtime.targets.target import Target
 
 
 def mutation(
-    target: Target, options: SamplerOptions, warnings: WarningLog, *, warns_of_walls: bool = False
+    target: Target,
+    options: SamplerOptions,
+    warnings: WarningLog,
+    *,
+    warns_of_infinite_rewards: bool = False,
 ) -> Mutation:
     """The kernel steps of a target, and the weights of its rewards."""
-    rewards = RewardWeights(target, options, warnings, warns_of_walls)
+    rewards = RewardWeights(target, options, warnings, warns_of_infinite_rewards)
     return Mutation(target, options, kernel_steps(options), rewards)
 
 

@@ -58,7 +58,7 @@ def noising_model(builder: ProductBuilder, factors: list[FactorSpec]) -> Noising
         squares=options.correct == "fkc",
     )
     observer = Observer.of(target, path.stages, corrected=options.correct != "none")
-    moves = mutation(target, options, builder.warnings, warns_of_walls=True)
+    moves = mutation(target, options, builder.warnings, warns_of_infinite_rewards=True)
     peak = potentials.initial_peak(options.potential)
     shown = shown_stages(len(path.stages), builder.settings)
     return NoisingPathModel(

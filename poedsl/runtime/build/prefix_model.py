@@ -11,7 +11,7 @@ from functools import cache
 from poedsl.compiler.plan.costs import LOOK_AHEAD
 from poedsl.compiler.plan.plan_parts import GENERATIVE, FactorSpec
 from poedsl.runtime.build.product import ProductBuilder
-from poedsl.runtime.build.sequence_experts import Readers
+from poedsl.runtime.build.sequence_experts import SequenceFactorBuilder
 from poedsl.runtime.build.text_rules import text_rules
 from poedsl.runtime.feynman_kac.prefixes import PrefixModel
 from poedsl.runtime.feynman_kac.rewards import RewardWeights
@@ -32,9 +32,9 @@ def prefix_model(
     """
     space, env, options = builder.space, builder.environment, builder.options
     assert isinstance(space, Symbols)
-    readers = Readers(builder.plan, builder.models, builder.values, space)
-    experts = readers.of([f for f in factors if f.kind in GENERATIVE])
-    env.vocabularies.update(readers.words)
+    sequence_experts = SequenceFactorBuilder(builder.plan, builder.models, builder.values, space)
+    experts = sequence_experts.of([f for f in factors if f.kind in GENERATIVE])
+    env.vocabularies.update(sequence_experts.vocabularies)
     rewards = tuple(replace(r, differentiable=False) for r in builder.reward_factors(factors))
     without_rules = SequenceTarget(
         space,
@@ -43,7 +43,7 @@ def prefix_model(
         env,
         builder.space.loc.new_ones(1),
         builder.settings.particles_at_once,
-        readers=experts,
+        sequence_factors=experts,
     )
     clock = time.perf_counter()
     guess = cache(lambda: foreseen(without_rules, watch))
@@ -51,7 +51,7 @@ def prefix_model(
     seconds = time.perf_counter() - clock
     target = replace(without_rules, rules=rules)
     stages = prefix_stages(min(options.steps, space.size), space.size)
-    weights = RewardWeights(target, options, builder.warnings, warns_of_walls=False)
+    weights = RewardWeights(target, options, builder.warnings, warns_of_infinite_rewards=False)
     peak = potentials.initial_peak(options.potential)
     evaluations = (
         math.ceil(space.size * LOOK_AHEAD / (options.particles * options.islands)) if rules else 0

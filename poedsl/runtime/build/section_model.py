@@ -38,7 +38,7 @@ def section_model(builder: ProductBuilder, factors: list[FactorSpec]) -> Section
     )
     (shape,) = builder.space.shapes.values()
     stages = prefix_stages(min(options.steps, shape[0]), shape[0])
-    moves = mutation(target, options, builder.warnings, warns_of_walls=True)
+    moves = mutation(target, options, builder.warnings, warns_of_infinite_rewards=True)
     peak = potentials.initial_peak(options.potential)
     shown = shown_stages(len(stages), builder.settings)
     return SectionModel(

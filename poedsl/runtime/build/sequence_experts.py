@@ -13,39 +13,39 @@ from poedsl.compiler.plan.terms import Apply
 from poedsl.experts.protocol import Sequential
 from poedsl.experts.sequences.vocabulary import Vocabulary
 from poedsl.runtime.build.models import Models
-from poedsl.runtime.build.shared_words import with_one_end
+from poedsl.runtime.build.shared_tokens import with_one_end
 from poedsl.runtime.build.values import Values
 from poedsl.runtime.space.parts import locate
-from poedsl.runtime.targets.prefixes import Reader, Symbols
+from poedsl.runtime.targets.prefixes import SequenceFactor, Symbols
 from poedsl.runtime.terms.refusals import factor_at, naming, refused
 
 
 @dataclass(slots=True)
-class Readers:
+class SequenceFactorBuilder:
     """Builds them, and checks that they fit each other and their variables.
 
     Attributes:
-        words: what the symbols of each variable say, where an expert knows.
+        vocabularies: of each variable, where an expert has one.
     """
 
     plan: PlanSpec
     models: Models
     values: Values
     space: Symbols
-    words: dict[str, Vocabulary] = field(default_factory=dict)
+    vocabularies: dict[str, Vocabulary] = field(default_factory=dict)
 
-    def of(self, factors: Sequence[FactorSpec]) -> tuple[Reader, ...]:
-        """A reader for each factor.
+    def of(self, factors: Sequence[FactorSpec]) -> tuple[SequenceFactor, ...]:
+        """A sequence factor for each factor of the plan.
 
         Raises:
             PoeError: an expert sees places that do not stand together, two are over different
-                symbols, have other words for them, or none sees a place.
+                symbols or have different texts for them, or none sees a place.
         """
-        readers = with_one_end(tuple(map(self.reader, factors)), factors)
-        for reader, factor in zip(readers, factors, strict=True):
-            words = getattr(reader.expert, "words", None)
-            if words is not None:
-                self.words[factor.variables[0]] = words
+        sequence_factors = with_one_end(tuple(map(self.sequence_factor, factors)), factors)
+        for sequence_factor, factor in zip(sequence_factors, factors, strict=True):
+            tokens = getattr(sequence_factor.expert, "tokens", None)
+            if tokens is not None:
+                self.vocabularies[factor.variables[0]] = tokens
         for variable in self.plan.variables:
             whole = self.space.slice(variable.name)
             for place in range(whole.start, whole.stop):
@@ -56,16 +56,16 @@ class Readers:
                 )
                 at_place = [
                     (r, f)
-                    for r, f in zip(readers, factors, strict=True)
+                    for r, f in zip(sequence_factors, factors, strict=True)
                     if r.start <= place < r.stop
                 ]
                 if not at_place:
                     raise refused("P0408", f"nothing generates `{shown}`: no expert sees it")
                 for other, factor in at_place[1:]:
                     self.alike(at_place[0][0], other, factor, shown)
-        return readers
+        return sequence_factors
 
-    def reader(self, factor: FactorSpec) -> Reader:
+    def sequence_factor(self, factor: FactorSpec) -> SequenceFactor:
         part = locate(factor, self.space, self.values.environment)
         if not isinstance(part.index, slice):
             message = "an expert of sequences sees places that stand together"
@@ -82,7 +82,7 @@ class Readers:
             with naming(factor):
                 expert = expert.over(part.index.stop - part.index.start)
         self.category(expert, factor)
-        return Reader(
+        return SequenceFactor(
             factor.name, factor.place, expert, exponent, part.index.start, part.index.stop
         )
 
@@ -98,7 +98,9 @@ class Readers:
                 factor=factor,
             )
 
-    def alike(self, first: Reader, second: Reader, factor: FactorSpec, shown: str) -> None:
+    def alike(
+        self, first: SequenceFactor, second: SequenceFactor, factor: FactorSpec, shown: str
+    ) -> None:
         sizes = first.expert.vocabulary, second.expert.vocabulary
         if sizes[0] != sizes[1]:
             raise refused(

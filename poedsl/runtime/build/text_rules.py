@@ -61,10 +61,10 @@ def text_rules(
                 automata.append((factor, automaton))
         for factors, automaton in joined(automata):
             columns = space.slice(variable)
-            words = env.vocabularies[variable]
-            guess = foreseen()[columns, : len(words)]
+            vocabulary = env.vocabularies[variable]
+            guess = foreseen()[columns, : len(vocabulary)]
             try:
-                acceptor = Acceptor(automaton, words, guess, normalised=False)
+                acceptor = Acceptor(automaton, vocabulary, guess, normalised=False)
             except AutomatonError as error:
                 _warn_of_late_rule(warnings, factors, error)
                 continue

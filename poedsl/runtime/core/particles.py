@@ -186,10 +186,11 @@ class Particles(Gathered):
 
     Attributes:
         x: positions, in the coordinates of the path, or symbols.
-        log_weights: since the last resampling; what was banked before it is kept by the population.
+        log_weights: since the last resampling; the population has the evidence accumulated before
+            it.
         rewards: what the weights hold of the rewards.
         eve_indices: the slot at the first stage that each particle descends from.
-        at: the experts at the particles, or their reading of a prefix; None where they are not
+        at: the experts at the particles, or at a prefix; None where they are not
             evaluated.
         predicted_endpoints: at the stages that are to be shown, each along its own line.
     """

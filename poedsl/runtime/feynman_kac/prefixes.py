@@ -23,7 +23,7 @@ from poedsl.runtime.kernels.step_size import StepSize
 from poedsl.runtime.results.composition import Composition
 from poedsl.runtime.smc.anneal import Proposal
 from poedsl.runtime.smc.population import Population, Potential
-from poedsl.runtime.targets.prefixes import PrefixStage, Reading, SequenceTarget, drawn
+from poedsl.runtime.targets.prefixes import PrefixEvaluation, PrefixStage, SequenceTarget, drawn
 
 #: The share below which a condition counts as a bottleneck.
 TIGHT = 0.05
@@ -51,7 +51,7 @@ class PrefixModel:
 
     @property
     def carried(self) -> type[Gathered]:
-        return Reading
+        return PrefixEvaluation
 
     @property
     def grows(self) -> bool:
@@ -88,17 +88,17 @@ class PrefixModel:
         is the product of their normalisers (line 5).
         """
         p, first = population.particles, population.stage.length
-        reading = self.reading(p)
+        evaluation = self.evaluation(p)
         x, gain = p.x.clone(), torch.zeros_like(p.log_weights)
         uniforms = rng.uniform(stage.length - first, stage.t, "move")
         for place, uniform in enumerate(uniforms.unbind(1), first):
-            self.watch(reading, p.log_weights + gain, stage)
-            x[:, place], normaliser = drawn(reading.following, uniform)
+            self.watch(evaluation, p.log_weights + gain, stage)
+            x[:, place], normaliser = drawn(evaluation.following, uniform)
             gain = gain + normaliser
-            reading, _ = self.target.read(reading, place, x[:, place : place + 1])
+            evaluation, _ = self.target.read(evaluation, place, x[:, place : place + 1])
         if self.options.correct == "none":
             gain = torch.where(gain == -math.inf, gain, 0.0)
-        return Proposal(replace(p, x=x, at=reading), gain)
+        return Proposal(replace(p, x=x, at=evaluation), gain)
 
     def log_potential(
         self, population: Population[PrefixStage], proposal: Proposal, stage: PrefixStage
@@ -155,33 +155,35 @@ class PrefixModel:
         """Whether a kernel redraws symbols of the prefix."""
         return kernel_traits(self.options.kernel).moves == "symbols"
 
-    def reading(self, particles: Particles) -> Reading:
-        assert isinstance(particles.at, Reading)
+    def evaluation(self, particles: Particles) -> PrefixEvaluation:
+        assert isinstance(particles.at, PrefixEvaluation)
         return particles.at
 
-    def watch(self, reading: Reading, log_weights: Float[Tensor, " L"], stage: PrefixStage) -> None:
+    def watch(
+        self, evaluation: PrefixEvaluation, log_weights: Float[Tensor, " L"], stage: PrefixStage
+    ) -> None:
         """Note how much each rule allows, and warn of what allows nothing at all."""
         alive = log_weights > -math.inf
         if not bool(alive.any()):
             return
-        shares = log_weights.softmax(0) @ reading.allowed_shares.double().exp()
+        shares = log_weights.softmax(0) @ evaluation.allowed_shares.double().exp()
         for rule, share in zip(self.target.rules, shares.tolist(), strict=True):
             if share < self.least_shares.get(rule.name, (1.0, 0))[0]:
                 self.least_shares[rule.name] = share, stage.t
-        lost = reading.endless[alive].any(0).tolist()
-        for reader in (r for r, e in zip(self.target.divisors, lost, strict=True) if e):
-            name = f"`{reader.name}` at {reader.place}"
+        lost = evaluation.endless[alive].any(0).tolist()
+        for factor in (r for r, e in zip(self.target.divisors, lost, strict=True) if e):
+            name = f"`{factor.name}` at {factor.place}"
             self.warnings.add(
                 "P1008",
                 f"{name} divides by zero at stage {stage.t}: a symbol that all else allows has "
                 "no chance there, and sequences with it are left out",
                 once=name,
-                **of_factors([(reader.name, reader.place)]),
+                **of_factors([(factor.name, factor.place)]),
                 stage=stage.t,
             )
-        if bool((reading.following[alive] > -math.inf).any()):
+        if bool((evaluation.following[alive] > -math.inf).any()):
             return
-        closed = (reading.allowed_shares[alive] == -math.inf).all(0).tolist()
+        closed = (evaluation.allowed_shares[alive] == -math.inf).all(0).tolist()
         why, data = "the experts have no symbol in common", {}
         shut = [r for r, shuts in zip(self.target.rules, closed, strict=True) if shuts]
         if shut:

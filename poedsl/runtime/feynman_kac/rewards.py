@@ -26,13 +26,14 @@ class RewardWeights:
 
     Attributes:
         options: say by which potential black-box rewards weigh, and at which stages.
-        warns_of_walls: whether a reward of minus infinity before the end is worth a warning.
+        warns_of_infinite_rewards: whether a reward of minus infinity before the end is worth a
+            warning.
     """
 
     target: Target
     options: SamplerOptions
     warnings: WarningLog
-    warns_of_walls: bool
+    warns_of_infinite_rewards: bool
 
     def weighs(self, t: int) -> bool:
         """Whether black-box rewards weigh at a stage: where `at(...)` names some, only at those
@@ -59,7 +60,7 @@ class RewardWeights:
             memory = replace(memory, differentiable=value)
         if target.black_box and self.weighs(stage.t):
             reward = target.black_box_at(x, at, stage).double()
-            self.note_walls(reward, stage.t)
+            self.warn_of_infinite_rewards(reward, stage.t)
             gain, counted, peak = potentials.count(
                 self.options.potential, reward, memory.counted, memory.peak, self.options.weighing
             )
@@ -76,20 +77,20 @@ class RewardWeights:
         memory = replace(p.rewards, black_box=reward, counted=reward)
         return Potential(reward - p.rewards.counted, memory)
 
-    def note_walls(self, reward: Float[Tensor, " L"], t: int) -> None:
+    def warn_of_infinite_rewards(self, reward: Float[Tensor, " L"], t: int) -> None:
         """Warn once of rewards that are minus infinity at predicted endpoints."""
-        walls = int((reward == -math.inf).sum())
-        if not walls or t == 1 or not self.warns_of_walls:
+        infinite = int((reward == -math.inf).sum())
+        if not infinite or t == 1 or not self.warns_of_infinite_rewards:
             return
         named = ", ".join(f"`{f.name}` at {f.place}" for f in self.target.black_box)
         self.warnings.add(
             "P1003",
-            f"a reward ({named}) is minus infinity where {walls} of {len(reward)} particles were "
-            f"expected to end at stage {t}; that kills them, though they might end "
+            f"a reward ({named}) is minus infinity where {infinite} of {len(reward)} particles "
+            f"were expected to end at stage {t}; that kills them, though they might end "
             "elsewhere, and the evidence is too low: `where` or `path = temper()` does without",
-            once="walls",
+            once="infinite rewards",
             **of_factors((f.name, f.place) for f in self.target.black_box),
             stage=t,
-            particles=walls,
+            particles=infinite,
             of=len(reward),
         )

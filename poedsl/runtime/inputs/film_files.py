@@ -16,7 +16,7 @@ from poedsl.runtime.inputs.rasters import within_limit
 FILMS = (".mp4", ".mov", ".webm")
 #: How far intervals between frames may differ, as a share of the median, in a film of one rate:
 #: containers round times to a thousandth of a second, and cameras are not exact.
-_EVEN = 0.25
+_LARGEST_UNEVENNESS = 0.25
 _DEGREES = 90
 #: The first element of a Matroska file, and the one that holds all that follows.
 _EBML, _SEGMENT = b"\x1a\x45\xdf\xa3", b"\x18\x53\x80\x67"
@@ -51,7 +51,7 @@ class Film:
         gaps = sorted(self.intervals)
         if not gaps:
             return False
-        return gaps[-1] - gaps[0] > _EVEN * max(gaps[len(gaps) // 2], 1e-3)
+        return gaps[-1] - gaps[0] > _LARGEST_UNEVENNESS * max(gaps[len(gaps) // 2], 1e-3)
 
     @property
     def rate(self) -> float:

@@ -6,7 +6,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from poedsl.runtime.targets.prefixes import Reading, SequenceTarget, drawn
+from poedsl.runtime.targets.prefixes import PrefixEvaluation, SequenceTarget, drawn
 
 
 def gibbs(
@@ -16,7 +16,7 @@ def gibbs(
     place: int,
     block: int,
     uniform: Float[Tensor, "L b"],
-) -> tuple[Int[Tensor, "L n"], Reading, Float[Tensor, " L"]]:
+) -> tuple[Int[Tensor, "L n"], PrefixEvaluation, Float[Tensor, " L"]]:
     """Draw ``block`` symbols from ``place`` on anew, given the rest of the first ``length``.
 
     They are proposed from the products of conditionals, one after another, and accepted by what
@@ -35,19 +35,19 @@ def gibbs(
     old = _weight(
         torch.cat([before.following[:, None], after[:, :-1]], 1), x[:, place:length], block
     )
-    y, reading, gain = x.clone(), before, torch.zeros_like(old)
+    y, evaluation, gain = x.clone(), before, torch.zeros_like(old)
     for k in range(block):
-        y[:, place + k], normaliser = drawn(reading.following, uniform[:, k])
+        y[:, place + k], normaliser = drawn(evaluation.following, uniform[:, k])
         gain = gain + normaliser
-        reading, _ = target.read(reading, place + k, y[:, place + k, None])
+        evaluation, _ = target.read(evaluation, place + k, y[:, place + k, None])
     tail = y[:, place + block : length]
     if tail.shape[1]:
-        following = reading.following[:, None]
-        reading, after = target.read(reading, place + block, tail)
+        following = evaluation.following[:, None]
+        evaluation, after = target.read(evaluation, place + block, tail)
         gain = gain + _weight(torch.cat([following, after[:, :-1]], 1), tail, 0)
     chance = (gain - old).clamp(max=0.0).exp().nan_to_num(nan=0.0)
     accept = accepted(chance, uniform[:, -1])
-    return torch.where(accept[:, None], y, x), reading.where(accept, current), chance
+    return torch.where(accept[:, None], y, x), evaluation.where(accept, current), chance
 
 
 def accepted(chance: Float[Tensor, " L"], uniform: Float[Tensor, " L"]) -> Bool[Tensor, " L"]:

@@ -118,7 +118,7 @@ def write_film(path: Path, frames: Sequence[Any], fps: int = FPS) -> None:
         context.colorspace, context.color_primaries, context.color_trc = 1, 1, 1
         context.color_range = 1
         for image in frames:
-            frame = av.VideoFrame.from_image(_even(image, width, height))
+            frame = av.VideoFrame.from_image(_with_even_sizes(image, width, height))
             frame = frame.reformat(format="yuv420p", dst_colorspace="ITU709")
             for packet in stream.encode(frame):
                 container.mux(packet)
@@ -126,7 +126,7 @@ def write_film(path: Path, frames: Sequence[Any], fps: int = FPS) -> None:
             container.mux(packet)
 
 
-def _even(image: Any, width: int, height: int) -> Any:
+def _with_even_sizes(image: Any, width: int, height: int) -> Any:
     """An image of a size that is at most a pixel larger, its last row and column repeated."""
     image = image.convert("RGB")
     if image.size == (width, height):

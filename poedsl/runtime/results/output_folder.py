@@ -7,8 +7,8 @@ import json
 from poedsl.catalog.installation import install_command
 from poedsl.runtime.results.data_groups import data_count
 from poedsl.runtime.results.folder_ownership import writing
-from poedsl.runtime.results.page.asked import Request
 from poedsl.runtime.results.page.page import page
+from poedsl.runtime.results.page.program_and_inputs import RunRequest
 from poedsl.runtime.results.run_folder import RunFolder
 from poedsl.runtime.results.saved_files import (
     DETAILS,
@@ -28,13 +28,13 @@ class OutputFolder(RunFolder):
     """Writes the result of a run when that has ended."""
 
     def finish(
-        self, result: WrittenRun, *, pictures: bool = True, request: Request | None = None
+        self, result: WrittenRun, *, pictures: bool = True, request: RunRequest | None = None
     ) -> list[str]:
         """Write the result, and let it take the place of an earlier one.
 
         Args:
             pictures: whether to write ``samples/`` and ``posterior.nc``.
-            request: how the run was asked for, as far as that is known.
+            request: the program and the command, as far as they are known.
 
         Returns:
             What was left out and why, a sentence each.

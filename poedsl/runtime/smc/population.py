@@ -59,7 +59,7 @@ class Population(Generic[StageT]):
     """All particles at a stage; islands stand one after another, each of the same size.
 
     Attributes:
-        banked: log evidence of each island up to its last resampling.
+        accumulated_log_evidence: of each island, up to its last resampling.
         log_mean_weights: log of each island's mean weight since then.
         sizes: effective sample size of each island, by the weights since then.
         resamplings: how often each island was resampled.
@@ -80,7 +80,7 @@ class Population(Generic[StageT]):
 
     particles: Particles
     stage: StageT
-    banked: Float[Tensor, " S"]
+    accumulated_log_evidence: Float[Tensor, " S"]
     log_mean_weights: Float[Tensor, " S"]
     sizes: Float[Tensor, " S"]
     resamplings: Int[Tensor, " S"]
@@ -103,15 +103,15 @@ class Population(Generic[StageT]):
     ) -> Population[StageT]:
         """The population of the first stage."""
         device = particles.x.device
-        banked = torch.zeros(islands, dtype=torch.float64, device=device)
+        accumulated_log_evidence = torch.zeros(islands, dtype=torch.float64, device=device)
         resamplings = torch.zeros(islands, dtype=torch.long, device=device)
         slots = particles.eve_indices
         first = cls(
             particles=particles,
             stage=stage,
-            banked=banked,
-            log_mean_weights=banked,
-            sizes=banked,
+            accumulated_log_evidence=accumulated_log_evidence,
+            log_mean_weights=accumulated_log_evidence,
+            sizes=accumulated_log_evidence,
             resamplings=resamplings,
             ess=math.inf,
             slots=slots,
@@ -155,7 +155,7 @@ class Population(Generic[StageT]):
 
     @property
     def islands(self) -> int:
-        return len(self.banked)
+        return len(self.accumulated_log_evidence)
 
     @property
     def island_log_weights(self) -> Float[Tensor, "S n"]:
@@ -163,13 +163,15 @@ class Population(Generic[StageT]):
 
     @property
     def total_log_weights(self) -> Float[Tensor, " L"]:
-        """Weights comparable between islands: what each banked, and what it gathered since."""
-        return (self.island_log_weights + self.banked[:, None]).flatten()
+        """Weights comparable between islands: the accumulated log evidence, and the weights
+        since.
+        """
+        return (self.island_log_weights + self.accumulated_log_evidence[:, None]).flatten()
 
     @property
     def island_evidence(self) -> Float[Tensor, " S"]:
         """Each island's log evidence, in the coordinates of the path."""
-        return self.banked + self.log_mean_weights
+        return self.accumulated_log_evidence + self.log_mean_weights
 
     @property
     def log_evidence(self) -> float:
@@ -180,7 +182,7 @@ class Population(Generic[StageT]):
 
     @property
     def lineages(self) -> Lineages:
-        """Log weights since the last resampling that banked any, with their eve indices."""
+        """Log weights since the last resampling of any island, with their eve indices."""
         p = self.particles
         return self.before_last_draw or Lineages(p.log_weights, p.eve_indices)
 
@@ -234,8 +236,8 @@ class Population(Generic[StageT]):
     def copied(
         self, index: Int[Tensor, " L"], log_weights: Float[Tensor, " L"], due: Bool[Tensor, " S"]
     ) -> Population[StageT]:
-        """Copies of the particles in the slots ``index``, and the evidence of the islands that are
-        ``due`` banked.
+        """Copies of the particles in the slots ``index``; the islands that are ``due`` add their
+        mean weight to their accumulated evidence.
         """
         particles = replace(self.particles.gather(index), log_weights=log_weights)
         return replace(
@@ -243,7 +245,11 @@ class Population(Generic[StageT]):
             particles=particles,
             parents=self.parents[index],
             unique_ancestors=int(torch.bincount(particles.eve_indices).count_nonzero()),
-            banked=torch.where(due, self.banked + self.log_mean_weights, self.banked),
+            accumulated_log_evidence=torch.where(
+                due,
+                self.accumulated_log_evidence + self.log_mean_weights,
+                self.accumulated_log_evidence,
+            ),
             log_mean_weights=torch.where(due, 0.0, self.log_mean_weights),
             resamplings=self.resamplings + due,
             contributions=self.contributions.copied(index),

@@ -34,8 +34,8 @@ class Resampler:
     def __call__(
         self, population: Population[StageT], rng: Noise, *, equal_weights: bool = False
     ) -> Population[StageT]:
-        """If the rule says so: copy everything a particle carries, bank the evidence, and reset the
-        weights.
+        """If the rule says so: copy everything a particle carries, accumulate the evidence, and
+        reset the weights.
 
         Args:
             equal_weights: draw all particles evenly instead and leave them with the mean weight,
@@ -45,7 +45,7 @@ class Resampler:
         if any(due):
             population = replace(population, resampled=True)
         if equal_weights and self.rule is not None and not self.rule.stages and self.unbiased:
-            return self.drawn_evenly(population, rng)
+            return self.drawn_with_equal_weights(population, rng)
         return self.resampled(population, rng, due, "resample")
 
     def after_last_potential(
@@ -87,7 +87,9 @@ class Resampler:
         fresh = torch.where(mask[:, None], 0.0, weights).flatten()
         return population.copied(index, fresh, mask)
 
-    def drawn_evenly(self, population: Population[StageT], rng: Noise) -> Population[StageT]:
+    def drawn_with_equal_weights(
+        self, population: Population[StageT], rng: Noise
+    ) -> Population[StageT]:
         """Particles of one weight, the mean of their island, so that the evidence is what it was.
 
         Where components are few, copies come evenly from all regions.

@@ -26,7 +26,7 @@ from poedsl.runtime.targets.target import Target
 #: The most conditionals that are held at once where whole sequences are evaluated.
 ROWS = 2**27
 #: The share of all symbols alike in what rules take to come.
-EVEN = 0.02
+UNIFORM_SHARE = 0.02
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +53,7 @@ class PrefixStage:
 
 
 @dataclass(frozen=True, slots=True)
-class Reader:
+class SequenceFactor:
     """An expert on the places ``start`` to ``stop - 1`` of a sequence, to a power."""
 
     name: str
@@ -82,7 +82,7 @@ class TextRule:
 
 
 @dataclass(frozen=True, slots=True)
-class Reading(Gathered):
+class PrefixEvaluation(Gathered):
     """What the experts make of a prefix.
 
     Attributes:
@@ -98,7 +98,7 @@ class Reading(Gathered):
     allowed_shares: Float[Tensor, "L R"]
     endless: Bool[Tensor, "L D"]
 
-    def part(self, start: int, stop: int) -> Reading:
+    def part(self, start: int, stop: int) -> PrefixEvaluation:
         """Of some of the particles."""
         return self._each(lambda rows: rows[start:stop])
 
@@ -127,31 +127,31 @@ class SequenceTarget(Target):
             the other conditions.
     """
 
-    readers: tuple[Reader, ...] = ()
+    sequence_factors: tuple[SequenceFactor, ...] = ()
     rules: tuple[TextRule, ...] = ()
 
     @property
     def vocabulary(self) -> int:
-        return max(r.expert.vocabulary for r in self.readers)
+        return max(r.expert.vocabulary for r in self.sequence_factors)
 
     @property
-    def divisors(self) -> tuple[Reader, ...]:
-        return tuple(r for r in self.readers if r.exponent < 0)
+    def divisors(self) -> tuple[SequenceFactor, ...]:
+        return tuple(r for r in self.sequence_factors if r.exponent < 0)
 
     @property
     def factor_exponents(self) -> dict[str, float]:
-        readers = {r.name: r.exponent for r in self.readers}
-        return readers | {t.name: t.exponent for t in self.reward_factors}
+        exponents = {r.name: r.exponent for r in self.sequence_factors}
+        return exponents | {t.name: t.exponent for t in self.reward_factors}
 
-    def begin(self, count: int) -> Reading:
+    def begin(self, count: int) -> PrefixEvaluation:
         """Of empty prefixes."""
         empty = torch.zeros(count, 0, dtype=torch.long, device=self.space.loc.device)
-        states = ((),) * (len(self.readers) + len(self.rules))
+        states = ((),) * (len(self.sequence_factors) + len(self.rules))
         return self._read(states, 0, empty, first=True)[0]
 
     def read(
-        self, reading: Reading, place: int, symbols: Int[Tensor, "L m"]
-    ) -> tuple[Reading, Float[Tensor, "L m V"]]:
+        self, evaluation: PrefixEvaluation, place: int, symbols: Int[Tensor, "L m"]
+    ) -> tuple[PrefixEvaluation, Float[Tensor, "L m V"]]:
         """Read on from ``place``; what follows each symbol.
 
         Returns:
@@ -159,9 +159,9 @@ class SequenceTarget(Target):
         """
         count, size = len(symbols), self.microbatch or len(symbols)
         if size >= count:
-            return self._read(reading.states, place, symbols)
+            return self._read(evaluation.states, place, symbols)
         cuts = [(at, at + size) for at in range(0, count, size)]
-        parts = [self._read(reading.part(*c).states, place, symbols[slice(*c)]) for c in cuts]
+        parts = [self._read(evaluation.part(*c).states, place, symbols[slice(*c)]) for c in cuts]
         readings = [p[0] for p in parts]
         return readings[0].joined(readings[1:]), torch.cat([p[1] for p in parts])
 
@@ -171,7 +171,7 @@ class SequenceTarget(Target):
         place: int,
         symbols: Int[Tensor, "L m"],
         first: bool = False,
-    ) -> tuple[Reading, Float[Tensor, "L _ V"]]:
+    ) -> tuple[PrefixEvaluation, Float[Tensor, "L _ V"]]:
         count, width = symbols.shape
         ahead = place + (0 if first else 1)
         stop = place + width + 1
@@ -180,37 +180,37 @@ class SequenceTarget(Target):
         after: list[State] = []
         allowed_shares: list[Tensor] = []
         endless: list[Tensor] = []
-        experts: tuple[Reader | TextRule, ...] = (*self.readers, *self.rules)
-        for reader, old in zip(experts, states, strict=True):
-            free = _bounded(total[:, -1]) if isinstance(reader, TextRule) else None
+        experts: tuple[SequenceFactor | TextRule, ...] = (*self.sequence_factors, *self.rules)
+        for factor, old in zip(experts, states, strict=True):
+            free = _bounded(total[:, -1]) if isinstance(factor, TextRule) else None
             state = old
-            if ahead <= reader.start < stop:
-                state, logs = reader.expert.begin(count)
-                self._add(total[:, reader.start - ahead], reader, logs)
-            low, high = max(place, reader.start), min(place + width, reader.stop - 1)
+            if ahead <= factor.start < stop:
+                state, logs = factor.expert.begin(count)
+                self._add(total[:, factor.start - ahead], factor, logs)
+            low, high = max(place, factor.start), min(place + width, factor.stop - 1)
             if low < high:
-                state, logs = reader.expert.read(state, symbols[:, low - place : high - place])
-                self._add(total[:, low + 1 - ahead : high + 1 - ahead], reader, logs)
-                self._count(reader.name, count * (high - low))
+                state, logs = factor.expert.read(state, symbols[:, low - place : high - place])
+                self._add(total[:, low + 1 - ahead : high + 1 - ahead], factor, logs)
+                self._count(factor.name, count * (high - low))
             after.append(state)
             if free is not None:
                 allowed = torch.where(total[:, -1] > -math.inf, free, -math.inf)
                 share = allowed.logsumexp(-1) - free.logsumexp(-1)
                 allowed_shares.append(torch.where(share.isnan(), 0.0, share))
-            if reader.exponent < 0:
+            if factor.exponent < 0:
                 endless.append(total[:, -1] == math.inf)
         still = [(e & (total[:, -1] == math.inf)).any(-1) for e in endless]
         total = _bounded(total)
         shares = torch.stack(allowed_shares, 1) if allowed_shares else total.new_zeros(count, 0)
         lost = torch.stack(still, 1) if still else total.new_zeros(count, 0, dtype=torch.bool)
-        return Reading(tuple(after), total[:, -1], shares, lost), total
+        return PrefixEvaluation(tuple(after), total[:, -1], shares, lost), total
 
-    def _add(self, total: Tensor, reader: Reader | TextRule, logs: Tensor) -> None:
+    def _add(self, total: Tensor, factor: SequenceFactor | TextRule, logs: Tensor) -> None:
         """Add an expert's log probabilities times its exponent.
 
         Where either side is -inf the sum is -inf, and an exponent of 0 adds nothing.
         """
-        size, exponent = reader.expert.vocabulary, reader.exponent
+        size, exponent = factor.expert.vocabulary, factor.exponent
         total[..., size:] = -math.inf
         if exponent:
             product, power = total[..., :size], exponent * logs
@@ -225,21 +225,26 @@ class SequenceTarget(Target):
         symbols = x.long()
         most = max(1, ROWS // (symbols.shape[1] * self.vocabulary))
         chunks = torch.split(symbols, min(most, self.microbatch or len(symbols)))
-        out = {r.name: torch.cat([self._log_value(r, c) for c in chunks]) for r in self.readers}
+        out = {
+            r.name: torch.cat([self._log_value(r, c) for c in chunks])
+            for r in self.sequence_factors
+        }
         return {**out, **Target._log_values(self, symbols)} if self.reward_factors else out
 
-    def _log_value(self, reader: Reader, symbols: Int[Tensor, "L n"]) -> Float[Tensor, " L"]:
-        part = symbols[:, reader.start : reader.stop]
-        state, first = reader.expert.begin(len(part))
+    def _log_value(
+        self, factor: SequenceFactor, symbols: Int[Tensor, "L n"]
+    ) -> Float[Tensor, " L"]:
+        part = symbols[:, factor.start : factor.stop]
+        state, first = factor.expert.begin(len(part))
         logs = first[:, None]
         if part.shape[1] > 1:
-            logs = torch.cat([logs, reader.expert.read(state, part[:, :-1])[1]], 1)
+            logs = torch.cat([logs, factor.expert.read(state, part[:, :-1])[1]], 1)
         return logs.gather(2, part[..., None]).sum((1, 2))
 
     def faults(self, x: Shaped[Tensor, "L n"], stage: PrefixStage) -> Iterator[FactorFault]:
         """Each factor, with the number of sequences at which it is not a number."""
         values = self.log_values(x)
-        places = {r.name: r.place for r in self.readers} | {
+        places = {r.name: r.place for r in self.sequence_factors} | {
             t.name: t.place for t in self.reward_factors
         }
         for name, value in values.items():
@@ -266,16 +271,16 @@ def foreseen(
     length = target.space.size
     shape = (LOOK_AHEAD, length)
     uniforms = torch.rand(shape, generator=drawing, dtype=torch.float32, device="cpu")
-    reading, rows = target.begin(LOOK_AHEAD), []
+    evaluation, rows = target.begin(LOOK_AHEAD), []
     with torch.no_grad():
         for place, uniform in enumerate(uniforms.to(target.space.loc.device).unbind(1), 1):
-            rows.append(reading.following.softmax(-1).nan_to_num(nan=0.0).mean(0))
+            rows.append(evaluation.following.softmax(-1).nan_to_num(nan=0.0).mean(0))
             if place < length:
-                symbols, _ = drawn(reading.following, uniform)
-                reading, _ = target.read(reading, place - 1, symbols[:, None])
+                symbols, _ = drawn(evaluation.following, uniform)
+                evaluation, _ = target.read(evaluation, place - 1, symbols[:, None])
             if watch is not None:
                 watch(place, length)
-    return torch.stack(rows).mul(1 - EVEN).add(EVEN / target.vocabulary).log()
+    return torch.stack(rows).mul(1 - UNIFORM_SHARE).add(UNIFORM_SHARE / target.vocabulary).log()
 
 
 def drawn(

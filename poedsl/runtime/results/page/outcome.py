@@ -1,4 +1,4 @@
-"""What came out of a run: pictures and films, texts, a table of the posterior, its plots."""
+"""The results of a run: pictures and films, texts, a table of the posterior, its plots."""
 
 from __future__ import annotations
 

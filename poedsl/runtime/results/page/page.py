@@ -12,11 +12,11 @@ from pathlib import Path
 from poedsl.compiler.codes import CODES
 from poedsl.runtime.checkpoints.identity import of_machine, of_versions
 from poedsl.runtime.core.warnings import RunWarning
-from poedsl.runtime.results.page.asked import Request, asked
 from poedsl.runtime.results.page.experts import experts
 from poedsl.runtime.results.page.lines import lines
 from poedsl.runtime.results.page.markup import Numbers, esc, facts, section
 from poedsl.runtime.results.page.outcome import outcome
+from poedsl.runtime.results.page.program_and_inputs import RunRequest, program_and_inputs
 from poedsl.runtime.results.page.stages import stages
 from poedsl.runtime.results.page.style import STYLE
 from poedsl.runtime.results.report import summary
@@ -27,21 +27,21 @@ from poedsl.runtime.results.verdict import HARMLESS
 SIGNS = {"reliable": "\u2713", "doubtful": "?", "failed": "\u2717"}
 
 
-def page(result: WrittenRun, request: Request | None = None, samples: Path | None = None) -> str:
+def page(result: WrittenRun, request: RunRequest | None = None, samples: Path | None = None) -> str:
     """The whole page.
 
     Args:
-        request: how the run was asked for, as far as that is known.
+        request: the program and the command, as far as they are known.
         samples: the folder that films were written to; None if there is none.
     """
-    given, numbers = request or Request(), Numbers()
+    origin, numbers = request or RunRequest(), Numbers()
     parts = {
-        "asked": ("What was asked", asked(result.plan, given, numbers)),
-        "outcome": ("What came out", outcome(result, numbers, samples)),
-        "lines": ("How the particles got there", lines(result, numbers)),
+        "program": ("Program and inputs", program_and_inputs(result.plan, origin, numbers)),
+        "outcome": ("Results", outcome(result, numbers, samples)),
+        "lines": ("Particles by stage", lines(result, numbers)),
         "stages": ("Stages", stages(result, numbers)),
         "experts": ("Experts", experts(result, numbers)),
-        "run": ("The run", _run(result, given)),
+        "run": ("The run", _run(result, origin)),
     }
     links = "".join(
         f'<li><a href="#{key}">{title}</a></li>' for key, (title, body) in parts.items() if body
@@ -101,7 +101,7 @@ def _warning(warning: RunWarning) -> str:
     return f"<li><b>{esc(warning.code)}</b>{title}<br>{esc(warning.message)}</li>"
 
 
-def _run(result: WrittenRun, request: Request) -> str:
+def _run(result: WrittenRun, request: RunRequest) -> str:
     """What it cost, what it ran with, and the commands that repeat it."""
     options = request.options if request.command else f"--seed {result.seed}"
     again = " ".join(filter(None, ("poe run", PLAN, options, "--out again")))

@@ -13,51 +13,53 @@ from typing import Any
 
 from poedsl.compiler.plan.plan_parts import FactorSpec
 from poedsl.grammar.errors import PoeError
-from poedsl.runtime.targets.prefixes import Reader
+from poedsl.runtime.targets.prefixes import SequenceFactor
 from poedsl.runtime.terms.refusals import refused
 
 
-def with_one_end(readers: Sequence[Reader], factors: Sequence[FactorSpec]) -> tuple[Reader, ...]:
-    """The readers, with one token that ends the texts of a variable.
+def with_one_end(
+    experts: Sequence[SequenceFactor], factors: Sequence[FactorSpec]
+) -> tuple[SequenceFactor, ...]:
+    """The experts, with one token that ends the texts of a variable.
 
     Raises:
         PoeError: two experts of a variable have different tokens, or no token ends the texts of
             all (P0711).
     """
-    out = list(readers)
+    out = list(experts)
     variables = [factor.variables[0] for factor in factors]
     for variable in dict.fromkeys(variables):
-        at = [n for n, r in enumerate(readers) if variables[n] == variable and _words(r)]
+        at = [n for n, r in enumerate(experts) if variables[n] == variable and _tokens(r)]
         for n in at[1:]:
-            _same_pieces(readers[at[0]], readers[n], factors[n])
-        if len({_words(readers[n]).end for n in at}) < 2:
+            _same_pieces(experts[at[0]], experts[n], factors[n])
+        if len({_tokens(experts[n]).end for n in at}) < 2:
             continue
-        ends = [_ends(readers[n]) for n in at]
+        ends = [_ends(experts[n]) for n in at]
         shared = [end for end in ends[0] if all(end in others for others in ends)]
         if not shared:
-            n = next(n for n in at if _words(readers[n]).end != _words(readers[at[0]]).end)
+            n = next(n for n in at if _tokens(experts[n]).end != _tokens(experts[at[0]]).end)
             reason = "their texts end with different tokens"
-            raise _different(readers[at[0]], readers[n], factors[n], reason)
+            raise _different(experts[at[0]], experts[n], factors[n], reason)
         for n in at:
-            expert: Any = readers[n].expert
-            out[n] = replace(readers[n], expert=expert.ending_with(shared[0]))
+            expert: Any = experts[n].expert
+            out[n] = replace(experts[n], expert=expert.ending_with(shared[0]))
     return tuple(out)
 
 
-def _words(reader: Reader) -> Any:
+def _tokens(factor: SequenceFactor) -> Any:
     """The vocabulary of an expert; None where it has none."""
-    return getattr(reader.expert, "words", None)
+    return getattr(factor.expert, "tokens", None)
 
 
-def _ends(reader: Reader) -> tuple[int, ...]:
+def _ends(factor: SequenceFactor) -> tuple[int, ...]:
     """The tokens that end the texts of an expert."""
-    ends: tuple[int, ...] = getattr(reader.expert, "ends", ())
+    ends: tuple[int, ...] = getattr(factor.expert, "ends", ())
     return ends
 
 
-def _same_pieces(first: Reader, second: Reader, factor: FactorSpec) -> None:
+def _same_pieces(first: SequenceFactor, second: SequenceFactor, factor: FactorSpec) -> None:
     """Whether two experts of a variable mean the same by its symbols."""
-    mine, yours = _words(first).pieces, _words(second).pieces
+    mine, yours = _tokens(first).pieces, _tokens(second).pieces
     if mine == yours:
         return
     pairs = enumerate(zip(mine, yours, strict=False))
@@ -71,7 +73,9 @@ def _same_pieces(first: Reader, second: Reader, factor: FactorSpec) -> None:
     raise _different(first, second, factor, reason)
 
 
-def _different(first: Reader, second: Reader, factor: FactorSpec, reason: str) -> PoeError:
+def _different(
+    first: SequenceFactor, second: SequenceFactor, factor: FactorSpec, reason: str
+) -> PoeError:
     return refused(
         "P0711",
         f"`{first.name}` at {first.place} and `{second.name}` have different tokenizers: {reason}",

@@ -45,13 +45,13 @@ class Interrupted(KeyboardInterrupt):
 
 
 @dataclass(slots=True)
-class Keeper:
+class Checkpointer:
     """Is called after every stage of a run, and saves its state every few seconds.
 
     Attributes:
         save: writes the state of a run. every: seconds between two checkpoints; 0 after each stage.
         report: is called with why a checkpoint could not be written; the run goes on.
-        asked: the number of the signal that asks the run to stop.
+        stop_signal: the number of the signal that asks the run to stop; None so far.
         saved: how many stages the checkpoint has; those of a pilot run do not count.
     """
 
@@ -59,7 +59,7 @@ class Keeper:
     depends_on: Identity
     every: float
     report: Callable[[str], None] = field(default=lambda reason: None)
-    asked: int | None = None
+    stop_signal: int | None = None
     saved: int = 0
     _last: float = field(default_factory=time.monotonic)
 
@@ -69,8 +69,8 @@ class Keeper:
         Raises:
             Interrupted: a signal has asked for it.
         """
-        if self.asked is not None:
-            raise Interrupted(self.asked, saved=self._saved(job))
+        if self.stop_signal is not None:
+            raise Interrupted(self.stop_signal, saved=self._saved(job))
         if time.monotonic() - self._last >= self.every:
             self._saved(job)
             self._last = time.monotonic()
@@ -85,7 +85,7 @@ class Keeper:
         return True
 
     @contextmanager
-    def watching(self, announce: Callable[[int], None]) -> Iterator[None]:
+    def stopping_on_signals(self, announce: Callable[[int], None]) -> Iterator[None]:
         """Within it, SIGINT and SIGTERM stop the run after its stage, and a second one at once;
         one that the process was started to ignore, as in the background, is still ignored.
 
@@ -93,15 +93,15 @@ class Keeper:
             announce: is called with the number of the first signal.
         """
 
-        def ask(number: int, frame: FrameType | None) -> None:
-            if self.asked is not None:
+        def stop(number: int, frame: FrameType | None) -> None:
+            if self.stop_signal is not None:
                 raise Interrupted(number, saved=False)
-            self.asked = number
+            self.stop_signal = number
             announce(number)
 
         both = (signal.SIGINT, signal.SIGTERM)
-        heard = [n for n in both if signal.getsignal(n) is not signal.SIG_IGN]
-        before = {n: signal.signal(n, ask) for n in heard}
+        handled = [n for n in both if signal.getsignal(n) is not signal.SIG_IGN]
+        before = {n: signal.signal(n, stop) for n in handled}
         try:
             yield
         finally:
@@ -159,8 +159,8 @@ def run_with_checkpoints(
     except OSError as error:
         message = f"checkpoints cannot be written to {folder}: {error.strerror or error}"
         raise PoeError((Diagnostic("P0704", message),)) from error
-    keeper = Keeper(lambda state: write_checkpoint(folder, state), depends_on, EVERY)
-    job = Run(plan, settings, look_ahead, keeper)
+    checkpointer = Checkpointer(lambda state: write_checkpoint(folder, state), depends_on, EVERY)
+    job = Run(plan, settings, look_ahead, checkpointer)
     checkpoint = read_checkpoint(folder)
     if checkpoint is not None:
         resume(job, folder, checkpoint, depends_on)

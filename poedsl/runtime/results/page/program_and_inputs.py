@@ -1,4 +1,4 @@
-"""What was asked of a run: the program, the values of its inputs, the plan."""
+"""The program, the values of its inputs and the plan."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ MOST_FACTORS = 24
 
 
 @dataclass(frozen=True, slots=True)
-class Request:
-    """How a run was asked for, beside its plan.
+class RunRequest:
+    """The program and the command that a run came from, beside its plan.
 
     Attributes:
         program: the text of the program in pieces, each with a class for its colour; empty where
@@ -41,7 +41,7 @@ class Request:
     options: str = ""
 
 
-def asked(plan: PlanSpec, request: Request, numbers: Numbers) -> str:
+def program_and_inputs(plan: PlanSpec, request: RunRequest, numbers: Numbers) -> str:
     """The program, the inputs and the plan."""
     out = ""
     if request.program:
@@ -59,7 +59,7 @@ def asked(plan: PlanSpec, request: Request, numbers: Numbers) -> str:
     return f'{out}<pre class="plan" tabindex="0">{text}</pre>'
 
 
-def _highlighted(request: Request) -> str:
+def _highlighted(request: RunRequest) -> str:
     return "".join(
         f'<span class="{kind}">{block(text)}</span>' if kind else block(text)
         for kind, text in request.program
