@@ -30,7 +30,7 @@ import poedsl
 from poedsl.catalog.profiles import Profile
 from poedsl.experts.loading import diffusers_folder
 from poedsl.experts.loading.dtypes import network_dtype
-from poedsl.experts.loading.model_files import read_config
+from poedsl.experts.loading.weight_files import read_config
 from poedsl.experts.protocol import Generative, Noised
 from poedsl.runtime.core.run_settings import RunSettings
 from poedsl.runtime.results.cost import in_words

@@ -21,7 +21,7 @@ from poedsl.grammar.diagnostics import Diagnostic
 from poedsl.grammar.errors import PoeError
 from poedsl.grammar.source import Source
 from poedsl.interface.option_text import read_options
-from poedsl.runtime.core.forks import single_thread_after_fork
+from poedsl.runtime.core.torch_threads import single_thread_after_fork
 
 if TYPE_CHECKING:
     import torch
@@ -184,7 +184,7 @@ class Plan:
             TypeError, ValueError: the seed or the microbatch is no whole number, or too small, or
                 the dtype is another.
         """
-        from poedsl.runtime.whole_run import run
+        from poedsl.runtime.run_plan import run
 
         settings = self._settings(seed, device, microbatch, allow_code, profile, dtype)
         plan = self._given(options).bound()

@@ -134,7 +134,7 @@ def finished(
     Args:
         done: takes the records of the stages as they are done.
     """
-    from poedsl.cli.unsaved import unsaved
+    from poedsl.cli.unsaved_variables import unsaved
     from poedsl.compiler.plan.costs import costs, has_networks
     from poedsl.runtime.build.weight_memory import memory_lines
     from poedsl.runtime.results.progress import Progress

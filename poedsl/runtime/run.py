@@ -1,4 +1,4 @@
-"""A bound plan and a seed to a result, stage by stage."""
+"""A run of a bound plan, stage by stage, and its result."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ import torch
 from poedsl.compiler.plan.option_values import kernel_traits
 from poedsl.compiler.plan.plan import PlanSpec
 from poedsl.compiler.planner.factors import PICTURES
+from poedsl.runtime.annealing_driver import AnnealingDriver
 from poedsl.runtime.build.number_type import number_type
 from poedsl.runtime.build.observed_data import observed_data
 from poedsl.runtime.build.prepare import RunnableModel, prepare
@@ -25,7 +26,6 @@ from poedsl.runtime.core.sampler_options import SamplerOptions
 from poedsl.runtime.core.state import SavedState
 from poedsl.runtime.core.torch_state import own_state
 from poedsl.runtime.core.warnings import WarningLog
-from poedsl.runtime.driver import Driver
 from poedsl.runtime.results.cost import Cost, peak_memory
 from poedsl.runtime.results.decoded import decoded
 from poedsl.runtime.results.evidence import evidence
@@ -80,7 +80,7 @@ class Run:
         rewarded = bool(model.target.reward_factors)
         self.snapshots = SnapshotCollector.of(self.settings.shown_stages, numbers, rewarded)
         before_resampling = self.snapshots.before_resampling
-        self._driver = Driver.of(
+        self._driver = AnnealingDriver.of(
             o, model, rng, self.warnings, self._between_stages, before_resampling
         )
         self._populations: Iterator[Population[Any]] | None = None
@@ -178,7 +178,7 @@ class Run:
     def restore(self, state: SavedState, *, anew: bool = False) -> None:
         """Go on from the `state` of a run of the same plan and settings, before any stage.
 
-        The arguments and errors are those of `Driver.restore`.
+        The arguments and errors are those of `AnnealingDriver.restore`.
         """
         self._driver.restore(state["driver"], anew=anew)
         self.recorder.restore(state["recorder"])

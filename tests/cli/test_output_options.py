@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from poedsl.cli.main import app
-from poedsl.cli.unsaved import unsaved
+from poedsl.cli.unsaved_variables import unsaved
 from poedsl.compiler.plan.plan import PlanSpec
 from tests.cli.test_main import QUICK, ROOT, Poe, poe, write
 

@@ -146,7 +146,7 @@ def test_weights_are_read_from_safetensors_alone() -> None:
     readers = {file for file, _ in calls("safe_open", "load_file")}
     assert readers == {
         "experts/flows/points.py",
-        "experts/loading/model_files.py",
+        "experts/loading/weight_files.py",
         "experts/loading/transformers_models.py",
         "experts/loading/weight_counts.py",
         "runtime/checkpoints/checkpoint_file.py",

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 
 from poedsl.runtime.core.random_numbers import Noise
-from poedsl.runtime.smc.resampling import along_kd_tree
+from poedsl.runtime.smc.resampling_schemes import along_kd_tree
 
 Vector = np.ndarray
 

@@ -18,10 +18,10 @@ from poedsl.runtime.core.random_numbers import Noise
 from poedsl.runtime.core.sampler_options import ResamplingRule
 from poedsl.runtime.kernels.step_size import StepSize
 from poedsl.runtime.path.noising_path import Stage
-from poedsl.runtime.smc.contributions import Contributions
+from poedsl.runtime.smc.evidence_contributions import EvidenceContributions
 from poedsl.runtime.smc.population import Population, Potential
 from poedsl.runtime.smc.resampler import Resampler
-from poedsl.runtime.smc.resampling import SCHEMES
+from poedsl.runtime.smc.resampling_schemes import SCHEMES
 
 START = torch.tensor([0.5, 0.3, 0.2], dtype=torch.float64)
 CHAINS = torch.tensor(
@@ -122,7 +122,7 @@ class Everything:
             particles=replace(p.particles.gather(slots), eve_indices=fresh),
             slots=fresh,
             parents=fresh,
-            contributions=Contributions.start(fresh, torch.zeros(len(islands), self.n)),
+            contributions=EvidenceContributions.start(fresh, torch.zeros(len(islands), self.n)),
             accumulated_log_evidence=p.accumulated_log_evidence[islands],
             log_mean_weights=p.log_mean_weights[islands],
             sizes=p.sizes[islands],

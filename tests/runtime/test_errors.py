@@ -13,7 +13,7 @@ from torch import Tensor
 import poedsl
 from poedsl.runtime.run import Run
 from poedsl.runtime.smc import standard_errors
-from poedsl.runtime.smc.contributions import Contributions
+from poedsl.runtime.smc.evidence_contributions import EvidenceContributions
 from poedsl.runtime.smc.population import Population
 
 CROSSING = (Path(__file__).parents[2] / "programs" / "crossing.poe").read_text()
@@ -146,7 +146,7 @@ def test_covariances_across_a_renewal_count(memory: float, variance: float) -> N
     second = memory * first + math.sqrt(1 - memory**2) * other
     slots, even = torch.arange(count), torch.zeros(1, count, dtype=torch.float64)
     kept = torch.randperm(count, generator=generator)
-    segments = Contributions.start(slots, even).weighted(even, first[None]).copied(kept)
+    segments = EvidenceContributions.start(slots, even).weighted(even, first[None]).copied(kept)
     segments = segments.renewed(slots).weighted(even, second[kept][None])
     found = count * float(segments.relative_variances) / 0.05**2
     assert found == pytest.approx(variance, rel=0.05)

@@ -23,7 +23,7 @@ from poedsl.runtime.smc.anneal import anneal
 from poedsl.runtime.smc.health import HealthCheck
 from poedsl.runtime.smc.records import Outcome
 from poedsl.runtime.smc.resampler import Resampler
-from poedsl.runtime.smc.resampling import SCHEMES
+from poedsl.runtime.smc.resampling_schemes import SCHEMES
 from tests.diagnostics import refused
 
 ONE = "Markov([0.5, 0.3, 0.2], [[0.1, 0.6, 0.3], [0.3, 0.3, 0.4], [0.8, 0.1, 0.1]])"

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 import poedsl
-from poedsl.runtime.smc.resampling import (
+from poedsl.runtime.smc.resampling_schemes import (
     SCHEMES,
     along_kd_tree,
     effective_sample_size,

@@ -15,7 +15,7 @@ import torch
 
 import poedsl
 from poedsl.experts.sequences.vocabulary import Vocabulary
-from poedsl.runtime.core import forks
+from poedsl.runtime.core import torch_threads
 from poedsl.runtime.results.saved_files import DETAILS, PARTICLES, PLAN, RESULT
 from tests.runtime import rewards_of_a_module
 
@@ -168,7 +168,7 @@ def test_forked_processes_run_with_one_thread(monkeypatch: pytest.MonkeyPatch) -
         torch.set_num_threads(2)
         plan.run(particles=4, steps=2)
         assert torch.get_num_threads() == 2
-        monkeypatch.setattr(forks, "_IMPORTED_IN", -1)
+        monkeypatch.setattr(torch_threads, "_IMPORTED_IN", -1)
         plan.run(particles=4, steps=2)
         assert torch.get_num_threads() == 1
     finally:

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from itertools import product
 
 from poedsl.compiler.plan.terms import Apply, Const, Ref, Term
-from poedsl.grammar.boxes import pixel_range
+from poedsl.grammar.box_geometry import pixel_range
 from poedsl.grammar.types import Sizes
 
 #: For each side of the whole where the part begins and where it ends.

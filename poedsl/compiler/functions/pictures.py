@@ -12,7 +12,7 @@ from poedsl.compiler.functions.function import (
 from poedsl.compiler.functions.result_types import (
     single_numbers,
 )
-from poedsl.grammar.boxes import as_box, pixel_range
+from poedsl.grammar.box_geometry import as_box, pixel_range
 from poedsl.grammar.types import Type
 
 _PIXELS = "this looks like pixels: divide left and right by the width, top and bottom by the height"

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from poedsl.compiler.plan.approximations import approximation_notes
-from poedsl.compiler.plan.chats import chat_notes
+from poedsl.compiler.plan.chat_notes import chat_notes
 from poedsl.compiler.plan.guidance import guidance_notes
 from poedsl.compiler.plan.lowered import Lowered
 from poedsl.compiler.plan.option_values import form_name

@@ -7,7 +7,7 @@ from poedsl.compiler.plan.terms import Apply, Term
 from poedsl.compiler.typecheck.expert_factors import expert_factor
 from poedsl.compiler.typecheck.exponents import exponent_term
 from poedsl.compiler.typecheck.mixtures import mixture_factor
-from poedsl.compiler.typecheck.rewards_and_conditions import reward_factor, where_factor
+from poedsl.compiler.typecheck.rewards_and_constraints import reward_factor, where_factor
 from poedsl.compiler.typecheck.scope import TypeScope
 from poedsl.compiler.typecheck.target import TypedTarget
 from poedsl.compiler.typecheck.typed import describe

@@ -13,8 +13,8 @@ from torch import Tensor
 
 from poedsl.catalog.discrete_densities import CATEGORIES
 from poedsl.catalog.registry import SIGNATURES
+from poedsl.experts.densities.densities_not_in_pyro import distribution_not_in_pyro
 from poedsl.experts.densities.discrete import DISCRETE
-from poedsl.experts.densities.own_densities import own_distribution
 from poedsl.experts.protocol import Reward
 
 #: Parameters that are matrices, for events that are vectors.
@@ -57,7 +57,7 @@ def pyro_density(
 
 def distribution(name: str, arguments: dict[str, Tensor]) -> Any:
     """A distribution by name: one of Pyro's, or one that it has not."""
-    if (own := own_distribution(name, arguments)) is not None:
+    if (own := distribution_not_in_pyro(name, arguments)) is not None:
         return own
     import pyro.distributions
 

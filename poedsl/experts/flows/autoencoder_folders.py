@@ -11,8 +11,8 @@ from poedsl.experts.flows.content_keys import content_key
 from poedsl.experts.loading.cache import cached_by_folder
 from poedsl.experts.loading.diffusers_folder import AUTOENCODERS
 from poedsl.experts.loading.model_errors import loading
-from poedsl.experts.loading.model_files import read_config
 from poedsl.experts.loading.single_file_weights import prefix_in, tensors_below
+from poedsl.experts.loading.weight_files import read_config
 
 #: Options of an autoencoder on which its latents do not depend.
 NO_SETTINGS = ("sample_size", "force_upcast")

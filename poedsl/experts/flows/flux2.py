@@ -18,7 +18,7 @@ from poedsl.experts.flows.latents import PATCH, resized
 from poedsl.experts.flows.packing import pack, positions, unpack
 from poedsl.experts.loading import language_encoders
 from poedsl.experts.loading.model_errors import unfit
-from poedsl.experts.loading.model_files import read_config
+from poedsl.experts.loading.weight_files import read_config
 
 #: The most pixels of a reference.
 AREA = 1024**2

@@ -21,7 +21,7 @@ from poedsl.experts.flows.pipeline_layout import Layout
 from poedsl.experts.flows.pipeline_loop import Probe
 from poedsl.experts.flows.pipeline_view import PipelineView
 from poedsl.experts.loading.model_errors import loading, unfit
-from poedsl.experts.loading.model_files import read_config
+from poedsl.experts.loading.weight_files import read_config
 from poedsl.grammar.errors import PoeError
 
 

@@ -23,10 +23,10 @@ from poedsl.experts.flows.variance_preserving import VariancePreserving
 from poedsl.experts.loading import diffusers_folder
 from poedsl.experts.loading.dtypes import network_dtype
 from poedsl.experts.loading.model_errors import evaluating, unfit
-from poedsl.experts.loading.model_files import read_config
 from poedsl.experts.loading.schedulers import SOLVERS, DiffusionScheduler
 from poedsl.experts.loading.stable_diffusion_prompts import sd_prompt, sdxl_prompt
 from poedsl.experts.loading.text_loras import textual
+from poedsl.experts.loading.weight_files import read_config
 
 #: Options under which the network takes inputs beside text, which experts do not have.
 INPUTS = ("class_embed_type", "num_class_embeds", "encoder_hid_dim_type", "time_cond_proj_dim")

@@ -14,8 +14,8 @@ from poedsl.experts.flows.rectified import RectifiedFlow
 from poedsl.experts.flows.variance_preserving import VariancePreserving
 from poedsl.experts.loading import diffusers_folder
 from poedsl.experts.loading.model_errors import evaluating, loading, unfit
-from poedsl.experts.loading.model_files import read_config
 from poedsl.experts.loading.schedulers import DiffusionScheduler, FlowScheduler
+from poedsl.experts.loading.weight_files import read_config
 
 #: The number of steps in which the times of a scheduler are compared with even ones.
 COMPARED = 16

@@ -23,8 +23,8 @@ from poedsl.experts.flows.latent_flow import TIMES, LatentFlow
 from poedsl.experts.flows.latents import PATCH
 from poedsl.experts.loading import diffusers_folder, wan_conditions
 from poedsl.experts.loading.model_errors import unfit
-from poedsl.experts.loading.model_files import read_config
 from poedsl.experts.loading.schedulers import FLOWS, UNIPC
+from poedsl.experts.loading.weight_files import read_config
 
 _INDEX = "model_index.json"
 #: The least time by which the velocity to a known frame is divided.

@@ -24,10 +24,10 @@ from poedsl.experts.loading.from_folder import (
 )
 from poedsl.experts.loading.lora import add_loras, twin
 from poedsl.experts.loading.model_errors import loading, unfit
-from poedsl.experts.loading.model_files import read_config
 from poedsl.experts.loading.placement import kept, set_up
 from poedsl.experts.loading.prompts import warn_if_cut
 from poedsl.experts.loading.text_loras import add_to_encoders
+from poedsl.experts.loading.weight_files import read_config
 
 #: The classes of autoencoders that are read.
 AUTOENCODERS = ("AutoencoderKL", "AutoencoderKLQwenImage", "AutoencoderKLFlux2")

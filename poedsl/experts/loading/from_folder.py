@@ -21,7 +21,12 @@ from poedsl.experts.loading.gguf_files import (
     silent_progress,
 )
 from poedsl.experts.loading.load_warnings import warn
-from poedsl.experts.loading.model_files import (
+from poedsl.experts.loading.single_file_weights import (
+    original_weights,
+    prefix_in,
+    text_encoder_weights,
+)
+from poedsl.experts.loading.weight_files import (
     WeightFiles,
     known_options,
     listed,
@@ -29,11 +34,6 @@ from poedsl.experts.loading.model_files import (
     refuse_adapters,
     warn_of_adapters,
     weight_files,
-)
-from poedsl.experts.loading.single_file_weights import (
-    original_weights,
-    prefix_in,
-    text_encoder_weights,
 )
 
 logger = logging.getLogger(__name__)

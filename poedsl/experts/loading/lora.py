@@ -20,8 +20,8 @@ from poedsl.catalog.adapters import Lora
 from poedsl.experts.loading.libraries import missing_extra
 from poedsl.experts.loading.load_warnings import warn
 from poedsl.experts.loading.model_errors import loading
-from poedsl.experts.loading.model_files import listed, read_config, tensor_names, tensors_in
 from poedsl.experts.loading.text_loras import encoders_with_loras
+from poedsl.experts.loading.weight_files import listed, read_config, tensor_names, tensors_in
 
 #: Parts of the names of weights of other adapters, and what these are called.
 _OTHERS = {

@@ -17,9 +17,9 @@ from poedsl.experts.loading.from_folder import (
     transformers_processor,
 )
 from poedsl.experts.loading.model_errors import loading
-from poedsl.experts.loading.model_files import read_config
 from poedsl.experts.loading.placement import placed
 from poedsl.experts.loading.schedulers import scheduler
+from poedsl.experts.loading.weight_files import read_config
 
 #: Options of pipelines for what changes or removes finished pictures.
 _OFF = ("requires_safety_checker", "add_watermarker")

@@ -16,7 +16,7 @@ from typing import Any
 from poedsl.catalog.single_files import configurations
 from poedsl.experts.loading.load_warnings import warn
 from poedsl.experts.loading.model_errors import loading, unfit
-from poedsl.experts.loading.model_files import known_options, read_config
+from poedsl.experts.loading.weight_files import known_options, read_config
 
 FILE = "scheduler/scheduler_config.json"
 #: Schedulers of rectified flows, and a solver for them of which only the places of the steps are

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from poedsl.catalog.single_files import DENOISER, ENDING, weight_shapes
 from poedsl.experts.loading.load_warnings import warn
-from poedsl.experts.loading.model_files import listed, tensors_in
+from poedsl.experts.loading.weight_files import listed, tensors_in
 
 #: What the names of the weights of each part begin with.
 _PREFIXES = {

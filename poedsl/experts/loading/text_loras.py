@@ -14,7 +14,7 @@ from poedsl.experts.loading.cache import cached_by_folder
 from poedsl.experts.loading.libraries import missing_extra
 from poedsl.experts.loading.load_warnings import warn
 from poedsl.experts.loading.model_errors import loading
-from poedsl.experts.loading.model_files import listed, read_config
+from poedsl.experts.loading.weight_files import listed, read_config
 
 #: The text encoders to which pipelines add LoRAs, by how the names of their classes begin.
 _ENCODERS = {

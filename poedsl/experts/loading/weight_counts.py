@@ -8,9 +8,9 @@ from pathlib import Path
 
 from poedsl.catalog.single_files import configurations, weight_shapes
 from poedsl.experts.loading.diffusers_folder import FILMS
-from poedsl.experts.loading.model_files import read_config, weight_files
 from poedsl.experts.loading.pipelines import LEFT_OUT
 from poedsl.experts.loading.single_file_weights import prefix_in
+from poedsl.experts.loading.weight_files import read_config, weight_files
 
 #: Parts of a pipeline's folder that an expert of the language reads, without its text encoders.
 _PARTS = ("transformer", "transformer_2", "unet", "vae")

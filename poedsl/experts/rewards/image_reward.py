@@ -13,9 +13,9 @@ from poedsl.experts.loading.cache import cached_by_folder
 from poedsl.experts.loading.from_folder import transformers_config
 from poedsl.experts.loading.load_warnings import warn
 from poedsl.experts.loading.model_errors import loading
-from poedsl.experts.loading.model_files import listed
 from poedsl.experts.loading.prompts import warn_if_cut
 from poedsl.experts.loading.transformers_models import expect, processor, tensors
+from poedsl.experts.loading.weight_files import listed
 from poedsl.experts.rewards.image_preprocessing import ImagePreprocessor
 from poedsl.experts.rewards.learned_reward import LearnedReward
 from poedsl.experts.rewards.linear_head import LinearHead

@@ -25,7 +25,7 @@ from poedsl.runtime.build.constrained_supports import end
 from poedsl.runtime.build.densities import Densities, Density, parameters
 from poedsl.runtime.build.tempering_base import supports
 from poedsl.runtime.core.random_numbers import Noise
-from poedsl.runtime.smc.resampling import effective_sample_size
+from poedsl.runtime.smc.resampling_schemes import effective_sample_size
 from poedsl.runtime.space.bijections import Events
 from poedsl.runtime.space.coordinates import Space
 from poedsl.runtime.space.parts import Part, locate

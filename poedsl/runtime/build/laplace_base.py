@@ -20,7 +20,7 @@ from poedsl.grammar.errors import PoeError
 from poedsl.runtime.build.mode_search import LogDensity, Modes, modes
 from poedsl.runtime.core.random_numbers import Noise
 from poedsl.runtime.core.state import SavedState
-from poedsl.runtime.smc.resampling import spread
+from poedsl.runtime.smc.resampling_schemes import spread
 from poedsl.runtime.space.coordinates import Space
 from poedsl.runtime.targets.tempering import BaseDistribution, log_base
 

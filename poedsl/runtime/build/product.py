@@ -26,9 +26,9 @@ from poedsl.runtime.inputs.remarks import warn_of_mask
 from poedsl.runtime.space.coordinates import PICTURE_CENTRE, PICTURE_SCALE, GaussianMoments, Space
 from poedsl.runtime.space.parts import PlacedFactor, in_latents, locate
 from poedsl.runtime.space.sizes import fits
+from poedsl.runtime.targets.constraint_and_reward_potentials import RewardFactor
 from poedsl.runtime.targets.expert_factor import ExpertFactor
 from poedsl.runtime.targets.parent_guidance import ParentGuidance
-from poedsl.runtime.targets.rewards_and_conditions import RewardFactor
 from poedsl.runtime.terms.evaluate import Environment, evaluate, tensor
 from poedsl.runtime.terms.refusals import factor_at, refused
 

@@ -10,7 +10,7 @@ from poedsl.compiler.plan.plan import PlanSpec
 from poedsl.compiler.plan.plan_parts import FactorSpec
 from poedsl.compiler.plan.terms import Apply
 from poedsl.runtime.build.likelihoods import shapes_of_data
-from poedsl.runtime.targets.rewards_and_conditions import RewardFactor
+from poedsl.runtime.targets.constraint_and_reward_potentials import RewardFactor
 from poedsl.runtime.terms.evaluate import Environment
 from poedsl.runtime.terms.refusals import refused
 

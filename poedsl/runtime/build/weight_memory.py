@@ -18,8 +18,8 @@ from poedsl.compiler.plan.costs import weighs
 from poedsl.compiler.plan.plan import PlanSpec
 from poedsl.compiler.plan.terms import Apply, Const
 from poedsl.experts.loading.dtypes import network_dtype
-from poedsl.experts.loading.model_files import read_config
 from poedsl.experts.loading.weight_counts import Count, in_file, network_parts, pipeline_parts
+from poedsl.experts.loading.weight_files import read_config
 from poedsl.grammar.errors import PoeError, is_out_of_memory
 from poedsl.runtime.build.missing_models import runnable
 from poedsl.runtime.build.models import Models

@@ -147,7 +147,7 @@ def run_with_checkpoints(
     The checkpoint is removed when the run has ended.
 
     Args:
-        observe, look_ahead: as of `poedsl.runtime.whole_run.run`.
+        observe, look_ahead: as of `poedsl.runtime.run_plan.run`.
 
     Raises:
         PoeError: the folder cannot be written (P0704), its checkpoint is damaged (P0721), or of a

@@ -11,7 +11,7 @@ from typing import Any
 from poedsl.compiler.functions.constants import shape
 from poedsl.compiler.plan.plan_parts import Array, InputSpec
 from poedsl.compiler.plan.terms import constant
-from poedsl.grammar.boxes import Box
+from poedsl.grammar.box_geometry import Box
 from poedsl.grammar.diagnostics import Diagnostic
 from poedsl.grammar.errors import PoeError
 from poedsl.grammar.types import FROM_FILES, MOST_SIZES, Type, unify

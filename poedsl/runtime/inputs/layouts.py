@@ -12,7 +12,7 @@ from contextlib import suppress
 from typing import Any
 
 from poedsl.compiler.plan.terms import Apply, Const, Term
-from poedsl.grammar.boxes import Box, as_box
+from poedsl.grammar.box_geometry import Box, as_box
 
 Layout = tuple[tuple[Box, str], ...]
 

@@ -10,7 +10,7 @@ from jaxtyping import Float, Int, Shaped
 from torch import Tensor
 
 from poedsl.runtime.core.random_numbers import Noise
-from poedsl.runtime.smc.resampling import FEW, along_kd_tree, systematic
+from poedsl.runtime.smc.resampling_schemes import FEW, along_kd_tree, systematic
 
 
 def drawn(

@@ -13,8 +13,8 @@ from torch import Tensor
 from poedsl.runtime.core.particles import Gathered, Particles, RewardMemory
 from poedsl.runtime.core.state import SavedState
 from poedsl.runtime.kernels.step_size import StepSize
-from poedsl.runtime.smc.contributions import Contributions
-from poedsl.runtime.smc.resampling import effective_sample_size, spread
+from poedsl.runtime.smc.evidence_contributions import EvidenceContributions
+from poedsl.runtime.smc.resampling_schemes import effective_sample_size, spread
 
 #: Particles whose components all correlate less than this with their past are independent of it.
 FORGOTTEN = 0.25
@@ -90,7 +90,7 @@ class Population(Generic[StageT]):
     unique_ancestors: int
     resampled: bool
     step_size: StepSize
-    contributions: Contributions
+    contributions: EvidenceContributions
     acceptance: float | None = None
     kernel_steps: int | None = None
     correlation: float | None = None
@@ -119,7 +119,9 @@ class Population(Generic[StageT]):
             unique_ancestors=len(slots),
             resampled=False,
             step_size=step_size,
-            contributions=Contributions.start(slots, particles.log_weights.view(islands, -1)),
+            contributions=EvidenceContributions.start(
+                slots, particles.log_weights.view(islands, -1)
+            ),
         )
         return first.measured()
 
@@ -148,7 +150,7 @@ class Population(Generic[StageT]):
             "particles": Particles.restored_with(state["particles"], carried),
             "stage": stage,
             "step_size": StepSize.restored(state["step_size"]),
-            "contributions": Contributions.restored(state["contributions"]),
+            "contributions": EvidenceContributions.restored(state["contributions"]),
             "before_last_draw": None if drawn is None else Lineages(*drawn),
         }
         return cls(**{**state, **nested})

@@ -12,7 +12,7 @@ from torch import Tensor
 from poedsl.runtime.core.random_numbers import Noise
 from poedsl.runtime.core.sampler_options import ResamplingRule
 from poedsl.runtime.smc.population import Population, StageT
-from poedsl.runtime.smc.resampling import FEW, SCHEMES, along_kd_tree, systematic
+from poedsl.runtime.smc.resampling_schemes import FEW, SCHEMES, along_kd_tree, systematic
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,8 +14,8 @@ from torch import Tensor
 from poedsl.runtime.core.faults import AutoencoderFault, FactorFault, Fault
 from poedsl.runtime.path.noising_path import Stage
 from poedsl.runtime.space.coordinates import Space
+from poedsl.runtime.targets.constraint_and_reward_potentials import RewardFactor
 from poedsl.runtime.targets.expert_factor import ExpertFactor
-from poedsl.runtime.targets.rewards_and_conditions import RewardFactor
 from poedsl.runtime.terms.evaluate import Environment
 
 

@@ -14,12 +14,12 @@ from poedsl.experts.protocol import Noised
 from poedsl.runtime.core.particles import Evaluation
 from poedsl.runtime.path.control_drift import Basis, diverged
 from poedsl.runtime.path.noising_path import Stage
+from poedsl.runtime.targets.constraint_and_reward_potentials import RewardFactor
 from poedsl.runtime.targets.expert_factor import ExpertFactor
 from poedsl.runtime.targets.parent_guidance import guided_score
 from poedsl.runtime.targets.product import Product
-from poedsl.runtime.targets.relaxed_conditions import deciding, log_chance
+from poedsl.runtime.targets.relaxed_constraints import deciding, log_chance
 from poedsl.runtime.targets.relaxed_rewards import LIMIT, softened
-from poedsl.runtime.targets.rewards_and_conditions import RewardFactor
 from poedsl.runtime.targets.stage_protocol import StageLike
 from poedsl.runtime.terms.evaluate import Environment
 from poedsl.runtime.terms.unrolled import base_name

@@ -21,7 +21,7 @@ from torch import Tensor
 from poedsl.runtime.core.particles import Evaluation
 from poedsl.runtime.core.random_numbers import Noise
 from poedsl.runtime.core.state import SavedState
-from poedsl.runtime.targets.rewards_and_conditions import RewardFactor
+from poedsl.runtime.targets.constraint_and_reward_potentials import RewardFactor
 from poedsl.runtime.targets.target import Target
 from poedsl.runtime.terms.evaluate import Environment
 

@@ -14,7 +14,7 @@ from poedsl.compiler.functions.constants import flatten
 from poedsl.compiler.plan.terms import Apply, Const, Ref, Term, as_loop
 from poedsl.compiler.plan.text import print_term
 from poedsl.experts.protocol import TextReward
-from poedsl.grammar.boxes import Box, as_box
+from poedsl.grammar.box_geometry import Box, as_box
 from poedsl.runtime.terms.branches import chosen
 from poedsl.runtime.terms.environment import Environment as Environment
 from poedsl.runtime.terms.functions import (

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from poedsl.compiler.functions.table import FUNCTIONS
 from poedsl.compiler.plan.terms import CHAINS
-from poedsl.runtime.terms import counted_vectors, matrices
+from poedsl.runtime.terms import matrices, vector_constructors
 from poedsl.runtime.terms.matrices import matrix_product
 
 OPERATORS: dict[str, Callable[..., Tensor]] = {
@@ -224,11 +224,11 @@ TENSOR_FUNCTIONS: dict[str, Callable[..., Tensor]] = {
     "diag": matrices.diag,
     "outer": matrices.outer,
     "concat": concat,
-    "range": counted_vectors.range_of,
-    "linspace": counted_vectors.linspace,
-    "identity": counted_vectors.identity,
-    "zeros": counted_vectors.zeros,
-    "ones": counted_vectors.ones,
+    "range": vector_constructors.range_of,
+    "linspace": vector_constructors.linspace,
+    "identity": vector_constructors.identity,
+    "zeros": vector_constructors.zeros,
+    "ones": vector_constructors.ones,
     "dot": dot,
     "blur": blur,
     "resize": resize,

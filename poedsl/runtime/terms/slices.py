@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from poedsl.compiler.plan.terms import Apply, Const, Term
-from poedsl.grammar.boxes import pixel_range
+from poedsl.grammar.box_geometry import pixel_range
 from poedsl.runtime.terms.environment import Environment as Environment
 
 

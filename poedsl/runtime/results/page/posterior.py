@@ -15,7 +15,7 @@ from poedsl.runtime.results.page.plots import Plot, Range, beside, square, widen
 from poedsl.runtime.results.pictures import log_target
 from poedsl.runtime.results.posterior_summary import LISTED, component_names, named
 from poedsl.runtime.results.saved_files import WrittenRun
-from poedsl.runtime.smc.resampling import systematic
+from poedsl.runtime.smc.resampling_schemes import systematic
 
 #: Components with a marginal, and those of which every pair is shown.
 MARGINALS, PAIRED = 12, 4

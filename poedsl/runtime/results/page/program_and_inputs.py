@@ -14,7 +14,7 @@ from poedsl.compiler.plan.plan_parts import Array, InputSpec
 from poedsl.compiler.plan.terms import Const, Value
 from poedsl.compiler.plan.text import declared_type, print_plan, print_term
 from poedsl.compiler.views.picture import svg
-from poedsl.grammar.boxes import as_box
+from poedsl.grammar.box_geometry import as_box
 from poedsl.runtime.results.page.embedded import address, picture, raster
 from poedsl.runtime.results.page.markup import Numbers, block, esc, facts, listed, scrolling
 from poedsl.runtime.results.page.plots import Plot, widened

@@ -1,4 +1,6 @@
-"""Which files of a model's folder are read, and what in it is not."""
+"""Which files of a model's folder are read: its weights and configurations, errors for those that
+are missing, and warnings of those that are not read.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a run without an output folder leaves unsaved."""
+"""The variables that a run without an output folder does not save."""
 
 from __future__ import annotations
 

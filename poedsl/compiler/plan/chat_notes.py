@@ -1,4 +1,4 @@
-"""What language models that answer in a chat read."""
+"""Notes on the prompts that language models with a chat template read."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Rewards and hard conditions as factors of a product: their log potentials."""
+"""Constraints (`where`) and rewards as factors of a product: their log potentials."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from poedsl.runtime.terms.evaluate import Environment, evaluate
 
 @dataclass(frozen=True, slots=True)
 class RewardFactor:
-    """A reward, a condition, or a density that counts as a reward: ``log_value`` of the variables.
+    """A reward, a constraint, or a density that counts as a reward: ``log_value`` of the variables.
 
     Attributes:
         kind: ``reward``, ``density``, ``likelihood`` or ``where``.
         differentiable: differentiable, so that kernels and moves may follow it.
-        term: the reward, or the condition.
+        term: the reward, or the condition of the constraint.
         density: of densities and likelihoods, their log value.
         sites: of models, the values of their sites by name.
         rows: how many numbers are evaluated for each particle.
@@ -36,7 +36,7 @@ class RewardFactor:
     rows: int = 1
 
     def log_value(self, env: Environment) -> Float[Tensor, " L"]:
-        """Exactly, at the end of the path; -inf where a condition does not hold."""
+        """Exactly, at the end of the path; -inf where a constraint does not hold."""
         if self.density is not None:
             return self.exponent * self.density(env)
         value = evaluate(self.term, env)

@@ -1,4 +1,4 @@
-"""A bound plan and a seed to a result, at once."""
+"""Runs a bound plan to its end: a plan and a seed to a result."""
 
 from __future__ import annotations
 

@@ -26,7 +26,7 @@ PILOT = -2
 
 
 @dataclass(slots=True)
-class Driver:
+class AnnealingDriver:
     """Anneals the particles of a model.
 
     Attributes:
@@ -53,7 +53,7 @@ class Driver:
         warnings: WarningLog,
         between_pilot_stages: Callable[[], None],
         before_resampling: Callable[[Population[Any]], None],
-    ) -> Driver:
+    ) -> AnnealingDriver:
         """By the options of a plan.
 
         Args:

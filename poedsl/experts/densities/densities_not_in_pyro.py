@@ -1,5 +1,5 @@
-"""Densities that Pyro has not: between bounds, half of a Student's t, skew normal, and flat; and
-angles of any concentration.
+"""Densities that Pyro does not have: between bounds, half of a Student's t, skew normal, and flat;
+and angles of any concentration.
 """
 
 from __future__ import annotations
@@ -122,10 +122,10 @@ class Flat(NoQuantiles):
         return x.clamp(0.0, 0.0)
 
 
-def own_distribution(name: str, arguments: dict[str, Tensor]) -> Any:
+def distribution_not_in_pyro(name: str, arguments: dict[str, Tensor]) -> Any:
     """A distribution that Pyro has not; None of other names."""
-    if name in OWN:
-        return OWN[name](**arguments)
+    if name in NOT_IN_PYRO:
+        return NOT_IN_PYRO[name](**arguments)
     base = name.removeprefix(PREFIX)
     if base == name or base not in WITH_TAILS:
         return None
@@ -140,7 +140,7 @@ def own_distribution(name: str, arguments: dict[str, Tensor]) -> Any:
     return Truncated(base, whole, tuple(own.values()), low, high)
 
 
-OWN: dict[str, Callable[..., Any]] = {
+NOT_IN_PYRO: dict[str, Callable[..., Any]] = {
     "HalfStudentT": HalfStudentT,
     "SkewNormal": SkewNormal,
     "VonMises": VonMises,

@@ -1,4 +1,4 @@
-"""Runs in processes that were forked."""
+"""How many threads torch has in processes that were forked."""
 
 from __future__ import annotations
 

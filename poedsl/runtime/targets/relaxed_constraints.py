@@ -1,4 +1,6 @@
-"""How likely a condition is to hold at the end, from where a particle is now."""
+"""Relaxed constraints: the estimated probability that a condition will hold at the end of the
+path.
+"""
 
 from __future__ import annotations
 

@@ -12,7 +12,7 @@ from poedsl.runtime.core.state import SavedState
 
 
 @dataclass(frozen=True, slots=True)
-class Contributions:
+class EvidenceContributions:
     """The sum over stages of what a particle and its descendants added to log Z, to first order.
 
     A stage takes normalised weights W to W', and with them log Z by the log of the mean of W' / W,
@@ -39,7 +39,9 @@ class Contributions:
     variances: Float[Tensor, " S"]
 
     @classmethod
-    def start(cls, slots: Int[Tensor, " L"], log_weights: Float[Tensor, "S n"]) -> Contributions:
+    def start(
+        cls, slots: Int[Tensor, " L"], log_weights: Float[Tensor, "S n"]
+    ) -> EvidenceContributions:
         """At the first stage, whose draws may have unequal weights."""
         weights = _normalised(log_weights)
         totals = weights - 1 / weights.shape[1]
@@ -54,23 +56,27 @@ class Contributions:
         }
 
     @classmethod
-    def restored(cls, state: SavedState) -> Contributions:
+    def restored(cls, state: SavedState) -> EvidenceContributions:
         return cls(state["roots"], state["totals"], state["earlier"], state["variances"])
 
-    def weighted(self, before: Float[Tensor, "S n"], after: Float[Tensor, "S n"]) -> Contributions:
+    def weighted(
+        self, before: Float[Tensor, "S n"], after: Float[Tensor, "S n"]
+    ) -> EvidenceContributions:
         """With what a change of the log weights contributes."""
         change = (_normalised(after) - _normalised(before)).flatten()
         totals = self.totals.flatten().scatter_add(0, self.roots, change)
         return replace(self, totals=totals.view_as(self.totals))
 
-    def copied(self, index: Int[Tensor, " L"]) -> Contributions:
+    def copied(self, index: Int[Tensor, " L"]) -> EvidenceContributions:
         """Of copies of the particles in the slots ``index``."""
         return replace(self, roots=self.roots[index])
 
-    def renewed(self, slots: Int[Tensor, " L"]) -> Contributions:
+    def renewed(self, slots: Int[Tensor, " L"]) -> EvidenceContributions:
         """From now on every particle is the root of its own line of descent."""
         earlier = self.totals.flatten()[self.roots].view_as(self.totals)
-        return Contributions(slots, torch.zeros_like(earlier), earlier, self.relative_variances)
+        return EvidenceContributions(
+            slots, torch.zeros_like(earlier), earlier, self.relative_variances
+        )
 
     @property
     def relative_variances(self) -> Float[Tensor, " S"]:
