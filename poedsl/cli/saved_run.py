@@ -55,12 +55,11 @@ class SavedRun:
         Raises:
             PoeError: the checkpoint is damaged (P0721), or of a run that differs (P0722).
         """
-        self.checkpointer.depends_on = identity(self.plan, settings, job.device)
+        now = identity(self.plan, settings, job.device)
         checkpoint = read_checkpoint(self.place) if self.saving.resumed else None
         if checkpoint is not None:
-            force, now = self.saving.force, self.checkpointer.depends_on
-            resume(job, self.place, checkpoint, now, force=force)
-        self.checkpointer.saved = len(job.recorder.records)
+            resume(job, self.place, checkpoint, now, force=self.saving.force)
+        self.checkpointer.going_on(now, len(job.recorder.records))
         self._logged = self.folder.keep_log(self.checkpointer.saved)
         return self.checkpointer.saved
 

@@ -40,7 +40,7 @@ class AnnealingDriver:
     resampler: Resampler
     rng: Noise
     health: HealthCheck
-    pilot: Pilot | None = None
+    pilot: Pilot[Any] | None = None
     after: Boundary[Any] | None = None
     between_pilot_stages: Callable[[], None] = field(default=lambda: None)
 
@@ -59,12 +59,13 @@ class AnnealingDriver:
         Args:
             see: is called with the population wherever the run may resample it.
         """
-        pilot = Pilot.of(model) if options.unbiased else None
         health = HealthCheck(model.target, warnings)
         resampler = WatchedResampler(
             options.scheme, options.resample, before_resampling=before_resampling
         )
-        return cls(model, resampler, rng, health, pilot, between_pilot_stages=between_pilot_stages)
+        return cls(
+            model, resampler, rng, health, model.pilot, between_pilot_stages=between_pilot_stages
+        )
 
     @property
     def before_the_first_stage(self) -> tuple[int, float]:
@@ -85,7 +86,7 @@ class AnnealingDriver:
             self.after = after
             yield after.population
 
-    def _tune(self, pilot: Pilot) -> None:
+    def _tune(self, pilot: Pilot[Any]) -> None:
         """Run the rest of the pilot run, and take what it has tuned."""
         rng = replace(self.rng, seed=PILOT - self.rng.seed)
         resampler = Resampler(self.resampler.scheme, self.resampler.rule)
@@ -93,8 +94,7 @@ class AnnealingDriver:
             self.after = after
             pilot.note(after.population)
             self.between_pilot_stages()
-        pilot.ended = True
-        self.model, self.after = pilot.frozen(), None
+        self.model, self.after = pilot.end(), None
 
     def state(self) -> SavedState:
         """All that the stages to come depend on, and what the run has noted of itself."""
@@ -116,9 +116,10 @@ class AnnealingDriver:
         Raises:
             IndexError, KeyError, TypeError, ValueError: it is not the state of such a run.
         """
-        self.model.restore(state["model"])
+        self.model = self.model.restored(state["model"])
+        self.health = replace(self.health, target=self.model.target)
         if self.pilot is not None:
-            self.pilot.restore(state["pilot"])
+            self.pilot = Pilot.restored(state["pilot"], self.model)
             if self.pilot.ended:
                 self.model = self.pilot.frozen()
         if state["after"] is not None:

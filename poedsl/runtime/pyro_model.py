@@ -18,7 +18,7 @@ from torch.distributions.transforms import Transform
 from poedsl.compiler.plan.plan import PlanSpec
 from poedsl.compiler.plan.plan_parts import FactorSpec
 from poedsl.compiler.plan.terms import Apply
-from poedsl.runtime.build.prepare import prepare
+from poedsl.runtime.build.prepare import prepare_tempering
 from poedsl.runtime.build.tempering_base import Base
 from poedsl.runtime.core.run_settings import RunSettings
 from poedsl.runtime.space.coordinates import Space
@@ -43,8 +43,7 @@ def pyro_model(plan: PlanSpec, settings: RunSettings, device: torch.device) -> P
         plan = plan.with_options({"path": Apply("temper")})
     if settings.dtype == "auto":  # Pyro's own sites are in torch's default type
         settings = replace(settings, dtype="float32")
-    target = prepare(plan, settings, device).target
-    assert isinstance(target, TemperedTarget)
+    target = prepare_tempering(plan, settings, device).target
     space = target.space
     named = target.base if isinstance(target.base, Base) else None
     starts = {n: Start(Coordinates(space, n), named) for n in space.shapes}

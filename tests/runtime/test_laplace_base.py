@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,8 +13,11 @@ import poedsl
 from poedsl.runtime.build.ancestral_prior import Prior
 from poedsl.runtime.build.laplace_base import GaussianBase, LaplaceBase
 from poedsl.runtime.build.mode_search import Modes
+from poedsl.runtime.build.prepare import prepare_tempering
 from poedsl.runtime.core.random_numbers import Noise
+from poedsl.runtime.core.run_settings import RunSettings
 from poedsl.runtime.results.verdict import Verdict
+from poedsl.runtime.targets.tempering import TemperedTarget
 from tests.runtime.helpers import default_base
 
 CPU = torch.device("cpu")
@@ -126,3 +130,20 @@ def test_code_that_fails_far_out_ends_the_search_there_alone(tmp_path: Path) -> 
     result = poedsl.compile(file).run(seed=0, allow_code=True)
     assert result.log_evidence == pytest.approx(-100 / 101 - math.log(101), abs=0.1)
     assert len(result.stages) < 10
+
+
+def test_a_restored_model_starts_from_the_modes_of_the_state() -> None:
+    plan = poedsl.compile("x ~ Normal(0, 1) * exp(-8 * (x^2 - 4)^2)").bound().spec
+    model = prepare_tempering(plan, RunSettings(), CPU)
+    base = model.target.base
+    assert isinstance(base, LaplaceBase)
+    moved = replace(base.modes, loc=base.modes.loc + 1)
+    again = model.restored({"base": replace(base, modes=moved).state()})
+    for target in (again.target, again.mutation.target, again.mutation.rewards.target):
+        assert isinstance(target, TemperedTarget) and isinstance(target.base, LaplaceBase)
+        assert torch.equal(target.base.modes.loc, moved.loc)
+    assert model.target.base is base and again.target.calls is model.target.calls
+    with pytest.raises(ValueError):
+        GaussianBase(1).restored(base.state())
+    with pytest.raises(KeyError):
+        base.restored(GaussianBase(1).state())

@@ -68,8 +68,16 @@ def resolve(
     unreadable |= expanded.broken
     start = program.statements[0].span.start if program.statements else 0
     definitions = frozenset(d.name.name for d in expanded.definitions)
-    scope = NameScope(strict, unreadable, start, indent, signatures, set(unreadable), definitions)
-    scope.renamed = expanded.renamed
+    scope = NameScope(
+        strict,
+        unreadable,
+        start,
+        indent,
+        signatures,
+        set(unreadable),
+        definitions,
+        renamed=expanded.renamed,
+    )
     declare(scope, (*expanded.definitions, *program.statements))
     for passed in expanded.passed:
         declare_omitted_argument(scope, passed)
@@ -82,7 +90,7 @@ def resolve(
     check_sample_statements(scope, [s for s in program.statements if isinstance(s, tree.Sample)])
     warn_unused(scope, program)
     if not any(d.is_error for d in scope.diagnostics):
-        scope.diagnostics += warn_repeated_factors(statements)
+        scope.diagnostics.extend(warn_repeated_factors(statements))
     result = Resolved(
         replace(program, statements=statements),
         scope.origins,

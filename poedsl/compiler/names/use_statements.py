@@ -94,6 +94,7 @@ def _with_similar_file(error: DefinitionError, place: CodeReference, base: Path)
     except (OSError, ValueError):
         files = set()
     suggestion = similar_name(path.name, files)
-    if suggestion is not None:
-        error.instead = f"{path.with_name(suggestion).as_posix()}:{place.name}"
-    return error
+    if suggestion is None:
+        return error
+    instead = f"{path.with_name(suggestion).as_posix()}:{place.name}"
+    return DefinitionError(error.code, error.message, *error.notes, instead=instead)

@@ -88,8 +88,8 @@ def check_factor(checker: ProgramChecker, statement: tree.Factor, loops: Loops) 
     whole = isinstance(statement.target, tree.Name)
     typed = checker.environment[name] if whole else part_of(checker, statement.target, loops)
     target = TypedTarget(name, typed, statement.target.span)
-    checker.target_variable = name if whole else ""
-    product = product_term(checker, statement.product, target)
+    with checker.about(name if whole else ""):
+        product = product_term(checker, statement.product, target)
     sound = all([check_passed_argument(checker, p) for p in checker.passed.get(statement.span, ())])
     if product is None or not typed.ok or not sound:
         checker.incomplete.add(name)

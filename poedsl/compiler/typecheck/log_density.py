@@ -28,9 +28,8 @@ def log_density(checker: TypeScope, expr: tree.Call) -> Typed:
         report_no_density(checker, call, signature)
         return POISONED
     typed = counted(checker.value(subject))
-    before, checker.on_data = checker.on_data, True
-    parameters = check_arguments(checker, call, signature)
-    checker.on_data = before
+    with checker.about(checker.target_variable, data=True):
+        parameters = check_arguments(checker, call, signature)
     if parameters is None or not typed.ok:
         return POISONED
     if not typed.type.is_numeric:

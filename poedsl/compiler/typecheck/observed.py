@@ -24,9 +24,8 @@ MANY_DATA = 50
 def check_observed(checker: ProgramChecker, statement: tree.Factor, loops: Loops) -> None:
     """A statement on data; with an error, the variables in it are incomplete."""
     target = observed_target(checker, statement)
-    checker.target_variable, checker.on_data = "", True
-    product = product_term(checker, statement.product, target)
-    checker.on_data = False
+    with checker.about(data=True):
+        product = product_term(checker, statement.product, target)
     sound = all([check_passed_argument(checker, p) for p in checker.passed.get(statement.span, ())])
     if product is None or not target.typed.ok or not sound:
         checker.incomplete |= names_in(statement) & checker.variables

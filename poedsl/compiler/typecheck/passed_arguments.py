@@ -35,9 +35,8 @@ def passed_values(
 ) -> Iterator[Typed]:
     """The values of an argument at each element of the comprehensions around it."""
     if not binders:
-        checker.in_reward = True
-        typed = checker.value(value)
-        checker.in_reward = False
+        with checker.within_reward():
+            typed = checker.value(value)
         yield typed
         return
     name, iterable = binders[0]

@@ -22,9 +22,8 @@ def reward_factor(checker: TypeScope, expr: tree.Call) -> Term | None:
     inner = single_argument(checker, expr)
     if inner is None:
         return None
-    checker.in_reward = True
-    typed = checker.value(inner)
-    checker.in_reward = False
+    with checker.within_reward():
+        typed = checker.value(inner)
     if not typed.ok:
         return None
     if typed.type.name not in ("Real", "Int") and not (

@@ -46,6 +46,10 @@ class Work:
     done: int = 0
     allowed: int = field(default_factory=lambda: limit("operations"))
 
+    def allow(self, operations: int) -> None:
+        """Allow so many more operations."""
+        self.allowed += operations
+
     def add(self, operations: int, span: Span) -> None:
         """Count operations.
 
@@ -92,7 +96,7 @@ class TypeScope(ABC):
     work: Work = field(default_factory=Work)
 
     def __post_init__(self) -> None:
-        self.work.allowed += EVALUATION * PASSES * len(self.source.text)
+        self.work.allow(EVALUATION * PASSES * len(self.source.text))
 
     @abstractmethod
     def value(self, expr: tree.Expr) -> Typed:
@@ -122,9 +126,30 @@ class TypeScope(ABC):
         self.elements |= bound
         if isinstance(values, tuple):
             self.known[element] = values
-        yield
-        self.known.pop(element, None)
-        self.elements -= bound
+        try:
+            yield
+        finally:
+            self.known.pop(element, None)
+            self.elements -= bound
+
+    @contextmanager
+    def within_reward(self, inside: bool = True) -> Iterator[None]:
+        """Inside of the argument of ``exp``."""
+        before, self.in_reward = self.in_reward, inside
+        try:
+            yield
+        finally:
+            self.in_reward = before
+
+    @contextmanager
+    def about(self, variable: str = "", *, data: bool = False) -> Iterator[None]:
+        """Inside of a statement about the whole of a variable, a part of one, or data."""
+        before = self.target_variable, self.on_data
+        self.target_variable, self.on_data = variable, data
+        try:
+            yield
+        finally:
+            self.target_variable, self.on_data = before
 
     def text(self, span: Span) -> str:
         return self.source.text[span.start : span.end]

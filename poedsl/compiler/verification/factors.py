@@ -107,9 +107,10 @@ class FactorVerifier:
         ):
             wrong(place, "this is a call of an expert, or a mixture")
         whole_variable = part.whole and not part.observed
-        self.context.checker.target_variable = part.variable if whole_variable else ""
-        self.context.checker.on_data = part.observed
-        with self.context.diagnosed(place):
+        about = self.context.checker.about(
+            part.variable if whole_variable else "", data=part.observed
+        )
+        with about, self.context.diagnosed(place):
             rebuilt = product_term(self.context.checker, to_tree(term), part)
         variables = {v.name: v for v in self.context.plan.variables}
         if rebuilt != term:
@@ -132,9 +133,8 @@ class FactorVerifier:
 
     def under(self, factor: FactorSpec, place: str) -> Apply:
         """A number under ``exp``, or a condition."""
-        self.context.checker.in_reward = factor.kind == "reward"
-        type_ = self.context.value(factor.term, place).type
-        self.context.checker.in_reward = False
+        with self.context.checker.within_reward(factor.kind == "reward"):
+            type_ = self.context.value(factor.term, place).type
         fit = type_.is_numeric and (type_.name == "Bool") == (factor.kind == "where")
         if type_.sizes or not fit:
             expected = "one number" if factor.kind == "reward" else "one condition"

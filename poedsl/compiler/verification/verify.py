@@ -31,7 +31,7 @@ def verify(plan: PlanSpec) -> str:
     """The first error in a plan, beginning with its place in the JSON; empty if it is valid."""
     try:
         checker = ExpressionChecker(Source(""), signatures=_signatures(plan))
-        checker.work.allowed += EVALUATION * PASSES * written_out(plan)
+        checker.work.allow(EVALUATION * PASSES * written_out(plan))
         _Verifier(Context(plan, checker)).verify()
         return ""
     except Fault as fault:

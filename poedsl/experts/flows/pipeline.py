@@ -87,10 +87,11 @@ class PipelineModel:
         self.snaps = self.view.dtype == torch.bfloat16
         self.loops: OrderedDict[int, PipelineLoop] = OrderedDict()
         self.said: set[str] = set()
-        self.layout = self.examined()
+        self.layout, self.calls_per_evaluation = self.examined()
 
-    def examined(self) -> Layout:
-        """How the pipeline lays out its points, found by one particle's call.
+    def examined(self) -> tuple[Layout, int]:
+        """How the pipeline lays out its points, and how often it calls its network for each, as
+        the call of one particle shows.
 
         Raises:
             PoeError: the same point gives two results, or another point arrives at the scheduler
@@ -109,8 +110,7 @@ class PipelineModel:
         if not same:
             reason = "its call depends on earlier steps, so that it has no velocity at a point"
             raise unfit("", self.folder, reason, code="P0211")
-        self.calls_per_evaluation = max(1, sum(rows))
-        return layout
+        return layout, max(1, sum(rows))
 
     def loop(self, count: int) -> PipelineLoop:
         """The call for a number of particles, begun where there is none."""
@@ -127,7 +127,7 @@ class PipelineModel:
             for message in said - self.said:
                 said_here = f"the pipeline in {self.folder} says: {message}"
                 warn("P1024", said_here, folder=self.folder, text=message)
-            self.said |= said
+            self.said.update(said)
         self.loops[count] = held
         return held
 

@@ -4,6 +4,8 @@ Agrawala, Adding Conditional Control to Text-to-Image Diffusion Models, 2023).
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float
@@ -11,6 +13,7 @@ from torch import Tensor
 
 from poedsl.catalog.adapters import Lora
 from poedsl.catalog.profiles import Profile
+from poedsl.experts.flows.latents import Codec
 from poedsl.experts.flows.packing import pack
 from poedsl.experts.flows.qwen_image import QwenImageFlow
 from poedsl.experts.loading import diffusers_folder
@@ -18,25 +21,34 @@ from poedsl.experts.loading.model_errors import evaluating, unfit
 
 
 class ControlledQwenImage(QwenImageFlow):
-    """A `QwenImageFlow` whose activations a ControlNet adds to, once for both prompts."""
+    """A `QwenImageFlow` whose activations a ControlNet adds to, once for both prompts.
 
-    def attach(
+    Args:
+        control: what the ControlNet sees, as latents (1, c, h, w), by the autoencoder of the model.
+        controlnet: its folder; None for ``controlnet/`` of the model's. scale: by which its
+            activations are multiplied.
+
+    Raises:
+        PoeError: a folder holds another model, or the ControlNet sees something else (P0206).
+    """
+
+    def __init__(
         self,
-        controlnet: str | None,
+        prompt: str,
+        folder: str,
+        shape: tuple[int, ...],
+        device: torch.device,
         profile: Profile,
+        control: Callable[[Codec], Tensor],
+        controlnet: str | None,
         scale: float,
-        control: Float[Tensor, "1 c h w"],
+        negative: str,
+        guidance: float,
+        loras: tuple[Lora, ...],
     ) -> None:
-        """Load a ControlNet.
-
-        Args:
-            controlnet: its folder; None for ``controlnet/`` of the model's. scale: by which its
-                activations are multiplied. control: what it sees, as latents.
-
-        Raises:
-            PoeError: it sees something else (P0206).
-        """
-        self.place, self.strength, self.control = controlnet or self.folder, scale, pack(control)
+        super().__init__(prompt, folder, shape, device, profile, negative, guidance, loras)
+        self.place, self.strength = controlnet or folder, scale
+        self.control = pack(control(self.codec))
         self.controlnet = diffusers_folder.controlnet(
             "QwenImageControlNetModel", self.folder, controlnet, self.device, profile
         )
@@ -91,9 +103,11 @@ class QwenImageControlNet(ControlledQwenImage):
         guidance: float = 4.0,
         loras: tuple[Lora, ...] = (),
     ) -> None:
-        super().__init__(prompt, folder, shape, device, profile, negative, guidance, loras)
-        latents = self.codec.encode(self.codec.sized(control.expand(3, -1, -1), shape))
-        self.attach(controlnet, profile, scale, latents)
+        def latents(codec: Codec) -> Tensor:
+            return codec.encode(codec.sized(control.expand(3, -1, -1), shape))
+
+        common = (prompt, folder, shape, device, profile)
+        super().__init__(*common, latents, controlnet, scale, negative, guidance, loras)
 
 
 class QwenImageFill(ControlledQwenImage):
@@ -123,7 +137,10 @@ class QwenImageFill(ControlledQwenImage):
         guidance: float = 4.0,
         loras: tuple[Lora, ...] = (),
     ) -> None:
-        super().__init__(prompt, folder, shape, device, profile, negative, guidance, loras)
-        hole, latents = self.codec.masked(image, mask, shape, grey=0.0)
-        kept = 1 - F.interpolate(hole, latents.shape[-2:]).to(latents)
-        self.attach(controlnet, profile, scale, torch.cat([latents, kept], 1))
+        def seen(codec: Codec) -> Tensor:
+            hole, latents = codec.masked(image, mask, shape, grey=0.0)
+            kept = 1 - F.interpolate(hole, latents.shape[-2:]).to(latents)
+            return torch.cat([latents, kept], 1)
+
+        common = (prompt, folder, shape, device, profile)
+        super().__init__(*common, seen, controlnet, scale, negative, guidance, loras)

@@ -24,24 +24,36 @@ _SEEN = ("a control picture", "a hole to fill")
 
 
 class ControlledStableDiffusion3(StableDiffusion3):
-    """A `StableDiffusion3` whose activations a ControlNet adds to."""
+    """A `StableDiffusion3` whose activations a ControlNet adds to.
+
+    Args:
+        controlnet: its folder; None for ``controlnet/`` of the model's. scale: by which its
+            activations are multiplied.
+
+    Raises:
+        PoeError: a folder holds another model, or the ControlNet sees something else (P0206).
+    """
 
     #: Channels that its ControlNet sees beside latents.
     extra: ClassVar[int] = 0
     #: What it sees, as latents.
     control: Float[Tensor, "1 k h w"]
 
-    def attach(self, controlnet: str | None, profile: Profile, scale: float) -> None:
-        """Load a ControlNet.
-
-        Args:
-            controlnet: its folder; None for ``controlnet/`` of the model's. scale: by which its
-                activations are multiplied.
-
-        Raises:
-            PoeError: it sees something else (P0206).
-        """
-        self.place, self.strength = controlnet or self.folder, scale
+    def __init__(
+        self,
+        prompt: str,
+        folder: str,
+        shape: tuple[int, ...],
+        device: torch.device,
+        profile: Profile,
+        controlnet: str | None,
+        scale: float,
+        negative: str,
+        guidance: float,
+        loras: tuple[Lora, ...],
+    ) -> None:
+        super().__init__(prompt, folder, shape, device, profile, negative, guidance, loras)
+        self.place, self.strength = controlnet or folder, scale
         self.controlnet = diffusers_folder.controlnet(
             "SD3ControlNetModel", self.folder, controlnet, self.device, profile
         )
@@ -107,8 +119,8 @@ class StableDiffusion3ControlNet(ControlledStableDiffusion3):
         guidance: float = 7.0,
         loras: tuple[Lora, ...] = (),
     ) -> None:
-        super().__init__(prompt, folder, shape, device, profile, negative, guidance, loras)
-        self.attach(controlnet, profile, scale)
+        common = (prompt, folder, shape, device, profile)
+        super().__init__(*common, controlnet, scale, negative, guidance, loras)
         self.control = self.codec.encode(self.codec.sized(control.expand(3, -1, -1), shape))
         if self.controlnet.config.force_zeros_for_pooled_projection:
             # Those of InstantX see latents without the shift of the autoencoder.
@@ -145,8 +157,8 @@ class StableDiffusion3Fill(ControlledStableDiffusion3):
         guidance: float = 7.0,
         loras: tuple[Lora, ...] = (),
     ) -> None:
-        super().__init__(prompt, folder, shape, device, profile, negative, guidance, loras)
-        self.attach(controlnet, profile, scale)
+        common = (prompt, folder, shape, device, profile)
+        super().__init__(*common, controlnet, scale, negative, guidance, loras)
         hole, latents = self.codec.masked(image, mask, shape, grey=0.0)
         kept = 1 - F.interpolate(hole, latents.shape[-2:]).to(latents)
         self.control = torch.cat([latents, kept], 1)

@@ -6,7 +6,6 @@ import json
 import math
 import re
 import sys
-from copy import copy
 from dataclasses import replace
 from functools import lru_cache
 from typing import Any
@@ -104,13 +103,7 @@ class LanguageModel:
 
     def ending_with(self, end: int) -> LanguageModel:
         """The expert with another of its end tokens in the place of all of them."""
-        if end == self.tokens.end:
-            return self
-        other = copy(self)
-        other.ends = (end, *(token for token in self.ends if token != end))
-        other.tokens = replace(self.tokens, end=end)
-        other.first = other._conditionals(self.start)
-        return other
+        return self if end == self.tokens.end else _WithOtherEnd(self, end)
 
     def begin(self, count: int) -> tuple[State, Float[Tensor, "{count} V"]]:
         ended = torch.zeros(count, dtype=torch.bool, device=self.device)
@@ -154,6 +147,18 @@ class LanguageModel:
         logs[..., list(self.ends)] = -math.inf
         logs[..., self.ends[0]] = over
         return logs
+
+
+class _WithOtherEnd(LanguageModel):
+    """A language model with another of its end tokens, and the same network and prompt."""
+
+    def __init__(self, model: LanguageModel, end: int) -> None:
+        self.folder, self.device, self.network = model.folder, model.device, model.network
+        self.prompt, self.keys, self.start = model.prompt, model.keys, model.start
+        self.vocabulary, self.missing = model.vocabulary, model.missing
+        self.ends = (end, *(token for token in model.ends if token != end))
+        self.tokens = replace(model.tokens, end=end)
+        self.first = self._conditionals(self.start)
 
 
 @cached_by_folder(maxsize=8)

@@ -29,6 +29,7 @@ from poedsl.runtime.smc.resampling_schemes import effective_sample_size
 from poedsl.runtime.space.bijections import Events
 from poedsl.runtime.space.coordinates import Space
 from poedsl.runtime.space.parts import Part, locate
+from poedsl.runtime.targets.tempering import FixedBase
 from poedsl.runtime.terms.evaluate import Environment, evaluate
 from poedsl.runtime.terms.positions import positions
 
@@ -91,7 +92,7 @@ class Conjugate(Site):
 
 
 @dataclass(frozen=True, slots=True)
-class Prior:
+class Prior(FixedBase):
     """Densities that together draw every component once, in an order in which they can be drawn.
 
     Attributes:

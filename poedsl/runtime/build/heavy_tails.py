@@ -14,6 +14,7 @@ from poedsl.experts.densities.pyro_densities import pyro_density
 from poedsl.grammar.errors import PoeError
 from poedsl.runtime.core.random_numbers import Noise
 from poedsl.runtime.space.coordinates import Space
+from poedsl.runtime.targets.tempering import FixedBase
 
 #: A product that falls by less between these places along some axis has heavy tails: a Gaussian
 #: falls by 1350, a Laplace density by 42, a Student's t with 10 degrees of freedom by 8.
@@ -25,7 +26,7 @@ FEWEST, MOST = 0.1, 10.0
 
 
 @dataclass(frozen=True, slots=True)
-class StudentBase:
+class StudentBase(FixedBase):
     """Independent Student's t distributions in the run's coordinates."""
 
     size: int

@@ -22,7 +22,7 @@ from poedsl.runtime.core.random_numbers import Noise
 from poedsl.runtime.core.state import SavedState
 from poedsl.runtime.smc.resampling_schemes import spread
 from poedsl.runtime.space.coordinates import Space
-from poedsl.runtime.targets.tempering import BaseDistribution, log_base
+from poedsl.runtime.targets.tempering import BaseDistribution, FixedBase, log_base
 
 #: The share of the wide base if the ESS of draws is above some share, and otherwise.
 NARROW_SHARE, LARGE_ESS_SHARE, WIDE_SHARE = 0.2, 0.3, 0.5
@@ -39,7 +39,7 @@ SEARCH = -1
 
 
 @dataclass(frozen=True, slots=True)
-class GaussianBase:
+class GaussianBase(FixedBase):
     """N(0, I)."""
 
     size: int

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Protocol, runtime_checkable
+from functools import partial
+from typing import Any, Protocol, TypeVar, runtime_checkable
 
 import torch
 
@@ -23,6 +24,8 @@ from poedsl.runtime.build.section_model import section_model
 from poedsl.runtime.build.tempering_model import tempering_model
 from poedsl.runtime.core.run_settings import RunSettings
 from poedsl.runtime.core.warnings import WarningLog
+from poedsl.runtime.feynman_kac.pilot_run import Pilot
+from poedsl.runtime.feynman_kac.tempering import TemperingModel
 from poedsl.runtime.inputs.remarks import warn_of_constant_masks, warn_of_inputs
 from poedsl.runtime.results.composition import Composition
 from poedsl.runtime.smc.anneal import FeynmanKac
@@ -32,6 +35,8 @@ from poedsl.runtime.targets.prefixes import Symbols
 from poedsl.runtime.targets.sections import Sections
 from poedsl.runtime.targets.target import Target
 from poedsl.runtime.terms.slices import OutOfRange
+
+Model = TypeVar("Model")
 
 
 @runtime_checkable
@@ -43,6 +48,7 @@ class RunnableModel(FeynmanKac[StageT], Protocol[StageT]):
         grows: whether particles have fewer components at a stage than at the end.
         before_the_first_stage: evaluations of all experts before that stage, each over all
             particles, and the seconds that they took.
+        pilot: a run that tunes the model before; None where there is none.
     """
 
     @property
@@ -56,6 +62,9 @@ class RunnableModel(FeynmanKac[StageT], Protocol[StageT]):
 
     @property
     def before_the_first_stage(self) -> tuple[int, float]: ...
+
+    @property
+    def pilot(self) -> Pilot[Any] | None: ...
 
     def evaluations(self, stage: StageT, steps: int | None = None) -> int:
         """Evaluations of all experts that a stage takes (Zhang et al., E.1).
@@ -98,12 +107,33 @@ def prepare(
             value does not fit, or the product has no density on the way.
     """
     log = WarningLog() if warnings is None else warnings
+    return _prepared(plan, settings, device, log, partial(_model, look_ahead=look_ahead))
+
+
+def prepare_tempering(
+    plan: PlanSpec, settings: RunSettings, device: torch.device
+) -> TemperingModel:
+    """The model of a plan whose path is `temper()` and whose inputs are all bound.
+
+    Raises:
+        PoeError: as `prepare`.
+    """
+    return _prepared(plan, settings, device, WarningLog(), _tempering)
+
+
+def _prepared(
+    plan: PlanSpec,
+    settings: RunSettings,
+    device: torch.device,
+    log: WarningLog,
+    build: Callable[[BoundPlan], Model],
+) -> Model:
     warn_of_inputs(plan, log)
     _warn_of_improper_products(plan, log)
     models = Models.of(plan, settings, device, log)
     runnable(models)
     try:
-        model = _model(BoundPlan.of(plan, settings, models), look_ahead)
+        model = build(BoundPlan.of(plan, settings, models))
     except OutOfRange as error:
         message = f"a factor has no value for these inputs: {error}"
         raise PoeError((Diagnostic("P0603", message),)) from error
@@ -129,6 +159,10 @@ def _model(bound: BoundPlan, look_ahead: Callable[[int, int], None] | None) -> R
             space = Sections.of(sizes, device, dtype=dtype)
             return section_model(bound.builder(space), bound.factors)
         case "temper":
-            return tempering_model(bound.builder(bound.numbers()), bound.factors)
+            return _tempering(bound)
         case _:
             return noising_model(bound.builder(bound.numbers()), bound.factors)
+
+
+def _tempering(bound: BoundPlan) -> TemperingModel:
+    return tempering_model(bound.builder(bound.numbers()), bound.factors)

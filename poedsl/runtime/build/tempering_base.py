@@ -22,6 +22,7 @@ from poedsl.runtime.build.models import Models
 from poedsl.runtime.core.random_numbers import Noise
 from poedsl.runtime.space.bijections import Bijection, Events, Interval
 from poedsl.runtime.space.coordinates import Space
+from poedsl.runtime.targets.tempering import FixedBase
 from poedsl.runtime.terms.evaluate import Environment, evaluate
 from poedsl.runtime.terms.refusals import refused
 
@@ -30,7 +31,7 @@ Quantiles = Callable[[Tensor, Tensor], Tensor]
 
 
 @dataclass(frozen=True, slots=True)
-class Base:
+class Base(FixedBase):
     """A density over every variable, by itself, in the variables' own units."""
 
     space: Space

@@ -63,6 +63,10 @@ class Checkpointer:
     saved: int = 0
     _last: float = field(default_factory=time.monotonic)
 
+    def going_on(self, depends_on: Identity, saved: int) -> None:
+        """Take note of what a run depends on, and of the stages that its checkpoint has."""
+        self.depends_on, self.saved = depends_on, saved
+
     def __call__(self, job: Run) -> None:
         """Save the state where it is time to, or where the run is to stop.
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Generic, TypeVar
+from typing import Any, Generic, Self, TypeVar
 
 from jaxtyping import Float
 from torch import Tensor
@@ -15,6 +15,7 @@ from poedsl.runtime.core.particles import Evaluation, Gathered, Point
 from poedsl.runtime.core.random_numbers import Noise
 from poedsl.runtime.core.sampler_options import SamplerOptions
 from poedsl.runtime.core.state import SavedState
+from poedsl.runtime.feynman_kac.pilot_run import Pilot
 from poedsl.runtime.feynman_kac.rewards import RewardWeights
 from poedsl.runtime.kernels.kernel import StageTarget, without_rewards
 from poedsl.runtime.kernels.line_integral import line_integral
@@ -42,6 +43,10 @@ class Mutation:
     options: SamplerOptions
     steps: KernelSteps | None
     rewards: RewardWeights
+
+    def towards(self, target: Target) -> Mutation:
+        """The same steps towards another target."""
+        return replace(self, target=target, rewards=replace(self.rewards, target=target))
 
     def count(self, stage: StageLike) -> int:
         """Kernel steps at a stage; unadjusted ones shrink to nothing where there is no noise."""
@@ -162,8 +167,14 @@ class ContinuousModel(Generic[ContinuousStage]):
         """Nothing is noted on the way."""
         return {}
 
-    def restore(self, state: SavedState) -> None:
-        """There is nothing to go on from."""
+    def restored(self, state: SavedState) -> Self:
+        """Itself: there is nothing to go on from."""
+        return self
+
+    @property
+    def pilot(self) -> Pilot[Any] | None:
+        """None: nothing is tuned before the run."""
+        return None
 
     def log_potential(
         self, population: Population[ContinuousStage], proposal: Proposal, stage: ContinuousStage

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
+from typing import Self
 
 import torch
 from jaxtyping import Float
@@ -47,8 +48,8 @@ class NoisingPathModel(ContinuousModel[Stage]):
     def state(self) -> SavedState:
         return {"observer": self.observer.state()}
 
-    def restore(self, state: SavedState) -> None:
-        self.observer.restore(state["observer"], self.stages)
+    def restored(self, state: SavedState) -> Self:
+        return replace(self, observer=self.observer.restored(state["observer"], self.stages))
 
     def init(self, rng: Noise) -> Population[Stage]:
         """X ~ N(0, I / W), weighted where the experts' own p_T is known (line 2)."""

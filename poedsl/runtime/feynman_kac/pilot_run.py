@@ -4,21 +4,75 @@ estimate of the evidence is unbiased (Del Moral 2004, theorem 7.4.2).
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, Generic, Protocol, Self, TypeVar, runtime_checkable
 
 from poedsl.runtime.core.state import SavedState
-from poedsl.runtime.feynman_kac.tempering import TemperingModel, TunedSteps
 from poedsl.runtime.kernels.preconditioner import Preconditioner
 from poedsl.runtime.kernels.step_size import StepSize
 from poedsl.runtime.kernels.sweep import KernelSteps
-from poedsl.runtime.smc.anneal import FeynmanKac
 from poedsl.runtime.smc.population import Population
-from poedsl.runtime.targets.tempering import TemperingStage
+
+
+@dataclass(frozen=True, slots=True)
+class TunedSteps:
+    """The kernel steps of a stage as a pilot run has tuned them.
+
+    Attributes:
+        steps: None where there is no kernel.
+        correlation, exhausted: what the pilot run measured after its steps.
+    """
+
+    steps: KernelSteps | None
+    step_size: StepSize
+    correlation: float | None
+    exhausted: bool
+
+    def state(self) -> SavedState:
+        coordinates = None if self.steps is None else self.steps.coordinates
+        return {
+            "count": None if self.steps is None else self.steps.count,
+            "preconditioner": None if coordinates is None else coordinates.state(),
+            "step_size": self.step_size.state(),
+            "correlation": self.correlation,
+            "exhausted": self.exhausted,
+        }
+
+
+@runtime_checkable
+class HasSteps(Protocol):
+    """The mutation of a model.
+
+    Attributes:
+        steps: None where there is no kernel.
+    """
+
+    @property
+    def steps(self) -> KernelSteps | None: ...
+
+
+@runtime_checkable
+class TunableModel(Protocol):
+    """A model whose stages and kernels adapt to the particles, and can be fixed."""
+
+    @property
+    def mutation(self) -> HasSteps: ...
+
+    def evaluations(self, stage: Any, steps: int | None = None) -> int:
+        """Evaluations of all experts that a stage takes."""
+        ...
+
+    def tuned_by(self, powers: Sequence[float], tuned: Sequence[TunedSteps]) -> Self:
+        """The model with stages of these powers, and these kernel steps at each."""
+        ...
+
+
+Model = TypeVar("Model", bound=TunableModel)
 
 
 @dataclass(slots=True)
-class Pilot:
+class Pilot(Generic[Model]):
     """What a run of a model has tuned so far: the powers of its stages, and at each the number and
     the size of kernel steps and the coordinates in which they are taken.
 
@@ -28,19 +82,13 @@ class Pilot:
         ended: whether the run has ended.
     """
 
-    model: TemperingModel
+    model: Model
     powers: list[float] = field(default_factory=list)
     tuned: list[TunedSteps] = field(default_factory=list)
     evaluations: int = 0
     ended: bool = False
 
-    @classmethod
-    def of(cls, model: FeynmanKac[Any]) -> Pilot:
-        """A pilot run of a model, which tempers: the compiler refuses `unbiased` elsewhere."""
-        assert isinstance(model, TemperingModel)
-        return cls(model)
-
-    def note(self, population: Population[TemperingStage]) -> None:
+    def note(self, population: Population[Any]) -> None:
         """Keep what a stage has tuned."""
         self.powers.append(population.stage.beta)
         self.tuned.append(_tuned(self.model.mutation.steps, population))
@@ -48,16 +96,14 @@ class Pilot:
         steps = population.kernel_steps
         self.evaluations += 1 if first else self.model.evaluations(population.stage, steps)
 
-    def frozen(self) -> TemperingModel:
+    def end(self) -> Model:
         """The model with the stages and kernels of the run, which has ended."""
-        numbers = range(len(self.powers), 0, -1)
-        stages = (TemperingStage(t, b) for t, b in zip(numbers, self.powers, strict=True))
-        return replace(
-            self.model,
-            stages=tuple(stages),
-            options=replace(self.model.options, share=None),
-            tuned=dict(zip(numbers, self.tuned, strict=True)),
-        )
+        self.ended = True
+        return self.frozen()
+
+    def frozen(self) -> Model:
+        """The model with the stages and kernels so far."""
+        return self.model.tuned_by(self.powers, self.tuned)
 
     def state(self) -> SavedState:
         return {
@@ -67,34 +113,33 @@ class Pilot:
             "ended": self.ended,
         }
 
-    def restore(self, state: SavedState) -> None:
-        """Go on from a `state`."""
-        self.powers, self.evaluations = state["powers"], state["evaluations"]
-        self.tuned = [_restored(saved, self.model.mutation.steps) for saved in state["tuned"]]
-        self.ended = state["ended"]
+    @classmethod
+    def restored(cls, state: SavedState, model: Model) -> Pilot[Model]:
+        """From a `state` of a pilot run of the model."""
+        tuned = [_restored(saved, model.mutation.steps) for saved in state["tuned"]]
+        return cls(model, state["powers"], tuned, state["evaluations"], state["ended"])
 
 
-def _tuned(steps: KernelSteps | None, population: Population[TemperingStage]) -> TunedSteps:
+def _tuned(steps: KernelSteps | None, population: Population[Any]) -> TunedSteps:
     if steps is not None:
-        preconditioner = None
+        coordinates = None
         if steps.precondition:
             x, weights = population.particles.x, population.total_log_weights
-            preconditioner = Preconditioner.of_all(x, weights)
+            coordinates = Preconditioner.of_all(x, weights)
         count = steps.count if population.kernel_steps is None else population.kernel_steps
-        steps = _fixed(steps, count, preconditioner)
+        steps = _fixed(steps, count, coordinates)
     return TunedSteps(steps, population.step_size, population.correlation, population.exhausted)
 
 
 def _restored(state: SavedState, steps: KernelSteps | None) -> TunedSteps:
     if steps is not None:
         saved = state["preconditioner"]
-        preconditioner = None if saved is None else Preconditioner.restored(saved)
-        steps = _fixed(steps, state["count"], preconditioner)
+        coordinates = None if saved is None else Preconditioner.restored(saved)
+        steps = _fixed(steps, state["count"], coordinates)
     step_size = StepSize.restored(state["step_size"])
     return TunedSteps(steps, step_size, state["correlation"], state["exhausted"])
 
 
-def _fixed(steps: KernelSteps, count: int, preconditioner: Preconditioner | None) -> KernelSteps:
+def _fixed(steps: KernelSteps, count: int, coordinates: Preconditioner | None) -> KernelSteps:
     """So many steps, whose size and coordinates do not depend on the particles."""
-    coordinates = False if preconditioner is None else preconditioner
-    return replace(steps, count=count, adapt=False, precondition=coordinates, correlation=None)
+    return replace(steps, count=count, adapt=False, coordinates=coordinates, correlation=None)

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field, replace
+from typing import Any, Self
 
 import torch
 from jaxtyping import Float, Int
@@ -17,6 +18,7 @@ from poedsl.runtime.core.random_numbers import Noise
 from poedsl.runtime.core.sampler_options import SamplerOptions
 from poedsl.runtime.core.state import SavedState
 from poedsl.runtime.core.warnings import WarningLog, of_factors
+from poedsl.runtime.feynman_kac.pilot_run import Pilot
 from poedsl.runtime.feynman_kac.rewards import RewardWeights
 from poedsl.runtime.kernels.gibbs import gibbs
 from poedsl.runtime.kernels.step_size import StepSize
@@ -64,9 +66,13 @@ class PrefixModel:
     def state(self) -> SavedState:
         return {"least_shares": [[n, *least] for n, least in self.least_shares.items()]}
 
-    def restore(self, state: SavedState) -> None:
-        self.least_shares.clear()
-        self.least_shares.update({n: (share, t) for n, share, t in state["least_shares"]})
+    def restored(self, state: SavedState) -> Self:
+        return replace(self, least_shares={n: (s, t) for n, s, t in state["least_shares"]})
+
+    @property
+    def pilot(self) -> Pilot[Any] | None:
+        """None: nothing is tuned before the run."""
+        return None
 
     def init(self, rng: Noise) -> Population[PrefixStage]:
         """Empty prefixes (line 2)."""

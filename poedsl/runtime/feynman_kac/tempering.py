@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Self
 
 import torch
 from jaxtyping import Float
@@ -16,39 +17,12 @@ from poedsl.runtime.core.state import SavedState
 from poedsl.runtime.core.warnings import WarningLog
 from poedsl.runtime.feynman_kac.continuous import ContinuousModel, evaluated
 from poedsl.runtime.feynman_kac.noising_path import start_weights
-from poedsl.runtime.kernels.preconditioner import Preconditioner
+from poedsl.runtime.feynman_kac.pilot_run import Pilot, TunedSteps
 from poedsl.runtime.kernels.step_size import StepSize
-from poedsl.runtime.kernels.sweep import KernelSteps
 from poedsl.runtime.path.moves import density_increase
 from poedsl.runtime.smc.anneal import Proposal
 from poedsl.runtime.smc.population import Population
-from poedsl.runtime.targets.tempering import SearchedBase, TemperedTarget, TemperingStage
-
-
-@dataclass(frozen=True, slots=True)
-class TunedSteps:
-    """The kernel steps of a stage as a pilot run has tuned them.
-
-    Attributes:
-        steps: None where there is no kernel.
-        correlation, exhausted: what the pilot run measured after its steps.
-    """
-
-    steps: KernelSteps | None
-    step_size: StepSize
-    correlation: float | None
-    exhausted: bool
-
-    def state(self) -> SavedState:
-        coordinates = None if self.steps is None else self.steps.precondition
-        found = coordinates.state() if isinstance(coordinates, Preconditioner) else None
-        return {
-            "count": None if self.steps is None else self.steps.count,
-            "preconditioner": found,
-            "step_size": self.step_size.state(),
-            "correlation": self.correlation,
-            "exhausted": self.exhausted,
-        }
+from poedsl.runtime.targets.tempering import TemperedTarget, TemperingStage
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,16 +46,27 @@ class TemperingModel(ContinuousModel[TemperingStage]):
         return TemperingStage(t, beta)
 
     def state(self) -> SavedState:
-        base = self.target.base
-        return {"base": base.state() if isinstance(base, SearchedBase) else None}
+        return {"base": self.target.state()}
 
-    def restore(self, state: SavedState) -> None:
-        """Start from the modes that were found; the search is repeated before."""
-        base, found = self.target.base, state["base"]
-        if isinstance(base, SearchedBase) != (found is not None):
-            raise ValueError("a search for modes ends otherwise than it did before")
-        if isinstance(base, SearchedBase):
-            self.target.base = base.restored(found)
+    def restored(self, state: SavedState) -> Self:
+        """The model that starts from the modes that were found; the search is repeated before."""
+        target = self.target.restored(state["base"])
+        return replace(self, target=target, mutation=self.mutation.towards(target))
+
+    @property
+    def pilot(self) -> Pilot[Self] | None:
+        """A run that tunes the model, where the plan asks for one."""
+        return Pilot(self) if self.options.unbiased else None
+
+    def tuned_by(self, powers: Sequence[float], tuned: Sequence[TunedSteps]) -> Self:
+        """The model with stages and kernels that do not depend on its particles."""
+        numbers = range(len(powers), 0, -1)
+        return replace(
+            self,
+            stages=tuple(TemperingStage(t, b) for t, b in zip(numbers, powers, strict=True)),
+            options=replace(self.options, share=None),
+            tuned=dict(zip(numbers, tuned, strict=True)),
+        )
 
     def init(self, rng: Noise) -> Population[TemperingStage]:
         """X ~ p_0: the base, or N(0, I) in unconstrained coordinates (line 2)."""

@@ -54,7 +54,8 @@ class KernelSteps:
         normals: the number of standard normals that a step takes for each component.
         jittered: whether the kernel follows trajectories, whose lengths have to vary.
         precondition: whether steps are taken in coordinates in which the population has unit
-            covariance, or in which coordinates they are.
+            covariance.
+        coordinates: in which they are taken then; None where those follow the population.
         correlation: steps end once no component is correlated by more with where it started.
     """
 
@@ -64,7 +65,8 @@ class KernelSteps:
     acceptance_target: float | None
     normals: int = 1
     jittered: bool = False
-    precondition: bool | Preconditioner = False
+    precondition: bool = False
+    coordinates: Preconditioner | None = None
     correlation: float | None = None
 
     @property
@@ -127,9 +129,9 @@ class KernelSteps:
         self, point: Point, log_weights: Float[Tensor, "S n"]
     ) -> Preconditioner | None:
         """The coordinates of the steps, by the population where they are not fixed."""
-        if isinstance(self.precondition, Preconditioner):
-            return self.precondition
-        return Preconditioner.of(point.x, log_weights) if self.precondition else None
+        if not self.precondition:
+            return None
+        return self.coordinates or Preconditioner.of(point.x, log_weights)
 
     def jitter(self, step: int) -> float:
         """A factor of the variance, which varies the length of trajectories where they would return

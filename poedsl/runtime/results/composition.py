@@ -187,7 +187,7 @@ class Composition:
         return tuple(out)
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Observer:
     """Keeps what the experts say where moves lead, at some stages.
 
@@ -220,10 +220,11 @@ class Observer:
     def state(self) -> SavedState:
         return {"observations": [[stage.t, values] for stage, values in self.observations]}
 
-    def restore(self, state: SavedState, stages: Sequence[Stage]) -> None:
-        """The observations of a `state`, at stages of the path, in the place of these."""
+    def restored(self, state: SavedState, stages: Sequence[Stage]) -> Observer:
+        """With the observations of a `state`, at stages of the path, in the place of its own."""
         by_number = {stage.t: stage for stage in stages}
-        self.observations[:] = [(by_number[t], values) for t, values in state["observations"]]
+        observations = [(by_number[t], values) for t, values in state["observations"]]
+        return replace(self, observations=observations)
 
     def noted(self, x: Float[Tensor, "L D"], at: Evaluation, stage: Stage) -> Evaluation:
         """Keeps what the experts say, and the evaluation without it."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Generic, NamedTuple, Protocol, runtime_checkable
+from typing import Generic, NamedTuple, Protocol, Self, runtime_checkable
 
 from jaxtyping import Float
 from torch import Tensor
@@ -47,8 +47,12 @@ class FeynmanKac(Protocol[StageT]):
         """What the model has noted on its way, and what was searched for before it."""
         ...
 
-    def restore(self, state: SavedState) -> None:
-        """Go on from what a `state` has noted."""
+    def restored(self, state: SavedState) -> Self:
+        """The model that goes on from what a `state` has noted.
+
+        Raises:
+            KeyError, TypeError, ValueError: it is not the state of such a model.
+        """
         ...
 
     def init(self, rng: Noise) -> Population[StageT]:

@@ -11,8 +11,8 @@ the evidence of the target.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
+from dataclasses import dataclass, replace
+from typing import Protocol, Self, runtime_checkable
 
 import torch
 from jaxtyping import Bool, Float
@@ -38,18 +38,37 @@ class BaseDistribution(Protocol):
         """Normalised log density."""
         ...
 
+    def state(self) -> SavedState:
+        """What a search has found; empty where the plan alone determines the base."""
+        ...
 
-@runtime_checkable
-class SearchedBase(BaseDistribution, Protocol):
-    """A base whose parts a search has found."""
+    def restored(self, state: SavedState) -> BaseDistribution:
+        """With what a `state` has found in the place of its own.
+
+        Raises:
+            KeyError, ValueError: the state is of another kind of base.
+        """
+        ...
+
+
+class FixedBase:
+    """The state of a base that the plan alone determines."""
+
+    __slots__ = ()
 
     def state(self) -> SavedState:
-        """What was found."""
-        ...
+        """Empty: nothing was searched for."""
+        return {}
 
-    def restored(self, state: SavedState) -> SearchedBase:
-        """With what a `state` has found in the place of its own."""
-        ...
+    def restored(self, state: SavedState) -> Self:
+        """Itself.
+
+        Raises:
+            ValueError: a search had found modes before, and finds none now.
+        """
+        if state:
+            raise ValueError("a search for modes ends otherwise than it did before")
+        return self
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +113,22 @@ class TemperedTarget(Target):
     """
 
     base: BaseDistribution | None = None
+
+    def state(self) -> SavedState:
+        """What a search for the base has found."""
+        return {} if self.base is None else self.base.state()
+
+    def restored(self, state: SavedState) -> TemperedTarget:
+        """With the base that a `state` has, in the place of that which was searched for again.
+
+        Raises:
+            KeyError, ValueError: the state is of another kind of base.
+        """
+        if self.base is None:
+            if state:
+                raise ValueError("a search for modes ends otherwise than it did before")
+            return self
+        return replace(self, base=self.base.restored(state))
 
     @property
     def has_density(self) -> bool:
