@@ -20,7 +20,7 @@ from torch import Tensor
 import poedsl
 from poedsl.catalog.profiles import BUILT_IN
 from poedsl.runtime.core.run_settings import RunSettings
-from poedsl.runtime.path.noising_path import Stage
+from poedsl.runtime.path.noising_path import NoisingStage
 from poedsl.runtime.run import Run
 from poedsl.runtime.targets import parent_guidance
 from poedsl.runtime.targets.parent_guidance import ParentGuidance, guided_score
@@ -45,7 +45,7 @@ def corrections(scene: Scene, sigma: float, seed: int) -> list[Tensor]:
     model = Run(plan.bound().spec, RunSettings(seed=seed, profile=BUILT_IN["small"])).model
     target = model.target
     parent, child = (factor.expert for factor in target.experts)
-    stage = Stage(1, 1 - sigma, sigma)
+    stage = NoisingStage(1, 1 - sigma, sigma)
     generator = torch.Generator().manual_seed(seed)
     clean = target.space.codecs["x"].encode(scene.image[None]).flatten(1)
     x = stage.alpha * clean + sigma * torch.randn(clean.shape, generator=generator)

@@ -21,7 +21,7 @@ MUTABLE = {
     "NameScope": "the names that are known where resolution is",
     "TypeScope": "the types that are known where checking is",
     "ProgramChecker": "a TypeScope, and the factors so far",
-    "Work": "the operations so far",
+    "WorkBudget": "the operations so far",
     "Lowerer": "the factors so far",
     # Text that is read or written from left to right.
     "_Reader": "how far lines are read",

@@ -79,3 +79,11 @@ def test_the_check_of_docstrings_sees_every_form_of_an_entry() -> None:
         "One.\n\nAttributes:\n    a, b: two. c: of\n        these: not one.\n\nRaises:\n    d: no."
     )
     assert described(docstring) == ["a", "b", "c"]
+
+
+def test_no_two_classes_share_a_name() -> None:
+    places: dict[str, list[str]] = {}
+    for path, text in sources().items():
+        for name in re.findall(r"^\s*class (\w+)", text, re.M):
+            places.setdefault(name, []).append(str(path.relative_to(ROOT)))
+    assert not {name: paths for name, paths in places.items() if len(paths) > 1}

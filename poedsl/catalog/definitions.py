@@ -29,14 +29,14 @@ PYRO_SAMPLE = "pyro.sample"
 
 
 @dataclass(frozen=True, slots=True)
-class Unreadable:
+class UnreadableDefinition:
     """An annotation, a default or an option that cannot be read, and the reason."""
 
     reason: str
 
 
 @dataclass(frozen=True, slots=True)
-class Argument:
+class PythonParameter:
     """A parameter of a Python function.
 
     Attributes:
@@ -44,13 +44,13 @@ class Argument:
     """
 
     name: str
-    annotation: Annotation | Record | Unreadable | None = None
+    annotation: Annotation | Record | UnreadableDefinition | None = None
     default: object = REQUIRED
     keyword: bool = True
 
 
 @dataclass(frozen=True, slots=True)
-class Function:
+class PythonFunction:
     """A Python function: its parameters (of a method without ``self``) and what it returns.
 
     Attributes:
@@ -58,8 +58,8 @@ class Function:
             definition.
     """
 
-    arguments: tuple[Argument, ...] = ()
-    returns: Annotation | Record | Unreadable | None = None
+    arguments: tuple[PythonParameter, ...] = ()
+    returns: Annotation | Record | UnreadableDefinition | None = None
     open: str = ""
     line: int = 0
 
@@ -77,8 +77,8 @@ class Definition:
     kind: Kind
     name: str
     doc: str
-    constructor: Function
-    methods: Mapping[str, Function] | None = None
+    constructor: PythonFunction
+    methods: Mapping[str, PythonFunction] | None = None
     options: Mapping[str, object] = field(default_factory=dict)
     file: str = ""
 

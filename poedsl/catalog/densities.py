@@ -4,15 +4,22 @@ from __future__ import annotations
 
 import math
 
-from poedsl.catalog.signatures import REQUIRED, Capability, Default, Parameter, Signature, Support
+from poedsl.catalog.signatures import (
+    REQUIRED,
+    Capability,
+    Default,
+    Signature,
+    SignatureParameter,
+    Support,
+)
 
 
-def _location(default: Default = REQUIRED) -> Parameter:
-    return Parameter("loc", None, "location", default, "where it is centred")
+def _location(default: Default = REQUIRED) -> SignatureParameter:
+    return SignatureParameter("loc", None, "location", default, "where it is centred")
 
 
-def _scale(default: Default = REQUIRED) -> Parameter:
-    return Parameter("scale", None, "positive", default, "standard deviation or spread")
+def _scale(default: Default = REQUIRED) -> SignatureParameter:
+    return SignatureParameter("scale", None, "positive", default, "standard deviation or spread")
 
 
 _CLOSED: frozenset[Capability] = frozenset({"log_prob", "noised", "score", "sample", "gradient"})
@@ -20,14 +27,14 @@ _DENSITY: frozenset[Capability] = frozenset({"log_prob", "sample", "gradient"})
 _PYRO = "poedsl.experts.densities.pyro_densities:pyro_density"
 
 
-def _positive(name: str, summary: str) -> Parameter:
-    return Parameter(name, None, "positive", REQUIRED, summary)
+def _positive(name: str, summary: str) -> SignatureParameter:
+    return SignatureParameter(name, None, "positive", REQUIRED, summary)
 
 
 def _constrained(
     name: str,
     summary: str,
-    parameters: tuple[Parameter, ...],
+    parameters: tuple[SignatureParameter, ...],
     support: Support,
     event_rank: int = 0,
 ) -> Signature:
@@ -52,7 +59,7 @@ _CONCENTRATION = _positive("concentration", "shape")
 _RATE = _positive("rate", "inverse of the scale")
 
 _MATRICES = tuple(
-    Parameter(name, None, "matrix", None, summary, alternative="covariance")
+    SignatureParameter(name, None, "matrix", None, summary, alternative="covariance")
     for name, summary in (
         ("covariance_matrix", "positive definite"),
         ("precision_matrix", "positive definite"),
@@ -83,7 +90,7 @@ DENSITIES = (
         "density",
         "Student's t, independent in each component",
         (
-            Parameter("df", None, "positive", REQUIRED, "degrees of freedom"),
+            SignatureParameter("df", None, "positive", REQUIRED, "degrees of freedom"),
             _location(0),
             _scale(1),
         ),
@@ -159,8 +166,8 @@ DENSITIES = (
         "Uniform",
         "the same between two ends",
         (
-            Parameter("low", None, "location", REQUIRED, "lower end"),
-            Parameter("high", None, "location", REQUIRED, "upper end"),
+            SignatureParameter("low", None, "location", REQUIRED, "lower end"),
+            SignatureParameter("high", None, "location", REQUIRED, "upper end"),
         ),
         Support(low="low", high="high"),
     ),
@@ -182,7 +189,7 @@ DENSITIES = (
         "density",
         "LKJ, over Cholesky factors of correlation matrices",
         (
-            Parameter(
+            SignatureParameter(
                 "concentration",
                 None,
                 "positive",

@@ -6,9 +6,9 @@ from poedsl.catalog.signatures import (
     REQUIRED,
     Capability,
     Default,
-    Parameter,
     Role,
     Signature,
+    SignatureParameter,
     Support,
 )
 
@@ -21,7 +21,7 @@ _PYRO = "poedsl.experts.densities.pyro_densities:pyro_density"
 def _discrete(
     name: str,
     summary: str,
-    parameters: tuple[Parameter, ...],
+    parameters: tuple[SignatureParameter, ...],
     high: float | str | None = None,
     event_rank: int = 0,
 ) -> Signature:
@@ -37,28 +37,34 @@ def _discrete(
     )
 
 
-def _alternatives(role: Role, probs: str, logits: str, trailing: int) -> tuple[Parameter, ...]:
+def _alternatives(
+    role: Role, probs: str, logits: str, trailing: int
+) -> tuple[SignatureParameter, ...]:
     """Probabilities, or numbers without bounds that stand for them."""
     alternative = "chances"
     return (
-        Parameter("probs", None, role, None, probs, alternative=alternative, trailing=trailing),
-        Parameter(
+        SignatureParameter(
+            "probs", None, role, None, probs, alternative=alternative, trailing=trailing
+        ),
+        SignatureParameter(
             "logits", None, "number", None, logits, alternative=alternative, trailing=trailing
         ),
     )
 
 
-def _chance(outcome: str) -> tuple[Parameter, ...]:
+def _chance(outcome: str) -> tuple[SignatureParameter, ...]:
     return _alternatives("probability", f"probability of {outcome}", "its log odds", 0)
 
 
-def shares(trailing: int) -> tuple[Parameter, ...]:
+def shares(trailing: int) -> tuple[SignatureParameter, ...]:
     summaries = "probability of each category", "their logarithms, up to a constant"
     return _alternatives("shares", *summaries, trailing)
 
 
-def _total(default: Default = REQUIRED, trailing: int = 0) -> Parameter:
-    return Parameter("total_count", None, "count", default, "number of trials", trailing=trailing)
+def _total(default: Default = REQUIRED, trailing: int = 0) -> SignatureParameter:
+    return SignatureParameter(
+        "total_count", None, "count", default, "number of trials", trailing=trailing
+    )
 
 
 DISCRETE_DENSITIES = (
@@ -72,13 +78,15 @@ DISCRETE_DENSITIES = (
     _discrete(
         "Poisson",
         "number of events at a rate",
-        (Parameter("rate", None, "positive", REQUIRED, "mean"),),
+        (SignatureParameter("rate", None, "positive", REQUIRED, "mean"),),
     ),
     _discrete(
         "NegativeBinomial",
         "number of successes before a number of failures",
         (
-            Parameter("total_count", None, "positive", REQUIRED, "number of failures, any above 0"),
+            SignatureParameter(
+                "total_count", None, "positive", REQUIRED, "number of failures, any above 0"
+            ),
             *_chance("a success"),
         ),
     ),
@@ -94,8 +102,12 @@ DISCRETE_DENSITIES = (
         "BetaBinomial",
         "number of successes among trials whose chance is drawn from a beta",
         (
-            Parameter("concentration1", None, "positive", REQUIRED, "weight towards success"),
-            Parameter("concentration0", None, "positive", REQUIRED, "weight towards failure"),
+            SignatureParameter(
+                "concentration1", None, "positive", REQUIRED, "weight towards success"
+            ),
+            SignatureParameter(
+                "concentration0", None, "positive", REQUIRED, "weight towards failure"
+            ),
             _total(1),
         ),
         "total_count",

@@ -10,10 +10,10 @@ from poedsl.catalog.parameters import (
     map_parameter,
     model_parameter,
 )
-from poedsl.catalog.signatures import REQUIRED, Parameter, Signature
+from poedsl.catalog.signatures import REQUIRED, Signature, SignatureParameter
 from poedsl.grammar.types import REAL, Type, open_type
 
-_FRAME = Parameter("image", open_type("Image"), "condition", REQUIRED, "the first frame")
+_FRAME = SignatureParameter("image", open_type("Image"), "condition", REQUIRED, "the first frame")
 _FILM = Type("Video", (None, 3, None, None))
 _MAPS = Type("Depth", (None, None, None))
 
@@ -23,8 +23,8 @@ def _wan(
     summary: str,
     kind: str,
     model: str,
-    first: tuple[Parameter, ...] = (),
-    last: tuple[Parameter, ...] = (),
+    first: tuple[SignatureParameter, ...] = (),
+    last: tuple[SignatureParameter, ...] = (),
 ) -> Signature:
     return Signature(
         name,
@@ -49,7 +49,11 @@ FILMS = (
         "WanImage",
         "Wan-AI/Wan2.1-I2V-14B-480P-Diffusers",
         (_FRAME,),
-        (Parameter("last", open_type("Image"), "condition", None, "the last frame; none: none"),),
+        (
+            SignatureParameter(
+                "last", open_type("Image"), "condition", None, "the last frame; none: none"
+            ),
+        ),
     ),
     _wan(
         "wan_depth",
@@ -58,8 +62,10 @@ FILMS = (
         "Wan-AI/Wan2.1-VACE-14B-diffusers",
         (map_parameter("depth", _MAPS, "relative inverse depth, a frame each"),),
         (
-            Parameter("image", open_type("Image"), "condition", None, "first frame; none: none"),
-            Parameter("scale", REAL, "number", 1.0, "how strongly the depth acts"),
+            SignatureParameter(
+                "image", open_type("Image"), "condition", None, "first frame; none: none"
+            ),
+            SignatureParameter("scale", REAL, "number", 1.0, "how strongly the depth acts"),
         ),
     ),
     Signature(

@@ -6,7 +6,7 @@ from poedsl.catalog.parameters import (
     RGB_IMAGE,
     model_parameter,
 )
-from poedsl.catalog.signatures import REQUIRED, Capability, Parameter, Signature
+from poedsl.catalog.signatures import REQUIRED, Capability, Signature, SignatureParameter
 from poedsl.grammar.types import INT, TEXT, Type
 
 _FLOW: frozenset[Capability] = frozenset({"score", "sample", "gradient"})
@@ -15,7 +15,11 @@ FLOWS = (
         "digits",
         "flow",
         "handwritten digits of 8x8 pixels, a flow trained on the UCI digits",
-        (Parameter("label", INT, "label", None, "class 0 to 9; none: unconditional", classes=10),),
+        (
+            SignatureParameter(
+                "label", INT, "label", None, "class 0 to 9; none: unconditional", classes=10
+            ),
+        ),
         domain=Type("Image", (1, 8, 8)),
         capabilities=_FLOW,
         cost=0.5,
@@ -29,7 +33,7 @@ FLOWS = (
         "flow",
         "points on the dark squares of an 8x8 board on [-4, 4]^2, a flow for each column of it",
         (
-            Parameter(
+            SignatureParameter(
                 "column", INT, "label", None, "column 0 to 7; none: the whole board", classes=8
             ),
         ),
@@ -45,7 +49,9 @@ FLOWS = (
         "flow",
         "rooms by what is in them, a class-conditional UNet with v-prediction",
         (
-            Parameter("contents", TEXT, "label", None, '"empty", "couch", "painting" or "both"'),
+            SignatureParameter(
+                "contents", TEXT, "label", None, '"empty", "couch", "painting" or "both"'
+            ),
             model_parameter("playroom/rooms"),
         ),
         domain=RGB_IMAGE,
@@ -60,7 +66,7 @@ FLOWS = (
         "flow",
         "pictures of a class, by a UNet that predicts noise, data or v",
         (
-            Parameter("label", INT, "label", None, "class; none: unconditional"),
+            SignatureParameter("label", INT, "label", None, "class; none: unconditional"),
             model_parameter(REQUIRED),
         ),
         domain=RGB_IMAGE,

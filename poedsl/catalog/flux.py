@@ -17,23 +17,23 @@ from poedsl.catalog.parameters import (
     map_parameter,
     model_parameter,
 )
-from poedsl.catalog.signatures import REQUIRED, Parameter, Signature
+from poedsl.catalog.signatures import REQUIRED, Signature, SignatureParameter
 from poedsl.grammar.types import INT, open_type
 
 
-def _reference(number: int) -> Parameter:
+def _reference(number: int) -> SignatureParameter:
     """One of the pictures that a text refers to, which it counts from 1."""
     name, first = ("image", "a") if number == 1 else (f"image_{number}", "another")
     summary = f"{first} picture that the text refers to; none: none"
     needs = "" if number == 1 else "image"
-    return Parameter(name, open_type("Image"), "condition", None, summary, needs=needs)
+    return SignatureParameter(name, open_type("Image"), "condition", None, summary, needs=needs)
 
 
 _REFERENCES = tuple(_reference(number) for number in range(1, 5))
 
 
 def _flux(
-    name: str, summary: str, *parameters: Parameter, kind: str = "flux:FluxFlow"
+    name: str, summary: str, *parameters: SignatureParameter, kind: str = "flux:FluxFlow"
 ) -> Signature:
     return latent_flow(
         name,
@@ -46,7 +46,9 @@ def _flux(
     )
 
 
-def _flux2(name: str, summary: str, kind: str, cost: float, *parameters: Parameter) -> Signature:
+def _flux2(
+    name: str, summary: str, kind: str, cost: float, *parameters: SignatureParameter
+) -> Signature:
     citation = "Black Forest Labs, FLUX.2 (2025)"
     return latent_flow(
         name, summary, kind, *parameters, space="FLUX.2", cost=cost, citation=citation
@@ -97,7 +99,9 @@ FLUX = (
     _flux(
         "flux_kontext",
         "a picture changed as the text says",
-        Parameter("image", open_type("Image"), "condition", REQUIRED, "the picture to change"),
+        SignatureParameter(
+            "image", open_type("Image"), "condition", REQUIRED, "the picture to change"
+        ),
         PROMPT,
         distilled_parameter(2.5),
         model_parameter("black-forest-labs/FLUX.1-Kontext-dev"),
@@ -110,7 +114,9 @@ FLUX = (
         PROMPT,
         distilled_parameter(3.5),
         STRENGTH,
-        Parameter("mode", INT, "label", None, "number of the kind of control; none: it has one"),
+        SignatureParameter(
+            "mode", INT, "label", None, "number of the kind of control; none: it has one"
+        ),
         controlnet_parameter("Shakker-Labs/FLUX.1-dev-ControlNet-Union-Pro-2.0"),
         model_parameter("black-forest-labs/FLUX.1-dev"),
         kind="flux_controlnet:FluxControlNet",

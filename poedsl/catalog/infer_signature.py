@@ -5,17 +5,22 @@ from __future__ import annotations
 import math
 
 from poedsl.catalog.annotations import Annotation, Record, annotation
-from poedsl.catalog.definitions import Argument, Definition, Function, Unreadable
+from poedsl.catalog.definitions import (
+    Definition,
+    PythonFunction,
+    PythonParameter,
+    UnreadableDefinition,
+)
 from poedsl.catalog.registry import SIGNATURES
 from poedsl.catalog.signatures import (
     Capability,
     Default,
     Family,
-    Parameter,
     Required,
     Returned,
     Role,
     Signature,
+    SignatureParameter,
 )
 from poedsl.grammar.types import BOOL, CONTINUOUS, INT, REAL, SYMBOLS, TEXT, Type
 
@@ -63,7 +68,7 @@ def infer_signature(definition: Definition, place: str) -> Signature:
     )
 
 
-def _family(d: Definition) -> tuple[Family, frozenset[Capability], Function | None]:
+def _family(d: Definition) -> tuple[Family, frozenset[Capability], PythonFunction | None]:
     """The family, the capabilities, and the function that is called with particles."""
     if d.kind == "source":
         return "source", frozenset(), None
@@ -120,7 +125,7 @@ def _section_capabilities(d: Definition) -> frozenset[Capability]:
     return frozenset({"extend", "sample", "log_prob", "gradient"})
 
 
-def _domain(d: Definition, called: Function) -> Type | None:
+def _domain(d: Definition, called: PythonFunction) -> Type | None:
     """The type that it is over: the option, or the type of the first parameter."""
     if not called.arguments:
         message = f"`{d.name}` has no first parameter, for the particles"
@@ -128,9 +133,9 @@ def _domain(d: Definition, called: Function) -> Type | None:
     option, subject = d.options.get("domain"), called.arguments[0]
     if option is not None:
         try:
-            subject = Argument("domain", annotation(option))
+            subject = PythonParameter("domain", annotation(option))
         except TypeError as error:
-            subject = Argument("domain", Unreadable(str(error)))
+            subject = PythonParameter("domain", UnreadableDefinition(str(error)))
     domain = _type(d, subject, called)
     symbols = d.methods is not None and "extend" in d.methods and len(called.arguments) == 1
     over = SYMBOLS if symbols else CONTINUOUS
@@ -140,13 +145,13 @@ def _domain(d: Definition, called: Function) -> Type | None:
     return domain
 
 
-def _type(d: Definition, argument: Argument, function: Function) -> Type | None:
+def _type(d: Definition, argument: PythonParameter, function: PythonFunction) -> Type | None:
     subject = f"`{argument.name}` of `{d.name}`"
     declared = argument.annotation
     if declared is None:
         hint = f"`{argument.name}: float`, or a type such as `{argument.name}: poedsl.Image`"
         raise d.error("P0208", f"{subject} has no annotation; write {hint}", function.line)
-    if isinstance(declared, Unreadable):
+    if isinstance(declared, UnreadableDefinition):
         message = f"the annotation of {subject} cannot be read: {declared.reason}"
         raise d.error("P0208", message, function.line)
     if isinstance(declared, Record):
@@ -158,7 +163,7 @@ def _type(d: Definition, argument: Argument, function: Function) -> Type | None:
         raise d.error("P0208", message, function.line) from None
 
 
-def _parameter(d: Definition, argument: Argument) -> Parameter:
+def _parameter(d: Definition, argument: PythonParameter) -> SignatureParameter:
     subject = f"`{argument.name}` of `{d.name}`"
     if not argument.keyword:
         message = f"{subject} cannot be given by its name, as the language gives its arguments"
@@ -168,15 +173,15 @@ def _parameter(d: Definition, argument: Argument) -> Parameter:
     is_readable = isinstance(argument.annotation, Annotation)
     type_ = _type(d, argument, d.constructor) if is_readable or d.kind != "model" else None
     role = "number" if type_ is None else _ROLES.get(type_.name, "condition")
-    return Parameter(argument.name, type_, role, _default(d, argument, type_))
+    return SignatureParameter(argument.name, type_, role, _default(d, argument, type_))
 
 
-def _default(d: Definition, argument: Argument, type_: Type | None) -> Default:
+def _default(d: Definition, argument: PythonParameter, type_: Type | None) -> Default:
     subject = f"the default of `{argument.name}` of `{d.name}`"
     match argument.default:
         case Required() | None as plain:
             return plain
-        case Unreadable(reason):
+        case UnreadableDefinition(reason):
             raise d.error("P0208", f"{subject} cannot be read: {reason}")
         case bool() | int() | float() | str() as value if _has_type(value, type_):
             return value
@@ -235,7 +240,7 @@ def _returned(d: Definition) -> tuple[Returned, ...]:
             return tuple(_field(d, name, kind) for name, kind in fields)
         case Annotation() as kind:
             return (_field(d, "", kind),)
-        case Unreadable(reason):
+        case UnreadableDefinition(reason):
             message = f"what `{d.name}` returns cannot be read: {reason}"
             raise d.error("P0208", message, function.line)
         case None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from poedsl.catalog.discrete_densities import CATEGORIES, shares
 from poedsl.catalog.parameters import model_parameter
-from poedsl.catalog.signatures import REQUIRED, Capability, Parameter, Signature, Support
+from poedsl.catalog.signatures import REQUIRED, Capability, Signature, SignatureParameter, Support
 from poedsl.grammar.types import TEXT, Type
 
 _TOKENS: frozenset[Capability] = frozenset({"log_prob", "extend", "sample"})
@@ -16,17 +16,17 @@ LANGUAGE_MODELS = (
         "a causal language model, continuing a prompt or answering in a chat",
         (
             model_parameter(""),
-            Parameter(
+            SignatureParameter(
                 "prompt",
                 TEXT,
                 "prompt",
                 "",
                 "what comes before the sequence; in a chat, in the answer",
             ),
-            Parameter(
+            SignatureParameter(
                 "chat", TEXT, "prompt", None, "a message, in the chat template of the tokenizer"
             ),
-            Parameter(
+            SignatureParameter(
                 "system",
                 TEXT,
                 "prompt",
@@ -46,8 +46,12 @@ LANGUAGE_MODELS = (
         "tokens",
         "a Markov chain over symbols 0 to V - 1",
         (
-            Parameter("initial", None, "table", REQUIRED, "probabilities of the first, (V,)"),
-            Parameter("transition", None, "table", REQUIRED, "a row for each symbol, (V, V)"),
+            SignatureParameter(
+                "initial", None, "table", REQUIRED, "probabilities of the first, (V,)"
+            ),
+            SignatureParameter(
+                "transition", None, "table", REQUIRED, "a row for each symbol, (V, V)"
+            ),
         ),
         domain=Type("Tokens", (None,)),
         capabilities=_TOKENS,
@@ -68,8 +72,10 @@ LANGUAGE_MODELS = (
         "tokens",
         "sequences that match a regular expression as a whole, all equally probable",
         (
-            Parameter("pattern", TEXT, "prompt", REQUIRED, "as Python's"),
-            Parameter("symbols", TEXT, "label", REQUIRED, "the characters that symbols stand for"),
+            SignatureParameter("pattern", TEXT, "prompt", REQUIRED, "as Python's"),
+            SignatureParameter(
+                "symbols", TEXT, "label", REQUIRED, "the characters that symbols stand for"
+            ),
         ),
         domain=Type("Tokens", (None,)),
         capabilities=_TOKENS,

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from poedsl.catalog.parameters import LORA, RGB_IMAGE
-from poedsl.catalog.signatures import Parameter, Signature
+from poedsl.catalog.signatures import Signature, SignatureParameter
 
 
 def latent_flow(
     name: str,
     summary: str,
     kind: str,
-    *parameters: Parameter,
+    *parameters: SignatureParameter,
     space: str,
     cost: float,
     citation: str,

@@ -10,7 +10,7 @@ from typing import Any
 from poedsl.catalog.code_references import DefinitionError
 from poedsl.catalog.folder_files import MODELS, height_and_width, is_size, unsupported, with_model
 from poedsl.catalog.registry import SIGNATURES
-from poedsl.catalog.signatures import Parameter, Signature
+from poedsl.catalog.signatures import Signature, SignatureParameter
 from poedsl.grammar.types import INT, Type
 
 #: Endings of the names of causal language models in transformers.
@@ -70,7 +70,7 @@ def _classifier(place: str, config: dict[str, Any]) -> Signature:
     return replace(
         SIGNATURES["digit_score"],
         summary=f"log-probability of a class, by the classifier in {place}",
-        parameters=(Parameter("label", INT, "label", summary=summary, classes=classes),),
+        parameters=(SignatureParameter("label", INT, "label", summary=summary, classes=classes),),
         domain=Type("Image", (channels if is_size(channels) else None, *sizes)),
         citation="",
         model=place,

@@ -2,25 +2,27 @@
 
 from __future__ import annotations
 
-from poedsl.catalog.signatures import REQUIRED, Parameter, Required
+from poedsl.catalog.signatures import REQUIRED, Required, SignatureParameter
 from poedsl.grammar.types import REAL, TEXT, Type, open_type
 
-PROMPT = Parameter("prompt", TEXT, "prompt", REQUIRED, "what the picture shows, in words")
-NEGATIVE = Parameter("negative", TEXT, "prompt", "", "what the picture is guided away from")
-STRENGTH = Parameter("scale", REAL, "number", 1.0, "how strongly the ControlNet acts")
+PROMPT = SignatureParameter("prompt", TEXT, "prompt", REQUIRED, "what the picture shows, in words")
+NEGATIVE = SignatureParameter(
+    "negative", TEXT, "prompt", "", "what the picture is guided away from"
+)
+STRENGTH = SignatureParameter("scale", REAL, "number", 1.0, "how strongly the ControlNet acts")
 #: Summaries of experts with a ControlNet, and of those that fill in a picture.
 CONTROLLED = "text and a control picture to image, by a ControlNet"
 INPAINTING = "inpainting: keeps the image outside the mask, repaints inside"
-LORA = Parameter(
+LORA = SignatureParameter(
     "lora", TEXT, "label", None, 'low-rank adapters and their weights: "FILE:0.8, FOLDER:0.5"'
 )
 #: An image with three colour channels, of any size.
 RGB_IMAGE = Type("Image", (3, None, None))
 
 
-def map_parameter(name: str, type_: Type, summary: str) -> Parameter:
+def map_parameter(name: str, type_: Type, summary: str) -> SignatureParameter:
     """A condition whose height and width are those of the image that the expert is over."""
-    return Parameter(name, type_, "condition", REQUIRED, summary, aligned=True)
+    return SignatureParameter(name, type_, "condition", REQUIRED, summary, aligned=True)
 
 
 CONTROL = map_parameter("control", open_type("Image"), "edges, depth, a pose, by the ControlNet")
@@ -30,21 +32,21 @@ INPAINTED = (
 )
 
 
-def model_parameter(default: str | Required) -> Parameter:
-    return Parameter("model", TEXT, "label", default, "hub id or folder of the weights")
+def model_parameter(default: str | Required) -> SignatureParameter:
+    return SignatureParameter("model", TEXT, "label", default, "hub id or folder of the weights")
 
 
-def controlnet_parameter(default: str) -> Parameter:
+def controlnet_parameter(default: str) -> SignatureParameter:
     summary = "hub id or folder of the ControlNet"
-    return Parameter("controlnet", TEXT, "weights", default, summary)
+    return SignatureParameter("controlnet", TEXT, "weights", default, summary)
 
 
-def distilled_parameter(default: float) -> Parameter:
+def distilled_parameter(default: float) -> SignatureParameter:
     """The scale that a guidance-distilled network takes."""
-    return Parameter("guidance", REAL, "number", default, "distilled guidance scale")
+    return SignatureParameter("guidance", REAL, "number", default, "distilled guidance scale")
 
 
-def guidance_parameter(default: float) -> Parameter:
+def guidance_parameter(default: float) -> SignatureParameter:
     """The scale of classifier-free guidance."""
     summary = "scale of classifier-free guidance; 1: none"
-    return Parameter("guidance", REAL, "guidance", default, summary)
+    return SignatureParameter("guidance", REAL, "guidance", default, summary)

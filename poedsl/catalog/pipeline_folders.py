@@ -17,7 +17,7 @@ from poedsl.catalog.folder_files import (
 from poedsl.catalog.parameters import RGB_IMAGE
 from poedsl.catalog.pipeline_signatures import pipeline_signature
 from poedsl.catalog.registry import SIGNATURES
-from poedsl.catalog.signatures import LATENTS, Parameter, Signature
+from poedsl.catalog.signatures import LATENTS, Signature, SignatureParameter
 from poedsl.grammar.program_files import is_file
 from poedsl.grammar.types import INT, Type
 
@@ -128,7 +128,7 @@ def _flow(place: str, folder: Path) -> Signature:
     return replace(
         SIGNATURES["digits"],
         summary=f"pictures, by the flow in {place}",
-        parameters=(Parameter("label", INT, "label", None, summary, classes=classes),),
+        parameters=(SignatureParameter("label", INT, "label", None, summary, classes=classes),),
         domain=Type("Image", (channels, *height_and_width(config.get("sample_size")))),
         citation="",
         model=place,

@@ -12,7 +12,7 @@ from poedsl.catalog.pipeline_calls import (
     has_library,
     pipeline_call,
 )
-from poedsl.catalog.signatures import REQUIRED, Parameter, Signature
+from poedsl.catalog.signatures import REQUIRED, Signature, SignatureParameter
 from poedsl.grammar.types import BOOL, INT, REAL, TEXT, Type, open_type
 
 IMPLEMENTATION = "poedsl.experts.flows.pipeline:pipeline_flow"
@@ -86,13 +86,13 @@ def pipeline_signature(place: str, kind: str, domain: Type, space: str, size: fl
     )
 
 
-def parameters(call: PipelineCall) -> tuple[Parameter, ...]:
+def parameters(call: PipelineCall) -> tuple[SignatureParameter, ...]:
     """The parameters of a pipeline's call that a program gives, the prompt first."""
     found = [p for written in call.parameters if (p := _parameter(written, call)) is not None]
     return tuple(sorted(found, key=lambda p: p.name != "prompt"))
 
 
-def _parameter(written: CallParameter, call: PipelineCall) -> Parameter | None:
+def _parameter(written: CallParameter, call: PipelineCall) -> SignatureParameter | None:
     name, default = written.name, written.default
     if name in _SET_BY_RUNS or name.startswith(_NOT_LOADED) or "_embeds" in name:
         return None
@@ -102,13 +102,15 @@ def _parameter(written: CallParameter, call: PipelineCall) -> Parameter | None:
         text = default if isinstance(default, str) else None
         needed = name == "prompt" or written.required
         summary = _SUMMARIES.get(name, "")
-        return Parameter(name, TEXT, "prompt", REQUIRED if needed else text, summary)
+        return SignatureParameter(name, TEXT, "prompt", REQUIRED if needed else text, summary)
     type_ = next((t for n, t in _NUMBERS.items() if n in written.kinds), None)
     if type_ is None:
         return None
     number = default if isinstance(default, int | float) else None
     summary = _SUMMARIES.get(name, "")
-    return Parameter(name, type_, "number", REQUIRED if written.required else number, summary)
+    return SignatureParameter(
+        name, type_, "number", REQUIRED if written.required else number, summary
+    )
 
 
 def _is_picture(written: CallParameter) -> bool:
@@ -117,13 +119,13 @@ def _is_picture(written: CallParameter) -> bool:
     )
 
 
-def _condition(written: CallParameter, call: PipelineCall) -> Parameter:
+def _condition(written: CallParameter, call: PipelineCall) -> SignatureParameter:
     """A picture or a mask; beside a mask or for a control network as large as the variable."""
     masked = call.parameter("mask_image") is not None
     is_mask = "mask" in written.name
     aligned = is_mask or masked or "control" in written.name or "ControlNet" in call.kind
     optional = "None" in written.kinds and not masked
-    return Parameter(
+    return SignatureParameter(
         written.name,
         open_type("Mask" if is_mask else "Image"),
         "condition",

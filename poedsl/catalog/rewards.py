@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from poedsl.catalog.parameters import PROMPT, RGB_IMAGE, map_parameter, model_parameter
-from poedsl.catalog.signatures import REQUIRED, Parameter, Signature
+from poedsl.catalog.signatures import REQUIRED, Signature, SignatureParameter
 from poedsl.grammar.types import BOOL, INT, TEXT, Type, open_type
 
 
@@ -14,7 +14,7 @@ def _image_reward(
     model: str,
     cost: float,
     citation: str,
-    *parameters: Parameter,
+    *parameters: SignatureParameter,
 ) -> Signature:
     """A network that scores images, and videos by some of their frames."""
     return Signature(
@@ -24,8 +24,10 @@ def _image_reward(
         (
             *parameters,
             model_parameter(model),
-            Parameter("gradient", BOOL, "gradient", False, "whether kernels follow its gradient"),
-            Parameter("frames", INT, "frames", 4, "how many of a film it looks at"),
+            SignatureParameter(
+                "gradient", BOOL, "gradient", False, "whether kernels follow its gradient"
+            ),
+            SignatureParameter("frames", INT, "frames", 4, "how many of a film it looks at"),
         ),
         domain=RGB_IMAGE,
         capabilities=frozenset({"reward"}),
@@ -41,7 +43,7 @@ REWARDS = (
         "digit_score",
         "reward",
         "log-probability of a digit's class by a small classifier trained on the UCI digits",
-        (Parameter("label", INT, "label", REQUIRED, "class 0 to 9", classes=10),),
+        (SignatureParameter("label", INT, "label", REQUIRED, "class 0 to 9", classes=10),),
         domain=Type("Image", (1, 8, 8)),
         capabilities=frozenset({"reward", "gradient"}),
         cost=0.2,
@@ -58,10 +60,10 @@ REWARDS = (
         100.0,
         "Lin et al., Evaluating Text-to-Visual Generation (ECCV 2024)",
         PROMPT,
-        Parameter(
+        SignatureParameter(
             "question", TEXT, "prompt", None, "another question, with {} in the place of the prompt"
         ),
-        Parameter("answer", TEXT, "prompt", None, "another answer than yes"),
+        SignatureParameter("answer", TEXT, "prompt", None, "another answer than yes"),
     ),
     _image_reward(
         "clipscore",
@@ -114,8 +116,8 @@ REWARDS = (
         "IDEA-Research/grounding-dino-base",
         50.0,
         "Liu et al., Grounding DINO (ECCV 2024)",
-        Parameter("phrase", TEXT, "prompt", REQUIRED, "what to find"),
-        Parameter("inside", Type("Region"), "condition", None, "where; none: anywhere"),
+        SignatureParameter("phrase", TEXT, "prompt", REQUIRED, "what to find"),
+        SignatureParameter("inside", Type("Region"), "condition", None, "where; none: anywhere"),
     ),
     _image_reward(
         "depth_agreement",

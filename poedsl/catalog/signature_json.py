@@ -8,10 +8,10 @@ from poedsl.catalog.signatures import (
     REQUIRED,
     Capability,
     Family,
-    Parameter,
     Required,
     Returned,
     Signature,
+    SignatureParameter,
 )
 from poedsl.grammar.types import (
     type_from_json,
@@ -66,7 +66,7 @@ def signature_from_json(data: dict[str, Any]) -> Signature:
     )
 
 
-def _parameter_to_json(p: Parameter) -> dict[str, Any]:
+def _parameter_to_json(p: SignatureParameter) -> dict[str, Any]:
     default = {} if isinstance(p.default, Required) else {"default": p.default}
     return {
         "name": p.name,
@@ -81,8 +81,8 @@ def _parameter_to_json(p: Parameter) -> dict[str, Any]:
     }
 
 
-def _parameter_from_json(data: dict[str, Any]) -> Parameter:
-    return Parameter(
+def _parameter_from_json(data: dict[str, Any]) -> SignatureParameter:
+    return SignatureParameter(
         data["name"],
         None if data["type"] is None else type_from_json(data["type"]),
         data["role"],

@@ -52,7 +52,7 @@ Default = Required | float | int | str | None
 
 
 @dataclass(frozen=True, slots=True)
-class Parameter:
+class SignatureParameter:
     """A parameter.
 
     Attributes:
@@ -184,7 +184,7 @@ class Signature:
     name: str
     family: Family
     summary: str
-    parameters: tuple[Parameter, ...]
+    parameters: tuple[SignatureParameter, ...]
     domain: Type | None = None
     event_rank: int = 0
     capabilities: frozenset[Capability] = frozenset()
@@ -216,7 +216,7 @@ class Signature:
             return f"{self.name}({takes}) scores {self.scored}"
         return f"{self.name}({takes}) -> {self.domain or 'numbers'}"
 
-    def parameter(self, name: str) -> Parameter | None:
+    def parameter(self, name: str) -> SignatureParameter | None:
         """The parameter of a name, or None."""
         return next((p for p in self.parameters if p.name == name), None)
 

@@ -28,7 +28,7 @@ _WITHOUT_WEIGHTS = "--include '*.json' '*.txt' '*.model'"
 
 
 @dataclass(frozen=True, slots=True)
-class Layout:
+class SingleFileFormat:
     """Which model a file holds.
 
     Attributes:
@@ -39,28 +39,28 @@ class Layout:
     ids: tuple[str, ...]
 
 
-_SD = Layout("Stable Diffusion 1", ("stable-diffusion-v1-5/stable-diffusion-v1-5",))
-_SD_FILL = Layout(
+_SD = SingleFileFormat("Stable Diffusion 1", ("stable-diffusion-v1-5/stable-diffusion-v1-5",))
+_SD_FILL = SingleFileFormat(
     "Stable Diffusion 1 for inpainting", ("stable-diffusion-v1-5/stable-diffusion-inpainting",)
 )
-_SD2 = Layout(
+_SD2 = SingleFileFormat(
     "Stable Diffusion 2",
     ("stabilityai/stable-diffusion-2-1", "stabilityai/stable-diffusion-2-1-base"),
 )
-_SD2_FILL = Layout(
+_SD2_FILL = SingleFileFormat(
     "Stable Diffusion 2 for inpainting", ("stabilityai/stable-diffusion-2-inpainting",)
 )
-_SDXL = Layout("Stable Diffusion XL", ("stabilityai/stable-diffusion-xl-base-1.0",))
-_SDXL_FILL = Layout(
+_SDXL = SingleFileFormat("Stable Diffusion XL", ("stabilityai/stable-diffusion-xl-base-1.0",))
+_SDXL_FILL = SingleFileFormat(
     "Stable Diffusion XL for inpainting", ("diffusers/stable-diffusion-xl-1.0-inpainting-0.1",)
 )
-_FLUX = Layout(
+_FLUX = SingleFileFormat(
     "FLUX.1 [dev]",
     ("black-forest-labs/FLUX.1-dev", "black-forest-labs/FLUX.1-Kontext-dev"),
 )
-_FLUX_SCHNELL = Layout("FLUX.1 [schnell]", ("black-forest-labs/FLUX.1-schnell",))
-_FLUX_FILL = Layout("FLUX.1 Fill", ("black-forest-labs/FLUX.1-Fill-dev",))
-_FLUX_CONTROL = Layout(
+_FLUX_SCHNELL = SingleFileFormat("FLUX.1 [schnell]", ("black-forest-labs/FLUX.1-schnell",))
+_FLUX_FILL = SingleFileFormat("FLUX.1 Fill", ("black-forest-labs/FLUX.1-Fill-dev",))
+_FLUX_CONTROL = SingleFileFormat(
     "FLUX.1 Depth or Canny",
     ("black-forest-labs/FLUX.1-Depth-dev", "black-forest-labs/FLUX.1-Canny-dev"),
 )
@@ -70,7 +70,7 @@ _SD2_WIDTH = 1024
 _FLUX_BY_CHANNELS = {128: _FLUX_CONTROL, 384: _FLUX_FILL}
 
 
-def layout(path: Path) -> Layout | None:
+def layout(path: Path) -> SingleFileFormat | None:
     """Which model a file holds, by the names and sizes of its weights; None for another."""
     shapes = {name.removeprefix(DENOISER): shape for name, shape in weight_shapes(path).items()}
     first = shapes.get("input_blocks.0.0.weight")

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from poedsl.catalog.parameters import PROMPT
-from poedsl.catalog.signatures import REQUIRED, Parameter, Returned, Signature
+from poedsl.catalog.signatures import REQUIRED, Returned, Signature, SignatureParameter
 from poedsl.grammar.types import BOOL, INT, REAL, TEXT, Type, open_type
 
 _FRAMES = (
-    Parameter("frames", INT, "number", None, "how many; none: all"),
-    Parameter("size", Type("Int", (2,)), "number", None, "height and width; none: as they are"),
+    SignatureParameter("frames", INT, "number", None, "how many; none: all"),
+    SignatureParameter(
+        "size", Type("Int", (2,)), "number", None, "height and width; none: as they are"
+    ),
 )
 _RENDERED = (
     Returned("rgb", "Video", ("frames", 3, "size.0", "size.1")),
@@ -22,12 +24,18 @@ SOURCES = (
         "source",
         "simulates a physical scene and renders it: colours, depth, what moves and where",
         (
-            Parameter("scene", open_type("File"), "label", REQUIRED, "a file in MJCF or URDF"),
-            Parameter("frames", INT, "number", 1, "how many"),
-            Parameter("size", Type("Int", (2,)), "number", REQUIRED, "height and width"),
-            Parameter("fps", REAL, "number", 16.0, "frames in a second of the scene"),
-            Parameter("camera", TEXT, "label", None, "its name; none: the first of the scene"),
-            Parameter("seconds", REAL, "number", None, "first frame to last; none: by `fps`"),
+            SignatureParameter(
+                "scene", open_type("File"), "label", REQUIRED, "a file in MJCF or URDF"
+            ),
+            SignatureParameter("frames", INT, "number", 1, "how many"),
+            SignatureParameter("size", Type("Int", (2,)), "number", REQUIRED, "height and width"),
+            SignatureParameter("fps", REAL, "number", 16.0, "frames in a second of the scene"),
+            SignatureParameter(
+                "camera", TEXT, "label", None, "its name; none: the first of the scene"
+            ),
+            SignatureParameter(
+                "seconds", REAL, "number", None, "first frame to last; none: by `fps`"
+            ),
         ),
         cost=500.0,
         citation="Todorov, Erez and Tassa, MuJoCo (IROS 2012)",
@@ -48,10 +56,14 @@ SOURCES = (
         "source",
         "the frames of a film, a GIF or a folder of pictures",
         (
-            Parameter("file", open_type("File"), "label", REQUIRED, "MP4, MOV, WebM, GIF, folder"),
+            SignatureParameter(
+                "file", open_type("File"), "label", REQUIRED, "MP4, MOV, WebM, GIF, folder"
+            ),
             *_FRAMES,
-            Parameter("fps", REAL, "number", None, "frames in a second; none: each as it comes"),
-            Parameter("start", REAL, "number", 0.0, "seconds from the beginning"),
+            SignatureParameter(
+                "fps", REAL, "number", None, "frames in a second; none: each as it comes"
+            ),
+            SignatureParameter("start", REAL, "number", 0.0, "seconds from the beginning"),
         ),
         cost=50.0,
         implementation="poedsl.runtime.inputs.film_sources:frames_of",
@@ -63,9 +75,9 @@ SOURCES = (
         "source",
         "a sequence that was simulated elsewhere: a folder with rgb/, depth/ and mask/",
         (
-            Parameter("folder", open_type("File"), "label", REQUIRED, "a folder"),
+            SignatureParameter("folder", open_type("File"), "label", REQUIRED, "a folder"),
             *_FRAMES,
-            Parameter("metric", BOOL, "label", False, "whether depths are distances"),
+            SignatureParameter("metric", BOOL, "label", False, "whether depths are distances"),
         ),
         cost=50.0,
         implementation="poedsl.runtime.inputs.film_sources:sequence_of",
@@ -77,7 +89,9 @@ SOURCES = (
         "a layout for a prompt, by a language model that can only answer with one",
         (
             PROMPT,
-            Parameter("model", TEXT, "label", "Qwen/Qwen2.5-7B-Instruct", "hub id or folder"),
+            SignatureParameter(
+                "model", TEXT, "label", "Qwen/Qwen2.5-7B-Instruct", "hub id or folder"
+            ),
         ),
         cost=5_000.0,
         citation="Zhang et al., Product of Experts for Visual Generation, F.5 (ICLR 2026)",

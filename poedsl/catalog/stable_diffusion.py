@@ -17,12 +17,12 @@ from poedsl.catalog.parameters import (
     guidance_parameter,
     model_parameter,
 )
-from poedsl.catalog.signatures import Parameter, Signature
+from poedsl.catalog.signatures import Signature, SignatureParameter
 
 _ADDED = "Zhang, Rao and Agrawala, Adding Conditional Control to Diffusion Models (ICCV 2023)"
 
 
-def _sd(name: str, guidance: float, model: str, *parameters: Parameter) -> Signature:
+def _sd(name: str, guidance: float, model: str, *parameters: SignatureParameter) -> Signature:
     """A model of text to image; further parameters come between guidance and model."""
     return latent_flow(
         name,
@@ -40,7 +40,7 @@ def _sd(name: str, guidance: float, model: str, *parameters: Parameter) -> Signa
     )
 
 
-def _sdxl(name: str, guidance: float, model: str, *parameters: Parameter) -> Signature:
+def _sdxl(name: str, guidance: float, model: str, *parameters: SignatureParameter) -> Signature:
     return replace(
         _sd(name, guidance, model, *parameters),
         implementation="poedsl.experts.flows.stable_diffusion:StableDiffusionXL",
@@ -69,8 +69,8 @@ def _sd3(
     summary: str,
     kind: str,
     model: str,
-    *conditions: Parameter,
-    further: tuple[Parameter, ...] = (),
+    *conditions: SignatureParameter,
+    further: tuple[SignatureParameter, ...] = (),
 ) -> Signature:
     """A rectified flow; further parameters come between guidance and model."""
     return latent_flow(

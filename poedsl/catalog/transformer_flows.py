@@ -16,7 +16,7 @@ from poedsl.catalog.parameters import (
     guidance_parameter,
     model_parameter,
 )
-from poedsl.catalog.signatures import Parameter, Signature
+from poedsl.catalog.signatures import Signature, SignatureParameter
 
 #: The pipelines of Qwen-Image are guided away from a text of one space.
 _SPACE = replace(NEGATIVE, default=" ")
@@ -26,8 +26,8 @@ def _qwen(
     name: str,
     summary: str,
     kind: str,
-    *conditions: Parameter,
-    further: tuple[Parameter, ...] = (),
+    *conditions: SignatureParameter,
+    further: tuple[SignatureParameter, ...] = (),
 ) -> Signature:
     """An expert of Qwen-Image; further parameters come between guidance and model."""
     return latent_flow(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from poedsl.catalog.densities import DENSITIES
-from poedsl.catalog.signatures import REQUIRED, Capability, Parameter, Signature, Support
+from poedsl.catalog.signatures import REQUIRED, Capability, Signature, SignatureParameter, Support
 
 PREFIX = "Truncated"
 #: Densities of one number whose distribution function is known, tails included.
@@ -30,8 +30,8 @@ def _truncated(base: Signature) -> Signature:
     begin = base.support.low
     assert not isinstance(begin, str)
     bounds = (
-        Parameter("low", None, "location", begin, "lower bound"),
-        Parameter("high", None, "location", None, "upper bound"),
+        SignatureParameter("low", None, "location", begin, "lower bound"),
+        SignatureParameter("high", None, "location", None, "upper bound"),
     )
     return replace(
         base,
@@ -44,7 +44,9 @@ def _truncated(base: Signature) -> Signature:
     )
 
 
-def _own(name: str, summary: str, parameters: tuple[Parameter, ...], support: Support) -> Signature:
+def _own(
+    name: str, summary: str, parameters: tuple[SignatureParameter, ...], support: Support
+) -> Signature:
     return Signature(
         name,
         "density",
@@ -56,23 +58,23 @@ def _own(name: str, summary: str, parameters: tuple[Parameter, ...], support: Su
     )
 
 
-_SCALE = Parameter("scale", None, "positive", REQUIRED, "standard deviation or spread")
+_SCALE = SignatureParameter("scale", None, "positive", REQUIRED, "standard deviation or spread")
 
 TRUNCATED_DENSITIES = (
     *(_truncated(s) for name in WITH_TAILS for s in DENSITIES if s.name == name),
     _own(
         "HalfStudentT",
         "upper half of a Student's t around zero",
-        (Parameter("df", None, "positive", REQUIRED, "degrees of freedom"), _SCALE),
+        (SignatureParameter("df", None, "positive", REQUIRED, "degrees of freedom"), _SCALE),
         Support(low=0.0),
     ),
     _own(
         "SkewNormal",
         "skew normal of Azzalini",
         (
-            Parameter("loc", None, "location", REQUIRED, "where it is centred"),
+            SignatureParameter("loc", None, "location", REQUIRED, "where it is centred"),
             _SCALE,
-            Parameter("alpha", None, "location", REQUIRED, "skewness; 0 for a Gaussian"),
+            SignatureParameter("alpha", None, "location", REQUIRED, "skewness; 0 for a Gaussian"),
         ),
         Support(),
     ),

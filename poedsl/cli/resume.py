@@ -17,7 +17,7 @@ DEFAULTS = {"seed": 0, "device": "cpu", "dtype": "auto", "microbatch": None, "pr
 
 
 @dataclass(frozen=True, slots=True)
-class Saving:
+class SavingOptions:
     """Where and how a run is saved.
 
     Attributes:
@@ -33,7 +33,7 @@ class Saving:
 
 
 @dataclass(frozen=True, slots=True)
-class Earlier:
+class UnfinishedRun:
     """A run that has not finished.
 
     Attributes:
@@ -73,7 +73,7 @@ class Earlier:
         raise PoeError((Diagnostic("P0722", message, notes=changed[1:]),))
 
 
-def earlier_run(folder: Path) -> Earlier | None:
+def earlier_run(folder: Path) -> UnfinishedRun | None:
     """The run in a folder; None where it has finished.
 
     Raises:
@@ -97,4 +97,6 @@ def earlier_run(folder: Path) -> Earlier | None:
             raise PoeError((Diagnostic("P0721", message),))
         return None
     plan = load(staged)
-    return Earlier(folder, replace(plan, base=Path(str(state.run.get("base", "")))), state.run)
+    return UnfinishedRun(
+        folder, replace(plan, base=Path(str(state.run.get("base", "")))), state.run
+    )

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from poedsl.cli.open_plan import guarded, open_plan, show_warnings
 from poedsl.cli.request import TYPED, typed
-from poedsl.cli.resume import Saving, earlier_run
+from poedsl.cli.resume import SavingOptions, earlier_run
 from poedsl.cli.shared import FAILED, OUTPUT, DiagnosticForm, echo, usage
 from poedsl.grammar.source import Source
 
@@ -62,13 +62,16 @@ def run_command(
     if file is not None:
         plan, source = open_plan(file, bindings, data, sample, strict, form)
         plan = guarded(plan.bound, form)
-    saving = None if out is None else Saving(Path(out), checkpoint_every, False, force)
+    saving = None if out is None else SavingOptions(Path(out), checkpoint_every, False, force)
     if resume is not None:
         folder = Path(resume)
         earlier = guarded(lambda: earlier_run(folder), form, FAILED)
         if earlier is None:
             sys.exit(guarded(lambda: show_finished(folder, strict_result), form, FAILED))
-        given, saving = earlier.with_settings(given), Saving(folder, checkpoint_every, True, force)
+        given, saving = (
+            earlier.with_settings(given),
+            SavingOptions(folder, checkpoint_every, True, force),
+        )
         plan = guarded(lambda: earlier.plan_of(plan, force), form, FAILED)
         given |= {name: earlier.settings.get(name, "") for name in TYPED}
     elif file is not None:
@@ -86,7 +89,7 @@ def run_command(
 def run_plan(
     plan: Any,
     given: Mapping[str, Any],
-    saving: Saving | None,
+    saving: SavingOptions | None,
     strict_result: bool,
     before_run: Callable[[], None],
 ) -> int:

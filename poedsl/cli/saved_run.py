@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from poedsl.cli.request import request_of
-from poedsl.cli.resume import Saving
+from poedsl.cli.resume import SavingOptions
 from poedsl.cli.shared import INTERRUPTED, echo
 from poedsl.grammar.errors import PoeError
 from poedsl.runtime.checkpoints.checkpoint_file import read_checkpoint
@@ -32,7 +32,7 @@ class SavedRun:
             from every method.
     """
 
-    def __init__(self, saving: Saving, plan: Any, given: Mapping[str, Any]) -> None:
+    def __init__(self, saving: SavingOptions, plan: Any, given: Mapping[str, Any]) -> None:
         self.saving, self.place, self.plan = saving, saving.folder, plan.spec
         run = {"program": plan.spec.program, "base": str(plan.base.resolve()), **given}
         plan_json, resumed, force = plan.to_json(), saving.resumed, saving.force

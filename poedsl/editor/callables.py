@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from poedsl.catalog.signatures import Signature
 from poedsl.compiler.functions.table import FUNCTIONS
-from poedsl.compiler.plan.option_forms import KINDS, Argument, Form
+from poedsl.compiler.plan.option_forms import KINDS, Form, OptionArgument
 from poedsl.compiler.plan.options import OPTIONS
 from poedsl.compiler.plan.terms import Const
 from poedsl.compiler.plan.text import print_term
@@ -17,7 +17,7 @@ from poedsl.interface.descriptions import CONSTRUCTS, describe
 
 
 @dataclass(frozen=True, slots=True)
-class Parameter:
+class CallableParameter:
     """A parameter: its name, how it stands in the label of what is called, and a summary."""
 
     name: str
@@ -39,7 +39,7 @@ class Callable:
     label: str
     summary: str = ""
     page: str = ""
-    parameters: tuple[Parameter, ...] = ()
+    parameters: tuple[CallableParameter, ...] = ()
 
 
 def callable_named(document: Document, name: str) -> Callable | None:
@@ -54,7 +54,7 @@ def callable_named(document: Document, name: str) -> Callable | None:
     if name in FUNCTIONS:
         function = FUNCTIONS[name]
         given = tuple(
-            Parameter(p.name, str(p), "" if p.takes == "numbers" else p.kind.description)
+            CallableParameter(p.name, str(p), "" if p.takes == "numbers" else p.kind.description)
             for p in function.parameters
         )
         page = f"{function.summary}\n\n    {function.example}"
@@ -63,7 +63,7 @@ def callable_named(document: Document, name: str) -> Callable | None:
 
 
 def of_signature(signature: Signature) -> Callable:
-    given = tuple(Parameter(p.name, f"{p}", p.summary) for p in signature.parameters)
+    given = tuple(CallableParameter(p.name, f"{p}", p.summary) for p in signature.parameters)
     page = describe(signature).partition("\n")[2].strip()
     return Callable(
         signature.name, signature.family, f"{signature}", signature.summary, page, given
@@ -71,7 +71,7 @@ def of_signature(signature: Signature) -> Callable:
 
 
 def of_definition(definition: tree.ExpertDefinition) -> Callable:
-    given = tuple(Parameter(p.name.name, declared(p)) for p in definition.parameters)
+    given = tuple(CallableParameter(p.name.name, declared(p)) for p in definition.parameters)
     name = definition.name.name
     label = f"{name}({', '.join(p.label for p in given)})"
     summary = "an expert that the program defines"
@@ -99,19 +99,23 @@ def form_named(option: str, name: str) -> Callable | None:
 
 
 def _of_form(form: Form) -> Callable:
-    given = tuple(Parameter(a.name, _with_default(a), KINDS[a.kind]) for a in form.arguments)
+    given = tuple(
+        CallableParameter(a.name, _with_default(a), KINDS[a.kind]) for a in form.arguments
+    )
     label = f"{form.name}({', '.join(p.label for p in given)})"
     remarks = [form.summary, form.approximate, form.biased]
     page = "\n\n".join(r for r in remarks if r)
     return Callable(form.name, "form", label, form.summary, page, given)
 
 
-def _with_default(argument: Argument) -> str:
+def _with_default(argument: OptionArgument) -> str:
     return f"{argument.name} = {print_term(Const(argument.default))}"
 
 
 def sampler() -> Callable:
     """``anneal`` with all options."""
-    given = tuple(Parameter(o.name, o.name, f"{o.summary}: {o.expected}") for o in OPTIONS.values())
+    given = tuple(
+        CallableParameter(o.name, o.name, f"{o.summary}: {o.expected}") for o in OPTIONS.values()
+    )
     label = f"anneal({', '.join(p.label for p in given)})"
     return Callable("anneal", "method", label, "annealed importance sampling", "", given)

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Literal
 
-from poedsl.compiler.plan.option_forms import KINDS, Argument
+from poedsl.compiler.plan.option_forms import KINDS, OptionArgument
 from poedsl.compiler.plan.options import OPTIONS
 from poedsl.compiler.typecheck.parts import LAYOUT_PART_FIELDS
 from poedsl.editor.callables import callable_named, form_named
@@ -171,7 +171,7 @@ def _option_values(name: str) -> Iterator[Completion]:
 
 def _settings(option: str, bracket: Bracket) -> Iterator[Completion]:
     form = OPTIONS[option].form(bracket.callee) if option in OPTIONS else None
-    arguments: tuple[Argument, ...] = form.arguments if form else ()
+    arguments: tuple[OptionArgument, ...] = form.arguments if form else ()
     for argument in arguments:
         if argument.name not in bracket.given:
             insert = f"{argument.name} = "

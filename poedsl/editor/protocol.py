@@ -12,7 +12,7 @@ from poedsl.editor.hover import Hover
 from poedsl.editor.inlay_hints import InlayHint
 from poedsl.editor.navigation import Symbol
 from poedsl.editor.positions import Positions
-from poedsl.editor.semantic_tokens import MODIFIERS, TYPES, Token
+from poedsl.editor.semantic_tokens import MODIFIERS, TYPES, SemanticToken
 from poedsl.editor.signature_help import SignatureHelp
 from poedsl.grammar.diagnostics import Diagnostic, Edit
 from poedsl.grammar.source import Span
@@ -150,7 +150,7 @@ def document_symbol(symbol: Symbol, positions: Positions) -> types.DocumentSymbo
     )
 
 
-def token_data(tokens: Iterable[Token], positions: Positions) -> list[int]:
+def token_data(tokens: Iterable[SemanticToken], positions: Positions) -> list[int]:
     """Five numbers for each token, the place relative to that of the one before."""
     data: list[int] = []
     line_before, column_before = 0, 0

@@ -44,7 +44,7 @@ _BOUND: dict[BindingKind, tuple[TokenType, tuple[Modifier, ...]]] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Token:
+class SemanticToken:
     """A word, or a comment."""
 
     span: Span
@@ -52,72 +52,76 @@ class Token:
     modifiers: tuple[Modifier, ...] = ()
 
 
-def semantic_tokens(document: Document) -> tuple[Token, ...]:
+def semantic_tokens(document: Document) -> tuple[SemanticToken, ...]:
     """All words, in the order of the text; each ends on the line on which it begins."""
     known = {o.span: o for o in document.occurrences}
     reports = {s.span.start for s in document.program.statements if isinstance(s, tree.Report)}
     return tuple(_tokens(document.text, known, reports))
 
 
-def _tokens(text: str, known: dict[Span, Occurrence], reports: set[int]) -> Iterator[Token]:
+def _tokens(text: str, known: dict[Span, Occurrence], reports: set[int]) -> Iterator[SemanticToken]:
     at = 0
     for word in words(text, Span(0, len(text))):
         yield from _comments(text, Span(at, word.span.start))
         at = word.span.end
         is_statement = word.text in CONTEXTUAL_WORDS and word.span.start in reports
-        token = Token(word.span, "keyword") if is_statement else _token(word, known.get(word.span))
+        token = (
+            SemanticToken(word.span, "keyword")
+            if is_statement
+            else _token(word, known.get(word.span))
+        )
         if token is not None and "\n" not in word.text:
             yield token
     yield from _comments(text, Span(at, len(text)))
 
 
-def _comments(text: str, gap: Span) -> Iterator[Token]:
+def _comments(text: str, gap: Span) -> Iterator[SemanticToken]:
     start = text.find("#", gap.start, gap.end)
     while start >= 0:
         end = text.find("\n", start, gap.end)
         end = gap.end if end < 0 else end
-        yield Token(Span(start, start + len(text[start:end].rstrip("\r"))), "comment")
+        yield SemanticToken(Span(start, start + len(text[start:end].rstrip("\r"))), "comment")
         start = text.find("#", end, gap.end)
 
 
-def _token(word: Word, occurrence: Occurrence | None) -> Token | None:
+def _token(word: Word, occurrence: Occurrence | None) -> SemanticToken | None:
     match word.kind:
         case "keyword":
-            return Token(word.span, "keyword")
+            return SemanticToken(word.span, "keyword")
         case "number":
-            return Token(word.span, "number")
+            return SemanticToken(word.span, "number")
         case "text" | "unclosed" | "quoted":
-            return Token(word.span, "string")
+            return SemanticToken(word.span, "string")
         case "sign" if word.text not in "()[],:.":
-            return Token(word.span, "operator")
+            return SemanticToken(word.span, "operator")
         case "name":
             return _name(word, occurrence)
         case _:
             return None
 
 
-def _name(word: Word, occurrence: Occurrence | None) -> Token | None:
+def _name(word: Word, occurrence: Occurrence | None) -> SemanticToken | None:
     if occurrence is None:
         return _of_language(word)
     if occurrence.binding is not None and occurrence.role != "argument":
         type_, modifiers = _BOUND[occurrence.binding.kind]
         declares: tuple[Modifier, ...] = ("declaration",) if occurrence.declares else ()
-        return Token(word.span, type_, (*declares, *modifiers))
+        return SemanticToken(word.span, type_, (*declares, *modifiers))
     match occurrence.role:
         case "argument" | "setting":
-            return Token(word.span, "parameter")
+            return SemanticToken(word.span, "parameter")
         case "option":
-            return Token(word.span, "property")
+            return SemanticToken(word.span, "property")
         case "form":
-            return Token(word.span, "function", ("defaultLibrary",))
+            return SemanticToken(word.span, "function", ("defaultLibrary",))
         case "type":
-            return Token(word.span, "type", ("defaultLibrary",))
+            return SemanticToken(word.span, "type", ("defaultLibrary",))
         case _:
             kind: TokenType = "class" if word.text in EXPERT_WORDS else "function"
-            return Token(word.span, kind, ("defaultLibrary",))
+            return SemanticToken(word.span, kind, ("defaultLibrary",))
 
 
-def _of_language(word: Word) -> Token | None:
+def _of_language(word: Word) -> SemanticToken | None:
     """A name in a line with an error, if it is a word of the language."""
     kinds: tuple[tuple[TokenType, tuple[str, ...]], ...] = (
         ("class", EXPERT_WORDS),
@@ -126,5 +130,5 @@ def _of_language(word: Word) -> Token | None:
     )
     for kind, names in kinds:
         if word.text in names:
-            return Token(word.span, kind, ("defaultLibrary",))
+            return SemanticToken(word.span, kind, ("defaultLibrary",))
     return None

@@ -15,7 +15,7 @@ _OPENERS = {closer: opener for opener, closer in CLOSERS.items()}
 
 
 @dataclass(frozen=True, slots=True)
-class Fault:
+class LineFault:
     """A bracket or a text that does not come out even.
 
     ``span`` is the bracket (or the text from its opening quote), ``at`` the place where the reader
@@ -39,7 +39,7 @@ class Line:
     span: Span
     after: int
     open: tuple[Span, ...] = ()
-    faults: tuple[Fault, ...] = ()
+    faults: tuple[LineFault, ...] = ()
 
 
 _BLANK_LINES = re.compile(r"(?:[ \t\r\f]*(?:#[^\n]*)?\n)*")
@@ -108,7 +108,7 @@ class _Reader:
     limit: int
     strict: bool = False
     open: list[int] = field(default_factory=list)
-    faults: list[Fault] = field(default_factory=list)
+    faults: list[LineFault] = field(default_factory=list)
 
     @property
     def trouble(self) -> int:
@@ -145,7 +145,7 @@ class _Reader:
     def _unclosed_text(self, text: str, start: int) -> None:
         """Such a text reaches to the end of its line, and brackets in it were meant as brackets."""
         self.end = start + len(text.rstrip())
-        self.faults.append(Fault("text", Span(start, self.end), start))
+        self.faults.append(LineFault("text", Span(start, self.end), start))
         for i, c in enumerate(text, start):
             if c in CLOSERS:
                 self.open.append(i)
@@ -155,18 +155,18 @@ class _Reader:
     def _close(self, closer: str, span: Span) -> None:
         opener = _OPENERS[closer]
         if not self.open:
-            self.faults.append(Fault("stray", span, span.start))
+            self.faults.append(LineFault("stray", span, span.start))
         elif self.text[self.open[-1]] == opener:
             self.open.pop()
         elif not self.strict and self._holds(opener):
             while self.text[self.open[-1]] != opener:
                 inner = self.open.pop()
-                self.faults.append(Fault("unclosed", Span(inner, inner + 1), span.start))
+                self.faults.append(LineFault("unclosed", Span(inner, inner + 1), span.start))
             self.open.pop()
         else:
             partner = self.open.pop()
             pair = Span(partner, partner + 1)
-            self.faults.append(Fault("mismatched", span, span.start, pair))
+            self.faults.append(LineFault("mismatched", span, span.start, pair))
 
     def _holds(self, opener: str) -> bool:
         """Whether a bracket of a kind is open; one among very many others does not count."""

@@ -46,7 +46,7 @@ def pyro_model(plan: PlanSpec, settings: RunSettings, device: torch.device) -> P
     target = prepare_tempering(plan, settings, device).target
     space = target.space
     named = target.base if isinstance(target.base, Base) else None
-    starts = {n: Start(Coordinates(space, n), named) for n in space.shapes}
+    starts = {n: StartDistribution(Coordinates(space, n), named) for n in space.shapes}
     return PyroModel(target, starts)
 
 
@@ -80,7 +80,7 @@ class PyroModel:
     """
 
     target: TemperedTarget
-    starts: Mapping[str, Start]
+    starts: Mapping[str, StartDistribution]
 
     def __call__(self) -> dict[str, Tensor]:
         """Sample every variable, count every factor."""
@@ -115,7 +115,7 @@ class PyroModel:
             yield reward_factor.name, value.expand(len(whole)).reshape(batch)
 
 
-class Start(TorchDistribution):  # type: ignore[misc]
+class StartDistribution(TorchDistribution):  # type: ignore[misc]
     """Where tempering starts a variable: N(0, I) in the run's coordinates, or the named base."""
 
     arg_constraints: Mapping[str, Any] = {}
@@ -129,8 +129,8 @@ class Start(TorchDistribution):  # type: ignore[misc]
     def support(self) -> constraints.Constraint:
         return self.at.codomain
 
-    def expand(self, batch_shape: Sequence[int], _instance: None = None) -> Start:
-        return Start(self.at, self.base, batch_shape)
+    def expand(self, batch_shape: Sequence[int], _instance: None = None) -> StartDistribution:
+        return StartDistribution(self.at, self.base, batch_shape)
 
     def rsample(self, sample_shape: Sequence[int] = ()) -> Tensor:
         batch, device = Size((*sample_shape, *self.batch_shape)), self.at.space.loc.device
@@ -178,7 +178,7 @@ class Coordinates(Transform):
         for bijection in self.space.bijections:
             self.moves[bijection.idle] = False
         self.free = int(self.moves.sum())
-        self.codomain = Domain(self)
+        self.codomain = VariableSupport(self)
 
     def _call(self, z: Tensor) -> Tensor:
         y, _ = self.space.supported(self._rows(z))
@@ -214,7 +214,7 @@ class Coordinates(Transform):
         return rows
 
 
-class Domain(constraints.Constraint):
+class VariableSupport(constraints.Constraint):
     """Where a variable can be, by the coordinates that cover it."""
 
     is_discrete = False
@@ -229,4 +229,4 @@ class Domain(constraints.Constraint):
 
 
 for registry in (biject_to, transform_to):
-    registry.register(Domain, lambda domain: domain.coordinates)  # type: ignore[no-untyped-call]
+    registry.register(VariableSupport, lambda domain: domain.coordinates)  # type: ignore[no-untyped-call]

@@ -17,7 +17,7 @@ from poedsl.catalog.signatures import Family, Signature
 from poedsl.compiler.codes import CODES
 from poedsl.compiler.compile import compile_source
 from poedsl.compiler.functions.table import FUNCTIONS
-from poedsl.compiler.plan.option_forms import KINDS, Argument, Form, Option
+from poedsl.compiler.plan.option_forms import KINDS, Form, Option, OptionArgument
 from poedsl.compiler.plan.options import OPTIONS
 from poedsl.compiler.plan.plan import PlanSpec
 from poedsl.compiler.plan.terms import Const
@@ -175,7 +175,7 @@ def form(f: Form) -> str:
     return f"`{written}`{said}{'' if f.available else ' (plans only)'}"
 
 
-def argument(a: Argument) -> str:
+def argument(a: OptionArgument) -> str:
     if a.kind == "rule":
         return f"{a.name} = ess < 0.5"
     if a.kind == "image":

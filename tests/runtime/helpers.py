@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 import poedsl
-from poedsl.compiler.plan.option_forms import Kernel as KernelRow
+from poedsl.compiler.plan.option_forms import KernelRow
 from poedsl.compiler.plan.option_values import kernel_traits
 from poedsl.compiler.plan.options import OPTIONS
 from poedsl.experts.protocol import Generative, Noised

@@ -11,7 +11,7 @@ from scipy import stats
 
 import poedsl
 from poedsl.grammar.errors import PoeError
-from poedsl.runtime.space.bijections import Events
+from poedsl.runtime.space.bijections import EventBijection
 
 
 @pytest.mark.statistical
@@ -74,7 +74,7 @@ def test_a_covariance_of_data() -> None:
 def test_coordinates_and_back(event: str) -> None:
     size = {"simplex": 4, "corr_cholesky": 9}[event]
     index = torch.arange(2 * size).view(2, size)
-    bijection = Events.over(event, index, torch.float64)  # type: ignore[arg-type]
+    bijection = EventBijection.over(event, index, torch.float64)  # type: ignore[arg-type]
     generator = torch.Generator("cpu").manual_seed(0)
     z = torch.randn(5, 2, size, generator=generator, dtype=torch.float64)
     y, _ = bijection.forward(z)

@@ -17,7 +17,7 @@ from poedsl.runtime.core.particles import Particles
 from poedsl.runtime.core.random_numbers import Noise
 from poedsl.runtime.core.sampler_options import ResamplingRule
 from poedsl.runtime.kernels.step_size import StepSize
-from poedsl.runtime.path.noising_path import Stage
+from poedsl.runtime.path.noising_path import NoisingStage
 from poedsl.runtime.smc.evidence_contributions import EvidenceContributions
 from poedsl.runtime.smc.population import Population, Potential
 from poedsl.runtime.smc.resampler import Resampler
@@ -86,9 +86,9 @@ class Everything:
         states = torch.tensor(list(product(range(3), repeat=n)))
         self.chances = START[states].prod(-1)
         x, zeros = states.view(-1, 1).float(), torch.zeros(states.numel()).double()
-        self.population: Population[Stage] = Population.start(
+        self.population: Population[NoisingStage] = Population.start(
             Particles.at_start(x, zeros, 0.0),
-            Stage(3, 1.0, 0.0),
+            NoisingStage(3, 1.0, 0.0),
             len(states),
             StepSize(torch.ones(len(states), 1)),
         )
@@ -139,7 +139,7 @@ class Everything:
         self.weigh(stage)
 
     def resample(self, t: int) -> None:
-        self.population = replace(self.population, stage=Stage(t, 1.0, 0.0), resampled=False)
+        self.population = replace(self.population, stage=NoisingStage(t, 1.0, 0.0), resampled=False)
         due = self.resampler.due(self.population)
         middles, volumes = cells(self.resampler.scheme, self.population.island_log_weights)
         once = torch.zeros_like(volumes)

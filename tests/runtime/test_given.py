@@ -10,12 +10,12 @@ import torch
 
 import poedsl
 from poedsl.experts.densities.gaussian_mixtures import Gaussians
-from poedsl.runtime.path.noising_path import Stage
+from poedsl.runtime.path.noising_path import NoisingStage
 from poedsl.runtime.run import Run
 from poedsl.runtime.targets.parent_guidance import ParentGuidance, guided_score, velocity
 from tests.runtime.helpers import moments
 
-STAGE = Stage(3, 0.6, 0.8)
+STAGE = NoisingStage(3, 0.6, 0.8)
 SAMPLE = (
     "\nsample x by anneal(condition = {condition}, move = ode(), correct = none(),"
     " kernel = langevin(step_size = 0.32), steps = 20, particles = 200)"
@@ -72,8 +72,8 @@ def test_an_expert_that_agrees_with_its_parent_is_left_alone() -> None:
     torch.testing.assert_close(guided_score(expert, x, own, ParentGuidance(0.2, 3, ()), STAGE), own)
 
 
-@pytest.mark.parametrize("stage", [Stage(9, 0.1, 0.995), STAGE, Stage(2, 0.995, 0.1)])
-def test_forward_differences_of_a_mixture_are_its_gradient(stage: Stage) -> None:
+@pytest.mark.parametrize("stage", [NoisingStage(9, 0.1, 0.995), STAGE, NoisingStage(2, 0.995, 0.1)])
+def test_forward_differences_of_a_mixture_are_its_gradient(stage: NoisingStage) -> None:
     """Its velocity is curved, and its Jacobian symmetric, as that of every density."""
     loc = torch.tensor([[0.0, 1.0, -1.0], [1.0, -0.5, 0.5]])
     scale = torch.tensor([[0.6, 1.0, 0.8], [0.9, 0.5, 0.7]])
@@ -108,8 +108,8 @@ def test_the_gradient_of_the_point_goes_through_the_expert_alone(forward: bool) 
     torch.testing.assert_close(score.detach(), fixed)
 
 
-@pytest.mark.parametrize("stage", [Stage(9, 0.1, 0.995), STAGE, Stage(2, 0.995, 0.1)])
-def test_a_correction_leads_where_velocities_agree(stage: Stage) -> None:
+@pytest.mark.parametrize("stage", [NoisingStage(9, 0.1, 0.995), STAGE, NoisingStage(2, 0.995, 0.1)])
+def test_a_correction_leads_where_velocities_agree(stage: NoisingStage) -> None:
     expert, x = gaussian(1, 0.5), torch.randn(50, 1)
     scale = stage.alpha + stage.sigma
 

@@ -14,12 +14,12 @@ from torch import Tensor
 import poedsl
 from poedsl.experts.flows.unet import UNetFlow
 from poedsl.runtime.core.run_settings import RunSettings
-from poedsl.runtime.path.noising_path import FlowPath, Stage
+from poedsl.runtime.path.noising_path import FlowPath, NoisingStage
 from poedsl.runtime.run import Run
 
 STEPS, SEED, WIDTH = 8, 5, 64
 STAGES = FlowPath.build(STEPS, torch.ones(1)).stages
-Predict = Callable[[Tensor, Stage], Tensor]
+Predict = Callable[[Tensor, NoisingStage], Tensor]
 
 
 @pytest.fixture(scope="module")
@@ -46,14 +46,14 @@ def velocity(flow: UNetFlow, z: Tensor, s: float) -> Tensor:
 def noise_prediction(flow: UNetFlow) -> Predict:
     """E[eps | x_t] on the variance-preserving path, from the network's velocity."""
 
-    def predict(x: Tensor, stage: Stage) -> Tensor:
+    def predict(x: Tensor, stage: NoisingStage) -> Tensor:
         s, z = stage.sigma / (stage.alpha + stage.sigma), x / (stage.alpha + stage.sigma)
         return z + (1 - s) * velocity(flow, z, s)
 
     return predict
 
 
-def ddim(x: Tensor, eps: Tensor, old: Stage, new: Stage) -> Tensor:
+def ddim(x: Tensor, eps: Tensor, old: NoisingStage, new: NoisingStage) -> Tensor:
     """Song et al. 2021, Eq. 12, without noise."""
     return new.alpha * (x - old.sigma * eps) / old.alpha + new.sigma * eps
 
@@ -151,7 +151,7 @@ def test_annealed_chains_of_one_particle(flows: dict[int | None, UNetFlow], leap
     job = finished("x ~ digits(3)^0.5 * digits(8)^0.5", particles=1, kernel=kernel)
     three, eight = noise_prediction(flows[3]), noise_prediction(flows[8])
 
-    def composed(x: Tensor, stage: Stage) -> Tensor:
+    def composed(x: Tensor, stage: NoisingStage) -> Tensor:
         return (three(x, stage) + eight(x, stage)) / 2
 
     x = job.rng.normal(WIDTH, STAGES[0].t, "start")

@@ -12,7 +12,7 @@ from torch import distributions as D
 
 import poedsl
 from poedsl.experts.densities.pyro_densities import pyro_density
-from poedsl.runtime.space.bijections import Events, Interval
+from poedsl.runtime.space.bijections import EventBijection, IntervalBijection
 from tests.runtime.helpers import moments
 
 PARTICLES = 4000
@@ -226,17 +226,21 @@ def test_beside_a_learned_flow_it_counts_as_a_reward() -> None:
 
 
 BIJECTIONS = [
-    Interval.between(torch.arange(3), torch.zeros(3), torch.full((3,), math.inf)),
-    Interval.between(torch.arange(3), torch.full((3,), -math.inf), torch.tensor([0.0, 1, -3])),
-    Interval.between(torch.arange(3), torch.tensor([0.0, 5, 1e3]), torch.tensor([1.0, 9, 1001])),
-    Events.over("simplex", torch.arange(4)[None]),
+    IntervalBijection.between(torch.arange(3), torch.zeros(3), torch.full((3,), math.inf)),
+    IntervalBijection.between(
+        torch.arange(3), torch.full((3,), -math.inf), torch.tensor([0.0, 1, -3])
+    ),
+    IntervalBijection.between(
+        torch.arange(3), torch.tensor([0.0, 5, 1e3]), torch.tensor([1.0, 9, 1001])
+    ),
+    EventBijection.over("simplex", torch.arange(4)[None]),
 ]
 
 
 @pytest.mark.parametrize("bijection", BIJECTIONS)
-def test_the_jacobian_is_that_of_the_bijection(bijection: Interval | Simplex) -> None:
+def test_the_jacobian_is_that_of_the_bijection(bijection: IntervalBijection | Simplex) -> None:
     point = torch.randn(bijection.index.shape, generator=torch.Generator().manual_seed(0))
-    free = point.flatten()[: 3 if isinstance(bijection, Events) else None].double()
+    free = point.flatten()[: 3 if isinstance(bijection, EventBijection) else None].double()
 
     def forward(own: Tensor) -> Tensor:
         z = torch.cat([own, point.flatten()[len(own) :].double()]).view(bijection.index.shape)
@@ -249,12 +253,12 @@ def test_the_jacobian_is_that_of_the_bijection(bijection: Interval | Simplex) ->
 
 
 @pytest.mark.parametrize("bijection", BIJECTIONS)
-def test_no_coordinate_leaves_the_support(bijection: Interval | Simplex) -> None:
+def test_no_coordinate_leaves_the_support(bijection: IntervalBijection | Simplex) -> None:
     z = torch.tensor([-1e4, -100, -20, 20, 80, 1e4]).view(-1, *[1] * bijection.index.dim())
     y, log_det = bijection.forward(z.expand(6, *bijection.index.shape))
     assert not bool(torch.isnan(log_det).any())
     assert bool(torch.isfinite(y).all())
-    if isinstance(bijection, Interval):
+    if isinstance(bijection, IntervalBijection):
         assert bool(((y > bijection.low) & (y < bijection.high)).all())
     else:
         assert float(y.min()) > 0

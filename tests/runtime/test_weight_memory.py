@@ -12,7 +12,7 @@ import torch
 
 import poedsl
 from poedsl.catalog.profiles import Profile
-from poedsl.experts.loading.weight_counts import Count, network_parts, pipeline_parts
+from poedsl.experts.loading.weight_counts import WeightCount, network_parts, pipeline_parts
 from poedsl.runtime.build.weight_memory import memory_lines
 from poedsl.runtime.core.run_settings import RunSettings
 from poedsl.runtime.results.cost import in_words
@@ -58,10 +58,10 @@ def test_parameters_of_networks_alone(tmp_path: Path) -> None:
 
 
 def test_bytes() -> None:
-    network = Count(Path(), "vae", matrices=100, vectors=10)
+    network = WeightCount(Path(), "vae", matrices=100, vectors=10)
     assert network.size(2) == 220
     assert network.size(2, stored=1) == 120
-    assert Count(Path(), "vae", 100, 10, upcast=True).size(2) == 440
+    assert WeightCount(Path(), "vae", 100, 10, upcast=True).size(2) == 440
 
 
 def lines(program: str, base: Path, profile: Profile | None = None) -> list[str]:

@@ -16,7 +16,7 @@ from poedsl.grammar.source import Span
 
 
 @dataclass(frozen=True, slots=True)
-class Ends:
+class SupportInterval:
     """The support of a density or a mixture.
 
     Attributes:
@@ -34,7 +34,7 @@ class Ends:
         return bool(self.low or self.high or self.event)
 
 
-def ends(term: Term, signature: Callable[[str], Signature]) -> Ends:
+def ends(term: Term, signature: Callable[[str], Signature]) -> SupportInterval:
     """The support of a density; that of a mixture is between the outermost ends of its parts."""
     assert isinstance(term, Apply)
     if term.function != "mixture":
@@ -45,9 +45,9 @@ def ends(term: Term, signature: Callable[[str], Signature]) -> Ends:
             for end in (support.low, support.high)
         )
         begins, stops = (() if e in (None, Const(None)) else (e,) for e in (low, high))
-        return Ends(begins, stops, support.event)
+        return SupportInterval(begins, stops, support.event)
     parts = [ends(part, signature) for part in term.args[1::2]]
-    return Ends(
+    return SupportInterval(
         tuple(t for p in parts for t in p.low) if all(p.low for p in parts) else (),
         tuple(t for p in parts for t in p.high) if all(p.high for p in parts) else (),
         next((p.event for p in parts if p.event), ""),

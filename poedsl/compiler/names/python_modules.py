@@ -13,11 +13,11 @@ from poedsl.catalog.code_references import DefinitionError, shown
 from poedsl.catalog.definitions import (
     OPTIONS,
     PYRO_SAMPLE,
-    Argument,
     Definition,
-    Function,
     Kind,
-    Unreadable,
+    PythonFunction,
+    PythonParameter,
+    UnreadableDefinition,
 )
 from poedsl.catalog.signatures import REQUIRED
 
@@ -105,8 +105,8 @@ class Module:
         self, statement: ast.FunctionDef | ast.ClassDef, kind: Kind, decorator: ast.expr | None
     ) -> Definition:
         file = shown(self.file)
-        methods: dict[str, Function] | None = None
-        makes = Function(line=statement.lineno)
+        methods: dict[str, PythonFunction] | None = None
+        makes = PythonFunction(line=statement.lineno)
         if isinstance(statement, ast.FunctionDef):
             makes = self.function(statement)
         else:
@@ -150,12 +150,12 @@ class Module:
                 raise DefinitionError("P0208", f"`poedsl.{kind}` has no option `{name}`", takes, at)
             typed = name == "domain" and not isinstance(node, ast.Constant)
             value = out[name] = self.annotation(node) if typed else _literal(node)
-            if isinstance(value, Unreadable):
+            if isinstance(value, UnreadableDefinition):
                 option = f"the option `{name}` of `{statement.name}`"
                 raise DefinitionError("P0208", f"{option} cannot be read: {value.reason}", at)
         return out
 
-    def function(self, statement: ast.FunctionDef, skipped: int = 0) -> Function:
+    def function(self, statement: ast.FunctionDef, skipped: int = 0) -> PythonFunction:
         """A function; of methods the first parameter is skipped."""
         a = statement.args
         places = [*a.posonlyargs, *a.args]
@@ -163,7 +163,7 @@ class Module:
         pairs = [*zip(places, [*defaults, *a.defaults], strict=True)][skipped:]
         pairs += zip(a.kwonlyargs, a.kw_defaults, strict=True)
         arguments = tuple(
-            Argument(
+            PythonParameter(
                 arg.arg,
                 self.annotation(arg.annotation),
                 REQUIRED if default is None else _literal(default),
@@ -174,15 +174,17 @@ class Module:
         stars = ("*", a.vararg), ("**", a.kwarg)
         more = next((f"{star}{arg.arg}" for star, arg in stars if arg is not None), "")
         returns = self.annotation(statement.returns)
-        return Function(arguments, returns, more, statement.lineno)
+        return PythonFunction(arguments, returns, more, statement.lineno)
 
-    def annotation(self, node: ast.expr | None) -> Annotation | Record | Unreadable | None:
+    def annotation(
+        self, node: ast.expr | None
+    ) -> Annotation | Record | UnreadableDefinition | None:
         if node is None:
             return None
         try:
             return annotation_of(node, self.origin)
         except TypeError as error:
-            return Unreadable(str(error))
+            return UnreadableDefinition(str(error))
 
 
 def _statements(body: Iterable[ast.stmt]) -> Iterator[ast.stmt]:
@@ -222,4 +224,6 @@ def _literal(node: ast.expr) -> object:
     try:
         return ast.literal_eval(node)
     except (ValueError, TypeError, SyntaxError, MemoryError, RecursionError):
-        return Unreadable(f"{brief(ast.unparse(node))} is known only when the code is run")
+        return UnreadableDefinition(
+            f"{brief(ast.unparse(node))} is known only when the code is run"
+        )

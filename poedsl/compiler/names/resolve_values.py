@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from poedsl.catalog.signatures import Parameter, Signature
+from poedsl.catalog.signatures import Signature, SignatureParameter
 from poedsl.compiler.names.infer_inputs import infer_input
 from poedsl.compiler.names.match_arguments import SUBJECT, check_required, match_arguments
 from poedsl.compiler.names.references import SCAN, check_function_name, resolve_reference
@@ -128,7 +128,7 @@ def resolve_call(
 
 
 def resolve_argument(
-    scope: NameScope, value: tree.Expr, parameter: Parameter, target: Target | None
+    scope: NameScope, value: tree.Expr, parameter: SignatureParameter, target: Target | None
 ) -> tree.Expr | None:
     """The value of an argument, or None when its name is used with another type elsewhere.
 
@@ -149,7 +149,7 @@ def resolve_argument(
 
 
 def ambient_input(
-    scope: NameScope, call: tree.Call, signature: Signature, parameter: Parameter
+    scope: NameScope, call: tree.Call, signature: Signature, parameter: SignatureParameter
 ) -> list[tree.Argument]:
     """The program's input of the parameter's name, which is one from here on if it was none."""
     name = tree.Name(name=parameter.name, span=call.function.span)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from poedsl.compiler.plan.option_forms import Argument, Form
+from poedsl.compiler.plan.option_forms import Form, OptionArgument
 from poedsl.compiler.plan.option_values import form_constants, form_name
 from poedsl.compiler.plan.options import OPTIONS
 from poedsl.compiler.plan.plan import PlanSpec
@@ -17,7 +17,7 @@ class Setting:
 
     option: str
     form: Form
-    argument: Argument | None = None
+    argument: OptionArgument | None = None
 
     @property
     def approximate(self) -> str:

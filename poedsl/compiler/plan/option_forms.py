@@ -9,7 +9,7 @@ from poedsl.compiler.plan.terms import Value
 
 
 @dataclass(frozen=True, slots=True)
-class Argument:
+class OptionArgument:
     """An argument of an option's form: its kind and its default.
 
     Attributes:
@@ -36,7 +36,7 @@ class Form:
     """
 
     name: str
-    arguments: tuple[Argument, ...] = ()
+    arguments: tuple[OptionArgument, ...] = ()
     summary: str = ""
     available: bool = True
     needs_density: bool = False
@@ -46,7 +46,7 @@ class Form:
 
 
 @dataclass(frozen=True, slots=True)
-class Kernel(Form):
+class KernelRow(Form):
     """A Markov kernel: what it moves, what it needs, and how it adapts.
 
     Attributes:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from poedsl.compiler.plan.option_forms import Form, Kernel
+from poedsl.compiler.plan.option_forms import Form, KernelRow
 from poedsl.compiler.plan.options import OPTIONS, RESAMPLE_BELOW
 from poedsl.compiler.plan.terms import Apply, Const, Term, Value
 
@@ -21,14 +21,14 @@ def filled(form: Form, arguments: Mapping[str, Term]) -> Apply:
     return Apply(form.name, (), kwargs)
 
 
-def kernel_traits(name: str) -> Kernel:
+def kernel_traits(name: str) -> KernelRow:
     """The row of a kernel, by its name.
 
     Raises:
         KeyError: there is no such kernel.
     """
     kernel = OPTIONS["kernel"].form(name)
-    if not isinstance(kernel, Kernel):
+    if not isinstance(kernel, KernelRow):
         raise KeyError(name)
     return kernel
 
@@ -67,7 +67,7 @@ def kernel_evaluations(kernel: Term) -> int:
     constants = form_constants(kernel)
     steps, leaps, line = (constants.get(name) for name in ("steps", "leaps", "line"))
     row = OPTIONS["kernel"].form(form_name(kernel))
-    if not isinstance(row, Kernel) or not isinstance(steps, int):
+    if not isinstance(row, KernelRow) or not isinstance(steps, int):
         return 0
     return steps * row.evaluations(
         leaps if isinstance(leaps, int) else 1, line if isinstance(line, int) else None

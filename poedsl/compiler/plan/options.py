@@ -2,37 +2,37 @@
 
 from __future__ import annotations
 
-from poedsl.compiler.plan.option_forms import Argument, Form, Kernel, Option
+from poedsl.compiler.plan.option_forms import Form, KernelRow, Option, OptionArgument
 from poedsl.compiler.plan.terms import Apply, Const, Ref
 
-_STEPS = Argument("steps", "count", 1)
-_STEP_SIZE = Argument("step_size", "positive", 0.55)
-_LEAPS = Argument("leaps", "count", 5)
-_ADAPT = Argument("adapt", "truth", True)
-_CONTROL = Argument(
+_STEPS = OptionArgument("steps", "count", 1)
+_STEP_SIZE = OptionArgument("step_size", "positive", 0.55)
+_LEAPS = OptionArgument("leaps", "count", 5)
+_ADAPT = OptionArgument("adapt", "truth", True)
+_CONTROL = OptionArgument(
     "control",
     "truth",
     False,
     approximate="the control drift is fitted to the particles, which adds a bias of order 1 / L",
 )
-_LINE = Argument(
+_LINE = OptionArgument(
     "line",
     "nodes",
     None,
     approximate="acceptance ratios are computed from a line integral of the scores",
 )
-_PRECONDITION = Argument("precondition", "truth", False)
-_CORRELATION = Argument("correlation", "share", None)
+_PRECONDITION = OptionArgument("precondition", "truth", False)
+_CORRELATION = OptionArgument("correlation", "share", None)
 
 
-def _metropolis(step_size: float, *others: Argument) -> tuple[Argument, ...]:
+def _metropolis(step_size: float, *others: OptionArgument) -> tuple[OptionArgument, ...]:
     """The arguments of a kernel with a Metropolis correction."""
-    size = Argument("step_size", "positive", step_size)
+    size = OptionArgument("step_size", "positive", step_size)
     return (_STEPS, *others, size, _ADAPT, _LINE, _PRECONDITION, _CORRELATION)
 
 
 _STEP_SIZE_BIAS = "the kernel has no Metropolis correction and is biased by its step size"
-_WHEN = Argument("when", "rule", None)
+_WHEN = OptionArgument("when", "rule", None)
 
 OPTIONS: dict[str, Option] = {
     o.name: o
@@ -48,9 +48,9 @@ OPTIONS: dict[str, Option] = {
                 Form(
                     "temper",
                     (
-                        Argument("ess", "share", 0.9),
-                        Argument("base", "density", None),
-                        Argument("unbiased", "truth", False),
+                        OptionArgument("ess", "share", 0.9),
+                        OptionArgument("base", "density", None),
+                        OptionArgument("unbiased", "truth", False),
                     ),
                     "powers of the densities, from `base`, or by default from a mixture around "
                     "the modes of the product, as far apart as keeps a share `ess` of the "
@@ -67,7 +67,7 @@ OPTIONS: dict[str, Option] = {
                 Form("ode", (_CONTROL,), "the probability flow"),
                 Form(
                     "sde",
-                    (Argument("noise", "positive", 1.0), _CONTROL),
+                    (OptionArgument("noise", "positive", 1.0), _CONTROL),
                     "with noise, 1 the path's own; `control` adds a drift that evens out the "
                     "weights of `fkc()`",
                 ),
@@ -78,7 +78,7 @@ OPTIONS: dict[str, Option] = {
             "kernel",
             "the Markov kernel at each stage",
             forms=(
-                Kernel(
+                KernelRow(
                     "langevin",
                     (_STEPS, _STEP_SIZE),
                     "unadjusted Langevin, steps in units of sigma / sqrt(W)",
@@ -86,7 +86,7 @@ OPTIONS: dict[str, Option] = {
                     approximate=_STEP_SIZE_BIAS,
                     implementation="langevin:Langevin",
                 ),
-                Kernel(
+                KernelRow(
                     "mala",
                     _metropolis(0.7),
                     "Metropolis-adjusted Langevin; the step size adapts to the acceptance; with "
@@ -98,8 +98,8 @@ OPTIONS: dict[str, Option] = {
                     acceptance_target=0.574,  # Roberts and Rosenthal 2001
                     implementation="mala:Mala",
                 ),
-                Kernel("none", summary="no kernel", moves="nothing"),
-                Kernel(
+                KernelRow("none", summary="no kernel", moves="nothing"),
+                KernelRow(
                     "hmc",
                     _metropolis(0.3, _LEAPS),
                     "Hamiltonian Monte Carlo by leapfrog steps; the step size adapts",
@@ -110,7 +110,7 @@ OPTIONS: dict[str, Option] = {
                     trajectories=True,
                     implementation="hmc:Hmc",
                 ),
-                Kernel(
+                KernelRow(
                     "unadjusted_hmc",
                     (_STEPS, _LEAPS, _STEP_SIZE),
                     "the same without rejection: biased",
@@ -118,7 +118,7 @@ OPTIONS: dict[str, Option] = {
                     approximate=_STEP_SIZE_BIAS,
                     implementation="hmc:UnadjustedHmc",
                 ),
-                Kernel(
+                KernelRow(
                     "random_walk",
                     _metropolis(1.0),
                     "random-walk Metropolis; the step size adapts",
@@ -127,7 +127,7 @@ OPTIONS: dict[str, Option] = {
                     acceptance_target=0.3,  # 0.234 is optimal in high dimension, 0.44 in one
                     implementation="random_walk:RandomWalk",
                 ),
-                Kernel(
+                KernelRow(
                     "barker",
                     _metropolis(1.0),
                     "Metropolis with the Barker proposal: the gradient decides the signs of steps, "
@@ -139,9 +139,9 @@ OPTIONS: dict[str, Option] = {
                     normals=2,
                     implementation="barker:Barker",
                 ),
-                Kernel(
+                KernelRow(
                     "gibbs",
-                    (_STEPS, Argument("block", "count", 1)),
+                    (_STEPS, OptionArgument("block", "count", 1)),
                     "blocks of tokens drawn anew given the rest: exactly invariant",
                     moves="symbols",
                 ),
@@ -158,7 +158,7 @@ OPTIONS: dict[str, Option] = {
                 ),
                 Form(
                     "fkc",
-                    (Argument("clip", "limit", None, biased="clipped weights are biased"),),
+                    (OptionArgument("clip", "limit", None, biased="clipped weights are biased"),),
                     "Feynman-Kac correction, from scores",
                     needs_conservative=True,
                     approximate="the weights are exact only in the limit of many steps",
@@ -209,9 +209,9 @@ OPTIONS: dict[str, Option] = {
                 Form(
                     "guide",
                     (
-                        Argument("weight", "nonnegative", 0.1),
-                        Argument("updates", "count", 2),
-                        Argument("gradient", "gradient", None),
+                        OptionArgument("weight", "nonnegative", 0.1),
+                        OptionArgument("updates", "count", 2),
+                        OptionArgument("gradient", "gradient", None),
                     ),
                     "towards the velocity of the parents (Zhang et al., Eq. 6), by gradients "
                     "through the expert, or by `forward()`: differences along the gap, which are "
@@ -227,7 +227,7 @@ OPTIONS: dict[str, Option] = {
                 Form("noise", summary="pure noise"),
                 Form(
                     "invert",
-                    (Argument("image", "image", None),),
+                    (OptionArgument("image", "image", None),),
                     "a picture, noised by the flow run backwards",
                     available=False,
                 ),

@@ -8,7 +8,7 @@ from poedsl.compiler.plan.option_values import filled_form, form_name
 from poedsl.compiler.plan.terms import Apply, Const, Term
 from poedsl.compiler.planner.choose_path import places_stages
 from poedsl.compiler.planner.choose_steps import EVALUATION_BUDGET
-from poedsl.compiler.planner.product import Choice, Product
+from poedsl.compiler.planner.product import Choice, PlannedProduct
 
 #: The most steps of a kernel that goes on until its particles are independent of their past.
 MOST_STEPS_TO_MIX, MOST_TRAJECTORIES = 100, 30
@@ -20,7 +20,7 @@ FEW_COMPONENTS = 20
 MOST_KERNEL_STEPS = 3
 
 
-def choose_kernel(product: Product, options: Mapping[str, Term]) -> Choice:
+def choose_kernel(product: PlannedProduct, options: Mapping[str, Term]) -> Choice:
     if product.extension == "symbols":
         return Choice(
             Apply("none"), "tokens are drawn exactly from the product of the conditionals"
@@ -44,7 +44,7 @@ def choose_kernel(product: Product, options: Mapping[str, Term]) -> Choice:
     )
 
 
-def _until_mixed(product: Product) -> Choice:
+def _until_mixed(product: PlannedProduct) -> Choice:
     """A preconditioned kernel with as many steps as it takes."""
     arguments: dict[str, Term] = {"precondition": Const(True), "correlation": Const(CORRELATION)}
     if product.components is not None and product.components <= FEW_COMPONENTS:

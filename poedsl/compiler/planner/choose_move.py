@@ -6,13 +6,13 @@ from collections.abc import Mapping
 
 from poedsl.compiler.plan.option_values import filled_form, form_name
 from poedsl.compiler.plan.terms import Apply, Const, Term
-from poedsl.compiler.planner.product import Choice, Product
+from poedsl.compiler.planner.product import Choice, PlannedProduct
 
 #: The probability flow without arguments; a run takes those that are left out at their defaults.
 ODE = Apply("ode")
 
 
-def choose_move(product: Product, options: Mapping[str, Term]) -> Choice:
+def choose_move(product: PlannedProduct, options: Mapping[str, Term]) -> Choice:
     if product.sequential:
         return Choice(Apply("none"), "the experts themselves propose the extension of a prefix")
     if form_name(options["path"]) == "temper":

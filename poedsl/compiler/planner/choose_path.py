@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from poedsl.compiler.plan.option_forms import Kernel
+from poedsl.compiler.plan.option_forms import KernelRow
 from poedsl.compiler.plan.option_values import argument, filled_form, form_name
 from poedsl.compiler.plan.options import OPTIONS
 from poedsl.compiler.plan.terms import Apply, Const, Term
-from poedsl.compiler.planner.product import Choice, Product
+from poedsl.compiler.planner.product import Choice, PlannedProduct
 
 #: Paths without arguments; a run takes those that are left out at their defaults.
 FLOW, PREFIX, TEMPER = Apply("flow"), Apply("prefix"), Apply("temper")
@@ -18,14 +18,14 @@ TEMPERED = (
     ("move", ("none",)),
     (
         "kernel",
-        tuple(k.name for k in OPTIONS["kernel"].forms if isinstance(k, Kernel) and k.adjusted),
+        tuple(k.name for k in OPTIONS["kernel"].forms if isinstance(k, KernelRow) and k.adjusted),
     ),
     ("correct", ("ais",)),
     ("potential", ("difference",)),
 )
 
 
-def choose_path(product: Product, options: Mapping[str, Term]) -> Choice:
+def choose_path(product: PlannedProduct, options: Mapping[str, Term]) -> Choice:
     if product.sequential:
         return Choice(PREFIX, "every expert can extend a prefix")
     if product.tempering:

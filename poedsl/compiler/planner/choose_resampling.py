@@ -7,10 +7,10 @@ from collections.abc import Mapping
 from poedsl.compiler.plan.option_values import filled_form, form_name
 from poedsl.compiler.plan.options import RESAMPLE_BELOW, RESAMPLE_SOON
 from poedsl.compiler.plan.terms import Term
-from poedsl.compiler.planner.product import Choice, Product
+from poedsl.compiler.planner.product import Choice, PlannedProduct
 
 
-def choose_resample(product: Product, options: Mapping[str, Term]) -> Choice:
+def choose_resample(product: PlannedProduct, options: Mapping[str, Term]) -> Choice:
     noisy = form_name(options["move"]) == "sde"
     if noisy and form_name(options["correct"]) == "fkc" and not product.pictures:
         return Choice(

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from poedsl.compiler.plan.option_values import form_name, kernel_evaluations
 from poedsl.compiler.plan.terms import Const, Term
 from poedsl.compiler.planner.choose_path import places_stages
-from poedsl.compiler.planner.product import Choice, Product
+from poedsl.compiler.planner.product import Choice, PlannedProduct
 
 #: Evaluations of all experts for each particle of a product of densities.
 EVALUATION_BUDGET = 192
@@ -19,7 +19,7 @@ MOST_STAGES = 1000
 VIDEO_SECTIONS = 4
 
 
-def choose_steps(product: Product, options: Mapping[str, Term]) -> Choice:
+def choose_steps(product: PlannedProduct, options: Mapping[str, Term]) -> Choice:
     if product.sequential:
         unit = "token" if product.extension == "symbols" else "section"
         steps = VIDEO_SECTIONS if product.pictures else product.length

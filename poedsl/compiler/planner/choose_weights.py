@@ -7,10 +7,10 @@ from collections.abc import Mapping
 from poedsl.compiler.plan.option_values import filled_form, form_constants, form_name
 from poedsl.compiler.plan.terms import Apply, Term
 from poedsl.compiler.planner.choose_path import places_stages
-from poedsl.compiler.planner.product import Choice, Product
+from poedsl.compiler.planner.product import Choice, PlannedProduct
 
 
-def choose_correct(product: Product, options: Mapping[str, Term]) -> Choice:
+def choose_correct(product: PlannedProduct, options: Mapping[str, Term]) -> Choice:
     move = options["move"]
     if product.nonconservative:
         return Choice(
@@ -44,7 +44,7 @@ def choose_correct(product: Product, options: Mapping[str, Term]) -> Choice:
     )
 
 
-def choose_potential(product: Product, options: Mapping[str, Term]) -> Choice:
+def choose_potential(product: PlannedProduct, options: Mapping[str, Term]) -> Choice:
     return Choice(Apply("difference"), "every reward is counted exactly once")
 
 

@@ -28,7 +28,7 @@ from poedsl.compiler.planner.choose_resampling import choose_resample
 from poedsl.compiler.planner.choose_steps import choose_steps
 from poedsl.compiler.planner.choose_weights import choose_correct, choose_potential
 from poedsl.compiler.planner.exponent_sums import exponent_sums
-from poedsl.compiler.planner.product import Decision, Product
+from poedsl.compiler.planner.product import Decision, PlannedProduct
 from poedsl.compiler.planner.refuse_options import refuse
 from poedsl.compiler.planner.refuse_start import refuse_start
 from poedsl.grammar.diagnostics import Diagnostic
@@ -77,7 +77,7 @@ def plan(
 
 def choose(spec: PlanSpec, options: Mapping[str, Term]) -> PlanSpec:
     """The plan with all options; those that are not set are chosen, with a reason."""
-    product = Product.of(spec, options)
+    product = PlannedProduct.of(spec, options)
     values = dict(options)
     reasons: dict[str, str] = {}
     for name, decide in DECISIONS.items():

@@ -27,7 +27,7 @@ Extension = Literal["", "symbols", "densities", "scores", "draws"]
 
 
 @dataclass(frozen=True, slots=True)
-class Product:
+class PlannedProduct:
     """What the factors of a product can do together.
 
     Attributes:
@@ -67,7 +67,7 @@ class Product:
     raised_mixture: Term | None
 
     @classmethod
-    def of(cls, spec: PlanSpec, options: Mapping[str, Term]) -> Product:
+    def of(cls, spec: PlanSpec, options: Mapping[str, Term]) -> PlannedProduct:
         """The description of a plan's factors under the options that the program sets."""
         generative = generative_factors(spec)
         paths = {v.name: _path(v, generative[v.name], spec) for v in spec.variables}
@@ -107,7 +107,7 @@ class Choice(NamedTuple):
 
 
 #: A decision, from a description of the product and the options that are set so far.
-Decision = Callable[[Product, Mapping[str, Term]], Choice]
+Decision = Callable[[PlannedProduct, Mapping[str, Term]], Choice]
 
 
 def _rewarded(spec: PlanSpec) -> Literal["", "pictures", "text"]:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
 from poedsl.compiler.plan.guidance import exact_form, guided_factors
-from poedsl.compiler.plan.option_forms import Kernel
+from poedsl.compiler.plan.option_forms import KernelRow
 from poedsl.compiler.plan.option_values import filled_form, form_constants, form_name
 from poedsl.compiler.plan.options import OPTIONS
 from poedsl.compiler.plan.plan import PlanSpec
@@ -93,7 +93,7 @@ def _with_line(spec: PlanSpec, options: Mapping[str, Term], span: Span) -> tuple
     """The kernel with a line integral, where the scores are the gradient of a log density."""
     kernel = options["kernel"]
     form = OPTIONS["kernel"].form(form_name(kernel))
-    if nonconservative(spec, options) or not isinstance(form, Kernel) or not form.needs_density:
+    if nonconservative(spec, options) or not isinstance(form, KernelRow) or not form.needs_density:
         return ()
     if any(f.kind == "tokens" for f in spec.factors):
         return ()

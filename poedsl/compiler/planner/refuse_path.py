@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from poedsl.catalog.signatures import EVENTS
 from poedsl.compiler.analysis.supports import ends
-from poedsl.compiler.plan.option_forms import Kernel
+from poedsl.compiler.plan.option_forms import KernelRow
 from poedsl.compiler.plan.option_values import form_name
 from poedsl.compiler.plan.options import OPTIONS
 from poedsl.compiler.plan.plan import PlanSpec
@@ -76,7 +76,7 @@ def _on_events(spec: PlanSpec, path: str) -> Refusal | None:
 
 def _wrong_kernel(name: str, symbols: FactorSpec | None) -> Iterator[Refusal]:
     kernel = OPTIONS["kernel"].form(name)
-    assert isinstance(kernel, Kernel)
+    assert isinstance(kernel, KernelRow)
     if kernel.moves == "symbols" and symbols is None:
         yield Refusal("kernel", f"`kernel = {name}()` revisits tokens, and there are none")
     if kernel.moves == "numbers" and symbols is not None:

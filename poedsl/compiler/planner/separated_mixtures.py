@@ -17,7 +17,7 @@ NEAR = 3.0
 MOST_PAIRS = 100_000
 
 
-class Part(NamedTuple):
+class MixtureComponent(NamedTuple):
     """A constant Gaussian of a mixture; one number stands for all components."""
 
     loc: Value
@@ -42,7 +42,7 @@ def separated_mixture(factors: Iterable[FactorSpec]) -> FactorSpec | None:
     return None if all(gap(a, b) < NEAR for a, b in pairs) else mixtures[0]
 
 
-def gaussian_parts(factor: FactorSpec) -> list[Part] | None:
+def gaussian_parts(factor: FactorSpec) -> list[MixtureComponent] | None:
     """The Gaussians that a factor is made of; None where it is a power of them, sees a part of its
     variable, or is made of others.
     """
@@ -56,11 +56,11 @@ def gaussian_parts(factor: FactorSpec) -> list[Part] | None:
         loc, scale = values.get("loc"), values.get("scale")
         if loc is None or scale is None:
             return None
-        parts.append(Part(loc, scale))
+        parts.append(MixtureComponent(loc, scale))
     return parts
 
 
-def gap(a: Part, b: Part) -> float:
+def gap(a: MixtureComponent, b: MixtureComponent) -> float:
     """How far apart two Gaussians are along a component, in standard deviations of both; infinite
     where their parameters differ in shape.
     """

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from poedsl.catalog.signatures import Parameter, Signature
+from poedsl.catalog.signatures import Signature, SignatureParameter
 from poedsl.compiler.plan.terms import Ref, Term
 from poedsl.compiler.typecheck.model_arguments import check_arguments
 from poedsl.compiler.typecheck.model_calls import expert_term
@@ -149,7 +149,9 @@ def parameters_fit_target(
     return True
 
 
-def misfit(parameter: Parameter | None, sizes: Sizes, target: TypedTarget, subject: str) -> str:
+def misfit(
+    parameter: SignatureParameter | None, sizes: Sizes, target: TypedTarget, subject: str
+) -> str:
     """Why a parameter of these sizes does not fit its target; empty where it does."""
     domain = target.typed.type
     if parameter is not None and parameter.role == "matrix":

@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping
 
 from poedsl.catalog.parameter_ranges import no_shares, out_of_range
-from poedsl.catalog.signatures import Parameter, Signature
+from poedsl.catalog.signatures import Signature, SignatureParameter
 from poedsl.compiler.functions import linear_algebra
 from poedsl.compiler.functions.constants import flatten
 from poedsl.compiler.plan.terms import Const, Ref, Value, names
@@ -46,7 +46,7 @@ def check_arguments(
 def check_need(
     checker: TypeScope,
     argument: tree.Argument,
-    parameter: Parameter,
+    parameter: SignatureParameter,
     arguments: Mapping[str, Typed],
     signature: Signature,
 ) -> None:
@@ -85,7 +85,7 @@ def check_argument(
     checker: TypeScope,
     typed: Typed,
     argument: tree.Argument,
-    parameter: Parameter,
+    parameter: SignatureParameter,
     call: tree.Call,
     signature: Signature,
 ) -> None:
@@ -133,7 +133,7 @@ def report_mismatch(
     checker: TypeScope,
     typed: Typed,
     argument: tree.Argument,
-    parameter: Parameter,
+    parameter: SignatureParameter,
     call: tree.Call,
     signature: Signature,
 ) -> None:
@@ -169,7 +169,7 @@ def report_mismatch(
 
 
 def check_range(
-    checker: TypeScope, typed: Typed, argument: tree.Argument, parameter: Parameter
+    checker: TypeScope, typed: Typed, argument: tree.Argument, parameter: SignatureParameter
 ) -> None:
     value = typed.value
     if value is None:
@@ -205,7 +205,7 @@ def names_of_type(type_: Type | None, environment: Mapping[str, Typed]) -> list[
     return sorted(n for n, t in environment.items() if t.ok and fits(t.type, type_))
 
 
-def describe_parameter_type(parameter: Parameter) -> str:
+def describe_parameter_type(parameter: SignatureParameter) -> str:
     return "numbers" if parameter.type is None else describe(parameter.type)
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from poedsl.catalog.registry import SIGNATURES
 from poedsl.compiler.names.suggestions import similar_name_fix
 from poedsl.compiler.plan import terms
-from poedsl.compiler.plan.option_forms import KINDS, Argument, Form, Option
+from poedsl.compiler.plan.option_forms import KINDS, Form, Option, OptionArgument
 from poedsl.compiler.plan.option_values import filled
 from poedsl.compiler.plan.options import OPTIONS, RENAMED
 from poedsl.compiler.plan.terms import Apply, Const, Ref, Term, Value
@@ -154,7 +154,7 @@ class OptionChecker:
     def weighted(self, name: str, argument: tree.Argument) -> None:
         self.values.error("P0501", f"an argument of `{name}` has no weight", argument.span)
 
-    def form_argument(self, argument: Argument, value: tree.Expr) -> Term | None:
+    def form_argument(self, argument: OptionArgument, value: tree.Expr) -> Term | None:
         if argument.kind == "rule":
             return self.rule(value)
         if argument.kind == "gradient":
@@ -251,7 +251,7 @@ class OptionChecker:
 
 
 def _misplaced(
-    form: Form, name: str, parameters: dict[str, Argument], terms_by_name: dict[str, Term]
+    form: Form, name: str, parameters: dict[str, OptionArgument], terms_by_name: dict[str, Term]
 ) -> str:
     """What is wrong with an argument of that name; empty where nothing is."""
     if not name:

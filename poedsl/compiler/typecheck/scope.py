@@ -40,7 +40,7 @@ class TooMuchWork(Exception):
 
 
 @dataclass(slots=True)
-class Work:
+class WorkBudget:
     """What a check has computed, and may compute."""
 
     done: int = 0
@@ -93,7 +93,7 @@ class TypeScope(ABC):
     signatures: Mapping[str, Signature] = field(default_factory=lambda: SIGNATURES)
     known: dict[str, tuple[Value, ...]] = field(default_factory=dict)
     elements: set[str] = field(default_factory=set)
-    work: Work = field(default_factory=Work)
+    work: WorkBudget = field(default_factory=WorkBudget)
 
     def __post_init__(self) -> None:
         self.work.allow(EVALUATION * PASSES * len(self.source.text))

@@ -17,12 +17,12 @@ from poedsl.compiler.verification.well_formed import malformed
 from poedsl.grammar.source import NOWHERE
 
 
-class Fault(Exception):
+class PlanFault(Exception):
     """An error in a plan, with its place in the JSON."""
 
 
 def wrong(place: str, problem: str) -> NoReturn:
-    raise Fault(f"{at(place)}{problem}")
+    raise PlanFault(f"{at(place)}{problem}")
 
 
 def require_unique(listed: Mapping[str, str], owner: str) -> None:

@@ -16,7 +16,7 @@ from poedsl.compiler.plan.terms import Apply, Const, Ref, names, walk
 from poedsl.compiler.typecheck.scope import EVALUATION, PASSES, TooMuchWork
 from poedsl.compiler.typecheck.typed import Typed, counted, describe, fits
 from poedsl.compiler.typecheck.values import ExpressionChecker
-from poedsl.compiler.verification.context import Context, Fault, require_unique, wrong
+from poedsl.compiler.verification.context import Context, PlanFault, require_unique, wrong
 from poedsl.compiler.verification.factors import FactorVerifier
 from poedsl.compiler.verification.options import OptionVerifier
 from poedsl.compiler.verification.well_formed import written_out
@@ -34,7 +34,7 @@ def verify(plan: PlanSpec) -> str:
         checker.work.allow(EVALUATION * PASSES * written_out(plan))
         _Verifier(Context(plan, checker)).verify()
         return ""
-    except Fault as fault:
+    except PlanFault as fault:
         return str(fault)
     except RecursionError:
         return "it is nested too deeply"

@@ -18,7 +18,7 @@ from poedsl.catalog.pipeline_calls import pipeline_call
 from poedsl.catalog.pipeline_signatures import parameters
 from poedsl.catalog.profiles import Profile
 from poedsl.experts.flows.latent_flow import snapped
-from poedsl.experts.flows.pipeline_layout import Layout
+from poedsl.experts.flows.pipeline_layout import LatentLayout
 from poedsl.experts.flows.pipeline_loop import (
     LENGTH,
     PipelineLoop,
@@ -89,7 +89,7 @@ class PipelineModel:
         self.said: set[str] = set()
         self.layout, self.calls_per_evaluation = self.examined()
 
-    def examined(self) -> tuple[Layout, int]:
+    def examined(self) -> tuple[LatentLayout, int]:
         """How the pipeline lays out its points, and how often it calls its network for each, as
         the call of one particle shows.
 

@@ -17,7 +17,7 @@ from poedsl.catalog.pipeline_signatures import parameters
 from poedsl.catalog.profiles import Profile
 from poedsl.experts.flows.autoencoder_folders import fingerprint, reads, settings
 from poedsl.experts.flows.latents import BATCH, Codec, LatentSpace, decoded_shape, in_batches, whole
-from poedsl.experts.flows.pipeline_layout import Layout
+from poedsl.experts.flows.pipeline_layout import LatentLayout
 from poedsl.experts.flows.pipeline_loop import Probe
 from poedsl.experts.flows.pipeline_view import PipelineView
 from poedsl.experts.loading.model_errors import loading, unfit
@@ -53,7 +53,7 @@ class PipelineCodec:
         self.span = 1
         self.key = fingerprint(folder, settings(read_config(folder, "vae")))
         self.batch = profile.microbatch or BATCH
-        self.chosen: dict[tuple[int, ...], Layout] = {}
+        self.chosen: dict[tuple[int, ...], LatentLayout] = {}
 
     def shape(self, pixels: tuple[int, ...]) -> tuple[int, ...]:
         """The shape (c, h, w) of the latents of an image (3, H, W)."""
@@ -85,7 +85,7 @@ class PipelineCodec:
             images = self._pictures(latents, self.chosen[shape])
         return torch.where(torch.isfinite(images), images, math.nan).to(latents)
 
-    def _layout(self, latents: Tensor, shape: tuple[int, ...]) -> Layout:
+    def _layout(self, latents: Tensor, shape: tuple[int, ...]) -> LatentLayout:
         """The layout of the latents that the call takes: the first that it makes a picture of."""
         reasons: list[str] = []
         for layout in self.view.layouts(shape):
@@ -99,7 +99,7 @@ class PipelineCodec:
         reason = f"its call decodes no latents of {' x '.join(map(str, shape))}"
         raise unfit("", self.folder, reason, *dict.fromkeys(reasons))
 
-    def _pictures(self, latents: Tensor, layout: Layout) -> Tensor:
+    def _pictures(self, latents: Tensor, layout: LatentLayout) -> Tensor:
         count, *shape = latents.shape
         points = layout.packed(latents.to(self.device)).to(self.view.dtype)
         probe = Probe(self.view.scheduler, 0)

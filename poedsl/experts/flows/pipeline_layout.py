@@ -14,7 +14,7 @@ from poedsl.experts.loading.model_errors import evaluating, unfit
 
 
 @dataclass(frozen=True, slots=True)
-class Layout:
+class LatentLayout:
     """Points of a pipeline from latents (c, h, w), and back.
 
     Attributes:
@@ -38,7 +38,9 @@ class Layout:
         return flat.view(-1, *self.latents)
 
 
-def layouts(pipe: Any, folder: str, latents: tuple[int, ...], device: torch.device) -> list[Layout]:
+def layouts(
+    pipe: Any, folder: str, latents: tuple[int, ...], device: torch.device
+) -> list[LatentLayout]:
     """The layouts in which a pipeline may hold latents (c, h, w): as they are, or in patches of
     2 x 2 where its network takes those, and packed into tokens.
 
@@ -46,7 +48,7 @@ def layouts(pipe: Any, folder: str, latents: tuple[int, ...], device: torch.devi
         PoeError: it packs other latents (P0206).
     """
     c, h, w = latents
-    found = [Layout(latents, shape) for shape in (latents, (1, c, h, w), (c, 1, h, w))]
+    found = [LatentLayout(latents, shape) for shape in (latents, (1, c, h, w), (c, 1, h, w))]
     numbers = torch.arange(c * h * w, dtype=torch.long, device="cpu").view(1, c, h, w)
     with evaluating("", folder):
         if (patchify := getattr(pipe, "_patchify_latents", None)) is not None:
@@ -58,11 +60,11 @@ def layouts(pipe: Any, folder: str, latents: tuple[int, ...], device: torch.devi
     return found
 
 
-def _ordered(latents: tuple[int, ...], order: Tensor, device: torch.device) -> Layout:
-    return Layout(latents, tuple(order.shape[1:]), order.flatten().to(device))
+def _ordered(latents: tuple[int, ...], order: Tensor, device: torch.device) -> LatentLayout:
+    return LatentLayout(latents, tuple(order.shape[1:]), order.flatten().to(device))
 
 
-def layout(pipe: Any, folder: str, latents: tuple[int, ...], point: Tensor) -> Layout:
+def layout(pipe: Any, folder: str, latents: tuple[int, ...], point: Tensor) -> LatentLayout:
     """The layout of a pipeline, by one of its points.
 
     Args:

@@ -23,7 +23,7 @@ from torch import Tensor
 LENGTH = 10_000
 
 
-class Ended(BaseException):
+class EndOfPipelineCall(BaseException):
     """Ends the call of a pipeline."""
 
 
@@ -39,7 +39,7 @@ class PointRequest(NamedTuple):
     gradient: bool
 
 
-class Answer(NamedTuple):
+class PointAnswer(NamedTuple):
     """What a pipeline made of a point, and the point as its scheduler gets it."""
 
     output: Tensor
@@ -63,7 +63,7 @@ class Probe:
         self.scheduler, self.length, self.time = scheduler, length, time
         self.timestep_arguments: TimestepArguments = ((), {})
         self.requests: SimpleQueue[PointRequest | None] = SimpleQueue()
-        self.answers: SimpleQueue[Answer | BaseException] = SimpleQueue()
+        self.answers: SimpleQueue[PointAnswer | BaseException] = SimpleQueue()
         self.done = 0
 
     def __getattr__(self, name: str) -> Any:
@@ -111,11 +111,11 @@ class Probe:
         **kwargs: Any,
     ) -> Any:
         """Hand over an output, and wait for the next point."""
-        self.answers.put(Answer(model_output, sample))
+        self.answers.put(PointAnswer(model_output, sample))
         del model_output, sample
         request = self.requests.get()
         if request is None:
-            raise Ended
+            raise EndOfPipelineCall
         self.done += 1
         if self.done < self.length:
             # The loop has views of this tensor, and autograd may have saved one of them.
@@ -132,7 +132,7 @@ class TimesProbe(Probe):
     """A probe that ends the call as soon as the pipeline sets the times of its scheduler."""
 
     def times_set(self) -> None:
-        raise Ended
+        raise EndOfPipelineCall
 
 
 def timestep_arguments(call: Callable[[], Any], probe: TimesProbe) -> TimestepArguments:
@@ -143,7 +143,7 @@ def timestep_arguments(call: Callable[[], Any], probe: TimesProbe) -> TimestepAr
     """
     try:
         call()
-    except Ended:
+    except EndOfPipelineCall:
         return probe.timestep_arguments
     raise ValueError("its call sets no times of its scheduler")
 
@@ -158,7 +158,7 @@ def _run(call: Callable[[], Any], probe: Probe, device: torch.device, autocast: 
             stack.enter_context(torch.no_grad())
             call()
         probe.answers.put(StopIteration())
-    except Ended:
+    except EndOfPipelineCall:
         pass
     except BaseException as error:
         probe.answers.put(error)
@@ -188,7 +188,7 @@ class PipelineLoop:
     call: Callable[[], Any]
     probe: Probe
     device: torch.device
-    first: Answer = field(init=False)
+    first: PointAnswer = field(init=False)
     thread: threading.Thread = field(init=False)
     end: Callable[[], Any] = field(init=False)
 
@@ -210,12 +210,12 @@ class PipelineLoop:
         """Whether it has made all of its steps."""
         return self.probe.done >= self.probe.length - 1
 
-    def evaluate(self, point: Tensor, time: float) -> Answer:
+    def evaluate(self, point: Tensor, time: float) -> PointAnswer:
         """What the pipeline makes of a point at a time; differentiable in the point."""
         self.probe.requests.put(PointRequest(point, time, torch.is_grad_enabled()))
         return self._answer()
 
-    def _answer(self) -> Answer:
+    def _answer(self) -> PointAnswer:
         answer = self.probe.answers.get()
         if isinstance(answer, StopIteration):
             raise ValueError("its call ended before its steps were made")

@@ -15,7 +15,7 @@ from torch import Tensor
 from poedsl.catalog.pipeline_calls import CACHES
 from poedsl.catalog.profiles import Profile
 from poedsl.experts.flows.content_keys import content_key
-from poedsl.experts.flows.pipeline_layout import Layout, layout, layouts
+from poedsl.experts.flows.pipeline_layout import LatentLayout, layout, layouts
 from poedsl.experts.flows.pipeline_loop import Probe
 from poedsl.experts.loading.dtypes import network_dtype
 from poedsl.experts.loading.model_errors import unfit
@@ -86,11 +86,11 @@ class PipelineView:
         finally:
             handle.remove()
 
-    def layout(self, latents: tuple[int, ...], point: Tensor) -> Layout:
+    def layout(self, latents: tuple[int, ...], point: Tensor) -> LatentLayout:
         """How a point of the pipeline holds latents (c, h, w)."""
         return layout(self.pipe, self.folder, latents, point)
 
-    def layouts(self, latents: tuple[int, ...]) -> list[Layout]:
+    def layouts(self, latents: tuple[int, ...]) -> list[LatentLayout]:
         """How the pipeline may hold latents (c, h, w)."""
         return layouts(self.pipe, self.folder, latents, self.device)
 

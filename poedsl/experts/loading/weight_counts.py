@@ -24,7 +24,7 @@ _STEMS = ("diffusion_pytorch_model", "model")
 
 
 @dataclass(frozen=True, slots=True)
-class Count:
+class WeightCount:
     """The numbers of a network.
 
     Attributes:
@@ -63,7 +63,7 @@ class Count:
         return self.matrices * (stored or width) + self.vectors * width
 
 
-def pipeline_parts(model: Path, *, whole: bool, controlnet: bool) -> tuple[Count, ...]:
+def pipeline_parts(model: Path, *, whole: bool, controlnet: bool) -> tuple[WeightCount, ...]:
     """The networks of a pipeline that are loaded.
 
     Args:
@@ -90,7 +90,7 @@ def pipeline_parts(model: Path, *, whole: bool, controlnet: bool) -> tuple[Count
     )
 
 
-def network_parts(folder: Path) -> tuple[Count, ...]:
+def network_parts(folder: Path) -> tuple[WeightCount, ...]:
     """The networks in a folder that is not that of a pipeline.
 
     Raises:
@@ -101,7 +101,7 @@ def network_parts(folder: Path) -> tuple[Count, ...]:
     return (*own, *(_network(folder / n, n) for n in inner))
 
 
-def _of_single_file(file: Path, home: Path, name: str, prefix: str) -> Count:
+def _of_single_file(file: Path, home: Path, name: str, prefix: str) -> WeightCount:
     """A part of a pipeline in a single file.
 
     Args:
@@ -111,7 +111,7 @@ def _of_single_file(file: Path, home: Path, name: str, prefix: str) -> Count:
     return _summed(file / name, name, shapes, _upcast(home / name, name))
 
 
-def in_file(path: Path, name: str = "") -> Count:
+def in_file(path: Path, name: str = "") -> WeightCount:
     """The numbers in a safetensors or GGUF file.
 
     Raises:
@@ -124,7 +124,7 @@ def _has_weights(folder: Path) -> bool:
     return any(folder.glob("*.safetensors")) or any(folder.glob("*.gguf"))
 
 
-def _network(folder: Path, name: str) -> Count:
+def _network(folder: Path, name: str) -> WeightCount:
     stem = next((s for s in _STEMS if any(folder.glob(f"{s}.*"))), None)
     if stem is None:  # weights under a name of their own, as those of ImageReward
         paths = tuple(sorted((*folder.glob("*.safetensors"), *folder.glob("*.gguf"))))
@@ -140,15 +140,15 @@ def _upcast(folder: Path, name: str) -> bool:
     return name == _EYES or bool(config.get("force_upcast")) or films
 
 
-def _counted(place: Path, name: str, paths: tuple[Path, ...], upcast: bool = False) -> Count:
+def _counted(place: Path, name: str, paths: tuple[Path, ...], upcast: bool = False) -> WeightCount:
     shapes = [shape for path in paths for shape in _shapes(path)]
     return _summed(place.resolve(), name, shapes, upcast)
 
 
-def _summed(place: Path, name: str, shapes: list[tuple[int, ...]], upcast: bool) -> Count:
+def _summed(place: Path, name: str, shapes: list[tuple[int, ...]], upcast: bool) -> WeightCount:
     matrices = sum(math.prod(s) for s in shapes if len(s) > 1)
     vectors = sum(math.prod(s) for s in shapes if len(s) <= 1)
-    return Count(place, name, matrices, vectors, upcast)
+    return WeightCount(place, name, matrices, vectors, upcast)
 
 
 def _shapes(path: Path) -> list[tuple[int, ...]]:

@@ -14,7 +14,7 @@ from typing import Any, TypeVar, overload
 
 from poedsl.catalog.annotations import Annotation
 from poedsl.catalog.code_references import DefinitionError, shown
-from poedsl.catalog.definitions import OPTIONS, Definition, Function, Kind
+from poedsl.catalog.definitions import OPTIONS, Definition, Kind, PythonFunction
 from poedsl.catalog.infer_signature import infer_signature
 from poedsl.experts.user import registry
 from poedsl.experts.user.inspection import definition_of, reference_to, source_location
@@ -159,6 +159,6 @@ def code_with_arguments(
     """
     file, line = source_location(target)
     doc = target.__doc__ or ""
-    definition = Definition("model", name, doc, Function(line=line), file=shown(Path(file)))
+    definition = Definition("model", name, doc, PythonFunction(line=line), file=shown(Path(file)))
     signature = infer_signature(definition, str(reference_to(target, file)))
     return UserCode(signature, target, file, line, kind="model", args=args, kwargs=kwargs)

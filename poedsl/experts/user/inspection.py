@@ -11,7 +11,14 @@ from typing import Any
 
 from poedsl.catalog.annotations import annotation
 from poedsl.catalog.code_references import CodeReference
-from poedsl.catalog.definitions import PYRO_SAMPLE, Argument, Definition, Function, Kind, Unreadable
+from poedsl.catalog.definitions import (
+    PYRO_SAMPLE,
+    Definition,
+    Kind,
+    PythonFunction,
+    PythonParameter,
+    UnreadableDefinition,
+)
 from poedsl.catalog.signatures import REQUIRED
 from poedsl.grammar.program_files import is_file
 
@@ -24,8 +31,8 @@ def definition_of(
     Args:
         options: of the decorator. file, line: of the definition, for messages.
     """
-    methods: dict[str, Function] | None = None
-    constructor = Function(line=line)
+    methods: dict[str, PythonFunction] | None = None
+    constructor = PythonFunction(line=line)
     if isinstance(target, type):
         functions = {n: f for n, f in vars(target).items() if inspect.isfunction(f)}
         methods = {n: _function(f, method=True) for n, f in functions.items()}
@@ -36,11 +43,11 @@ def definition_of(
     return Definition(kind, target.__name__, doc, constructor, methods, options, file)
 
 
-def _function(target: Callable[..., Any], *, method: bool = False) -> Function:
+def _function(target: Callable[..., Any], *, method: bool = False) -> PythonFunction:
     inner = inspect.unwrap(target)
     signature = inspect.signature(inner)
     namespace = inner.__globals__
-    arguments: list[Argument] = []
+    arguments: list[PythonParameter] = []
     variadic = ""
     for p in list(signature.parameters.values())[method:]:
         if p.kind in (p.VAR_POSITIONAL, p.VAR_KEYWORD):
@@ -48,9 +55,9 @@ def _function(target: Callable[..., Any], *, method: bool = False) -> Function:
             continue
         default = REQUIRED if p.default is p.empty else p.default
         read = _annotation(p.annotation, namespace)
-        arguments.append(Argument(p.name, read, default, p.kind is not p.POSITIONAL_ONLY))
+        arguments.append(PythonParameter(p.name, read, default, p.kind is not p.POSITIONAL_ONLY))
     returns = _annotation(signature.return_annotation, namespace)
-    return Function(tuple(arguments), returns, variadic, inner.__code__.co_firstlineno)
+    return PythonFunction(tuple(arguments), returns, variadic, inner.__code__.co_firstlineno)
 
 
 def _annotation(value: object, namespace: Mapping[str, object]) -> Any:
@@ -59,7 +66,7 @@ def _annotation(value: object, namespace: Mapping[str, object]) -> Any:
     try:
         return annotation(value, namespace)
     except TypeError as error:
-        return Unreadable(str(error))
+        return UnreadableDefinition(str(error))
 
 
 def source_location(target: Callable[..., Any]) -> tuple[str, int]:

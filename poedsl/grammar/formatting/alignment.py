@@ -9,10 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from poedsl.grammar.formatting.line_breaks import SIGNS, Row
+from poedsl.grammar.formatting.line_breaks import SIGNS, OutputLine
 
 
-def align(rows: list[Row], text: str) -> Iterator[str]:
+def align(rows: list[OutputLine], text: str) -> Iterator[str]:
     """The rows as lines; ``text`` is the source that their marks refer to."""
     cells = [list(row.parts) for row in rows]
     for sign in SIGNS:
@@ -24,7 +24,7 @@ def align(rows: list[Row], text: str) -> Iterator[str]:
         yield row.indent + "".join(parts)
 
 
-def _columns(rows: list[Row], sign: str, text: str) -> Iterator[list[tuple[int, int]]]:
+def _columns(rows: list[OutputLine], sign: str, text: str) -> Iterator[list[tuple[int, int]]]:
     """The rows that have a sign in one column, with the part of each that begins with it."""
     columns: dict[str, tuple[int, list[tuple[int, int]]]] = {}
     done: list[list[tuple[int, int]]] = []

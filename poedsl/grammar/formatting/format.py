@@ -12,7 +12,7 @@ from collections.abc import Iterator
 
 from poedsl.grammar.errors import PoeError
 from poedsl.grammar.formatting.alignment import align
-from poedsl.grammar.formatting.line_breaks import Row, lay_out
+from poedsl.grammar.formatting.line_breaks import OutputLine, lay_out
 from poedsl.grammar.formatting.printer import print_program
 from poedsl.grammar.formatting.spacing import comments
 from poedsl.grammar.logical_lines import Line, read_line
@@ -51,16 +51,16 @@ def _meaning(text: str) -> tuple[str, list[str]]:
     return print_program(program), list(comments(text))
 
 
-def _trimmed(rows: Iterator[Row]) -> list[Row]:
+def _trimmed(rows: Iterator[OutputLine]) -> list[OutputLine]:
     """The rows with single empty lines, and none at the ends."""
-    out: list[Row] = []
+    out: list[OutputLine] = []
     for row in rows:
         if row.parts or (out and out[-1].parts):
             out.append(row)
     return out[:-1] if out and not out[-1].parts else out
 
 
-def _rows(text: str) -> Iterator[Row]:
+def _rows(text: str) -> Iterator[OutputLine]:
     """All rows of the file, and each empty line as one."""
     indents: list[str] = []
     position = 0
@@ -81,13 +81,13 @@ def _blocks(indents: list[str], indent: str) -> list[str]:
     return around if around[-1:] == [indent] else [*around, indent]
 
 
-def _commented(row: Row, text: str, line: Line) -> Row:
+def _commented(row: OutputLine, text: str, line: Line) -> OutputLine:
     """The last row of a statement with the comment behind it."""
     at = text.find("#", line.span.end, line.after)
     return row if at < 0 else row.with_comment(text[at : line.after].rstrip(), at)
 
 
-def _between(text: str, indents: list[str], least: int) -> Iterator[Row]:
+def _between(text: str, indents: list[str], least: int) -> Iterator[OutputLine]:
     """The comments and empty lines before a statement.
 
     A comment belongs to the innermost open block that does not begin to its right, and no further
@@ -98,4 +98,4 @@ def _between(text: str, indents: list[str], least: int) -> Iterator[Row]:
         comment = line.strip()
         column = len(line) - len(line.lstrip())
         level = max([n for n, i in enumerate(indents) if len(i) <= column], default=0)
-        yield Row(INDENT * max(level, least), (comment,)) if comment else Row()
+        yield OutputLine(INDENT * max(level, least), (comment,)) if comment else OutputLine()

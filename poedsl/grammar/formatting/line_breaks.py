@@ -30,7 +30,7 @@ SIGNS = (":", "~", "=", "#")
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class OutputLine:
     """A line of output; no parts make an empty line.
 
     Attributes:
@@ -42,11 +42,11 @@ class Row:
     parts: tuple[str, ...] = ()
     marks: tuple[tuple[str, int], ...] = ()
 
-    def with_comment(self, comment: str, at: int) -> Row:
-        return Row(self.indent, (*self.parts, f"  {comment}"), (*self.marks, ("#", at)))
+    def with_comment(self, comment: str, at: int) -> OutputLine:
+        return OutputLine(self.indent, (*self.parts, f"  {comment}"), (*self.marks, ("#", at)))
 
 
-def lay_out(text: str, span: Span, level: int) -> Iterator[Row]:
+def lay_out(text: str, span: Span, level: int) -> Iterator[OutputLine]:
     """The rows of the statement in a span, in a block of some level."""
     pieces = cut(text, span)
     _settle(pieces)
@@ -55,11 +55,11 @@ def lay_out(text: str, span: Span, level: int) -> Iterator[Row]:
         _wrap(pieces, level)
     for start, end, depth, _ in _rows(pieces, level):
         if pieces[start].breaks > 1:
-            yield Row()
+            yield OutputLine()
         yield _row(pieces[start:end], INDENT * depth)
 
 
-def _row(pieces: list[Piece], indent: str) -> Row:
+def _row(pieces: list[Piece], indent: str) -> OutputLine:
     base = min(p.depth for p in pieces)
     parts, marks = [pieces[0].text], []
     last = -1
@@ -70,7 +70,7 @@ def _row(pieces: list[Piece], indent: str) -> Row:
             parts.append("")
             last = rank
         parts[-1] += gap(left, piece) + piece.text
-    return Row(indent, tuple(parts), tuple(marks))
+    return OutputLine(indent, tuple(parts), tuple(marks))
 
 
 def _rank(piece: Piece, base: int) -> int:

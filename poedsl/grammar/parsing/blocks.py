@@ -39,7 +39,7 @@ def _common(indents: list[str]) -> str:
 
 
 @dataclass(slots=True)
-class _Block:
+class _StatementBlock:
     """Statements of one indentation, under a header (None where it is broken, or at the top)."""
 
     indent: str
@@ -54,11 +54,11 @@ class _Blocks:
     text: str
     indent: str
     diagnostics: list[Diagnostic] = field(default_factory=list)
-    stack: list[_Block] = field(init=False)
+    stack: list[_StatementBlock] = field(init=False)
     waiting: LineReading | None = None
 
     def __post_init__(self) -> None:
-        self.stack = [_Block(self.indent, [])]
+        self.stack = [_StatementBlock(self.indent, [])]
 
     def add(self, reading: LineReading) -> None:
         self._enter(reading)
@@ -89,7 +89,7 @@ class _Blocks:
         top = self.stack[-1].indent
         deeper = line.indent.startswith(top) and line.indent != top
         if waiting is not None and deeper:
-            self.stack.append(_Block(line.indent, [], waiting.node))
+            self.stack.append(_StatementBlock(line.indent, [], waiting.node))
             return
         if waiting is not None:
             self._no_block(waiting, line)
@@ -98,7 +98,7 @@ class _Blocks:
         if line.indent != self.stack[-1].indent:
             if reading.diagnostic is None:
                 self._complain(line, deeper)
-            self.stack.append(_Block(line.indent, self.stack[-1].statements))
+            self.stack.append(_StatementBlock(line.indent, self.stack[-1].statements))
 
     def _leave(self) -> None:
         block = self.stack.pop()

@@ -25,7 +25,7 @@ class Token(NamedTuple):
     span: Span
 
 
-class Refused(Exception):
+class ParserStopped(Exception):
     """Where the parser stopped: at a word, at a character that begins none, or at the end."""
 
     def __init__(self, at: int) -> None:
@@ -80,13 +80,13 @@ def tokens(text: str, span: Span) -> Iterator[Token]:
     """The words of a part of a text.
 
     Raises:
-        Refused: there is a character that begins none.
+        ParserStopped: there is a character that begins none.
     """
     match, at = tables().terminals.match, span.start
     while at < span.end:
         token_match = match(text, at, span.end)
         if token_match is None:
-            raise Refused(at)
+            raise ParserStopped(at)
         kind, begin, at = token_match.lastgroup, at, token_match.end()
         if kind is not None and kind != "BLANK":
             yield Token(kind, token_match.group(), Span(begin, at))
@@ -99,7 +99,7 @@ def parse(text: str, span: Span, start: str, builder: Any) -> Any:
         builder: callbacks by name, for terminals with their token and for rules with a list.
 
     Raises:
-        Refused: it is not of the language.
+        ParserStopped: it is not of the language.
     """
     stack, values = read(text, span, start, builder)
     _advance(stack, values, END, span.end, builder, tables().ends[start])
@@ -110,7 +110,7 @@ def read(text: str, span: Span, start: str, builder: Any) -> tuple[list[int], li
     """The states after the words of a part of a text, and what a builder made of them so far.
 
     Raises:
-        Refused: nothing can begin with them.
+        ParserStopped: nothing can begin with them.
     """
     stack, values = [tables().starts[start]], list[Any]()
     for token in tokens(text, span):
@@ -124,7 +124,7 @@ def accepted(text: str, span: Span, start: str, builder: Any) -> frozenset[str]:
     """The terminals that can follow on a part of a text; `END` where it can end there.
 
     Raises:
-        Refused: nothing can begin with it.
+        ParserStopped: nothing can begin with it.
     """
     stack, _ = read(text, span, start, builder)
     ends = tables().ends[start]
@@ -134,7 +134,7 @@ def accepted(text: str, span: Span, start: str, builder: Any) -> frozenset[str]:
 def _follows(stack: list[int], terminal: str, end: int) -> bool:
     try:
         _advance(list(stack), None, terminal, 0, None, end)
-    except Refused:
+    except ParserStopped:
         return False
     return True
 
@@ -157,7 +157,7 @@ def _advance(
     while True:
         action = actions[stack[-1]].get(terminal)
         if action is None:
-            raise Refused(at)
+            raise ParserStopped(at)
         if action >= 0:
             stack.append(action)
             return

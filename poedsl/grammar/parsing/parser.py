@@ -8,7 +8,7 @@ from typing import Any
 
 from poedsl.grammar import tree
 from poedsl.grammar.diagnostics import Diagnostic, Edit
-from poedsl.grammar.logical_lines import Fault, Line, read_line
+from poedsl.grammar.logical_lines import Line, LineFault, read_line
 from poedsl.grammar.parsing import lalr
 from poedsl.grammar.parsing.blocks import LineReading, join
 from poedsl.grammar.parsing.build_tree import Builder, Group
@@ -51,7 +51,7 @@ def is_prefix(text: str, span: Span) -> bool:
     """Whether a statement can begin with the words of a span."""
     try:
         lalr.read(text, span, "statement", Builder)
-    except (lalr.Refused, InvalidWord):
+    except (lalr.ParserStopped, InvalidWord):
         return False
     return True
 
@@ -77,7 +77,7 @@ def _read(text: str, line: Line, start: str) -> LineReading:
     except InvalidWord as error:
         diagnostic: Diagnostic | None = error.diagnostic
         at = error.diagnostic.span.start
-    except lalr.Refused as error:
+    except lalr.ParserStopped as error:
         diagnostic = None
         at = error.at
     limit = _limit(text, line, at)
@@ -122,7 +122,7 @@ def _explain(text: str, line: Line, at: int, start: str) -> Diagnostic:
     return messages.explain(_failure(text, line, at, start))
 
 
-def _fault(text: str, line: Line, at: int) -> Fault | None:
+def _fault(text: str, line: Line, at: int) -> LineFault | None:
     """The fault of the line that explains why the parser stopped at an offset, if there is one.
 
     Quotes pair up from the left, so a text without a closing quote explains whatever is odd before
@@ -159,7 +159,7 @@ def _close_text(text: str, line: Line, span: Span, start: str) -> int:
 def _parses(text: str, start: str) -> bool:
     try:
         _parse(text, Span(0, len(text)), start)
-    except (lalr.Refused, InvalidWord):
+    except (lalr.ParserStopped, InvalidWord):
         return False
     return True
 
@@ -203,7 +203,7 @@ def _continued(first: LineReading, rest: list[LineReading], text: str) -> LineRe
     span = first.line.span.to(last.span)
     try:
         node = _parse(text, span, "statement")
-    except (lalr.Refused, InvalidWord):
+    except (lalr.ParserStopped, InvalidWord):
         return None
     line = replace(first.line, span=span, after=last.after)
     end = first.line.span.end

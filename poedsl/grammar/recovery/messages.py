@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from poedsl.grammar import tree
 from poedsl.grammar.diagnostics import Diagnostic, Edit, Fix, Label
-from poedsl.grammar.logical_lines import CLOSERS, Fault
+from poedsl.grammar.logical_lines import CLOSERS, LineFault
 from poedsl.grammar.recovery.common_mistakes import CHECKS
 from poedsl.grammar.recovery.edits import clip
 from poedsl.grammar.recovery.expected_tokens import expected, shape
@@ -65,7 +65,7 @@ def open_text(span: Span, end: int) -> Diagnostic:
     )
 
 
-def mismatched_bracket(fault: Fault, text: str) -> Diagnostic:
+def mismatched_bracket(fault: LineFault, text: str) -> Diagnostic:
     """A bracket that does not come out even."""
     span = fault.span
     word = text[span.start : span.end]

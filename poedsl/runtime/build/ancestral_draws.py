@@ -27,7 +27,7 @@ DRAWS = 256
 
 
 @dataclass(frozen=True, slots=True)
-class Drawn:
+class FactorDraws:
     """Draws of one factor, on the components that it sees, and the size of its exponent.
 
     Some are nan: those whose parents leave a parameter out of its range.
@@ -53,7 +53,7 @@ def ancestral(
     space: Space,
     densities: Callable[[FactorSpec], Densities],
     weight: Callable[[FactorSpec], float],
-) -> dict[str, Drawn]:
+) -> dict[str, FactorDraws]:
     """Draws of every density that has any, by the names of the factors; the same at every call.
 
     Of several densities on a component, what depends on it is drawn given the first.
@@ -61,7 +61,7 @@ def ancestral(
     y = space.loc.new_full((DRAWS, space.size), math.nan)
     values = {name: y[:, space.slice(name)].view(-1, *s) for name, s in space.shapes.items()}
     waiting = [f for f in sites if f.kind in ("gaussian", "density")]
-    drawn: dict[str, Drawn] = {}
+    drawn: dict[str, FactorDraws] = {}
     with torch.random.fork_rng(devices=[]):
         before = len(waiting) + 1
         while len(waiting) < before:
@@ -76,7 +76,7 @@ def ancestral(
                     continue
                 flat = points.reshape(DRAWS, -1)
                 y[:, part.index] = torch.where(y[:, part.index].isnan(), flat, y[:, part.index])
-                drawn[factor.name] = Drawn(part.index, weight(factor), flat)
+                drawn[factor.name] = FactorDraws(part.index, weight(factor), flat)
             waiting = later[::-1]
     return drawn
 

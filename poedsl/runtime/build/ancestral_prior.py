@@ -26,7 +26,7 @@ from poedsl.runtime.build.densities import Densities, Density, parameters
 from poedsl.runtime.build.tempering_base import supports
 from poedsl.runtime.core.random_numbers import Noise
 from poedsl.runtime.smc.resampling_schemes import effective_sample_size
-from poedsl.runtime.space.bijections import Events
+from poedsl.runtime.space.bijections import EventBijection
 from poedsl.runtime.space.coordinates import Space
 from poedsl.runtime.space.parts import Part, locate
 from poedsl.runtime.targets.tempering import FixedBase
@@ -163,7 +163,7 @@ def prior(
         the power of one, or one that is positive elsewhere than the product may be; and of
         vectors and matrices of a kind, which have fewer coordinates than components.
     """
-    if any(isinstance(bijection, Events) for bijection in space.bijections):
+    if any(isinstance(bijection, EventBijection) for bijection in space.bijections):
         return None
     density_factors = [f for f in factors if f.kind in ("gaussian", "density") and not f.mask]
     density_factors = [f for f in density_factors if exponent(f) > 0]

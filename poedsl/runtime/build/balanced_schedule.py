@@ -19,7 +19,7 @@ from poedsl.runtime.targets.expert_factor import ExpertFactor
 COMPONENTS = 2048
 
 
-class Parts(NamedTuple):
+class MixturePart(NamedTuple):
     """What a typical part of a mixture is, along the components that an expert sees.
 
     Attributes:
@@ -54,7 +54,7 @@ def balanced(experts: Sequence[ExpertFactor], size: int, steps: int) -> Schedule
 
 
 def speed(
-    angles: Float[Tensor, " angles"], parts: Sequence[Parts], size: int
+    angles: Float[Tensor, " angles"], parts: Sequence[MixturePart], size: int
 ) -> tuple[Float[Tensor, " angles"], Float[Tensor, " angles"]]:
     """How much of the path lies in an angle, and the mean precision there.
 
@@ -92,7 +92,7 @@ def speed(
     return (1 + size * squares.mean(1)).sqrt(), precision.mean(1)
 
 
-def _parts(factor: ExpertFactor, expert: Gaussians, numbers: Int[Tensor, " D"]) -> Parts:
+def _parts(factor: ExpertFactor, expert: Gaussians, numbers: Int[Tensor, " D"]) -> MixturePart:
     """Of an expert.
 
     Args:
@@ -110,7 +110,7 @@ def _parts(factor: ExpertFactor, expert: Gaussians, numbers: Int[Tensor, " D"]) 
     means = expert.means.cpu()[:, chosen].double()
     mean = (shares * means).sum(0)
     w = torch.as_tensor(factor.exponent, dtype=torch.float64, device="cpu").expand(len(chosen))
-    return Parts(
+    return MixturePart(
         places[chosen],
         w[chosen],
         (shares * variances.double().log()).sum(0).exp(),

@@ -16,8 +16,8 @@ from poedsl.compiler.analysis.supports import ends
 from poedsl.compiler.plan.plan import PlanSpec
 from poedsl.compiler.plan.plan_parts import FactorSpec
 from poedsl.compiler.plan.terms import Term, names
-from poedsl.runtime.build.ancestral_draws import Drawn
-from poedsl.runtime.space.bijections import Bijection, Events, Interval
+from poedsl.runtime.build.ancestral_draws import FactorDraws
+from poedsl.runtime.space.bijections import Bijection, EventBijection, IntervalBijection
 from poedsl.runtime.space.coordinates import Space
 from poedsl.runtime.space.parts import locate
 from poedsl.runtime.terms.evaluate import Environment, evaluate
@@ -81,7 +81,7 @@ def _add_events(
 
 
 def centred(
-    uncentred: Sequence[Bijection], drawn: Sequence[Drawn], space: Space
+    uncentred: Sequence[Bijection], drawn: Sequence[FactorDraws], space: Space
 ) -> tuple[Bijection, ...]:
     """The bijections, centred and scaled as the draws are in unconstrained coordinates."""
     moments = [draws.within(bijection, space.size) for bijection in uncentred for draws in drawn]
@@ -105,11 +105,11 @@ def _uncentred_bijections(
         alike = [row for event, row in events if (event, len(row)) == kind_and_size]
         index = torch.tensor(alike, device=low.device)
         below[index] = above[index] = False
-        yield Events.over(kind_and_size[0], index, low.dtype)
+        yield EventBijection.over(kind_and_size[0], index, low.dtype)
     kinds: tuple[Bool[Tensor, " D"], ...] = (below & ~above, above & ~below, below & above)
     for kind in kinds:
         if bool(kind.any()):
-            yield Interval.between(kind.nonzero().flatten(), low[kind], high[kind])
+            yield IntervalBijection.between(kind.nonzero().flatten(), low[kind], high[kind])
 
 
 def end(

@@ -15,7 +15,7 @@ from torch import Tensor
 from poedsl.catalog.adapters import find_loras
 from poedsl.catalog.folder_signatures import model_place
 from poedsl.catalog.profiles import DEFAULT, Profile
-from poedsl.catalog.signatures import Parameter, Required, Signature
+from poedsl.catalog.signatures import Required, Signature, SignatureParameter
 from poedsl.catalog.weights import find_model, model_folder
 from poedsl.compiler.plan.plan import PlanSpec
 from poedsl.compiler.plan.plan_parts import FactorSpec
@@ -235,7 +235,11 @@ class Models:
         return out
 
     def warn_of_constant_mask(
-        self, value: Any, parameter: Parameter, signature: Signature, factor: FactorSpec | None
+        self,
+        value: Any,
+        parameter: SignatureParameter,
+        signature: Signature,
+        factor: FactorSpec | None,
     ) -> None:
         """Warn of an argument that is a mask and all zero or all one."""
         if parameter.type is None or parameter.type.name != "Mask":
@@ -247,7 +251,7 @@ class Models:
             data |= {"expert": signature.name, "parameter": parameter.name}
             warn_of_mask(self.warnings, subject, value, **data)
 
-    def argument(self, value: Any, parameter: Parameter, dtype: torch.dtype) -> Any:
+    def argument(self, value: Any, parameter: SignatureParameter, dtype: torch.dtype) -> Any:
         """Numbers as Python's where single ones are wanted, else as tensors without a row."""
         kind = parameter.type
         if kind is not None and kind.name == "File":

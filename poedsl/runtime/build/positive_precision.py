@@ -9,18 +9,18 @@ from jaxtyping import Int
 from torch import Tensor
 
 from poedsl.experts.densities.gaussian_mixtures import Gaussians
-from poedsl.runtime.path.noising_path import Stage
+from poedsl.runtime.path.noising_path import NoisingStage
 from poedsl.runtime.space.coordinates import Space
 from poedsl.runtime.targets.expert_factor import ExpertFactor
 from poedsl.runtime.terms.refusals import refused
 
 #: The end of every path.
-DATA = Stage(1, 1.0, 0.0)
+DATA = NoisingStage(1, 1.0, 0.0)
 
 
 def on_the_way(
     experts: Sequence[ExpertFactor],
-    stages: Sequence[Stage],
+    stages: Sequence[NoisingStage],
     space: Space,
     variable: str,
     *,
@@ -72,7 +72,7 @@ def _least(factor: ExpertFactor) -> float:
 
 
 def positive(
-    experts: Sequence[ExpertFactor], stage: Stage, columns: slice, gaussian_only: Tensor
+    experts: Sequence[ExpertFactor], stage: NoisingStage, columns: slice, gaussian_only: Tensor
 ) -> bool:
     """Whether the precision of the product is positive at a stage."""
     size = columns.stop - columns.start

@@ -11,7 +11,7 @@ from poedsl.runtime.build.product import ProductBuilder
 from poedsl.runtime.feynman_kac.sections import SectionModel
 from poedsl.runtime.smc import potentials
 from poedsl.runtime.targets.prefixes import prefix_stages
-from poedsl.runtime.targets.sections import Extender, SectionTarget
+from poedsl.runtime.targets.sections import SectionFactor, SectionTarget
 
 
 def section_model(builder: ProductBuilder, factors: list[FactorSpec]) -> SectionModel:
@@ -46,7 +46,7 @@ def section_model(builder: ProductBuilder, factors: list[FactorSpec]) -> Section
     )
 
 
-def extender(builder: ProductBuilder, factor: FactorSpec) -> Extender:
+def extender(builder: ProductBuilder, factor: FactorSpec) -> SectionFactor:
     """An expert of sections.
 
     Raises:
@@ -57,4 +57,4 @@ def extender(builder: ProductBuilder, factor: FactorSpec) -> Extender:
     builder.check_domain(factor, factor.term, placed.part.decoded_shape)
     shape = placed.part.shape
     expert = builder.models.model(factor.term, builder.environment, factor, shape)
-    return Extender(factor.name, factor.place, expert, placed.exponent)
+    return SectionFactor(factor.name, factor.place, expert, placed.exponent)

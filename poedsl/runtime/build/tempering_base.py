@@ -20,7 +20,7 @@ from poedsl.experts.densities.pyro_densities import broadcast, distribution
 from poedsl.runtime.build.densities import Densities, Density
 from poedsl.runtime.build.models import Models
 from poedsl.runtime.core.random_numbers import Noise
-from poedsl.runtime.space.bijections import Bijection, Events, Interval
+from poedsl.runtime.space.bijections import Bijection, EventBijection, IntervalBijection
 from poedsl.runtime.space.coordinates import Space
 from poedsl.runtime.targets.tempering import FixedBase
 from poedsl.runtime.terms.evaluate import Environment, evaluate
@@ -159,7 +159,7 @@ def _domain(space: Space, variable: str) -> str:
     kinds = {
         EVENTS[b.event]
         for b in space.bijections
-        if isinstance(b, Events) and b.within(part) is not None
+        if isinstance(b, EventBijection) and b.within(part) is not None
     }
     return ", ".join(sorted(kinds))
 
@@ -167,11 +167,11 @@ def _domain(space: Space, variable: str) -> str:
 def supports(
     space: Space, bijections: Sequence[Bijection]
 ) -> tuple[Float[Tensor, " D"], Float[Tensor, " D"]]:
-    """The ends of each component; nan for those of `Events`."""
+    """The ends of each component; nan for those of `EventBijection`."""
     low = torch.full((space.size,), -math.inf, dtype=space.loc.dtype, device="cpu")
     high = -low
     for bijection in bijections:
-        if isinstance(bijection, Interval):
+        if isinstance(bijection, IntervalBijection):
             low[bijection.index.cpu()], high[bijection.index.cpu()] = (
                 bijection.low.cpu(),
                 bijection.high.cpu(),

@@ -18,7 +18,7 @@ from poedsl.compiler.plan.costs import weighs
 from poedsl.compiler.plan.plan import PlanSpec
 from poedsl.compiler.plan.terms import Apply, Const
 from poedsl.experts.loading.dtypes import network_dtype
-from poedsl.experts.loading.weight_counts import Count, in_file, network_parts, pipeline_parts
+from poedsl.experts.loading.weight_counts import WeightCount, in_file, network_parts, pipeline_parts
 from poedsl.experts.loading.weight_files import read_config
 from poedsl.grammar.errors import PoeError, is_out_of_memory
 from poedsl.runtime.build.missing_models import runnable
@@ -35,7 +35,7 @@ _WIDTH, _COMPRESSED = ("hidden_size", "n_embd"), ("kv_lora_rank", "linear_num_ke
 
 
 @dataclass(slots=True)
-class Total:
+class WeightBytes:
     """Bytes of weights.
 
     Attributes:
@@ -64,7 +64,7 @@ def memory_lines(plan: PlanSpec, settings: RunSettings, *, complete: bool = Fals
     models = Models.of(plan, settings, device)
     if complete:
         runnable(models)
-    counted, total = set[tuple[Path, str]](), Total()
+    counted, total = set[tuple[Path, str]](), WeightBytes()
     lines: list[str] = []
     for call in dict.fromkeys(call for call, _ in plan.calls()):
         signature = plan.find_signature(call.function)
@@ -79,7 +79,7 @@ def _of_expert(
     call: Apply,
     signature: Signature,
     counted: set[tuple[Path, str]],
-    total: Total,
+    total: WeightBytes,
 ) -> Iterator[str]:
     name = signature.name
     try:
@@ -116,7 +116,7 @@ def _of_expert(
         yield f"{name}: {_keys(models, call, signature)}"
 
 
-def _networks(models: Models, call: Apply, signature: Signature) -> tuple[Count, ...]:
+def _networks(models: Models, call: Apply, signature: Signature) -> tuple[WeightCount, ...]:
     """The networks behind a call.
 
     Raises:
@@ -157,7 +157,7 @@ def _dtype(signature: Signature, models: Models) -> torch.dtype:
     return network_dtype(models.profile, _compute_device(signature, models))
 
 
-def _size(network: Count, signature: Signature, models: Models) -> int:
+def _size(network: WeightCount, signature: Signature, models: Models) -> int:
     plain = network.encodes or network.decodes or signature.family == "reward"
     plain = plain or _is_full(signature)
     stored = None if plain or models.profile.quantize == "none" else 1
@@ -174,7 +174,7 @@ def _compute_device(signature: Signature, models: Models) -> torch.device:
     return torch.device(chosen)
 
 
-def _device(network: Count, signature: Signature, models: Models) -> torch.device:
+def _device(network: WeightCount, signature: Signature, models: Models) -> torch.device:
     """Where the weights of a network stay."""
     offloaded = models.profile.offload == "blocks" and signature.family == "flow"
     if offloaded and not _is_full(signature) and not (network.encodes or network.decodes):
@@ -208,7 +208,7 @@ def _keys(models: Models, call: Apply, signature: Signature) -> str:
     )
 
 
-def _summary(models: Models, total: Total) -> Iterator[str]:
+def _summary(models: Models, total: WeightBytes) -> Iterator[str]:
     """What all weights take on each device, and what is free there."""
     least = "at least " if total.uncounted else ""
     for device in sorted({*total.on, *total.encoders}, key=str):

@@ -14,10 +14,10 @@ from torch import Tensor
 
 from poedsl.runtime.core.state import SavedState
 
-Rows = TypeVar("Rows", bound="Gathered")
+Rows = TypeVar("Rows", bound="ParticleTensors")
 
 
-class Gathered:
+class ParticleTensors:
     """A frozen dataclass whose every tensor has one row a particle."""
 
     def gather(self: Rows, index: Int[Tensor, " L"]) -> Rows:
@@ -46,7 +46,7 @@ class Gathered:
         """Every field by its name."""
         names = (field.name for field in fields(self))  # type: ignore[arg-type]
         values = _values(type(self))(self)  # type: ignore[arg-type]
-        parts = (v.state() if isinstance(v, Gathered) else v for v in values)
+        parts = (v.state() if isinstance(v, ParticleTensors) else v for v in values)
         return dict(zip(names, parts, strict=True))
 
     @classmethod
@@ -74,7 +74,7 @@ def _acted(act: Callable[..., Tensor], value: Any, *others: Any) -> Any:
     """What ``act`` makes of a tensor, of every one in a tuple, or of a structure's."""
     if value is None:
         return None
-    if isinstance(value, Gathered):
+    if isinstance(value, ParticleTensors):
         return value._each(act, *others)
     if isinstance(value, tuple):
         return tuple(_acted(act, *items) for items in zip(value, *others, strict=True))
@@ -92,7 +92,7 @@ def _values(kind: type) -> Callable[[Any], tuple[Any, ...]]:
 
 
 @dataclass(frozen=True, slots=True)
-class Evaluation(Gathered):
+class Evaluation(ParticleTensors):
     """All experts at one point of one stage.
 
     Attributes:
@@ -146,7 +146,7 @@ class Evaluation(Gathered):
 
 
 @dataclass(frozen=True, slots=True)
-class Point(Gathered):
+class Point(ParticleTensors):
     """Where the particles are.
 
     Attributes:
@@ -160,7 +160,7 @@ class Point(Gathered):
 
 
 @dataclass(frozen=True, slots=True)
-class RewardMemory(Gathered):
+class RewardMemory(ParticleTensors):
     """What a particle's weight holds of its rewards, so that each is counted once.
 
     Attributes:
@@ -181,7 +181,7 @@ class RewardMemory(Gathered):
 
 
 @dataclass(frozen=True, slots=True)
-class Particles(Gathered):
+class Particles(ParticleTensors):
     """What resampling gathers.
 
     Attributes:
@@ -199,7 +199,7 @@ class Particles(Gathered):
     log_weights: Float[Tensor, " L"]
     rewards: RewardMemory
     eve_indices: Int[Tensor, " L"]
-    at: Gathered | None = None
+    at: ParticleTensors | None = None
     predicted_endpoints: tuple[Float[Tensor, "L whole"], ...] = ()
 
     @classmethod
@@ -208,7 +208,7 @@ class Particles(Gathered):
         x: Shaped[Tensor, "L D"],
         log_weights: Float[Tensor, " L"],
         peak: float,
-        at: Gathered | None = None,
+        at: ParticleTensors | None = None,
     ) -> Particles:
         """Particles of the first stage, of which no reward has been counted."""
         zeros = torch.zeros(len(x), dtype=torch.float64, device=x.device)
@@ -216,7 +216,7 @@ class Particles(Gathered):
         return cls(x, log_weights, rewards, torch.arange(len(x), device=x.device), at)
 
     @classmethod
-    def restored_with(cls, state: SavedState, carried: type[Gathered]) -> Particles:
+    def restored_with(cls, state: SavedState, carried: type[ParticleTensors]) -> Particles:
         """From a `state`.
 
         Args:

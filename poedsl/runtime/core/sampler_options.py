@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from poedsl.compiler.plan.option_forms import Kernel
+from poedsl.compiler.plan.option_forms import KernelRow
 from poedsl.compiler.plan.option_values import argument, form_name, kernel_traits
 from poedsl.compiler.plan.plan import PlanSpec
 from poedsl.compiler.plan.terms import Apply, Const, Ref, Term
@@ -53,7 +53,7 @@ class SamplerOptions:
     resample: ResamplingRule | None
 
     @property
-    def traits(self) -> Kernel:
+    def traits(self) -> KernelRow:
         return kernel_traits(self.kernel)
 
     @property

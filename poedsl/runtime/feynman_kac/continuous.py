@@ -11,7 +11,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from poedsl.compiler.plan.option_values import kernel_traits
-from poedsl.runtime.core.particles import Evaluation, Gathered, Point
+from poedsl.runtime.core.particles import Evaluation, ParticleTensors, Point
 from poedsl.runtime.core.random_numbers import Noise
 from poedsl.runtime.core.sampler_options import SamplerOptions
 from poedsl.runtime.core.state import SavedState
@@ -151,7 +151,7 @@ class ContinuousModel(Generic[ContinuousStage]):
     peak: float
 
     @property
-    def carried(self) -> type[Gathered]:
+    def carried(self) -> type[ParticleTensors]:
         return Evaluation
 
     @property

@@ -19,14 +19,14 @@ from poedsl.runtime.feynman_kac.continuous import ContinuousModel, evaluated
 from poedsl.runtime.kernels.step_size import StepSize
 from poedsl.runtime.path import moves
 from poedsl.runtime.path.control_drift import Control, fitted
-from poedsl.runtime.path.noising_path import FlowPath, Interval, Stage
+from poedsl.runtime.path.noising_path import FlowPath, NoisingStage, StageTransition
 from poedsl.runtime.results.composition import Composition, Observer
 from poedsl.runtime.smc.anneal import Proposal
 from poedsl.runtime.smc.population import Population
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class NoisingPathModel(ContinuousModel[Stage]):
+class NoisingPathModel(ContinuousModel[NoisingStage]):
     """From N(0, I / W) to the data, by moves of the path and weights for their mismatch with the
     intermediate targets.
 
@@ -39,10 +39,10 @@ class NoisingPathModel(ContinuousModel[Stage]):
     shown: frozenset[int] = frozenset()
 
     @property
-    def stages(self) -> tuple[Stage, ...]:
+    def stages(self) -> tuple[NoisingStage, ...]:
         return self.path.stages
 
-    def stage(self, t: int, beta: float) -> Stage:
+    def stage(self, t: int, beta: float) -> NoisingStage:
         return self.stages[self.stages[0].t - t]
 
     def state(self) -> SavedState:
@@ -51,7 +51,7 @@ class NoisingPathModel(ContinuousModel[Stage]):
     def restored(self, state: SavedState) -> Self:
         return replace(self, observer=self.observer.restored(state["observer"], self.stages))
 
-    def init(self, rng: Noise) -> Population[Stage]:
+    def init(self, rng: Noise) -> Population[NoisingStage]:
         """X ~ N(0, I / W), weighted where the experts' own p_T is known (line 2)."""
         stage, w, width = self.path.stages[0], self.path.exponents, self.target.space.size
         x = rng.normal(width, stage.t, "start") / w.sqrt()
@@ -64,11 +64,13 @@ class NoisingPathModel(ContinuousModel[Stage]):
         step_size = StepSize.initial(self.options.step_size, rng.islands, rng.device)
         return Population.start(particles, stage, rng.islands, step_size)
 
-    def next_stage(self, population: Population[Stage]) -> Stage | None:
+    def next_stage(self, population: Population[NoisingStage]) -> NoisingStage | None:
         done = self.path.stages[0].t - population.stage.t + 1
         return self.path.stages[done] if done < len(self.path.stages) else None
 
-    def propose(self, population: Population[Stage], stage: Stage, rng: Noise) -> Proposal:
+    def propose(
+        self, population: Population[NoisingStage], stage: NoisingStage, rng: Noise
+    ) -> Proposal:
         """X <- move(X), the experts there, and the correction for the path (line 5)."""
         old_stage = population.stage
         population, old = evaluated(population, lambda x: self.evaluate(x, old_stage, rng))
@@ -79,7 +81,7 @@ class NoisingPathModel(ContinuousModel[Stage]):
         ratio = self.correction(p.x, old, moved, new, step, control, rng.islands)
         return Proposal(replace(p, x=moved.x, at=new), ratio)
 
-    def mutate(self, population: Population[Stage], rng: Noise) -> Population[Stage]:
+    def mutate(self, population: Population[NoisingStage], rng: Noise) -> Population[NoisingStage]:
         """K times X <- kernel_t(X) (lines 6 and 7)."""
         stage = population.stage
         return self.mutation.mutate(
@@ -91,7 +93,7 @@ class NoisingPathModel(ContinuousModel[Stage]):
             exponents=self.path.exponents,
         )
 
-    def with_endpoints(self, population: Population[Stage]) -> Population[Stage]:
+    def with_endpoints(self, population: Population[NoisingStage]) -> Population[NoisingStage]:
         stage = population.stage
         if stage.t not in self.shown:
             return population
@@ -104,7 +106,7 @@ class NoisingPathModel(ContinuousModel[Stage]):
             replace(p, predicted_endpoints=(*p.predicted_endpoints, end))
         )
 
-    def endpoint(self, population: Population[Stage]) -> Float[Tensor, "L D"]:
+    def endpoint(self, population: Population[NoisingStage]) -> Float[Tensor, "L D"]:
         """Where the particles are expected to end, as far as the experts were evaluated."""
         p = population.particles
         if not isinstance(p.at, Evaluation):
@@ -117,11 +119,11 @@ class NoisingPathModel(ContinuousModel[Stage]):
 
     # The parts of a move.
 
-    def evaluate(self, x: Float[Tensor, "L D"], stage: Stage, rng: Noise) -> Evaluation:
+    def evaluate(self, x: Float[Tensor, "L D"], stage: NoisingStage, rng: Noise) -> Evaluation:
         signs = rng.signs(x.shape[-1], stage.t) if self.options.control else None
         return self.target.evaluate(x, stage, signs)
 
-    def looked_at(self, x: Float[Tensor, "L D"], stage: Stage, rng: Noise) -> Evaluation:
+    def looked_at(self, x: Float[Tensor, "L D"], stage: NoisingStage, rng: Noise) -> Evaluation:
         """The experts where a move led; at some stages the composition report takes note."""
         if stage.t not in self.observer.stages:
             return self.evaluate(x, stage, rng)
@@ -129,7 +131,7 @@ class NoisingPathModel(ContinuousModel[Stage]):
         at = self.target.evaluate(x, stage, signs, expert_scores=True)
         return self.observer.noted(x, at, stage)
 
-    def control(self, population: Population[Stage], at: Evaluation) -> Control | None:
+    def control(self, population: Population[NoisingStage], at: Evaluation) -> Control | None:
         """The drift that evens out the weights of the coming move, where one is asked for."""
         if at.gains is None:
             return None
@@ -141,14 +143,14 @@ class NoisingPathModel(ContinuousModel[Stage]):
         self,
         x: Float[Tensor, "L D"],
         at: Evaluation,
-        stage: Stage,
-        step: Interval,
+        stage: NoisingStage,
+        step: StageTransition,
         control: Control | None,
         rng: Noise,
-    ) -> moves.Moved:
+    ) -> moves.MoveResult:
         match self.options.move:
             case "none":
-                return moves.Moved(x)
+                return moves.MoveResult(x)
             case "ode":
                 return moves.ode(x, at, step, self.path.excess, control)
             case "sde":
@@ -160,9 +162,9 @@ class NoisingPathModel(ContinuousModel[Stage]):
         self,
         x: Float[Tensor, "L D"],
         old: Evaluation,
-        moved: moves.Moved,
+        moved: moves.MoveResult,
         new: Evaluation | None,
-        step: Interval,
+        step: StageTransition,
         control: Control | None,
         islands: int,
     ) -> Float[Tensor, " L"]:
@@ -179,7 +181,7 @@ class NoisingPathModel(ContinuousModel[Stage]):
         gain = moves.clipped(rate.mul_(length), self.options.clip, islands)
         return gain if moved.twist is None else gain + moved.twist
 
-    def interval(self, stage: Stage) -> Interval:
+    def interval(self, stage: NoisingStage) -> StageTransition:
         """The way to a stage from the one before."""
         return self.path.intervals[self.path.stages[0].t - 1 - stage.t]
 

@@ -13,7 +13,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from poedsl.compiler.plan.option_values import kernel_traits
-from poedsl.runtime.core.particles import Gathered, Particles
+from poedsl.runtime.core.particles import Particles, ParticleTensors
 from poedsl.runtime.core.random_numbers import Noise
 from poedsl.runtime.core.sampler_options import SamplerOptions
 from poedsl.runtime.core.state import SavedState
@@ -52,7 +52,7 @@ class PrefixModel:
     least_shares: dict[str, tuple[float, int]] = field(default_factory=dict)
 
     @property
-    def carried(self) -> type[Gathered]:
+    def carried(self) -> type[ParticleTensors]:
         return PrefixEvaluation
 
     @property

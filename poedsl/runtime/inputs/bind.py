@@ -14,8 +14,8 @@ from poedsl.compiler.plan.terms import Const, Ref, names
 from poedsl.grammar.diagnostics import Diagnostic, Fix
 from poedsl.grammar.errors import PoeError
 from poedsl.grammar.types import FROM_FILES
-from poedsl.runtime.inputs.convert import Unfit, convert, kept
-from poedsl.runtime.inputs.data import Source, merged
+from poedsl.runtime.inputs.convert import UnfitValue, convert, kept
+from poedsl.runtime.inputs.data import DataSource, merged
 from poedsl.runtime.inputs.sizes import inferred_sizes, size_value, with_sizes
 
 
@@ -23,7 +23,7 @@ def bind(
     plan: PlanSpec,
     values: Mapping[str, Any],
     base: Path | None = None,
-    sources: Sequence[Source] = (),
+    sources: Sequence[DataSource] = (),
 ) -> PlanSpec:
     """The plan with values for some of its inputs.
 
@@ -47,7 +47,7 @@ def bind(
             continue
         try:
             bound[name] = convert(specs[name], value, folder)
-        except Unfit as error:
+        except UnfitValue as error:
             found = error.diagnostic
             notes = (f"the value is that of {source}",) if source not in ("", error.table) else ()
             problems.append(replace(found, notes=(*notes, *found.notes)))
@@ -141,7 +141,7 @@ def rebound(plan: PlanSpec) -> PlanSpec:
         try:
             if kept(spec, value) != value:
                 problems.append(f"at `bindings.{name}`, this is no value of `{name} : {spec.type}`")
-        except Unfit as error:
+        except UnfitValue as error:
             problems.append(f"at `bindings.{name}`, {error.diagnostic.message}")
     if problems:
         raise PoeError(tuple(Diagnostic("P0606", problem) for problem in problems))

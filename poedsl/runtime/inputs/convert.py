@@ -30,7 +30,7 @@ _EXACT = 2**24
 _EXACT_ALONE = 2**53
 
 
-class Unfit(Exception):
+class UnfitValue(Exception):
     """A value that an input does not take.
 
     Attributes:
@@ -41,8 +41,8 @@ class Unfit(Exception):
         self.diagnostic, self.table = Diagnostic(code, message, notes=notes), table
 
 
-def _wrong(spec: InputSpec, reason: str, *notes: str) -> Unfit:
-    return Unfit("P0602", f"`{spec.name}` is {spec.type}{reason}", *notes, how(spec))
+def _wrong(spec: InputSpec, reason: str, *notes: str) -> UnfitValue:
+    return UnfitValue("P0602", f"`{spec.name}` is {spec.type}{reason}", *notes, how(spec))
 
 
 def convert(spec: InputSpec, value: Any, base: Path | None) -> Any:
@@ -52,7 +52,7 @@ def convert(spec: InputSpec, value: Any, base: Path | None) -> Any:
         base: the folder that file names are relative to.
 
     Raises:
-        Unfit: the input does not take it.
+        UnfitValue: the input does not take it.
     """
     kind = spec.type.name
     if kind == "File":
@@ -63,7 +63,7 @@ def convert(spec: InputSpec, value: Any, base: Path | None) -> Any:
         value = _plain(spec, untabled(value, spec))
     except UnfitColumn as error:
         message = f"`{spec.name}`: {error}"
-        raise Unfit(error.code, message, *error.notes, table=error.table) from error
+        raise UnfitValue(error.code, message, *error.notes, table=error.table) from error
     except UnfitPixels as error:
         raise _wrong(spec, str(error), *error.notes) from error
     except PoeError:
@@ -82,7 +82,7 @@ def kept(spec: InputSpec, value: Any) -> Any:
     """A value of a plan as `convert` would keep it; None if it is none of the input's.
 
     Raises:
-        Unfit: the input does not take it.
+        UnfitValue: the input does not take it.
     """
     if isinstance(value, Array):
         import numpy as np
@@ -106,13 +106,13 @@ def _read(spec: InputSpec, path: Path) -> Any:
     try:
         return files.read(path, spec)
     except UnfitColumn as error:
-        raise Unfit(error.code, f"`{spec.name}`: {error}", *error.notes) from error
+        raise UnfitValue(error.code, f"`{spec.name}`: {error}", *error.notes) from error
     except FileNotFoundError as error:
         message = f"the file for `{spec.name}` is not there: {path}"
-        raise Unfit("P0604", message, how(spec)) from error
-    except files.Unreadable as error:
+        raise UnfitValue("P0604", message, how(spec)) from error
+    except files.UnreadableFile as error:
         message = f"the file for `{spec.name}` cannot be read: {path}"
-        raise Unfit("P0604", message, str(error), *error.notes) from error
+        raise UnfitValue("P0604", message, str(error), *error.notes) from error
 
 
 def _plain(spec: InputSpec, value: Any) -> Any:
@@ -146,10 +146,10 @@ def _file(spec: InputSpec, value: Any, base: Path | None) -> str:
     try:
         there = path.exists()
     except OSError as error:
-        raise Unfit("P0604", f"the file for `{spec.name}` cannot be read: {error}") from error
+        raise UnfitValue("P0604", f"the file for `{spec.name}` cannot be read: {error}") from error
     if not there:
         message = f"the file for `{spec.name}` is not there: {path}"
-        raise Unfit("P0604", message, how(spec))
+        raise UnfitValue("P0604", message, how(spec))
     return str(value) if base not in (None, Path()) else str(path.resolve())
 
 
@@ -255,7 +255,7 @@ def _refuse_items(spec: InputSpec, plain: Any) -> None:
     """Refuse lists with a value that is missing or of another type, and say which it is."""
     if (found := first(plain, is_missing)) is not None:
         place = f"`{spec.name}{indices(found[0])}`"
-        raise Unfit("P0608", f"{place} is missing: it is {_shown(found[1])}", how(spec))
+        raise UnfitValue("P0608", f"{place} is missing: it is {_shown(found[1])}", how(spec))
     if (found := first(plain, lambda v: not _is_a(v, spec.type.name))) is not None:
         place = f"`{spec.name}{indices(found[0])}`"
         raise _wrong(spec, f", and {place} is {_shown(found[1])}")
@@ -293,4 +293,4 @@ def _fit(spec: InputSpec, type_: Type) -> None:
     if unify(spec.type, type_) is None:
         sizes = ", ".join(map(str, type_.sizes))
         actual = f"this has the shape [{sizes}]" if sizes else "this is a single number"
-        raise Unfit("P0603", f"`{spec.name}` is {spec.type}, and {actual}", how(spec))
+        raise UnfitValue("P0603", f"`{spec.name}` is {spec.type}, and {actual}", how(spec))

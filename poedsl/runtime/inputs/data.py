@@ -21,7 +21,7 @@ ENDINGS = (".json", ".csv", ".tsv", ".parquet", ".npz")
 
 
 @dataclass(frozen=True, slots=True)
-class Source:
+class DataSource:
     """Values by the names of inputs.
 
     Attributes:
@@ -34,7 +34,7 @@ class Source:
     base: Path | None = None
 
 
-def read_source(data: Any) -> Source:
+def read_source(data: Any) -> DataSource:
     """The values of a file, a frame, a table or a mapping.
 
     Args:
@@ -50,17 +50,17 @@ def read_source(data: Any) -> Source:
     try:
         if is_frame(data):
             table = frame_table(data)
-            return Source(table.name, table.by_name())
+            return DataSource(table.name, table.by_name())
     except UnfitColumn as error:
         raise PoeError((Diagnostic(error.code, str(error), notes=error.notes),)) from error
     if isinstance(data, Mapping):
-        return Source("the mapping", {str(name): value for name, value in data.items()})
+        return DataSource("the mapping", {str(name): value for name, value in data.items()})
     note = f"files end in {', '.join(ENDINGS)}; a frame has columns, a mapping has keys"
     message = f"data are a file, a data frame or a mapping, and this is a {type(data).__name__}"
     raise PoeError((Diagnostic("P0602", message, notes=(note,)),))
 
 
-def _file(path: Path) -> Source:
+def _file(path: Path) -> DataSource:
     try:
         read = read_data(path)
         if isinstance(read, Table):
@@ -72,11 +72,11 @@ def _file(path: Path) -> Source:
         raise PoeError((Diagnostic("P0604", f"the data file is not there: {path}"),)) from error
     except UnfitColumn as error:
         raise PoeError((Diagnostic(error.code, str(error), notes=error.notes),)) from error
-    except files.Unreadable as error:
+    except files.UnreadableFile as error:
         notes = (str(error), *error.notes)
         message = f"the data file cannot be read: {path}"
         raise PoeError((Diagnostic("P0604", message, notes=notes),)) from error
-    return Source(path.name, read, path.parent)
+    return DataSource(path.name, read, path.parent)
 
 
 def read_data(path: Path) -> Table | dict[str, Any]:
@@ -97,7 +97,7 @@ def read_data(path: Path) -> Table | dict[str, Any]:
             case ending if ending in files.TABLES:
                 return files.table(path)
             case ending:
-                raise files.Unreadable(
+                raise files.UnreadableFile(
                     files.unread(ending),
                     f"they end in {', '.join(ENDINGS)}",
                 )
@@ -133,7 +133,9 @@ def read_object(text: str, name: str) -> dict[str, Any]:
     return data
 
 
-def merged(plan: PlanSpec, sources: Sequence[Source]) -> dict[str, tuple[Any, Path | None, str]]:
+def merged(
+    plan: PlanSpec, sources: Sequence[DataSource]
+) -> dict[str, tuple[Any, Path | None, str]]:
     """The value of each input that a source has, the folder of its file names, and the source.
 
     Raises:
@@ -154,7 +156,7 @@ def merged(plan: PlanSpec, sources: Sequence[Source]) -> dict[str, tuple[Any, Pa
     return out
 
 
-def unused(plan: PlanSpec, sources: Iterable[Source]) -> tuple[Diagnostic, ...]:
+def unused(plan: PlanSpec, sources: Iterable[DataSource]) -> tuple[Diagnostic, ...]:
     """What sources hold that no input takes: warnings where an input without a value has a similar
     name, else notes.
     """

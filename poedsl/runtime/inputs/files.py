@@ -43,7 +43,7 @@ _NAMED = "PNG, JPEG, WebP, TIFF, BMP, GIF or PPM"
 _READ = f"pictures are read from {_NAMED}, numbers from .npy, .npz, .csv, .tsv, .parquet or .json"
 
 
-class Unreadable(Exception):
+class UnreadableFile(Exception):
     """A file that is there and cannot be read; the reason, and notes."""
 
     def __init__(self, reason: str, *notes: str) -> None:
@@ -68,7 +68,7 @@ def read(path: Path, spec: InputSpec) -> Any:
 
     Raises:
         FileNotFoundError: there is no such file.
-        Unreadable: it cannot be read.
+        UnreadableFile: it cannot be read.
         UnfitColumn: it is a table with a fault.
     """
     with reasons():
@@ -82,11 +82,11 @@ def reasons() -> Iterator[None]:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             yield
-    except (FileNotFoundError, Unreadable, UnfitColumn, PoeError):
+    except (FileNotFoundError, UnreadableFile, UnfitColumn, PoeError):
         raise
     # The libraries that read files raise exceptions of many classes for damaged ones.
     except Exception as error:
-        raise Unreadable(reason(error)) from error
+        raise UnreadableFile(reason(error)) from error
 
 
 def _read(path: Path, spec: InputSpec) -> Any:
@@ -94,7 +94,7 @@ def _read(path: Path, spec: InputSpec) -> Any:
     framed = kind in PIXELS and is_framed(spec.type)
     if is_folder(path):
         if not framed:
-            raise Unreadable("it is a folder")
+            raise UnreadableFile("it is a folder")
         with noting_damage() as remarks:
             read = stacked(folder_frames(path))
         return replace(read, remarks=tuple(remarks))
@@ -110,7 +110,7 @@ def _read(path: Path, spec: InputSpec) -> Any:
         return json.loads(text(path))
     if kind in PIXELS or ending in PICTURES:
         return _picture(path, framed)
-    raise Unreadable(unread(ending), _READ)
+    raise UnreadableFile(unread(ending), _READ)
 
 
 def unread(ending: str) -> str:
@@ -150,7 +150,7 @@ def _numpy(path: Path, name: str) -> Any:
             return loaded
         names = list(loaded)
         if name not in names and len(names) != 1:
-            raise Unreadable(
+            raise UnreadableFile(
                 f"it holds {len(names)} arrays: {', '.join(names)}"[:200],
                 f"a .npz file has one array, or one that is named `{name}`",
             )
@@ -179,14 +179,14 @@ def _header(file: Any) -> tuple[int, ...]:
     """The shape that the header of an array states.
 
     Raises:
-        Unreadable: it has none.
+        UnreadableFile: it has none.
     """
     from numpy.lib import format as npy
 
     try:
         version = npy.read_magic(file)
     except ValueError:  # Its message has the first bytes of the file.
-        raise Unreadable("it is no array of NumPy") from None
+        raise UnreadableFile("it is no array of NumPy") from None
     read = npy.read_array_header_1_0 if version == (1, 0) else npy.read_array_header_2_0
     shape, _, _ = read(file)
     return tuple(shape)
@@ -239,10 +239,10 @@ def opened(path: Path) -> Iterator[Any]:
         with Image.open(path, formats=FORMATS) as image:
             yield image
     except UnidentifiedImageError as error:
-        raise Unreadable("it is no picture that is read", _READ) from error
+        raise UnreadableFile("it is no picture that is read", _READ) from error
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         reason = f"it has more than {limit('pixels'):,} pixels, which is the limit"
-        raise Unreadable(reason, remedy("pixels")) from error
+        raise UnreadableFile(reason, remedy("pixels")) from error
 
 
 def folder_frames(folder: Path) -> list[Any]:
@@ -254,7 +254,7 @@ def folder_frames(folder: Path) -> list[Any]:
         p for p in folder.iterdir() if p.suffix.lower() in PICTURES and not p.name.startswith(".")
     ]
     if not names:
-        raise Unreadable(f"the folder holds no {_NAMED}")
+        raise UnreadableFile(f"the folder holds no {_NAMED}")
     frames: list[Any] = []
     for path in sorted(names, key=in_order):
         frames.append(_frame(path))
@@ -268,10 +268,10 @@ def _frame(path: Path) -> Any:
         with opened(path) as image:
             load(image)
             if not has_its_end(path, image.format):
-                raise Unreadable("its end is missing")
+                raise UnreadableFile("its end is missing")
             return image
     except Exception as error:
-        raise Unreadable(f"its frame {path.name} cannot be read: {reason(error)}") from error
+        raise UnreadableFile(f"its frame {path.name} cannot be read: {reason(error)}") from error
 
 
 def in_order(path: Path) -> list[tuple[int, str]]:
@@ -284,7 +284,7 @@ def _film(path: Path) -> Raster:
     try:
         film = read_film(path)
     except ImportError as error:
-        raise Unreadable(
+        raise UnreadableFile(
             "films need the library `av`, which is not installed",
             f"install it with: {install_command('video', 'av')}",
             f"or give a folder of frames: {_NAMED}, sorted by name",

@@ -100,15 +100,17 @@ def _part(folder: Path, kind: str, frames: int | None, metric: bool) -> Float[Te
     try:
         with files.reasons():
             if not folder.is_dir():
-                raise files.Unreadable("a sequence has the folders rgb/, depth/ and mask/")
+                raise files.UnreadableFile("a sequence has the folders rgb/, depth/ and mask/")
             read = _arrays(folder)
             if read is None:
                 with noting_damage():
                     read = stacked(files.folder_frames(folder))
             array = getattr(read, "array", read)
             if metric and array.ndim != 3:
-                raise files.Unreadable(f"distances have one number a pixel, not {array.shape[3:]}")
-    except files.Unreadable as error:
+                raise files.UnreadableFile(
+                    f"distances have one number a pixel, not {array.shape[3:]}"
+                )
+    except files.UnreadableFile as error:
         raise _unreadable(folder, error) from error
     if frames is not None and len(array) < frames:
         _unfit(folder, f"it has {len(array)} frames, and `frames` is {frames}")
@@ -126,7 +128,7 @@ def _arrays(folder: Path) -> Any:
         return None
     read = [np.load(name, allow_pickle=False) for name in names]
     if len({a.shape for a in read}) > 1:
-        raise files.Unreadable("its frames differ in size")
+        raise files.UnreadableFile("its frames differ in size")
     return np.stack(read)
 
 
@@ -156,10 +158,10 @@ def _read(path: Path, count: int | None, end: float | None) -> Film:
             film = _film(path, is_film, enough)
     except FileNotFoundError as error:
         raise PoeError((Diagnostic("P0604", f"the film is not there: {path}"),)) from error
-    except files.Unreadable as error:
+    except files.UnreadableFile as error:
         raise _unreadable(path, error) from error
     if remarks:
-        raise _unreadable(path, files.Unreadable("a picture in it is damaged"))
+        raise _unreadable(path, files.UnreadableFile("a picture in it is damaged"))
     return film
 
 
@@ -170,7 +172,7 @@ def _film(path: Path, is_film: bool, enough: Callable[[int, float], bool]) -> Fi
         return read_film(path, enough)
     with files.opened(path) as image:
         if not files.has_its_end(path, image.format):
-            raise files.Unreadable("its end is missing")
+            raise files.UnreadableFile("its end is missing")
         return read_animation(image, _seek(image))
 
 
@@ -180,7 +182,7 @@ def _seek(image: Any) -> Any:
         yield image
 
 
-def _unreadable(path: Path, error: files.Unreadable) -> PoeError:
+def _unreadable(path: Path, error: files.UnreadableFile) -> PoeError:
     message = f"{path} cannot be read: {error}"
     return PoeError((Diagnostic("P0604", message, notes=error.notes),))
 

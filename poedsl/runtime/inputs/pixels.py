@@ -34,7 +34,7 @@ class UnfitPixels(ValueError):
 
 
 @dataclass(frozen=True, slots=True)
-class _Block:
+class _PixelArray:
     """Values with the channels in the last axis; ``alpha`` without that axis, None if opaque.
 
     Attributes:
@@ -102,23 +102,23 @@ def check_range(array: Any) -> None:
 # The axes.
 
 
-def _of_raster(read: Raster, type_: Type, rank: int) -> _Block | None:
+def _of_raster(read: Raster, type_: Type, rank: int) -> _PixelArray | None:
     array = read.array
     if array.ndim == rank:
-        return _Block(array[..., None], None, 3, read.remarks)
+        return _PixelArray(array[..., None], None, 3, read.remarks)
     if array.ndim != rank + 1:
         return None
     if array.shape[-1] == 2 or (array.shape[-1] == 4 and _channels(type_) != 4):
-        return _Block(array[..., :-1], array[..., -1], 3, read.remarks)
-    return _Block(array, None, 3, read.remarks)
+        return _PixelArray(array[..., :-1], array[..., -1], 3, read.remarks)
+    return _PixelArray(array, None, 3, read.remarks)
 
 
-def _of_array(array: Any, type_: Type, rank: int) -> _Block | None:
+def _of_array(array: Any, type_: Type, rank: int) -> _PixelArray | None:
     """An array with its channels recognised; None where it has no axis that can be them."""
     import numpy as np
 
     if array.ndim == rank:
-        return _Block(array[..., None], None, 3)
+        return _PixelArray(array[..., None], None, 3)
     if array.ndim != rank + 1:
         return None
     remarks: tuple[str, ...] = ()
@@ -129,8 +129,8 @@ def _of_array(array: Any, type_: Type, rank: int) -> _Block | None:
     else:
         return None
     if array.shape[-1] == 4 and _channels(type_) != 4:
-        return _Block(array[..., :3], array[..., 3], 3, remarks)
-    return _Block(array, None, array.shape[-1], remarks)
+        return _PixelArray(array[..., :3], array[..., 3], 3, remarks)
+    return _PixelArray(array, None, array.shape[-1], remarks)
 
 
 def _has_channels(shape: tuple[int, ...], type_: Type, first: bool) -> bool:
@@ -151,7 +151,7 @@ def _channels(type_: Type) -> int | None:
 # The values.
 
 
-def _in_fractions(block: _Block, kind: str) -> _Block:
+def _in_fractions(block: _PixelArray, kind: str) -> _PixelArray:
     """Levels divided by the largest of their type."""
     colour = block.colour
     alpha = None if block.alpha is None else _fractions(block.alpha, kind)
@@ -183,7 +183,7 @@ def _fractions(levels: Any, kind: str) -> Any:
     return single(levels) / np.float32(largest)
 
 
-def _opaque(block: _Block, kind: str) -> _Block:
+def _opaque(block: _PixelArray, kind: str) -> _PixelArray:
     """The block without its alpha."""
     import numpy as np
 
@@ -216,7 +216,7 @@ def _opaque(block: _Block, kind: str) -> _Block:
     )
 
 
-def _in_channels(block: _Block, type_: Type) -> _Block:
+def _in_channels(block: _PixelArray, type_: Type) -> _PixelArray:
     """The block with as many channels as its type has: grey repeated, colours as their luma."""
     import numpy as np
 

@@ -24,7 +24,7 @@ JITTER, GOLDEN = 1.0, (math.sqrt(5) - 1) / 2
 BLOCK = 8
 
 
-class Swept(NamedTuple):
+class KernelResult(NamedTuple):
     """Where the steps led.
 
     Attributes:
@@ -85,7 +85,7 @@ class KernelSteps:
         narrowing: float = 1.0,
         noise_scale: float = 1.0,
         exponents: float | Float[Tensor, " #D"] = 1.0,
-    ) -> Swept:
+    ) -> KernelResult:
         """The steps of stage ``t``.
 
         Args:
@@ -123,7 +123,7 @@ class KernelSteps:
             point = preconditioner.coloured_point(point)
         acceptance = float(torch.cat(rates).mean()) if rates else None
         largest = None if mixing is None else mixing.largest
-        return Swept(point, step_size, acceptance, steps, largest, not finished)
+        return KernelResult(point, step_size, acceptance, steps, largest, not finished)
 
     def preconditioner(
         self, point: Point, log_weights: Float[Tensor, "S n"]

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from poedsl.runtime.core.particles import Evaluation
 from poedsl.runtime.path.control_drift import Control
-from poedsl.runtime.path.noising_path import Interval
+from poedsl.runtime.path.noising_path import StageTransition
 
 #: The largest shift of the mean of a move by the rewards' gradient, in each component, in units of
 #: the move's standard deviation. A longer one, beyond where the gradient is valid, would give
@@ -22,7 +22,7 @@ REACH = 0.3
 
 
 @dataclass(frozen=True, slots=True)
-class Moved:
+class MoveResult:
     """Where a move led.
 
     Attributes:
@@ -39,22 +39,22 @@ class Moved:
 def ode(
     x: Float[Tensor, "L D"],
     at: Evaluation,
-    step: Interval,
+    step: StageTransition,
     excess: Float[Tensor, " #D"],
     control: Control | None = None,
-) -> Moved:
+) -> MoveResult:
     """The probability flow, with the control (W - 1) (alpha'/alpha) x (Zhang et al., C.1)."""
     end = step.ode_shrink * x + step.ode_score * (at.score + excess * x)
-    return Moved(end if control is None else end + (step.ode_shrink - 1) * control.drift(at))
+    return MoveResult(end if control is None else end + (step.ode_shrink - 1) * control.drift(at))
 
 
 def sde(
     x: Float[Tensor, "L D"],
     at: Evaluation,
-    step: Interval,
+    step: StageTransition,
     noise: Float[Tensor, "L D"] | None,
     control: Control | None = None,
-) -> Moved:
+) -> MoveResult:
     """With noise, drawn along the rewards' gradient where there is one; without, only the mean.
 
     The shift by the rewards is bounded by ``REACH`` in each component.
@@ -63,13 +63,13 @@ def sde(
     if control is not None:
         mean = mean + step.push * control.drift(at)
     if noise is None:
-        return Moved(mean)
+        return MoveResult(mean)
     if at.reward_score is None:
-        return Moved(mean.addcmul_(step.spread, noise), noise)
+        return MoveResult(mean.addcmul_(step.spread, noise), noise)
     pull = step.reward / step.spread * at.reward_score
     drawn = noise + pull.clamp(-REACH, REACH).where(pull.isfinite(), math.nan)
     twist = 0.5 * (noise.square() - drawn.square()).sum(-1)
-    return Moved(mean.addcmul_(step.spread, drawn), noise, twist)
+    return MoveResult(mean.addcmul_(step.spread, drawn), noise, twist)
 
 
 def fkc_rate(
@@ -96,7 +96,7 @@ def ais_ratio(
     after: Float[Tensor, "L D"],
     new: Evaluation,
     noise: Float[Tensor, "L D"] | None,
-    step: Interval,
+    step: StageTransition,
 ) -> Float[Tensor, " L"]:
     """The exact log ratio of densities for a move (Neal 2001; Del Moral et al. 2006, Eq. 12).
 

@@ -24,7 +24,7 @@ LATEST = 0.999
 
 
 @dataclass(frozen=True, slots=True)
-class Stage:
+class NoisingStage:
     """One distribution of the path: number ``t`` from steps + 1 (noise) to 1 (data).
 
     Attributes:
@@ -59,7 +59,7 @@ class Schedule(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Interval:
+class StageTransition:
     """What a move from one stage to the next needs, per component or common to all.
 
     Attributes:
@@ -91,8 +91,8 @@ class FlowPath:
     component or once for all.
     """
 
-    stages: tuple[Stage, ...]
-    intervals: tuple[Interval, ...]
+    stages: tuple[NoisingStage, ...]
+    intervals: tuple[StageTransition, ...]
     exponents: Float[Tensor, " #D"]
     excess: Float[Tensor, " #D"]
 
@@ -115,8 +115,10 @@ class FlowPath:
             way = [first + (math.pi / 2 - first) * k / steps for k in range(steps + 1)]
             schedule = Schedule(way, [1.0] * len(way))
         numbered = zip(range(steps + 1, 0, -1), *schedule, strict=True)
-        stages = [Stage(t, math.sin(a), math.cos(a), narrower) for t, a, narrower in numbered]
-        stages[-1] = Stage(1, 1.0, 0.0, stages[-1].narrowing)
+        stages = [
+            NoisingStage(t, math.sin(a), math.cos(a), narrower) for t, a, narrower in numbered
+        ]
+        stages[-1] = NoisingStage(1, 1.0, 0.0, stages[-1].narrowing)
         intervals = (_interval(a, b, exponents, eta) for a, b in pairwise(stages))
         return cls(tuple(stages), tuple(intervals), exponents, exponents - 1)
 
@@ -135,8 +137,8 @@ def at_times(times: Sequence[float]) -> Schedule:
 
 
 def _interval(
-    noisier: Stage, cleaner: Stage, exponents: Float[Tensor, " #D"], eta: float
-) -> Interval:
+    noisier: NoisingStage, cleaner: NoisingStage, exponents: Float[Tensor, " #D"], eta: float
+) -> StageTransition:
     """Exponential integrators of both moves.
 
     The deterministic one is DDIM's (Song et al. 2021), the Euler step of a rectified flow. The
@@ -147,7 +149,7 @@ def _interval(
     ratio = noisier.alpha / cleaner.alpha
     decay = ratio ** (share * w)
     push = (1 / ratio - decay) / (1 + share * w)
-    return Interval(
+    return StageTransition(
         log_alpha=-math.log(ratio),
         ode_shrink=1 / ratio,
         ode_score=noisier.sigma**2 / ratio - noisier.sigma * cleaner.sigma,

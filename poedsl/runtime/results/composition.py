@@ -30,7 +30,7 @@ from torch import Tensor
 from poedsl.runtime.core.particles import Evaluation
 from poedsl.runtime.core.state import SavedState
 from poedsl.runtime.core.warnings import RunWarning, of_factors
-from poedsl.runtime.path.noising_path import Stage
+from poedsl.runtime.path.noising_path import NoisingStage
 from poedsl.runtime.targets.expert_factor import ExpertFactor
 from poedsl.runtime.targets.target import Target
 
@@ -203,10 +203,10 @@ class Observer:
     corrected: bool
     exponents: Float[Tensor, "E D"]
     stages: frozenset[int]
-    observations: list[tuple[Stage, Float[Tensor, " E+2"]]] = field(default_factory=list)
+    observations: list[tuple[NoisingStage, Float[Tensor, " E+2"]]] = field(default_factory=list)
 
     @classmethod
-    def of(cls, target: Target, stages: Sequence[Stage], *, corrected: bool) -> Observer:
+    def of(cls, target: Target, stages: Sequence[NoisingStage], *, corrected: bool) -> Observer:
         """The start and the end of the path are left out, and so are targets of one expert."""
         loc = target.space.loc
         exponents = loc.new_zeros(len(target.experts), len(loc))
@@ -220,13 +220,13 @@ class Observer:
     def state(self) -> SavedState:
         return {"observations": [[stage.t, values] for stage, values in self.observations]}
 
-    def restored(self, state: SavedState, stages: Sequence[Stage]) -> Observer:
+    def restored(self, state: SavedState, stages: Sequence[NoisingStage]) -> Observer:
         """With the observations of a `state`, at stages of the path, in the place of its own."""
         by_number = {stage.t: stage for stage in stages}
         observations = [(by_number[t], values) for t, values in state["observations"]]
         return replace(self, observations=observations)
 
-    def noted(self, x: Float[Tensor, "L D"], at: Evaluation, stage: Stage) -> Evaluation:
+    def noted(self, x: Float[Tensor, "L D"], at: Evaluation, stage: NoisingStage) -> Evaluation:
         """Keeps what the experts say, and the evaluation without it."""
         if at.expert_scores is None:
             return at
@@ -234,7 +234,7 @@ class Observer:
         return replace(at, expert_scores=None)
 
     def observe(
-        self, x: Float[Tensor, "L D"], scores: Float[Tensor, "L E D"], stage: Stage
+        self, x: Float[Tensor, "L D"], scores: Float[Tensor, "L E D"], stage: NoisingStage
     ) -> Float[Tensor, " E+2"]:
         """The rate's spread, the disagreement, and the noise that each expert sees."""
         every = -(-len(x) // PARTICLES)

@@ -33,20 +33,20 @@ _QUALITY = "14"
 
 
 @runtime_checkable
-class Followed(Protocol):
+class EndpointSequence(Protocol):
     """Predicted endpoints on the way."""
 
     def of(self, particle: int) -> dict[str, Tensor]: ...
 
 
 @runtime_checkable
-class Filmed(RankedRun, Protocol):
+class FilmedRun(RankedRun, Protocol):
     """What films show of a result; `Result` describes the attributes."""
 
     @property
     def particles(self) -> Mapping[str, Tensor]: ...
     @property
-    def predicted_endpoints(self) -> Followed | None: ...
+    def predicted_endpoints(self) -> EndpointSequence | None: ...
 
 
 def films_left_out(plan: PlanSpec) -> list[str]:
@@ -57,7 +57,7 @@ def films_left_out(plan: PlanSpec) -> list[str]:
     return [f"the films in samples/ are left out: `av` is not installed ({command})"]
 
 
-def draw_films(result: Filmed, name: str, folder: Path) -> dict[str, str]:
+def draw_films(result: FilmedRun, name: str, folder: Path) -> dict[str, str]:
     """Write the films of a variable, (L, F, C, H, W), to a folder.
 
     Written are a contact sheet ``NAME.png``, the particles side by side as ``NAME.mp4`` and

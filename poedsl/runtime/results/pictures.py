@@ -18,7 +18,7 @@ from poedsl.compiler.plan.plan import PlanSpec
 from poedsl.experts.sequences.vocabulary import Vocabulary
 from poedsl.grammar.types import SYMBOLS
 from poedsl.runtime.core.sampler_options import keeps_best
-from poedsl.runtime.results.films import Followed, draw_films
+from poedsl.runtime.results.films import EndpointSequence, draw_films
 from poedsl.runtime.results.grids import BLANK, FOLLOWED, SHOWN, grid, numbered, pil_image
 from poedsl.runtime.results.page.plots import square, widened
 from poedsl.runtime.results.report import order
@@ -46,7 +46,7 @@ class DrawnRun(Protocol):
     @property
     def log_product(self) -> Callable[[Tensor], Tensor] | None: ...
     @property
-    def predicted_endpoints(self) -> Followed | None: ...
+    def predicted_endpoints(self) -> EndpointSequence | None: ...
     def sample(self, n: int, seed: int = 0) -> dict[str, Tensor]: ...
 
 

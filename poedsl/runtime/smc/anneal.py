@@ -15,7 +15,7 @@ from typing import Generic, NamedTuple, Protocol, Self, runtime_checkable
 from jaxtyping import Float
 from torch import Tensor
 
-from poedsl.runtime.core.particles import Gathered, Particles
+from poedsl.runtime.core.particles import Particles, ParticleTensors
 from poedsl.runtime.core.random_numbers import Noise
 from poedsl.runtime.core.state import SavedState
 from poedsl.runtime.smc.health import HealthCheck
@@ -35,7 +35,7 @@ class FeynmanKac(Protocol[StageT]):
     """A chain of distributions pi_T, ..., pi_1, as the driver asks for it."""
 
     @property
-    def carried(self) -> type[Gathered]:
+    def carried(self) -> type[ParticleTensors]:
         """The type of what particles carry of the experts."""
         ...
 

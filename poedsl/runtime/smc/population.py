@@ -10,7 +10,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from poedsl.runtime.core.particles import Gathered, Particles, RewardMemory
+from poedsl.runtime.core.particles import Particles, ParticleTensors, RewardMemory
 from poedsl.runtime.core.state import SavedState
 from poedsl.runtime.kernels.step_size import StepSize
 from poedsl.runtime.smc.evidence_contributions import EvidenceContributions
@@ -138,7 +138,7 @@ class Population(Generic[StageT]):
 
     @classmethod
     def restored(
-        cls, state: SavedState, stage: StageT, carried: type[Gathered]
+        cls, state: SavedState, stage: StageT, carried: type[ParticleTensors]
     ) -> Population[StageT]:
         """From a `state`.
 

@@ -14,7 +14,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 
-class Counted(NamedTuple):
+class CountedReward(NamedTuple):
     """What the weight gains, and what a particle carries on."""
 
     gain: Float[Tensor, " L"]
@@ -28,7 +28,7 @@ def count(
     counted: Float[Tensor, " L"],
     peak: Float[Tensor, " L"],
     stages: int,
-) -> Counted:
+) -> CountedReward:
     """One stage's potential.
 
     Args:
@@ -43,15 +43,15 @@ def count(
         case "maximum":
             highest = torch.maximum(peak, reward)
             gain = highest / stages
-            return Counted(gain, counted + gain, highest)
+            return CountedReward(gain, counted + gain, highest)
         case "sum":
             total = peak + reward
             gain = 2 * total / (stages * (stages + 1))
-            return Counted(gain, counted + gain, total)
+            return CountedReward(gain, counted + gain, total)
         case "full":
-            return Counted(reward, reward, peak)
+            return CountedReward(reward, reward, peak)
         case _:
-            return Counted(reward - counted, reward, peak)
+            return CountedReward(reward - counted, reward, peak)
 
 
 def initial_peak(potential: str) -> float:

@@ -20,7 +20,7 @@ OF_THE_RANGE = 0.95
 
 
 @dataclass(frozen=True, slots=True)
-class Interval:
+class IntervalBijection:
     """y = f(loc + scale z) on components between two ends, of which one may be infinite.
 
     What single precision cannot hold within the ends is put to the next number that is; beyond the
@@ -42,7 +42,7 @@ class Interval:
     @classmethod
     def between(
         cls, index: Int[Tensor, " d"], low: Float[Tensor, " d"], high: Float[Tensor, " d"]
-    ) -> Interval:
+    ) -> IntervalBijection:
         """The components of one kind: all with a lower end, all with an upper one, or both."""
         constraint: constraints.Constraint
         if not bool(low.isfinite().all()):
@@ -60,13 +60,13 @@ class Interval:
         """The components without a coordinate of their own: none."""
         return self.index[:0]
 
-    def within(self, part: slice) -> Interval | None:
+    def within(self, part: slice) -> IntervalBijection | None:
         """Of the components of a part, counted from its first; None where it has none of these."""
         inside = (self.index >= part.start) & (self.index < part.stop)
         if not bool(inside.any()):
             return None
         index = self.index[inside] - part.start
-        cut = Interval.between(index, self.low[inside], self.high[inside])
+        cut = IntervalBijection.between(index, self.low[inside], self.high[inside])
         return replace(cut, loc=self.loc[inside], scale=self.scale[inside])
 
     def forward(self, z: Float[Tensor, "L d"]) -> tuple[Float[Tensor, "L d"], Float[Tensor, " L"]]:
@@ -91,7 +91,7 @@ class Interval:
 
 
 @dataclass(frozen=True, slots=True)
-class Events:
+class EventBijection:
     """Vectors of shares, by breaking a stick, or Cholesky factors of correlations, by partial
     correlations (Lewandowski, Kurowicka and Joe 2009): fewer coordinates than components.
 
@@ -113,7 +113,7 @@ class Events:
     @classmethod
     def over(
         cls, event: Event, index: Int[Tensor, "n K"], dtype: torch.dtype = torch.float32
-    ) -> Events:
+    ) -> EventBijection:
         zeros = torch.zeros(index.shape, dtype=dtype, device=index.device)
         size = index.shape[1]
         if event == "simplex":
@@ -129,7 +129,7 @@ class Events:
         """The components without a coordinate of their own."""
         return self.index[:, self.free :].reshape(-1)
 
-    def within(self, part: slice) -> Events | None:
+    def within(self, part: slice) -> EventBijection | None:
         """Of the events of a part, counted from its first; None where it has none of these."""
         inside = (self.index[:, 0] >= part.start) & (self.index[:, 0] < part.stop)
         if not bool(inside.any()):
@@ -174,7 +174,7 @@ class Events:
         return F.pad(free, (0, y.shape[-1] - self.free), value=math.nan).where(inside, math.nan)
 
 
-Bijection = Interval | Events
+Bijection = IntervalBijection | EventBijection
 
 
 def far_out(y: Float[Tensor, "*shape"]) -> Bool[Tensor, "*shape"]:

@@ -23,7 +23,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from poedsl.experts.protocol import Generative
-from poedsl.runtime.path.noising_path import Stage
+from poedsl.runtime.path.noising_path import NoisingStage
 from poedsl.runtime.space.coordinates import Space
 from poedsl.runtime.space.parts import PlacedFactor
 from poedsl.runtime.terms.refusals import refused
@@ -105,7 +105,7 @@ def _shares(parents: Sequence[PlacedFactor], size: int, device: torch.device) ->
 
 
 def velocity(
-    x: Float[Tensor, "L D"], score: Float[Tensor, "L D"], stage: Stage
+    x: Float[Tensor, "L D"], score: Float[Tensor, "L D"], stage: NoisingStage
 ) -> Float[Tensor, "L D"]:
     """E[x_1 - eps | x_t] from the score of the noised marginal."""
     return (x + stage.sigma * (stage.alpha + stage.sigma) * score) / stage.alpha
@@ -116,7 +116,7 @@ def guided_score(
     x: Float[Tensor, "L D"],
     parent: Float[Tensor, "L D"],
     guidance: ParentGuidance,
-    stage: Stage,
+    stage: NoisingStage,
 ) -> Float[Tensor, "L D"]:
     """The score of an expert that is given its parents, whose score is ``parent``.
 
@@ -141,7 +141,7 @@ def _backward_slope(
     expert: Generative,
     x: Float[Tensor, "L D"],
     target_velocity: Float[Tensor, "L D"],
-    stage: Stage,
+    stage: NoisingStage,
 ) -> tuple[Float[Tensor, "L D"], Float[Tensor, "L D"]]:
     """The expert's score, and the gradient of the squared gap with respect to z."""
     follows = x.requires_grad
@@ -157,7 +157,7 @@ def _forward_slope(
     expert: Generative,
     x: Float[Tensor, "L D"],
     target_velocity: Float[Tensor, "L D"],
-    stage: Stage,
+    stage: NoisingStage,
 ) -> tuple[Float[Tensor, "L D"], Float[Tensor, "L D"]]:
     """The same, where the Jacobian of the velocity is symmetric."""
     with torch.set_grad_enabled(x.requires_grad):

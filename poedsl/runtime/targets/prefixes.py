@@ -19,7 +19,7 @@ from poedsl.compiler.plan.costs import LOOK_AHEAD
 from poedsl.experts.protocol import Sequential, State
 from poedsl.experts.sequences.acceptor import Acceptor
 from poedsl.runtime.core.faults import FactorFault
-from poedsl.runtime.core.particles import Gathered
+from poedsl.runtime.core.particles import ParticleTensors
 from poedsl.runtime.space.coordinates import Space
 from poedsl.runtime.targets.target import Target
 
@@ -82,7 +82,7 @@ class TextRule:
 
 
 @dataclass(frozen=True, slots=True)
-class PrefixEvaluation(Gathered):
+class PrefixEvaluation(ParticleTensors):
     """What the experts make of a prefix.
 
     Attributes:

@@ -12,7 +12,7 @@ from jaxtyping import Float, Shaped
 from torch import Tensor
 
 from poedsl.runtime.core.faults import AutoencoderFault, FactorFault, Fault
-from poedsl.runtime.path.noising_path import Stage
+from poedsl.runtime.path.noising_path import NoisingStage
 from poedsl.runtime.space.coordinates import Space
 from poedsl.runtime.targets.constraint_and_reward_potentials import RewardFactor
 from poedsl.runtime.targets.expert_factor import ExpertFactor
@@ -157,7 +157,9 @@ class Product:
     def faults(self, x: Float[Tensor, "L D"], stage: Any) -> Iterator[Fault]:
         """Each factor, with the number of points at which it is not finite."""
         point, _ = self.space.supported(x.nan_to_num(nan=0.0, posinf=0.0, neginf=0.0))
-        noisy = stage if stage.sigma > 0 or self.terminal else Stage(stage.t, 0.9999, 0.01414)
+        noisy = (
+            stage if stage.sigma > 0 or self.terminal else NoisingStage(stage.t, 0.9999, 0.01414)
+        )
         with torch.no_grad():
             for factor in self.experts:
                 score = factor.expert.noised(point[:, factor.part], noisy.alpha, noisy.sigma).score

@@ -27,7 +27,7 @@ from poedsl.runtime.targets.target import Target
 
 
 @dataclass(frozen=True, slots=True)
-class Extender:
+class SectionFactor:
     """An expert of sections, to a power."""
 
     name: str
@@ -50,7 +50,7 @@ class Sections(Space):
 class SectionTarget(Target):
     """The product of a plan over prefixes; points are (L, d), with d the numbers that are there."""
 
-    extenders: tuple[Extender, ...] = ()
+    extenders: tuple[SectionFactor, ...] = ()
 
     @property
     def has_density(self) -> bool:

@@ -13,7 +13,7 @@ from torch import Tensor
 from poedsl.experts.protocol import Noised
 from poedsl.runtime.core.particles import Evaluation
 from poedsl.runtime.path.control_drift import Basis, diverged
-from poedsl.runtime.path.noising_path import Stage
+from poedsl.runtime.path.noising_path import NoisingStage
 from poedsl.runtime.targets.constraint_and_reward_potentials import RewardFactor
 from poedsl.runtime.targets.expert_factor import ExpertFactor
 from poedsl.runtime.targets.parent_guidance import guided_score
@@ -83,7 +83,7 @@ class Target(Product):
     def _experts(
         self,
         x: Float[Tensor, "L D"],
-        stage: Stage,
+        stage: NoisingStage,
         signs: Float[Tensor, "L D"] | None = None,
         expert_scores: bool = False,
     ) -> Evaluation:
@@ -138,7 +138,11 @@ class Target(Product):
         return replace(evaluation, fields=fields, gains=gains)
 
     def _noised(
-        self, factor: ExpertFactor, x: Float[Tensor, "L D"], scores: dict[str, Tensor], stage: Stage
+        self,
+        factor: ExpertFactor,
+        x: Float[Tensor, "L D"],
+        scores: dict[str, Tensor],
+        stage: NoisingStage,
     ) -> Noised:
         """An expert by itself, or drawn to its parents, whose scores are there."""
         calls = x.shape[0] * factor.expert.calls_per_evaluation
@@ -152,7 +156,7 @@ class Target(Product):
         )
         return Noised(guided_score(factor.expert, x, parent, guidance, stage))
 
-    def shares(self, stage: Stage) -> dict[str, Tensor]:
+    def shares(self, stage: NoisingStage) -> dict[str, Tensor]:
         """Each expert's say in the predicted endpoint, and under ``""`` that endpoint's variance.
 
         The endpoint is the mean of the experts' own, x1_hat_i = (x + sigma^2 s_i) / alpha, by
@@ -183,7 +187,7 @@ class Target(Product):
         return predicted
 
     def _rewards(
-        self, endpoint: Float[Tensor, "L D"], stage: Stage
+        self, endpoint: Float[Tensor, "L D"], stage: NoisingStage
     ) -> tuple[Float[Tensor, " L"], Float[Tensor, "L D"]]:
         """log q_t, and the gradient with respect to the endpoint that kernels follow."""
         total = endpoint.new_zeros(len(endpoint))
@@ -203,7 +207,7 @@ class Target(Product):
         reward_factor: RewardFactor,
         env: Environment,
         point: Float[Tensor, "L D"],
-        stage: Stage,
+        stage: NoisingStage,
     ) -> tuple[Float[Tensor, " L"], Float[Tensor, "L D"]]:
         """A reward_factor as far as the endpoint is known, whose variance is that of `shares`.
 
@@ -232,7 +236,7 @@ class Target(Product):
         return value, rate[:, None] * slope
 
     def _relaxed_condition(
-        self, reward_factor: RewardFactor, env: Environment, point: Tensor, stage: Stage
+        self, reward_factor: RewardFactor, env: Environment, point: Tensor, stage: NoisingStage
     ) -> tuple[Tensor, Tensor]:
         if stage.sigma == 0:
             return reward_factor.log_value(env).detach(), torch.zeros_like(point)

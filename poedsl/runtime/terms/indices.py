@@ -14,7 +14,7 @@ from poedsl.grammar.errors import PoeError
 from poedsl.runtime.terms.functions import aligned
 
 
-class Checked(torch.autograd.Function):
+class BoundsCheckedIndices(torch.autograd.Function):
     """Indices as they are, which lie inside of a size.
 
     Under `torch.func.vmap` the values are those of all elements of a loop together.
@@ -46,7 +46,7 @@ def checked(index: Tensor, size: int, term: Term) -> Tensor:
     Raises:
         PoeError: one is outside of the size.
     """
-    out: Tensor = Checked.apply(index, size, term)  # type: ignore[no-untyped-call]
+    out: Tensor = BoundsCheckedIndices.apply(index, size, term)  # type: ignore[no-untyped-call]
     return out
 
 

@@ -12,7 +12,7 @@ from poedsl.runtime.results.particle_histories import ancestor_slots
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class StageRow:
     """Particles of one stage, as a picture shows them from left to right.
 
     Attributes:
@@ -32,7 +32,9 @@ class Row:
     alive: int
 
 
-def rows(parents: Int[Tensor, "T L"], indices: list[int], shown: list[int], most: int) -> list[Row]:
+def rows(
+    parents: Int[Tensor, "T L"], indices: list[int], shown: list[int], most: int
+) -> list[StageRow]:
     """A row for each of some stages, in which lines of descent do not cross.
 
     Args:
@@ -58,7 +60,7 @@ def rows(parents: Int[Tensor, "T L"], indices: list[int], shown: list[int], most
         stride = max(1, -(-len(others) // room)) if room else len(others) + 1
         wanted = sorted([*wanted, *others[::stride][:room]])
         chosen.append(wanted)
-    out: list[Row] = []
+    out: list[StageRow] = []
     roots = every
     for number, (index, slots) in enumerate(zip(indices, reversed(chosen), strict=True)):
         before = {s: place for place, s in enumerate(out[-1].slots)} if out else {}
@@ -67,7 +69,7 @@ def rows(parents: Int[Tensor, "T L"], indices: list[int], shown: list[int], most
         placed = sorted(slots, key=lambda s: (before.get(int(origin[s]), len(before)), s))
         lives = set(steps[number].tolist())
         out.append(
-            Row(
+            StageRow(
                 index,
                 tuple(placed),
                 tuple(before.get(int(origin[s])) if number else None for s in placed),

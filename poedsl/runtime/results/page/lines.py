@@ -10,7 +10,7 @@ import torch
 
 from poedsl.compiler.plan.plan_parts import VariableSpec
 from poedsl.grammar.types import SYMBOLS
-from poedsl.runtime.results.page.descent import Row, rows
+from poedsl.runtime.results.page.descent import StageRow, rows
 from poedsl.runtime.results.page.embedded import picture
 from poedsl.runtime.results.page.markup import Numbers, esc, scrolling
 from poedsl.runtime.results.page.plots import Plot, beside
@@ -52,7 +52,7 @@ def lines(result: WrittenRun, numbers: Numbers) -> str:
     return out + _descent(result, numbers)
 
 
-def _chosen(result: WrittenRun, snapshots: Snapshots, most: int) -> list[Row]:
+def _chosen(result: WrittenRun, snapshots: Snapshots, most: int) -> list[StageRow]:
     first = order(result) if result.outcome.ok else list(range(len(result.log_weights)))
     return rows(result.parents.cpu(), [s.index for s in snapshots.stages], first, most)
 
@@ -89,7 +89,7 @@ def _pictures(
     return numbers.figure(scrolling(svg, label), _caption(result, snapshots, found, variable.name))
 
 
-def _caption(result: WrittenRun, snapshots: Snapshots, found: list[Row], name: str) -> str:
+def _caption(result: WrittenRun, snapshots: Snapshots, found: list[StageRow], name: str) -> str:
     count, shown = len(result.log_weights), max(len(row.slots) for row in found)
     part = "all" if shown == count else f"{shown} of the"
     what = (
@@ -128,7 +128,7 @@ def _line(x: float, y: float, to_x: float, to_y: float) -> str:
     )
 
 
-def _name(row: Row, stage: Snapshot, y: float) -> str:
+def _name(row: StageRow, stage: Snapshot, y: float) -> str:
     resampled = "resampled" if stage.resampled else "not resampled"
     return (
         f'<text x="4" y="{y - 10:.0f}" class="name">stage {stage.t}</text>'
@@ -138,7 +138,7 @@ def _name(row: Row, stage: Snapshot, y: float) -> str:
     )
 
 
-def _tile(row: Row, stage: Snapshot, place: int, top: int, score: str, address: str) -> str:
+def _tile(row: StageRow, stage: Snapshot, place: int, top: int, score: str, address: str) -> str:
     slot, going_on, left = row.slots[place], row.going_on[place], MARGIN + place * ACROSS
     state = f"{score}, goes on" if going_on else f"{score}, ends here"
     kind = "tile" if going_on else "tile gone"
