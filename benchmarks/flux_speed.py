@@ -32,8 +32,8 @@ from poedsl.experts.loading import diffusers_folder
 from poedsl.experts.loading.dtypes import network_dtype
 from poedsl.experts.loading.weight_files import read_config
 from poedsl.experts.protocol import Generative, Noised
+from poedsl.runtime.core.cost import in_words
 from poedsl.runtime.core.run_settings import RunSettings
-from poedsl.runtime.results.cost import in_words
 from poedsl.runtime.run import Run
 
 SIZES: dict[str, dict[str, Any]] = {

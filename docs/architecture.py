@@ -1,16 +1,17 @@
-"""The picture in docs/architecture.md: which package of poedsl imports which.
+"""The pictures in docs/architecture.md: which package of poedsl imports which.
 
     python docs/architecture.py
 
-writes ``docs/architecture.svg``. Packages stand on a diagonal, the upper layers first. A line
-leaves a package to the right and turns, at a dot, down to the package that it imports. A red line
-to the left is an import of an upper layer.
+writes ``docs/architecture.svg``, and of the packages within ``poedsl.runtime``
+``docs/runtime.svg``. Packages stand on a diagonal, the upper layers first. A line leaves a package
+to the right and turns, at a dot, down to the package that it imports. A red line to the left is an
+import of an upper layer.
 """
 
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import cache
 from pathlib import Path
 
@@ -18,7 +19,7 @@ DOCS = Path(__file__).parent
 PACKAGE = DOCS.parent / "poedsl"
 
 #: The layers from top to bottom, each with what it does.
-SUMMARIES = {
+PACKAGES = {
     "cli": "the command poe",
     "editor": "language server",
     "interface": "sessions, pipelines",
@@ -33,41 +34,74 @@ SUMMARIES = {
     "version": "of the package",
 }
 
+#: Those of the runtime.
+RUNTIME = {
+    "pyro_model": "a plan for Pyro",
+    "run_plan": "a plan to its result",
+    "checkpointer": "saves, resumes, stops",
+    "run": "one run",
+    "annealing_driver": "pilot run, then run",
+    "stage_view": "a stage, for callers",
+    "results": "evidence, report, files",
+    "checkpoints": "state of a run in a file",
+    "build": "bound plan to model",
+    "inputs": "values, files, pictures",
+    "feynman_kac": "the four models",
+    "smc": "particle filter",
+    "kernels": "Markov kernels",
+    "targets": "log densities, scores",
+    "path": "the noising path",
+    "space": "coordinates",
+    "terms": "expressions on tensors",
+    "core": "particles, noise, options",
+}
+#: The pictures, each of a package.
+PICTURES = {"architecture.svg": (PACKAGE, PACKAGES), "runtime.svg": (PACKAGE / "runtime", RUNTIME)}
+
 # Box size, distance of boxes along the diagonal, and margin, in pixels.
 WIDTH, HEIGHT, RIGHT, DOWN, MARGIN = 140, 40, 112, 58, 12
 
 
 @cache
 def imports(package: Path) -> frozenset[tuple[str, str]]:
-    """Pairs of top-level packages or modules of which the first imports the second."""
+    """Pairs of packages or modules right within a package of which the first imports the second."""
+    name = (package.name,)
+    while (package.parents[len(name) - 1] / "__init__.py").exists():
+        name = (package.parents[len(name) - 1].name, *name)
     files = (f for f in package.rglob("*.py") if f != package / "__init__.py")
     return frozenset(
         (importer, imported)
         for file in files
         for importer in [file.relative_to(package).with_suffix("").parts[0]]
-        for imported in _imported(ast.parse(file.read_text(encoding="utf-8")), package)
+        for imported in _imported(ast.parse(file.read_text(encoding="utf-8")), package, name)
         if imported != importer
     )
 
 
-def _imported(tree: ast.Module, package: Path) -> Iterator[str]:
+def _imported(tree: ast.Module, package: Path, name: tuple[str, ...]) -> Iterator[str]:
+    """What a module imports of a package of that name."""
+    depth = len(name)
     for node in ast.walk(tree):
         names: list[str] = []
         if isinstance(node, ast.Import):
             names = [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom):
             names = [f"{node.module}.{alias.name}" for alias in node.names]
-        for parts in (name.split(".") for name in names):
-            if parts[0] == package.name and len(parts) > 1:
-                path = package / parts[1]
+        for parts in (tuple(text.split(".")) for text in names):
+            if parts[:depth] == name and len(parts) > depth:
+                path = package / parts[depth]
                 if path.is_dir() or path.with_suffix(".py").exists():
-                    yield parts[1]
+                    yield parts[depth]
 
 
-def drawn(pairs: frozenset[tuple[str, str]]) -> str:
-    """The picture as SVG; every import is a path of class ``import`` with a title."""
+def drawn(pairs: frozenset[tuple[str, str]], summaries: Mapping[str, str] = PACKAGES) -> str:
+    """The picture as SVG; every import is a path of class ``import`` with a title.
+
+    Args:
+        summaries: the packages from top to bottom, each with what it does.
+    """
     names = {name for pair in pairs for name in pair}
-    order = [*SUMMARIES, *sorted(names - SUMMARIES.keys())]
+    order = [*summaries, *sorted(names - summaries.keys())]
     left = {name: MARGIN + RIGHT * i for i, name in enumerate(order)}
     top = {name: MARGIN + DOWN * i for i, name in enumerate(order)}
     last = len(order) - 1
@@ -96,11 +130,12 @@ def drawn(pairs: frozenset[tuple[str, str]]) -> str:
             f'<rect x="{left[name]}" y="{y}" width="{WIDTH}" height="{HEIGHT}" rx="5" '
             'fill="#eef3f8" stroke="#567"/>',
             f'<text x="{x}" y="{y + 17}" font-size="14" font-weight="bold">{name}</text>',
-            f'<text x="{x}" y="{y + 33}" font-size="11">{SUMMARIES.get(name, "")}</text>',
+            f'<text x="{x}" y="{y + 33}" font-size="11">{summaries.get(name, "")}</text>',
         ]
     return "\n".join([*lines, "</svg>"]) + "\n"
 
 
 if __name__ == "__main__":
-    picture = drawn(imports(PACKAGE))
-    (DOCS / "architecture.svg").write_text(picture, encoding="utf-8", newline="\n")
+    for name, (package, summaries) in PICTURES.items():
+        picture = drawn(imports(package), summaries)
+        (DOCS / name).write_text(picture, encoding="utf-8", newline="\n")

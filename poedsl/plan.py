@@ -14,13 +14,13 @@ from poedsl.compiler.plan.plan import PlanSpec
 from poedsl.compiler.plan.text import print_plan
 from poedsl.compiler.planner.planner import rechoose
 from poedsl.compiler.planner.refuse_options import refuse
+from poedsl.compiler.typecheck.option_text import read_options
 from poedsl.experts.user import registry
 from poedsl.experts.user.importable import require_importable
 from poedsl.experts.user.registry import UserCode
 from poedsl.grammar.diagnostics import Diagnostic
 from poedsl.grammar.errors import PoeError
 from poedsl.grammar.source import Source
-from poedsl.interface.option_text import read_options
 from poedsl.runtime.core.torch_threads import single_thread_after_fork
 
 if TYPE_CHECKING:
@@ -190,7 +190,7 @@ class Plan:
         plan = self._given(options).bound()
         runner: Callable[..., Result] = run
         if checkpoint is not None:
-            from poedsl.runtime.checkpoints.checkpointer import run_with_checkpoints
+            from poedsl.runtime.checkpointer import run_with_checkpoints
 
             runner = partial(run_with_checkpoints, folder=Path(checkpoint))
         if not progress:
@@ -296,7 +296,7 @@ class Plan:
         Raises:
             TypeError: it is no function, or the arguments do not fit its parameters.
         """
-        from poedsl.interface.pyro_program import program_of
+        from poedsl.experts.user.pyro_program import program_of
 
         text, code = program_of(model, args, kwargs)
         name = code.signature.name

@@ -11,7 +11,7 @@ from poedsl.cli.shared import ERRORS, OUTPUT, DiagnosticForm, echo, read_source,
 from poedsl.grammar.errors import PoeError
 from poedsl.grammar.formatting.format import FormatError, format_source
 from poedsl.grammar.source import Source
-from poedsl.runtime.results.atomic_files import write_atomically
+from poedsl.runtime.core.atomic_files import write_atomically
 
 
 def run_fmt(file: str, check: bool, diff: bool) -> None:

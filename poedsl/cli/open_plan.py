@@ -11,10 +11,10 @@ import typer
 from poedsl.api import load
 from poedsl.cli.shared import ERRORS, DiagnosticForm, read_source, show, usage
 from poedsl.compiler.compile import compile_source
+from poedsl.compiler.typecheck.option_text import read_options
 from poedsl.grammar.errors import PoeError
 from poedsl.grammar.source import Source
 from poedsl.interface.input_values import read_value
-from poedsl.interface.option_text import read_options
 from poedsl.plan import Plan
 
 T = TypeVar("T")

@@ -12,8 +12,8 @@ from poedsl.cli.shared import ERRORS, OUTPUT, DiagnosticForm, echo, read_source,
 from poedsl.compiler.compile import compile_source
 from poedsl.compiler.plan.costs import has_networks
 from poedsl.compiler.plan.text import declared_type
+from poedsl.compiler.typecheck.option_text import read_options
 from poedsl.compiler.views.emit import View, emit, emit_plan, read_view
-from poedsl.interface.option_text import read_options
 
 
 def show_plan(

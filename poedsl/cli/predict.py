@@ -82,7 +82,7 @@ def _write(path: Path, drawn: dict[str, Any]) -> None:
 
     from poedsl.grammar.diagnostics import Diagnostic
     from poedsl.grammar.errors import PoeError
-    from poedsl.runtime.results.atomic_files import write_atomically
+    from poedsl.runtime.core.atomic_files import write_atomically
 
     arrays = {name: x.cpu().numpy() for name, x in drawn.items()}
     if path.suffix == ".npz":

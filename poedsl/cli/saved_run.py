@@ -11,8 +11,8 @@ from poedsl.cli.request import request_of
 from poedsl.cli.resume import SavingOptions
 from poedsl.cli.shared import INTERRUPTED, echo
 from poedsl.grammar.errors import PoeError
+from poedsl.runtime.checkpointer import Checkpointer, Interrupted, resume
 from poedsl.runtime.checkpoints.checkpoint_file import read_checkpoint
-from poedsl.runtime.checkpoints.checkpointer import Checkpointer, Interrupted, resume
 from poedsl.runtime.checkpoints.identity import identity
 from poedsl.runtime.core.run_settings import RunSettings
 from poedsl.runtime.results.output_folder import OutputFolder

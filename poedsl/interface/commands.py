@@ -11,6 +11,7 @@ from typing import Any
 
 from poedsl import argument_checks
 from poedsl.compiler.plan.plan import PlanSpec
+from poedsl.compiler.typecheck.option_text import read_options
 from poedsl.grammar.diagnostics import Fix
 from poedsl.grammar.parsing.parser import parse
 from poedsl.grammar.source import Source
@@ -18,10 +19,10 @@ from poedsl.interface.descriptions import declarations, describe_code, describe_
 from poedsl.interface.draft import NAME, Draft, entries
 from poedsl.interface.input_values import read_value
 from poedsl.interface.interactive_program import InteractiveProgram
-from poedsl.interface.option_text import assignments, read_options
+from poedsl.interface.option_text import assignments
 from poedsl.interface.replies import Diagnostics, Reply, command_error
 from poedsl.interface.result_commands import draws, out, report, show
-from poedsl.runtime.results.atomic_files import write_atomically
+from poedsl.runtime.core.atomic_files import write_atomically
 
 #: Arguments of `%run` beside the options of `sample`.
 RUN_ARGUMENTS = ("seed", "device", "microbatch", "dtype", "profile")

@@ -19,6 +19,7 @@ from poedsl.runtime.build.number_type import number_type
 from poedsl.runtime.build.observed_data import observed_data
 from poedsl.runtime.build.prepare import RunnableModel, prepare
 from poedsl.runtime.core.attention import right_attention
+from poedsl.runtime.core.cost import Cost, peak_memory
 from poedsl.runtime.core.devices import find_device
 from poedsl.runtime.core.random_numbers import Noise
 from poedsl.runtime.core.run_settings import RunSettings
@@ -26,7 +27,6 @@ from poedsl.runtime.core.sampler_options import SamplerOptions
 from poedsl.runtime.core.state import SavedState
 from poedsl.runtime.core.torch_state import own_state
 from poedsl.runtime.core.warnings import WarningLog
-from poedsl.runtime.results.cost import Cost, peak_memory
 from poedsl.runtime.results.decoded import decoded
 from poedsl.runtime.results.evidence import evidence
 from poedsl.runtime.results.particle_histories import PredictedEndpoints, Snapshots

@@ -21,19 +21,32 @@ def script() -> dict[str, Any]:
     return runpy.run_path(str(DOCS / "architecture.py"))
 
 
-def test_the_arrows_are_the_imports(script: dict[str, Any]) -> None:
-    picture = ElementTree.parse(DOCS / "architecture.svg")
+PICTURES = ["architecture.svg", "runtime.svg"]
+
+
+@pytest.mark.parametrize("name", PICTURES)
+def test_the_arrows_are_the_imports(script: dict[str, Any], name: str) -> None:
+    picture = ElementTree.parse(DOCS / name)
     arrows = picture.iterfind(f".//{SVG}path[@class='import']")
     titles = [arrow.findtext(f"{SVG}title", "") for arrow in arrows]
     pairs = {tuple(title.split(" imports ")) for title in titles}
     assert len(pairs) == len(titles)
-    assert pairs == script["imports"](ROOT / "poedsl")
+    assert pairs == script["imports"](script["PICTURES"][name][0])
 
 
+@pytest.mark.parametrize("name", PICTURES)
 def test_the_picture_is_what_the_script_draws(
-    script: dict[str, Any], golden: Callable[[Path, str], None]
+    script: dict[str, Any], golden: Callable[[Path, str], None], name: str
 ) -> None:
-    golden(DOCS / "architecture.svg", script["drawn"](script["imports"](ROOT / "poedsl")))
+    package, summaries = script["PICTURES"][name]
+    golden(DOCS / name, script["drawn"](script["imports"](package), summaries))
+
+
+def test_no_import_is_of_an_upper_layer(script: dict[str, Any]) -> None:
+    for package, summaries in script["PICTURES"].values():
+        order = list(summaries)
+        for importer, imported in script["imports"](package):
+            assert order.index(importer) < order.index(imported)
 
 
 def test_imports_of_every_form_are_found(script: dict[str, Any], tmp_path: Path) -> None:
@@ -48,6 +61,11 @@ def test_imports_of_every_form_are_found(script: dict[str, Any], tmp_path: Path)
     )
     wanted = {("api", "two"), ("one", "three"), ("two", "api")}
     assert script["imports"](package) == wanted
+    (package / "one" / "__init__.py").touch()
+    for name in ("a", "b"):
+        (package / "one" / f"{name}.py").write_text("from poedsl import two\n")
+    (package / "one" / "c.py").write_text("import poedsl.one.a\nfrom poedsl.one import b\n")
+    assert script["imports"](package / "one") == {("c", "a"), ("c", "b")}
 
 
 @pytest.mark.parametrize("page", ["docs/architecture.md", "CONTRIBUTING.md"])

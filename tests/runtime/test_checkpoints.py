@@ -16,10 +16,10 @@ import torch
 
 import poedsl
 from poedsl.grammar.errors import PoeError
-from poedsl.runtime.checkpoints import checkpointer as checkpointers
+from poedsl.runtime import checkpointer as checkpointers
+from poedsl.runtime.checkpointer import Checkpointer, Interrupted, resume
 from poedsl.runtime.checkpoints import identity as identities
 from poedsl.runtime.checkpoints.checkpoint_file import CHECKPOINT, read_checkpoint, write_checkpoint
-from poedsl.runtime.checkpoints.checkpointer import Checkpointer, Interrupted, resume
 from poedsl.runtime.checkpoints.identity import differences, identity, of_file
 from poedsl.runtime.core.run_settings import RunSettings
 from poedsl.runtime.results import run_folder

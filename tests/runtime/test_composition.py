@@ -10,10 +10,10 @@ import pytest
 import torch
 
 import poedsl
-from poedsl.runtime.results import composition
-from poedsl.runtime.results.composition import RATE_SPREAD, Composition
 from poedsl.runtime.results.output_folder import as_json
 from poedsl.runtime.results.page.page import page
+from poedsl.runtime.smc import composition
+from poedsl.runtime.smc.composition import RATE_SPREAD, Composition
 from tests.runtime.helpers import as_if_learned
 
 WEIGHED = "sample x by anneal(particles = 2000, correct = fkc(), kernel = none, steps = 50)\n"

@@ -11,7 +11,7 @@ import pytest
 
 import poedsl
 from poedsl.grammar.errors import PoeError
-from poedsl.runtime.results.atomic_files import write_atomically
+from poedsl.runtime.core.atomic_files import write_atomically
 from poedsl.runtime.results.folder_ownership import MANIFEST, STAGING
 from poedsl.runtime.results.output_folder import OutputFolder
 from poedsl.runtime.results.result import Result

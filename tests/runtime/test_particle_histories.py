@@ -9,8 +9,8 @@ import torch
 
 import poedsl
 from poedsl.runtime.build.mutation import evenly_spaced
+from poedsl.runtime.core.cost import in_words
 from poedsl.runtime.core.run_settings import RunSettings
-from poedsl.runtime.results.cost import in_words
 from poedsl.runtime.results.pictures import draw
 from poedsl.runtime.run import Run
 

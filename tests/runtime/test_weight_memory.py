@@ -14,8 +14,8 @@ import poedsl
 from poedsl.catalog.profiles import Profile
 from poedsl.experts.loading.weight_counts import WeightCount, network_parts, pipeline_parts
 from poedsl.runtime.build.weight_memory import memory_lines
+from poedsl.runtime.core.cost import in_words
 from poedsl.runtime.core.run_settings import RunSettings
-from poedsl.runtime.results.cost import in_words
 from tests.experts import tiny, tiny_rewards, tiny_stable_diffusion, tiny_transformers, tiny_words
 
 CPU = torch.device("cpu")

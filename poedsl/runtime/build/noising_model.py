@@ -19,8 +19,8 @@ from poedsl.runtime.build.positive_precision import on_the_way
 from poedsl.runtime.build.product import ProductBuilder
 from poedsl.runtime.feynman_kac.noising_path import NoisingPathModel
 from poedsl.runtime.path.noising_path import FlowPath, Schedule, at_times
-from poedsl.runtime.results.composition import Observer
 from poedsl.runtime.smc import potentials
+from poedsl.runtime.smc.composition import Observer
 from poedsl.runtime.space.parts import PlacedFactor
 from poedsl.runtime.targets.expert_factor import ExpertFactor
 from poedsl.runtime.targets.parent_guidance import ParentGuidance, parent_guidance

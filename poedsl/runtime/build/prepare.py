@@ -27,8 +27,8 @@ from poedsl.runtime.core.warnings import WarningLog
 from poedsl.runtime.feynman_kac.pilot_run import Pilot
 from poedsl.runtime.feynman_kac.tempering import TemperingModel
 from poedsl.runtime.inputs.remarks import warn_of_constant_masks, warn_of_inputs
-from poedsl.runtime.results.composition import Composition
 from poedsl.runtime.smc.anneal import FeynmanKac
+from poedsl.runtime.smc.composition import Composition
 from poedsl.runtime.smc.population import Population, StageT
 from poedsl.runtime.space.coordinates import Space
 from poedsl.runtime.targets.prefixes import Symbols

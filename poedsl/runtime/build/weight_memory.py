@@ -23,9 +23,9 @@ from poedsl.experts.loading.weight_files import read_config
 from poedsl.grammar.errors import PoeError, is_out_of_memory
 from poedsl.runtime.build.missing_models import runnable
 from poedsl.runtime.build.models import Models
+from poedsl.runtime.core.cost import in_words
 from poedsl.runtime.core.devices import find_device
 from poedsl.runtime.core.run_settings import RunSettings
-from poedsl.runtime.results.cost import in_words
 
 #: Modules whose networks are in 32-bit floats, whatever the profile says.
 _FULL = ("flows.unet", "flows.points", "rewards.classifier")

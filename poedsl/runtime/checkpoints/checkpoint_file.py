@@ -15,8 +15,8 @@ import torch
 from poedsl.experts.flows.content_keys import content_key
 from poedsl.grammar.diagnostics import Diagnostic
 from poedsl.grammar.errors import PoeError
+from poedsl.runtime.core.atomic_files import write_atomically
 from poedsl.runtime.core.state import SavedState, packed, unpacked
-from poedsl.runtime.results.atomic_files import write_atomically
 
 CHECKPOINT, CHECKPOINT_SCHEMA = "checkpoint.safetensors", "poedsl-checkpoint/2"
 

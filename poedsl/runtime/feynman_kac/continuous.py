@@ -21,8 +21,8 @@ from poedsl.runtime.kernels.kernel import StageTarget, without_rewards
 from poedsl.runtime.kernels.line_integral import line_integral
 from poedsl.runtime.kernels.metropolis import density_ratio
 from poedsl.runtime.kernels.sweep import KernelSteps
-from poedsl.runtime.results.composition import Composition
 from poedsl.runtime.smc.anneal import Proposal
+from poedsl.runtime.smc.composition import Composition
 from poedsl.runtime.smc.population import Population, Potential, StageT
 from poedsl.runtime.targets.stage_protocol import StageLike
 from poedsl.runtime.targets.target import Target

@@ -20,8 +20,8 @@ from poedsl.runtime.kernels.step_size import StepSize
 from poedsl.runtime.path import moves
 from poedsl.runtime.path.control_drift import Control, fitted
 from poedsl.runtime.path.noising_path import FlowPath, NoisingStage, StageTransition
-from poedsl.runtime.results.composition import Composition, Observer
 from poedsl.runtime.smc.anneal import Proposal
+from poedsl.runtime.smc.composition import Composition, Observer
 from poedsl.runtime.smc.population import Population
 
 

@@ -22,8 +22,8 @@ from poedsl.runtime.feynman_kac.pilot_run import Pilot
 from poedsl.runtime.feynman_kac.rewards import RewardWeights
 from poedsl.runtime.kernels.gibbs import gibbs
 from poedsl.runtime.kernels.step_size import StepSize
-from poedsl.runtime.results.composition import Composition
 from poedsl.runtime.smc.anneal import Proposal
+from poedsl.runtime.smc.composition import Composition
 from poedsl.runtime.smc.population import Population, Potential
 from poedsl.runtime.targets.prefixes import PrefixEvaluation, PrefixStage, SequenceTarget, drawn
 

@@ -17,7 +17,7 @@ from typing import Any
 
 from poedsl.grammar.diagnostics import Diagnostic
 from poedsl.grammar.errors import PoeError
-from poedsl.runtime.results.atomic_files import PART, write_atomically
+from poedsl.runtime.core.atomic_files import PART, write_atomically
 
 MANIFEST, MANIFEST_SCHEMA = "run.json", "poedsl-run/1"
 #: Where a run's files are until they are complete.

@@ -16,12 +16,12 @@ from poedsl.experts.sequences.vocabulary import Vocabulary
 from poedsl.grammar.diagnostics import Diagnostic
 from poedsl.grammar.errors import PoeError
 from poedsl.runtime.core.warnings import RunWarning
-from poedsl.runtime.results.composition import Composition, Member, StageObservation
 from poedsl.runtime.results.evidence import Evidence, EvidenceStatus
 from poedsl.runtime.results.folder_ownership import MANIFEST, read_state
 from poedsl.runtime.results.posterior_summary import ComponentSummary, PosteriorSummary
 from poedsl.runtime.results.saved_files import DETAILS, PARTICLES, PLAN, RESULT, SCHEMA, stored_name
 from poedsl.runtime.results.verdict import Verdict
+from poedsl.runtime.smc.composition import Composition, Member, StageObservation
 from poedsl.runtime.smc.records import Outcome, StageRecord
 
 

@@ -10,14 +10,14 @@ import torch
 from torch import Tensor
 
 from poedsl.compiler.plan.plan import PlanSpec
+from poedsl.runtime.core.cost import in_words
 from poedsl.runtime.core.sampler_options import SamplerOptions, keeps_best
 from poedsl.runtime.core.warnings import RunWarning
-from poedsl.runtime.results.composition import Composition
-from poedsl.runtime.results.cost import in_words
 from poedsl.runtime.results.distinct import distinct_pictures
 from poedsl.runtime.results.evidence import Evidence, EvidenceStatus
 from poedsl.runtime.results.posterior_summary import PosteriorSummary
 from poedsl.runtime.results.verdict import Verdict
+from poedsl.runtime.smc.composition import Composition
 from poedsl.runtime.smc.records import Outcome, StageRecord
 from poedsl.runtime.smc.standard_errors import FEWEST_FAMILIES
 

@@ -19,13 +19,13 @@ from poedsl.grammar.errors import PoeError
 from poedsl.runtime.core.sampler_options import SamplerOptions
 from poedsl.runtime.core.torch_state import own_state
 from poedsl.runtime.core.warnings import RunWarning
-from poedsl.runtime.results.composition import Composition
 from poedsl.runtime.results.draws import drawn, drawn_by_island
 from poedsl.runtime.results.evidence import Evidence
 from poedsl.runtime.results.particle_histories import PredictedEndpoints, Snapshots
 from poedsl.runtime.results.posterior_summary import PosteriorSummary
 from poedsl.runtime.results.ranking import scores
 from poedsl.runtime.results.verdict import Verdict
+from poedsl.runtime.smc.composition import Composition
 from poedsl.runtime.smc.records import Outcome, StageRecord
 
 if TYPE_CHECKING:

@@ -20,8 +20,8 @@ from typing import Any
 from poedsl.grammar.diagnostics import Diagnostic
 from poedsl.grammar.errors import PoeError
 from poedsl.runtime.checkpoints.checkpoint_file import CHECKPOINT, write_checkpoint
+from poedsl.runtime.core.atomic_files import PART, sync, write_atomically
 from poedsl.runtime.core.state import SavedState
-from poedsl.runtime.results.atomic_files import PART, sync, write_atomically
 from poedsl.runtime.results.folder_ownership import (
     STAGING,
     RunState,
