@@ -135,6 +135,14 @@ def test_normalising_is_left_to_the_run_and_noted() -> None:
         assert plan.notes == ("the exponents over x sum to 4 and are scaled to one",)
 
 
+def test_sums_of_all_densities_are_noted_where_they_are_normalised() -> None:
+    made = rechoose(
+        planned("x ~ Gamma(4, 1)^3 * Normal(0, 2)"), option("normalize_exponents", "true")
+    )
+    assert made is not None
+    assert made.notes == ("the exponents over x sum to 4 and are scaled to one",)
+
+
 def test_exponents_are_taken_as_written() -> None:
     plan = planned("x ~ Normal(0, 1)^3 * Normal(0, 2)")
     assert [f.exponent for f in plan.factors] == [Const(3), Const(1)]

@@ -68,7 +68,7 @@ def test_one_dimension(program: str, mean: float, variance: float, log_z: float)
 @pytest.mark.parametrize("kernel", ["none", "langevin(steps = 1)", "mala(steps = 1)"])
 def test_a_reward_is_counted_once_whatever_moves(move: str, kernel: str) -> None:
     plan = poedsl.compile("x ~ Normal(0, 1) * exp(0.5 * x)")
-    result = plan.run(particles=4000, move=move, kernel=kernel, correct="fkc()", steps=60)
+    result = plan.run(particles=4000, move=move, kernel=kernel, correct="fkc()", steps=30)
     mean, variance = moments(result)
     assert float(mean) == pytest.approx(0.5, abs=0.06)
     assert float(variance) == pytest.approx(1.0, rel=0.08)
@@ -257,6 +257,34 @@ def test_normalised_exponents_sum_to_one_also_where_they_are_inputs() -> None:
         .run(particles=4000)
     )
     assert float(moments(back)[1]) == pytest.approx(0.25, rel=0.08)
+
+
+@pytest.mark.parametrize(
+    ("text", "log_evidence"),
+    [
+        ("x ~ Gamma(4, 1) * Gamma(4, 1)", 0.0),
+        ("x ~ Normal(0, 1) * StudentT(1e6, 1, 1)", -0.125),
+        ("x ~ Gamma(4, 1)^3 / Gamma(4, 1)^2", 0.0),
+        ("m ~ Normal(0, 1)\nx ~ Normal(m, 1)^2", 0.0),
+        ("y : Tokens[3]\ny ~ Categorical([0.2, 0.8]) * Categorical([0.2, 0.8])", 0.0),
+        (
+            "y : Tokens[2]\ny ~ Categorical([0.2, 0.8])^3\n"
+            "y ~ Markov([0.2, 0.8], [[0.2, 0.8], [0.2, 0.8]])",
+            0.0,
+        ),
+    ],
+)
+def test_normalised_exponents_are_those_of_all_densities(text: str, log_evidence: float) -> None:
+    result = poedsl.compile(text).run(particles=200, normalize_exponents=True)
+    assert result.log_evidence == pytest.approx(log_evidence, abs=0.05)
+    over = [f.name for f in result.plan.factors if f.variables[0] != "m"]
+    assert sum(result.exponents[name] for name in over) == pytest.approx(1)
+
+
+def test_a_density_with_several_sums_of_exponents_is_refused() -> None:
+    plan = poedsl.compile("x : Real[3]\nx ~ Gamma(4, 1)\nx[0] ~ Gamma(4, 1)")
+    with refused("P0409"):
+        plan.run(particles=10, normalize_exponents=True)
 
 
 @pytest.mark.parametrize(

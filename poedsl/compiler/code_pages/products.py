@@ -88,6 +88,10 @@ condition has no negative power.
 
     x ~ Normal(0, 1)^"2"         # wrong
     x ~ Normal(0, 1)^2           # right
+
+A mask is an exponent of experts that generate. With `normalize_exponents = true` each exponent is
+divided by the sum of those over a component, which has to be one number for a density such as
+`Gamma` over several components.
 """,
     ),
     "P0410": CodePage(

@@ -20,9 +20,11 @@ def exponent_sums(
     diagnostics: list[Diagnostic] = []
     normalized = spec.option("normalize_exponents") == Const(True)
     by_variable = generative_factors(spec)
+    densities = [f for f in spec.factors if f.kind == "density" and normalized]
     for variable in variables:
-        factors = by_variable[variable.name]
-        if any(f.kind == "tokens" for f in factors):
+        others = [f for f in densities if f.variables[0] == variable.name]
+        factors = [*by_variable[variable.name], *others]
+        if not normalized and any(f.kind == "tokens" for f in factors):
             continue
         whole = [f for f in factors if f.part is None]
         total = exponent_sum(whole)

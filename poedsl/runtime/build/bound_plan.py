@@ -63,9 +63,11 @@ class BoundPlan:
 
     def builder(self, space: Space) -> ProductBuilder:
         """Builds the factors in the coordinates of a space."""
-        return ProductBuilder(
+        builder = ProductBuilder(
             self.plan, self.settings, self.models, self.values, space, self.models.warnings
         )
+        normalises = self.plan.option("normalize_exponents") == Const(True)
+        return builder.normalised(self.factors) if normalises else builder
 
     def numbers(self) -> Space:
         """The coordinates of all variables as real numbers."""

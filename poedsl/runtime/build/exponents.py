@@ -9,9 +9,10 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from poedsl.compiler.plan.plan_parts import FactorSpec
 from poedsl.grammar.errors import PoeError
 from poedsl.runtime.space.coordinates import Space
-from poedsl.runtime.space.parts import PlacedFactor
+from poedsl.runtime.space.parts import Exponent, Part, PlacedFactor, in_latents
 from poedsl.runtime.terms.refusals import factor_at, refused
 
 #: Components that an error names.
@@ -61,14 +62,61 @@ def refuse_unseen(placed: Sequence[PlacedFactor], space: Space) -> None:
             raise _unseen(variable, missing.nonzero().flatten(), on_variable, space)
 
 
-def normalised(placed: Sequence[PlacedFactor], total: Float[Tensor, " D"]) -> list[PlacedFactor]:
-    """Exponents scaled to sum to one at every component."""
-    out = []
+def normalisers(placed: Sequence[PlacedFactor], space: Space) -> dict[str, Exponent]:
+    """What the exponent of each factor is divided by, so that those of all factors over a component
+    sum to one.
+
+    Raises:
+        PoeError: naming components whose exponents do not sum to more than zero.
+    """
+    total = covered(placed, space)
+    by_name: dict[str, Exponent] = {}
     for site in placed:
-        scaled = site.exponent / total[site.part.index]
-        uniform = bool((scaled == scaled[0]).all())
-        out.append(replace(site, exponent=float(scaled[0]) if uniform else scaled))
-    return out
+        sums = total[site.part.index]
+        by_name[site.factor.name] = float(sums[0]) if bool((sums == sums[0]).all()) else sums
+    return by_name
+
+
+def scaled(placed: PlacedFactor, divisor: Exponent) -> PlacedFactor:
+    """A factor with its exponent divided by what they sum to."""
+    exponent = placed.exponent / divisor
+    if isinstance(exponent, Tensor) and bool((exponent == exponent[0]).all()):
+        exponent = float(exponent[0])
+    return replace(placed, exponent=exponent)
+
+
+def several_sums(sums: Float[Tensor, " d"], factor: FactorSpec) -> PoeError:
+    """The error for a factor with one exponent, where exponents have several sums."""
+    low, high = float(sums.min()), float(sums.max())
+    message = (
+        f"`normalize_exponents` cannot scale its exponent: those over its components sum to {low:g}"
+        f" at one and {high:g} at another"
+    )
+    return refused("P0409", message, factor=factor)
+
+
+def spread(
+    mask: Float[Tensor, "*mask"], part: Part, factor: FactorSpec, space: Space
+) -> Float[Tensor, " d"]:
+    """A mask as an exponent for each component.
+
+    Raises:
+        PoeError: it does not broadcast to what the factor sees.
+    """
+    if mask.dim() == 3 and len(part.shape) == 4:
+        mask = mask[:, None]
+    try:
+        mask = mask.expand(part.decoded_shape)
+        if part.decoded_shape != part.shape:
+            mask = in_latents(mask, part.shape, space.codecs[factor.variables[0]].span)
+    except RuntimeError:
+        raise refused(
+            "P0603",
+            f"the exponent has the shape {list(mask.shape)}, which does not broadcast to what "
+            f"the expert sees, {list(part.decoded_shape)}",
+            factor=factor,
+        ) from None
+    return mask.flatten()
 
 
 def _unseen(

@@ -13,7 +13,7 @@ from poedsl.compiler.plan.terms import Apply, Const
 from poedsl.experts.loading.diffusers_folder import free_encoders
 from poedsl.experts.protocol import Scheduled
 from poedsl.runtime.build.balanced_schedule import balanced
-from poedsl.runtime.build.exponents import covered, exponents, normalised
+from poedsl.runtime.build.exponents import covered, exponents
 from poedsl.runtime.build.mutation import mutation, shown_stages
 from poedsl.runtime.build.positive_precision import on_the_way
 from poedsl.runtime.build.product import ProductBuilder
@@ -38,8 +38,6 @@ def noising_model(builder: ProductBuilder, factors: list[FactorSpec]) -> Noising
     options = builder.options
     placed = builder.placed(factors)
     covered(placed, builder.space)
-    if builder.plan.option("normalize_exponents") == Const(True):
-        placed = normalised(placed, covered(placed, builder.space))
     refuse_without_density(builder, placed)
     gaussians = builder.gaussians(placed)
     builder = builder.in_space(builder.standardised(placed, gaussians))

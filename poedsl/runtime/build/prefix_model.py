@@ -32,7 +32,9 @@ def prefix_model(
     """
     space, env, options = builder.space, builder.environment, builder.options
     assert isinstance(space, Symbols)
-    sequence_experts = SequenceFactorBuilder(builder.plan, builder.models, builder.values, space)
+    sequence_experts = SequenceFactorBuilder(
+        builder.plan, builder.models, builder.values, space, builder.exponent
+    )
     experts = sequence_experts.of([f for f in factors if f.kind in GENERATIVE])
     env.vocabularies.update(sequence_experts.vocabularies)
     rewards = tuple(replace(r, differentiable=False) for r in builder.reward_factors(factors))

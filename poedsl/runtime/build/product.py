@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import torch
 from torch import Tensor
@@ -15,6 +15,7 @@ from poedsl.compiler.plan.terms import Apply, Ref, Term, names, walk
 from poedsl.experts.densities.gaussian_mixtures import Gaussians
 from poedsl.experts.protocol import Sited
 from poedsl.runtime.build.densities import Densities
+from poedsl.runtime.build.exponents import normalisers, scaled, several_sums, spread
 from poedsl.runtime.build.likelihoods import likelihood
 from poedsl.runtime.build.models import Models
 from poedsl.runtime.build.reward_terms import inequalities, try_out, weighing_only
@@ -24,7 +25,7 @@ from poedsl.runtime.core.sampler_options import SamplerOptions
 from poedsl.runtime.core.warnings import WarningLog, of_factors
 from poedsl.runtime.inputs.remarks import warn_of_mask
 from poedsl.runtime.space.coordinates import PICTURE_CENTRE, PICTURE_SCALE, GaussianMoments, Space
-from poedsl.runtime.space.parts import PlacedFactor, in_latents, locate
+from poedsl.runtime.space.parts import Exponent, PlacedFactor, locate
 from poedsl.runtime.space.sizes import fits
 from poedsl.runtime.targets.constraint_and_reward_potentials import RewardFactor
 from poedsl.runtime.targets.expert_factor import ExpertFactor
@@ -40,7 +41,11 @@ MOST_AT_ONCE = 2**20
 
 @dataclass(frozen=True, slots=True)
 class ProductBuilder:
-    """Builds the factors of one plan in the coordinates of one space."""
+    """Builds the factors of one plan in the coordinates of one space.
+
+    Attributes:
+        normalisers: what the exponents of factors are divided by, by name.
+    """
 
     plan: PlanSpec
     settings: RunSettings
@@ -48,6 +53,7 @@ class ProductBuilder:
     values: Values
     space: Space
     warnings: WarningLog
+    normalisers: Mapping[str, Exponent] = field(default_factory=dict)
 
     @property
     def environment(self) -> Environment:
@@ -64,17 +70,34 @@ class ProductBuilder:
     def in_space(self, space: Space) -> ProductBuilder:
         return replace(self, space=space)
 
+    def normalised(self, factors: Sequence[FactorSpec]) -> ProductBuilder:
+        """With exponents that sum to one at each component, over all factors that are densities of
+        it or models.
+
+        Raises:
+            PoeError: they do not sum to more than zero, or a component has no such factor.
+        """
+        over = [f for f in factors if f.kind in GENERATIVE or f.kind == "density"]
+        return replace(self, normalisers=normalisers([self.place(f) for f in over], self.space))
+
     # Generative factors.
 
     def placed(self, factors: Sequence[FactorSpec]) -> list[PlacedFactor]:
         """The generative factors, each on its components."""
         placed = [self.place(f) for f in factors if f.kind in GENERATIVE]
-        for factor in placed:
-            self.warn_of_constant_mask(factor)
-        return placed
+        for site in placed:
+            if isinstance(site.exponent, Tensor):
+                factor = site.factor
+                subject = f"the exponent of {factor_at(factor)}"
+                data = of_factors([(factor.name, factor.place)])
+                warn_of_mask(self.warnings, subject, site.exponent, **data)
+        return [self.scaled(p) for p in placed]
+
+    def scaled(self, placed: PlacedFactor) -> PlacedFactor:
+        return scaled(placed, self.normalisers.get(placed.factor.name, 1.0))
 
     def place(self, factor: FactorSpec) -> PlacedFactor:
-        """A generative factor on its components.
+        """A factor on its components.
 
         Raises:
             PoeError: its exponent is not finite, or does not broadcast to what the expert sees.
@@ -88,29 +111,7 @@ class ProductBuilder:
             raise refused("P0307", "the exponent is not finite", factor=factor)
         if not factor.mask:
             return PlacedFactor(factor, part, float(exponent))
-        mask = exponent[0]
-        if mask.dim() == 3 and len(part.shape) == 4:
-            mask = mask[:, None]
-        try:
-            mask = mask.expand(part.decoded_shape)
-            if part.decoded_shape != part.shape:
-                span = self.space.codecs[factor.variables[0]].span
-                mask = in_latents(mask, part.shape, span)
-            return PlacedFactor(factor, part, mask.flatten())
-        except RuntimeError:
-            raise refused(
-                "P0603",
-                f"the exponent has the shape {list(mask.shape)}, which does not broadcast to what "
-                f"the expert sees, {list(part.decoded_shape)}",
-                factor=factor,
-            ) from None
-
-    def warn_of_constant_mask(self, placed: PlacedFactor) -> None:
-        factor, exponent = placed.factor, placed.exponent
-        if isinstance(exponent, Tensor):
-            subject = f"the exponent of {factor_at(factor)}"
-            data = of_factors([(factor.name, factor.place)])
-            warn_of_mask(self.warnings, subject, exponent, **data)
+        return PlacedFactor(factor, part, spread(exponent[0], part, factor, self.space))
 
     def expert_factors(
         self,
@@ -201,7 +202,12 @@ class ProductBuilder:
         return max(MOST_AT_ONCE // rows, 1) if rows > MANY_ROWS else None
 
     def exponent(self, factor: FactorSpec) -> float:
-        return float(self.values.value_of(factor.exponent, "the exponent", factor))
+        """The exponent of a factor that has one for all components."""
+        exponent = float(self.values.value_of(factor.exponent, "the exponent", factor))
+        divisor = self.normalisers.get(factor.name, 1.0)
+        if isinstance(divisor, Tensor):
+            raise several_sums(divisor, factor)
+        return exponent / divisor
 
     # Rewards and constraints.
 

@@ -52,7 +52,7 @@ def extender(builder: ProductBuilder, factor: FactorSpec) -> SectionFactor:
     Raises:
         PoeError: it needs a density that it has not.
     """
-    placed = builder.place(factor)
+    placed = builder.scaled(builder.place(factor))
     assert isinstance(factor.term, Apply) and isinstance(placed.exponent, float)
     builder.check_domain(factor, factor.term, placed.part.decoded_shape)
     shape = placed.part.shape

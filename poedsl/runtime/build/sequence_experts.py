@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -25,6 +25,7 @@ class SequenceFactorBuilder:
     """Builds them, and checks that they fit each other and their variables.
 
     Attributes:
+        exponent: of a factor.
         vocabularies: of each variable, where an expert has one.
     """
 
@@ -32,6 +33,7 @@ class SequenceFactorBuilder:
     models: Models
     values: Values
     space: Symbols
+    exponent: Callable[[FactorSpec], float]
     vocabularies: dict[str, Vocabulary] = field(default_factory=dict)
 
     def of(self, factors: Sequence[FactorSpec]) -> tuple[SequenceFactor, ...]:
@@ -73,7 +75,7 @@ class SequenceFactorBuilder:
         if factor.mask:
             message = "a mask as exponent leaves no conditionals: an expert of sequences takes none"
             raise refused("P0409", message, factor=factor)
-        exponent = float(self.values.value_of(factor.exponent, "the exponent", factor))
+        exponent = self.exponent(factor)
         if not math.isfinite(exponent):
             raise refused("P0307", "the exponent is not finite", factor=factor)
         assert isinstance(factor.term, Apply)

@@ -11,12 +11,11 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from poedsl.compiler.plan.plan_parts import GENERATIVE, FactorSpec
-from poedsl.compiler.plan.terms import Const
 from poedsl.experts.loading.diffusers_folder import free_encoders
 from poedsl.runtime.build.ancestral_draws import ancestral
 from poedsl.runtime.build.ancestral_prior import prior
 from poedsl.runtime.build.constrained_supports import bijections, centred
-from poedsl.runtime.build.exponents import covered, normalised, refuse_unseen
+from poedsl.runtime.build.exponents import refuse_unseen
 from poedsl.runtime.build.heavy_tails import LEAST_FALL, slowest_fall, student_base
 from poedsl.runtime.build.laplace_base import laplace_base
 from poedsl.runtime.build.mutation import mutation, shown_stages
@@ -42,8 +41,6 @@ def tempering_model(builder: ProductBuilder, factors: list[FactorSpec]) -> Tempe
     densities = [f for f in factors if f.kind == "density"]
     located = [PlacedFactor(f, locate(f, builder.space, env), 1.0) for f in densities]
     refuse_unseen([*placed, *located], builder.space)
-    if builder.plan.option("normalize_exponents") == Const(True):
-        placed = normalised(placed, covered(placed, builder.space))
 
     def weight(factor: FactorSpec) -> float:
         return abs(builder.exponent(factor))

@@ -30,13 +30,17 @@ class Part:
     decoded_shape: tuple[int, ...]
 
 
+#: Of a factor; a mask has one for each component that the factor sees.
+Exponent = float | Float[Tensor, " d"]
+
+
 @dataclass(frozen=True, slots=True)
 class PlacedFactor:
-    """A generative factor on the components that it sees; a mask has an exponent for each."""
+    """A factor on the components that it sees."""
 
     factor: FactorSpec
     part: Part
-    exponent: float | Float[Tensor, " d"]
+    exponent: Exponent
 
 
 def locate(factor: FactorSpec, space: Space, env: Environment) -> Part:
