@@ -15,6 +15,8 @@ LogDensity = Callable[[Tensor], Tensor]
 
 #: Steps of the search, and how much a step still promises where it ends.
 STEPS, TOLERANCE = 200, 1e-6
+#: It ends for all so many steps after half of them came to rest: the others are far out.
+PATIENCE = 50
 #: There are fewer starts where their inverse Hessians have more numbers together.
 MOST_SEARCHED = 8_000_000
 #: Steps of Newton's method after it.
@@ -125,9 +127,10 @@ def ascended(
     length = torch.ones_like(value)
     searching = value.isfinite() & gradient.isfinite().all(-1)
     converged = searching & (gradient == 0).all(-1)
-    for _ in range(STEPS):
+    end = STEPS
+    for number in range(STEPS):
         rows = (searching & ~converged).nonzero().flatten()
-        if not len(rows):
+        if not len(rows) or number == end:
             break
         g, h, a = gradient[rows], inverse[rows], length[rows]
         direction = (h @ g[:, :, None])[:, :, 0]
@@ -157,6 +160,8 @@ def ascended(
         at_rest = updated & (remaining < TOLERANCE + rounding)
         searching[rows] = at_rest | (step_length > 1e-12)
         converged[rows] = at_rest
+        if 2 * int(converged.sum()) > len(x):
+            end = min(end, number + PATIENCE)
     return x, inverse, converged
 
 
