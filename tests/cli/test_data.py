@@ -25,6 +25,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
+@pytest.mark.slow
 def test_run(folder: Path) -> None:
     code, out, err = poe("run", "program.poe", "--data", "d.json", *QUICK)
     assert code == 0 and "log evidence" in out and "P0610" not in err

@@ -55,6 +55,7 @@ def test_numbers_that_are_nested_too_deeply(folder: Path, depth: int) -> None:
     assert code == 1 and "error[P0602]" in err
 
 
+@pytest.mark.slow
 def test_a_run_says_how_a_picture_was_read(folder: Path) -> None:
     code, _, err = poe("run", "program.poe", "--out", "out", *QUICK)
     assert code == 0 and "warning: the input `a`" in err

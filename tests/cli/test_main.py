@@ -442,6 +442,7 @@ def test_the_process(tmp_path: Path, text: bytes, code: int) -> None:
     assert b"Traceback" not in done.stderr
 
 
+@pytest.mark.slow
 def test_weights_of_networks_are_shown_before_they_are_loaded(poe: Poe) -> None:
     file = write('x : Image[3, 16, 16]\nx ~ flux("a cat")\n')
     arguments = (file, "--profile", "small", "--sample", "steps=2", "--sample", "particles=1")

@@ -35,6 +35,7 @@ def test_help_by_a_short_option(poe: Poe, command: str) -> None:
     assert short.out.startswith("Usage: ") and f" {command} " in f"{short.out.splitlines()[0]} "
 
 
+@pytest.mark.slow
 def test_the_output_folder_by_a_short_option(poe: Poe) -> None:
     done = poe("run", "-", *QUICK, "-o", "out", stdin="x ~ Normal(0, 1)")
     assert done.code == 0 and "written to    out" in done.out
@@ -89,6 +90,7 @@ def test_tracebacks_of_internal_errors(
         entry()
 
 
+@pytest.mark.slow
 def test_pictures_that_are_not_saved_are_said_to_be(poe: Poe) -> None:
     done = poe("run", "-", *QUICK, stdin=DIGITS)
     assert "note: the pictures of `x` are not saved; `--out FOLDER` saves them" in done.err

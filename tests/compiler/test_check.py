@@ -225,6 +225,7 @@ def test_sizes_of_inputs_unify_over_what_takes_them(text: str, sizes: str) -> No
     assert types.get("i", "") == sizes
 
 
+@pytest.mark.slow
 def test_products_may_be_long() -> None:
     signs = ["*", "*", "/"] * 250
     product = "Normal(0, 1)" + "".join(f" {s} Normal({i}, 1)" for i, s in enumerate(signs))

@@ -239,6 +239,7 @@ def test_a_controlnet_for_something_else_is_refused(name: str, other: str, place
     assert controlnet in errors[0].message
 
 
+@pytest.mark.slow
 def test_families_with_one_autoencoder_are_multiplied(place: Path, tmp_path: Path) -> None:
     """Their networks see the times of the first one, rounded where one of them rounds."""
     flux = tiny.folder("flux", place)

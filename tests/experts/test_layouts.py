@@ -40,6 +40,7 @@ def test_always_a_layout(tmp_path: Path, seed: int, kind: str) -> None:
         assert 0 < len(text) <= 12 and text == text.lstrip()
 
 
+@pytest.mark.slow
 def test_prompts_and_models_matter(tmp_path: Path) -> None:
     folders = [causal(tmp_path / str(s), JSON_SYMBOLS, seed=s, end="<end>") for s in (1, 2)]
     made = [

@@ -352,6 +352,7 @@ def test_half_precision_is_that_of_the_expert_of_the_language(place: Path) -> No
         )
 
 
+@pytest.mark.slow
 def test_a_call_that_has_made_its_steps_is_begun_again(
     place: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -408,6 +409,7 @@ def test_a_reward_raises_what_it_rewards(place: Path) -> None:
     assert means[1] > means[0]
 
 
+@pytest.mark.slow
 def test_a_pipeline_and_an_expert_of_the_language_share_a_latent_space(place: Path) -> None:
     folder = tiny_pipelines.folder("kontext", place)
     flux = tiny.folder("flux", place)
@@ -570,6 +572,7 @@ def test_without_the_library_a_command_is_named(
     assert any("pip install" in note for note in found.notes)
 
 
+@pytest.mark.slow
 def test_use_and_pipeline_name_the_same_expert(place: Path) -> None:
     folder = tiny_pipelines.folder("aura", place)
     results = [

@@ -31,6 +31,7 @@ def work(tmp_path_factory: pytest.TempPathFactory) -> Any:
         yield folder
 
 
+@pytest.mark.slow
 def test_films_have_a_ball_that_moves_and_depths_without_the_scenery(work: Path) -> None:
     from playroom_motion import data
 

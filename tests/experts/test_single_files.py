@@ -187,6 +187,7 @@ def test_where_configurations_are(
         assert any("stable-diffusion-xl-base-1.0" in note for note in errors[0].notes)
 
 
+@pytest.mark.slow
 def test_a_link_has_the_configurations_beside_it(sdxl: Path, tmp_path: Path) -> None:
     place = tmp_path / "links"
     place.mkdir()

@@ -14,6 +14,7 @@ from poedsl.grammar.errors import PoeError
 from poedsl.runtime.space.bijections import EventBijection
 
 
+@pytest.mark.slow
 @pytest.mark.statistical
 @pytest.mark.parametrize(("size", "concentration"), [(2, 1.0), (3, 2.0), (4, 0.5)])
 def test_correlations_of_the_prior(size: int, concentration: float) -> None:

@@ -77,6 +77,7 @@ def test_both_precisions_agree() -> None:
     assert single.log_evidence == pytest.approx(double.log_evidence, abs=1e-4)
 
 
+@pytest.mark.slow
 def test_results_are_saved_in_double_precision(tmp_path: Path) -> None:
     result = poedsl.compile(SMALL).run(particles=16, steps=3, dtype="float64")
     OutputFolder(tmp_path, "{}").finish(result)

@@ -74,6 +74,7 @@ def test_so_does_the_genealogy_of_one_population(
     assert 1 / 1.5 < float(found[known].mean() / each.std()) < 1.5
 
 
+@pytest.mark.slow
 def test_the_variance_of_the_genealogy_is_unbiased() -> None:
     """Lee and Whiteley 2018, Theorem 1: populations of ten, resampled at every stage."""
     a, each = populations(

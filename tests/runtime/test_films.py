@@ -83,6 +83,7 @@ def test_frames_of_a_sheet_are_the_first_and_the_last_and_between() -> None:
     assert sampled(81) == [0, 11, 23, 34, 46, 57, 69, 80]
 
 
+@pytest.mark.slow
 def test_a_report_plays_films(tmp_path: Path, result: Result) -> None:
     assert OutputFolder(tmp_path, "{}").finish(result) == []
     page = (tmp_path / "report.html").read_text(encoding="utf-8")

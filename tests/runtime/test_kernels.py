@@ -216,6 +216,7 @@ def test_metropolis_from_scores_keeps_the_moments(kernel: str) -> None:
     assert result.log_evidence == pytest.approx(math.log(sum(z)), abs=0.01)
 
 
+@pytest.mark.slow
 def test_a_learned_flow_is_accepted_by_its_scores() -> None:
     plan = poedsl.compile("x ~ digits(3) * exp(-sum((x - 0.5)^2))").with_options(
         particles=3, steps=5, kernel="mala(steps = 2, step_size = 0.1, line = 1)"

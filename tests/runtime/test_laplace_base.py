@@ -68,6 +68,7 @@ def test_the_mode_of_three_hundred_components() -> None:
     assert len(result.stages) < 20
 
 
+@pytest.mark.slow
 def test_modes_of_a_mixture_far_apart() -> None:
     """Each with its share, whatever lies between."""
     text = "x ~ mixture(0.3: Normal(-40, 0.1), 0.7: Normal(25, 3)) * exp(0 * sin(x))"
@@ -96,6 +97,7 @@ def test_the_search_is_counted() -> None:
     assert all(one[name] > 500 for name in one)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("rare", "apart", "scale"),
     [(3e-4, 5, 0.5), (0.01, 10, 0.1), (1e-6, 10, 0.1), (1e-5, 100, 0.1)],
@@ -120,6 +122,7 @@ def near_one(x: poedsl.Real[2]):
 """
 
 
+@pytest.mark.slow
 def test_code_that_fails_far_out_ends_the_search_there_alone(tmp_path: Path) -> None:
     (tmp_path / "own.py").write_text(FAILING, encoding="utf-8")
     file = tmp_path / "program.poe"

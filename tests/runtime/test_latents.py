@@ -41,6 +41,7 @@ def job(program: str, options: str = "", **values: Any) -> Run:
     )
 
 
+@pytest.mark.slow
 def test_particles_are_pictures_and_the_path_is_over_latents(flux: str) -> None:
     made = job(f"x : Image[3, 32, 48]\nx ~ {flux}")
     assert made.target.space.shapes == {"x": (4, 8, 12)}
@@ -55,6 +56,7 @@ def test_open_sizes_are_those_that_the_model_was_trained_on(flux: str) -> None:
     assert run(f"x ~ {flux}").particles["x"].shape == (3, 3, 32, 32)
 
 
+@pytest.mark.slow
 def test_a_box_is_a_crop_of_latents_from_patch_to_patch(place: Path, flux: str) -> None:
     seen = []
     depth = tiny.folder("flux_depth", place)
@@ -90,6 +92,7 @@ def test_a_mask_is_averaged_over_the_pixels_of_a_latent(flux: str) -> None:
     assert own[0, 0].tolist() == [0.5, 0.75, 1, 1, 1, 1, 1, 1]
 
 
+@pytest.mark.slow
 def test_rewards_see_pictures_decoded_once_a_stage(
     flux: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -63,6 +63,7 @@ def valley(x: Tensor) -> Tensor:
     return -100 * (x[:, 1] - x[:, 0] ** 2) ** 2 - (1 - x[:, 0]) ** 2
 
 
+@pytest.mark.slow
 def test_a_valley_that_bends() -> None:
     """The search follows it; a Gaussian is not near."""
     ends, _, converged = ascended(valley, starts(2) / 5)

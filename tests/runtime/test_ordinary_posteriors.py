@@ -102,14 +102,14 @@ def test_a_scale_under_a_vague_prior() -> None:
 @pytest.mark.slow
 @pytest.mark.statistical
 def test_intervals_hold() -> None:
-    """95 % intervals of log Z hold in at least 36 of 40 runs; `posteriors.py` measures 200."""
+    """95 % intervals of log Z hold in at least 17 of 20 runs; `posteriors.py` measures 200."""
     truth, inside = logistic(), 0
     plan = poedsl.compile(LOGISTIC)
-    for seed in range(40):
+    for seed in range(20):
         result = plan.run(seed=100 + seed)
         assert result.log_evidence is not None and result.log_evidence_se is not None
         inside += abs(result.log_evidence - truth) < 1.96 * result.log_evidence_se
-    assert inside >= 36
+    assert inside >= 17
 
 
 @pytest.mark.slow

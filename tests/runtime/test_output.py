@@ -233,6 +233,7 @@ def test_a_file_is_written_whole_or_not_at_all(
     assert sorted(p.name for p in tmp_path.iterdir()) == ["link.poe", "program.poe"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "program",
     [

@@ -74,7 +74,7 @@ PROGRAMS: list[tuple[str, int, list[Factor]]] = [
 def test_gaussians_on_parts(
     program: str, size: int, factors: list[Factor], options: dict[str, object]
 ) -> None:
-    result = poedsl.compile(program).run(particles=4000, seed=2, **options)
+    result = poedsl.compile(program).run(particles=2500, seed=2, **options)
     mean, variance, log_z = closed_form(size, factors)
     found, spread = moments(result)
     np.testing.assert_allclose(found.numpy(), mean, atol=0.08 * math.sqrt(max(variance)))

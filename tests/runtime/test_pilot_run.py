@@ -25,6 +25,7 @@ def finished(text: str, path: str, **settings: int) -> Run:
     return job
 
 
+@pytest.mark.slow
 def test_a_run_takes_the_stages_and_steps_of_its_pilot() -> None:
     job = finished(REGRESSION, "temper(unbiased = true, base = Normal(0, 1))", seed=3)
     result = job.result()

@@ -37,7 +37,7 @@ def test_rewards_weigh_where_resampling_may_follow_and_at_the_end() -> None:
 @pytest.mark.parametrize("resample", ["systematic(when = ess < 0.9)", "none()"])
 def test_rewards_that_weigh_at_every_stage(potential: str, resample: str) -> None:
     runs = [
-        PLAN.run(seed=s, particles=1000, potential=f"{potential}()", resample=resample)
+        PLAN.run(seed=s, particles=1000, steps=50, potential=f"{potential}()", resample=resample)
         for s in range(8, 16)
     ]
     means = torch.tensor([float(moments(r)[0]) for r in runs])

@@ -81,6 +81,7 @@ def test_parts_stand_where_they_are() -> None:
     assert run.predict()["y"][:, 0].tolist() == [1.0] * 50
 
 
+@pytest.mark.slow
 @pytest.mark.statistical
 def test_a_series_of_the_prior_is_drawn_in_order() -> None:
     """The variance of y[1] is 1 + E a^2 E y[0]^2 = 2."""
@@ -89,6 +90,7 @@ def test_a_series_of_the_prior_is_drawn_in_order() -> None:
     assert float(drawn[:, 1].var()) == pytest.approx(2, abs=0.25)
 
 
+@pytest.mark.slow
 @pytest.mark.statistical
 @pytest.mark.parametrize(
     ("density", "mean"),

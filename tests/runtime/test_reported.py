@@ -62,6 +62,7 @@ def test_draws_and_arviz(result: poedsl.Result) -> None:
     assert "mu ÷ s" in posterior
 
 
+@pytest.mark.slow
 def test_files(tmp_path: Path) -> None:
     (tmp_path / "p.poe").write_text("x ~ Normal(0, 1)\nreport x * 2, x / 2\n")
     out = tmp_path / "out"

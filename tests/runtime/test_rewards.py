@@ -64,6 +64,7 @@ def test_moves_along_a_steep_reward_have_no_heavy_tails(beside: str) -> None:
     assert abs(float(found.mean()) - truth) < 4 * float(found.std()) / 5**0.5
 
 
+@pytest.mark.slow
 def test_moves_follow_a_reward() -> None:
     """In fifty components, where moves that know nothing of it resample twenty times."""
     plan = poedsl.compile("x : Real[50]\nx ~ Normal(0, 1) * exp(-sum(x^2))")
@@ -106,6 +107,7 @@ def test_the_evidence_is_unbiased_where_kernels_accept_by_a_reward(kernel: str, 
     assert abs(float(ratios.mean()) - 1) < 3 * error
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kernel", FIXED)
 def test_kernels_that_accept_by_a_reward_leave_its_target_alone(kernel: str) -> None:
     """One stage with exact draws as they come: 40 steps move them, and not their distribution."""

@@ -83,6 +83,7 @@ def test_failed_runs_and_compositions_are_read_back(tmp_path: Path) -> None:
     assert poedsl.Result.load(tmp_path / "composed").composition == composed.composition
 
 
+@pytest.mark.slow
 def test_the_sites_of_a_model_of_pyro_are_read_back(tmp_path: Path) -> None:
     result = poedsl.Plan.from_pyro(rewards_of_a_module.line, [1.0, 2.0]).run(particles=8, steps=3)
     result.save(tmp_path, pictures=False)

@@ -132,6 +132,7 @@ def test_sizes_that_do_not_adapt_stay() -> None:
     assert {stage.step_size for stage in job.stages()} == {0.5}
 
 
+@pytest.mark.slow
 def test_of_many_components_some_are_looked_at() -> None:
     many = "x : Real[{0}]\nx ~ Normal(0, 1)\nx[0:{1}] ~ Normal(1, 0.05)"
     few, more = (angles(path_of(many.format(n, n // 2))) for n in (1000, 6000))

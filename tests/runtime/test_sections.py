@@ -104,7 +104,7 @@ def test_against_the_smoother(text: str, kernel: str) -> None:
     if "Drawn" in text and kernel != "none":
         pytest.skip("it has no density to revisit prefixes by")
     kernel = kernel.replace("8)", "8, step_size = 0.02^0.5)")
-    plan = compiled(text, particles=8000, islands=16, kernel=kernel, steps=6)
+    plan = compiled(text, particles=4000, islands=16, kernel=kernel, steps=6)
     job = Run(plan.bound().spec, RunSettings(seed=1))
     for _ in job.stages():
         pass

@@ -38,6 +38,7 @@ def snapshots_of(text: str) -> tuple[Result, Snapshots]:
     return result, result.snapshots
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("text", PROGRAMS)
 def test_a_run_is_the_same_with_and_without(text: str) -> None:
     seen, blind = done(text, 4), done(text, 0)
@@ -63,6 +64,7 @@ def test_stages_that_were_resampled_are_kept_before_that(text: str) -> None:
         assert len(parents.unique()) < 40 and float(copied) > 1 / 40
 
 
+@pytest.mark.slow
 def test_many_stages_leave_so_many_and_they_are_spread() -> None:
     text = "x ~ Normal(0, 1) * exp(x)\nsample x by anneal(particles = 9, steps = 90, path = flow())"
     result, snapshots = snapshots_of(f"{text[:-1]}, resample = systematic(when = always))")

@@ -77,6 +77,7 @@ def euler(job: Run, field: Callable[[Tensor, float], Tensor]) -> Tensor:
     return z
 
 
+@pytest.mark.slow
 def test_one_flow_is_diffusers_euler_scheduler(flows: dict[int | None, UNetFlow]) -> None:
     job = finished("x ~ digits(3)")
     same(job, euler(job, lambda z, s: velocity(flows[3], z, s)))
@@ -95,6 +96,7 @@ def test_guidance_is_a_product(flows: dict[int | None, UNetFlow], guidance: floa
     same(job, euler(job, field))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["DDIMScheduler", "DDPMScheduler"])
 def test_one_flow_is_a_diffusion_sampler(
     name: str, flows: dict[int | None, UNetFlow], monkeypatch: pytest.MonkeyPatch

@@ -62,6 +62,7 @@ def test_too_few_draws_or_no_spread_have_no_shape() -> None:
     assert tail_shapes(torch.ones(2000, 1).double(), even).isnan().all()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("program", "heavy"),
     [

@@ -117,6 +117,7 @@ def test_strict_results(tmp_path: Path) -> None:
     assert done.exit_code == 0 and done.stdout.startswith("verdict       reliable")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "text", ["tau ~ HalfNormal(1)\nx ~ Normal(0, tau)^2", "x ~ Cauchy(0, 1) / Cauchy(1, 2)"]
 )
