@@ -260,8 +260,8 @@ def test_sites_have_names_of_their_own(tmp_path: Path) -> None:
 
 
 def test_the_cost_of_a_reward_counts_its_calls_and_the_steps_that_follow_it(tmp_path: Path) -> None:
-    """50 particles, ten stages of (3 + 1) moves, and a last look for what is followed; once a stage
-    where the kernel does not accept by it.
+    """50 particles, ten stages of (3 + 1) moves, and one at the end; of the other reward ten more
+    to place the stages, and none for the steps of a kernel that does not accept by it.
     """
     lines = (
         "import poedsl",
@@ -280,10 +280,10 @@ def test_the_cost_of_a_reward_counts_its_calls_and_the_steps_that_follow_it(tmp_
     assert plan is not None
     assert list(costs(plan)) == [
         "follow: 41 evaluations of 50 particles, about 4.1 s",
-        "scorer: 40 evaluations of 50 particles, about 2 s",
+        "scorer: 51 evaluations of 50 particles, about 2.5 s",
     ]
     unadjusted = {"kernel": Apply("langevin", (), (("steps", Const(3)),))}
-    assert list(costs(plan.with_options(unadjusted)))[1].startswith("scorer: 10 evaluations")
+    assert list(costs(plan.with_options(unadjusted)))[1].startswith("scorer: 21 evaluations")
 
 
 # Constants that are cut.

@@ -13,9 +13,9 @@ import pytest
 import torch
 from torch import Tensor
 
+from poedsl.compiler.plan.resampling_rule import ResamplingRule
 from poedsl.runtime.core.particles import Particles
 from poedsl.runtime.core.random_numbers import Noise
-from poedsl.runtime.core.sampler_options import ResamplingRule
 from poedsl.runtime.kernels.step_size import StepSize
 from poedsl.runtime.path.noising_path import NoisingStage
 from poedsl.runtime.smc.evidence_contributions import EvidenceContributions

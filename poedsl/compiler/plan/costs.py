@@ -8,9 +8,10 @@ from collections.abc import Iterator
 from poedsl.catalog.profiles import DEFAULT, Profile
 from poedsl.catalog.signatures import Required, Signature
 from poedsl.compiler.plan.guidance import guidance_scale
-from poedsl.compiler.plan.option_values import form_constants, form_name, kernel_traits
+from poedsl.compiler.plan.option_values import form_name
 from poedsl.compiler.plan.plan import PlanSpec
 from poedsl.compiler.plan.plan_parts import GENERATIVE
+from poedsl.compiler.plan.reward_evaluations import reward_evaluations
 from poedsl.compiler.plan.terms import Apply, Const, names, walk
 
 #: The sequences from which rules on text estimate what comes.
@@ -47,7 +48,7 @@ def costs(plan: PlanSpec, profile: Profile = DEFAULT) -> Iterator[str]:
         if factor.kind in GENERATIVE or every_step:
             evaluations = plan.nfe + 1
         else:
-            evaluations = black_box_evaluations(plan)
+            evaluations = reward_evaluations(plan)
         suffix = " for each part" if factor.loops else ""
         assumed = any(
             _is_replaced(c, s, profile) and s.name not in profile.costs for c, s in signatures
@@ -115,16 +116,6 @@ def _look_ahead(plan: PlanSpec) -> Iterator[str]:
             f"look-ahead of the rules: {length} evaluations of {LOOK_AHEAD} sequences, "
             f"about {duration}"
         )
-
-
-def black_box_evaluations(plan: PlanSpec) -> int:
-    """Evaluations of rewards without a gradient, for each particle."""
-    kernel = plan.option("kernel")
-    steps = form_constants(kernel).get("steps", 0)
-    accepts = kernel_traits(form_name(kernel)).adjusted
-    if accepts and form_name(plan.option("potential")) == "difference" and isinstance(steps, int):
-        return plan.stages * (1 + steps)
-    return plan.stages
 
 
 def spoken(seconds: float) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -45,6 +46,12 @@ class Form:
     biased: str = ""
 
 
+def one_and_nodes(arguments: Mapping[str, Value]) -> int:
+    """One evaluation, and one for each inner node of the line integral that replaces densities."""
+    line = arguments.get("line")
+    return 1 + (line if isinstance(line, int) else 0)
+
+
 @dataclass(frozen=True, slots=True)
 class KernelRow(Form):
     """A Markov kernel: what it moves, what it needs, and how it adapts.
@@ -56,8 +63,9 @@ class KernelRow(Form):
             without a Metropolis correction.
         normals: the number of standard normals that a step takes for each component.
         trajectories: whether a step follows a trajectory, whose length has to vary.
-        implementation: ``module:Class`` below `poedsl.runtime.kernels`; empty for none, and for
-            kernels on symbols.
+        evaluations: of all experts by one step, by the values of the arguments.
+        implementation: ``module:Class`` below `poedsl.runtime.kernels`; empty for none. Those of
+            the arguments that are its fields are passed to it.
     """
 
     moves: Literal["numbers", "symbols", "nothing"] = "numbers"
@@ -65,6 +73,7 @@ class KernelRow(Form):
     acceptance_target: float | None = None
     normals: int = 1
     trajectories: bool = False
+    evaluations: Callable[[Mapping[str, Value]], int] = one_and_nodes
     implementation: str = ""
 
     @property
@@ -75,12 +84,6 @@ class KernelRow(Form):
     @property
     def has_step_size(self) -> bool:
         return any(a.name == "step_size" for a in self.arguments)
-
-    def evaluations(self, leaps: int = 1, line: int | None = None) -> int:
-        """Evaluations of all experts by one step: one for each leap, and one for each inner node
-        of the line integral that replaces log densities.
-        """
-        return leaps + (line or 0)
 
 
 @dataclass(frozen=True, slots=True)

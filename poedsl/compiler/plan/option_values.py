@@ -64,11 +64,8 @@ def argument(option: str, value: Term, name: str) -> Value:
 
 def kernel_evaluations(kernel: Term) -> int:
     """K, the evaluations of all experts by a kernel at one stage."""
-    constants = form_constants(kernel)
-    steps, leaps, line = (constants.get(name) for name in ("steps", "leaps", "line"))
-    row = OPTIONS["kernel"].form(form_name(kernel))
+    arguments = form_constants(kernel)
+    row, steps = OPTIONS["kernel"].form(form_name(kernel)), arguments.get("steps")
     if not isinstance(row, KernelRow) or not isinstance(steps, int):
         return 0
-    return steps * row.evaluations(
-        leaps if isinstance(leaps, int) else 1, line if isinstance(line, int) else None
-    )
+    return steps * row.evaluations(arguments)

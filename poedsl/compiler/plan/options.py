@@ -2,8 +2,16 @@
 
 from __future__ import annotations
 
-from poedsl.compiler.plan.option_forms import Form, KernelRow, Option, OptionArgument
-from poedsl.compiler.plan.terms import Apply, Const, Ref
+from collections.abc import Mapping
+
+from poedsl.compiler.plan.option_forms import (
+    Form,
+    KernelRow,
+    Option,
+    OptionArgument,
+    one_and_nodes,
+)
+from poedsl.compiler.plan.terms import Apply, Const, Ref, Value
 
 _STEPS = OptionArgument("steps", "count", 1)
 _STEP_SIZE = OptionArgument("step_size", "positive", 0.55)
@@ -29,6 +37,13 @@ def _metropolis(step_size: float, *others: OptionArgument) -> tuple[OptionArgume
     """The arguments of a kernel with a Metropolis correction."""
     size = OptionArgument("step_size", "positive", step_size)
     return (_STEPS, *others, size, _ADAPT, _LINE, _PRECONDITION, _CORRELATION)
+
+
+def _leaps_and_nodes(arguments: Mapping[str, Value]) -> int:
+    """One evaluation for each leap, and one for each inner node of a line integral."""
+    leaps = arguments["leaps"]
+    assert isinstance(leaps, int)
+    return leaps - 1 + one_and_nodes(arguments)
 
 
 _STEP_SIZE_BIAS = "the kernel has no Metropolis correction and is biased by its step size"
@@ -108,6 +123,7 @@ OPTIONS: dict[str, Option] = {
                     needs_score=True,
                     acceptance_target=0.651,  # Beskos et al. 2013
                     trajectories=True,
+                    evaluations=_leaps_and_nodes,
                     implementation="hmc:Hmc",
                 ),
                 KernelRow(
@@ -116,6 +132,7 @@ OPTIONS: dict[str, Option] = {
                     "the same without rejection: biased",
                     needs_score=True,
                     approximate=_STEP_SIZE_BIAS,
+                    evaluations=_leaps_and_nodes,
                     implementation="hmc:UnadjustedHmc",
                 ),
                 KernelRow(
@@ -144,6 +161,8 @@ OPTIONS: dict[str, Option] = {
                     (_STEPS, OptionArgument("block", "count", 1)),
                     "blocks of tokens drawn anew given the rest: exactly invariant",
                     moves="symbols",
+                    evaluations=lambda arguments: 2,  # of the prefix, and of the proposed one
+                    implementation="gibbs:Gibbs",
                 ),
             ),
         ),

@@ -5,16 +5,18 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping
 
-from poedsl.compiler.plan.option_values import form_constants, kernel_evaluations
+from poedsl.compiler.plan.option_values import (
+    form_constants,
+    form_name,
+    kernel_evaluations,
+    kernel_traits,
+)
 from poedsl.compiler.plan.plan import PlanSpec
 from poedsl.compiler.plan.plan_parts import VariableSpec
 from poedsl.compiler.plan.terms import Const, Term
 from poedsl.grammar.diagnostics import Diagnostic
 from poedsl.grammar.limits import excess
 from poedsl.grammar.source import NOWHERE, Span
-
-#: Arguments of a kernel that are numbers of evaluations.
-_COUNTS = ("leaps", "line", "block")
 
 
 def beyond_limits(
@@ -39,11 +41,11 @@ def _excesses(
     yield excess("steps", "a run takes", steps, spans.get("steps", NOWHERE))
     kernel, place = options["kernel"], spans.get("kernel", NOWHERE)
     yield excess("steps", "the kernel takes at each stage", kernel_evaluations(kernel), place)
-    counts = form_constants(kernel)
-    for name in _COUNTS:
-        count = counts.get(name)
-        if isinstance(count, int):
-            yield excess("steps", f"`{name}` of the kernel is", count, place)
+    values = form_constants(kernel)
+    for a in kernel_traits(form_name(kernel)).arguments:
+        count = values.get(a.name)
+        if a.kind in ("count", "nodes") and a.name != "steps" and isinstance(count, int):
+            yield excess("steps", f"`{a.name}` of the kernel is", count, place)
     sizes = {v: known_size(v) for v in spec.variables}
     for variable, size in sizes.items():
         factors = (f.name for f in spec.factors if variable.name in f.variables)

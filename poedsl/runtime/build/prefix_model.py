@@ -15,6 +15,7 @@ from poedsl.runtime.build.sequence_experts import SequenceFactorBuilder
 from poedsl.runtime.build.text_rules import text_rules
 from poedsl.runtime.feynman_kac.prefixes import PrefixModel
 from poedsl.runtime.feynman_kac.rewards import RewardWeights
+from poedsl.runtime.kernels.choose import symbol_kernel
 from poedsl.runtime.smc import potentials
 from poedsl.runtime.targets.prefixes import SequenceTarget, Symbols, foreseen, prefix_stages
 
@@ -59,4 +60,6 @@ def prefix_model(
         math.ceil(space.size * LOOK_AHEAD / (options.particles * options.islands)) if rules else 0
     )
     before = evaluations, seconds
-    return PrefixModel(target, stages, options, weights, builder.warnings, peak, before)
+    return PrefixModel(
+        target, stages, options, symbol_kernel(options), weights, builder.warnings, peak, before
+    )

@@ -2,28 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
 from poedsl.compiler.plan.option_forms import KernelRow
 from poedsl.compiler.plan.option_values import argument, form_name, kernel_traits
 from poedsl.compiler.plan.plan import PlanSpec
-from poedsl.compiler.plan.terms import Apply, Const, Ref, Term
-
-
-@dataclass(frozen=True, slots=True)
-class ResamplingRule:
-    """When to resample: below a share of the population in ESS, at given stages, or always."""
-
-    below: float = 0.0
-    stages: frozenset[int] = frozenset()
-    always: bool = False
+from poedsl.compiler.plan.resampling_rule import ResamplingRule
+from poedsl.compiler.plan.terms import Apply, Const, Term
 
 
 @dataclass(frozen=True, slots=True)
 class SamplerOptions:
     """Particles are those of one island; ``eta`` is the square root of the share of the path's own
-    noise in a move; ``line`` counts the inner nodes of a line integral of the scores; ``share`` is
+    noise in a move; ``kernel_arguments`` are all of the kernel's, by name; ``share`` is
     the effective sample size that places the stages of tempering, ``base`` what they start from,
     ``unbiased`` whether a pilot run tunes them and their kernels.
     """
@@ -38,11 +31,9 @@ class SamplerOptions:
     eta: float
     control: bool
     kernel: str
+    kernel_arguments: Mapping[str, Any]
     kernel_steps: int
     step_size: float
-    leaps: int
-    block: int
-    line: int | None
     adapt: bool
     precondition: bool
     correlation: float | None
@@ -57,6 +48,15 @@ class SamplerOptions:
         return kernel_traits(self.kernel)
 
     @property
+    def line(self) -> int | None:
+        """Inner nodes of the line integral of the scores that replaces log densities."""
+        return self.kernel_arguments.get("line")
+
+    def kernel_evaluations(self, steps: int) -> int:
+        """Evaluations of all experts by so many steps of the kernel."""
+        return steps * self.traits.evaluations(self.kernel_arguments)
+
+    @property
     def weighing(self) -> int:
         """At how many stages black-box rewards weigh."""
         return len(self.resample.stages) if self.resample and self.resample.stages else self.steps
@@ -65,7 +65,6 @@ class SamplerOptions:
     def of(cls, plan: PlanSpec) -> SamplerOptions:
         move, kernel = _form(plan.option("move")), _form(plan.option("kernel"))
         correct, resample = _form(plan.option("correct")), _form(plan.option("resample"))
-        when = resample.pop("when", None)
         total, islands = _constant(plan.option("particles")), _constant(plan.option("islands"))
         return cls(
             particles=total // islands,
@@ -78,11 +77,9 @@ class SamplerOptions:
             eta=float(move.get("noise", 1.0)),
             control=move.get("control", False),
             kernel=kernel["form"],
+            kernel_arguments={name: kernel[name] for name in kernel if name != "form"},
             kernel_steps=kernel.get("steps", 0),
             step_size=float(kernel.get("step_size", 1.0)),
-            leaps=kernel.get("leaps", 1),
-            block=kernel.get("block", 1),
-            line=kernel.get("line"),
             adapt=kernel.get("adapt", False),
             precondition=kernel.get("precondition", False),
             correlation=kernel.get("correlation"),
@@ -90,7 +87,7 @@ class SamplerOptions:
             clip=None if correct.get("clip") is None else float(correct["clip"]),
             potential=_form(plan.option("potential"))["form"],
             scheme=resample["form"],
-            resample=None if resample["form"] == "none" else _rule(when),
+            resample=ResamplingRule.of(plan.option("resample")),
         )
 
 
@@ -109,17 +106,6 @@ def _form(term: Term) -> dict[str, Any]:
     assert isinstance(term, Apply)
     arguments = {k: v.value if isinstance(v, Const) else v for k, v in term.kwargs}
     return {"form": term.function, **arguments}
-
-
-def _rule(term: Term) -> ResamplingRule:
-    match term:
-        case Ref("always"):
-            return ResamplingRule(always=True)
-        case Apply("at", args):
-            return ResamplingRule(stages=frozenset(_constant(a) for a in args))
-        case Apply("<", (_, limit)):
-            return ResamplingRule(below=_constant(limit))
-    raise ValueError(f"not a rule for resampling: {term}")
 
 
 def keeps_best(plan: PlanSpec) -> bool:

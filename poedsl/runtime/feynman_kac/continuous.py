@@ -10,7 +10,7 @@ from typing import Any, Generic, Self, TypeVar
 from jaxtyping import Float
 from torch import Tensor
 
-from poedsl.compiler.plan.option_values import kernel_traits
+from poedsl.compiler.plan.reward_evaluations import accepts_by_rewards
 from poedsl.runtime.core.particles import Evaluation, ParticleTensors, Point
 from poedsl.runtime.core.random_numbers import Noise
 from poedsl.runtime.core.sampler_options import SamplerOptions
@@ -56,10 +56,7 @@ class Mutation:
 
     def evaluations(self, stage: StageLike, steps: int | None = None) -> int:
         """Evaluations of all experts by the kernel steps of a stage, or by so many steps."""
-        per_step = kernel_traits(self.options.kernel).evaluations(
-            self.options.leaps, self.options.line
-        )
-        return (self.count(stage) if steps is None else steps) * per_step
+        return self.options.kernel_evaluations(self.count(stage) if steps is None else steps)
 
     def adjusted(self, stage: StageLike) -> bool:
         """Whether there are steps, and each is accepted or rejected."""
@@ -70,13 +67,8 @@ class Mutation:
         where adjusted ones run and rewards weigh by what they are at a stage alone.
         """
         counts = any(f.kind != "where" for f in self.target.black_box)
-        adjusted = self.steps is not None and self.steps.adjusted
-        return (
-            counts
-            and adjusted
-            and self.options.potential == "difference"
-            and self.rewards.weighs(stage.t)
-        )
+        accepts = accepts_by_rewards(self.options.traits, self.options.potential)
+        return counts and accepts and self.rewards.weighs(stage.t)
 
     def add_rewards(self, stage: StageLike, point: Point) -> Point:
         """A point with its black-box rewards."""

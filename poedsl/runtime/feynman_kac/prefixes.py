@@ -12,7 +12,6 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from poedsl.compiler.plan.option_values import kernel_traits
 from poedsl.runtime.core.particles import Particles, ParticleTensors
 from poedsl.runtime.core.random_numbers import Noise
 from poedsl.runtime.core.sampler_options import SamplerOptions
@@ -20,7 +19,7 @@ from poedsl.runtime.core.state import SavedState
 from poedsl.runtime.core.warnings import WarningLog, of_factors
 from poedsl.runtime.feynman_kac.pilot_run import Pilot
 from poedsl.runtime.feynman_kac.rewards import RewardWeights
-from poedsl.runtime.kernels.gibbs import gibbs
+from poedsl.runtime.kernels.kernel import SymbolKernel
 from poedsl.runtime.kernels.step_size import StepSize
 from poedsl.runtime.smc.anneal import Proposal
 from poedsl.runtime.smc.composition import Composition
@@ -36,6 +35,7 @@ class PrefixModel:
     """From nothing to whole sequences, a section at a time.
 
     Attributes:
+        kernel: redraws symbols of the prefix; None where there is none.
         before_the_first_stage: evaluations of all experts, over all particles, by which the rules
             look ahead, and the seconds that they took.
         least_shares: of each rule, the least share that it allowed of what the experts proposed,
@@ -45,6 +45,7 @@ class PrefixModel:
     target: SequenceTarget
     stages: tuple[PrefixStage, ...]
     options: SamplerOptions
+    kernel: SymbolKernel | None
     rewards: RewardWeights
     warnings: WarningLog
     peak: float
@@ -113,17 +114,15 @@ class PrefixModel:
         return Potential(proposal.log_ratio, proposal.particles.rewards)
 
     def mutate(self, population: Population[PrefixStage], rng: Noise) -> Population[PrefixStage]:
-        """K times Y <- y with a block drawn anew (lines 6 and 7)."""
-        o, stage = self.options, population.stage
-        if not self.revisits:
+        """K times Y <- kernel(Y) (lines 6 and 7)."""
+        kernel, steps, stage = self.kernel, self.options.kernel_steps, population.stage
+        if kernel is None:
             return population
-        block = min(o.block, stage.length)
-        uniforms = rng.blocks(block + 1, stage.t, o.kernel_steps)
-        free = stage.length - block + 1
-        places = rng.shared(stage.t, "block", o.kernel_steps)[0] * free
+        uniforms = rng.blocks(kernel.uniforms(stage.length), stage.t, steps)
+        shared = rng.shared(stage.t, "block", steps)[0]
         rates, p = [], population.particles
-        for uniform, place in zip(uniforms, places.long().tolist(), strict=True):
-            x, at, chance = gibbs(self.target, p.x, stage.length, place, block, uniform)
+        for uniform, common in zip(uniforms, shared, strict=True):
+            x, at, chance = kernel.step(self.target, p.x, stage.length, uniform, common)
             rates.append(chance.mean())
             p = replace(p, x=x, at=at)
         return replace(population, particles=p, acceptance=float(torch.stack(rates).mean()))
@@ -153,13 +152,9 @@ class PrefixModel:
         return None
 
     def evaluations(self, stage: PrefixStage, steps: int | None = None) -> int:
-        """One of all experts for the section, and one for each Gibbs step."""
-        return 1 + (self.options.kernel_steps if self.revisits else 0)
-
-    @property
-    def revisits(self) -> bool:
-        """Whether a kernel redraws symbols of the prefix."""
-        return kernel_traits(self.options.kernel).moves == "symbols"
+        """One of all experts for the section, and those of the kernel."""
+        count = self.options.kernel_steps if steps is None else steps
+        return 1 + self.options.kernel_evaluations(0 if self.kernel is None else count)
 
     def evaluation(self, particles: Particles) -> PrefixEvaluation:
         assert isinstance(particles.at, PrefixEvaluation)

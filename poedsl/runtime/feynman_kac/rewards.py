@@ -36,11 +36,8 @@ class RewardWeights:
     warns_of_infinite_rewards: bool
 
     def weighs(self, t: int) -> bool:
-        """Whether black-box rewards weigh at a stage: where `at(...)` names some, only at those
-        (Zhang et al., E.6).
-        """
-        rule = self.options.resample
-        return rule is None or not rule.stages or t in rule.stages
+        """Whether black-box rewards weigh at a stage."""
+        return self.options.resample is None or self.options.resample.weighs(t)
 
     def potential(
         self,

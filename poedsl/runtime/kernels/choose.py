@@ -8,18 +8,17 @@ from typing import Any
 
 from poedsl.compiler.plan.option_values import kernel_traits
 from poedsl.runtime.core.sampler_options import SamplerOptions
-from poedsl.runtime.kernels.kernel import Kernel
+from poedsl.runtime.kernels.kernel import SymbolKernel
 from poedsl.runtime.kernels.sweep import KernelSteps
 
 
 def kernel_steps(options: SamplerOptions) -> KernelSteps | None:
     """The kernel of a plan over numbers, and how it is applied; None where there is none."""
-    traits = kernel_traits(options.kernel)
-    if not traits.implementation or not options.kernel_steps:
+    traits = options.traits
+    if traits.moves != "numbers" or not options.kernel_steps:
         return None
-    kernel = implementation(options.kernel, leaps=options.leaps)
     return KernelSteps(
-        kernel,
+        implementation(options.kernel, **options.kernel_arguments),
         options.kernel_steps,
         options.adapt,
         traits.acceptance_target,
@@ -30,9 +29,16 @@ def kernel_steps(options: SamplerOptions) -> KernelSteps | None:
     )
 
 
-def implementation(name: str, **settings: Any) -> Kernel:
-    """A kernel by its name, with those of the settings that it takes."""
+def symbol_kernel(options: SamplerOptions) -> SymbolKernel | None:
+    """The kernel of a plan over symbols; None where there is none."""
+    if options.traits.moves != "symbols":
+        return None
+    kernel: SymbolKernel = implementation(options.kernel, **options.kernel_arguments)
+    return kernel
+
+
+def implementation(name: str, **arguments: Any) -> Any:
+    """A kernel by its name, with those of the arguments that it takes."""
     module, _, class_name = kernel_traits(name).implementation.partition(":")
     kind = getattr(import_module(f"poedsl.runtime.kernels.{module}"), class_name)
-    kernel: Kernel = kind(**{f.name: settings[f.name] for f in fields(kind)})
-    return kernel
+    return kind(**{f.name: arguments[f.name] for f in fields(kind)})

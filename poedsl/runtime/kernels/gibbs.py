@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
@@ -9,45 +11,54 @@ from torch import Tensor
 from poedsl.runtime.targets.prefixes import PrefixEvaluation, SequenceTarget, drawn
 
 
-def gibbs(
-    target: SequenceTarget,
-    x: Int[Tensor, "L n"],
-    length: int,
-    place: int,
-    block: int,
-    uniform: Float[Tensor, "L b"],
-) -> tuple[Int[Tensor, "L n"], PrefixEvaluation, Float[Tensor, " L"]]:
-    """Draw ``block`` symbols from ``place`` on anew, given the rest of the first ``length``.
+@dataclass(frozen=True, slots=True)
+class Gibbs:
+    """Draws a block of symbols anew, given the rest.
 
     They are proposed from the products of conditionals, one after another, and accepted by what
     that makes of the symbols after them (Metropolis within Gibbs; exactly invariant).
-
-    Args:
-        uniform: for each symbol of the block, and one to accept by.
-
-    Returns:
-        The sequences, what the experts make of them, and the probabilities of acceptance.
     """
-    before = target.begin(len(x))
-    if place:
-        before, _ = target.read(before, 0, x[:, :place])
-    current, after = target.read(before, place, x[:, place:length])
-    old = _weight(
-        torch.cat([before.following[:, None], after[:, :-1]], 1), x[:, place:length], block
-    )
-    y, evaluation, gain = x.clone(), before, torch.zeros_like(old)
-    for k in range(block):
-        y[:, place + k], normaliser = drawn(evaluation.following, uniform[:, k])
-        gain = gain + normaliser
-        evaluation, _ = target.read(evaluation, place + k, y[:, place + k, None])
-    tail = y[:, place + block : length]
-    if tail.shape[1]:
-        following = evaluation.following[:, None]
-        evaluation, after = target.read(evaluation, place + block, tail)
-        gain = gain + _weight(torch.cat([following, after[:, :-1]], 1), tail, 0)
-    chance = (gain - old).clamp(max=0.0).exp().nan_to_num(nan=0.0)
-    accept = accepted(chance, uniform[:, -1])
-    return torch.where(accept[:, None], y, x), evaluation.where(accept, current), chance
+
+    block: int
+
+    def uniforms(self, length: int) -> int:
+        """One for each symbol of the block, and one to accept by."""
+        return self._size(length) + 1
+
+    def step(
+        self,
+        target: SequenceTarget,
+        x: Int[Tensor, "L n"],
+        length: int,
+        uniform: Float[Tensor, "L u"],
+        shared: Float[Tensor, ""],
+    ) -> tuple[Int[Tensor, "L n"], PrefixEvaluation, Float[Tensor, " L"]]:
+        """A block that begins at a place that is common to all particles."""
+        block = self._size(length)
+        place = int((shared * (length - block + 1)).long())
+        before = target.begin(len(x))
+        if place:
+            before, _ = target.read(before, 0, x[:, :place])
+        current, after = target.read(before, place, x[:, place:length])
+        old = _weight(
+            torch.cat([before.following[:, None], after[:, :-1]], 1), x[:, place:length], block
+        )
+        y, evaluation, gain = x.clone(), before, torch.zeros_like(old)
+        for k in range(block):
+            y[:, place + k], normaliser = drawn(evaluation.following, uniform[:, k])
+            gain = gain + normaliser
+            evaluation, _ = target.read(evaluation, place + k, y[:, place + k, None])
+        tail = y[:, place + block : length]
+        if tail.shape[1]:
+            following = evaluation.following[:, None]
+            evaluation, after = target.read(evaluation, place + block, tail)
+            gain = gain + _weight(torch.cat([following, after[:, :-1]], 1), tail, 0)
+        chance = (gain - old).clamp(max=0.0).exp().nan_to_num(nan=0.0)
+        accept = accepted(chance, uniform[:, -1])
+        return torch.where(accept[:, None], y, x), evaluation.where(accept, current), chance
+
+    def _size(self, length: int) -> int:
+        return min(self.block, length)
 
 
 def accepted(chance: Float[Tensor, " L"], uniform: Float[Tensor, " L"]) -> Bool[Tensor, " L"]:

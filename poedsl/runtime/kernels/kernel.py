@@ -11,10 +11,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from poedsl.runtime.core.particles import Evaluation, Point
+from poedsl.runtime.targets.prefixes import PrefixEvaluation, SequenceTarget
 
 Evaluate = Callable[[Float[Tensor, "L D"]], Evaluation]
 #: The increase of the log target from each particle of some points to that of others.
@@ -64,5 +65,32 @@ class Kernel(Protocol):
 
         Returns:
             The points, and each particle's probability of acceptance, None if unadjusted.
+        """
+        ...
+
+
+@runtime_checkable
+class SymbolKernel(Protocol):
+    """A kernel on symbols with its settings, which leaves the target of a prefix invariant."""
+
+    def uniforms(self, length: int) -> int:
+        """How many uniforms a step takes for each prefix of that length."""
+        ...
+
+    def step(
+        self,
+        target: SequenceTarget,
+        x: Int[Tensor, "L n"],
+        length: int,
+        uniform: Float[Tensor, "L u"],
+        shared: Float[Tensor, ""],
+    ) -> tuple[Int[Tensor, "L n"], PrefixEvaluation, Float[Tensor, " L"]]:
+        """One step on the first ``length`` symbols.
+
+        Args:
+            uniform: uniforms in (0, 1) for each prefix. shared: one for all of them.
+
+        Returns:
+            The sequences, what the experts make of them, and the probabilities of acceptance.
         """
         ...

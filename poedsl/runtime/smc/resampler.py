@@ -9,8 +9,8 @@ import torch
 from jaxtyping import Int
 from torch import Tensor
 
+from poedsl.compiler.plan.resampling_rule import ResamplingRule
 from poedsl.runtime.core.random_numbers import Noise
-from poedsl.runtime.core.sampler_options import ResamplingRule
 from poedsl.runtime.smc.population import Population, StageT
 from poedsl.runtime.smc.resampling_schemes import FEW, SCHEMES, along_kd_tree, systematic
 
