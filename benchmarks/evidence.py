@@ -23,6 +23,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from crossing import exact_log_evidence
 from figures import add_out, write
 
 import poedsl
@@ -31,7 +32,6 @@ from poedsl.runtime.run import Run
 COUNT, STEPS = 1000, 3
 DIMENSIONS = (2, 10, 20, 50, 100)
 CROSSING = (Path(__file__).parent.parent / "programs" / "crossing.poe").read_text()
-CROSSING_Z = -4.304385
 COUPLING, SIDE, WIDTH, PLACE = 4.0, 1.0, 0.5, 4.0
 
 
@@ -268,7 +268,7 @@ def main() -> None:
                     add(target, theirs)
     print("coverage")
     for method in METHODS:
-        add("crossing", ours(method, CROSSING, CROSSING_Z, args.coverage))
+        add("crossing", ours(method, CROSSING, exact_log_evidence(), args.coverage))
         for name, family in FAMILIES.items():
             found = ours(
                 method,

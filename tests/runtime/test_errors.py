@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,8 +14,8 @@ from poedsl.runtime.run import Run
 from poedsl.runtime.smc import standard_errors
 from poedsl.runtime.smc.evidence_contributions import EvidenceContributions
 from poedsl.runtime.smc.population import Population
+from tests.runtime.helpers import CROSSING, crossing_log_evidence
 
-CROSSING = (Path(__file__).parents[2] / "programs" / "crossing.poe").read_text()
 WIDE = "x : Real[20]\nx ~ Normal(0, 1) * Normal(2, 0.5)"
 
 
@@ -34,7 +33,7 @@ def populations(program: str, **options: object) -> tuple[Population[Any], Tenso
 #: Wider than the target, so that stages are resampled and errors are large.
 WIDER = "temper(ess = none, base = Normal(1.6, 0.8))"
 CASES = [
-    (CROSSING, -4.304385, {"steps": 24, "islands": 320, "particles": 320 * 50}),
+    (CROSSING, crossing_log_evidence(), {"steps": 24, "islands": 320, "particles": 320 * 50}),
     (
         WIDE,
         -10 * (math.log(2 * math.pi * 1.25) + 4 / 1.25),
