@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.distributions import Gamma, MultivariateNormal
 
-from poedsl.runtime.build.mode_search import ascended, hessian, modes
+from poedsl.runtime.build.mode_search import _distinct, ascended, hessian, modes
 
 CENTRES = torch.tensor([[-8.0, 3.0], [5.0, 0.0], [6.0, 9.0]], dtype=torch.float64)
 SHARES = torch.tensor([0.2, 0.5, 0.3], dtype=torch.float64)
@@ -113,3 +113,11 @@ def test_a_narrow_mode_far_from_zero() -> None:
     found = modes(lambda x: -3 * torch.log1p(((x[:, 0] - 1000) / 1e-3) ** 2), begin)
     assert found is not None
     assert float(found.factor[0]) == pytest.approx(1e-3 / math.sqrt(6), rel=0.01)
+
+
+def test_ends_are_not_alike_where_a_metric_is_not_one() -> None:
+    """Rounding can leave an inverse Hessian with directions in which distances are negative."""
+    ends = torch.tensor([[0.0, 0.0], [3.0, 3.0], [3.0, 3.01]], dtype=torch.float64)
+    indefinite = torch.tensor([[1.0, 2.0], [2.0, 1.0]], dtype=torch.float64)
+    inverse = torch.stack([-indefinite, torch.eye(2).double(), torch.eye(2).double()])
+    assert _distinct(ends, inverse, torch.arange(3)) == [0, 1]

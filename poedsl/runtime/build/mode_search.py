@@ -244,14 +244,15 @@ def _distinct(
     x: Float[Tensor, "L D"], inverse: Float[Tensor, "L D D"], order: Int[Tensor, " C"]
 ) -> list[int]:
     """The first of points that are alike in the metrics of the search, in some order."""
-    precision, singular = torch.linalg.inv_ex(inverse)
-    identity = torch.eye(x.shape[1], dtype=x.dtype, device=x.device)
-    precision = precision.where((singular == 0)[:, None, None], identity)
+    factor, failed = torch.linalg.cholesky_ex(inverse)
+    identity = torch.eye(x.shape[1], dtype=x.dtype, device=x.device).expand_as(factor)
+    factor = factor.where((failed == 0)[:, None, None], identity)
+    whitening = torch.linalg.solve_triangular(factor, identity, upper=False)
     kept: list[int] = []
     for i in order.tolist():
         gaps = x[i] - x[kept]
-        squares = (gaps[:, None] @ precision[kept] @ gaps[:, :, None]).flatten()
-        if bool((squares > ALIKE**2).all()):
+        distances = (whitening[kept] @ gaps[:, :, None]).norm(dim=(1, 2))
+        if bool((distances > ALIKE).all()):
             kept.append(i)
         if len(kept) == 4 * MOST:
             break
