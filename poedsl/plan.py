@@ -187,7 +187,7 @@ class Plan:
         from poedsl.runtime.run_plan import run
 
         settings = self._settings(seed, device, microbatch, allow_code, profile, dtype)
-        plan = self._given(options).bound()
+        plan = self._with_settings(options).bound()
         runner: Callable[..., Result] = run
         if checkpoint is not None:
             from poedsl.runtime.checkpointer import run_with_checkpoints
@@ -221,7 +221,7 @@ class Plan:
         from poedsl.runtime.run import Run
 
         settings = self._settings(seed, device, microbatch, allow_code, profile, dtype)
-        plan = self._given(options).bound()
+        plan = self._with_settings(options).bound()
         job = Run(plan.spec, settings)
         for record in job.stages():
             if record.t == 1:
@@ -230,11 +230,11 @@ class Plan:
             yield job.view(record)
         yield replace(job.view(record), result=job.result())
 
-    def _given(self, given: dict[str, Any]) -> Plan:
+    def _with_settings(self, settings: dict[str, Any]) -> Plan:
         """The plan with options of ``sample`` and values of inputs."""
         inputs = {i.name for i in self.spec.inputs} - {o.name for o in self.spec.options}
-        values = {name: value for name, value in given.items() if name in inputs}
-        options = {name: value for name, value in given.items() if name not in inputs}
+        values = {name: value for name, value in settings.items() if name in inputs}
+        options = {name: value for name, value in settings.items() if name not in inputs}
         plan = self.bind(**values) if values else self
         return plan.with_options(**options) if options else plan
 

@@ -15,6 +15,8 @@ PUBLIC = (
     *("records", "stage_view"),
 )
 _SECTION = re.compile(r"^Attributes:\n(?P<entries>.*?)(?=^\S|\Z)", re.M | re.S)
+#: Texts and comments, whose words are no names.
+_PROSE = re.compile(r'"""[\s\S]*?"""|"[^"\n]*"|#.*')
 #: Names at the start of an entry, or after the full stop of an entry on the same line.
 _ENTRY = re.compile(r"(?:^    |(?<=\S\. ))(?P<names>\w+(?:, \w+)*): ", re.M)
 
@@ -87,3 +89,73 @@ def test_no_two_classes_share_a_name() -> None:
         for name in re.findall(r"^\s*class (\w+)", text, re.M):
             places.setdefault(name, []).append(str(path.relative_to(ROOT)))
     assert not {name: paths for name, paths in places.items() if len(paths) > 1}
+
+
+#: Names of the language's keyword in the syntax tree, in checked programs and in plans.
+KEYWORD_FIELDS = {
+    ("poedsl/grammar/tree.py", "given"),
+    ("poedsl/compiler/typecheck/checked.py", "given"),
+    ("poedsl/compiler/plan/plan_parts.py", "given"),
+}
+
+
+def former_words() -> set[str]:
+    """The entries of 'Former words' in the glossary, but those that a remark in brackets limits to
+    one meaning.
+    """
+    glossary = (ROOT / "docs" / "glossary.md").read_text(encoding="utf-8")
+    table = glossary.split("## Former words")[1]
+    cells = re.findall(r"^\| ([^|]+) \|", table, re.M)[2:]
+    entries = (entry.strip() for cell in cells for entry in cell.split(","))
+    return {entry for entry in entries if re.fullmatch(r"\w+", entry)}
+
+
+def bound_names(module: ast.Module) -> Iterator[tuple[str, int]]:
+    """Every name that a module binds, in whatever scope, and its line."""
+    for node in ast.walk(module):
+        match node:
+            case ast.FunctionDef(name=name) | ast.ClassDef(name=name):
+                yield name, node.lineno
+            case ast.Name(id=name, ctx=ast.Store()) | ast.arg(arg=name):
+                yield name, node.lineno
+            case ast.Attribute(attr=name, ctx=ast.Store()):
+                yield name, node.lineno
+            case ast.MatchAs(name=str(name)) | ast.MatchStar(name=str(name)):
+                yield name, node.lineno
+            case ast.ExceptHandler(name=str(name)) | ast.alias(asname=str(name)):
+                yield name, node.lineno
+            case ast.MatchMapping(rest=str(name)):
+                yield name, node.lineno
+
+
+def test_no_name_is_a_former_word() -> None:
+    words = former_words()
+    assert {"found", "given", "known", "own", "banked", "trail"} <= words
+    forms = {form for word in words for form in (word, f"{word}s")}
+    anywhere = re.compile(rf"\b_*(?:{'|'.join(sorted(forms))})_*\b", re.I)
+    former = [
+        f"{path.relative_to(ROOT)}:{line}: {name}"
+        for path, text in sources().items()
+        if anywhere.search(_PROSE.sub("", text))
+        for name, line in bound_names(ast.parse(text))
+        if name.strip("_").lower() in forms
+        and (path.relative_to(ROOT).as_posix(), name) not in KEYWORD_FIELDS
+    ]
+    assert not former
+
+
+def test_names_of_every_kind_are_seen() -> None:
+    text = """
+def a(b, *c, d=1, **e):
+    f = g.h = 2
+    for i in []: [j for k in []]
+    match f:
+        case [l, *m] | {"n": o, **p}: pass
+    try: import q as r
+    except E as s: pass
+    with t as u: lambda v: (w := 1)
+class X:
+    y: int
+"""
+    names = {name for name, _ in bound_names(ast.parse(text))}
+    assert names == set("abcdefhiklmoprsuvwXy")

@@ -98,10 +98,10 @@ def _only(folder: Path) -> Path | None:
     Raises:
         PoeError: there are several files, of which none has the name that a library gives (P0206).
     """
-    found = sorted(folder.glob("*.safetensors"))
-    named = [path for path in found if path.name in SAVED_AS]
-    if len(found) > 1 and len(named) != 1:
-        listed = ", ".join(path.name for path in found)
+    files = sorted(folder.glob("*.safetensors"))
+    named = [path for path in files if path.name in SAVED_AS]
+    if len(files) > 1 and len(named) != 1:
+        listed = ", ".join(path.name for path in files)
         message = f"the folder {folder} holds several LoRAs ({listed}): name the file"
         raise PoeError((Diagnostic("P0206", message),))
-    return next(iter(named or found), None)
+    return next(iter(named or files), None)

@@ -33,8 +33,8 @@ def read_folder(place: str, base: Path, *, as_pipeline: bool = False) -> Signatu
             diffusers, which describes it, is not installed (P0703).
     """
     folder = _folder(place, base)
-    if folder is None and not as_pipeline and place in (known := _hub_signatures()):
-        return with_model(known[place], place)
+    if folder is None and not as_pipeline and place in (hub := _hub_signatures()):
+        return with_model(hub[place], place)
     folder = folder or cached_folder(place)
     if folder is None:
         raise _not_here(place, base)
@@ -89,8 +89,8 @@ def _folder(place: str, base: Path) -> Path | None:
         try:
             return configurations(file)
         except PoeError as error:
-            (found,) = error.diagnostics
-            raise DefinitionError(found.code, found.message, *found.notes) from None
+            (diagnostic,) = error.diagnostics
+            raise DefinitionError(diagnostic.code, diagnostic.message, *diagnostic.notes) from None
     beside_program = _below(base, place)
     if beside_program is not None or not place:
         return beside_program

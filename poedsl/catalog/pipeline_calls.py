@@ -94,8 +94,8 @@ def _call(kind: str, pipelines: Path) -> ast.FunctionDef | None:
         if isinstance(statement, ast.FunctionDef) and statement.name == "__call__":
             return statement
     bases = (b.id for b in definition.bases if isinstance(b, ast.Name))
-    found = (_call(base, pipelines) for base in bases if base != kind)
-    return next((function for function in found if function is not None), None)
+    functions = (_call(base, pipelines) for base in bases if base != kind)
+    return next((function for function in functions if function is not None), None)
 
 
 def _class(kind: str, pipelines: Path) -> ast.ClassDef | None:
@@ -145,9 +145,9 @@ def _members(annotation: ast.expr) -> Iterator[str]:
 
 
 def _refusal(function: ast.FunctionDef, parameters: set[str]) -> str:
-    found = next((p for p in _NO_PICTURES if p in parameters), None)
-    if found is not None:
-        return f"it makes no pictures: its call takes `{found}`"
+    picture = next((p for p in _NO_PICTURES if p in parameters), None)
+    if picture is not None:
+        return f"it makes no pictures: its call takes `{picture}`"
     steps = [n for n in ast.walk(function) if isinstance(n, ast.Call) and _is_step(n)]
     loops = [_loops_around(function, step) for step in steps]
     if not steps or not all(loops):

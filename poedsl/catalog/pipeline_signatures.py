@@ -88,8 +88,8 @@ def pipeline_signature(place: str, kind: str, domain: Type, space: str, size: fl
 
 def parameters(call: PipelineCall) -> tuple[SignatureParameter, ...]:
     """The parameters of a pipeline's call that a program gives, the prompt first."""
-    found = [p for written in call.parameters if (p := _parameter(written, call)) is not None]
-    return tuple(sorted(found, key=lambda p: p.name != "prompt"))
+    read = [p for written in call.parameters if (p := _parameter(written, call)) is not None]
+    return tuple(sorted(read, key=lambda p: p.name != "prompt"))
 
 
 def _parameter(written: CallParameter, call: PipelineCall) -> SignatureParameter | None:
@@ -137,8 +137,8 @@ def _condition(written: CallParameter, call: PipelineCall) -> SignatureParameter
 
 def _needs(call: PipelineCall) -> str:
     """What a call needs and no program can give; empty where there is nothing."""
-    given = {p.name for p in parameters(call)} | _SET_BY_RUNS
-    missing = next((p for p in call.parameters if p.required and p.name not in given), None)
+    set_by_caller = {p.name for p in parameters(call)} | _SET_BY_RUNS
+    missing = next((p for p in call.parameters if p.required and p.name not in set_by_caller), None)
     if missing is None:
         return ""
     return f"its call needs `{missing.name}`, which no type of the language is for"

@@ -142,14 +142,14 @@ def configurations(model: str | Path) -> Path:
     path = Path(model)
     if not is_file(path) or path.suffix != ENDING:
         return path
-    found = layout(path)
-    ids = () if found is None else found.ids
+    layout_of_file = layout(path)
+    ids = () if layout_of_file is None else layout_of_file.ids
     beside = (path.with_suffix(""), path.parent / "config", path.parent)
     places = (*beside, *(folder for i in ids if (folder := cached_folder(i)) is not None))
     chosen = next((place for place in places if is_file(place / _INDEX)), None)
     if chosen is not None:
         return chosen
-    kind = "" if found is None else f" in the layout of {found.name}"
+    kind = "" if layout_of_file is None else f" in the layout of {layout_of_file.name}"
     message = (
         f"the model in {path} cannot be used: it holds weights{kind}, and its configurations and "
         "tokenizers are not here"

@@ -44,7 +44,7 @@ def _truncated(base: Signature) -> Signature:
     )
 
 
-def _own(
+def _not_in_pyro(
     name: str, summary: str, parameters: tuple[SignatureParameter, ...], support: Support
 ) -> Signature:
     return Signature(
@@ -62,13 +62,13 @@ _SCALE = SignatureParameter("scale", None, "positive", REQUIRED, "standard devia
 
 TRUNCATED_DENSITIES = (
     *(_truncated(s) for name in WITH_TAILS for s in DENSITIES if s.name == name),
-    _own(
+    _not_in_pyro(
         "HalfStudentT",
         "upper half of a Student's t around zero",
         (SignatureParameter("df", None, "positive", REQUIRED, "degrees of freedom"), _SCALE),
         Support(low=0.0),
     ),
-    _own(
+    _not_in_pyro(
         "SkewNormal",
         "skew normal of Azzalini",
         (
@@ -78,5 +78,5 @@ TRUNCATED_DENSITIES = (
         ),
         Support(),
     ),
-    _own("Flat", "one everywhere, which is no density: improper by itself", (), Support()),
+    _not_in_pyro("Flat", "one everywhere, which is no density: improper by itself", (), Support()),
 )

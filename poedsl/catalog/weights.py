@@ -137,9 +137,9 @@ def single_files(folder: Path) -> tuple[str, ...]:
         names = sorted(p.name for p in folder.iterdir() if p.suffix in CHECKPOINTS)
     except OSError:
         return ()
-    known = next((n for n in names if single_file(str(folder / n)) is not None), None)
-    if known is not None:
-        return (f'a single file with a model is named itself: "{folder / known}"',)
+    file = next((n for n in names if single_file(str(folder / n)) is not None), None)
+    if file is not None:
+        return (f'a single file with a model is named itself: "{folder / file}"',)
     return (f"{names[0]} in it is not read: {_SINGLE}",) if names else ()
 
 

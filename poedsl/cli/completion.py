@@ -24,13 +24,13 @@ def _files(incomplete: str, *endings: str) -> list[str]:
     """Folders and files that go on as a text does; in place of a single folder what is in it, since
     the shell writes a blank after the only candidate.
     """
-    found = sorted(_beginning_with(incomplete, endings))
-    while len(found) == 1 and found[0].endswith("/"):
-        inner = sorted(_beginning_with(found[0], endings))
+    names = sorted(_beginning_with(incomplete, endings))
+    while len(names) == 1 and names[0].endswith("/"):
+        inner = sorted(_beginning_with(names[0], endings))
         if not inner:
             break
-        found = inner
-    return found
+        names = inner
+    return names
 
 
 def _beginning_with(text: str, endings: tuple[str, ...]) -> Iterator[str]:
@@ -80,12 +80,12 @@ def complete_options(incomplete: str) -> list[str]:
     """``NAME=VALUE`` for the options of ``sample`` whose values have names, else their names."""
     from poedsl.compiler.plan.options import OPTIONS
 
-    found: list[str] = []
+    candidates: list[str] = []
     for option in OPTIONS.values():
         values = [f.name for f in option.forms if f.available]
         values += ["true", "false"] if option.kind == "truth" else []
-        found += [f"{option.name}={value}" for value in values] or [f"{option.name}="]
-    return [f for f in found if f.startswith(incomplete)]
+        candidates += [f"{option.name}={value}" for value in values] or [f"{option.name}="]
+    return [f for f in candidates if f.startswith(incomplete)]
 
 
 def complete_profiles(ctx: typer.Context, incomplete: str) -> list[str]:

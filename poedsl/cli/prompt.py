@@ -107,10 +107,10 @@ class WordCompleter(Completer):
         command, blank, _ = text.lstrip().partition(" ")
         if command.startswith("%"):
             return set(self._of_command(command) if blank else COMMANDS)
-        found = self._of_program(text)
+        names = self._of_program(text)
         if text.strip() == word:  # an expression may begin here too
-            found |= self._of_program(f"let value = {word}")
-        return found
+            names |= self._of_program(f"let value = {word}")
+        return names
 
     def _of_command(self, command: str) -> Iterable[str]:
         arguments: dict[str, Callable[[], Iterable[str]]] = {

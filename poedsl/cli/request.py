@@ -22,7 +22,7 @@ def typed(
     bindings: list[str],
     data: list[str],
     sample: list[str],
-    given: Mapping[str, Any],
+    settings: Mapping[str, Any],
     out: str | None,
     source: Source,
     allow_code: bool,
@@ -34,7 +34,7 @@ def typed(
     for option, values in (("--set", bindings), ("--data", data), ("--sample", sample)):
         words += (word for value in values for word in (option, value))
     options = ["--allow-code"] if allow_code else []
-    for name, value in given.items():
+    for name, value in settings.items():
         if value != DEFAULTS[name]:
             options += (f"--{name}", str(value))
     words += options + ([] if out is None else ["--out", out])

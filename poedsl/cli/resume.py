@@ -44,31 +44,31 @@ class UnfinishedRun:
     plan: Plan
     settings: Mapping[str, Any]
 
-    def with_settings(self, given: Mapping[str, Any]) -> dict[str, Any]:
+    def with_settings(self, settings: Mapping[str, Any]) -> dict[str, Any]:
         """What the command line gives, else what the run was started with."""
         return {
             name: self.settings.get(name, value) if value == DEFAULTS[name] else value
-            for name, value in given.items()
+            for name, value in settings.items()
         }
 
-    def plan_of(self, given: Plan | None, force: bool) -> Plan:
+    def plan_of(self, plan: Plan | None, force: bool) -> Plan:
         """The plan to go on with.
 
         Args:
-            given: of a program that is said to be that of the run.
+            plan: of a program that is said to be that of the run.
 
         Raises:
             PoeError: it is another (P0722), and this is not forced.
         """
         from poedsl.runtime.checkpoints.identity import differences, of_plan
 
-        if given is None:
+        if plan is None:
             return self.plan
-        changed = differences(of_plan(self.plan.spec), of_plan(given.spec))
+        changed = differences(of_plan(self.plan.spec), of_plan(plan.spec))
         if not changed:
-            return replace(given, spec=self.plan.spec)
+            return replace(plan, spec=self.plan.spec)
         if force:
-            return given
+            return plan
         message = f"the run in {self.folder} is of another program: {changed[0]}"
         raise PoeError((Diagnostic("P0722", message, notes=changed[1:]),))
 

@@ -34,7 +34,7 @@ def run_command(
     bindings: list[str],
     data: list[str],
     sample: list[str],
-    given: dict[str, Any],
+    settings: dict[str, Any],
     out: str | None,
     resume: str | None,
     checkpoint_every: float,
@@ -47,12 +47,12 @@ def run_command(
     """Run a program or a plan, or go on with a run, and leave with the exit code of the run.
 
     Args:
-        given: the settings of the run by the names of their options.
+        settings: the settings of the run by the names of their options.
     """
     if (out is not None and not out.strip()) or (resume is not None and not resume.strip()):
         usage(f"{'--out' if out is not None else '--resume'} takes a folder, and this is empty")
-    if given["dtype"] not in ("auto", "float32", "float64"):
-        usage(f"--dtype takes auto, float32 or float64, and this is {given['dtype']}")
+    if settings["dtype"] not in ("auto", "float32", "float64"):
+        usage(f"--dtype takes auto, float32 or float64, and this is {settings['dtype']}")
     if out is not None and resume is not None:
         usage("--resume goes on in the folder of a run; --out is for a new one")
     if file is None and (resume is None or bindings or data or sample):
@@ -68,27 +68,27 @@ def run_command(
         earlier = guarded(lambda: earlier_run(folder), form, FAILED)
         if earlier is None:
             sys.exit(guarded(lambda: show_finished(folder, strict_result), form, FAILED))
-        given, saving = (
-            earlier.with_settings(given),
+        settings, saving = (
+            earlier.with_settings(settings),
             SavingOptions(folder, checkpoint_every, True, force),
         )
         plan = guarded(lambda: earlier.plan_of(plan, force), form, FAILED)
-        given |= {name: earlier.settings.get(name, "") for name in TYPED}
+        settings |= {name: earlier.settings.get(name, "") for name in TYPED}
     elif file is not None:
-        given |= typed(file, bindings, data, sample, given, out, source, allow_code)
+        settings |= typed(file, bindings, data, sample, settings, out, source, allow_code)
     plan = replace(plan, allow_code=allow_code)
 
     def before_run() -> None:
         show_warnings(plan, source, form)
 
     sys.exit(
-        guarded(lambda: run_plan(plan, given, saving, strict_result, before_run), form, FAILED)
+        guarded(lambda: run_plan(plan, settings, saving, strict_result, before_run), form, FAILED)
     )
 
 
 def run_plan(
     plan: Any,
-    given: Mapping[str, Any],
+    settings: Mapping[str, Any],
     saving: SavingOptions | None,
     strict_result: bool,
     before_run: Callable[[], None],
@@ -99,22 +99,22 @@ def run_plan(
     from poedsl.runtime.core.run_settings import RunSettings
     from poedsl.runtime.inputs.profile_files import read_profile
 
-    settings = RunSettings(
-        seed=given["seed"],
-        device=given["device"],
-        dtype=given["dtype"],
-        microbatch=given["microbatch"],
+    run_settings = RunSettings(
+        seed=settings["seed"],
+        device=settings["device"],
+        dtype=settings["dtype"],
+        microbatch=settings["microbatch"],
         folder=plan.base,
         allow_code=plan.allow_code,
-        profile=read_profile(given["profile"], plan.base),
+        profile=read_profile(settings["profile"], plan.base),
         shown_stages=0 if saving is None else SHOWN_ALONG,
     )
     single_thread()
-    saved = None if saving is None else SavedRun(saving, plan, given)
+    saved = None if saving is None else SavedRun(saving, plan, settings)
     done: list[StageRecord] = []
     try:
         with nullcontext() if saved is None else saved.states():
-            result, notes = finished(plan.spec, settings, saved, before_run, done)
+            result, notes = finished(plan.spec, run_settings, saved, before_run, done)
     except KeyboardInterrupt as stop:
         if saved is None:
             echo(f"poe: interrupted after {len(done)} stages", err=True)

@@ -32,14 +32,14 @@ class SavedRun:
             from every method.
     """
 
-    def __init__(self, saving: SavingOptions, plan: Any, given: Mapping[str, Any]) -> None:
+    def __init__(self, saving: SavingOptions, plan: Any, settings: Mapping[str, Any]) -> None:
         self.saving, self.place, self.plan = saving, saving.folder, plan.spec
-        run = {"program": plan.spec.program, "base": str(plan.base.resolve()), **given}
+        run = {"program": plan.spec.program, "base": str(plan.base.resolve()), **settings}
         plan_json, resumed, force = plan.to_json(), saving.resumed, saving.force
         self.folder = OutputFolder(self.place, plan_json, run, resumed=resumed, force=force)
         self.checkpointer = Checkpointer(self.folder.save, {}, saving.every, self._report)
         self.done = self._logged = 0
-        self._settings = given
+        self._settings = settings
 
     @property
     def request(self) -> RunRequest:

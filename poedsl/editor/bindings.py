@@ -46,14 +46,14 @@ class _Walk:
     Attributes:
         program: the names of the program. inputs: the names of its inputs.
         parameters: of each of its experts.
-        found: the occurrences so far. free: names that no scope binds.
+        occurrences: the occurrences so far. free: names that no scope binds.
         pending: nodes to visit, each with its scope.
     """
 
     program: Scope
     inputs: frozenset[str]
     parameters: dict[str, Scope] = field(default_factory=dict)
-    found: list[Occurrence] = field(default_factory=list)
+    occurrences: list[Occurrence] = field(default_factory=list)
     free: list[tuple[str, Span]] = field(default_factory=list)
     pending: list[tuple[tree.Node, Scope]] = field(default_factory=list)
 
@@ -98,13 +98,13 @@ class _Walk:
         match statement:
             case tree.ExpertDefinition():
                 self.definition(statement, scope)
-            case tree.Factor(target=target, product=product, given=given):
+            case tree.Factor(target=target, product=product, given=parent):
                 self.refer(target_name(target), scope)
                 if isinstance(target, tree.Index):
                     self.pending += [(item, scope) for item in target.items]
                 self.pending.append((product, scope))
-                if given is not None:
-                    self.refer(given, scope)
+                if parent is not None:
+                    self.refer(parent, scope)
             case tree.Sample():
                 for name in statement.names:
                     self.refer(name, scope)
@@ -197,8 +197,8 @@ class _Walk:
 
     def function(self, name: tree.Name) -> None:
         binding = self.program.names.get(name.name)
-        own = binding is not None and binding.kind in ("use", "expert")
-        self.add(name.span, name.name, "function", binding if own else None)
+        generative = binding is not None and binding.kind in ("use", "expert")
+        self.add(name.span, name.name, "function", binding if generative else None)
 
     def bound(self, name: tree.Name, scope: Scope, kind: BindingKind, owner: str = "") -> None:
         """An occurrence that binds a name in a scope."""
@@ -215,11 +215,11 @@ class _Walk:
     def add(
         self, span: Span, name: str, role: Role, binding: Binding | None = None, owner: str = ""
     ) -> None:
-        self.found.append(Occurrence(span, name, role, binding, owner))
+        self.occurrences.append(Occurrence(span, name, role, binding, owner))
 
     def ordered(self) -> tuple[Occurrence, ...]:
         """All occurrences; a free name is an input, or unknown, from its first place on."""
         for name, span in sorted(self.free, key=lambda f: f[1]):
             kind: BindingKind = "input" if name in self.inputs else "unknown"
             self.add(span, name, "name", self.program.bind(name, kind, span))
-        return tuple(sorted(self.found, key=lambda o: o.span))
+        return tuple(sorted(self.occurrences, key=lambda o: o.span))

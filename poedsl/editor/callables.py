@@ -53,29 +53,29 @@ def callable_named(document: Document, name: str) -> Callable | None:
         return of_signature(document.signatures[name])
     if name in FUNCTIONS:
         function = FUNCTIONS[name]
-        given = tuple(
+        parameters = tuple(
             CallableParameter(p.name, str(p), "" if p.takes == "numbers" else p.kind.description)
             for p in function.parameters
         )
         page = f"{function.summary}\n\n    {function.example}"
-        return Callable(name, "function", f"{function}", function.summary, page, given)
+        return Callable(name, "function", f"{function}", function.summary, page, parameters)
     return None
 
 
 def of_signature(signature: Signature) -> Callable:
-    given = tuple(CallableParameter(p.name, f"{p}", p.summary) for p in signature.parameters)
+    parameters = tuple(CallableParameter(p.name, f"{p}", p.summary) for p in signature.parameters)
     page = describe(signature).partition("\n")[2].strip()
     return Callable(
-        signature.name, signature.family, f"{signature}", signature.summary, page, given
+        signature.name, signature.family, f"{signature}", signature.summary, page, parameters
     )
 
 
 def of_definition(definition: tree.ExpertDefinition) -> Callable:
-    given = tuple(CallableParameter(p.name.name, declared(p)) for p in definition.parameters)
+    parameters = tuple(CallableParameter(p.name.name, declared(p)) for p in definition.parameters)
     name = definition.name.name
-    label = f"{name}({', '.join(p.label for p in given)})"
+    label = f"{name}({', '.join(p.label for p in parameters)})"
     summary = "an expert that the program defines"
-    return Callable(name, "definition", label, summary, print_expr(definition.body), given)
+    return Callable(name, "definition", label, summary, print_expr(definition.body), parameters)
 
 
 def declared(parameter: tree.Parameter) -> str:
@@ -99,13 +99,13 @@ def form_named(option: str, name: str) -> Callable | None:
 
 
 def _of_form(form: Form) -> Callable:
-    given = tuple(
+    parameters = tuple(
         CallableParameter(a.name, _with_default(a), KINDS[a.kind]) for a in form.arguments
     )
-    label = f"{form.name}({', '.join(p.label for p in given)})"
+    label = f"{form.name}({', '.join(p.label for p in parameters)})"
     remarks = [form.summary, form.approximate, form.biased]
     page = "\n\n".join(r for r in remarks if r)
-    return Callable(form.name, "form", label, form.summary, page, given)
+    return Callable(form.name, "form", label, form.summary, page, parameters)
 
 
 def _with_default(argument: OptionArgument) -> str:
@@ -114,8 +114,8 @@ def _with_default(argument: OptionArgument) -> str:
 
 def sampler() -> Callable:
     """``anneal`` with all options."""
-    given = tuple(
+    parameters = tuple(
         CallableParameter(o.name, o.name, f"{o.summary}: {o.expected}") for o in OPTIONS.values()
     )
-    label = f"anneal({', '.join(p.label for p in given)})"
-    return Callable("anneal", "method", label, "annealed importance sampling", "", given)
+    label = f"anneal({', '.join(p.label for p in parameters)})"
+    return Callable("anneal", "method", label, "annealed importance sampling", "", parameters)

@@ -53,10 +53,10 @@ def completions(document: Document, offset: int) -> tuple[Completion, ...]:
     cursor = Cursor(document.text, offset)
     if cursor.in_literal_or_comment:
         return ()
-    found: dict[str, Completion] = {}
+    by_word: dict[str, Completion] = {}
     for completion in _candidates(document, cursor):
-        found.setdefault(completion.word, completion)
-    return tuple(sorted(found.values(), key=lambda c: (c.rank, c.word)))
+        by_word.setdefault(completion.word, completion)
+    return tuple(sorted(by_word.values(), key=lambda c: (c.rank, c.word)))
 
 
 def _candidates(document: Document, cursor: Cursor) -> Iterable[Completion]:
@@ -121,9 +121,9 @@ def _values(document: Document, cursor: Cursor) -> Iterator[Completion]:
 def _arguments(document: Document, bracket: Bracket) -> Iterator[Completion]:
     """The parameters of what is called that are not given yet."""
     called = callable_named(document, bracket.callee)
-    first = bracket.index - len(bracket.given)
+    first = bracket.index - len(bracket.argument_names)
     for number, parameter in enumerate(called.parameters if called else ()):
-        if number >= first and parameter.name not in bracket.given:
+        if number >= first and parameter.name not in bracket.argument_names:
             insert = f"{parameter.name} = "
             yield Completion(
                 parameter.name, "parameter", parameter.label, parameter.summary, insert, 0
@@ -150,7 +150,7 @@ def _sample(document: Document, cursor: Cursor) -> Iterable[Completion]:
 
 def _options(bracket: Bracket) -> Iterator[Completion]:
     for option in OPTIONS.values():
-        if option.name not in bracket.given:
+        if option.name not in bracket.argument_names:
             insert = f"{option.name} = "
             yield Completion(option.name, "option", option.expected, option.summary, insert, 0)
 
@@ -173,7 +173,7 @@ def _settings(option: str, bracket: Bracket) -> Iterator[Completion]:
     form = OPTIONS[option].form(bracket.callee) if option in OPTIONS else None
     arguments: tuple[OptionArgument, ...] = form.arguments if form else ()
     for argument in arguments:
-        if argument.name not in bracket.given:
+        if argument.name not in bracket.argument_names:
             insert = f"{argument.name} = "
             yield Completion(argument.name, "parameter", KINDS[argument.kind], "", insert, 0)
 

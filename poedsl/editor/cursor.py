@@ -26,14 +26,14 @@ class Bracket:
         callee: the name before it, for a call.
         index: the number of commas in it before the cursor.
         argument: the name of the argument with the cursor, where ``name =`` is written.
-        given: the names of all arguments before the cursor.
+        argument_names: the names of all arguments before the cursor.
         begun: whether there is a word between the comma or the ``=`` and the cursor.
     """
 
     callee: str = ""
     index: int = 0
     argument: str = ""
-    given: list[str] = field(default_factory=list)
+    argument_names: list[str] = field(default_factory=list)
     begun: bool = False
 
 
@@ -114,7 +114,7 @@ class Cursor:
                 top.index, top.argument, top.begun = top.index + 1, "", False
             elif stack and sign == "=" and previous is not None and previous.kind in _NAMES:
                 stack[-1].argument = previous.text
-                stack[-1].given.append(previous.text)
+                stack[-1].argument_names.append(previous.text)
                 stack[-1].begun = False
             elif stack:
                 stack[-1].begun = True

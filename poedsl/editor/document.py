@@ -78,8 +78,8 @@ class Document:
     @cached_property
     def definitions(self) -> dict[str, tree.ExpertDefinition]:
         """The experts that the program defines."""
-        found = (s for s in self.program.statements if isinstance(s, tree.ExpertDefinition))
-        return {s.name.name: s for s in found}
+        statements = (s for s in self.program.statements if isinstance(s, tree.ExpertDefinition))
+        return {s.name.name: s for s in statements}
 
     def at(self, offset: int) -> Occurrence | None:
         """The word at an offset, or that ends there."""
@@ -105,7 +105,7 @@ class Document:
                 header = self.source.location(scope.start)[0]
                 if line != header and indent <= len(self.source.indent(scope.start)):
                     continue
-            known = around.get(binding.name)
-            if known is None or known.scope.start <= scope.start:
+            shadowed = around.get(binding.name)
+            if shadowed is None or shadowed.scope.start <= scope.start:
                 around[binding.name] = binding
         return around

@@ -103,8 +103,8 @@ def _of_binding(document: Document, binding: Binding) -> str:
 
 def _of_definition(document: Document, binding: Binding) -> str:
     called = callable_named(document, binding.owner)
-    given = called.parameters if called else ()
-    return next((p.label for p in given if p.name == binding.name), "")
+    parameters = called.parameters if called else ()
+    return next((p.label for p in parameters if p.name == binding.name), "")
 
 
 def type_of(document: Document, binding: Binding) -> Type | None:

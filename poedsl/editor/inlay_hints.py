@@ -61,12 +61,12 @@ def _ambient(document: Document) -> Iterator[InlayHint]:
         if signature is None or signature.family == "density":
             continue
         names = [p.name for p in signature.parameters]
-        given = {a.name for a in call.arguments if a.name}
-        given |= set(names[: sum(a.name is None for a in call.arguments)])
+        written = {a.name for a in call.arguments if a.name}
+        written |= set(names[: sum(a.name is None for a in call.arguments)])
         taken = [
             f"{p.name}: {document.inputs[p.name].type}"
             for p in signature.parameters
-            if p.ambient and p.name not in given and p.name in document.inputs
+            if p.ambient and p.name not in written and p.name in document.inputs
         ]
         if taken and document.text[call.span.end - 1 : call.span.end] == ")":
             comma = ", " if call.arguments else ""

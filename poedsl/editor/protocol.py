@@ -60,16 +60,16 @@ def range_of(positions: Positions, span: Span) -> types.Range:
     return types.Range(position(positions, span.start), position(positions, span.end))
 
 
-def span_of(positions: Positions, given: types.Range) -> Span:
-    start = positions.offset(given.start.line, given.start.character)
-    return Span(start, max(start, positions.offset(given.end.line, given.end.character)))
+def span_of(positions: Positions, lsp_range: types.Range) -> Span:
+    start = positions.offset(lsp_range.start.line, lsp_range.start.character)
+    return Span(start, max(start, positions.offset(lsp_range.end.line, lsp_range.end.character)))
 
 
 def diagnostic(d: Diagnostic, positions: Positions, uri: str) -> types.Diagnostic:
     """A diagnostic; its notes stand below the message, its labels are related places."""
     head = f"{d.message}: {d.here}" if d.here else d.message
     notes = [f"note: {note}" for note in d.notes]
-    help_ = [f"help: {fix.text}" for fix in d.fixes]
+    shown = [f"help: {fix.text}" for fix in d.fixes]
     related = [
         types.DiagnosticRelatedInformation(
             types.Location(uri, range_of(positions, label.span)), label.text
@@ -78,7 +78,7 @@ def diagnostic(d: Diagnostic, positions: Positions, uri: str) -> types.Diagnosti
     ]
     return types.Diagnostic(
         range=range_of(positions, d.span),
-        message="\n".join([head, *notes, *help_]),
+        message="\n".join([head, *notes, *shown]),
         severity=_SEVERITIES[d.severity],
         code=d.code,
         source="poe",
@@ -117,16 +117,16 @@ def completion_item(completion: Completion) -> types.CompletionItem:
     )
 
 
-def signature_help(found: SignatureHelp) -> types.SignatureHelp:
-    called = found.called
+def signature_help(shown: SignatureHelp) -> types.SignatureHelp:
+    called = shown.called
     parameters = [
         types.ParameterInformation(p.label, _plain(p.summary) if p.summary else None)
         for p in called.parameters
     ]
     information = types.SignatureInformation(
-        called.label, _plain(called.summary), parameters, found.active
+        called.label, _plain(called.summary), parameters, shown.active
     )
-    return types.SignatureHelp([information], 0, found.active)
+    return types.SignatureHelp([information], 0, shown.active)
 
 
 def inlay_hint(hint: InlayHint, positions: Positions) -> types.InlayHint:

@@ -54,12 +54,14 @@ class SemanticToken:
 
 def semantic_tokens(document: Document) -> tuple[SemanticToken, ...]:
     """All words, in the order of the text; each ends on the line on which it begins."""
-    known = {o.span: o for o in document.occurrences}
+    by_span = {o.span: o for o in document.occurrences}
     reports = {s.span.start for s in document.program.statements if isinstance(s, tree.Report)}
-    return tuple(_tokens(document.text, known, reports))
+    return tuple(_tokens(document.text, by_span, reports))
 
 
-def _tokens(text: str, known: dict[Span, Occurrence], reports: set[int]) -> Iterator[SemanticToken]:
+def _tokens(
+    text: str, by_span: dict[Span, Occurrence], reports: set[int]
+) -> Iterator[SemanticToken]:
     at = 0
     for word in words(text, Span(0, len(text))):
         yield from _comments(text, Span(at, word.span.start))
@@ -68,7 +70,7 @@ def _tokens(text: str, known: dict[Span, Occurrence], reports: set[int]) -> Iter
         token = (
             SemanticToken(word.span, "keyword")
             if is_statement
-            else _token(word, known.get(word.span))
+            else _token(word, by_span.get(word.span))
         )
         if token is not None and "\n" not in word.text:
             yield token

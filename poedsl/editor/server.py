@@ -46,16 +46,16 @@ class ProgramServer(LanguageServer):
             text = self.workspace.get_text_document(uri).source
         except (OSError, UnicodeDecodeError):
             text = ""
-        known = self.opened.get(uri)
-        if known is not None and known[0].text == text:
-            return known
+        opened = self.opened.get(uri)
+        if opened is not None and opened[0].text == text:
+            return opened
         path = to_fs_path(uri) if uri.startswith("file:") else None
         base = Path(path).parent if path else Path()
         name = Path(path).name if path else "<editor>"
         kind = types.PositionEncodingKind(self.workspace.position_encoding or "utf-16")
-        found = Document(text, name, base), Positions(text, kind.value)
-        self.opened[uri] = found
-        return found
+        entry = Document(text, name, base), Positions(text, kind.value)
+        self.opened[uri] = entry
+        return entry
 
     def place(self, params: Any) -> tuple[Document, Positions, int]:
         """The document of a request, and the offset that it is about."""
@@ -91,8 +91,8 @@ def _closed(ls: ProgramServer, params: types.DidCloseTextDocumentParams) -> None
 
 def _hover(ls: ProgramServer, params: types.HoverParams) -> types.Hover | None:
     document, positions, offset = ls.place(params)
-    found = hover(document, offset)
-    return None if found is None else protocol.hover(found, positions)
+    shown = hover(document, offset)
+    return None if shown is None else protocol.hover(shown, positions)
 
 
 def _completion(ls: ProgramServer, params: types.CompletionParams) -> types.CompletionList:
@@ -103,8 +103,8 @@ def _completion(ls: ProgramServer, params: types.CompletionParams) -> types.Comp
 
 def _signature(ls: ProgramServer, params: types.SignatureHelpParams) -> types.SignatureHelp | None:
     document, _, offset = ls.place(params)
-    found = signature_help(document, offset)
-    return None if found is None else protocol.signature_help(found)
+    shown = signature_help(document, offset)
+    return None if shown is None else protocol.signature_help(shown)
 
 
 def _definition(ls: ProgramServer, params: types.DefinitionParams) -> types.Location | None:
@@ -141,8 +141,8 @@ def _highlight(
 
 def _may_rename(ls: ProgramServer, params: types.PrepareRenameParams) -> types.Range | None:
     document, positions, offset = ls.place(params)
-    found = renamable(document, offset)
-    return None if found is None else protocol.range_of(positions, found.span)
+    occurrence = renamable(document, offset)
+    return None if occurrence is None else protocol.range_of(positions, occurrence.span)
 
 
 def _rename(ls: ProgramServer, params: types.RenameParams) -> types.WorkspaceEdit:
@@ -163,9 +163,9 @@ def _actions(ls: ProgramServer, params: types.CodeActionParams) -> list[types.Co
     uri = params.text_document.uri
     document, positions = ls.find(uri)
     offered = actions(document, protocol.span_of(positions, params.range))
-    found = [protocol.code_action(action, positions, uri) for action in offered]
+    offers = [protocol.code_action(action, positions, uri) for action in offered]
     only = params.context.only
-    return [a for a in found if only is None or _is_wanted(a.kind, only)]
+    return [a for a in offers if only is None or _is_wanted(a.kind, only)]
 
 
 def _is_wanted(kind: str | None, only: Iterable[str]) -> bool:

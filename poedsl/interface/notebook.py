@@ -74,7 +74,7 @@ class PoeMagics(Magics):
         expression without blanks outside of quotes. The options are those of `poe run`.
         """
         settings = _parser().parse_intermixed_args(_WORD.findall(line))
-        given = {m[1]: m[2] for w in settings.words if (m := _INPUT.fullmatch(w))}
+        inputs = {m[1]: m[2] for w in settings.words if (m := _INPUT.fullmatch(w))}
         names = [w for w in settings.words if not _INPUT.fullmatch(w)]
         if len(names) > 1 or not all(n.isidentifier() for n in names):
             raise UsageError(
@@ -83,7 +83,7 @@ class PoeMagics(Magics):
         shown: Any
         try:
             plan = compile(_program(cell), strict=settings.strict, allow_code=settings.allow_code)
-            plan = plan.bind(**self._inputs(plan, given))
+            plan = plan.bind(**self._inputs(plan, inputs))
             _show_warnings(plan, cell)
             shown = _run(plan, settings) if settings.run else plan
         except PoeError as error:
@@ -93,7 +93,7 @@ class PoeMagics(Magics):
             self.shell.user_ns[names[0]] = shown
         display(shown)  # type: ignore[no-untyped-call]
 
-    def _inputs(self, plan: Plan, given: dict[str, str]) -> dict[str, Any]:
+    def _inputs(self, plan: Plan, texts: dict[str, str]) -> dict[str, Any]:
         """Values for inputs: what the line gives, and for those without a default variables."""
         assert self.shell is not None
         variables = self.shell.user_ns
@@ -103,7 +103,7 @@ class PoeMagics(Magics):
             if i.default is None and i.name in variables
         }
         evaluate: Callable[[str], Any] = self.shell.ev
-        return values | {name: evaluate(text) for name, text in given.items()}
+        return values | {name: evaluate(text) for name, text in texts.items()}
 
 
 def _program(cell: str) -> str:

@@ -250,7 +250,10 @@ def test_layouts_are_those_of_the_library(shapes: dict[str, Any], tmp_path: Path
 
 def test_default_models_have_the_layouts_of_their_experts() -> None:
     ids = {
-        i for x in vars(single_files).values() if isinstance(x, single_files.Layout) for i in x.ids
+        i
+        for x in vars(single_files).values()
+        if isinstance(x, single_files.SingleFileFormat)
+        for i in x.ids
     }
     for name in ("sd", "sd_inpaint", "sdxl", "sdxl_inpaint", "flux", "flux_schnell", "flux_fill"):
         parameter = SIGNATURES[name].parameter("model")

@@ -86,8 +86,8 @@ def _exponent(factor: FactorSpec, scale: str) -> float:
     ):
         raise UnknownValue
     arguments = dict(term.kwargs)
-    own = arguments.pop("scale")
-    if own != Ref(scale) or any(scale in names(value) for value in arguments.values()):
+    scale_argument = arguments.pop("scale")
+    if scale_argument != Ref(scale) or any(scale in names(value) for value in arguments.values()):
         raise UnknownValue
     return exponent.value
 

@@ -34,15 +34,15 @@ def is_linear(term: Term, variables: Set[str]) -> bool:
             case Ref(name):
                 return int(name in variables)
             case Apply(function, args, kwargs):
-                found = [degree(a) for a in (*args, *(value for _, value in kwargs))]
-                if all(d == 0 for d in found):
+                degrees = [degree(a) for a in (*args, *(value for _, value in kwargs))]
+                if all(d == 0 for d in degrees):
                     return 0
-                if None in found or any(degree(value) for _, value in kwargs):
+                if None in degrees or any(degree(value) for _, value in kwargs):
                     return None
-                rest = sum(d or 0 for d in found[1:])
+                rest = sum(d or 0 for d in degrees[1:])
                 if function in _SUMS:
                     return 1
-                if function in _PRODUCTS and sum(d or 0 for d in found) == 1:
+                if function in _PRODUCTS and sum(d or 0 for d in degrees) == 1:
                     return 1
                 return 1 if function in (*_OF_THE_FIRST, "index") and rest == 0 else None
 

@@ -120,10 +120,10 @@ def _outer_type(x: ArgumentType, y: ArgumentType) -> Type:
 
 def _filled_type(rows: ArgumentType, columns: ArgumentType | None = None) -> Type:
     counts = [rows] if columns is None or columns.type == NONE else [rows, columns]
-    known = [c.value for c in counts if isinstance(c.value, int)]
-    if min(known, default=1) < 1:
-        raise ArgumentError(f"a size is at least 1, and this is {min(known)}", "P0309")
-    limited(math.prod(known))
+    sizes = [c.value for c in counts if isinstance(c.value, int)]
+    if min(sizes, default=1) < 1:
+        raise ArgumentError(f"a size is at least 1, and this is {min(sizes)}", "P0309")
+    limited(math.prod(sizes))
     return Type("Int", tuple(c.value if isinstance(c.value, int) else None for c in counts))
 
 

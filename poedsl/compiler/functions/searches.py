@@ -32,7 +32,7 @@ MOST_LEAST = 1_000_000
 _NEWLINE = 10
 
 
-def found(pattern: str, text: str) -> bool:
+def pattern_occurs(pattern: str, text: str) -> bool:
     """Whether a pattern is found anywhere in a text, as by `re.search`.
 
     Raises:

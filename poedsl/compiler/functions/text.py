@@ -9,7 +9,7 @@ from poedsl.compiler.functions.function import (
     Function,
     FunctionParameter,
 )
-from poedsl.compiler.functions.searches import found
+from poedsl.compiler.functions.searches import pattern_occurs
 from poedsl.grammar.types import BOOL, Type
 
 
@@ -24,7 +24,7 @@ def _pattern_type(_: ArgumentType, pattern: ArgumentType) -> Type:
 
 def _matches(text: str, pattern: str) -> bool:
     try:
-        return found(pattern, text)
+        return pattern_occurs(pattern, text)
     except PatternError as error:
         raise ArgumentError(f"the pattern cannot be used: {error}") from error
 

@@ -20,12 +20,12 @@ def value_at(term: Term, at: Mapping[str, Value]) -> Value:
         UnknownValue: a name has no value, or a construct or a function has none here.
         ArithmeticError, ValueError: the term has no value.
     """
-    known: dict[int, Value] = {}
+    values: dict[int, Value] = {}
 
     def value(term: Term) -> Value:
-        if id(term) not in known:
-            known[id(term)] = computed(term)
-        return known[id(term)]
+        if id(term) not in values:
+            values[id(term)] = computed(term)
+        return values[id(term)]
 
     def computed(term: Term) -> Value:
         match term:

@@ -97,7 +97,7 @@ class Lowerer:
         line, column = self.source.location(leaf.span.start)
         exponent, mask = unmasked(exponent)
         return FactorSpec(
-            name=unique(site(leaf, kind, self.signatures), self.name_numbers),
+            name=unique(base_name(leaf, kind, self.signatures), self.name_numbers),
             kind=kind,
             variables=(variable.name, *sorted(others - {variable.name})),
             term=leaf.args[0] if kind in ("reward", "where") else leaf,
@@ -135,8 +135,8 @@ class Lowerer:
         parents = {f.variables[0] for f in self.factors if f.is_parent}
         for statement in statements:
             name = statement.variable
-            known = parents | incomplete | out
-            if statement.given is None or statement.observed is not None or name in known:
+            accounted = parents | incomplete | out
+            if statement.given is None or statement.observed is not None or name in accounted:
                 continue
             out.add(name)
             self.diagnostics.append(
@@ -195,7 +195,7 @@ def times(a: Term, b: Term) -> Term:
     return b if a == Const(1) else applied("*", a, b, b.span if b.span.end else a.span)
 
 
-def site(leaf: Apply, kind: Kind, signatures: Mapping[str, Signature]) -> str:
+def base_name(leaf: Apply, kind: Kind, signatures: Mapping[str, Signature]) -> str:
     """A factor's name: its expert's, or that of the only reward under its `exp`."""
     if kind != "reward":
         return leaf.function

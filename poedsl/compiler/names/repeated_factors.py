@@ -14,7 +14,7 @@ def warn_repeated_factors(statements: tuple[tree.Statement, ...]) -> list[Diagno
     """Warnings (P0810) about the ``~`` statements in blocks that do not depend on the element of a
     loop around them, each with the outermost such loop.
     """
-    found: dict[Span, Diagnostic] = {}
+    warnings: dict[Span, Diagnostic] = {}
     for loop in _loops(statements):
         name = loop.target
         for factor in _independent(loop.body, {name.name}):
@@ -27,8 +27,8 @@ def warn_repeated_factors(statements: tuple[tree.Statement, ...]) -> list[Diagno
                 labels=(Label(name.span, "the element"),),
                 notes=("it counts once above the loop; a power of it is written with `^`",),
             )
-            found.setdefault(factor.span, warning)
-    return list(found.values())
+            warnings.setdefault(factor.span, warning)
+    return list(warnings.values())
 
 
 def _loops(statements: tuple[tree.Statement, ...]) -> Iterator[tree.For]:

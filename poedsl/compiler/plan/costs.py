@@ -86,8 +86,8 @@ def weighs(signature: Signature) -> bool:
 
 def has_networks(plan: PlanSpec) -> bool:
     """Whether a plan has experts with weights."""
-    found = (plan.find_signature(call.function) for call, _ in plan.calls())
-    return any(signature is not None and weighs(signature) for signature in found)
+    signatures = (plan.find_signature(call.function) for call, _ in plan.calls())
+    return any(signature is not None and weighs(signature) for signature in signatures)
 
 
 def looks_ahead(plan: PlanSpec) -> bool:

@@ -32,8 +32,8 @@ def separated_mixture(factors: Iterable[FactorSpec]) -> FactorSpec | None:
     mixtures = [f for f in every if len(list(mixture_parts(f.term))) > 1]
     if not mixtures or (len(every) == 1 and every[0].exponent == Const(1)):
         return None
-    known = [gaussian_parts(f) for f in every]
-    parts = [p for p in known if p is not None]
+    by_factor = [gaussian_parts(f) for f in every]
+    parts = [p for p in by_factor if p is not None]
     if len(parts) < len(every):
         return mixtures[0]
     if sum(len(a) * len(b) for a, b in combinations(parts, 2)) > MOST_PAIRS:

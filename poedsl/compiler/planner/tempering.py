@@ -48,8 +48,8 @@ def tempering_reason(spec: PlanSpec) -> str:
     variables = {v.name for v in spec.variables}
     for factor in spec.factors:
         if _unpredictable(factor, variables):
-            site = f"`{factor.name}` at {factor.place}"
-            return f"{site} cannot be predicted well from a noised particle"
+            shown = f"`{factor.name}` at {factor.place}"
+            return f"{shown} cannot be predicted well from a noised particle"
     return ""
 
 
@@ -60,15 +60,15 @@ def far_factor(spec: PlanSpec) -> str:
     if not all(_has_density(f) for f in spec.factors if f.kind not in WEIGHING):
         return ""
     for factor in spec.factors:
-        site = f"`{factor.name}` at {factor.place}"
+        shown = f"`{factor.name}` at {factor.place}"
         if factor.kind == "likelihood":
             used = names(factor.observed) if factor.observed else frozenset()
             data = ", ".join(sorted(used - dict(factor.loops).keys()))
-            return f"{site} is a likelihood of `{data}`, and tempering lets it grow from the prior"
+            return f"{shown} is a likelihood of `{data}`, and tempering lets it grow from the prior"
         if factor.kind == "density":
-            return f"{site} has no noised marginals, and tempering places its stages by it"
+            return f"{shown} has no noised marginals, and tempering places its stages by it"
         if factor.kind in ("reward", "where") and not _calls_networks(factor, spec):
-            return f"{site} may be far from the experts, and tempering places its stages by it"
+            return f"{shown} may be far from the experts, and tempering places its stages by it"
     return ""
 
 

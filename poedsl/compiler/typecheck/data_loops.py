@@ -68,8 +68,8 @@ def _product_at_once(
         if signature is None or signature.family != "density" or signature.event_rank:
             return None
         named = [(k, _parameter(a, factor)) for k, a in term.kwargs]
-        known = tuple((k, a) for k, a in named if a is not None)
-        return replace(term, kwargs=known) if len(known) == len(named) else None
+        computed = tuple((k, a) for k, a in named if a is not None)
+        return replace(term, kwargs=computed) if len(computed) == len(named) else None
     every = tuple(p for p in parts if p is not None)
     return replace(term, args=every) if len(every) == len(parts) else None
 

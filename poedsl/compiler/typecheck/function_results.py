@@ -35,12 +35,12 @@ def numbers_of(constant: Const) -> int:
 
 def called(function: Function, args: list[Term], span: Span) -> Apply:
     """The call; arguments after one that is omitted have names."""
-    given = args.index(OMITTED) if OMITTED in args else len(args)
-    named = zip(function.parameters[given:], args[given:], strict=False)
+    positional = args.index(OMITTED) if OMITTED in args else len(args)
+    named = zip(function.parameters[positional:], args[positional:], strict=False)
     kwargs = tuple(
         (p.name, arg) for p, arg in named if not isinstance(arg, Const) or arg.value != p.default
     )
-    return Apply(function.name, tuple(args[:given]), kwargs, span)
+    return Apply(function.name, tuple(args[:positional]), kwargs, span)
 
 
 def fold_call(

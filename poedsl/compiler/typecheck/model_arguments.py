@@ -37,7 +37,7 @@ def check_arguments(
             check_argument(checker, typed, argument, parameter, call, signature)
     for argument in call.arguments:
         parameter = signature.parameter(argument.name or "")
-        if parameter is not None and parameter.needs and _given(out, parameter.name):
+        if parameter is not None and parameter.needs and _has_value(out, parameter.name):
             check_need(checker, argument, parameter, out, signature)
     sound = len(checker.diagnostics) == before and all(t.ok for t in out.values())
     return out if sound and not lacks_argument(signature, out) else None
@@ -51,13 +51,13 @@ def check_need(
     signature: Signature,
 ) -> None:
     """Report an argument whose meaning depends on another, which is left out."""
-    if not _given(arguments, parameter.needs):
+    if not _has_value(arguments, parameter.needs):
         message = f"`{parameter.name}` of `{signature.name}` goes with `{parameter.needs}`"
         span = argument.value.span
         checker.error("P0307", f"{message}, which is left out", span, notes=(str(signature),))
 
 
-def _given(arguments: Mapping[str, Typed], name: str) -> bool:
+def _has_value(arguments: Mapping[str, Typed], name: str) -> bool:
     """Whether there is an argument of a name, and it is not none."""
     typed = arguments.get(name)
     return typed is not None and typed.term != Const(None)

@@ -30,12 +30,12 @@ def check_observed(checker: ProgramChecker, statement: tree.Factor, loops: Loops
     if product is None or not target.typed.ok or not sound:
         checker.incomplete |= names_in(statement) & checker.variables
         return
-    given = None if statement.given is None else statement.given.span
+    given_span = None if statement.given is None else statement.given.span
     factor = CheckedFactor(
         target.variable,
         product,
         statement.span,
-        given=given,
+        given=given_span,
         loops=loops,
         observed=target.typed.term,
     )

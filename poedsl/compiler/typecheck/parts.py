@@ -150,12 +150,12 @@ def index_values(
         yield [int(v) for v in flatten(typed.term.value)], lambda value: ""
         return
     free = names(typed.term)
-    if len(free) != 1 or not free <= checker.known.keys():
+    if len(free) != 1 or not free <= checker.element_values.keys():
         return
     (name,) = free
     at: dict[int, Value] = {}
     try:
-        for element in checker.known[name]:
+        for element in checker.element_values[name]:
             for value in flatten(value_at(typed.term, {name: element})):
                 at.setdefault(int(value), element)
     except (UnknownValue, ArithmeticError, ValueError):
@@ -204,10 +204,10 @@ def slice_range(
             assert end is not None
             checker.error("P0305", f"the end {value} is outside of 0 to {size}", end.span)
             return None
-    known = [e.value for e in ends if isinstance(e, Const)]
-    if size is None or len(known) < len(ends):
+    bounds = [e.value for e in ends if isinstance(e, Const)]
+    if size is None or len(bounds) < len(ends):
         return Apply("slice", tuple(ends)), (None,)
-    length = len(range(*slice(*known).indices(size)))
+    length = len(range(*slice(*bounds).indices(size)))
     if length == 0:
         checker.error("P0305", "this slice is empty", item.span)
         return None

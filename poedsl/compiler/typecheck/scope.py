@@ -75,7 +75,7 @@ class TypeScope(ABC):
             whole of it.
         on_data: whether the statement being checked is about data.
         signatures: the signatures that calls may name.
-        known: the values that a name stands for in a loop, where they are constants.
+        element_values: the values that a name stands for in a loop, where they are constants.
         elements: the names of elements and of carried values, inside of comprehensions and scans
             that the run evaluates.
         work: what has been computed, of what the limit allows.
@@ -91,7 +91,7 @@ class TypeScope(ABC):
     target_variable: str = ""
     on_data: bool = False
     signatures: Mapping[str, Signature] = field(default_factory=lambda: SIGNATURES)
-    known: dict[str, tuple[Value, ...]] = field(default_factory=dict)
+    element_values: dict[str, tuple[Value, ...]] = field(default_factory=dict)
     elements: set[str] = field(default_factory=set)
     work: WorkBudget = field(default_factory=WorkBudget)
 
@@ -125,11 +125,11 @@ class TypeScope(ABC):
         bound = set(names) - self.elements
         self.elements |= bound
         if isinstance(values, tuple):
-            self.known[element] = values
+            self.element_values[element] = values
         try:
             yield
         finally:
-            self.known.pop(element, None)
+            self.element_values.pop(element, None)
             self.elements -= bound
 
     @contextmanager

@@ -83,13 +83,13 @@ class FactorVerifier:
         """The data of a likelihood: an input or a constant, or a part of one."""
         typed = self.context.value(term, place)
         data = term.args[0] if isinstance(term, Apply) and term.function == "index" else term
-        known = {
+        names_of_data = {
             *(i.name for i in self.context.plan.inputs),
             *(c.name for c in self.context.plan.lets),
         }
         if (
             not isinstance(data, Ref)
-            or data.name not in known
+            or data.name not in names_of_data
             or names(term) & self.context.checker.variables
         ):
             wrong(place, "this is an input or a constant, or a part of one")

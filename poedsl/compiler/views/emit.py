@@ -204,21 +204,21 @@ def _factors(stage: Checked | Lowered, source: Source) -> Iterator[tuple[tree.St
             about = f"at {_range(checked.span, source)}"
             yield _statement(checked, checked.variable, checked.product), about
         return
-    for site in stage.factors:
-        wrapped = {"reward": "exp", "where": "where"}.get(site.kind)
-        term = Apply(wrapped, (site.term,)) if wrapped else site.term
-        product = term if site.exponent == ONE else Apply("^", (term, site.exponent))
-        about = f"{site.name}: {site.kind} at {_range(stage.spans[site.name], source)}"
-        mask = ", the exponent a mask" if site.mask else ""
-        yield _statement(site, site.variables[0], product), about + mask
+    for factor in stage.factors:
+        wrapped = {"reward": "exp", "where": "where"}.get(factor.kind)
+        term = Apply(wrapped, (factor.term,)) if wrapped else factor.term
+        product = term if factor.exponent == ONE else Apply("^", (term, factor.exponent))
+        about = f"{factor.name}: {factor.kind} at {_range(stage.spans[factor.name], source)}"
+        mask = ", the exponent a mask" if factor.mask else ""
+        yield _statement(factor, factor.variables[0], product), about + mask
 
 
 def _statement(factor: CheckedFactor | FactorSpec, variable: str, product: Term) -> tree.Statement:
     """The factor as a statement, inside the loops that it runs over."""
     target = to_tree(factor.observed or factor.part or Ref(variable))
     assert isinstance(target, tree.Name | tree.Index)
-    given = tree.Name(name=variable) if factor.given else None
-    out: tree.Statement = tree.Factor(target=target, product=to_tree(product), given=given)
+    parent = tree.Name(name=variable) if factor.given else None
+    out: tree.Statement = tree.Factor(target=target, product=to_tree(product), given=parent)
     for name, over in reversed(factor.loops):
         out = tree.For(target=tree.Name(name=name), iterable=to_tree(over), body=(out,))
     return out

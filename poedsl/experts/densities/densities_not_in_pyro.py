@@ -130,14 +130,14 @@ def distribution_not_in_pyro(name: str, arguments: dict[str, Tensor]) -> Any:
     if base == name or base not in WITH_TAILS:
         return None
     signature = next(s for s in DENSITIES if s.name == base)
-    own = {p.name: arguments[p.name] for p in signature.parameters}
+    parameters = {p.name: arguments[p.name] for p in signature.parameters}
     import pyro.distributions
 
-    whole = getattr(pyro.distributions, base)(**own, validate_args=False)
+    whole = getattr(pyro.distributions, base)(**parameters, validate_args=False)
     low, high = arguments.get("low"), arguments.get("high")
     if low is None and high is None:
         return whole
-    return Truncated(base, whole, tuple(own.values()), low, high)
+    return Truncated(base, whole, tuple(parameters.values()), low, high)
 
 
 NOT_IN_PYRO: dict[str, Callable[..., Any]] = {

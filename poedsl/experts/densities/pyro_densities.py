@@ -57,8 +57,8 @@ def pyro_density(
 
 def distribution(name: str, arguments: dict[str, Tensor]) -> Any:
     """A distribution by name: one of Pyro's, or one that it has not."""
-    if (own := distribution_not_in_pyro(name, arguments)) is not None:
-        return own
+    if (distribution_ := distribution_not_in_pyro(name, arguments)) is not None:
+        return distribution_
     import pyro.distributions
 
     # Distributions that are made of others, such as LogNormal, let these validate.

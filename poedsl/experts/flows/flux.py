@@ -66,13 +66,13 @@ class FluxFlow(LatentFlow):
 
     def predicted(self, latents: Float[Tensor, "L c h w"], s: float) -> Float[Tensor, "L c h w"]:
         (count, _, h, w), packed = latents.shape, pack(latents)
-        own = packed.shape[1]
+        length = packed.shape[1]
         if self.beside is not None:
             packed = torch.cat([packed, self.beside.to(packed).expand(count, -1, -1)], 2)
         if self.behind is not None:
             packed = torch.cat([packed, self.behind.to(packed).expand(count, -1, -1)], 1)
         seen = packed.to(self.dtype)
-        given = {
+        arguments = {
             "timestep": self.time(count, s).to(self.dtype),
             "pooled_projections": self.pooled.expand(count, -1),
             "encoder_hidden_states": self.tokens.expand(count, -1, -1),
@@ -82,11 +82,11 @@ class FluxFlow(LatentFlow):
         out = self.net(
             hidden_states=seen,
             guidance=self.scale(self.net, count),
-            **given,
-            **self.residuals(seen, given),
+            **arguments,
+            **self.residuals(seen, arguments),
             return_dict=False,
         )[0]
-        return unpack(out[:, :own], h, w)
+        return unpack(out[:, :length], h, w)
 
     def scale(self, net: Any, count: int) -> Float[Tensor, " L"] | None:
         """The guidance scale as a network takes it; None where it takes none."""
@@ -94,11 +94,11 @@ class FluxFlow(LatentFlow):
             return None
         return torch.full((count,), self.guidance, dtype=torch.float32, device=self.device)
 
-    def residuals(self, seen: Float[Tensor, "L N k"], given: dict[str, Any]) -> dict[str, Any]:
+    def residuals(self, seen: Float[Tensor, "L N k"], arguments: dict[str, Any]) -> dict[str, Any]:
         """What other networks add to the activations of the transformer.
 
         Args:
-            seen: the tokens that the transformer sees. given: its other arguments.
+            seen: the tokens that the transformer sees. arguments: its other arguments.
         """
         return {}
 
@@ -117,8 +117,8 @@ class FluxFlow(LatentFlow):
             2 * latent + 4 * self.codec.factor**2: "a picture and its mask",
         }
         if takes != self.channels():
-            actual, own = kinds.get(takes, f"{takes} channels"), kinds[self.channels()]
-            reason = f"its transformer takes {actual}, and this expert has {own}"
+            actual, expected = kinds.get(takes, f"{takes} channels"), kinds[self.channels()]
+            reason = f"its transformer takes {actual}, and this expert has {expected}"
             raise unfit("", self.folder, reason)
 
 

@@ -92,7 +92,7 @@ class Flux2Network(LatentFlow):
             scale: that of guidance, for a network that takes it.
         """
         (texts,) = condition
-        own = packed.shape[1]
+        length = packed.shape[1]
         if self.behind is not None:
             behind = self.behind.to(packed).expand(len(packed), -1, -1)
             packed = torch.cat([packed, behind], 1)
@@ -106,7 +106,7 @@ class Flux2Network(LatentFlow):
             img_ids=self.positions,
             return_dict=False,
         )[0]
-        return out[:, :own].to(packed)
+        return out[:, :length].to(packed)
 
     def shift(self, steps: int, tokens: int) -> float:
         from diffusers.pipelines.flux2.pipeline_flux2 import compute_empirical_mu

@@ -72,7 +72,7 @@ class FluxControlNet(FluxFlow):
             raise unfit("", self.place, reason)
         return torch.full((1, 1), mode, dtype=torch.long, device=self.device)
 
-    def residuals(self, seen: Float[Tensor, "L N k"], given: dict[str, Any]) -> dict[str, Any]:
+    def residuals(self, seen: Float[Tensor, "L N k"], arguments: dict[str, Any]) -> dict[str, Any]:
         count = len(seen)
         control = self.control.to(seen)
         with evaluating("", self.place):
@@ -82,7 +82,7 @@ class FluxControlNet(FluxFlow):
                 controlnet_mode=None if self.mode is None else self.mode.expand(count, 1),
                 conditioning_scale=self.strength,
                 guidance=self.scale(self.controlnet, count),
-                **given,
+                **arguments,
                 return_dict=False,
             )
         return {

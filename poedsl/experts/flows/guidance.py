@@ -68,8 +68,8 @@ class Guidance:
             with_it, without = predict(x, _rows(c, count)), predict(x, _rows(u, count))
         field = without + self.scale * (with_it - without)
         if self.keep_norm:
-            wanted, norm = (v.norm(dim=-1, keepdim=True) for v in (with_it, field))
-            field = field * (wanted / norm)
+            target_norm, norm = (v.norm(dim=-1, keepdim=True) for v in (with_it, field))
+            field = field * (target_norm / norm)
         return field
 
 

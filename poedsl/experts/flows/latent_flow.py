@@ -122,8 +122,8 @@ class LatentFlow(RectifiedFlow):
             PoeError: they are others (P0206).
         """
         if takes != self.channels():
-            found = f"its transformer takes {takes} channels"
-            raise unfit("", self.folder, f"{found}, and the latents of its vae {self.channels()}")
+            actual = f"its transformer takes {takes} channels"
+            raise unfit("", self.folder, f"{actual}, and the latents of its vae {self.channels()}")
 
 
 def snapped(s: float) -> float:

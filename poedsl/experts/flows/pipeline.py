@@ -41,19 +41,19 @@ ROUNDING = 1e-2
 
 
 def pipeline_flow(
-    folder: str, shape: tuple[int, ...], device: torch.device, profile: Profile, **given: Any
+    folder: str, shape: tuple[int, ...], device: torch.device, profile: Profile, **arguments: Any
 ) -> PipelineFlow | PipelineDiffusion:
     """The expert of a pipeline.
 
     Args:
-        folder: of the pipeline. shape: (c, h, w) of what it samples. given: arguments of its call:
-            texts, numbers, pictures (3, H, W) and masks (H, W) in [0, 1].
+        folder: of the pipeline. shape: (c, h, w) of what it samples. arguments: arguments of its
+            call: texts, numbers, pictures (3, H, W) and masks (H, W) in [0, 1].
 
     Raises:
         PoeError: the folder cannot be used as it is, or its loop is no place to take a velocity
             from (P0206, P0211).
     """
-    model = PipelineModel(folder, shape, device, profile, given)
+    model = PipelineModel(folder, shape, device, profile, arguments)
     return PipelineFlow(model) if model.scheduler.diffusion is None else PipelineDiffusion(model)
 
 
@@ -76,13 +76,13 @@ class PipelineModel:
         shape: tuple[int, ...],
         device: torch.device,
         profile: Profile,
-        given: Mapping[str, Any],
+        arguments: Mapping[str, Any],
     ) -> None:
         self.device = torch.device(profile.device) if profile.device else device
         self.folder, self.shape = folder, shape
         self.view = PipelineView(folder, self.device, profile)
-        known_arguments(folder, self.view.kind, given)
-        self.given = {k: v for k, v in given.items() if v is not None}
+        known_arguments(folder, self.view.kind, arguments)
+        self.arguments = {k: v for k, v in arguments.items() if v is not None}
         self.scheduler = PipelineScheduler(folder, self.view.scheduler)
         self.snaps = self.view.dtype == torch.bfloat16
         self.loops: OrderedDict[int, PipelineLoop] = OrderedDict()
@@ -104,8 +104,8 @@ class PipelineModel:
                 again = loop.evaluate(first.point, loop.probe.time)
             layout = self.view.layout(self.shape, first.point)
             if first.output.shape != first.point.shape:
-                found = " x ".join(map(str, first.output.shape[1:]))
-                raise ValueError(f"its network predicts {found}, which its points are not")
+                shape = " x ".join(map(str, first.output.shape[1:]))
+                raise ValueError(f"its network predicts {shape}, which its points are not")
             same = alike(first.point, again.point) and alike(first.output, again.output)
         if not same:
             reason = "its call depends on earlier steps, so that it has no velocity at a point"
@@ -121,7 +121,7 @@ class PipelineModel:
                 self.loops.popitem(last=False)
             time = self.scheduler.time_scale / 2
             probe = Probe(self.view.scheduler, LENGTH, time)
-            call = self.view.call(probe, count, self.shape, self.given)
+            call = self.view.call(probe, count, self.shape, self.arguments)
             with library_warnings() as said:
                 held = PipelineLoop(call, probe, self.device)
             for message in said - self.said:
@@ -149,7 +149,7 @@ class PipelineModel:
     def times(self, steps: int, shape: tuple[int, ...], *, snaps: bool) -> list[float]:
         """The times of the pipeline's own call for a picture of a size, from 1 to 0."""
         probe = TimesProbe(self.view.scheduler, steps)
-        call = self.view.call(probe, 1, shape, self.given)
+        call = self.view.call(probe, 1, shape, self.arguments)
         with loading("", self.folder), torch.no_grad():
             arguments = timestep_arguments(call, probe)
         times = self.scheduler.times(arguments)
@@ -187,7 +187,7 @@ class PipelineDiffusion(VariancePreserving):
         return self.model.evaluate(x, time)
 
 
-def known_arguments(folder: str, kind: str, given: Mapping[str, Any]) -> None:
+def known_arguments(folder: str, kind: str, arguments: Mapping[str, Any]) -> None:
     """Whether the installed library's pipeline takes what a plan gives.
 
     Raises:
@@ -195,7 +195,7 @@ def known_arguments(folder: str, kind: str, given: Mapping[str, Any]) -> None:
     """
     call = pipeline_call(kind)
     names = set() if call is None else {p.name for p in parameters(call)}
-    unknown = sorted(set(given) - names)
+    unknown = sorted(set(arguments) - names)
     if unknown:
         raise unfit("", folder, f"the call of a {kind} takes no `{unknown[0]}`")
 

@@ -48,16 +48,16 @@ def layouts(
         PoeError: it packs other latents (P0206).
     """
     c, h, w = latents
-    found = [LatentLayout(latents, shape) for shape in (latents, (1, c, h, w), (c, 1, h, w))]
+    candidates = [LatentLayout(latents, shape) for shape in (latents, (1, c, h, w), (c, 1, h, w))]
     numbers = torch.arange(c * h * w, dtype=torch.long, device="cpu").view(1, c, h, w)
     with evaluating("", folder):
         if (patchify := getattr(pipe, "_patchify_latents", None)) is not None:
             numbers = patchify(numbers)
-            found = [_ordered(latents, numbers, device)]
+            candidates = [_ordered(latents, numbers, device)]
         if (pack := getattr(pipe, "_pack_latents", None)) is not None:
             sizes = numbers.shape[: len(inspect.signature(pack).parameters) - 1]
-            found.append(_ordered(latents, pack(numbers, *sizes), device))
-    return found
+            candidates.append(_ordered(latents, pack(numbers, *sizes), device))
+    return candidates
 
 
 def _ordered(latents: tuple[int, ...], order: Tensor, device: torch.device) -> LatentLayout:
@@ -74,9 +74,9 @@ def layout(pipe: Any, folder: str, latents: tuple[int, ...], point: Tensor) -> L
         PoeError: its points hold other latents (P0206).
     """
     shape = tuple(point.shape[1:])
-    for known in layouts(pipe, folder, latents, point.device):
-        if known.shape == shape:
-            return known
-    found, wanted = (" x ".join(map(str, s)) for s in (shape, latents))
-    reason = f"its points are {found}, and the latents of a picture are {wanted}"
+    for candidate in layouts(pipe, folder, latents, point.device):
+        if candidate.shape == shape:
+            return candidate
+    actual, expected = (" x ".join(map(str, s)) for s in (shape, latents))
+    reason = f"its points are {actual}, and the latents of a picture are {expected}"
     raise unfit("", folder, reason, "a call that rounds sizes may take a picture of another size")

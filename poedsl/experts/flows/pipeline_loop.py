@@ -79,10 +79,10 @@ class Probe:
         **more: Any,
     ) -> None:
         """As many times as steps are to be made, each of which is set before its step."""
-        given = {"timesteps": timesteps, "sigmas": sigmas, "mu": mu, **more}
+        named = {"timesteps": timesteps, "sigmas": sigmas, "mu": mu, **more}
         self.timestep_arguments = (
             (num_inference_steps,),
-            {k: v for k, v in given.items() if v is not None},
+            {k: v for k, v in named.items() if v is not None},
         )
         self.timesteps = torch.full(
             (self.length,), self.time, dtype=torch.float32, device=device or "cpu"

@@ -117,13 +117,13 @@ class PipelineView:
         probe: Probe,
         count: int,
         shape: tuple[int, ...],
-        given: Mapping[str, Any],
+        passed: Mapping[str, Any],
         **more: Any,
     ) -> Callable[[], Any]:
         """The pipeline's call, without arguments.
 
         Args:
-            probe: in the place of its scheduler. shape: (c, h, w) of its latents. given: arguments
+            probe: in the place of its scheduler. shape: (c, h, w) of its latents. passed: arguments
                 of the program. more: other arguments.
         """
         pipe = copy.copy(self.pipe)
@@ -146,7 +146,7 @@ class PipelineView:
             **more,
         }
         arguments = {k: v for k, v in run.items() if k in self.takes}
-        arguments |= {k: as_given(v) for k, v in given.items()}
+        arguments |= {k: as_given(v) for k, v in passed.items()}
         function = self.function
         return lambda: function(pipe, **arguments)
 
@@ -189,12 +189,12 @@ def read_once(reader: Callable[..., Any], kept: dict[str, Any]) -> Callable[...,
         if key in kept:
             return kept[key]
         with torch.no_grad():
-            found = reader(*args, **kwargs)
+            result = reader(*args, **kwargs)
         if key:
             while len(kept) >= KEPT:
                 kept.pop(next(iter(kept)))
-            kept[key] = found
-        return found
+            kept[key] = result
+        return result
 
     return read
 

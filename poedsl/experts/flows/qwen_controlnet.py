@@ -72,7 +72,7 @@ class ControlledQwenImage(QwenImageFlow):
                 hidden_states=seen,
                 controlnet_cond=self.control.to(seen).expand(count, -1, -1),
                 conditioning_scale=self.strength,
-                **self.given(count, s, condition),
+                **self.condition_arguments(count, s, condition),
             )
         return {"controlnet_block_samples": samples}
 

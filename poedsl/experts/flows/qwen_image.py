@@ -48,8 +48,8 @@ class QwenImageFlow(LatentFlow):
         loras: tuple[Lora, ...] = (),
     ) -> None:
         super().__init__(folder, shape, device, profile, loras)
-        if found := [name for name in _OTHERS if self.net.config.get(name)]:
-            reason = f"`{found[0]}` is set in transformer/config.json, which is not followed"
+        if unsupported := [name for name in _OTHERS if self.net.config.get(name)]:
+            reason = f"`{unsupported[0]}` is set in transformer/config.json, which is not followed"
             raise unfit("", folder, reason)
         # On a GPU the network keeps the angles of its first positions, for later gradients too.
         self.inference_mode = False
@@ -71,13 +71,15 @@ class QwenImageFlow(LatentFlow):
                 for name, values in residuals.items()
             }
             out: Tensor = self.net(
-                hidden_states=packed.to(self.dtype), **self.given(rows, s, condition), **added
+                hidden_states=packed.to(self.dtype),
+                **self.condition_arguments(rows, s, condition),
+                **added,
             )[0]
             return out.to(packed)
 
         return unpack(self.guidance(predict, pack(latents)), h, w)
 
-    def given(self, count: int, s: float, condition: Condition) -> dict[str, Any]:
+    def condition_arguments(self, count: int, s: float, condition: Condition) -> dict[str, Any]:
         """The arguments of the networks other than the tokens."""
         _, h, w = self.shape
         return {

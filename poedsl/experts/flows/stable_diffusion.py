@@ -161,11 +161,11 @@ class StableDiffusion(VariancePreserving):
             reason = f"its unet takes {actual}, and this expert has {kinds[expected]}"
             raise unfit("", self.folder, reason)
         if config.get("addition_embed_type") != self.added:
-            wanted = "what SDXL adds to text" if self.added else "text alone"
-            raise unfit("", self.folder, f"its unet is not conditioned on {wanted}")
-        found = next((name for name in INPUTS if config.get(name) is not None), None)
-        if found is not None:
-            reason = f"`{found}` is set in unet/config.json, which is not followed"
+            condition = "what SDXL adds to text" if self.added else "text alone"
+            raise unfit("", self.folder, f"its unet is not conditioned on {condition}")
+        unsupported = next((name for name in INPUTS if config.get(name) is not None), None)
+        if unsupported is not None:
+            reason = f"`{unsupported}` is set in unet/config.json, which is not followed"
             raise unfit("", self.folder, reason)
 
     def network_beside(self, controlnet: str | None, profile: Profile) -> Any:

@@ -58,11 +58,11 @@ class ControlledStableDiffusion3(StableDiffusion3):
             "SD3ControlNetModel", self.folder, controlnet, self.device, profile
         )
         config = self.controlnet.config
-        found = config.extra_conditioning_channels
-        if found != self.extra:
-            seen = _SEEN[found] if found in (0, 1) else f"{found} further channels"
-            wanted = _SEEN[self.extra]
-            reason = f"its ControlNet takes {seen}, and this expert has {wanted}"
+        channels = config.extra_conditioning_channels
+        if channels != self.extra:
+            seen = _SEEN[channels] if channels in (0, 1) else f"{channels} further channels"
+            expected = _SEEN[self.extra]
+            reason = f"its ControlNet takes {seen}, and this expert has {expected}"
             raise unfit("", self.place, reason)
         if config.in_channels != self.shape[0]:
             reason = f"its ControlNet takes {config.in_channels} channels of latents"

@@ -40,8 +40,9 @@ class WanFlow(LatentFlow):
             classifier-free guidance; 1 for none.
 
     Attributes:
-        beside: conditions (1, k, T, h, w) in further channels of latents. given: the first latent
-            (1, c, 1, h, w), where the network has a time for each token and it is given.
+        beside: conditions (1, k, T, h, w) in further channels of latents.
+        first_frame_latents: (1, c, 1, h, w), where the network has a time for each token and the
+            first frame is a condition.
 
     Raises:
         PoeError: the folder holds another model (P0206), or the library is missing (P0703).
@@ -52,7 +53,7 @@ class WanFlow(LatentFlow):
     schedulers: ClassVar[tuple[str, ...]] = (*FLOWS, UNIPC)
     codec: FilmCodec
     beside: Float[Tensor, "1 k T h w"] | None = None
-    given: Float[Tensor, "1 c 1 h w"] | None = None
+    first_frame_latents: Float[Tensor, "1 c 1 h w"] | None = None
 
     def __init__(
         self,
@@ -117,9 +118,9 @@ class WanFlow(LatentFlow):
             )[0]
             return out.to(films)
 
-        if self.given is None:
+        if self.first_frame_latents is None:
             return self.guidance(predict, latents)
-        first = self.given.to(latents).expand(len(latents), -1, -1, -1, -1)
+        first = self.first_frame_latents.to(latents).expand(len(latents), -1, -1, -1, -1)
         field = self.guidance(predict, torch.cat([first, latents[:, :, 1:]], 2))
         # The velocity to a point that is known: (z - x_1) / s.
         return torch.cat([(latents[:, :, :1] - first) / max(s, LEAST), field[:, :, 1:]], 2)
@@ -131,7 +132,7 @@ class WanFlow(LatentFlow):
         _, times, h, w = self.shape
         tokens = h // PATCH * (w // PATCH)
         each = self.time(times * tokens, TIMES * s)
-        if self.given is not None:
+        if self.first_frame_latents is not None:
             each[:tokens] = 0
         return each.expand(count, -1)
 
@@ -167,7 +168,7 @@ class WanImage(WanFlow):
             if last is not None:
                 raise unfit("", folder, "its pipeline takes a first frame alone")
             frame = self.codec.sized(ends[0], shape)[:, None]
-            self.given = self.codec.encode(frame.to(self.device))
+            self.first_frame_latents = self.codec.encode(frame.to(self.device))
             return
         self.beside = self._between(ends)
         if self.net.config.image_dim is not None:

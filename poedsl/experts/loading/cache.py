@@ -39,9 +39,9 @@ class Cached(Generic[P, R]):
 
         @lru_cache(maxsize)
         def cached(_: object, *arguments: tuple[str, object]) -> tuple[R, list[LoadWarning]]:
-            with collected() as found:
+            with collected() as warnings:
                 value = call(**dict(arguments))
-            return value, found
+            return value, warnings
 
         self._cached = cached
 
@@ -51,8 +51,8 @@ class Cached(Generic[P, R]):
         # The file of a model may be a link, and what is beside it is beside the link.
         place = place.parent.resolve() / place.name if place.is_file() else place.resolve()
         arguments["folder"] = folder = str(place)
-        value, found = self._cached(stamp(folder), *arguments.items())
-        for warning in found:
+        value, warnings = self._cached(stamp(folder), *arguments.items())
+        for warning in warnings:
             warn(warning.code, warning.message, **warning.data)
         return value
 

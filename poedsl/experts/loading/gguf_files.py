@@ -36,11 +36,11 @@ def gguf_tokenizer_options(place: Path) -> dict[str, Any]:
     Raises:
         PoeError: as `gguf_options`.
     """
-    found = sorted(place.glob("*.gguf"))
-    if not found or any(place.glob("tokenizer*")) or any(place.glob("*.safetensors")):
+    files = sorted(place.glob("*.gguf"))
+    if not files or any(place.glob("tokenizer*")) or any(place.glob("*.safetensors")):
         return {}
     _import_readers()
-    return {"gguf_file": found[0].name}
+    return {"gguf_file": files[0].name}
 
 
 def _import_readers() -> None:

@@ -35,21 +35,21 @@ def library_warnings() -> Iterator[set[str]]:
 
     Texts that a tokenizer cuts are reported by their own warning, and are left out.
     """
-    found: set[str] = set()
+    messages: set[str] = set()
 
     class Collector(logging.Handler):
         def emit(self, record: logging.LogRecord) -> None:
             message = " ".join(record.getMessage().split())
             # The record has no code: only diffusers' own wording tells its warnings apart.
             if record.levelno >= logging.WARNING and "truncated" not in message:
-                found.add(message)
+                messages.add(message)
 
     logger, collector = logging.getLogger("diffusers"), Collector()
     handlers, level = logger.handlers, logger.level
     logger.handlers = [collector]
     logger.setLevel(logging.WARNING)
     try:
-        yield found
+        yield messages
     finally:
         logger.handlers = handlers
         logger.setLevel(level)

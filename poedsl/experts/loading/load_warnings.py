@@ -25,18 +25,18 @@ _COLLECTED: ContextVar[list[LoadWarning] | None] = ContextVar("collected", defau
 @contextmanager
 def collected() -> Iterator[list[LoadWarning]]:
     """The warnings that are given in its block, those of an inner block excepted."""
-    found: list[LoadWarning] = []
-    token = _COLLECTED.set(found)
+    block: list[LoadWarning] = []
+    token = _COLLECTED.set(block)
     try:
-        yield found
+        yield block
     finally:
         _COLLECTED.reset(token)
 
 
 def warn(code: str, message: str, **data: Any) -> None:
     """Give a warning to the innermost `collected`, or as Python's where there is none."""
-    found = _COLLECTED.get()
-    if found is None:
+    block = _COLLECTED.get()
+    if block is None:
         warnings.warn(message, stacklevel=2)
     else:
-        found.append(LoadWarning(code, message, data))
+        block.append(LoadWarning(code, message, data))

@@ -243,6 +243,6 @@ def refuse(folder: str, options: Any, *names: str) -> None:
     Raises:
         PoeError: there are such (P0206).
     """
-    found = next((name for name in names if options.get(name)), None)
-    if found is not None:
-        raise unfit("", folder, f"`{found}` is set in {FILE}, which is not followed")
+    unsupported = next((name for name in names if options.get(name)), None)
+    if unsupported is not None:
+        raise unfit("", folder, f"`{unsupported}` is set in {FILE}, which is not followed")

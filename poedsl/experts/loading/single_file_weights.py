@@ -72,8 +72,8 @@ def original_weights(
     shapes = {n: s for n, s in weight_shapes(path).items() if n.startswith(prefix)}
     _compare(network, config, shapes, path, part)
     if part in _DENOISERS:
-        known = (prefix, _T5, *(p for several in _PREFIXES.values() for p in several))
-        rest = {n for n in weight_shapes(path) if not n.startswith((*known, *_TRAINING))}
+        prefixes = (prefix, _T5, *(p for several in _PREFIXES.values() for p in several))
+        rest = {n for n in weight_shapes(path) if not n.startswith((*prefixes, *_TRAINING))}
         _warn_of(rest - set(_CONSTANTS), path)
     return tensors_in(path, shapes)
 
@@ -88,19 +88,19 @@ def _compare(
     """
     _refuse_scales(shapes)
     with torch.device("meta"):
-        wanted = {n: w.shape for n, w in network.from_config(config).state_dict().items()}
+        expected = {n: w.shape for n, w in network.from_config(config).state_dict().items()}
     empty = {n: torch.empty(shape, device="meta") for n, shape in shapes.items()}
-    given = dict(empty)
+    checkpoint = dict(empty)
     try:
-        converted = _conversion(network)(config=config, checkpoint=given)
+        converted = _conversion(network)(config=config, checkpoint=checkpoint)
     except KeyError as error:
         raise ValueError(f"its weights lack `{error.args[0]}`") from error
     used = {id(w if w._base is None else w._base) for w in converted.values()}
-    left = {id(w) for w in given.values()} - used
-    unread = {n for n, w in empty.items() if id(w) in left} | converted.keys() - wanted.keys()
-    if missing := wanted.keys() - converted.keys():
+    left = {id(w) for w in checkpoint.values()} - used
+    unread = {n for n, w in empty.items() if id(w) in left} | converted.keys() - expected.keys()
+    if missing := expected.keys() - converted.keys():
         raise ValueError(f"its weights of {part}/ lack {listed(missing)}")
-    if sizes := [n for n, shape in wanted.items() if converted[n].shape != shape]:
+    if sizes := [n for n, shape in expected.items() if converted[n].shape != shape]:
         raise ValueError(
             f"its weights of {part}/ have another size than config.json says: {listed(sizes)}"
         )
@@ -110,10 +110,10 @@ def _compare(
 def _conversion(network: Any) -> Callable[..., dict[str, Tensor]]:
     from diffusers.loaders.single_file_model import SINGLE_FILE_LOADABLE_CLASSES
 
-    known = SINGLE_FILE_LOADABLE_CLASSES.get(network.__name__)
-    if known is None:
+    entry = SINGLE_FILE_LOADABLE_CLASSES.get(network.__name__)
+    if entry is None:
         raise ValueError(f"diffusers converts no single file to a {network.__name__}")
-    conversion: Callable[..., dict[str, Tensor]] = known["checkpoint_mapping_fn"]
+    conversion: Callable[..., dict[str, Tensor]] = entry["checkpoint_mapping_fn"]
     return conversion
 
 

@@ -28,7 +28,7 @@ _ENCODERS = {
 
 def encoders_with_loras(pipeline: str) -> tuple[str, ...]:
     """The text encoders to which a LoRA is added, by the name of the pipeline's class."""
-    return next((found for name, found in _ENCODERS.items() if pipeline.startswith(name)), ())
+    return next((encoders for name, encoders in _ENCODERS.items() if pipeline.startswith(name)), ())
 
 
 def textual(folder: str, loras: tuple[Lora, ...]) -> tuple[Lora, ...]:
@@ -89,8 +89,8 @@ def _weights(folder: str, lora: Lora) -> dict[str, tuple[dict[str, Tensor], Any]
             use_safetensors=True,
             **options,
         )
-    own = {part: {n: w for n, w in state.items() if n.startswith(f"{part}.")} for part in parts}
-    return {part: (weights, alphas) for part, weights in own.items() if weights}
+    by_part = {part: {n: w for n, w in state.items() if n.startswith(f"{part}.")} for part in parts}
+    return {part: (weights, alphas) for part, weights in by_part.items() if weights}
 
 
 def _all_applied(

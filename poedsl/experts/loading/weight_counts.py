@@ -97,8 +97,8 @@ def network_parts(folder: Path) -> tuple[WeightCount, ...]:
         ValueError, OSError, SafetensorError: their files cannot be read.
     """
     inner = [n for n in _INNER if _has_weights(folder / n)]
-    own = (_network(folder, ""),) if _has_weights(folder) or not inner else ()
-    return (*own, *(_network(folder / n, n) for n in inner))
+    whole = (_network(folder, ""),) if _has_weights(folder) or not inner else ()
+    return (*whole, *(_network(folder / n, n) for n in inner))
 
 
 def _of_single_file(file: Path, home: Path, name: str, prefix: str) -> WeightCount:
@@ -162,5 +162,5 @@ def _shapes(path: Path) -> list[tuple[int, ...]]:
     from safetensors import safe_open
 
     with safe_open(path, "pt") as file:
-        found = [file.get_slice(name) for name in file.keys()]  # noqa: SIM118
-        return [tuple(s.get_shape()) for s in found if "F" in s.get_dtype()]
+        slices = [file.get_slice(name) for name in file.keys()]  # noqa: SIM118
+        return [tuple(s.get_shape()) for s in slices if "F" in s.get_dtype()]

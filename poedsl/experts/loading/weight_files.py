@@ -147,8 +147,8 @@ def _variants(folder: Path, stem: str) -> list[tuple[str, str]]:
     pattern = re.compile(
         rf"{re.escape(stem)}(?:\.(\w+)\.safetensors|\.safetensors\.index\.(\w+)\.json)"
     )
-    found = ((pattern.fullmatch(p.name), p.name) for p in folder.glob(f"{stem}.*"))
-    return [(match[1] or match[2], name) for match, name in found if match]
+    matches = ((pattern.fullmatch(p.name), p.name) for p in folder.glob(f"{stem}.*"))
+    return [(match[1] or match[2], name) for match, name in matches if match]
 
 
 def _shards(index: Path, variant: str | None) -> WeightFiles:
@@ -166,13 +166,13 @@ def _shards(index: Path, variant: str | None) -> WeightFiles:
     return WeightFiles(paths, variant, frozenset(listed))
 
 
-def _why_none(folder: Path, wanted: str) -> str:
+def _why_none(folder: Path, expected: str) -> str:
     """Why there are no weights to read, with what is there instead."""
     others = sorted(p.name for p in folder.glob("*.safetensors"))
     pickled = sorted(p.name for p in folder.glob("*") if p.suffix in PICKLES)
     if others:
         return (
-            f"it lacks {wanted}; {others[0]} is not read, as the files of a model are named by "
+            f"it lacks {expected}; {others[0]} is not read, as the files of a model are named by "
             "the library's `save_pretrained`"
         )
     if pickled:
@@ -180,7 +180,7 @@ def _why_none(folder: Path, wanted: str) -> str:
             f"its weights are pickled ({pickled[0]}), and unpickling runs code: save them as "
             "safetensors, by the library's `save_pretrained`"
         )
-    return f"it lacks {wanted}"
+    return f"it lacks {expected}"
 
 
 def refuse_adapters(folder: Path) -> None:
@@ -189,10 +189,10 @@ def refuse_adapters(folder: Path) -> None:
     Raises:
         ValueError: one does.
     """
-    found = next((name for name in _ADAPTERS if (folder / name).is_file()), None)
-    if found is not None:
+    adapter = next((name for name in _ADAPTERS if (folder / name).is_file()), None)
+    if adapter is not None:
         raise ValueError(
-            f"an adapter lies beside it ({found}), and is not applied: merge it into the weights "
+            f"an adapter lies beside it ({adapter}), and is not applied: merge it into the weights "
             "(`merge_and_unload` of peft), or move it to a folder of its own, which `lora` names"
         )
 

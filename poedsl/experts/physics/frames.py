@@ -133,6 +133,6 @@ def _seen(
     column, row = np.floor(pixels).T
     inside = (column >= 0) & (column < width) & (row >= 0) & (row < height) & (distance > 0)
     at = row.clip(0, height - 1).astype(int), column.clip(0, width - 1).astype(int)
-    own = frame.segments[at] == owner + 1
-    seen: Bool[np.ndarray, " N"] = inside & own & (distance <= frame.distance[at] + behind)
+    of_owner = frame.segments[at] == owner + 1
+    seen: Bool[np.ndarray, " N"] = inside & of_owner & (distance <= frame.distance[at] + behind)
     return seen

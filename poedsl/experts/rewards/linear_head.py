@@ -30,7 +30,7 @@ class LinearHead:
         sizes = [width, *(len(bias) for _, bias in self.layers)]
         shapes = [tuple(weight.shape) for weight, _ in self.layers]
         chained = zip(order, shapes, zip(sizes[1:], sizes, strict=False), strict=True)
-        wrong = [f"layer {n} has another size" for n, shape, own in chained if shape != own]
+        wrong = [f"layer {n} has another size" for n, shape, actual in chained if shape != actual]
         if not order or sizes[-1] != 1 or wrong:
             head = f"no head from {width} features to one number is in it"
             raise ValueError(": ".join([head, *wrong[:1]]))

@@ -49,7 +49,7 @@ class OutputLine:
 def lay_out(text: str, span: Span, level: int) -> Iterator[OutputLine]:
     """The rows of the statement in a span, in a block of some level."""
     pieces = cut(text, span)
-    _settle(pieces)
+    _adjust_breaks(pieces)
     if max(width for *_, width in _rows(pieces, level)) > MOST:
         pieces = _bracketed(pieces, level)
         _wrap(pieces, level)
@@ -93,7 +93,7 @@ class _Open:
     commas: bool = False
 
 
-def _settle(pieces: list[Piece]) -> None:
+def _adjust_breaks(pieces: list[Piece]) -> None:
     """Drop breaks where rows do not end, and lay out the brackets that have some."""
     open_: list[_Open] = []
     for index, piece in enumerate(pieces):

@@ -185,8 +185,8 @@ def _default(default: tree.Expr | None) -> list[_Piece]:
 
 def _statement(statement: tree.Statement) -> list[_Piece]:
     match statement:
-        case tree.Factor(target=target, product=product, given=given):
-            tail = [] if given is None else [f" given {given.name}"]
+        case tree.Factor(target=target, product=product, given=parent):
+            tail = [] if parent is None else [f" given {parent.name}"]
             return [(target, _POSTFIX), " ~ ", (product, _OR), *tail]
         case tree.Domain(name=name, type=type_):
             return [f"{name.name} : ", *_type(type_)]

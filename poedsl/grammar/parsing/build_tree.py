@@ -247,8 +247,8 @@ class Builder:
 
     @staticmethod
     def factor(c: Children) -> tree.Factor:
-        given = c[4] if len(c) > 3 else None
-        return tree.Factor(target=c[0], product=_bare(c[2]), given=given, span=_span(c[0], c[-1]))
+        parent = c[4] if len(c) > 3 else None
+        return tree.Factor(target=c[0], product=_bare(c[2]), given=parent, span=_span(c[0], c[-1]))
 
     @staticmethod
     def loop(c: Children) -> tree.For:

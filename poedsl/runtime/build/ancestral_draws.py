@@ -49,7 +49,7 @@ class FactorDraws:
 
 
 def ancestral(
-    sites: Sequence[FactorSpec],
+    factors: Sequence[FactorSpec],
     space: Space,
     densities: Callable[[FactorSpec], Densities],
     weight: Callable[[FactorSpec], float],
@@ -60,7 +60,7 @@ def ancestral(
     """
     y = space.loc.new_full((DRAWS, space.size), math.nan)
     values = {name: y[:, space.slice(name)].view(-1, *s) for name, s in space.shapes.items()}
-    waiting = [f for f in sites if f.kind in ("gaussian", "density")]
+    waiting = [f for f in factors if f.kind in ("gaussian", "density")]
     drawn: dict[str, FactorDraws] = {}
     with torch.random.fork_rng(devices=[]):
         before = len(waiting) + 1

@@ -50,7 +50,7 @@ class BoundPlan:
         """
         dtype = number_type(plan.sampled, settings)
         values = Values.of(plan, models, models.device, dtype)
-        factors = [s for f in plan.factors for s in values.sites(f)]
+        factors = [s for f in plan.factors for s in values.unrolled_factors(f)]
         env = values.environment
         sizes = shapes(plan, factors, env, models.native, lambda f: models.length(f, env))
         latent = {v.name for v in plan.variables if v.space}

@@ -26,7 +26,7 @@ from poedsl.runtime.terms.refusals import factor_at, refused
 
 
 def bijections(
-    plan: PlanSpec, sites: Sequence[FactorSpec], space: Space, env: Environment
+    plan: PlanSpec, factors: Sequence[FactorSpec], space: Space, env: Environment
 ) -> tuple[Bijection, ...]:
     """A bijection for the components of each kind of support that the densities leave.
 
@@ -40,7 +40,7 @@ def bijections(
     lowest = torch.zeros(space.size, dtype=torch.long, device=low.device)
     highest = lowest.clone()
     rows: dict[int, tuple[Event, tuple[int, ...]]] = {}
-    for number, factor in enumerate(sites):
+    for number, factor in enumerate(factors):
         if factor.kind != "density":
             continue
         part, support = locate(factor, space, env), ends(factor.term, plan.signature)
@@ -52,7 +52,7 @@ def bijections(
         low[at], high[at] = low[at].maximum(begins), high[at].minimum(stops)
         if bool((empty := low >= high).any()):
             first = int(empty.nonzero()[0])
-            setters = sites[int(lowest[first])], sites[int(highest[first])]
+            setters = factors[int(lowest[first])], factors[int(highest[first])]
             raise _nowhere(*setters, float(low[first]), float(high[first]))
         if support.event:
             _add_events(support.event, at, rows, factor)
@@ -72,8 +72,8 @@ def _add_events(
     """
     rank = EVENT_RANKS[event]
     for row in at.reshape(-1, math.prod(at.shape[at.dim() - rank :])).tolist():
-        found = (event, tuple(row))
-        if any(rows.setdefault(i, found) != found for i in row):
+        entry = (event, tuple(row))
+        if any(rows.setdefault(i, entry) != entry for i in row):
             message = (
                 f"{factor_at(factor)} is over {EVENTS[event]}, and another density here is not"
             )

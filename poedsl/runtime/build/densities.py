@@ -29,7 +29,7 @@ from poedsl.experts.protocol import Sited
 from poedsl.runtime.build.models import Models
 from poedsl.runtime.terms import log_densities
 from poedsl.runtime.terms.evaluate import Environment, evaluate
-from poedsl.runtime.terms.log_densities import fits, given
+from poedsl.runtime.terms.log_densities import fits, parameters_with_value
 from poedsl.runtime.terms.refusals import refused
 
 #: Log density of points (L, *shape), given what names stand for.
@@ -161,15 +161,15 @@ class Densities:
         fits what the density is over.
         """
         values: dict[str, Tensor] = {}
-        for name, inner in given(term):
+        for name, inner in parameters_with_value(term):
             if names(inner) & self.variables:
                 continue
             value = values[name] = evaluate(inner, self.environment)[0]
             role, actual = self.role(term, name), tuple(value.shape)
             matrix, more = role == "matrix", trailing(term.function, name)
             expected = (*shape[-1:], *shape[-1:]) if matrix else shape[: len(shape) + min(more, 0)]
-            own = actual[: len(actual) - max(more, 0)]
-            if actual != expected if matrix else not fits(own, expected):
+            inner_sizes = actual[: len(actual) - max(more, 0)]
+            if actual != expected if matrix else not fits(inner_sizes, expected):
                 message = (
                     f"`{name}` of `{term.function}` has the shape {list(actual)}, which does "
                     f"not fit {list(expected)}"

@@ -38,8 +38,8 @@ def draw_data(
         absent = ~value.isfinite().reshape(len(value), -1).all(1)
         missing = missing | absent
         if bool(absent.any()):
-            given = value.nan_to_num(nan=0.5, posinf=0.5, neginf=0.5)
-            rows[name] = torch.where(absent.view(-1, *(1,) * (value.dim() - 1)), given, value)
+            placeholder = value.nan_to_num(nan=0.5, posinf=0.5, neginf=0.5)
+            rows[name] = torch.where(absent.view(-1, *(1,) * (value.dim() - 1)), placeholder, value)
     arguments, valid = proper_matrices(rows)
     arguments = {
         k: v if k in MATRICES else v.expand(count, *v.shape[1:]) for k, v in arguments.items()

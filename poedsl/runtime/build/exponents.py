@@ -22,8 +22,8 @@ NAMED = 4
 def exponents(placed: Sequence[PlacedFactor], size: int, like: Tensor) -> Float[Tensor, " D"]:
     """W, the sum of the exponents at each component, of the type and on the device of ``like``."""
     total = like.new_zeros(size)
-    for site in placed:
-        total[site.part.index] += site.exponent
+    for placed_factor in placed:
+        total[placed_factor.part.index] += placed_factor.exponent
     return total
 
 
@@ -53,8 +53,8 @@ def refuse_unseen(placed: Sequence[PlacedFactor], space: Space) -> None:
         PoeError: naming them.
     """
     has_expert = torch.zeros(space.size, dtype=torch.bool, device=space.loc.device)
-    for site in placed:
-        has_expert[site.part.index] = True
+    for placed_factor in placed:
+        has_expert[placed_factor.part.index] = True
     for variable in space.shapes:
         missing = ~has_expert[space.slice(variable)]
         if bool(missing.any()):
@@ -71,9 +71,11 @@ def normalisers(placed: Sequence[PlacedFactor], space: Space) -> dict[str, Expon
     """
     total = covered(placed, space)
     by_name: dict[str, Exponent] = {}
-    for site in placed:
-        sums = total[site.part.index]
-        by_name[site.factor.name] = float(sums[0]) if bool((sums == sums[0]).all()) else sums
+    for placed_factor in placed:
+        sums = total[placed_factor.part.index]
+        by_name[placed_factor.factor.name] = (
+            float(sums[0]) if bool((sums == sums[0]).all()) else sums
+        )
     return by_name
 
 
@@ -139,13 +141,13 @@ def _sunk(
 ) -> PoeError:
     at = space.slice(variable).start + int(low[0])
     notes = []
-    for site in placed:
-        numbers = torch.arange(space.size, device=total.device)[site.part.index]
+    for placed_factor in placed:
+        numbers = torch.arange(space.size, device=total.device)[placed_factor.part.index]
         positions = (numbers == at).nonzero()
         if len(positions):
-            w = site.exponent
+            w = placed_factor.exponent
             exponent = float(w[int(positions[0])]) if isinstance(w, Tensor) else w
-            notes.append(f"{factor_at(site.factor)} has the exponent {exponent:g} there")
+            notes.append(f"{factor_at(placed_factor.factor)} has the exponent {exponent:g} there")
     everywhere = len(low) == len(total)
     where = "" if everywhere else f" at {_spoken(variable, low, space.shapes[variable])}"
     message = f"the exponents sum to {float(total[at]):g}{where}: the path has no start"

@@ -73,17 +73,17 @@ class LaplaceBase:
         object.__setattr__(self, "inverse", torch.linalg.inv(self.modes.factor))
 
     def state(self) -> SavedState:
-        found = {
+        modes_state = {
             "loc": self.modes.loc,
             "factor": self.modes.factor,
             "log_mass": self.modes.log_mass,
         }
-        return {"wide_share": self.wide_share, **found}
+        return {"wide_share": self.wide_share, **modes_state}
 
     def restored(self, state: SavedState) -> LaplaceBase:
         """With the modes of a `state` in the place of its own."""
-        found = Modes(state["loc"], state["factor"], state["log_mass"])
-        return replace(self, wide_share=state["wide_share"], modes=found)
+        restored_modes = Modes(state["loc"], state["factor"], state["log_mass"])
+        return replace(self, wide_share=state["wide_share"], modes=restored_modes)
 
     @property
     def freedom(self) -> float:
@@ -142,14 +142,14 @@ def laplace_base(
         points = loc[:, None] + normals @ factor.mT
         return allowed(points.flatten(0, 1)).view(len(loc), -1).to(loc.dtype).mean(1)
 
-    found = None
+    product_modes = None
     for points in (starts(drawn), drawn[:NEAR]):
         try:
-            found = modes(log_product, points, share)
+            product_modes = modes(log_product, points, share)
             break
         except PoeError:  # code of the program may fail far out
             continue
-    if found is None:
+    if product_modes is None:
         return wide
 
     def ess_share_and_evidence(
@@ -162,9 +162,9 @@ def laplace_base(
         return float(size) / len(gain), float(level)
 
     ess_share, level = ess_share_and_evidence(beside, drawn)
-    mass = float(found.log_mass.logsumexp(0))
+    mass = float(product_modes.log_mass.logsumexp(0))
     if (ess_share > EXACT and mass < level + 1) or mass < level + math.log(NEGLIGIBLE):
         return wide
-    near = LaplaceBase(beside, NARROW_SHARE, found)
+    near = LaplaceBase(beside, NARROW_SHARE, product_modes)
     ess_share, _ = ess_share_and_evidence(near, near.first(noise, 0))
-    return near if ess_share > LARGE_ESS_SHARE else LaplaceBase(beside, WIDE_SHARE, found)
+    return near if ess_share > LARGE_ESS_SHARE else LaplaceBase(beside, WIDE_SHARE, product_modes)

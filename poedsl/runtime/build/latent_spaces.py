@@ -12,7 +12,7 @@ from poedsl.runtime.terms.refusals import factor_at, refused
 
 
 def codecs(
-    sites: Sequence[FactorSpec], shapes: dict[str, tuple[int, ...]], models: Models
+    factors: Sequence[FactorSpec], shapes: dict[str, tuple[int, ...]], models: Models
 ) -> dict[str, LatentSpace]:
     """The autoencoder of each variable whose models have one.
 
@@ -25,7 +25,7 @@ def codecs(
     """
     by_variable: dict[str, LatentSpace] = {}
     first: dict[str, FactorSpec] = {}
-    for factor in sites:
+    for factor in factors:
         if factor.kind != "flow" or not isinstance(factor.term, Apply):
             continue
         name, codec = factor.variables[0], models.codec(factor.term)

@@ -104,14 +104,14 @@ def shapes_of_data(factor: FactorSpec, plan: PlanSpec, env: Environment) -> tupl
     """The inputs in a likelihood with their declarations and their shapes, for messages."""
     if factor.observed is None:
         return ()
-    known = names(factor.observed) | names(factor.term)
+    used = names(factor.observed) | names(factor.term)
     lets = {c.name: names(c.term) for c in plan.lets}
     for let in reversed(plan.lets):
-        known |= lets[let.name] if let.name in known else frozenset()
+        used |= lets[let.name] if let.name in used else frozenset()
     return tuple(
         f"`{i.name} : {i.type}`, declared at {i.place}, has the shape {_sizes(value)}"
         for i in plan.inputs
-        if i.name in known and isinstance(value := env.values[i.name], Tensor) and i.type.sizes
+        if i.name in used and isinstance(value := env.values[i.name], Tensor) and i.type.sizes
     )
 
 
@@ -151,15 +151,15 @@ def _supported(
     part: Apply, data: Float[Tensor, "1 *shape"], densities: Densities, at: Environment
 ) -> Bool[Tensor, "1 *shape"]:
     """Which data are in a density's support, as far as it does not depend on variables."""
-    known = Apply(
+    density = Apply(
         part.function,
         (),
         tuple((k, v) for k, v in part.kwargs if not names(v) & densities.variables),
     )
-    densities.constants(known, tuple(data.shape[1:]))
+    densities.constants(density, tuple(data.shape[1:]))
     if densities.signature(part).support.high == CATEGORIES:
-        known = part
-    values = parameters(known, at, tuple(data.shape))
+        density = part
+    values = parameters(density, at, tuple(data.shape))
     ends = {name: value.double() for name, value in values.items()}
     return in_support(part.function, ends, data, strict=True)[0]
 

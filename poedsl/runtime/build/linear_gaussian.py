@@ -84,22 +84,22 @@ def linear_gaussian(
         return None
     parameters = dict(term.kwargs)
     mean, scale = parameters["loc"], parameters["scale"]
-    own = tuple(sorted(names(mean) & variables))
-    if not own or not is_linear(mean, variables):
+    coefficients = tuple(sorted(names(mean) & variables))
+    if not coefficients or not is_linear(mean, variables):
         return None
-    count, size = data.numel(), sum(at.values[name][0].numel() for name in own)
+    count, size = data.numel(), sum(at.values[name][0].numel() for name in coefficients)
     if count < FEWER * (size + 2) or count * (size + 1) > MOST_ELEMENTS:
         return None
-    known = not names(scale) & variables
+    fixed_scale = not names(scale) & variables
     width = evaluate(scale, at).double()
-    if not known and width[0].numel() != 1:
+    if not fixed_scale and width[0].numel() != 1:
         return None
 
     def means(theta: Float[Tensor, "n D"]) -> Float[Tensor, "n N"]:
-        parts = torch.split(theta.to(at.dtype), [at.values[n][0].numel() for n in own], 1)
+        parts = torch.split(theta.to(at.dtype), [at.values[n][0].numel() for n in coefficients], 1)
         values = {
             name: part.reshape(len(part), *at.values[name].shape[1:])
-            for name, part in zip(own, parts, strict=True)
+            for name, part in zip(coefficients, parts, strict=True)
         }
         mean_of = evaluate(mean, at.with_values(values)).double()
         ones = (1,) * (data.dim() - mean_of.dim())
@@ -116,13 +116,13 @@ def linear_gaussian(
         if not bool(columns.isfinite().all()):
             return None
         constant = 0.0
-        if known:
+        if fixed_scale:
             each = width.expand(data.shape).reshape(-1, 1)
             if not bool((each > 0).all()):
                 return None
             columns, constant = columns / each, -float(each.log().sum())
         triangle = torch.linalg.qr(columns, mode="r")[1]
-    return LinearGaussian(own, triangle, None if known else scale, count, constant)
+    return LinearGaussian(coefficients, triangle, None if fixed_scale else scale, count, constant)
 
 
 def _agree(

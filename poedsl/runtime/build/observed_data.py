@@ -126,8 +126,8 @@ class ObservedData:
             torch.manual_seed(seed)
             for part in self.parts:
                 if self.prior:
-                    given = {n: d.view(count, *self.values[n].shape) for n, d in drawn.items()}
-                    env = env.with_values({n: d.to(env.dtype) for n, d in given.items()})
+                    data = {n: d.view(count, *self.values[n].shape) for n, d in drawn.items()}
+                    env = env.with_values({n: d.to(env.dtype) for n, d in data.items()})
                 drawn[part.name][:, part.positions] = self._draw(part, env, count)
         return {n: d.view(count, *self.values[n].shape) for n, d in drawn.items()}
 
@@ -182,14 +182,14 @@ def observed_data(
     origin = builder.origin()
     arrays: dict[str, Tensor] = {}
     parts: list[ObservedPart] = []
-    for site in bound.factors:
-        if site.kind != "likelihood" or site.observed is None:
+    for factor in bound.factors:
+        if factor.kind != "likelihood" or factor.observed is None:
             continue
-        name = next(_data_names(site.observed))
+        name = next(_data_names(factor.observed))
         arrays.setdefault(name, evaluate(Ref(name), env)[0])
-        found = likelihood(site, builder.densities(site), origin)
-        where = positions(site.observed, name, tuple(arrays[name].shape), env).flatten()
-        parts.append(ObservedPart(name, where, found, builder.exponent(site)))
+        density = likelihood(factor, builder.densities(factor), origin)
+        where = positions(factor.observed, name, tuple(arrays[name].shape), env).flatten()
+        parts.append(ObservedPart(name, where, density, builder.exponent(factor)))
     return ObservedData(arrays, tuple(parts), env, plan.prior)
 
 

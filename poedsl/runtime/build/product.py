@@ -242,8 +242,8 @@ class ProductBuilder:
             latent_sites = self.sites_of_model(factor, subject, shape)
         if factor.kind == "likelihood":
             origin = self.origin()
-            found = likelihood(factor, self.densities(factor), origin).shortened(origin)
-            density, rows = found.log_value, found.rows
+            density_of_data = likelihood(factor, self.densities(factor), origin).shortened(origin)
+            density, rows = density_of_data.log_value, density_of_data.rows
         for call in self.reward_calls(factor):
             network = self.models.model(call, self.environment, factor)
             self.environment.rewards[call] = network

@@ -35,14 +35,16 @@ def search_starts(
     """
     scales = drawn.new_tensor(SCALES).repeat(STARTS // len(SCALES))[:, None]
     starts = [drawn[:STARTS] * scales]
-    own = [f for f in factors if f.kind in ("gaussian", "density")]
-    found = [(f, part) for f in own for part in mixture_parts(f.term)]
-    found = [(f, part) for f, part in found if not names(part) & space.shapes.keys()]
-    found.sort(key=lambda pair: (repr(pair[1]), repr(pair[0].part)))  # however factors are ordered
-    count = DRAWS if len(found) < MANY else 1
+    with_density = [f for f in factors if f.kind in ("gaussian", "density")]
+    components = [(f, part) for f in with_density for part in mixture_parts(f.term)]
+    components = [(f, part) for f, part in components if not names(part) & space.shapes.keys()]
+    components.sort(
+        key=lambda pair: (repr(pair[1]), repr(pair[0].part))
+    )  # however factors are ordered
+    count = DRAWS if len(components) < MANY else 1
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(0)
-        for factor, term in found:
+        for factor, term in components:
             builder = densities(factor)
             part = locate(factor, space, builder.environment)
             points = builder.draws(term, part.shape, count, {})

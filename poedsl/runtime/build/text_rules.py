@@ -34,7 +34,7 @@ _TURNED = {"<": ">", "<=": ">=", ">": "<", ">=": "<=", "==": "=="}
 
 
 def text_rules(
-    sites: Sequence[FactorSpec],
+    plan_factors: Sequence[FactorSpec],
     space: Space,
     env: Environment,
     foreseen: Callable[[], Float[Tensor, "n V"]],
@@ -49,7 +49,7 @@ def text_rules(
     rules: list[TextRule] = []
     for variable in env.vocabularies:
         automata: list[tuple[FactorSpec, Automaton]] = []
-        for factor in sites:
+        for factor in plan_factors:
             if factor.kind != "where" or variable not in factor.variables:
                 continue
             try:

@@ -78,7 +78,7 @@ class Values:
             message = f"{description} has no value for these inputs: {reason}"
             raise refused("P0603", message, factor=factor) from error
 
-    def sites(self, factor: FactorSpec) -> list[FactorSpec]:
+    def unrolled_factors(self, factor: FactorSpec) -> list[FactorSpec]:
         """The factor at each element of what it loops over, with its sources read."""
 
         def over(term: Term) -> list[Element]:
@@ -92,13 +92,17 @@ class Values:
 
         return [
             replace(
-                site,
-                term=self.resolved(site.term),
-                exponent=self.resolved(site.exponent),
-                part=None if site.part is None else self.located(site.part, factor),
-                observed=None if site.observed is None else self.resolved(site.observed),
+                unrolled_factor,
+                term=self.resolved(unrolled_factor.term),
+                exponent=self.resolved(unrolled_factor.exponent),
+                part=None
+                if unrolled_factor.part is None
+                else self.located(unrolled_factor.part, factor),
+                observed=None
+                if unrolled_factor.observed is None
+                else self.resolved(unrolled_factor.observed),
             )
-            for site in unrolled(factor, over)
+            for unrolled_factor in unrolled(factor, over)
         ]
 
     def located(self, part: Term, factor: FactorSpec) -> Term:

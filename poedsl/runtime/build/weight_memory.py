@@ -83,7 +83,7 @@ def _of_expert(
 ) -> Iterator[str]:
     name = signature.name
     try:
-        found = _networks(models, call, signature)
+        networks = _networks(models, call, signature)
     except PoeError as error:
         total.uncounted.append(name)
         hub = HUB_MODELS.get(_hub_model(models, call, signature))
@@ -98,17 +98,17 @@ def _of_expert(
         yield f"{name}: not counted, its files cannot be read: {reason}"
         return
     kind = signature.implementation if signature.implementation == BY_ITS_CALL else ""
-    own = [n for n in found if (n.place, kind) not in counted]
-    counted |= {(n.place, kind) for n in own}
-    shared = "" if len(own) == len(found) else "; others are shared"
-    if own:
-        sizes = [_size(n, signature, models) for n in own]
-        parts = ", ".join(f"{n.name} {in_numbers(n.parameters)}".strip() for n in own)
+    uncounted = [n for n in networks if (n.place, kind) not in counted]
+    counted |= {(n.place, kind) for n in uncounted}
+    shared = "" if len(uncounted) == len(networks) else "; others are shared"
+    if uncounted:
+        sizes = [_size(n, signature, models) for n in uncounted]
+        parts = ", ".join(f"{n.name} {in_numbers(n.parameters)}".strip() for n in uncounted)
         dtype = str(_dtype(signature, models)).removeprefix("torch.")
         how = models.profile.quantize
         stored = "" if how == "none" else f", matrices in {how} where layers allow it"
         yield f"{name}: {parts} parameters, {in_words(sum(sizes))} in {dtype}{stored}{shared}"
-        for network, size in zip(own, sizes, strict=True):
+        for network, size in zip(uncounted, sizes, strict=True):
             device = _device(network, signature, models)
             table = total.encoders if network.encodes else total.on
             table[device] = table.get(device, 0) + size
@@ -129,17 +129,17 @@ def _networks(models: Models, call: Apply, signature: Signature) -> tuple[Weight
         whole = signature.implementation == BY_ITS_CALL
         elsewhere = arguments.get("controlnet", Const(None)) != Const(None)
         inside = signature.parameter("controlnet") is not None and not elsewhere
-        found = pipeline_parts(folder, whole=whole, controlnet=inside)
+        networks = pipeline_parts(folder, whole=whole, controlnet=inside)
     else:
-        found = network_parts(folder)
+        networks = network_parts(folder)
     for parameter, place in models.weights(signature, arguments):
         if parameter == "lora":
             loras = find_loras(signature.name, place, models.base)
-            found += tuple(in_file(Path(lora.path), "LoRA") for lora in loras)
+            networks += tuple(in_file(Path(lora.path), "LoRA") for lora in loras)
         elif parameter != "model":
             beside = find_model(signature.name, place, models.base, parameter)
-            found += tuple(replace(n, name=parameter) for n in network_parts(beside))
-    return found
+            networks += tuple(replace(n, name=parameter) for n in network_parts(beside))
+    return networks
 
 
 def _hub_model(models: Models, call: Apply, signature: Signature) -> str:
@@ -199,8 +199,8 @@ def _keys(models: Models, call: Apply, signature: Signature) -> str:
         return "the size of its keys and values is not known"
     if not (isinstance(count, Const) and isinstance(count.value, int)):
         return "the size of its keys and values is not known"
-    own = config.get("num_key_value_heads") or heads
-    features = own * (config.get("head_dim") or width // heads)
+    key_heads = config.get("num_key_value_heads") or heads
+    features = key_heads * (config.get("head_dim") or width // heads)
     itemsize = _dtype(signature, models).itemsize
     size = 2 * layers * features * itemsize * sum(lengths) * count.value
     return (

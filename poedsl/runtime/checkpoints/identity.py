@@ -116,13 +116,13 @@ def _version(name: str) -> str:
 
 def of_machine(device: torch.device) -> Identity:
     """What the order of floating-point sums depends on."""
-    found = {
+    machine = {
         "the number of threads": str(torch.get_num_threads()),
         "the processor": f"{platform.machine()} {torch.backends.cpu.get_cpu_capability()}",
     }
     if device.type == "cuda":
-        found["the GPU"] = torch.cuda.get_device_name(device)
-    return found
+        machine["the GPU"] = torch.cuda.get_device_name(device)
+    return machine
 
 
 def _of_files(

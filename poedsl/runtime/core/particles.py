@@ -216,11 +216,11 @@ class Particles(ParticleTensors):
         return cls(x, log_weights, rewards, torch.arange(len(x), device=x.device), at)
 
     @classmethod
-    def restored_with(cls, state: SavedState, carried: type[ParticleTensors]) -> Particles:
+    def restored_with(cls, state: SavedState, evaluation_type: type[ParticleTensors]) -> Particles:
         """From a `state`.
 
         Args:
-            carried: the type of ``at``.
+            evaluation_type: the type of ``at``.
         """
-        at = None if state["at"] is None else carried.restored(state["at"])
+        at = None if state["at"] is None else evaluation_type.restored(state["at"])
         return cls.restored({**state, "rewards": RewardMemory.restored(state["rewards"]), "at": at})

@@ -23,8 +23,8 @@ def weighted_quantiles(
     at it and below.
     """
     below = weights[order].cumsum(0)
-    wanted = torch.tensor(levels, dtype=below.dtype, device=below.device)
+    shares = torch.tensor(levels, dtype=below.dtype, device=below.device)
     index = torch.searchsorted(
-        below.T.contiguous(), wanted.expand(x.shape[1], -1).contiguous()
+        below.T.contiguous(), shares.expand(x.shape[1], -1).contiguous()
     ).clamp(max=len(x) - 1)
     return x.gather(0, order).gather(0, index.T)

@@ -67,9 +67,9 @@ class WarningLog:
     @contextmanager
     def of_loading(self) -> Iterator[None]:
         """Add what is warned of while models are loaded."""
-        with collected() as found:
+        with collected() as loading_warnings:
             yield
-        for w in found:
+        for w in loading_warnings:
             self.add(w.code, w.message, once=w.message, **w.data)
 
     def state(self) -> SavedState:

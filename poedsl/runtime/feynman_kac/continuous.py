@@ -143,7 +143,7 @@ class ContinuousModel(Generic[ContinuousStage]):
     peak: float
 
     @property
-    def carried(self) -> type[ParticleTensors]:
+    def evaluation_type(self) -> type[ParticleTensors]:
         return Evaluation
 
     @property

@@ -53,7 +53,7 @@ class PrefixModel:
     least_shares: dict[str, tuple[float, int]] = field(default_factory=dict)
 
     @property
-    def carried(self) -> type[ParticleTensors]:
+    def evaluation_type(self) -> type[ParticleTensors]:
         return PrefixEvaluation
 
     @property

@@ -40,17 +40,17 @@ def bind(
     specs = {i.name: i for i in plan.inputs}
     problems: list[Diagnostic] = []
     bound = dict(plan.bindings)
-    given = {name: (value, base, "") for name, value in values.items()}
-    for name, (value, folder, source) in {**merged(plan, sources), **given}.items():
+    by_name = {name: (value, base, "") for name, value in values.items()}
+    for name, (value, folder, source) in {**merged(plan, sources), **by_name}.items():
         if name not in specs:
             problems.append(_unknown(name, specs))
             continue
         try:
             bound[name] = convert(specs[name], value, folder)
         except UnfitValue as error:
-            found = error.diagnostic
+            diagnostic = error.diagnostic
             notes = (f"the value is that of {source}",) if source not in ("", error.table) else ()
-            problems.append(replace(found, notes=(*notes, *found.notes)))
+            problems.append(replace(diagnostic, notes=(*notes, *diagnostic.notes)))
     if problems:
         raise PoeError(tuple(problems))
     return replace(plan, bindings=tuple((n, bound[n]) for n in specs if n in bound))
@@ -99,10 +99,10 @@ def _zeros(sizes: Sequence[Any]) -> Any:
 
 def inputs_without_value(plan: PlanSpec) -> list[InputSpec]:
     """The inputs that have neither a value nor a default, and are no size of one that has."""
-    known = {name for name, _ in plan.bindings} | unbound_defaults(plan).keys()
-    known |= data_left_out(plan).keys()
-    known |= {s.term.name for s in plan.sizes if s.name in known and isinstance(s.term, Ref)}
-    return [i for i in plan.inputs if i.name not in known]
+    bound = {name for name, _ in plan.bindings} | unbound_defaults(plan).keys()
+    bound |= data_left_out(plan).keys()
+    bound |= {s.term.name for s in plan.sizes if s.name in bound and isinstance(s.term, Ref)}
+    return [i for i in plan.inputs if i.name not in bound]
 
 
 def unbound_defaults(plan: PlanSpec) -> dict[str, Any]:

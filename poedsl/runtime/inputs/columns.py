@@ -192,7 +192,7 @@ def looks_numeric(cell: str) -> bool:
     return bool(cell) and cell.strip("+-").replace(",", "").replace(".", "").isdigit()
 
 
-def _unfit(column: Column, row: int, wanted: str, cell: Any) -> UnfitColumn:
+def _unfit(column: Column, row: int, expected: str, cell: Any) -> UnfitColumn:
     shown = f'"{cell}"' if isinstance(cell, str) else reprlib.repr(cell)
-    message = f"{wanted}, and {column.at(row)} of {column.described} is {shown}"
+    message = f"{expected}, and {column.at(row)} of {column.described} is {shown}"
     return UnfitColumn("P0602", message, table=column.table)

@@ -253,12 +253,12 @@ def _constant(spec: InputSpec, value: Any) -> Any:
 
 def _refuse_items(spec: InputSpec, plain: Any) -> None:
     """Refuse lists with a value that is missing or of another type, and say which it is."""
-    if (found := first(plain, is_missing)) is not None:
-        place = f"`{spec.name}{indices(found[0])}`"
-        raise UnfitValue("P0608", f"{place} is missing: it is {_shown(found[1])}", how(spec))
-    if (found := first(plain, lambda v: not _is_a(v, spec.type.name))) is not None:
-        place = f"`{spec.name}{indices(found[0])}`"
-        raise _wrong(spec, f", and {place} is {_shown(found[1])}")
+    if (unfit := first(plain, is_missing)) is not None:
+        place = f"`{spec.name}{indices(unfit[0])}`"
+        raise UnfitValue("P0608", f"{place} is missing: it is {_shown(unfit[1])}", how(spec))
+    if (unfit := first(plain, lambda v: not _is_a(v, spec.type.name))) is not None:
+        place = f"`{spec.name}{indices(unfit[0])}`"
+        raise _wrong(spec, f", and {place} is {_shown(unfit[1])}")
 
 
 def _finite(value: object) -> bool:

@@ -164,5 +164,5 @@ def _time(frame: Any, times: list[float]) -> float:
 
 
 def _duration(frame: Any) -> float:
-    known = frame.duration and frame.time_base
-    return float(frame.duration * frame.time_base) if known else 0.0
+    has_duration = frame.duration and frame.time_base
+    return float(frame.duration * frame.time_base) if has_duration else 0.0

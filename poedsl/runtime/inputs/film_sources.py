@@ -232,8 +232,8 @@ def _scaled(images: Sequence[Any], path: Path, size: Sequence[int] | None) -> Se
     height, width = size
     image = images[0]
     if abs(image.width * height / (image.height * width) - 1) > _SAME_SHAPE:
-        found = _by((image.height, image.width))
-        _unfit(path, f"it has {found} pixels, and `size` is {_by(size)}, which is another shape")
+        actual = _by((image.height, image.width))
+        _unfit(path, f"it has {actual} pixels, and `size` is {_by(size)}, which is another shape")
     if image.size == (width, height):
         return images
     return [i.convert("RGB").resize((width, height), Image.Resampling.LANCZOS) for i in images]

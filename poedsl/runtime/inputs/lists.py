@@ -18,8 +18,8 @@ def first(
     """The first value in nested lists of which something holds, with its indices."""
     if not isinstance(value, tuple):
         return (path, value) if holds(value) else None
-    found = (first(item, holds, (*path, i)) for i, item in enumerate(value))
-    return next((f for f in found if f is not None), None)
+    nested = (first(item, holds, (*path, i)) for i, item in enumerate(value))
+    return next((f for f in nested if f is not None), None)
 
 
 def is_missing(value: object) -> bool:
@@ -48,6 +48,10 @@ def first_place(places: Any) -> str:
     """The first of some places, as indices, and how many there are."""
     if not places.ndim:
         return ""
-    found = [tuple(map(int, place)) for place in zip(*places.nonzero(), strict=True)]
-    more = f", and {len(found) - 1} more" if len(found) > 1 else ""
-    return f", at {indices(found[0])}{more}" if found and found[0] else ""
+    indices_of_places = [tuple(map(int, place)) for place in zip(*places.nonzero(), strict=True)]
+    more = f", and {len(indices_of_places) - 1} more" if len(indices_of_places) > 1 else ""
+    return (
+        f", at {indices(indices_of_places[0])}{more}"
+        if indices_of_places and indices_of_places[0]
+        else ""
+    )

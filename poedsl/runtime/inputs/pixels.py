@@ -137,10 +137,10 @@ def _has_channels(shape: tuple[int, ...], type_: Type, first: bool) -> bool:
     """Whether an array is a picture or a map of a type, with channels before or after its rows."""
     channels = shape[-3] if first else shape[-1]
     sizes: Sizes = (*shape[:-3], *(shape[-2:] if first else shape[-3:-1]))
-    wanted = type_.sizes if type_.name in MAPS else (*type_.sizes[:-3], *type_.sizes[-2:])
+    sizes_of_map = type_.sizes if type_.name in MAPS else (*type_.sizes[:-3], *type_.sizes[-2:])
     if channels not in _CHANNELS and channels != _channels(type_):
         return False
-    return unify(Type("Depth", wanted), Type("Depth", sizes)) is not None
+    return unify(Type("Depth", sizes_of_map), Type("Depth", sizes)) is not None
 
 
 def _channels(type_: Type) -> int | None:
@@ -221,8 +221,8 @@ def _in_channels(block: _PixelArray, type_: Type) -> _PixelArray:
     import numpy as np
 
     colour, count = block.colour, block.colour.shape[-1]
-    wanted = _channels(type_) or block.channels
-    if wanted == 1 and count == 3:
+    channels = _channels(type_) or block.channels
+    if channels == 1 and count == 3:
         red, green, blue = (colour[..., k] for k in range(3))
         luma = np.float32(0.299) * red + np.float32(0.587) * green + np.float32(0.114) * blue
         grey = np.where((red == green) & (green == blue), red, luma)
@@ -230,7 +230,7 @@ def _in_channels(block: _PixelArray, type_: Type) -> _PixelArray:
         if type_.name in MAPS and _is_coloured(colour):
             remarks = (*remarks, "P1032")
         return replace(block, colour=grey[..., None], remarks=remarks)
-    if wanted == 3 and count == 1:
+    if channels == 3 and count == 1:
         return replace(block, colour=np.repeat(colour, 3, axis=-1))
     return block
 

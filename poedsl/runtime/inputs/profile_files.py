@@ -106,9 +106,11 @@ def _profile(name: str, table: Any, path: Path) -> Profile:
             raise _refused(f"{place} is {value!r}", f"it takes {takes}")
         if expected is int and not 0 <= value < 2**31:
             raise _refused(f"{place} is {value}", "it takes a whole number from 0 to 2^31")
-    own = _models(name, table.get("models", {}), path)
-    costs = {expert: cost for expert, cost in start.costs.items() if expert not in own}
-    models = {**start.models, **own}
+    models_of_profile = _models(name, table.get("models", {}), path)
+    costs = {
+        expert: cost for expert, cost in start.costs.items() if expert not in models_of_profile
+    }
+    models = {**start.models, **models_of_profile}
     return replace(start, name=name, **{**table, "models": models, "costs": costs})
 
 

@@ -36,11 +36,11 @@ def line_integral(scores: Scores, inner: int) -> LogRatio:
     def log_ratio(here: Point, there: Point) -> Float[Tensor, " L"]:
         a, b = here.at, there.at
         assert a is not None and b is not None
-        way = there.x - here.x
+        displacement = there.x - here.x
         mean = weights[0] * (a.score + b.score)
         for node, weight in zip(nodes, weights[1:], strict=True):
-            mean = mean + weight * scores(here.x + node * way)
-        total = (mean * way).sum(-1)
+            mean = mean + weight * scores(here.x + node * displacement)
+        total = (mean * displacement).sum(-1)
         if a.log_reward is not None and b.log_reward is not None:
             total = total + (b.log_reward - a.log_reward)
         return reward_ratio(total, here, there)

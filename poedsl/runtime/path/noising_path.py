@@ -112,8 +112,8 @@ class FlowPath:
         """
         if schedule is None:
             first = math.asin(ALPHA_MIN)
-            way = [first + (math.pi / 2 - first) * k / steps for k in range(steps + 1)]
-            schedule = Schedule(way, [1.0] * len(way))
+            angles = [first + (math.pi / 2 - first) * k / steps for k in range(steps + 1)]
+            schedule = Schedule(angles, [1.0] * len(angles))
         numbered = zip(range(steps + 1, 0, -1), *schedule, strict=True)
         stages = [
             NoisingStage(t, math.sin(a), math.cos(a), narrower) for t, a, narrower in numbered

@@ -78,10 +78,10 @@ def data_groups(
 def data_count(plan: PlanSpec) -> int:
     """The number of data in the likelihoods of a bound plan; that of the inputs of a constant."""
     observed = [f.observed for f in plan.factors if f.observed is not None]
-    known = {name for term in observed for name in names(term)}
+    used = {name for term in observed for name in names(term)}
     for let in reversed(plan.lets):
-        known |= names(let.term) if let.name in known else set()
-    shapes = [v.shape for name, v in plan.bindings if name in known and isinstance(v, Array)]
+        used |= names(let.term) if let.name in used else set()
+    shapes = [v.shape for name, v in plan.bindings if name in used and isinstance(v, Array)]
     return max(sum(map(math.prod, shapes)), len(observed))
 
 

@@ -81,8 +81,8 @@ def draw_films(result: FilmedRun, name: str, folder: Path) -> dict[str, str]:
         played = f"{name}.mp4"
         write_film(folder / played, frames)
         for index in indices[:WRITTEN]:
-            own = [pil_image(frame) for frame in films[index]]
-            write_film(folder / f"{name}-{numbered(index, len(films))}.mp4", own)
+            images = [pil_image(frame) for frame in films[index]]
+            write_film(folder / f"{name}-{numbered(index, len(films))}.mp4", images)
     captions[played] = f"{name} by {by}, {count} frames: particles {_listed(beside)}"
     _sheet([films[i] for i in rows], framed=best).save(folder / f"{name}.png")
     of_frames = f"frames {_listed(sampled(count))}"

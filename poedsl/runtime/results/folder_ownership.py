@@ -117,10 +117,10 @@ def refuse_foreign(folder: Path, names: set[str], *notes: str) -> None:
         PoeError: some are (P0712).
     """
     _refuse_links(folder)
-    found = sorted(n for n in names if os.path.lexists(folder / n))
-    if found:
-        more = f" and {len(found) - 1} more" if len(found) > 1 else ""
-        raise foreign(folder, f"it holds {found[0]}{more}, which no run wrote", *notes)
+    existing = sorted(n for n in names if os.path.lexists(folder / n))
+    if existing:
+        more = f" and {len(existing) - 1} more" if len(existing) > 1 else ""
+        raise foreign(folder, f"it holds {existing[0]}{more}, which no run wrote", *notes)
 
 
 def foreign(folder: Path, reason: str, *notes: str) -> PoeError:

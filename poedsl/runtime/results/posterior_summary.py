@@ -266,10 +266,10 @@ def rank_normalised_r_hat(
     pooled = (within / count).flatten()
     order = x.argsort(0)
     median = weighted_quantiles(x, order, pooled, QUANTILES)[1]
-    found = []
+    r_hats = []
     for values in (x, (x - median).abs()):
         z = normal_scores(values, values.argsort(0), pooled).view(count, size, -1)
         means = (within[..., None] * z).sum(1)
         variance = (within[..., None] * (z - means[:, None]).square()).sum(1).mean(0)
-        found.append(((size - 1) / size + means.var(0) / variance).sqrt())
-    return torch.maximum(*found)
+        r_hats.append(((size - 1) / size + means.var(0) / variance).sqrt())
+    return torch.maximum(*r_hats)

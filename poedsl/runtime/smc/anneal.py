@@ -35,7 +35,7 @@ class FeynmanKac(Protocol[StageT]):
     """A chain of distributions pi_T, ..., pi_1, as the driver asks for it."""
 
     @property
-    def carried(self) -> type[ParticleTensors]:
+    def evaluation_type(self) -> type[ParticleTensors]:
         """The type of what particles carry of the experts."""
         ...
 
@@ -114,7 +114,10 @@ class Boundary(Generic[StageT]):
         """
         both = (state["population"], state["healthy"])
         return cls(
-            *[Population.restored(s, model.stage(**s["stage"]), model.carried) for s in both]
+            *[
+                Population.restored(s, model.stage(**s["stage"]), model.evaluation_type)
+                for s in both
+            ]
         )
 
 

@@ -138,16 +138,16 @@ class Population(Generic[StageT]):
 
     @classmethod
     def restored(
-        cls, state: SavedState, stage: StageT, carried: type[ParticleTensors]
+        cls, state: SavedState, stage: StageT, evaluation_type: type[ParticleTensors]
     ) -> Population[StageT]:
         """From a `state`.
 
         Args:
-            carried: the type of what particles carry of the experts.
+            evaluation_type: the type of what particles carry of the experts.
         """
         drawn = state["before_last_draw"]
         nested = {
-            "particles": Particles.restored_with(state["particles"], carried),
+            "particles": Particles.restored_with(state["particles"], evaluation_type),
             "stage": stage,
             "step_size": StepSize.restored(state["step_size"]),
             "contributions": EvidenceContributions.restored(state["contributions"]),

@@ -17,7 +17,7 @@ Sizes = tuple[int | None, ...]
 
 def shapes(
     plan: PlanSpec,
-    sites: Sequence[FactorSpec],
+    factors: Sequence[FactorSpec],
     env: Environment,
     native: Callable[[Apply], tuple[int, int] | None],
     length: Callable[[FactorSpec], int | None] = lambda factor: None,
@@ -36,14 +36,14 @@ def shapes(
     out: dict[str, tuple[int, ...]] = {}
     for variable in plan.variables:
         sizes = () if variable.type.name == "Category" else variable.type.sizes
-        for factor in sites:
+        for factor in factors:
             if factor.variables[0] == variable.name and factor.part is None:
                 for parameter, condition_sizes in aligned(plan, factor, env):
                     sizes = _filled(variable, sizes, parameter, condition_sizes, factor)
         if None in sizes:
-            sizes = _trained(variable, sizes, sites, native)
+            sizes = _trained(variable, sizes, factors, native)
         if sizes == (None,):
-            on_whole = (f for f in sites if f.variables[0] == variable.name and f.part is None)
+            on_whole = (f for f in factors if f.variables[0] == variable.name and f.part is None)
             lengths = (n for f in on_whole if f.kind == "density" and (n := length(f)) is not None)
             sizes = (next(lengths, None),)
         if None in sizes:
@@ -60,11 +60,11 @@ def shapes(
 def _trained(
     variable: VariableSpec,
     sizes: Sizes,
-    sites: Sequence[FactorSpec],
+    factors: Sequence[FactorSpec],
     native: Callable[[Apply], tuple[int, int] | None],
 ) -> Sizes:
     """Sizes with open ones as a model on the whole was trained."""
-    for factor in sites:
+    for factor in factors:
         whole = factor.variables[0] == variable.name and factor.part is None
         if whole and factor.kind == "flow" and isinstance(factor.term, Apply):
             native_sizes = native(factor.term)

@@ -74,19 +74,19 @@ def parent_guidance(
         PoeError: there are no parents (P0412).
     """
     out = {}
-    for site in placed:
-        if site.factor.given:
-            name = site.factor.given
+    for placed_factor in placed:
+        if placed_factor.factor.given:
+            name = placed_factor.factor.given
             above = [s for s in placed if s.factor.is_parent and s.factor.variables[0] == name]
             if not above:
                 message = f"`{name}` has no parent: loops over its statements have no elements"
-                raise refused("P0412", message, factor=site.factor)
-            index = _within(site.part.index, space.slice(name).start)
+                raise refused("P0412", message, factor=placed_factor.factor)
+            index = _within(placed_factor.part.index, space.slice(name).start)
             shares = _shares(above, len(space.loc[space.slice(name)]), space.loc.device)
             parents = (
                 Parent(s.factor.name, index, w[index]) for s, w in zip(above, shares, strict=True)
             )
-            out[site.factor.name] = replace(guide, parents=tuple(parents))
+            out[placed_factor.factor.name] = replace(guide, parents=tuple(parents))
     return out
 
 

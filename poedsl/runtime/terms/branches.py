@@ -50,7 +50,7 @@ class _Branch:
 
     def __init__(self, taken: Tensor, env: Environment, evaluate: Evaluate) -> None:
         self.taken, self.env, self.evaluate = taken, env, evaluate
-        self.known: dict[int, Tensor] = {}
+        self.values: dict[int, Tensor] = {}
 
     def value(self, term: Term) -> Tensor:
         if _harmless(term):
@@ -60,9 +60,9 @@ class _Branch:
 
     def inside(self, term: Term) -> Tensor:
         """The value of a part, of what is shared computed once."""
-        if id(term) not in self.known:
-            self.known[id(term)] = self.computed(term)
-        return self.known[id(term)]
+        if id(term) not in self.values:
+            self.values[id(term)] = self.computed(term)
+        return self.values[id(term)]
 
     def computed(self, term: Term) -> Tensor:
         match term:

@@ -30,18 +30,20 @@ def parameters(term: Apply, value: Evaluate, sizes: tuple[int, ...]) -> dict[str
         RuntimeError: one does not broadcast to the sizes.
     """
     arguments = {}
-    for name, inner in given(term):
+    for name, inner in parameters_with_value(term):
         argument = value(inner)
         matrix, more = name in MATRICES, trailing(term.function, name)
         ones = (1,) * (1 + len(sizes) + matrix + more - argument.dim())
         argument = argument.view(len(argument), *ones, *argument.shape[1:])
         over = sizes[: len(sizes) + min(more, 0)]
-        own = argument.shape[argument.dim() - more :] if more > 0 else ()
-        arguments[name] = argument if matrix else argument.expand(len(argument), *over, *own)
+        inner_sizes = argument.shape[argument.dim() - more :] if more > 0 else ()
+        arguments[name] = (
+            argument if matrix else argument.expand(len(argument), *over, *inner_sizes)
+        )
     return arguments
 
 
-def given(term: Apply) -> tuple[tuple[str, Term], ...]:
+def parameters_with_value(term: Apply) -> tuple[tuple[str, Term], ...]:
     """The parameters of a density that have a value, and are not none."""
     return tuple((name, inner) for name, inner in term.kwargs if inner != Const(None))
 
@@ -94,7 +96,7 @@ def wide_enough(term: Term, x: Float[Tensor, "#L *shape"], value: Evaluate) -> T
     """Values expanded to the sizes of a density's parameters, where these are wider."""
     assert isinstance(term, Apply)
     sizes = tuple(x.shape[1:])
-    for name, inner in given(term):
+    for name, inner in parameters_with_value(term):
         if name not in MATRICES and trailing(term.function, name) == 0:
             wider: tuple[int, ...] = torch.broadcast_shapes(  # type: ignore[no-untyped-call]
                 sizes, tuple(value(inner).shape[1:])
@@ -107,10 +109,10 @@ def wide_enough(term: Term, x: Float[Tensor, "#L *shape"], value: Evaluate) -> T
 def _unfit(term: Apply, x: Tensor, value: Evaluate) -> ValueError:
     """Which parameter does not broadcast."""
     sizes = tuple(x.shape[1:])
-    for name, inner in given(term):
+    for name, inner in parameters_with_value(term):
         more, shape = trailing(term.function, name), tuple(value(inner).shape[1:])
-        over, own = sizes[: len(sizes) + min(more, 0)], shape[: len(shape) - max(more, 0)]
-        if name not in MATRICES and not fits(own, over):
+        over, inner_sizes = sizes[: len(sizes) + min(more, 0)], shape[: len(shape) - max(more, 0)]
+        if name not in MATRICES and not fits(inner_sizes, over):
             message = f"`{name}` of `{term.function}` has the shape {list(shape)}"
             return ValueError(f"{message}, and what it is over {list(sizes)}")
     return ValueError(f"the parameters of `{term.function}` do not fit the shape {list(sizes)}")

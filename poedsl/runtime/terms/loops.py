@@ -111,13 +111,13 @@ def evaluate_loop(loop: Loop, env: Environment, evaluate: Evaluate) -> Any:
     history = [[start] for start in carried]
     labels = [c.name for c in loop.carries]
     changing = parts.repeated - constant.keys() - of_element.keys()
-    values, known = dict(env.values), dict(constant)
-    inside = replace(env, values=values, repeated=known)
+    values, computed = dict(env.values), dict(constant)
+    inside = replace(env, values=values, repeated=computed)
     for number, element in enumerate(over.unbind(1)):
         values[loop.element] = element
         values.update(zip(labels, carried, strict=True))
-        known.update((key, each[number]) for key, each in of_element.items())
-        known.update(dict.fromkeys(changing))
+        computed.update((key, each[number]) for key, each in of_element.items())
+        computed.update(dict.fromkeys(changing))
         carried = [evaluate(body, inside) for body in loop.bodies]
         for passed, value in zip(history, carried, strict=True):
             passed.append(value)
@@ -142,8 +142,8 @@ def at_once(
     """Terms at all elements of a loop, by mapping them over the elements as one operation each."""
 
     def at(element: Tensor) -> tuple[Tensor, ...]:
-        known = dict(env.repeated or {})
-        inside = replace(env.with_values({loop.element: element}), repeated=known)
+        computed = dict(env.repeated or {})
+        inside = replace(env.with_values({loop.element: element}), repeated=computed)
         return tuple(evaluate(body, inside) for body in bodies)
 
     lists = torch.func.vmap(at, in_dims=1)(over)

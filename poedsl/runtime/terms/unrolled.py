@@ -1,4 +1,4 @@
-"""The sites of a run: factors whose loops over inputs are unrolled, one for each element."""
+"""The factors of a run: those whose loops over inputs are unrolled, one for each element."""
 
 from __future__ import annotations
 
@@ -43,9 +43,9 @@ def unrolled(
         yield from unrolled(inner, elements)
 
 
-def base_name(site: str) -> str:
+def base_name(factor_name: str) -> str:
     """The name of the factor that a site is of."""
-    return site.partition("[")[0]
+    return factor_name.partition("[")[0]
 
 
 def put(term: Term, name: str, element: Element) -> Term:
@@ -58,9 +58,9 @@ def put(term: Term, name: str, element: Element) -> Term:
             return element[field]
         case Apply(function, args, kwargs):
             args = tuple(put(a, name, element) for a in args)
-            known = [a.value for a in args if isinstance(a, Const) and isinstance(a.value, int)]
-            if function in OF_INDICES and len(known) == len(args):
-                return Const(OF_INDICES[function](known), term.span)
+            values = [a.value for a in args if isinstance(a, Const) and isinstance(a.value, int)]
+            if function in OF_INDICES and len(values) == len(args):
+                return Const(OF_INDICES[function](values), term.span)
             placed = tuple((k, put(a, name, element)) for k, a in kwargs)
             return Apply(function, args, placed, term.span)
         case _:

@@ -51,15 +51,15 @@ def rows(
         for earlier, later in zip(indices, [*indices[1:], len(parents)], strict=True)
     ]
     chosen: list[list[int]] = []
-    wanted = shown[:most]
+    shown_slots = shown[:most]
     for step in reversed(steps):
-        wanted = sorted({int(step[s]) for s in wanted})
-        taken = set(wanted)
+        shown_slots = sorted({int(step[s]) for s in shown_slots})
+        taken = set(shown_slots)
         others = [s for s in range(count) if s not in taken]
-        room = most - len(wanted)
+        room = most - len(shown_slots)
         stride = max(1, -(-len(others) // room)) if room else len(others) + 1
-        wanted = sorted([*wanted, *others[::stride][:room]])
-        chosen.append(wanted)
+        shown_slots = sorted([*shown_slots, *others[::stride][:room]])
+        chosen.append(shown_slots)
     out: list[StageRow] = []
     roots = every
     for number, (index, slots) in enumerate(zip(indices, reversed(chosen), strict=True)):

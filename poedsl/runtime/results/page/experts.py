@@ -79,21 +79,21 @@ def _single(result: WrittenRun, numbers: Numbers) -> str:
 
 
 def _composition(result: WrittenRun, numbers: Numbers) -> str:
-    found = result.composition
-    if found is None:
+    composition = result.composition
+    if composition is None:
         return ""
-    said = "".join(f"<li>{esc(text)}</li>" for text in found.findings())
-    said += "".join(f"<li>{esc(w.message)}</li>" for w in found.warnings)
+    said = "".join(f"<li>{esc(text)}</li>" for text in composition.findings())
+    said += "".join(f"<li>{esc(w.message)}</li>" for w in composition.warnings)
     rows = [
         (
             m.name,
             m.place,
             "yes" if m.learned else "no",
-            f"{found.noise[m.name]:.3g}",
+            f"{composition.noise[m.name]:.3g}",
             f"{m.limit:.3g}",
-            "outside" if m in found.outside else "within",
+            "outside" if m in composition.outside else "within",
         )
-        for m in found.members
+        for m in composition.members
     ]
     caption = (
         "The range of each expert's own samples: the mean square of the noise that it sees in the "

@@ -64,10 +64,10 @@ def _pictures(
     decoded = variable.name in snapshots.space.codecs
     most = MOST_DECODED[variable.type.name] if decoded else MOST
     most = max(2, min(most, MOST_NUMBERS // size))
-    found = _chosen(result, snapshots, most)
-    width = MARGIN + ACROSS * max(len(row.slots) for row in found)
+    chosen = _chosen(result, snapshots, most)
+    width = MARGIN + ACROSS * max(len(row.slots) for row in chosen)
     marks, rewarded = "", _rewarded(snapshots)
-    for number, (row, stage) in enumerate(zip(found, snapshots.stages, strict=True)):
+    for number, (row, stage) in enumerate(zip(chosen, snapshots.stages, strict=True)):
         top = number * DOWN + 20
         marks += _name(row, stage, top + SIDE / 2)
         marks += "".join(
@@ -80,17 +80,17 @@ def _pictures(
         for place in range(len(row.slots)):
             score = _score(stage, row.slots[place], rewarded)
             marks += _tile(row, stage, place, top, score, picture(frames[place], SIDE))
-    height = DOWN * len(found)
-    label = f"{variable.name} at {len(found)} stages, with lines of descent"
+    height = DOWN * len(chosen)
+    label = f"{variable.name} at {len(chosen)} stages, with lines of descent"
     svg = (
         f'<svg class="lines" viewBox="0 0 {width} {height}" width="{width}" height="{height}" '
         f'role="img" aria-label="{esc(label)}">{marks}</svg>'
     )
-    return numbers.figure(scrolling(svg, label), _caption(result, snapshots, found, variable.name))
+    return numbers.figure(scrolling(svg, label), _caption(result, snapshots, chosen, variable.name))
 
 
-def _caption(result: WrittenRun, snapshots: Snapshots, found: list[StageRow], name: str) -> str:
-    count, shown = len(result.log_weights), max(len(row.slots) for row in found)
+def _caption(result: WrittenRun, snapshots: Snapshots, chosen: list[StageRow], name: str) -> str:
+    count, shown = len(result.log_weights), max(len(row.slots) for row in chosen)
     part = "all" if shown == count else f"{shown} of the"
     what = (
         "the reward counted so far"
@@ -237,10 +237,10 @@ def _descent(result: WrittenRun, numbers: Numbers) -> str:
     count = len(result.log_weights)
     most = min(LINES, count)
     evenly = [k * count // most for k in range(most)]
-    found = rows(result.parents.cpu(), indices, evenly, most)
-    width, height = MARGIN + LINE_ACROSS * most + 12, LINE_DOWN * len(found)
+    chosen = rows(result.parents.cpu(), indices, evenly, most)
+    width, height = MARGIN + LINE_ACROSS * most + 12, LINE_DOWN * len(chosen)
     marks = ""
-    for number, row in enumerate(found):
+    for number, row in enumerate(chosen):
         y = number * LINE_DOWN + 22
         t = result.stages[row.index].t
         marks += f'<text x="4" y="{y}" class="name">stage {t}</text>'
@@ -253,7 +253,7 @@ def _descent(result: WrittenRun, numbers: Numbers) -> str:
             kind = "node" if row.going_on[place] else "node gone"
             hue = round(row.roots[place] * 137.508) % 360
             marks += f'<circle class="{kind}" cx="{x}" cy="{y}" r="3.2" fill="hsl({hue} 65% 50%)"/>'
-    label = f"Lines of descent of {most} particles through {len(found)} stages"
+    label = f"Lines of descent of {most} particles through {len(chosen)} stages"
     svg = (
         f'<svg class="lines" viewBox="0 0 {width} {height}" width="{width}" height="{height}" '
         f'role="img" aria-label="{label}">{marks}</svg>'

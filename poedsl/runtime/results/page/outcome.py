@@ -115,8 +115,8 @@ def _player(result: WrittenRun, name: str, numbers: Numbers, samples: Path | Non
 
 def _texts(result: WrittenRun, variable: VariableSpec, numbers: Numbers) -> str:
     """The distinct sequences with their probabilities."""
-    found = shares(result, variable.name)
-    rows = [(f"{share:.4f}", text) for share, text in found[:TEXTS]]
-    shown = f"the {len(rows)} likeliest of {len(found)}" if len(found) > len(rows) else "all"
+    texts = shares(result, variable.name)
+    rows = [(f"{share:.4f}", text) for share, text in texts[:TEXTS]]
+    shown = f"the {len(rows)} likeliest of {len(texts)}" if len(texts) > len(rows) else "all"
     caption = f"{variable.name}: {shown} distinct sequences of {len(result.log_weights)} particles."
     return numbers.table(caption, ("probability", variable.name), rows, kind="texts")
