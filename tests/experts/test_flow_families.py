@@ -81,6 +81,7 @@ def test_a_product_of_halves_draws_the_pipelines_picture(name: str, place: Path)
     torch.testing.assert_close(job.result().particles["x"], theirs, atol=2e-5, rtol=0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", FAMILIES)
 def test_times_are_those_of_the_pipeline(name: str, place: Path) -> None:
     family, flow = FAMILIES[name], expert(name, place)
@@ -91,6 +92,7 @@ def test_times_are_those_of_the_pipeline(name: str, place: Path) -> None:
     torch.testing.assert_close(own.scheduler.sigmas, times, atol=1e-6, rtol=0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", FAMILIES)
 def test_velocities_are_of_rows_and_have_gradients(name: str, place: Path) -> None:
     """Also after evaluations without gradients, whose intermediate results a network might keep."""

@@ -84,6 +84,7 @@ def native(kind: str, count: int = 3) -> Tensor:
     return tiny.pictures(count, side, side)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_batch_is_its_pictures_one_by_one(kind: str, place: Path) -> None:
     made, x = reward(kind, place), tiny.pictures(3, 40, 48)
@@ -131,6 +132,7 @@ def test_without_a_gradient_nothing_is_followed(kind: str, place: Path) -> None:
         torch.testing.assert_close(*both, rtol=1e-3, atol=1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
 def test_films_are_scored_by_frames_from_first_to_last(kind: str, place: Path) -> None:
     made = reward(kind, place, frames=4)
@@ -406,6 +408,7 @@ def test_imagereward_is_blip_s_first_token(tmp_path: Path) -> None:
     torch.testing.assert_close(made(x), (read[:, 0] - MEAN) / DEVIATION, rtol=1e-3, atol=1e-3)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["grounding_dino", "owlv2"])
 @pytest.mark.parametrize("inside", [None, LEFT])
 def test_detections_are_those_of_the_library(
@@ -565,6 +568,7 @@ def test_a_folder_of_another_kind_is_reported(kind: str, place: Path, tmp_path: 
     problem(lambda: make(**own, folder=path, device=CPU, profile=PROFILE), name)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
 def test_missing_processors_and_weights_are_reported(
     kind: str, place: Path, tmp_path: Path
@@ -645,7 +649,7 @@ def test_kernels_follow_a_reward_that_is_asked_for_a_gradient() -> None:
         (cost,) = (c for c in costs(plan) if c.startswith("clipscore"))
         evaluations[asked] = int(cost.split()[1])
     assert able == {"": False, ", gradient = false": False, ", gradient = true": True}
-    assert evaluations[""] == plans[""].stages < evaluations[", gradient = true"]
+    assert evaluations[""] == plans[""].stages + 1 < evaluations[", gradient = true"]
 
 
 @pytest.mark.parametrize(

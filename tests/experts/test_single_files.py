@@ -85,6 +85,7 @@ def test_a_file_is_the_model_of_its_folder(kind: str, place: Path, originals: Pa
     torch.testing.assert_close(*scores, rtol=1e-4, atol=1e-4)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("part", WEIGHTS)
 @pytest.mark.parametrize("lost", [True, False])
 def test_a_weight_of_a_file_that_is_not_as_it_should_be(part: str, lost: bool, sdxl: Path) -> None:

@@ -46,6 +46,7 @@ def rewards(monkeypatch: pytest.MonkeyPatch) -> None:
         return y.float().mean(-1)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("program", "path", "row", "arguments", "when"), CASES)
 def test_planned_and_counted_evaluations_agree(
     program: str, path: str, row: KernelRow, arguments: dict[str, int], when: str

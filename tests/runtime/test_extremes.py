@@ -23,6 +23,7 @@ LARGE = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("program", LARGE)
 def test_large_parameters(program: str) -> None:
     result = poedsl.compile(program).run(seed=1, particles=4000)

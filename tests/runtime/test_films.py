@@ -92,6 +92,7 @@ def test_a_report_plays_films(tmp_path: Path, result: Result) -> None:
     assert "data:image/gif;base64," in result._repr_html_()
 
 
+@pytest.mark.slow
 def test_without_the_library_animations_and_sheets_are_left(
     tmp_path: Path, result: Result, monkeypatch: pytest.MonkeyPatch
 ) -> None:
