@@ -7,11 +7,18 @@ loading a model.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Annotated, Literal
 
-from poedsl.grammar.types import (
-    Type,
+from poedsl.catalog.data_codec import (
+    ABSENT,
+    LEFT_OUT,
+    NAME,
+    TYPENAME,
+    JsonCodec,
+    keywords,
+    same,
 )
+from poedsl.grammar.types import Type
 
 #: The role of a parameter. ``gradient``: a constant that, when true, gives the capability of that
 #: name. ``frames``: the number of frames of a video that a reward for images scores. ``guidance``:
@@ -49,6 +56,7 @@ class Required:
 
 REQUIRED = Required()
 Default = Required | float | int | str | None
+_SCALAR = JsonCodec(same, same, {"type": ["number", "string", "boolean", "null"]})
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,16 +73,16 @@ class SignatureParameter:
             how many fewer.
     """
 
-    name: str
+    name: Annotated[str, NAME]
     type: Type | None
     role: Role
-    default: Default = REQUIRED
+    default: Annotated[Default, _SCALAR, LEFT_OUT] = REQUIRED
     summary: str = ""
     alternative: str = ""
-    classes: int = 0
+    classes: Annotated[int, keywords(minimum=0)] = 0
     aligned: bool = False
-    needs: str = ""
-    trailing: int = 0
+    needs: Annotated[str, LEFT_OUT] = ""
+    trailing: Annotated[int, ABSENT] = 0
 
     def no_label(self, value: object) -> str:
         """The reason why a value is not one of the classes; empty if it is."""
@@ -113,7 +121,7 @@ class Returned:
     """
 
     name: str
-    type: str
+    type: Annotated[str, TYPENAME]
     sizes: tuple[int | str | None, ...] = ()
 
 
@@ -181,21 +189,21 @@ class Signature:
         support: of a density of the language; user code is over all numbers.
     """
 
-    name: str
+    name: Annotated[str, NAME]
     family: Family
     summary: str
     parameters: tuple[SignatureParameter, ...]
     domain: Type | None = None
-    event_rank: int = 0
+    event_rank: Annotated[int, keywords(minimum=0)] = 0
     capabilities: frozenset[Capability] = frozenset()
-    cost: float = 0.0
+    cost: Annotated[float, keywords(description="Milliseconds of one evaluation.")] = 0.0
     citation: str = ""
     implementation: str = ""
     requires: str = ""
     model: str = ""
     space: str = ""
     returns: tuple[Returned, ...] = ()
-    support: Support = REALS
+    support: Annotated[Support, ABSENT] = REALS
 
     @property
     def is_code(self) -> bool:

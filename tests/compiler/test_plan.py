@@ -19,6 +19,7 @@ from jsonschema import Draft202012Validator
 from poedsl.compiler.plan.costs import spoken
 from poedsl.compiler.plan.plan import PlanSpec
 from poedsl.compiler.plan.plan_parts import Array, InputSpec
+from poedsl.compiler.plan.plan_schema import plan_schema, printed
 from poedsl.compiler.plan.read_json import from_json
 from poedsl.compiler.plan.terms import Apply, Const, Ref, Term, applied
 from poedsl.compiler.plan.terms import from_json as term_from_json
@@ -65,6 +66,13 @@ def test_bound_plans_are_of_the_schema_and_read_back() -> None:
     Draft202012Validator(SCHEMA).validate(json.loads(plan.to_json()))
     assert from_json(plan.to_json()) == plan
     assert parse_plan(print_plan(plan)) == plan
+
+
+def test_the_schema_in_the_package_is_that_of_the_fields(
+    golden: Callable[[Path, str], None],
+) -> None:
+    golden(ROOT / "poedsl/compiler/plan/plan.schema.json", printed(plan_schema()) + "\n")
+    assert plan_schema() == SCHEMA
 
 
 def test_schema_is_a_schema_and_names_every_type() -> None:

@@ -15,6 +15,7 @@ from jsonschema import Draft202012Validator
 import poedsl
 from poedsl.compiler.plan import schema
 from poedsl.compiler.plan.plan import canonical_hash
+from poedsl.compiler.plan.plan_schema import plan_schema
 from tests.compiler.programs import every_plan
 from tests.diagnostics import refused
 
@@ -174,6 +175,6 @@ def test_changed_plans_load_or_are_refused(data: dict[str, Any]) -> None:
 def test_the_schema_means_here_what_it_means_elsewhere(data: dict[str, Any]) -> None:
     data["hash"] = "sha256:" + "0" * 64
     read = json.loads(json.dumps(data))
-    other = Draft202012Validator(schema.plan_schema()).is_valid(read)
-    found = schema.fault(read, schema.plan_schema())
+    other = Draft202012Validator(plan_schema()).is_valid(read)
+    found = schema.fault(read, plan_schema())
     assert (found is None) == other or "surrogate" in str(found)

@@ -13,7 +13,7 @@ import torch
 from PIL import Image, features
 
 import poedsl
-from poedsl.compiler.plan.schema import plan_schema
+from poedsl.compiler.plan.plan_schema import plan_schema
 from poedsl.grammar.limits import limit
 from poedsl.grammar.types import Type, open_type
 from poedsl.runtime.inputs.remarks import REMARKS

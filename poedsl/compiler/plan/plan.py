@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import base64
 import hashlib
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import dataclass, field, replace
+from typing import Annotated, Any
 
+from poedsl.catalog.data_codec import LEFT_OUT, NAME, JsonCodec, codec_of, keywords
 from poedsl.catalog.registry import SIGNATURES
-from poedsl.catalog.signature_json import signature_to_json
 from poedsl.catalog.signatures import Signature
 from poedsl.compiler.plan import terms
 from poedsl.compiler.plan.option_values import (
@@ -19,6 +18,7 @@ from poedsl.compiler.plan.option_values import (
     form_name,
     kernel_evaluations,
 )
+from poedsl.compiler.plan.options import OPTIONS
 from poedsl.compiler.plan.plan_parts import (
     Array,
     FactorSpec,
@@ -30,10 +30,32 @@ from poedsl.compiler.plan.plan_parts import (
     UseSpec,
     VariableSpec,
 )
-from poedsl.compiler.plan.terms import Apply, Const, Term
-from poedsl.grammar.types import type_to_json
+from poedsl.compiler.plan.term_codec import CONSTANT
+from poedsl.compiler.plan.terms import Apply, Const, Term, Value
 
 SCHEMA = "poedsl-plan/1"
+
+
+def _bound_to_json(value: Value | Array) -> Any:
+    return (codec_of(Array) if isinstance(value, Array) else CONSTANT).write(value)
+
+
+def _bound_from_json(data: Any) -> Value | Array:
+    value: Value | Array = (codec_of(Array) if isinstance(data, dict) else CONSTANT).read(data)
+    return value
+
+
+_BINDINGS = JsonCodec(
+    lambda bindings: {name: _bound_to_json(value) for name, value in bindings},
+    lambda data: tuple((name, _bound_from_json(value)) for name, value in data.items()),
+    {
+        "type": "object",
+        "description": "Values of inputs, by name.",
+        "propertyNames": NAME.schema,
+        "additionalProperties": {"anyOf": [CONSTANT.schema, codec_of(Array).schema]},
+    },
+    {**CONSTANT.definitions, **codec_of(Array).definitions},
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,18 +77,22 @@ class PlanSpec:
         prior: whether the data of likelihoods are left out of the product.
     """
 
-    program: str
+    program: Annotated[str, keywords(description="The name of the source.")]
     inputs: tuple[InputSpec, ...]
-    variables: tuple[VariableSpec, ...]
-    factors: tuple[FactorSpec, ...]
-    options: tuple[OptionSpec, ...]
-    bindings: tuple[tuple[str, terms.Value | Array], ...] = ()
+    bindings: Annotated[tuple[tuple[str, Value | Array], ...], _BINDINGS] = field(
+        default=(), kw_only=True
+    )
+    uses: tuple[UseSpec, ...] = field(default=(), kw_only=True)
+    lets: tuple[LetSpec, ...] = field(default=(), kw_only=True)
+    variables: Annotated[tuple[VariableSpec, ...], keywords(minItems=1)]
+    factors: Annotated[tuple[FactorSpec, ...], keywords(minItems=1)]
+    options: Annotated[tuple[OptionSpec, ...], keywords(minItems=len(OPTIONS))]
     notes: tuple[str, ...] = ()
-    lets: tuple[LetSpec, ...] = ()
-    uses: tuple[UseSpec, ...] = ()
-    sizes: tuple[SizeSpec, ...] = ()
-    reports: tuple[ReportSpec, ...] = ()
-    prior: bool = False
+    sizes: Annotated[tuple[SizeSpec, ...], LEFT_OUT] = ()
+    reports: Annotated[tuple[ReportSpec, ...], LEFT_OUT] = ()
+    prior: Annotated[
+        bool, keywords(description="Whether likelihoods are left out of the product."), LEFT_OUT
+    ] = False
 
     @property
     def sampled(self) -> PlanSpec:
@@ -157,67 +183,8 @@ class PlanSpec:
 
     def to_data(self) -> dict[str, Any]:
         """The plan as values of JSON."""
-        return {
-            "schema": SCHEMA,
-            "program": self.program,
-            "inputs": [
-                {
-                    "name": i.name,
-                    "type": type_to_json(i.type),
-                    "default": None if i.default is None else {"value": terms.to_json(i.default)},
-                    "origin": i.origin,
-                    "place": i.place,
-                }
-                for i in self.inputs
-            ],
-            "bindings": {name: _value_to_json(value) for name, value in self.bindings},
-            "uses": [
-                {"name": u.name, "place": u.place, "signature": signature_to_json(u.signature)}
-                for u in self.uses
-            ],
-            "lets": [
-                {"name": c.name, "type": type_to_json(c.type), "term": terms.to_json(c.term)}
-                for c in self.lets
-            ],
-            "variables": [
-                {"name": v.name, "type": type_to_json(v.type), "space": v.space}
-                for v in self.variables
-            ],
-            "factors": [
-                {
-                    "name": f.name,
-                    "kind": f.kind,
-                    "variables": list(f.variables),
-                    "term": terms.to_json(f.term),
-                    "exponent": terms.to_json(f.exponent),
-                    "place": f.place,
-                    "part": None if f.part is None else terms.to_json(f.part),
-                    "given": f.given,
-                    "mask": f.mask,
-                    "loops": [{"name": n, "over": terms.to_json(t)} for n, t in f.loops],
-                    **({} if f.observed is None else {"observed": terms.to_json(f.observed)}),
-                }
-                for f in self.factors
-            ],
-            "options": [
-                {"name": o.name, "value": terms.to_json(o.value), "reason": o.reason}
-                for o in self.options
-            ],
-            "notes": list(self.notes),
-            **self._optional_data(),
-        }
-
-    def _optional_data(self) -> dict[str, Any]:
-        """The members that plans without them do not have."""
-        sizes = [
-            {"name": s.name, "axis": s.axis, "size": terms.to_json(s.term)} for s in self.sizes
-        ]
-        reports = [
-            {"name": r.name, "type": type_to_json(r.type), "term": terms.to_json(r.term)}
-            for r in self.reports
-        ]
-        members = {"sizes": sizes, "reports": reports, "prior": self.prior}
-        return {name: value for name, value in members.items() if value}
+        members: dict[str, Any] = codec_of(PlanSpec).write(self)
+        return {"schema": SCHEMA, **members}
 
 
 def canonical_hash(data: dict[str, Any]) -> str:
@@ -225,14 +192,3 @@ def canonical_hash(data: dict[str, Any]) -> str:
     content = {key: value for key, value in data.items() if key != "hash"}
     canonical = json.dumps(content, sort_keys=True, separators=(",", ":"), allow_nan=False)
     return "sha256:" + hashlib.sha256(canonical.encode()).hexdigest()
-
-
-def _value_to_json(value: terms.Value | Array) -> Any:
-    if isinstance(value, Array):
-        return {
-            "dtype": value.dtype,
-            "shape": list(value.shape),
-            "base64": base64.b64encode(value.data).decode(),
-            **({"remarks": list(value.remarks)} if value.remarks else {}),
-        }
-    return terms.to_json(Const(value))

@@ -2,10 +2,24 @@
 
 from __future__ import annotations
 
+import base64
 from dataclasses import dataclass
-from typing import Literal
+from typing import Annotated, Literal
 
+from poedsl.catalog.data_codec import (
+    LEFT_OUT,
+    NAME,
+    JsonCodec,
+    JsonMember,
+    definition,
+    keywords,
+    list_of,
+    record,
+    same,
+)
 from poedsl.catalog.signatures import Signature
+from poedsl.compiler.plan.options import OPTIONS
+from poedsl.compiler.plan.term_codec import DEFAULT, PART, TERM, TermMember
 from poedsl.compiler.plan.terms import Const, Term
 from poedsl.grammar.types import Type
 
@@ -22,6 +36,30 @@ GENERATIVE: frozenset[Kind] = frozenset({"gaussian", "flow", "tokens"})
 #: Kinds that say nothing of where a variable comes from, and weigh its values.
 WEIGHING: frozenset[Kind] = frozenset({"reward", "where", "likelihood"})
 Origin = Literal["declared", "inferred", "ambient"]
+#: Codes of warnings on how the values of an array were read.
+REMARKS = ("P1030", "P1031", "P1032", "P1033", "P1034", "P1035", "P1036")
+
+Name = Annotated[str, NAME]
+Place = Annotated[
+    str,
+    definition(
+        "place",
+        JsonCodec(
+            same,
+            same,
+            {"type": "string", "description": "FILE:LINE:COLUMN, counted from 1."},
+        ),
+    ),
+]
+_BYTES = JsonCodec(
+    lambda data: base64.b64encode(data).decode(),
+    base64.b64decode,
+    {
+        "type": "string",
+        "contentEncoding": "base64",
+        "pattern": "^([A-Za-z0-9+/]{4})*([A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$",
+    },
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,10 +70,14 @@ class Array:
         remarks: codes of warnings on how its values were read, which a run repeats.
     """
 
-    dtype: str
-    shape: tuple[int, ...]
-    data: bytes
-    remarks: tuple[str, ...] = ()
+    dtype: Annotated[str, keywords(enum=["<f4", "<f8"])]
+    shape: tuple[Annotated[int, keywords(minimum=0)], ...]
+    data: Annotated[bytes, _BYTES, JsonMember(key="base64")]
+    remarks: Annotated[
+        tuple[Annotated[str, keywords(enum=list(REMARKS))], ...],
+        keywords(description="Codes of warnings on how the values were read."),
+        LEFT_OUT,
+    ] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,19 +89,19 @@ class InputSpec:
         origin: declared; inferred from a free name; or taken by an expert from its surroundings.
     """
 
-    name: str
+    name: Name
     type: Type
-    default: Term | None = None
+    default: Annotated[Term | None, DEFAULT] = None
     origin: Origin = "declared"
-    place: str = ""
+    place: Place = ""
 
 
 @dataclass(frozen=True, slots=True)
 class UseSpec:
     """A user-defined expert, reward or source: its place and its signature."""
 
-    name: str
-    place: str
+    name: Name
+    place: Annotated[str, keywords(description="file.py:name, module:name, or a model.")]
     signature: Signature
 
 
@@ -67,18 +109,18 @@ class UseSpec:
 class LetSpec:
     """A constant that depends on inputs, evaluated once per run."""
 
-    name: str
+    name: Name
     type: Type
-    term: Term
+    term: TermMember
 
 
 @dataclass(frozen=True, slots=True)
 class SizeSpec:
     """A size that inputs determine: that of an axis of an input or a variable, in whole numbers."""
 
-    name: str
-    axis: int
-    term: Term
+    name: Name
+    axis: Annotated[int, keywords(minimum=0)]
+    term: Annotated[Term, TERM, JsonMember(key="size")]
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,16 +129,16 @@ class ReportSpec:
 
     name: str
     type: Type
-    term: Term
+    term: TermMember
 
 
 @dataclass(frozen=True, slots=True)
 class VariableSpec:
     """A sampled variable; ``space`` names its latent space, empty if it has none."""
 
-    name: str
+    name: Name
     type: Type
-    space: str = ""
+    space: Annotated[str, keywords(description="The latent space it is sampled in, if any.")] = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,17 +157,22 @@ class FactorSpec:
             ``term`` is then the density of these data.
     """
 
-    name: str
+    name: Name
     kind: Kind
-    variables: tuple[str, ...]
-    term: Term
-    exponent: Term = ONE
-    place: str = ""
-    part: Term | None = None
-    given: str = ""
-    mask: bool = False
-    loops: tuple[tuple[str, Term], ...] = ()
-    observed: Term | None = None
+    variables: Annotated[tuple[Name, ...], keywords(minItems=1)]
+    term: TermMember
+    exponent: TermMember = ONE
+    place: Place = ""
+    part: Annotated[Term | None, PART] = None
+    given: Annotated[str, keywords(description="The variable whose parents it is given.")] = ""
+    mask: Annotated[bool, keywords(description="Whether the exponent varies.")] = False
+    loops: Annotated[tuple[tuple[str, Term], ...], list_of(record(name=NAME, over=TERM))] = ()
+    observed: Annotated[
+        Term | None,
+        TERM,
+        keywords(description="Of a likelihood the data, whose density the term is."),
+        LEFT_OUT,
+    ] = None
 
     @property
     def is_parent(self) -> bool:
@@ -139,6 +186,8 @@ class FactorSpec:
 class OptionSpec:
     """An option of ``sample``; ``reason`` is empty if the program sets its value."""
 
-    name: str
-    value: Term
-    reason: str = ""
+    name: Annotated[str, keywords(enum=list(OPTIONS))]
+    value: TermMember
+    reason: Annotated[str, keywords(description="Why it was chosen; empty where it was given.")] = (
+        ""
+    )

@@ -1,4 +1,4 @@
-"""Validation of data by a JSON Schema: the keywords of draft 2020-12 in `plan.schema.json`.
+"""Validation of data by a JSON Schema: the keywords of draft 2020-12 that `plan_schema` uses.
 
 Wright et al., "JSON Schema: A Media Type for Describing JSON Documents", 2022.
 """
@@ -9,8 +9,6 @@ import json
 import math
 import re
 from collections.abc import Callable, Iterator
-from functools import cache
-from importlib.resources import files
 from typing import Any
 
 #: A place such as ``factors[0].term``, and what is wrong there.
@@ -34,12 +32,6 @@ _NOUNS = {
     "integer": "a whole number",
     "number": "a number",
 }
-
-
-@cache
-def plan_schema() -> Any:
-    """The schema of plans."""
-    return json.loads((files("poedsl.compiler.plan") / "plan.schema.json").read_text("utf-8"))
 
 
 def fault(data: Any, schema: Any) -> Fault | None:

@@ -9,8 +9,9 @@ import re
 from collections.abc import Iterable, Iterator
 from typing import cast, get_args
 
+from poedsl.catalog.data_codec import codec_of
 from poedsl.catalog.profiles import DEFAULT, Profile
-from poedsl.catalog.signature_json import signature_from_json, signature_to_json
+from poedsl.catalog.signatures import Signature
 from poedsl.compiler.plan import term_syntax, terms
 from poedsl.compiler.plan.costs import costs
 from poedsl.compiler.plan.plan import PlanSpec
@@ -65,7 +66,7 @@ def _lines(plan: PlanSpec, profile: Profile, whole: bool) -> Iterator[str]:
     for name, value in plan.bindings:
         yield f"bind {name} = {_bound(value, whole)}"
     for u in plan.uses:
-        signature = json.dumps(signature_to_json(u.signature), ensure_ascii=False)
+        signature = json.dumps(codec_of(Signature).write(u.signature), ensure_ascii=False)
         yield f"use {u.name} from {_text(u.place)} = {signature}"
     for c in plan.lets:
         yield f"let {c.name} : {_type(c.type)} = {print_term(c.term)}"
@@ -194,7 +195,7 @@ def parse_plan(text: str) -> PlanSpec:
         elif m := _BIND.fullmatch(line):
             bindings.append((m["name"], _read_bound(m["value"])))
         elif m := _USE.fullmatch(line):
-            signature = signature_from_json(json.loads(m["signature"]))
+            signature = codec_of(Signature).read(json.loads(m["signature"]))
             uses.append(UseSpec(m["name"], json.loads(m["place"]), signature))
         elif m := _LET.fullmatch(line):
             lets.append(LetSpec(m["name"], _read_type(m["type"]), _term(m["term"])))
@@ -219,18 +220,18 @@ def parse_plan(text: str) -> PlanSpec:
             raise ValueError(f"not a line of a plan: {line}")
     program = json.loads(lines[0].removeprefix(f"{HEADER} "))
     return PlanSpec(
-        program,
-        tuple(inputs),
-        tuple(variables),
-        tuple(factors),
-        tuple(options),
-        tuple(bindings),
-        tuple(notes),
-        tuple(lets),
-        tuple(uses),
-        tuple(sizes),
-        tuple(reports),
-        prior,
+        program=program,
+        inputs=tuple(inputs),
+        bindings=tuple(bindings),
+        uses=tuple(uses),
+        lets=tuple(lets),
+        variables=tuple(variables),
+        factors=tuple(factors),
+        options=tuple(options),
+        notes=tuple(notes),
+        sizes=tuple(sizes),
+        reports=tuple(reports),
+        prior=prior,
     )
 
 
