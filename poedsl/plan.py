@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from poedsl import argument_checks
 from poedsl.compiler.compile import Compiled, compile_source
 from poedsl.compiler.plan.plan import PlanSpec
 from poedsl.compiler.plan.text import print_plan
@@ -21,7 +19,6 @@ from poedsl.experts.user.registry import UserCode
 from poedsl.grammar.diagnostics import Diagnostic
 from poedsl.grammar.errors import PoeError
 from poedsl.grammar.source import Source
-from poedsl.runtime.core.torch_threads import single_thread_after_fork
 
 if TYPE_CHECKING:
     import torch
@@ -184,21 +181,12 @@ class Plan:
             TypeError, ValueError: the seed or the microbatch is no whole number, or too small, or
                 the dtype is another.
         """
-        from poedsl.runtime.run_plan import run
+        from poedsl.runtime.run_plan import run_shown
 
         settings = self._settings(seed, device, microbatch, allow_code, profile, dtype)
+        folder = None if checkpoint is None else Path(checkpoint)
         plan = self._with_settings(options).bound()
-        runner: Callable[..., Result] = run
-        if checkpoint is not None:
-            from poedsl.runtime.checkpointer import run_with_checkpoints
-
-            runner = partial(run_with_checkpoints, folder=Path(checkpoint))
-        if not progress:
-            return runner(plan.spec, settings)
-        from poedsl.runtime.results.progress import Progress
-
-        with Progress() as shown:
-            return runner(plan.spec, settings, observe=shown, look_ahead=shown.look_ahead)
+        return run_shown(plan.spec, settings, folder, shown=progress)
 
     def stream(
         self,
@@ -218,17 +206,10 @@ class Plan:
         Raises:
             PoeError, TypeError, ValueError: as `run`.
         """
-        from poedsl.runtime.run import Run
+        from poedsl.runtime.run_plan import views
 
         settings = self._settings(seed, device, microbatch, allow_code, profile, dtype)
-        plan = self._with_settings(options).bound()
-        job = Run(plan.spec, settings)
-        for record in job.stages():
-            if record.t == 1:
-                yield replace(job.view(record), result=job.result())
-                return
-            yield job.view(record)
-        yield replace(job.view(record), result=job.result())
+        yield from views(self._with_settings(options).bound().spec, settings)
 
     def _with_settings(self, settings: dict[str, Any]) -> Plan:
         """The plan with options of ``sample`` and values of inputs."""
@@ -247,19 +228,16 @@ class Plan:
         profile: str,
         dtype: str | torch.dtype = "auto",
     ) -> RunSettings:
-        from poedsl.runtime.core.run_settings import RunSettings
-        from poedsl.runtime.inputs.profile_files import read_profile
+        from poedsl.runtime.inputs.requested_settings import requested_settings
 
-        single_thread_after_fork()
-        seed, microbatch = _numbers(seed, microbatch)
-        return RunSettings(
+        return requested_settings(
             seed=seed,
             device=device,
-            dtype=argument_checks.number_type(dtype),
             microbatch=microbatch,
-            folder=self.base,
             allow_code=self.allow_code if allow_code is None else allow_code,
-            profile=read_profile(argument_checks.text("profile", profile), self.base),
+            profile=profile,
+            dtype=dtype,
+            folder=self.base,
             code=self.code,
         )
 
@@ -336,18 +314,5 @@ def plan_of(compiled: Compiled, base: Path) -> Plan:
     """
     if compiled.plan is None:
         raise PoeError(compiled.diagnostics, compiled.source)
-    return Plan(compiled.plan, base, compiled.diagnostics, code=_code(compiled.plan))
-
-
-def _code(spec: PlanSpec) -> dict[str, UserCode]:
-    """The decorated objects of this process that a plan calls."""
-    called = {u.name: u.signature for u in spec.uses}
-    named = registry.REGISTRY.named
-    return {n: c for n, c in named.items() if called.get(n) == c.signature}
-
-
-def _numbers(seed: int, microbatch: int | None) -> tuple[int, int | None]:
-    seed = argument_checks.whole_number("seed", seed)
-    if microbatch is not None:
-        microbatch = min(argument_checks.whole_number("microbatch", microbatch, 1), 2**31)
-    return seed, microbatch
+    code = registry.REGISTRY.called({u.name: u.signature for u in compiled.plan.uses})
+    return Plan(compiled.plan, base, compiled.diagnostics, code=code)

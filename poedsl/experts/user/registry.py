@@ -66,6 +66,10 @@ class Registry:
         """Signatures that programs can use without ``use``."""
         return {name: code.signature for name, code in self.named.items()}
 
+    def called(self, signatures: Mapping[str, Signature]) -> dict[str, UserCode]:
+        """The objects of these names that still have these signatures."""
+        return {n: c for n, c in self.named.items() if signatures.get(n) == c.signature}
+
     def add(self, code: UserCode) -> None:
         """Register an object; it replaces an earlier one of the same name."""
         if self._stamp is None:
