@@ -215,6 +215,20 @@ def test_a_full_disk_leaves_the_earlier_result(
     assert content(tmp_path).keys() == before.keys()
 
 
+@pytest.mark.parametrize("part", ["pictures.draw", "output_folder.page"])
+def test_an_error_while_pictures_are_drawn_leaves_the_result(
+    part: str, tmp_path: Path, result: Result, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(*_: object) -> None:
+        raise RuntimeError("a fault of this program")
+
+    monkeypatch.setattr(f"poedsl.runtime.results.{part}", fails)
+    with pytest.raises(RuntimeError, match="a fault"):
+        result.save(tmp_path)
+    assert json.loads((tmp_path / MANIFEST).read_text())["state"] == "finished"
+    assert Result.load(tmp_path).log_evidence == result.log_evidence
+
+
 def test_a_file_is_written_whole_or_not_at_all(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -62,8 +62,12 @@ def test_a_trail_changes_nothing(tmp_path: Path) -> None:
     assert torch.equal(plain.particles["x"], shown.particles["x"])
     assert plain.calls == shown.calls
     assert plain.predicted_endpoints is None
-    assert list(draw(shown, tmp_path)) == ["x.png", "x-path.png"]
-    assert list(draw(plain, tmp_path)) == ["x.png"]
+    for result, others in ((shown, {"x-path.png"}), (plain, set())):
+        folder = tmp_path / str(len(others))
+        folder.mkdir()
+        draw(result, folder)
+        names = {p.name for p in folder.iterdir() if not p.stem[2:].isdigit()}
+        assert names == {"x.png", *others}
 
 
 @pytest.mark.parametrize(("size", "words"), [(2_000_000, "2 MB"), (1_260_000_000, "1.3 GB")])

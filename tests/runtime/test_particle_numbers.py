@@ -29,7 +29,7 @@ def result() -> poedsl.Result:
 
 def test_files_have_the_numbers_of_their_particles(tmp_path: Path, result: poedsl.Result) -> None:
     result.save(tmp_path, pictures=False)
-    captions = draw(result, tmp_path)
+    draw(result, tmp_path)
     data = json.loads((tmp_path / "result.json").read_text())
     particles = load_file(tmp_path / "particles.safetensors")["x"]
     assert data["best"] == result.best_index == data["order"][0]
@@ -43,8 +43,6 @@ def test_files_have_the_numbers_of_their_particles(tmp_path: Path, result: poeds
         assert np.array_equal(pixels, expected)
     scores = result.scores[data["order"]]
     assert bool((scores[:-1] >= scores[1:]).all()) and sorted(data["order"]) == list(range(12))
-    caption = f"particles {', '.join(map(str, data['order']))}"
-    assert caption in captions["x.png"]
     shown = re.findall(r"<p>particle (\d+): score", page(result))
     assert list(map(int, shown)) == data["order"]
 

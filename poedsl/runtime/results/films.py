@@ -57,45 +57,28 @@ def films_left_out(plan: PlanSpec) -> list[str]:
     return [f"the films in samples/ are left out: `av` is not installed ({command})"]
 
 
-def draw_films(result: FilmedRun, name: str, folder: Path) -> dict[str, str]:
+def draw_films(result: FilmedRun, name: str, folder: Path) -> None:
     """Write the films of a variable, (L, F, C, H, W), to a folder.
 
     Written are a contact sheet ``NAME.png``, the particles side by side as ``NAME.mp4`` and
     ``NAME.gif``, each of the first particles as ``NAME-000.mp4``, and where the result has a trail
     ``NAME-path.png``, the predicted endpoints of the first particle on the way. Films are left out
     where the library that writes them is not installed.
-
-    Returns:
-        The files for a report, each with a caption.
     """
     films = result.particles[name].clamp(0, 1).cpu()
     indices = order(result)
-    best = keeps_best(result.plan)
-    by, count = "score" if best else "weight", films.shape[1]
-    beside, rows = indices[:BESIDE], indices[:FOLLOWED]
-    frames = [_beside([films[i, k] for i in beside], framed=best) for k in range(count)]
-    captions: dict[str, str] = {}
+    best, beside = keeps_best(result.plan), indices[:BESIDE]
+    frames = [_beside([films[i, k] for i in beside], framed=best) for k in range(films.shape[1])]
     (folder / f"{name}.gif").write_bytes(animation(frames))
-    played = f"{name}.gif"
     if find_spec("av") is not None:
-        played = f"{name}.mp4"
-        write_film(folder / played, frames)
+        write_film(folder / f"{name}.mp4", frames)
         for index in indices[:WRITTEN]:
             images = [pil_image(frame) for frame in films[index]]
             write_film(folder / f"{name}-{numbered(index, len(films))}.mp4", images)
-    captions[played] = f"{name} by {by}, {count} frames: particles {_listed(beside)}"
-    _sheet([films[i] for i in rows], framed=best).save(folder / f"{name}.png")
-    of_frames = f"frames {_listed(sampled(count))}"
-    captions[f"{name}.png"] = f"{name}, {of_frames}: particles {_listed(rows)}, a row each"
+    _sheet([films[i] for i in indices[:FOLLOWED]], framed=best).save(folder / f"{name}.png")
     if result.predicted_endpoints is not None:
-        ends = (
-            result.predicted_endpoints.of(indices[0])[name].nan_to_num(nan=BLANK).clamp(0, 1).cpu()
-        )
-        _sheet(list(ends)).save(folder / f"{name}-path.png")
-        captions[f"{name}-path.png"] = (
-            f"{name} as predicted on the way, a row a stage, {of_frames}: particle {indices[0]}"
-        )
-    return captions
+        ends = result.predicted_endpoints.of(indices[0])[name].nan_to_num(nan=BLANK).clamp(0, 1)
+        _sheet(list(ends.cpu())).save(folder / f"{name}-path.png")
 
 
 def write_film(path: Path, frames: Sequence[Any], fps: int = FPS) -> None:

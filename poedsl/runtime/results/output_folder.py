@@ -45,28 +45,41 @@ class OutputFolder(RunFolder):
             self._tensors(result)
             text = json.dumps(as_json(result), indent=1, allow_nan=False) + "\n"
             (self.staging / RESULT).write_text(text, encoding="utf-8")
-            if result.outcome.ok and pictures:
-                try:
-                    from poedsl.runtime.results.films import films_left_out
-                    from poedsl.runtime.results.pictures import draw
+            state = "finished" if result.outcome.ok else "failed"
+            try:
+                if result.outcome.ok and pictures:
+                    left_out = self._samples(result)
+                written = page(result, request, self.staging / "samples")
+                (self.staging / "report.html").write_text(written, encoding="utf-8")
+            except OSError:
+                raise
+            except Exception:  # an error of this program does not cost the result
+                self.publish(state)
+                raise
+            self.publish(state)
+        return left_out
 
-                    draw(result, self.staging / "samples")
-                    left_out += films_left_out(result.plan)
-                except ImportError as error:
-                    left_out.append(_left_out("the picture in samples/", error))
-                pairs = len(result.log_weights) * data_count(result.plan)
-                if pairs > MOST_PAIRS:
-                    left_out.append(
-                        "log likelihoods and predictions of the data are left out of posterior.nc: "
-                        f"they would have {pairs:,} numbers each; `to_arviz` has them"
-                    )
-                try:
-                    self._arviz(result, data=pairs <= MOST_PAIRS)
-                except ImportError as error:
-                    left_out.append(_left_out("posterior.nc", error))
-            written = page(result, request, self.staging / "samples")
-            (self.staging / "report.html").write_text(written, encoding="utf-8")
-            self.publish("finished" if result.outcome.ok else "failed")
+    def _samples(self, result: WrittenRun) -> list[str]:
+        """Write what shows the result; what was left out and why, a sentence each."""
+        left_out: list[str] = []
+        try:
+            from poedsl.runtime.results.films import films_left_out
+            from poedsl.runtime.results.pictures import draw
+
+            draw(result, self.staging / "samples")
+            left_out += films_left_out(result.plan)
+        except ImportError as error:
+            left_out.append(_left_out("the picture in samples/", error))
+        pairs = len(result.log_weights) * data_count(result.plan)
+        if pairs > MOST_PAIRS:
+            left_out.append(
+                "log likelihoods and predictions of the data are left out of posterior.nc: "
+                f"they would have {pairs:,} numbers each; `to_arviz` has them"
+            )
+        try:
+            self._arviz(result, data=pairs <= MOST_PAIRS)
+        except ImportError as error:
+            left_out.append(_left_out("posterior.nc", error))
         return left_out
 
     def _tensors(self, result: WrittenRun) -> None:

@@ -54,32 +54,27 @@ class DrawnRun(Protocol):
 WRITTEN = 64
 
 
-def draw(result: DrawnRun, folder: Path) -> dict[str, str]:
+def draw(result: DrawnRun, folder: Path) -> None:
     """Write the pictures of every variable to a folder.
-
-    Returns:
-        The names of the files for a report, each with a caption.
 
     Raises:
         ImportError: matplotlib is not installed, which scatters and histograms need.
     """
-    captions: dict[str, str] = {}
     for variable in result.plan.variables:
         name, shape = variable.name, tuple(result.particles[variable.name].shape[1:])
         if variable.type.name == "Image":
-            captions |= _pictures(result, name, folder)
+            _pictures(result, name, folder)
         elif variable.type.name == "Video":
-            captions |= draw_films(result, name, folder)
+            draw_films(result, name, folder)
         elif variable.type.name in SYMBOLS:
-            captions[_symbols(result, name, folder)] = f"probability of each symbol of {name}"
+            _symbols(result, name, folder)
         elif math.prod(shape) == 2:
-            captions[_scatter(result, name, folder)] = f"draws of {name}"
+            _scatter(result, name, folder)
         else:
-            captions[_histograms(result, name, folder)] = f"weighted histogram of {name}"
-    return captions
+            _histograms(result, name, folder)
 
 
-def _pictures(result: DrawnRun, name: str, folder: Path) -> dict[str, str]:
+def _pictures(result: DrawnRun, name: str, folder: Path) -> None:
     """A grid in the order of `order` with a frame around the best, the first pictures each on its
     own under the number of its particle, and the predicted endpoints on the way to the first ones.
     What is not finite on the way is blank.
@@ -99,18 +94,12 @@ def _pictures(result: DrawnRun, name: str, folder: Path) -> dict[str, str]:
     grid(rows, framed=keeps_best(result.plan)).save(folder / f"{name}.png")
     for index in indices[:WRITTEN]:
         pil_image(particles[index]).save(folder / f"{name}-{numbered(index, len(particles))}.png")
-    by = "score" if keeps_best(result.plan) else "weight"
-    numbers = ", ".join(map(str, indices[:WRITTEN])) + (" ..." if len(indices) > WRITTEN else "")
-    captions = {f"{name}.png": f"{name} by {by}, row by row: particles {numbers}"}
     if result.predicted_endpoints is not None:
         ends = (
             result.predicted_endpoints.of(i)[name].nan_to_num(nan=BLANK) for i in indices[:FOLLOWED]
         )
         lines = [end.clamp(0, 1).cpu() for end in ends]
         grid([[tile(end) for end in line] for line in lines]).save(folder / f"{name}-path.png")
-        numbers = ", ".join(map(str, indices[:FOLLOWED]))
-        captions[f"{name}-path.png"] = f"{name} as predicted on the way: particles {numbers}"
-    return captions
 
 
 def _times(particles: Tensor, size: int) -> tuple[int, int]:
@@ -129,7 +118,7 @@ def _axes(title: str) -> tuple[Any, Axes]:
     return figure, axes
 
 
-def _scatter(result: DrawnRun, name: str, folder: Path) -> str:
+def _scatter(result: DrawnRun, name: str, folder: Path) -> None:
     """Unweighted draws over the contours of the target's log density, where it has one."""
     count = min(len(result.log_weights), 2000)
     points = result.sample(count)[name].reshape(count, -1).cpu().numpy()
@@ -148,7 +137,6 @@ def _scatter(result: DrawnRun, name: str, folder: Path) -> str:
     axes.set_xlabel(f"{name}[0]")
     axes.set_ylabel(f"{name}[1]")
     figure.savefig(folder / f"{name}.png", dpi=110)
-    return f"{name}.png"
 
 
 def log_target(result: DrawnRun, name: str, ticks: list[Any]) -> Any:
@@ -162,7 +150,7 @@ def log_target(result: DrawnRun, name: str, ticks: list[Any]) -> Any:
     return np.where(np.isfinite(shown), shown, -1e30)
 
 
-def _symbols(result: DrawnRun, name: str, folder: Path) -> str:
+def _symbols(result: DrawnRun, name: str, folder: Path) -> None:
     """How likely each symbol is at each place; beside it a text with the distinct sequences, the
     likeliest first.
     """
@@ -182,7 +170,6 @@ def _symbols(result: DrawnRun, name: str, folder: Path) -> str:
     figure.savefig(folder / f"{name}.png", dpi=110)
     lines = (f"{share:.6f}  {label}" for share, label in shares(result, name))
     (folder / f"{name}.txt").write_text("\n".join(lines) + "\n", encoding="utf-8")
-    return f"{name}.png"
 
 
 def shares(result: DrawnRun, name: str) -> list[tuple[float, str]]:
@@ -202,7 +189,7 @@ def shares(result: DrawnRun, name: str) -> list[tuple[float, str]]:
     return [(float(totals[i]), labels[i]) for i in order]
 
 
-def _histograms(result: DrawnRun, name: str, folder: Path) -> str:
+def _histograms(result: DrawnRun, name: str, folder: Path) -> None:
     """A weighted histogram of each component, the first sixteen of them."""
     weights = result.log_weights.exp().cpu().numpy()
     values = result.particles[name].reshape(len(weights), -1).double().cpu().numpy()
@@ -221,4 +208,3 @@ def _histograms(result: DrawnRun, name: str, folder: Path) -> str:
         )
     axes.legend()
     figure.savefig(folder / f"{name}.png", dpi=110)
-    return f"{name}.png"
