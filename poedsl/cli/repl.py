@@ -95,7 +95,7 @@ def piped(_: str) -> str:
 
 
 def answer(session: Session, text: str) -> None:
-    """Feed a text and show what comes of it; the session outlives every error."""
+    """Feed a text and show the replies; the session outlives every error."""
     try:
         response = session.feed(text, last=True)
     except KeyboardInterrupt:

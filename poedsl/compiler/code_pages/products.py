@@ -72,7 +72,7 @@ ends of the path and not in between.
     "P0408": CodePage(
         "a variable that nothing generates",
         """\
-Rewards and conditions tilt a density. Each variable needs at least one expert that generates
+Rewards and constraints multiply a density. Each variable needs at least one expert that generates
 it: a Gaussian, a mixture of Gaussians, or a learned flow.
 
     x : Real

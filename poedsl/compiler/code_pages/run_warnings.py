@@ -63,7 +63,7 @@ the exponents, or compose experts that agree more.
         """\
 A rule on text allows a small share of what the experts propose, or a constraint holds for few
 particles at the end. Results then rest on few particles. `kernel = gibbs()` redraws what was
-written before; conditions on text alone (`contains`, `matches`, `length`) are kept on the way.
+written before; conditions on text alone (`contains`, `matches`, `length`) hold for every prefix.
 """,
     ),
     "P1008": CodePage(

@@ -197,7 +197,7 @@ def report_no_density(checker: TypeScope, call: tree.Call, signature: Signature)
         "P0416",
         f"`{signature.name}` is not a density of data",
         call.span,
-        notes=("what is observed is given to an expert as an argument, or judged under `exp`",)
+        notes=("data go to an expert as an argument, or to a reward under `exp`",)
         if signature.family != "density"
         else ("densities of the program's own have constant parameters",),
     )

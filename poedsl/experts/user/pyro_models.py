@@ -97,7 +97,7 @@ class PyroExpert:
             return torch.stack([self._draw() for _ in range(count)])
 
     def _draw(self) -> Float[Tensor, " D"]:
-        """A point; NaN where a matrix on the way is not positive definite."""
+        """A point; NaN where an intermediate matrix is not positive definite."""
         try:
             point: Tensor = call(self.code, self._drawn)
         except PoeError as error:

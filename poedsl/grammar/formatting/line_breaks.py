@@ -188,7 +188,7 @@ def _bracketed(pieces: list[Piece], level: int) -> list[Piece]:
 
 
 def _wrap(pieces: list[Piece], level: int) -> None:
-    """Break every row that is too wide, and what comes of it."""
+    """The rows, with every one that is too wide broken."""
     work = list(_rows(pieces, level))
     ends = [0, *accumulate(len(p.text) + len(gap(q, p)) for q, p in pairwise([pieces[0], *pieces]))]
     while work:

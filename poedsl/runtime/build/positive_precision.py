@@ -34,7 +34,7 @@ def on_the_way(
         rewarded: whether rewards or conditions may make the product at the data end a density.
 
     Raises:
-        PoeError: the product is not a density at the end, or on the way to it.
+        PoeError: the product is not a density at the end, or at a stage before.
     """
     gaussian_only = torch.ones(space.size, dtype=torch.bool, device=space.loc.device)
     for factor in experts:

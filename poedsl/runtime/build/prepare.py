@@ -79,7 +79,7 @@ class RunnableModel(FeynmanKac[StageT], Protocol[StageT]):
         ...
 
     def composition(self, particles: int) -> Composition | None:
-        """Whether the product could be trusted, where scores were compared on the way."""
+        """Whether the product could be trusted, where scores were compared along the path."""
         ...
 
     def endpoint(self, population: Population[StageT]) -> torch.Tensor:
@@ -104,7 +104,7 @@ def prepare(
 
     Raises:
         PoeError: an expert or option is one that this release cannot run, a library is missing, a
-            value does not fit, or the product has no density on the way.
+            value does not fit, or the product has no density along the path.
     """
     log = WarningLog() if warnings is None else warnings
     return _prepared(plan, settings, device, log, partial(_model, look_ahead=look_ahead))

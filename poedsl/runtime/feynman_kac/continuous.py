@@ -156,7 +156,7 @@ class ContinuousModel(Generic[ContinuousStage]):
         return 0, 0.0
 
     def state(self) -> SavedState:
-        """Nothing is noted on the way."""
+        """The model takes no notes during a run."""
         return {}
 
     def restored(self, state: SavedState) -> Self:

@@ -216,7 +216,7 @@ class PrefixModel:
                     "P1007",
                     f"`{factor.name}` at {factor.place} is a bottleneck: it holds for {count} of "
                     f"{len(p.x)} particles at the end; conditions on text alone (`contains`, "
-                    "`matches`, `length`) are kept on the way",
+                    "`matches`, `length`) hold for every prefix",
                     **of_factors([(factor.name, factor.place)]),
                     share=share,
                     particles=count,

@@ -22,10 +22,10 @@ from poedsl.runtime.targets.target import Target
 
 @dataclass(frozen=True, slots=True)
 class RewardWeights:
-    """The rewards of a target on its way into the weights.
+    """How the rewards of a target enter the weights.
 
     Attributes:
-        options: say by which potential black-box rewards weigh, and at which stages.
+        options: the potential by which black-box rewards enter the weights, and at which stages.
         warns_of_infinite_rewards: whether a reward of minus infinity before the end is worth a
             warning.
     """
@@ -36,7 +36,7 @@ class RewardWeights:
     warns_of_infinite_rewards: bool
 
     def weighs(self, t: int) -> bool:
-        """Whether black-box rewards weigh at a stage."""
+        """Whether black-box rewards enter the weights at a stage."""
         return self.options.resample is None or self.options.resample.weighs(t)
 
     def potential(
@@ -47,7 +47,7 @@ class RewardWeights:
         stage: StageLike,
         log_ratio: Float[Tensor, " L"],
     ) -> Potential:
-        """What the weights gain where a proposal led, its log ratio included."""
+        """The increment of the log weights of a proposal, its log ratio included."""
         target, increment = self.target, log_ratio
         if target.differentiable:
             value = target.exact(x) if at is None else at.log_reward
@@ -83,8 +83,9 @@ class RewardWeights:
         self.warnings.add(
             "P1003",
             f"a reward ({named}) is minus infinity where {infinite} of {len(reward)} particles "
-            f"were expected to end at stage {t}; that kills them, though they might end "
-            "elsewhere, and the evidence is too low: `where` or `path = temper()` does without",
+            f"were expected to end at stage {t}; their weight becomes zero although they "
+            "might end elsewhere, and the evidence is too low: `where` or `path = temper()` "
+            "avoids this",
             once="infinite rewards",
             **of_factors((f.name, f.place) for f in self.target.black_box),
             stage=t,

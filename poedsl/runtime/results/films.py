@@ -34,7 +34,7 @@ _QUALITY = "14"
 
 @runtime_checkable
 class EndpointSequence(Protocol):
-    """Predicted endpoints on the way."""
+    """Predicted endpoints along the path."""
 
     def of(self, particle: int) -> dict[str, Tensor]: ...
 
@@ -61,9 +61,9 @@ def draw_films(result: FilmedRun, name: str, folder: Path) -> None:
     """Write the films of a variable, (L, F, C, H, W), to a folder.
 
     Written are a contact sheet ``NAME.png``, the particles side by side as ``NAME.mp4`` and
-    ``NAME.gif``, each of the first particles as ``NAME-000.mp4``, and where the result has a trail
-    ``NAME-path.png``, the predicted endpoints of the first particle on the way. Films are left out
-    where the library that writes them is not installed.
+    ``NAME.gif``, each of the first particles as ``NAME-000.mp4``, and where the result has
+    predicted endpoints ``NAME-path.png``, those of the first particle. Films are left out where the
+    library that writes them is not installed.
     """
     films = result.particles[name].clamp(0, 1).cpu()
     indices = order(result)

@@ -76,8 +76,8 @@ def draw(result: DrawnRun, folder: Path) -> None:
 
 def _pictures(result: DrawnRun, name: str, folder: Path) -> None:
     """A grid in the order of `order` with a frame around the best, the first pictures each on its
-    own under the number of its particle, and the predicted endpoints on the way to the first ones.
-    What is not finite on the way is blank.
+    own under the number of its particle, and the predicted endpoints of the first ones along the
+    path. Predicted endpoints that are not finite are blank.
     """
     from PIL import Image
 

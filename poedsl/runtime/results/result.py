@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Result:
-    """What a run found.
+    """The result of a run.
 
     Attributes:
         plan: the plan that ran, inputs bound.
@@ -54,7 +54,7 @@ class Result:
         outcome: how the run ended.
         verdict: whether the result is to be trusted; the warnings say why not.
         posterior: mean, sd, quantiles, bulk ESS and R-hat of each component.
-        warnings: what went wrong on the way, and where the product cannot be trusted; each has a
+        warnings: what went wrong in the run, and where the product cannot be trusted; each has a
             ``code`` and a ``message``.
         composition: whether the product could be trusted; None for one expert, and where scores
             were not looked at.
