@@ -50,6 +50,8 @@ MUTABLE = {
     "_Placed": "a handler of Pyro, called site by site",
     "Output": "how much a command writes",
 }
+#: Methods in which an object is made.
+MAKING = ("__init__", "__post_init__", "__setstate__")
 #: Objects of other libraries, by the module and how they are named there.
 OF_LIBRARIES = {
     "cli.entry": {"sys"},
@@ -104,6 +106,8 @@ def targets(node: ast.AST) -> Iterator[ast.Attribute]:
             left = [one]
         case ast.With(items=items):
             left = [i.optional_vars for i in items if i.optional_vars is not None]
+        case ast.Call(func=ast.Name(id="setattr") | ast.Attribute(attr="__setattr__")):
+            left = [ast.Attribute(node.args[0], "any", ast.Store())]
         case _:
             return
     while left:
@@ -138,7 +142,7 @@ def assignments(
         for target in targets(child):
             base = target.value
             if isinstance(base, ast.Name) and base.id == "self":
-                if function not in ("__init__", "__post_init__"):
+                if function not in MAKING:
                     yield own, child.lineno
                 continue
             named = ast.unparse(base.func if isinstance(base, ast.Call) else base)
@@ -158,9 +162,9 @@ def unlisted(name: str, path: Path) -> Iterator[str]:
 def test_the_test_sees_assignments() -> None:
     text = (
         "class A:\n def __init__(self): self.a = 1\n def f(self): self.b, c = 1, 2\n"
-        "def g(x: B[int], y):\n x.a += 1\n y.a = 2\n"
+        "def g(x: B[int], y):\n x.a += 1\n y.a = 2\n object.__setattr__(y, 'a', 3)\n"
     )
-    assert list(assignments(ast.parse(text))) == [("A", 3), ("B", 5), ("y", 6)]
+    assert list(assignments(ast.parse(text))) == [("A", 3), ("B", 5), ("y", 6), ("y", 7)]
 
 
 @pytest.mark.slow

@@ -14,7 +14,7 @@ from poedsl.runtime.core.warnings import RunWarning, WarningLog, of_factors
 from tests.test_imports import modules
 
 #: Codes whose title says all that there is to say.
-WITHOUT_DATA = {"P1102", "P1108", "P1111", "P1113"}
+WITHOUT_DATA = {"P1108", "P1111", "P1113"}
 
 
 def test_the_state_of_a_log_has_the_data() -> None:

@@ -22,6 +22,7 @@ from poedsl.runtime.targets.prefixes import SequenceTarget, Symbols, foreseen, p
 
 def prefix_model(
     builder: ProductBuilder,
+    space: Symbols,
     factors: list[FactorSpec],
     watch: Callable[[int, int], None] | None = None,
 ) -> PrefixModel:
@@ -29,10 +30,10 @@ def prefix_model(
     built in.
 
     Args:
+        space: that of the builder.
         watch: is called with the number of places that the rules have looked ahead, and of all.
     """
-    space, env, options = builder.space, builder.environment, builder.options
-    assert isinstance(space, Symbols)
+    env, options = builder.environment, builder.options
     sequence_experts = SequenceFactorBuilder(
         builder.plan, builder.models, builder.values, space, builder.exponent
     )

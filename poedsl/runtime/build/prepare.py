@@ -30,7 +30,6 @@ from poedsl.runtime.inputs.remarks import warn_of_constant_masks, warn_of_inputs
 from poedsl.runtime.smc.anneal import FeynmanKac
 from poedsl.runtime.smc.composition import Composition
 from poedsl.runtime.smc.population import Population, StageT
-from poedsl.runtime.space.coordinates import Space
 from poedsl.runtime.targets.prefixes import Symbols
 from poedsl.runtime.targets.sections import Sections
 from poedsl.runtime.targets.target import Target
@@ -153,11 +152,11 @@ def _model(bound: BoundPlan, look_ahead: Callable[[int, int], None] | None) -> R
     sizes, device, dtype = bound.sizes, bound.device, bound.dtype
     match form_name(bound.plan.option("path")):
         case "prefix" if any(f.kind == "tokens" for f in bound.plan.factors):
-            space: Space = Symbols.of(sizes, device, dtype=dtype)
-            return prefix_model(bound.builder(space), bound.factors, look_ahead)
+            symbols = Symbols.of(sizes, device, dtype=dtype)
+            return prefix_model(bound.builder(symbols), symbols, bound.factors, look_ahead)
         case "prefix":
-            space = Sections.of(sizes, device, dtype=dtype)
-            return section_model(bound.builder(space), bound.factors)
+            sections = Sections.of(sizes, device, dtype=dtype)
+            return section_model(bound.builder(sections), bound.factors)
         case "temper":
             return _tempering(bound)
         case _:

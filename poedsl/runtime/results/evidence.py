@@ -12,7 +12,7 @@ import torch
 from poedsl.compiler.plan.approximations import approximations, biases
 from poedsl.compiler.plan.plan import PlanSpec
 from poedsl.runtime.core.sampler_options import SamplerOptions
-from poedsl.runtime.core.warnings import RunWarning, WarningLog
+from poedsl.runtime.core.warnings import RunWarning, WarningLog, of_factors
 from poedsl.runtime.smc import standard_errors
 from poedsl.runtime.smc.population import Population
 from poedsl.runtime.smc.records import Outcome
@@ -88,8 +88,9 @@ def missing_because(
     """What keeps a run from an evidence; None where nothing does."""
     if outcome is not Outcome.COMPLETED:
         return RunWarning("P1101", "the run did not complete", {"outcome": outcome.name.lower()})
-    if target.field:
-        return RunWarning("P1102", target.field)
+    for factor in target.experts:
+        if factor.field:
+            return RunWarning("P1102", factor.field, of_factors([(factor.name, factor.place)]))
     for setting in biases(plan):
         if setting.option != "potential" or target.black_box:
             return RunWarning("P1103", f"{setting.biased} ({setting})", setting.data)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Self
 
 import torch
 from jaxtyping import Bool, Float, Int, Shaped
@@ -50,7 +51,7 @@ class Space:
         device: torch.device,
         codecs: Mapping[str, LatentSpace] | None = None,
         dtype: torch.dtype = torch.float32,
-    ) -> Space:
+    ) -> Self:
         """Coordinates as they are: centre 0, scale 1.
 
         Args:

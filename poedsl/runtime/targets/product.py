@@ -46,11 +46,6 @@ class Product:
         return all([a.expert.has_density and not a.field for a in self.experts])
 
     @property
-    def field(self) -> str:
-        """What keeps the scores from being those of a density; empty where nothing does."""
-        return next((a.field for a in self.experts if a.field), "")
-
-    @property
     def evidence_shift(self) -> float:
         """Log Z in the coordinates of the path less log Z in the variables' own units."""
         return float(((self.exponents.double() - 1) * self.space.scale.double().log()).sum())
