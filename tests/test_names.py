@@ -12,7 +12,7 @@ ROOT = Path(__file__).parents[1]
 #: Modules of the dataclasses that callers hold: every field is in the docstring.
 PUBLIC = (
     *("composition", "cost", "evidence", "posterior_summary", "result", "particle_histories"),
-    *("records", "stage_view"),
+    *("records", "stage_view", "snapshots", "verdict", "run_settings", "warnings"),
 )
 _SECTION = re.compile(r"^Attributes:\n(?P<entries>.*?)(?=^\S|\Z)", re.M | re.S)
 #: Texts and comments, whose words are no names.

@@ -165,10 +165,10 @@ def _actions(ls: ProgramServer, params: types.CodeActionParams) -> list[types.Co
     offered = actions(document, protocol.span_of(positions, params.range))
     offers = [protocol.code_action(action, positions, uri) for action in offered]
     only = params.context.only
-    return [a for a in offers if only is None or _is_wanted(a.kind, only)]
+    return [a for a in offers if only is None or _is_requested(a.kind, only)]
 
 
-def _is_wanted(kind: str | None, only: Iterable[str]) -> bool:
+def _is_requested(kind: str | None, only: Iterable[str]) -> bool:
     """Whether a kind of action is one of those asked for, or below one."""
     return any(f"{_plain(kind)}.".startswith(f"{_plain(k)}.") or not k for k in only)
 

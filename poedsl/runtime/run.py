@@ -25,7 +25,7 @@ from poedsl.runtime.core.random_numbers import Noise
 from poedsl.runtime.core.run_settings import RunSettings
 from poedsl.runtime.core.sampler_options import SamplerOptions
 from poedsl.runtime.core.state import SavedState
-from poedsl.runtime.core.torch_state import own_state
+from poedsl.runtime.core.torch_state import default_torch_state
 from poedsl.runtime.core.warnings import WarningLog
 from poedsl.runtime.results.decoded import decoded
 from poedsl.runtime.results.evidence import evidence
@@ -59,7 +59,7 @@ class Run:
         PoeError: the device does not exist, or the plan cannot be prepared.
     """
 
-    @own_state()
+    @default_torch_state()
     def __init__(
         self,
         plan: PlanSpec,
@@ -131,7 +131,7 @@ class Run:
         while (record := self._next()) is not None:
             yield record
 
-    @own_state()
+    @default_torch_state()
     def _next(self) -> StageRecord | None:
         """Run one stage; None where the run has ended."""
         clock = time.perf_counter()
@@ -165,7 +165,7 @@ class Run:
         if self._watch is not None:
             self._watch(self)
 
-    @own_state()
+    @default_torch_state()
     def state(self) -> SavedState:
         """All that the rest of the run depends on, after a stage."""
         return {
@@ -174,7 +174,7 @@ class Run:
             "snapshots": self.snapshots.state(),
         }
 
-    @own_state()
+    @default_torch_state()
     def restore(self, state: SavedState, *, anew: bool = False) -> None:
         """Go on from the `state` of a run of the same plan and settings, before any stage.
 
@@ -187,7 +187,7 @@ class Run:
         if self._tried and self._driver.after is not None:
             self.population = self._driver.after.population
 
-    @own_state()
+    @default_torch_state()
     def estimate(self) -> Cost:
         """What the run will take, by its start and first two stages, which `stages` yields too.
 
@@ -209,7 +209,7 @@ class Run:
         nfe = sum(r.nfe for r in records) + sum(self.model.evaluations(s, steps) for s in later)
         return Cost(nfe, seconds, peak_memory(self.device))
 
-    @own_state()
+    @default_torch_state()
     def view(self, record: StageRecord) -> StageView:
         assert self.population is not None
         population = self.population
@@ -224,7 +224,7 @@ class Run:
             self.target.environment.vocabularies,
         )
 
-    @own_state()
+    @default_torch_state()
     def result(self) -> Result:
         """What the finished run found."""
         assert self.population is not None

@@ -20,7 +20,7 @@ class StageView:
     """A stage as it is done, for progress and user interfaces.
 
     Attributes:
-        record: what the stage says of itself.
+        record: of the stage.
         total: how many stages there are, as far as that is known.
         space: converts the coordinates of the run to values of variables.
         x, endpoint: the particles and the predicted ends of their paths, (L, D), as the path holds

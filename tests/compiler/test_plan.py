@@ -16,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
-from poedsl.compiler.plan.costs import spoken
+from poedsl.compiler.plan.costs import format_duration
 from poedsl.compiler.plan.plan import PlanSpec
 from poedsl.compiler.plan.plan_parts import Array, InputSpec
 from poedsl.compiler.plan.plan_schema import plan_schema, printed
@@ -226,7 +226,7 @@ def test_plans_read_back(term: Term, exponent: Term, text: str, value: Any) -> N
     [(0.002, "2 ms"), (0.874, "870 ms"), (1.24, "1.2 s"), (100, "1.7 min"), (9e5, "250 h")],
 )
 def test_durations_read_as_people_write_them(seconds: float, text: str) -> None:
-    assert spoken(seconds) == text
+    assert format_duration(seconds) == text
 
 
 def test_long_arrays_are_shown_by_their_hash() -> None:

@@ -54,7 +54,7 @@ def costs(plan: PlanSpec, profile: Profile = DEFAULT) -> Iterator[str]:
             _is_replaced(c, s, profile) and s.name not in profile.costs for c, s in signatures
         )
         weights = ", if the weights are as large as the default ones" if assumed else ""
-        duration = spoken(cost * evaluations * count / 1000)
+        duration = format_duration(cost * evaluations * count / 1000)
         yield (
             f"{factor.name}: {evaluations} evaluations of {count} particles{suffix}, "
             f"about {duration}{weights}"
@@ -111,14 +111,14 @@ def _look_ahead(plan: PlanSpec) -> Iterator[str]:
     sizes = [v.type.sizes for v in plan.variables]
     length = sum(math.prod(s or 1 for s in shape) for shape in sizes)
     if cost:
-        duration = spoken(cost * length * LOOK_AHEAD / 1000)
+        duration = format_duration(cost * length * LOOK_AHEAD / 1000)
         yield (
             f"look-ahead of the rules: {length} evaluations of {LOOK_AHEAD} sequences, "
             f"about {duration}"
         )
 
 
-def spoken(seconds: float) -> str:
+def format_duration(seconds: float) -> str:
     """A duration to one or two digits."""
     for unit, size in (("h", 3600), ("min", 60), ("s", 1)):
         if seconds >= size:

@@ -86,7 +86,7 @@ class PipelineModel:
         self.scheduler = PipelineScheduler(folder, self.view.scheduler)
         self.snaps = self.view.dtype == torch.bfloat16
         self.loops: OrderedDict[int, PipelineLoop] = OrderedDict()
-        self.said: set[str] = set()
+        self.messages: set[str] = set()
         self.layout, self.calls_per_evaluation = self.examined()
 
     def examined(self) -> tuple[LatentLayout, int]:
@@ -122,12 +122,12 @@ class PipelineModel:
             time = self.scheduler.time_scale / 2
             probe = Probe(self.view.scheduler, LENGTH, time)
             call = self.view.call(probe, count, self.shape, self.arguments)
-            with library_warnings() as said:
+            with library_warnings() as messages:
                 held = PipelineLoop(call, probe, self.device)
-            for message in said - self.said:
-                said_here = f"the pipeline in {self.folder} says: {message}"
-                warn("P1024", said_here, folder=self.folder, text=message)
-            self.said.update(said)
+            for message in messages - self.messages:
+                full_message = f"the pipeline in {self.folder} says: {message}"
+                warn("P1024", full_message, folder=self.folder, text=message)
+            self.messages.update(messages)
         self.loops[count] = held
         return held
 

@@ -15,7 +15,7 @@ from poedsl.experts.protocol import Scheduled
 from poedsl.runtime.build.balanced_schedule import balanced
 from poedsl.runtime.build.exponents import covered, exponents
 from poedsl.runtime.build.mutation import mutation, shown_stages
-from poedsl.runtime.build.positive_precision import on_the_way
+from poedsl.runtime.build.positive_precision import refuse_improper_stages
 from poedsl.runtime.build.product import ProductBuilder
 from poedsl.runtime.feynman_kac.noising_path import NoisingPathModel
 from poedsl.runtime.path.noising_path import FlowPath, Schedule, at_times
@@ -134,4 +134,4 @@ def check_precision(
     for variable in builder.space.shapes:
         seeing = [a for a in experts if of[a.name] == variable]
         rewarded = any(f.kind not in GENERATIVE and variable in f.variables for f in factors)
-        on_the_way(seeing, path.stages, builder.space, variable, rewarded=rewarded)
+        refuse_improper_stages(seeing, path.stages, builder.space, variable, rewarded=rewarded)

@@ -18,7 +18,7 @@ from poedsl.runtime.terms.refusals import refused
 DATA = NoisingStage(1, 1.0, 0.0)
 
 
-def on_the_way(
+def refuse_improper_stages(
     experts: Sequence[ExpertFactor],
     stages: Sequence[NoisingStage],
     space: Space,
@@ -26,7 +26,8 @@ def on_the_way(
     *,
     rewarded: bool,
 ) -> None:
-    """Soiffer et al., Theorem 1, at every stage, on the components that only Gaussians see.
+    """Refuse a product that is no density at a stage, on the components that only Gaussians see
+    (Soiffer et al., Theorem 1).
 
     A mixture falls off as its widest component does, along each component of x.
 

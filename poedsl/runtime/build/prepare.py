@@ -144,8 +144,8 @@ def _warn_of_improper_products(plan: PlanSpec, warnings: WarningLog) -> None:
     """Warn of products that the compiler knows to have no integral."""
     signatures = {**SIGNATURES, **{u.name: u.signature for u in plan.uses}}
     for variable, message in improper(Lowered.of(plan), signatures).items():
-        said = f"{message}, so that the result of a run is arbitrary"
-        warnings.add("P1026", said, variable=variable)
+        message_of_run = f"{message}, so that the result of a run is arbitrary"
+        warnings.add("P1026", message_of_run, variable=variable)
 
 
 def _model(bound: BoundPlan, look_ahead: Callable[[int, int], None] | None) -> RunnableModel[Any]:

@@ -19,7 +19,7 @@ from poedsl.runtime.build.exponents import refuse_unseen
 from poedsl.runtime.build.heavy_tails import LEAST_FALL, slowest_fall, student_base
 from poedsl.runtime.build.laplace_base import laplace_base
 from poedsl.runtime.build.mutation import mutation, shown_stages
-from poedsl.runtime.build.positive_precision import DATA, on_the_way
+from poedsl.runtime.build.positive_precision import DATA, refuse_improper_stages
 from poedsl.runtime.build.product import ProductBuilder
 from poedsl.runtime.build.search_starts import search_starts
 from poedsl.runtime.build.tempering_base import base
@@ -118,4 +118,4 @@ def check_precision(
         seeing = [a for a in experts if of[a.name] == variable]
         rewarded = any(f.kind not in GENERATIVE and variable in f.variables for f in factors)
         if not rewarded:
-            on_the_way(seeing, (DATA,), builder.space, variable, rewarded=False)
+            refuse_improper_stages(seeing, (DATA,), builder.space, variable, rewarded=False)

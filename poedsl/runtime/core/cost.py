@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import torch
 
-from poedsl.compiler.plan.costs import spoken
+from poedsl.compiler.plan.costs import format_duration
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +26,9 @@ class Cost:
 
     def __str__(self) -> str:
         memory = "" if self.memory is None else f", {in_words(self.memory)} of memory"
-        return f"{self.nfe} evaluations of all experts, about {spoken(self.seconds)}{memory}"
+        return (
+            f"{self.nfe} evaluations of all experts, about {format_duration(self.seconds)}{memory}"
+        )
 
 
 def peak_memory(device: torch.device) -> int | None:

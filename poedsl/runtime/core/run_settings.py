@@ -15,6 +15,7 @@ class RunSettings:
     """The settings of one run.
 
     Attributes:
+        seed: with the plan, determines all random numbers of the run.
         device: the name of a device of torch's.
         dtype: the type of the numbers of particles, ``float32``, ``float64`` or ``auto``: double
             where densities are tempered without models or Python code; networks keep that

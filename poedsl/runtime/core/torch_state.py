@@ -9,7 +9,7 @@ import torch
 
 
 @contextmanager
-def own_state() -> Iterator[None]:
+def default_torch_state() -> Iterator[None]:
     """Torch as it is when it is loaded: single precision and the CPU by default, no inference mode,
     and no automatic casts. The caller's state is there again afterwards.
     """

@@ -77,7 +77,11 @@ class NoisingPathModel(ContinuousModel[NoisingStage]):
         p, step = population.particles, self.interval(stage)
         control = self.control(population, old)
         moved = self.moved(p.x, old, stage, step, control, rng)
-        new = self.looked_at(moved.x, stage, rng) if self.target.evaluable(stage) else None
+        new = (
+            self.evaluated_and_observed(moved.x, stage, rng)
+            if self.target.evaluable(stage)
+            else None
+        )
         ratio = self.correction(p.x, old, moved, new, step, control, rng.islands)
         return Proposal(replace(p, x=moved.x, at=new), ratio)
 
@@ -123,7 +127,9 @@ class NoisingPathModel(ContinuousModel[NoisingStage]):
         signs = rng.signs(x.shape[-1], stage.t) if self.options.control else None
         return self.target.evaluate(x, stage, signs)
 
-    def looked_at(self, x: Float[Tensor, "L D"], stage: NoisingStage, rng: Noise) -> Evaluation:
+    def evaluated_and_observed(
+        self, x: Float[Tensor, "L D"], stage: NoisingStage, rng: Noise
+    ) -> Evaluation:
         """The experts where a move led; at some stages the composition report takes note."""
         if stage.t not in self.observer.stages:
             return self.evaluate(x, stage, rng)

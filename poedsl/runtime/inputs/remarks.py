@@ -1,4 +1,4 @@
-"""What a run says of the values that its inputs are bound to."""
+"""Warnings of a run about the values of its inputs."""
 
 from __future__ import annotations
 

@@ -19,7 +19,7 @@ from poedsl.runtime.results.tail_shapes import tail_shapes
 #: Variables with more components are summarised in one row.
 LISTED = 24
 #: Of larger variables so many components are looked at, evenly spread.
-LOOKED_AT = 4096
+MOST_COLUMNS = 4096
 #: The Pareto shape of a tail above which the mean cannot be estimated (Vehtari et al. 2024).
 LARGEST_SHAPE = 0.7
 QUANTILES = (0.05, 0.5, 0.95)
@@ -164,10 +164,10 @@ def summarise(
         count = columns.shape[1]
         if not count:
             continue
-        looked_at = columns[:, :: -(-count // LOOKED_AT)].to(log_weights)
-        summaries = _summaries(looked_at, log_weights, roots, islands)
+        columns_used = columns[:, :: -(-count // MOST_COLUMNS)].to(log_weights)
+        summaries = _summaries(columns_used, log_weights, roots, islands)
         if count > LISTED or name in pictures:
-            rows[name] = _together(looked_at, count, log_weights, summaries)
+            rows[name] = _together(columns_used, count, log_weights, summaries)
         else:
             rows |= zip(component_names(name, value.shape[1:]), summaries, strict=True)
     return PosteriorSummary(rows)

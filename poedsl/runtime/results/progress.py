@@ -67,10 +67,10 @@ class Progress:
 
     def __call__(self, record: StageRecord, total: int) -> None:
         self.done += 1
-        said = facts(record)
-        self.bar.update(self.task, advance=1, total=total, facts=said)
+        text = facts(record)
+        self.bar.update(self.task, advance=1, total=total, facts=text)
         left = (self.clock() - self._start) / self.done * max(0, total - self.done)
-        self._line(f"{self.done} of {total} stages, {said}, about {left:.0f} s left")
+        self._line(f"{self.done} of {total} stages, {text}, about {left:.0f} s left")
 
     def _line(self, text: str) -> None:
         """A line for those who do not see the bar, unless there was one a moment ago."""
@@ -81,11 +81,11 @@ class Progress:
 
 def facts(record: StageRecord) -> str:
     """What a stage says of the health of a run, in one line."""
-    said = [f"stage {record.t}", f"ESS {record.ess:.0f}"]
+    parts = [f"stage {record.t}", f"ESS {record.ess:.0f}"]
     if record.acceptance is not None:
-        said.append(f"acceptance {record.acceptance:.2f}")
+        parts.append(f"acceptance {record.acceptance:.2f}")
     if record.rewards is not None and len(set(record.rewards)) > 1:
         _, middle, best = record.rewards
         median = f"{middle:.4g}" if middle > VIOLATED else "none"
-        said.append(f"reward {median}, best 5 % from {best:.4g}")
-    return ", ".join(said)
+        parts.append(f"reward {median}, best 5 % from {best:.4g}")
+    return ", ".join(parts)

@@ -1,4 +1,4 @@
-"""The result of a run: all particles, their weights, the evidence, and what the stages say."""
+"""The result of a run: all particles, their weights, the evidence and the records of stages."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from poedsl.experts.sequences.vocabulary import Vocabulary, vocabulary_of
 from poedsl.grammar.diagnostics import Diagnostic
 from poedsl.grammar.errors import PoeError
 from poedsl.runtime.core.sampler_options import SamplerOptions
-from poedsl.runtime.core.torch_state import own_state
+from poedsl.runtime.core.torch_state import default_torch_state
 from poedsl.runtime.core.warnings import RunWarning
 from poedsl.runtime.results.draws import drawn, drawn_by_island
 from poedsl.runtime.results.evidence import Evidence
@@ -117,7 +117,7 @@ class Result:
         for f, value in zip(fields(self), state, strict=True):
             object.__setattr__(self, f.name, value)
 
-    @own_state()
+    @default_torch_state()
     def save(self, folder: str | Path, *, pictures: bool = True) -> list[str]:
         """Write what ``poe run --out FOLDER`` writes; `load` reads it back.
 
@@ -176,7 +176,7 @@ class Result:
         """Evaluations of all experts, each over all particles (Zhang et al., E.1)."""
         return sum(s.nfe for s in self.stages)
 
-    @own_state()
+    @default_torch_state()
     def texts(self, name: str) -> list[str]:
         """What each particle of a variable of tokens says, up to its end.
 
@@ -185,7 +185,7 @@ class Result:
         """
         return vocabulary_of(self.vocabularies, name).texts(self.particles[name])
 
-    @own_state()
+    @default_torch_state()
     def sample(self, n: int, seed: int = 0) -> dict[str, Float[Tensor, n * shape]]:
         """Unweighted draws, with replacement: copies are as even as can be, of each particle and,
         where components are few, of each region. Reported values are drawn with their particles.
@@ -199,7 +199,7 @@ class Result:
         drawn = {**self.particles, **self.reports}
         return {name: x[index.to(x.device)] for name, x in drawn.items()}
 
-    @own_state()
+    @default_torch_state()
     def predict(self, n: int | None = None, seed: int = 0) -> dict[str, Float[Tensor, n * shape]]:
         """The data drawn again by name, (n, ...), each time given an unweighted draw of the result:
         the posterior predictive distribution, and the prior one of a run of `Plan.prior`.
@@ -217,7 +217,7 @@ class Result:
         particles = {name: x[index.to(x.device)] for name, x in self.particles.items()}
         return self.observed().draws(particles, seed)
 
-    @own_state()
+    @default_torch_state()
     def log_likelihood(self) -> dict[str, Float[Tensor, L * shape]]:
         """The log density of each datum at each particle by the name of the data, (L, ...).
 
@@ -226,7 +226,7 @@ class Result:
         """
         return self.observed().log_likelihood(self.particles)
 
-    @own_state()
+    @default_torch_state()
     def observed(self) -> ObservedData:
         """The data with their likelihoods.
 
@@ -251,7 +251,7 @@ class Result:
             raise PoeError((Diagnostic("P0705", f"there are no draws: {self.outcome.value}"),))
 
     @property
-    @own_state()
+    @default_torch_state()
     def scores(self) -> Float[Tensor, " L"]:
         """What `best` ranks by: the total reward; without one the log target, else the weight."""
         return scores(self.plan, self.exponents, self.log_values, self.log_weights)
@@ -261,28 +261,28 @@ class Result:
         """The slot of the highest-scoring particle with weight."""
         return int(self.scores.argmax())
 
-    @own_state()
+    @default_torch_state()
     def best(self) -> dict[str, Float[Tensor, " *shape"]]:
         """The highest-scoring particle: by total reward, or by the target's density without
         rewards.
         """
         return {name: x[self.best_index] for name, x in self.particles.items()}
 
-    @own_state()
+    @default_torch_state()
     def summary(self) -> PosteriorSummary:
         """Mean, sd, 5 %, 50 % and 95 % quantiles, bulk ESS and R-hat of each component,
         by its name: ``result.summary()["beta[0]"].mean``. Printed, it is a table.
         """
         return self.posterior
 
-    @own_state()
+    @default_torch_state()
     def report(self) -> str:
         """The run in words and one table, for a terminal."""
         from poedsl.runtime.results.report import text_report
 
         return text_report(self)
 
-    @own_state()
+    @default_torch_state()
     def to_arviz(self, prior: Result | None = None, *, data: bool = True) -> Any:
         """ArviZ data, an `InferenceData` of its versions before 1, else an xarray `DataTree`: as
         many unweighted draws as particles as the posterior, in a chain for each island. Chains are

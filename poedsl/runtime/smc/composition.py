@@ -83,7 +83,7 @@ class Member:
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Composition:
-    """What a run says of its product.
+    """The composition report of a run.
 
     Attributes:
         members: the experts.
@@ -189,7 +189,7 @@ class Composition:
 
 @dataclass(frozen=True, slots=True)
 class Observer:
-    """Keeps what the experts say where moves lead, at some stages.
+    """Collects observations of the experts' scores at some stages.
 
     Attributes:
         target: of the run.
@@ -227,7 +227,7 @@ class Observer:
         return replace(self, observations=observations)
 
     def noted(self, x: Float[Tensor, "L D"], at: Evaluation, stage: NoisingStage) -> Evaluation:
-        """Keeps what the experts say, and the evaluation without it."""
+        """Observe the scores of the experts; the evaluation without them."""
         if at.expert_scores is None:
             return at
         self.observations.append((stage, self.observe(x, at.expert_scores, stage)))

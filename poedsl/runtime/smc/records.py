@@ -1,4 +1,4 @@
-"""What a run says of itself: a record a stage, and how it ended."""
+"""The records of a run: one for each stage, and its outcome."""
 
 from __future__ import annotations
 

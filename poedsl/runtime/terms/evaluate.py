@@ -70,7 +70,7 @@ def _evaluate(term: Term, env: Environment) -> Float[Tensor, L * shape]:
             subject = dict(term.kwargs)["subject"]
             reward = env.rewards[term]
             if isinstance(reward, TextReward):
-                return reward.score(spoken(subject, env))
+                return reward.score(texts_of(subject, env))
             return reward(evaluate(subject, env))
         case Apply("log_prob", (density, subject)):
             return log_density(density, subject, env)
@@ -84,7 +84,7 @@ def _evaluate(term: Term, env: Environment) -> Float[Tensor, L * shape]:
             of = [value_of(a, env) for a in args]
             if variable(subject) not in env.vocabularies:
                 return read(function, [value_of(subject, env), *of], env)
-            return read_each(function, spoken(subject, env), of, env)
+            return read_each(function, texts_of(subject, env), of, env)
         case Apply(function, args, kwargs):
             result: Tensor = apply(
                 function,
@@ -271,7 +271,7 @@ def read(function: str, values: list[Any], env: Environment) -> Float[Tensor, L 
     return read_each(function, values[:1], values[1:], env)
 
 
-def spoken(term: Term, env: Environment) -> list[str]:
+def texts_of(term: Term, env: Environment) -> list[str]:
     """What each particle's symbols say.
 
     Raises:

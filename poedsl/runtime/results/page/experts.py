@@ -82,8 +82,8 @@ def _composition(result: WrittenRun, numbers: Numbers) -> str:
     composition = result.composition
     if composition is None:
         return ""
-    said = "".join(f"<li>{esc(text)}</li>" for text in composition.findings())
-    said += "".join(f"<li>{esc(w.message)}</li>" for w in composition.warnings)
+    items = "".join(f"<li>{esc(text)}</li>" for text in composition.findings())
+    items += "".join(f"<li>{esc(w.message)}</li>" for w in composition.warnings)
     rows = [
         (
             m.name,
@@ -101,4 +101,4 @@ def _composition(result: WrittenRun, numbers: Numbers) -> str:
         "outside of it."
     )
     head = ("expert", "place", "warned of", "noise", "limit", "range")
-    return f"<h3>Composition</h3><ul>{said}</ul>" + numbers.table(caption, head, rows)
+    return f"<h3>Composition</h3><ul>{items}</ul>" + numbers.table(caption, head, rows)

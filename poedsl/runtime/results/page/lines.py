@@ -214,9 +214,9 @@ def _texts(
             continue
         symbols = stage.endpoints[list(row.slots)][:, places.start : end].tolist()
         for slot, going_on, line in zip(row.slots, row.going_on, symbols, strict=True):
-            said = " ".join(map(str, line)) if vocabulary is None else repr(vocabulary.text(line))
+            shown = " ".join(map(str, line)) if vocabulary is None else repr(vocabulary.text(line))
             state = "goes on" if going_on else "ends here"
-            cells.append((str(stage.t), str(slot), _score(stage, slot, rewarded), state, said))
+            cells.append((str(stage.t), str(slot), _score(stage, slot, rewarded), state, shown))
     what = "reward" if rewarded else "weight"
     caption = (
         f"{name} so far at some stages, before resampling: up to {TEXTS} of "
