@@ -24,9 +24,9 @@ PATHS = [
 #: With arguments of the kernel, and when rewards weigh.
 CASES = [
     *((*case, {"steps": 2}, "always") for case in PATHS),
-    *((*case, {"steps": 2}, "at(3, 1)") for case in PATHS),
+    *(pytest.param(*case, {"steps": 2}, "at(3, 1)", marks=pytest.mark.slow) for case in PATHS),
     *(
-        (*case, {"steps": 2, "line": 3}, "always")
+        pytest.param(*case, {"steps": 2, "line": 3}, "always", marks=pytest.mark.slow)
         for case in PATHS
         if any(a.name == "line" for a in case[2].arguments)
     ),

@@ -119,7 +119,7 @@ class PrefixModel:
         if kernel is None:
             return population
         uniforms = rng.blocks(kernel.uniforms(stage.length), stage.t, steps)
-        shared = rng.shared(stage.t, "block", steps)[0]
+        shared = rng.shared(stage.t, "block", steps)[0].tolist()
         rates, p = [], population.particles
         for uniform, common in zip(uniforms, shared, strict=True):
             x, at, chance = kernel.step(self.target, p.x, stage.length, uniform, common)

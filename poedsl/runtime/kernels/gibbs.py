@@ -31,11 +31,11 @@ class Gibbs:
         x: Int[Tensor, "L n"],
         length: int,
         uniform: Float[Tensor, "L u"],
-        shared: Float[Tensor, ""],
+        shared: float,
     ) -> tuple[Int[Tensor, "L n"], PrefixEvaluation, Float[Tensor, " L"]]:
         """A block that begins at a place that is common to all particles."""
         block = self._size(length)
-        place = int((shared * (length - block + 1)).long())
+        place = int(shared * (length - block + 1))
         before = target.begin(len(x))
         if place:
             before, _ = target.read(before, 0, x[:, :place])

@@ -83,7 +83,7 @@ class SymbolKernel(Protocol):
         x: Int[Tensor, "L n"],
         length: int,
         uniform: Float[Tensor, "L u"],
-        shared: Float[Tensor, ""],
+        shared: float,
     ) -> tuple[Int[Tensor, "L n"], PrefixEvaluation, Float[Tensor, " L"]]:
         """One step on the first ``length`` symbols.
 
