@@ -51,7 +51,7 @@ class StageView:
         )
 
     def texts(self, name: str) -> list[str]:
-        """What each particle of a variable of tokens says so far, up to its end.
+        """The text of each particle of a variable of tokens so far, up to its end.
 
         Raises:
             PoeError: the variable has no text.

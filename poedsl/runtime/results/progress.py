@@ -80,7 +80,7 @@ class Progress:
 
 
 def facts(record: StageRecord) -> str:
-    """What a stage says of the health of a run, in one line."""
+    """The measurements of a stage that show whether a run is sound, in one line."""
     parts = [f"stage {record.t}", f"ESS {record.ess:.0f}"]
     if record.acceptance is not None:
         parts.append(f"acceptance {record.acceptance:.2f}")

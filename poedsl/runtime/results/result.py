@@ -178,7 +178,7 @@ class Result:
 
     @default_torch_state()
     def texts(self, name: str) -> list[str]:
-        """What each particle of a variable of tokens says, up to its end.
+        """The text of each particle of a variable of tokens, up to its end.
 
         Raises:
             PoeError: the variable has no text.

@@ -93,7 +93,7 @@ def signs(
     evidence: Evidence,
     options: SamplerOptions,
 ) -> Iterator[RunWarning]:
-    """What the stages and the evidence say against a result."""
+    """Signs against a result in the records of stages and in the evidence."""
     count, size = options.particles * options.islands, options.particles
     least = min(stages, key=lambda s: s.ess)
     needed = min(max(LEAST_ESS, LEAST_ESS_SHARE * count), SMALL_SHARE * count)
@@ -137,7 +137,7 @@ def signs(
 
 
 def posterior_signs(posterior: PosteriorSummary, evidence: Evidence) -> Iterator[RunWarning]:
-    """What speaks against the particles as a picture of the whole distribution."""
+    """Signs that the particles do not represent the whole distribution."""
     if heavy := posterior.heavy_tailed:
         names = ", ".join(f"`{name}`" for name in heavy[:NAMED])
         more = f" and {len(heavy) - NAMED} more" if len(heavy) > NAMED else ""
@@ -168,7 +168,7 @@ def posterior_signs(posterior: PosteriorSummary, evidence: Evidence) -> Iterator
 
 
 def number_signs(share: float) -> Iterator[RunWarning]:
-    """What speaks against a result of which a share of the weight lies where numbers end."""
+    """A sign against a result with a share of its weight at the limits of the numbers."""
     if share > LARGEST_SHARE_AT_LIMITS:
         yield RunWarning(
             "P1019",

@@ -19,7 +19,7 @@ from poedsl.runtime.smc.records import Outcome
 
 @runtime_checkable
 class NamesFaults(Protocol):
-    """A target that can say which of its factors is not finite."""
+    """A target that names the factors that are not finite."""
 
     def faults(self, x: Float[Tensor, "L D"], stage: Any) -> Iterator[Fault]:
         """Each factor, with the number of points at which it is not finite."""

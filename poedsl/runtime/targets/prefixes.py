@@ -48,7 +48,7 @@ class PrefixStage:
 
     @property
     def noise_scale(self) -> float:
-        """Unadjusted kernels take steps of the size they say."""
+        """One: unadjusted kernels take steps of their own size."""
         return 1.0
 
 
@@ -83,10 +83,10 @@ class TextRule:
 
 @dataclass(frozen=True, slots=True)
 class PrefixEvaluation(ParticleTensors):
-    """What the experts make of a prefix.
+    """The evaluation of the experts at a prefix.
 
     Attributes:
-        states: what each has read.
+        states: of each expert after the prefix.
         following: sum_i w_i log p_i(next symbol | prefix), for each symbol that the rules allow.
         allowed_shares: log of the share of that product which each rule allows.
         endless: whether each expert that divides has probability zero for a symbol that all else

@@ -272,10 +272,10 @@ def read(function: str, values: list[Any], env: Environment) -> Float[Tensor, L 
 
 
 def texts_of(term: Term, env: Environment) -> list[str]:
-    """What each particle's symbols say.
+    """The text of each particle's symbols.
 
     Raises:
-        ValueError: they say nothing.
+        ValueError: they have no text.
     """
     vocabulary = env.vocabularies.get(variable(term))
     if vocabulary is None:

@@ -1,4 +1,4 @@
-"""What each expert says of the particles, and whether their product can be trusted."""
+"""The log values of the particles under each expert, and the composition report."""
 
 from __future__ import annotations
 
