@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import sys
+from dataclasses import dataclass, replace
+from types import SimpleNamespace
+
 import pytest
+from torch import Tensor
 
 import poedsl
-from poedsl.compiler.plan.option_forms import KernelRow
+from poedsl.compiler.plan.option_forms import KernelRow, OptionArgument
 from poedsl.compiler.plan.options import OPTIONS
 from poedsl.compiler.plan.reward_evaluations import reward_evaluations
 from poedsl.experts.user import registry
 from poedsl.experts.user.registry import Registry
+from poedsl.runtime.core.particles import Point
+from poedsl.runtime.kernels.kernel import StageTarget
 
 PARTICLES = 10
 NUMBERS = "x : Real[2]\nx ~ Normal(0, 1) * Normal(1, 1) * exp(height())"
@@ -24,9 +31,9 @@ PATHS = [
 #: With arguments of the kernel, and when rewards weigh.
 CASES = [
     *((*case, {"steps": 2}, "always") for case in PATHS),
-    *(pytest.param(*case, {"steps": 2}, "at(3, 1)", marks=pytest.mark.slow) for case in PATHS),
+    *((*case, {"steps": 2}, "at(3, 1)") for case in PATHS),
     *(
-        pytest.param(*case, {"steps": 2, "line": 3}, "always", marks=pytest.mark.slow)
+        (*case, {"steps": 2, "line": 3}, "always")
         for case in PATHS
         if any(a.name == "line" for a in case[2].arguments)
     ),
@@ -79,3 +86,50 @@ def test_a_gibbs_step_evaluates_a_prefix_once_or_twice() -> None:
     symbols = (moved.calls["Categorical"] - plain.calls["Categorical"]) / 50
     once = 4 * sum(range(1, 7))
     assert once < symbols < 2 * once
+
+
+@dataclass(frozen=True, slots=True)
+class Halving:
+    """An unadjusted Langevin step as several shorter ones, each with its share of the noise."""
+
+    parts: int
+
+    def step(
+        self,
+        point: Point,
+        target: StageTarget,
+        noise: Tensor,
+        uniform: Tensor | None,
+        variance: Tensor,
+    ) -> tuple[Point, None]:
+        x, at = point.x, point.at or target.evaluate(point.x)
+        share = variance / self.parts
+        for _ in range(self.parts):
+            x = x + 0.5 * share * at.drift + (share / self.parts).sqrt() * noise
+            at = target.evaluate(x)
+        return Point(x, at), None
+
+
+def test_a_kernel_with_an_argument_of_its_own_is_a_class_and_a_row(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    row = KernelRow(
+        "halving",
+        (
+            OptionArgument("steps", "count", 1),
+            OptionArgument("parts", "count", 2),
+            OptionArgument("step_size", "positive", 0.5),
+        ),
+        needs_score=True,
+        evaluations=lambda arguments: int(str(arguments["parts"])),
+        implementation="halving:Halving",
+    )
+    kernels = replace(OPTIONS["kernel"], forms=(*OPTIONS["kernel"].forms, row))
+    monkeypatch.setitem(OPTIONS, "kernel", kernels)
+    module = SimpleNamespace(Halving=Halving)
+    monkeypatch.setitem(sys.modules, "poedsl.runtime.kernels.halving", module)
+    plan = poedsl.compile("x ~ Normal(0, 1) * Normal(1, 1)").with_options(
+        particles=PARTICLES, steps=4, path="flow()", kernel="halving(steps = 2, parts = 3)"
+    )
+    assert plan.spec.nfe == 4 * (1 + 2 * 3)
+    assert [s.nfe for s in plan.run(seed=0).stages] == [1, 7, 7, 7, 1]
