@@ -185,7 +185,7 @@ class Plan:
 
         settings = self._settings(seed, device, microbatch, allow_code, profile, dtype)
         folder = None if checkpoint is None else Path(checkpoint)
-        plan = self._with_settings(options).bound()
+        plan = self._with_values_and_options(options).bound()
         return run_shown(plan.spec, settings, folder, shown=progress)
 
     def stream(
@@ -209,13 +209,13 @@ class Plan:
         from poedsl.runtime.run_plan import views
 
         settings = self._settings(seed, device, microbatch, allow_code, profile, dtype)
-        yield from views(self._with_settings(options).bound().spec, settings)
+        yield from views(self._with_values_and_options(options).bound().spec, settings)
 
-    def _with_settings(self, settings: dict[str, Any]) -> Plan:
+    def _with_values_and_options(self, values_and_options: dict[str, Any]) -> Plan:
         """The plan with options of ``sample`` and values of inputs."""
         inputs = {i.name for i in self.spec.inputs} - {o.name for o in self.spec.options}
-        values = {name: value for name, value in settings.items() if name in inputs}
-        options = {name: value for name, value in settings.items() if name not in inputs}
+        values = {name: value for name, value in values_and_options.items() if name in inputs}
+        options = {name: value for name, value in values_and_options.items() if name not in inputs}
         plan = self.bind(**values) if values else self
         return plan.with_options(**options) if options else plan
 

@@ -223,8 +223,8 @@ def test_drawing_evenly_changes_neither_evidence_nor_its_error(resample: str) ->
     assert even.log_evidence == pytest.approx(apart.log_evidence, abs=1e-9)
     assert even.log_evidence_se == pytest.approx(apart.log_evidence_se, abs=1e-12)
     assert even.eve_indices[-1].unique().numel() == even.stages[-1].unique_ancestors < 1000
-    spread = even.stages[-1].weight_variance
-    assert spread == pytest.approx(float(apart.log_weights.var(correction=0)))
+    variance = even.stages[-1].weight_variance
+    assert variance == pytest.approx(float(apart.log_weights.var(correction=0)))
 
 
 @pytest.mark.slow

@@ -20,7 +20,7 @@ from poedsl.grammar.errors import PoeError
 from poedsl.runtime.build.mode_search import LogDensity, Modes, modes
 from poedsl.runtime.core.random_numbers import Noise
 from poedsl.runtime.core.state import SavedState
-from poedsl.runtime.smc.resampling_schemes import spread
+from poedsl.runtime.smc.resampling_schemes import ess_and_log_mean
 from poedsl.runtime.space.coordinates import Space
 from poedsl.runtime.targets.tempering import BaseDistribution, FixedBase, log_base
 
@@ -158,7 +158,9 @@ def laplace_base(
         """The ESS of a base's draws as a share, and the log evidence by them."""
         with torch.no_grad():
             gain = log_product(draws) - base.log_density(draws)
-        size, level = spread(gain.nan_to_num(nan=-math.inf).where(allowed(draws), -math.inf))
+        size, level = ess_and_log_mean(
+            gain.nan_to_num(nan=-math.inf).where(allowed(draws), -math.inf)
+        )
         return float(size) / len(gain), float(level)
 
     ess_share, level = ess_share_and_evidence(beside, drawn)

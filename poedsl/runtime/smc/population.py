@@ -14,7 +14,7 @@ from poedsl.runtime.core.particles import Particles, ParticleTensors, RewardMemo
 from poedsl.runtime.core.state import SavedState
 from poedsl.runtime.kernels.step_size import StepSize
 from poedsl.runtime.smc.evidence_contributions import EvidenceContributions
-from poedsl.runtime.smc.resampling_schemes import effective_sample_size, spread
+from poedsl.runtime.smc.resampling_schemes import effective_sample_size, ess_and_log_mean
 
 #: Particles whose components all correlate less than this with their past are independent of it.
 FORGOTTEN = 0.25
@@ -230,7 +230,7 @@ class Population(Generic[StageT]):
 
     def measured(self) -> Population[StageT]:
         """With the effective sample sizes and mean weights of the weights as they are."""
-        sizes, level = spread(self.island_log_weights)
+        sizes, level = ess_and_log_mean(self.island_log_weights)
         alone = len(sizes) == 1
         whole = float(sizes[0]) if alone else float(effective_sample_size(self.total_log_weights))
         return replace(self, sizes=sizes, log_mean_weights=level, ess=min(self.ess, whole))

@@ -19,10 +19,12 @@ FEW = 8
 
 def effective_sample_size(log_weights: Float[Tensor, "*S n"]) -> Float[Tensor, "*S"]:
     """ESS of each population: (sum w)^2 / sum w^2; 0 where all weights are zero."""
-    return spread(log_weights)[0]
+    return ess_and_log_mean(log_weights)[0]
 
 
-def spread(log_weights: Float[Tensor, "*S n"]) -> tuple[Float[Tensor, "*S"], Float[Tensor, "*S"]]:
+def ess_and_log_mean(
+    log_weights: Float[Tensor, "*S n"],
+) -> tuple[Float[Tensor, "*S"], Float[Tensor, "*S"]]:
     """ESS of each population, and the log of its mean weight."""
     highest = log_weights.double().amax(-1, keepdim=True)
     shares = (log_weights - highest).exp_()
