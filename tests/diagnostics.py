@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from typing import Any
 
 import pytest
 
+import poedsl
 from poedsl.grammar.diagnostics import Diagnostic
 from poedsl.grammar.errors import PoeError
 from poedsl.runtime.core.warnings import RunWarning
@@ -27,3 +29,8 @@ def quoted(found: Diagnostic | RunWarning) -> set[str]:
     """Names, values and terms of a program that the message and the notes quote."""
     notes = found.notes if isinstance(found, Diagnostic) else ()
     return set(re.findall(r"`([^`]*)`", "\n".join([found.message, *notes])))
+
+
+def warning_data(result: poedsl.Result, code: str) -> list[Mapping[str, Any]]:
+    """The data of a result's warnings of one code, or of the reasons of its evidence."""
+    return [w.data for w in (*result.warnings, *result.evidence.reasons) if w.code == code]

@@ -55,7 +55,7 @@ def test_weights_without_use_are_warned_of_each_time(
     for _ in range(2):
         (found,) = warnings_of(lambda: flux(folder))
         assert found.code == "P1020" and "another.weight" in found.message
-        assert str(folder / part) in found.message
+        assert found.data == {"folder": str(folder / part), "weights": 1}
 
 
 @pytest.mark.parametrize("change", [drop, enlarge])
@@ -220,7 +220,7 @@ def test_adapters_are_said(place: Path, tmp_path: Path) -> None:
     folder = copy(tiny.folder("flux", place), tmp_path)
     save_file(low_rank, folder / "style.safetensors")
     (found,) = set(warnings_of(lambda: flux(folder)))
-    assert found.code == "P1021" and "style.safetensors" in found.message
+    assert found.code == "P1021" and found.data["file"].endswith("style.safetensors")
     model = Path(tiny_words.causal(tmp_path / "lm", layers=1, width=8))
     (model / "adapter_config.json").write_text('{"peft_type": "LORA"}')
     with refused("P0206") as errors:

@@ -14,7 +14,7 @@ from poedsl.experts.flows.flux import FluxFlow
 from poedsl.experts.flows.latents import Codec
 from poedsl.experts.loading import diffusers_folder
 from poedsl.runtime.results.pictures import draw
-from tests.diagnostics import quoted, refused
+from tests.diagnostics import quoted, refused, warning_data
 from tests.experts import tiny
 from tests.experts.model_folders import (
     CPU,
@@ -52,8 +52,8 @@ def test_a_prompt_of_flux_that_is_cut_is_a_line_of_the_result(
     folder = tiny.folder("flux", place)
     capfd.readouterr()
     found = warnings_of(lambda: FluxFlow("cat " * 20, folder, (tiny.LATENTS, 8, 8), CPU, PROFILE))
-    assert [(w.code, "16 of the" in w.message) for w in found] == [("P1022", True)]
-    assert "text_encoder_2" in found[0].message
+    assert [(w.code, w.data["tokens_read"]) for w in found] == [("P1022", 16)]
+    assert found[0].data["reader"] == "text_encoder_2"
     assert capfd.readouterr() == ("", "")
 
 
@@ -80,8 +80,8 @@ def test_an_autoencoder_that_overflows_is_in_float32_or_fails_the_run(
     result = poedsl.compile(program).run(profile="half")
     assert result.verdict.name == ("RELIABLE" if upcast else "FAILED")
     assert bool(torch.isfinite(result.particles["x"]).all())
-    named = [w for w in result.warnings if w.code == "P1001" and "autoencoder" in w.message]
-    assert len(named) == (0 if upcast else 1)
+    named = [data["variable"] for data in warning_data(result, "P1001") if "variable" in data]
+    assert named == ([] if upcast else ["x"])
 
 
 def test_pictures_that_are_not_finite_have_no_weight_and_are_not_shown(
@@ -103,7 +103,7 @@ def test_pictures_that_are_not_finite_have_no_weight_and_are_not_shown(
     result = poedsl.compile(program).run()
     assert result.log_weights.isinf().tolist() == [True, False, False]
     assert result.best_index != 0 and result.verdict.name == "DOUBTFUL"
-    assert any(w.code == "P1001" and "1/3" in w.message for w in result.warnings)
+    assert (1, 3) in [(data["particles"], data["of"]) for data in warning_data(result, "P1001")]
     assert not bool(result.particles["x"][0].any())
     draw(result, tmp_path)
     assert len(list(tmp_path.glob("x-0*.png"))) == 2
@@ -124,7 +124,7 @@ def test_a_judge_that_overflows_fails_the_run_by_its_name(place: Path, tmp_path:
     )
     result = poedsl.compile(program).run()
     assert result.verdict.name == "FAILED"
-    assert any(w.code == "P1001" and w.message.startswith("clipscore") for w in result.warnings)
+    assert "clipscore" in [data.get("factor") for data in warning_data(result, "P1001")]
 
 
 def test_conditions_that_an_autoencoder_cannot_encode_are_refused(

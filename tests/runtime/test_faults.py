@@ -21,6 +21,7 @@ from poedsl.runtime.smc.anneal import anneal
 from poedsl.runtime.smc.health import HealthCheck
 from poedsl.runtime.smc.records import Outcome
 from poedsl.runtime.smc.resampler import Resampler
+from tests.diagnostics import warning_data
 
 
 @dataclass
@@ -79,8 +80,8 @@ def failing_at(stage: int) -> Run:
 def test_some_particles_lost_are_a_warning_that_names_the_factor() -> None:
     result = broken(1.5).result()
     assert result.outcome is Outcome.COMPLETED
-    blamed = [w.message for w in result.warnings if w.code == "P1001"]
-    assert any(b.startswith("Normal_2 at <string>:1:20 is not finite for") for b in blamed)
+    blamed = [(data["factor"], data["place"]) for data in warning_data(result, "P1001")]
+    assert ("Normal_2", "<string>:1:20") in blamed
     alive = torch.isfinite(result.log_weights)
     assert torch.isfinite(result.particles["x"][alive]).all()
     torch.testing.assert_close(result.log_weights.exp().sum(), torch.tensor(1.0).double())
@@ -93,8 +94,7 @@ def test_all_particles_lost_end_the_run_with_the_last_good_ones() -> None:
     assert result.log_evidence is None
     assert [s.t for s in result.stages] == list(range(11, 4, -1))
     assert len(result.eve_indices) == len(result.stages)
-    (lost,) = (w.message for w in result.warnings if w.code == "P1002")
-    assert "stage 4" in lost and "stage 5" in lost
+    assert warning_data(result, "P1002") == [{"stage": 4, "kept_stage": 5}]
     # As the healthy run had them at stage 5, before its kernel.
     healthy = Run(job.plan)
     options, kept = healthy.options, []

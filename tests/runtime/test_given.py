@@ -13,6 +13,7 @@ from poedsl.experts.densities.gaussian_mixtures import Gaussians
 from poedsl.runtime.path.noising_path import NoisingStage
 from poedsl.runtime.run import Run
 from poedsl.runtime.targets.parent_guidance import ParentGuidance, guided_score, velocity
+from tests.diagnostics import warning_data
 from tests.runtime.helpers import moments
 
 STAGE = NoisingStage(3, 0.6, 0.8)
@@ -152,7 +153,8 @@ def test_two_updates_are_not_one() -> None:
 def test_there_is_no_density_and_the_result_says_why() -> None:
     result = run(TWO, "guide()")
     assert result.log_evidence is None
-    assert "`Normal_3` at <string>:3:8 is given parents" in result.evidence_reason
+    factor = {"factor": "Normal_3", "place": "<string>:3:8"}
+    assert warning_data(result, "P1102") == [factor]
     calls = result.calls
     assert calls["Normal_3"] == 2 * calls["Normal"]
     calls = run(TWO, "guide(gradient = forward())").calls

@@ -9,6 +9,7 @@ import pytest
 from numpy.typing import NDArray
 
 import poedsl
+from tests.diagnostics import warning_data
 from tests.runtime.helpers import moments
 
 Matrix = NDArray[np.float64]
@@ -114,5 +115,5 @@ def test_a_parameter_that_leaves_its_range_is_reported_by_its_place() -> None:
     result = poedsl.compile("s ~ Normal(0, 1)\nx ~ Normal(0, 1)\nx ~ Normal(0, s)").run(
         particles=200, steps=10
     )
-    (warning,) = (w for w in result.warnings if w.code == "P1001")
-    assert "Normal_3 at <string>:3:5" in warning.message
+    (data,) = warning_data(result, "P1001")
+    assert (data["factor"], data["place"]) == ("Normal_3", "<string>:3:5")

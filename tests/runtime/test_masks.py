@@ -10,7 +10,7 @@ import poedsl
 from poedsl.experts.user import registry as user
 from poedsl.experts.user.registry import Registry
 from poedsl.runtime.run import Run
-from tests.diagnostics import quoted, refused
+from tests.diagnostics import quoted, refused, warning_data
 from tests.runtime.helpers import moments
 
 PROGRAM = "input m : Mask\nx : Image[1, 2, 3]\nx ~ Normal(0, 1)^(1 - m) * Normal(1, 0.5)^m"
@@ -35,7 +35,7 @@ def test_each_component_has_its_own_exponents() -> None:
     np.testing.assert_allclose(moments(result)[0].numpy(), 4 * m / precision, atol=0.06)
     np.testing.assert_allclose(moments(result)[1].numpy(), 1 / precision, rtol=0.15)
     assert result.log_evidence is None
-    assert "Normal" in result.evidence_reason and "leaves no density" in result.evidence_reason
+    assert [data["factor"] for data in warning_data(result, "P1102")] == ["Normal"]
     assert result.exponents == {}
     assert not result.warnings
 
@@ -72,7 +72,7 @@ def test_a_mask_that_is_the_same_everywhere_is_reported(value: float) -> None:
     plan = poedsl.compile(program).bind(m=torch.full((2, 2), value))
     (warning,) = plan.run(particles=4, steps=3).warnings
     assert warning.code == "P1010"
-    assert "`Normal_2` at <string>:3:20" in warning.message
+    assert warning.data == {"factor": "Normal_2", "place": "<string>:3:20", "value": value}
 
 
 def test_components_without_exponents_are_counted() -> None:

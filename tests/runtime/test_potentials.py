@@ -7,6 +7,7 @@ import torch
 
 import poedsl
 from poedsl.runtime.smc import potentials
+from tests.diagnostics import warning_data
 from tests.runtime.helpers import moments
 
 PLAN = poedsl.compile("x ~ Normal(0, 1) * exp(0.5 * x)").with_options(
@@ -50,7 +51,7 @@ def test_rewards_that_weigh_at_every_stage(potential: str, resample: str) -> Non
 def test_the_whole_reward_at_every_stage_has_no_evidence() -> None:
     result = PLAN.run(particles=100, steps=10, potential="full()")
     assert result.log_evidence is None
-    assert "more than once" in result.evidence_reason
+    assert warning_data(result, "P1103") == [{"option": "potential", "form": "full"}]
 
 
 @pytest.mark.parametrize("potential", ["difference", "maximum", "sum"])

@@ -16,6 +16,7 @@ from poedsl.runtime.smc.resampling_schemes import (
     systematic,
     tophalf,
 )
+from tests.diagnostics import warning_data
 from tests.runtime.helpers import moments
 
 
@@ -260,4 +261,4 @@ def test_particles_are_not_drawn_evenly_where_nothing_moves_them_apart() -> None
 def test_the_top_half_forfeits_the_evidence() -> None:
     result = FAR.run(particles=500, resample="tophalf(when = ess < 0.5)")
     assert result.log_evidence is None
-    assert "tophalf" in result.evidence_reason
+    assert warning_data(result, "P1103") == [{"option": "resample", "form": "tophalf"}]

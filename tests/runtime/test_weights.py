@@ -13,6 +13,7 @@ from poedsl.runtime.core.run_settings import RunSettings
 from poedsl.runtime.path import moves
 from poedsl.runtime.path.noising_path import FlowPath
 from poedsl.runtime.run import Run
+from tests.diagnostics import warning_data
 from tests.runtime.helpers import as_if_learned, moments
 
 pytestmark = pytest.mark.statistical
@@ -100,7 +101,8 @@ def test_the_naive_plan_has_the_bias_it_should(base: float) -> None:
     expected = 10 / base
     variance = result.particles["x"].var(0)
     torch.testing.assert_close(variance, torch.full((2,), expected), rtol=0.03, atol=0)
-    assert result.log_evidence is None and "correct" in result.evidence_reason
+    assert result.log_evidence is None
+    assert warning_data(result, "P1103") == [{"option": "correct", "form": "none"}]
 
 
 @pytest.mark.slow

@@ -25,7 +25,7 @@ from poedsl.runtime.core.run_settings import RunSettings
 from poedsl.runtime.run import Run
 from poedsl.runtime.smc.records import Outcome
 from poedsl.runtime.targets.prefixes import SequenceTarget
-from tests.diagnostics import quoted, refused
+from tests.diagnostics import quoted, refused, warning_data
 from tests.experts.tiny_words import causal
 
 TWENTY = "abcdefghijklmnopqrst"
@@ -333,8 +333,8 @@ def test_no_particle_grows_into_a_dead_end(models: dict[str, str]) -> None:
     assert result.outcome is Outcome.COMPLETED
     assert all(t.endswith("bad") for t in result.texts("y"))
     assert all(s.ess > 1 for s in result.stages)
-    (tight,) = (w.message for w in result.warnings if w.code == "P1007")
-    assert "`where` at <string>:2" in tight
+    (tight,) = warning_data(result, "P1007")
+    assert tight["factor"] == "where" and tight["place"].startswith("<string>:2:")
 
 
 def test_a_condition_that_is_seen_at_the_end_alone_is_named() -> None:
@@ -342,7 +342,7 @@ def test_a_condition_that_is_seen_at_the_end_alone_is_named() -> None:
     plan = poedsl.compile(f"y : Tokens[6]\ny ~ {uniform} * where(y[5] == 3 and y[4] < 6)")
     result = plan.run(seed=0, particles=2000)
     assert result.outcome is Outcome.COMPLETED
-    assert any("`where` at <string>:2" in w.message for w in result.warnings if w.code == "P1007")
+    assert "where" in [data["factor"] for data in warning_data(result, "P1007")]
 
 
 def test_a_condition_that_nothing_meets_is_named(models: dict[str, str]) -> None:
