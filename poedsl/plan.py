@@ -19,11 +19,11 @@ from poedsl.experts.user.registry import UserCode
 from poedsl.grammar.diagnostics import Diagnostic
 from poedsl.grammar.errors import PoeError
 from poedsl.grammar.source import Source
+from poedsl.runtime.inputs.requested_settings import requested_settings
 
 if TYPE_CHECKING:
     import torch
 
-    from poedsl.runtime.core.run_settings import RunSettings
     from poedsl.runtime.pyro_model import PyroModel
     from poedsl.runtime.results.result import Result
     from poedsl.runtime.stage_view import StageView
@@ -183,7 +183,7 @@ class Plan:
         """
         from poedsl.runtime.run_plan import run_shown
 
-        settings = self._settings(seed, device, microbatch, allow_code, profile, dtype)
+        settings = requested_settings(self, seed, device, microbatch, allow_code, profile, dtype)
         folder = None if checkpoint is None else Path(checkpoint)
         plan = self._with_values_and_options(options).bound()
         return run_shown(plan.spec, settings, folder, shown=progress)
@@ -208,7 +208,7 @@ class Plan:
         """
         from poedsl.runtime.run_plan import views
 
-        settings = self._settings(seed, device, microbatch, allow_code, profile, dtype)
+        settings = requested_settings(self, seed, device, microbatch, allow_code, profile, dtype)
         yield from views(self._with_values_and_options(options).bound().spec, settings)
 
     def _with_values_and_options(self, values_and_options: dict[str, Any]) -> Plan:
@@ -218,28 +218,6 @@ class Plan:
         options = {name: value for name, value in values_and_options.items() if name not in inputs}
         plan = self.bind(**values) if values else self
         return plan.with_options(**options) if options else plan
-
-    def _settings(
-        self,
-        seed: int,
-        device: str,
-        microbatch: int | None,
-        allow_code: bool | None,
-        profile: str,
-        dtype: str | torch.dtype = "auto",
-    ) -> RunSettings:
-        from poedsl.runtime.inputs.requested_settings import requested_settings
-
-        return requested_settings(
-            seed=seed,
-            device=device,
-            microbatch=microbatch,
-            allow_code=self.allow_code if allow_code is None else allow_code,
-            profile=profile,
-            dtype=dtype,
-            folder=self.base,
-            code=self.code,
-        )
 
     def to_pyro(
         self, device: str = "cpu", allow_code: bool | None = None, profile: str = "default"
@@ -258,7 +236,7 @@ class Plan:
         from poedsl.runtime.core.devices import find_device
         from poedsl.runtime.pyro_model import pyro_model
 
-        settings = self._settings(0, device, None, allow_code, profile)
+        settings = requested_settings(self, 0, device, None, allow_code, profile)
         return pyro_model(self.bound().spec, settings, find_device(device))
 
     @classmethod

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from poedsl import argument_checks
 from poedsl.experts.user.registry import UserCode
@@ -16,21 +16,38 @@ if TYPE_CHECKING:
     import torch
 
 
+@runtime_checkable
+class CompiledPlan(Protocol):
+    """What settings take from a plan.
+
+    Attributes:
+        base: the folder that files are relative to.
+        allow_code: whether Python code that the program names may run.
+        code: the Python that the program was compiled with, by name.
+    """
+
+    @property
+    def base(self) -> Path: ...
+    @property
+    def allow_code(self) -> bool: ...
+    @property
+    def code(self) -> Mapping[str, UserCode]: ...
+
+
 def requested_settings(
-    *,
+    plan: CompiledPlan,
     seed: int,
     device: str,
     microbatch: int | None,
-    allow_code: bool,
+    allow_code: bool | None,
     profile: str,
-    dtype: str | torch.dtype,
-    folder: Path,
-    code: Mapping[str, UserCode],
+    dtype: str | torch.dtype = "auto",
 ) -> RunSettings:
     """The settings, checked.
 
     Args:
-        profile: the name of a profile, of ``poe.toml`` in the folder or of the package.
+        allow_code: None for that of the plan.
+        profile: the name of a profile, of ``poe.toml`` in the plan's folder or of the package.
 
     Raises:
         PoeError: there is no such profile.
@@ -45,8 +62,8 @@ def requested_settings(
         device=device,
         dtype=argument_checks.number_type(dtype),
         microbatch=microbatch,
-        folder=folder,
-        allow_code=allow_code,
-        profile=read_profile(argument_checks.text("profile", profile), folder),
-        code=code,
+        folder=plan.base,
+        allow_code=plan.allow_code if allow_code is None else allow_code,
+        profile=read_profile(argument_checks.text("profile", profile), plan.base),
+        code=plan.code,
     )
