@@ -150,3 +150,31 @@ def test_a_restored_model_starts_from_the_modes_of_the_state() -> None:
         GaussianBase(1).restored(base.state())
     with pytest.raises(KeyError):
         base.restored(GaussianBase(1).state())
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("tilt", "height", "rate"), [(2.95, 22.2, 2.33), (-2.0, 30.0, 1.9)])
+def test_modes_beside_those_that_the_first_search_finds(
+    tilt: float, height: float, rate: float
+) -> None:
+    """Of a lattice far out; the first search ends in a third of the mass or less."""
+    x = torch.linspace(-60, 60, 1_000_001, dtype=torch.float64)
+    logs = torch.distributions.Normal(-0.653, 2.36).log_prob(x) + tilt * x
+    logs = logs - height * (rate * x).cos()
+    truth = 2 * (float(logs.logsumexp(0)) + math.log(120 / 1_000_000))
+    text = (
+        "x : Real[2]\nx ~ Normal(-0.653, 2.36)\n"
+        f"x ~ exp({tilt} * sum(x) - {height} * sum(cos({rate} * x)))"
+    )
+    result = poedsl.compile(text).run(seed=1)
+    assert result.log_evidence == pytest.approx(truth, abs=0.08)
+
+
+@pytest.mark.slow
+def test_too_many_modes_leave_the_wide_base_and_its_verdict() -> None:
+    """Six hundred modes of much mass: from the first that were found the result looked reliable."""
+    text = (
+        "x : Real[4]\nx ~ Normal(-0.653, 2.36)\nx ~ exp(2.95 * sum(x) - 22.2 * sum(cos(2.33 * x)))"
+    )
+    result = poedsl.compile(text).run(seed=1, particles=300)
+    assert result.verdict is Verdict.DOUBTFUL

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from poedsl.compiler.planner.tempering import MODES_SEARCHED
 from poedsl.grammar.errors import PoeError
-from poedsl.runtime.build.mode_search import LogDensity, Modes, modes
+from poedsl.runtime.build.mode_search import LogDensity, Modes, modes, with_neighbours
 from poedsl.runtime.core.random_numbers import Noise
 from poedsl.runtime.core.state import SavedState
 from poedsl.runtime.smc.resampling_schemes import ess_and_log_mean
@@ -146,6 +146,9 @@ def laplace_base(
     for points in (starts(drawn), drawn[:NEAR]):
         try:
             product_modes = modes(log_product, points, share)
+            if product_modes is not None:
+                around = noise.normal(space.size, 1, "mode")
+                product_modes = with_neighbours(log_product, product_modes, around, share)
             break
         except PoeError:  # code of the program may fail far out
             continue

@@ -32,7 +32,12 @@ STEP = 0.01
 MOST_POINTS, FEWEST, AT_ONCE = 2048, 8, 1024
 #: Maxima are kept up to this number, those with the most mass, and above this share of the largest;
 #: fewer where their covariances have more numbers together.
-MOST, LEAST_MASS, MOST_NUMBERS = 64, 1e-4, 40_000
+MOST, LEAST_MASS, MOST_NUMBERS = 256, 1e-4, 40_000
+#: Rounds of searches around modes, how far from them these start, in units of the coordinates, and
+#: the gain in the logarithm of the mass for which there is another.
+ROUNDS, REACHES, GAIN = 12, (1.0, 0.3, 3.0), 0.003
+#: Starts of a round, beside two for each mode.
+AROUND = 96
 #: Ends of the search are one if they lie nearer, in standard deviations as far as it knows them;
 #: so are maxima, in those of the one with the larger mass.
 ALIKE, APART = 0.05, 1.0
@@ -51,11 +56,15 @@ class Modes:
         loc: the maxima.
         factor: Cholesky factors of the covariances.
         log_mass: of the Gaussians with the height of the density.
+        maxima: how many there were, those with little mass included.
+        complete: whether all with much mass are here.
     """
 
     loc: Float[Tensor, "M D"]
     factor: Float[Tensor, "M D D"]
     log_mass: Float[Tensor, " M"]
+    maxima: int = 1
+    complete: bool = True
 
 
 def modes(
@@ -76,7 +85,9 @@ def modes(
     ends, inverse, converged = ascended(log_density, start)
     order = log_density(ends).where(converged, -math.inf).argsort(descending=True)
     order = order[: int(converged.sum())]
-    kept = _distinct(ends, inverse, order)[: max(FEWEST, MOST_POINTS // ends.shape[1])]
+    width = ends.shape[1]
+    examined = max(FEWEST, MOST_POINTS // width)
+    kept = _distinct(ends, inverse, order)[:examined]
     if not kept:
         return None
     ends, spread = ends[kept], inverse[kept].diagonal(dim1=1, dim2=2).clamp(min=0).sqrt()
@@ -94,24 +105,54 @@ def modes(
         step = (covariance @ _with_gradient(log_density, ends)[1][:, :, None])[:, :, 0]
         ends = ends + step.nan_to_num(nan=0.0, posinf=0.0, neginf=0.0)
     factor, failed = torch.linalg.cholesky_ex(covariance)
-    constant = 0.5 * ends.shape[1] * math.log(2 * math.pi)
+    constant = 0.5 * width * math.log(2 * math.pi)
     log_mass = log_density(ends) + constant - 0.5 * values.log().sum(-1)
     proper = (failed == 0) & log_mass.isfinite() & _curved_alike(log_density, ends, factor)
     log_mass = log_mass.where(proper, -math.inf)
     if share is not None:
         log_mass = log_mass + share(ends, factor).log()
+    identity = torch.eye(width, dtype=ends.dtype, device=ends.device)
+    whitening = torch.linalg.inv(factor.where(proper[:, None, None], identity))
+    most = min(MOST, max(FEWEST, MOST_NUMBERS // width**2), examined - 1)
     chosen: list[int] = []
     order = log_mass.argsort(descending=True)
-    for i in order[log_mass[order] > log_mass.max() + math.log(LEAST_MASS)].tolist():
-        gaps = (
-            torch.linalg.solve_triangular(factor[k], (ends[i] - ends[k])[:, None], upper=False)
-            for k in chosen
-        )
-        if all(float(gap.norm()) > APART for gap in gaps):
+    for i in order[log_mass[order] > -math.inf].tolist():
+        gaps = whitening[chosen] @ (ends[i] - ends[chosen])[:, :, None]
+        if bool((gaps.norm(dim=(1, 2)) > APART).all()):
             chosen.append(i)
-        if len(chosen) == min(MOST, max(FEWEST, MOST_NUMBERS // ends.shape[1] ** 2)):
+    heavy = [i for i in chosen if log_mass[i] > log_mass.max() + math.log(LEAST_MASS)]
+    if not heavy:
+        return None
+    heavy, count = heavy[:most], len(heavy)
+    return Modes(ends[heavy], factor[heavy], log_mass[heavy], len(chosen), complete=count <= most)
+
+
+def with_neighbours(
+    log_density: LogDensity,
+    first: Modes,
+    normals: Float[Tensor, "L D"],
+    share: Callable[[Tensor, Tensor], Tensor] | None = None,
+) -> Modes | None:
+    """Modes, and those that a search from around them ends in, as long as that gains mass: where
+    there are many, none of the first may be among the best. None if there are too many.
+
+    Args:
+        normals: standard normal numbers, which say where searches start.
+    """
+    best = first
+    for number in range(ROUNDS):
+        if best.maxima == 1 or not best.complete:
             break
-    return Modes(ends[chosen], factor[chosen], log_mass[chosen]) if chosen else None
+        count = min(AROUND + 2 * len(best.loc), len(normals))
+        index = torch.arange(count, device=normals.device)
+        reaches = normals.new_tensor(REACHES)[index // len(best.loc) % len(REACHES)]
+        offsets = reaches[:, None] * normals.roll(-number * count, 0)[:count]
+        around = best.loc[index % len(best.loc)] + offsets
+        more = modes(log_density, torch.cat([best.loc, around]), share)
+        if more is None or more.log_mass.logsumexp(0) < best.log_mass.logsumexp(0) + GAIN:
+            return best
+        best = more
+    return best if best.maxima == 1 else None
 
 
 def ascended(
