@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any, Generic, Self, TypeVar
+from typing import Any, Generic, TypeVar
 
 from jaxtyping import Float
 from torch import Tensor
@@ -29,6 +29,7 @@ from poedsl.runtime.targets.target import Target
 
 Evaluate = Callable[[Float[Tensor, "L D"]], Evaluation]
 ContinuousStage = TypeVar("ContinuousStage", bound=StageLike)
+AnyModel = TypeVar("AnyModel", bound="ContinuousModel[Any]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,7 +160,7 @@ class ContinuousModel(Generic[ContinuousStage]):
         """The model takes no notes during a run."""
         return {}
 
-    def restored(self, state: SavedState) -> Self:
+    def restored(self: AnyModel, state: SavedState) -> AnyModel:
         """Itself: there is nothing to go on from."""
         return self
 

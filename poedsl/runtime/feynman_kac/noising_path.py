@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
-from typing import Self
 
 import torch
 from jaxtyping import Float
@@ -48,7 +47,7 @@ class NoisingPathModel(ContinuousModel[NoisingStage]):
     def state(self) -> SavedState:
         return {"observer": self.observer.state()}
 
-    def restored(self, state: SavedState) -> Self:
+    def restored(self, state: SavedState) -> NoisingPathModel:
         return replace(self, observer=self.observer.restored(state["observer"], self.stages))
 
     def init(self, rng: Noise) -> Population[NoisingStage]:

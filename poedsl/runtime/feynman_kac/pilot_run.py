@@ -6,13 +6,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Generic, Protocol, Self, TypeVar, runtime_checkable
+from typing import Any, Generic, Protocol, TypeVar, runtime_checkable
 
 from poedsl.runtime.core.state import SavedState
 from poedsl.runtime.kernels.preconditioner import Preconditioner
 from poedsl.runtime.kernels.step_size import StepSize
 from poedsl.runtime.kernels.sweep import KernelSteps
 from poedsl.runtime.smc.population import Population
+
+Model = TypeVar("Model", bound="TunableModel")
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,12 +65,9 @@ class TunableModel(Protocol):
         """Evaluations of all experts that a stage takes."""
         ...
 
-    def tuned_by(self, powers: Sequence[float], tuned: Sequence[TunedSteps]) -> Self:
+    def tuned_by(self: Model, powers: Sequence[float], tuned: Sequence[TunedSteps]) -> Model:
         """The model with stages of these powers, and these kernel steps at each."""
         ...
-
-
-Model = TypeVar("Model", bound=TunableModel)
 
 
 @dataclass(slots=True)

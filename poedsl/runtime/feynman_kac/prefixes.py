@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field, replace
-from typing import Any, Self
+from typing import Any
 
 import torch
 from jaxtyping import Float, Int
@@ -67,7 +67,7 @@ class PrefixModel:
     def state(self) -> SavedState:
         return {"least_shares": [[n, *least] for n, least in self.least_shares.items()]}
 
-    def restored(self, state: SavedState) -> Self:
+    def restored(self, state: SavedState) -> PrefixModel:
         return replace(self, least_shares={n: (s, t) for n, s, t in state["least_shares"]})
 
     @property

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Self
 
 import torch
 from jaxtyping import Float
@@ -48,17 +47,17 @@ class TemperingModel(ContinuousModel[TemperingStage]):
     def state(self) -> SavedState:
         return {"base": self.target.state()}
 
-    def restored(self, state: SavedState) -> Self:
+    def restored(self, state: SavedState) -> TemperingModel:
         """The model that starts from the modes that were found; the search is repeated before."""
         target = self.target.restored(state["base"])
         return replace(self, target=target, mutation=self.mutation.towards(target))
 
     @property
-    def pilot(self) -> Pilot[Self] | None:
+    def pilot(self) -> Pilot[TemperingModel] | None:
         """A run that tunes the model, where the plan asks for one."""
         return Pilot(self) if self.options.unbiased else None
 
-    def tuned_by(self, powers: Sequence[float], tuned: Sequence[TunedSteps]) -> Self:
+    def tuned_by(self, powers: Sequence[float], tuned: Sequence[TunedSteps]) -> TemperingModel:
         """The model with stages and kernels that do not depend on its particles."""
         numbers = range(len(powers), 0, -1)
         return replace(

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Generic, NamedTuple, Protocol, Self, runtime_checkable
+from typing import Any, Generic, NamedTuple, Protocol, TypeVar, runtime_checkable
 
 from jaxtyping import Float
 from torch import Tensor
@@ -21,6 +21,8 @@ from poedsl.runtime.core.state import SavedState
 from poedsl.runtime.smc.health import HealthCheck
 from poedsl.runtime.smc.population import Population, Potential, StageT
 from poedsl.runtime.smc.resampler import Resampler
+
+AnyModel = TypeVar("AnyModel", bound="FeynmanKac[Any]")
 
 
 class Proposal(NamedTuple):
@@ -47,7 +49,7 @@ class FeynmanKac(Protocol[StageT]):
         """What the model has noted on its way, and what was searched for before it."""
         ...
 
-    def restored(self, state: SavedState) -> Self:
+    def restored(self: AnyModel, state: SavedState) -> AnyModel:
         """The model that goes on from what a `state` has noted.
 
         Raises:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Self
+from typing import TypeVar
 
 import torch
 from jaxtyping import Bool, Float, Int, Shaped
@@ -13,6 +13,8 @@ from torch import Tensor
 
 from poedsl.experts.flows.latents import LatentSpace
 from poedsl.runtime.space.bijections import Bijection, far_out
+
+AnySpace = TypeVar("AnySpace", bound="Space")
 
 #: Pictures are in [0, 1] for people and in [-1, 1] for the networks that learned them.
 PICTURE_CENTRE, PICTURE_SCALE = 0.5, 0.5
@@ -46,12 +48,12 @@ class Space:
 
     @classmethod
     def of(
-        cls,
+        cls: type[AnySpace],
         shapes: Mapping[str, tuple[int, ...]],
         device: torch.device,
         codecs: Mapping[str, LatentSpace] | None = None,
         dtype: torch.dtype = torch.float32,
-    ) -> Self:
+    ) -> AnySpace:
         """Coordinates as they are: centre 0, scale 1.
 
         Args:

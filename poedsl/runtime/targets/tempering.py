@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
-from typing import Protocol, Self, runtime_checkable
+from typing import Protocol, TypeVar, runtime_checkable
 
 import torch
 from jaxtyping import Bool, Float
@@ -24,6 +24,8 @@ from poedsl.runtime.core.state import SavedState
 from poedsl.runtime.targets.constraint_and_reward_potentials import RewardFactor
 from poedsl.runtime.targets.target import Target
 from poedsl.runtime.terms.evaluate import Environment
+
+AnyBase = TypeVar("AnyBase", bound="FixedBase")
 
 
 @runtime_checkable
@@ -60,7 +62,7 @@ class FixedBase:
         """Empty: nothing was searched for."""
         return {}
 
-    def restored(self, state: SavedState) -> Self:
+    def restored(self: AnyBase, state: SavedState) -> AnyBase:
         """Itself.
 
         Raises:
