@@ -28,7 +28,7 @@ from torch import Tensor
 
 import poedsl
 from poedsl.catalog.profiles import Profile
-from poedsl.experts.loading import diffusers_folder
+from poedsl.experts.loading import shared_networks
 from poedsl.experts.loading.dtypes import network_dtype
 from poedsl.experts.loading.weight_files import read_config
 from poedsl.experts.protocol import Generative, Noised
@@ -209,8 +209,8 @@ def stand_ins(size: dict[str, Any]) -> Iterator[None]:
         return tokens.to(device, dtype), pooled.to(device, dtype)
 
     with (
-        patch.object(diffusers_folder, "_weights", random_transformer(size)),
-        patch.object(diffusers_folder, "prompt", prompt),
+        patch.object(shared_networks, "_weights", random_transformer(size)),
+        patch.object(shared_networks, "prompt", prompt),
     ):
         yield
 

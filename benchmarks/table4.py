@@ -131,7 +131,7 @@ def unannealed(kind: str, narrow: float, seed: int, size: float, steps: int = 20
 def last_step(plan: poedsl.Plan) -> float:
     """The variance of the last Langevin step of ours as in the paper, in the board's own units."""
     spec = plan.with_options(**METHODS["ours, as in the paper"]).bound().spec
-    model = prepare(spec, RunSettings(), torch.device("cpu"))
+    model = prepare(spec, RunSettings())
     target, path = model.target, model.path
     ahead = 0.5 * path.stages[-2].sigma ** 2 / path.exponents[0]
     return float(ahead * target.space.scale.square().mean())

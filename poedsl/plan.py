@@ -233,11 +233,10 @@ class Plan:
         Raises:
             PoeError: a factor has no density, an input is not bound, or as `run`.
         """
-        from poedsl.runtime.core.devices import find_device
         from poedsl.runtime.pyro_model import pyro_model
 
         settings = requested_settings(self, 0, device, None, allow_code, profile)
-        return pyro_model(self.bound().spec, settings, find_device(device))
+        return pyro_model(self.bound().spec, settings)
 
     @classmethod
     def from_pyro(cls, model: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Plan:

@@ -61,7 +61,7 @@ OF_LIBRARIES = {
     "catalog.pattern_graphs": {"inner.state"},
     "compiler.views.picture": {"SubElement"},
     "experts.flows.pipeline_view": {"distribution", "copied"},
-    "experts.loading.diffusers_folder": {"pipeline"},
+    "experts.loading.shared_networks": {"pipeline"},
     "experts.loading.libraries": {"logger"},
     "experts.loading.stable_diffusion_prompts": {"pipeline"},
     "experts.physics.mujoco_scene": {"model.opt", "buffer"},

@@ -15,8 +15,8 @@ from poedsl.runtime.checkpointer import Checkpointer, Interrupted, resume
 from poedsl.runtime.checkpoints.checkpoint_file import read_checkpoint
 from poedsl.runtime.checkpoints.identity import identity
 from poedsl.runtime.core.run_settings import RunSettings
-from poedsl.runtime.results.output_folder import OutputFolder
 from poedsl.runtime.results.page.program_and_inputs import RunRequest
+from poedsl.runtime.results.write_result import OutputFolder
 from poedsl.runtime.run import Run
 from poedsl.runtime.smc.records import StageRecord
 
@@ -55,7 +55,7 @@ class SavedRun:
         Raises:
             PoeError: the checkpoint is damaged (P0721), or of a run that differs (P0722).
         """
-        now = identity(self.plan, settings, job.device)
+        now = identity(self.plan, settings)
         checkpoint = read_checkpoint(self.place) if self.saving.resumed else None
         if checkpoint is not None:
             resume(job, self.place, checkpoint, now, force=self.saving.force)

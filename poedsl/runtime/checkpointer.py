@@ -21,7 +21,6 @@ from poedsl.runtime.checkpoints.checkpoint_file import (
     write_checkpoint,
 )
 from poedsl.runtime.checkpoints.identity import Identity, differences, identity
-from poedsl.runtime.core.devices import find_device
 from poedsl.runtime.core.run_settings import RunSettings
 from poedsl.runtime.core.state import SavedState
 from poedsl.runtime.results.result import Result
@@ -157,7 +156,7 @@ def run_with_checkpoints(
         PoeError: the folder cannot be written (P0704), its checkpoint is damaged (P0721), or of a
             run that differs (P0722).
     """
-    depends_on = identity(plan, settings, find_device(settings.device))
+    depends_on = identity(plan, settings)
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:

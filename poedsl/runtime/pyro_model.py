@@ -28,7 +28,7 @@ from poedsl.runtime.terms.refusals import refused
 LOG_2_PI = math.log(2 * math.pi)
 
 
-def pyro_model(plan: PlanSpec, settings: RunSettings, device: torch.device) -> PyroModel:
+def pyro_model(plan: PlanSpec, settings: RunSettings) -> PyroModel:
     """The product of a plan whose inputs are all bound.
 
     Raises:
@@ -43,7 +43,7 @@ def pyro_model(plan: PlanSpec, settings: RunSettings, device: torch.device) -> P
         plan = plan.with_options({"path": Apply("temper")})
     if settings.dtype == "auto":  # Pyro's own sites are in torch's default type
         settings = replace(settings, dtype="float32")
-    target = prepare_tempering(plan, settings, device).target
+    target = prepare_tempering(plan, settings).target
     space = target.space
     named = target.base if isinstance(target.base, Base) else None
     starts = {n: StartDistribution(Coordinates(space, n), named) for n in space.shapes}

@@ -31,7 +31,7 @@ from poedsl.runtime.results.decoded import decoded
 from poedsl.runtime.results.evidence import evidence
 from poedsl.runtime.results.particle_histories import PredictedEndpoints, Snapshots
 from poedsl.runtime.results.posterior_summary import PosteriorSummary, named, summarise
-from poedsl.runtime.results.reports import reported, try_reports, where_finite
+from poedsl.runtime.results.reported_values import reported, try_reports, where_finite
 from poedsl.runtime.results.result import Result
 from poedsl.runtime.results.verdict import assess, number_signs
 from poedsl.runtime.smc.health import AllParticlesLost
@@ -73,7 +73,7 @@ class Run:
         self.options = o = SamplerOptions.of(plan)
         self.warnings = WarningLog()
         with self.warnings.of_loading(), right_attention():
-            model = prepare(self.plan, self.settings, self.device, self.warnings, look_ahead)
+            model = prepare(self.plan, self.settings, self.warnings, look_ahead)
         kind = number_type(self.plan, self.settings)
         rng = Noise(self.settings.seed, o.islands, o.particles, self.device, dtype=kind)
         numbers = o.islands * o.particles * model.target.space.size
@@ -293,5 +293,5 @@ class Run:
             sites=sites,
             vocabularies=dict(self.target.environment.vocabularies),
             reports=reports,
-            data=partial(observed_data, self._with_data, self.settings, self.device),
+            data=partial(observed_data, self._with_data, self.settings),
         )

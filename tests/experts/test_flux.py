@@ -16,7 +16,7 @@ from poedsl.experts.flows.flux import FluxControl, FluxFill, FluxFlow, FluxKonte
 from poedsl.experts.flows.flux_controlnet import FluxControlNet
 from poedsl.experts.flows.latents import Codec
 from poedsl.experts.flows.packing import pack, positions, unpack
-from poedsl.experts.loading import diffusers_folder
+from poedsl.experts.loading import shared_networks
 from poedsl.runtime.core.run_settings import RunSettings
 from poedsl.runtime.path.noising_path import LATEST
 from poedsl.runtime.run import Run
@@ -266,8 +266,8 @@ def test_prompts_are_encoded_once_and_encoders_freed(
     place: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder = tiny.folder("flux", place)
-    diffusers_folder.prompt.cache_clear()
-    first = diffusers_folder.prompt(folder, "a red cat", CPU, torch.float32)
-    diffusers_folder.free_encoders()
-    monkeypatch.setattr(diffusers_folder, "text_encoders", None)
-    assert diffusers_folder.prompt(folder, "a red cat", CPU, torch.float32) is first
+    shared_networks.prompt.cache_clear()
+    first = shared_networks.prompt(folder, "a red cat", CPU, torch.float32)
+    shared_networks.free_encoders()
+    monkeypatch.setattr(shared_networks, "text_encoders", None)
+    assert shared_networks.prompt(folder, "a red cat", CPU, torch.float32) is first

@@ -14,7 +14,7 @@ import torch
 
 import poedsl
 from poedsl.catalog.profiles import DEFAULT
-from poedsl.experts.loading.diffusers_folder import prompt
+from poedsl.experts.loading.shared_networks import prompt
 from poedsl.experts.loading.transformers_models import processor
 from poedsl.experts.rewards.classifier import ClassifierScore
 from poedsl.experts.sequences.language_model import LanguageModel
@@ -128,7 +128,7 @@ def test_one_loader_reads_every_model_and_refuses_code() -> None:
         for file, call in calls("from_pretrained", "from_single_file", "pipeline")
         if not (isinstance(call.func, ast.Attribute) and ast.unparse(call.func.value) == "cls")
     ]
-    assert {file for file, _ in found} == {"experts/loading/from_folder.py"}
+    assert {file for file, _ in found} == {"experts/loading/folder_loader.py"}
     for _, call in found:
         starred = [ast.unparse(k.value) for k in call.keywords if not k.arg]
         plain = {k.arg: ast.unparse(k.value) for k in call.keywords}

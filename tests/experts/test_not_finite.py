@@ -12,7 +12,7 @@ from torch import Tensor
 import poedsl
 from poedsl.experts.flows.flux import FluxFlow
 from poedsl.experts.flows.latents import Codec
-from poedsl.experts.loading import diffusers_folder
+from poedsl.experts.loading import shared_networks
 from poedsl.runtime.results.pictures import draw
 from tests.diagnostics import quoted, refused, warning_data
 from tests.experts import tiny
@@ -166,8 +166,8 @@ def test_prompts_that_are_not_finite_are_refused(part: str, place: Path, tmp_pat
 def test_a_missing_library_names_the_expert_and_a_command_that_works(
     program: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    diffusers_folder.unet.cache_clear()
-    diffusers_folder.autoencoder.cache_clear()
+    shared_networks.unet.cache_clear()
+    shared_networks.autoencoder.cache_clear()
     monkeypatch.setitem(sys.modules, "diffusers", None)
     with refused("P0703") as errors:
         poedsl.compile(program).run()

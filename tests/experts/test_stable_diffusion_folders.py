@@ -217,10 +217,10 @@ def test_parts_of_the_third_that_its_folder_names_are_there(place: Path, tmp_pat
 def test_prompts_that_are_cut_are_said_and_nothing_is_printed(
     kind: str, readers: int, place: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    from poedsl.experts.loading import diffusers_folder
+    from poedsl.experts.loading import shared_networks
 
     folder = tiny.folder(kind, place)
-    diffusers_folder.free_encoders()
+    shared_networks.free_encoders()
     capfd.readouterr()
     long = "cat " * 80
     found = warnings_of(lambda: expert(kind, folder, negative=long))

@@ -17,8 +17,8 @@ from poedsl.compiler.plan.options import OPTIONS
 from poedsl.experts.protocol import Generative, Noised
 from poedsl.runtime.build.laplace_base import LaplaceBase
 from poedsl.runtime.core.run_settings import RunSettings
-from poedsl.runtime.kernels.choose import implementation
 from poedsl.runtime.kernels.kernel import Kernel
+from poedsl.runtime.kernels.kernels_by_name import implementation
 from poedsl.runtime.run import Run
 from poedsl.runtime.targets.tempering import BaseDistribution, TemperedTarget
 

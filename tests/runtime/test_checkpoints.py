@@ -24,9 +24,9 @@ from poedsl.runtime.checkpoints.identity import differences, identity, of_file
 from poedsl.runtime.core.run_settings import RunSettings
 from poedsl.runtime.results import run_folder
 from poedsl.runtime.results.folder_ownership import STAGING, read_state
-from poedsl.runtime.results.output_folder import OutputFolder
 from poedsl.runtime.results.result import Result
 from poedsl.runtime.results.run_folder import LOG, complete
+from poedsl.runtime.results.write_result import OutputFolder
 from poedsl.runtime.run import Run
 from tests.runtime.resuming import finished, prepared, same, same_bits
 
@@ -171,22 +171,22 @@ def test_a_run_goes_on_where_no_checkpoint_can_be_written() -> None:
 
 def test_what_has_changed_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     plan, settings = PLAN.bound().spec, RunSettings()
-    then = identity(plan, settings, CPU)
-    assert differences(then, identity(plan, settings, CPU)) == ()
-    assert differences(then, identity(replace(plan, program="b.poe"), settings, CPU)) == ()
+    then = identity(plan, settings)
+    assert differences(then, identity(plan, settings)) == ()
+    assert differences(then, identity(replace(plan, program="b.poe"), settings)) == ()
     more = PLAN.with_options(particles=9).bound().spec
-    (changed,) = differences(then, identity(more, settings, CPU))
+    (changed,) = differences(then, identity(more, settings))
     assert "particles" in changed
-    (changed,) = differences(then, identity(plan, replace(settings, seed=5), CPU))
+    (changed,) = differences(then, identity(plan, replace(settings, seed=5)))
     assert "seed" in changed and "0" in changed and "5" in changed
     monkeypatch.setattr(identities, "__version__", "99.0")
-    (changed,) = differences(then, identity(plan, settings, CPU))
+    (changed,) = differences(then, identity(plan, settings))
     assert "poedsl" in changed and "99.0" in changed
 
 
 def test_inputs_and_files_are_known_by_their_content(tmp_path: Path) -> None:
     program = poedsl.compile("input a : Real\nx ~ Normal(a, 1)")
-    one, two = (identity(program.bind(a=a).bound().spec, RunSettings(), CPU) for a in (1, 2))
+    one, two = (identity(program.bind(a=a).bound().spec, RunSettings()) for a in (1, 2))
     (changed,) = differences(one, two)
     assert "`a`" in changed
     (tmp_path / "own.py").write_text(
@@ -195,16 +195,14 @@ def test_inputs_and_files_are_known_by_their_content(tmp_path: Path) -> None:
     (tmp_path / "p.poe").write_text('use f from "own.py:f"\nx ~ Normal(0, 1) * exp(f())\n')
     own = poedsl.compile(tmp_path / "p.poe").bound()
     settings = RunSettings(folder=own.base)
-    before = identity(own.spec, settings, CPU)
+    before = identity(own.spec, settings)
     with (tmp_path / "own.py").open("a") as file:
         file.write("# another line\n")
-    assert differences(before, identity(own.spec, settings, CPU)) == (
-        "the file own.py has changed",
-    )
+    assert differences(before, identity(own.spec, settings)) == ("the file own.py has changed",)
 
 
 def test_weights_are_known_by_their_content() -> None:
-    found = identity(poedsl.compile("x ~ digits(3)").bound().spec, RunSettings(), CPU)
+    found = identity(poedsl.compile("x ~ digits(3)").bound().spec, RunSettings())
     assert any(n.startswith("the weights") for n in found) and "diffusers" in found
 
 
@@ -264,7 +262,7 @@ def test_a_checkpoint_of_another_plan_is_refused(tmp_path: Path) -> None:
     with pytest.raises(PoeError) as caught:
         OTHER.run(checkpoint=tmp_path)
     assert code_of(caught) == "P0722"
-    write_checkpoint(tmp_path, {"depends_on": identity(OTHER.bound().spec, RunSettings(), CPU)})
+    write_checkpoint(tmp_path, {"depends_on": identity(OTHER.bound().spec, RunSettings())})
     with pytest.raises(PoeError) as caught:
         OTHER.run(checkpoint=tmp_path)
     assert code_of(caught) == "P0721"

@@ -10,8 +10,8 @@ import pytest
 import torch
 
 import poedsl
-from poedsl.runtime.results.output_folder import as_json
 from poedsl.runtime.results.page.page import page
+from poedsl.runtime.results.write_result import as_json
 from poedsl.runtime.smc import composition
 from poedsl.runtime.smc.composition import RATE_SPREAD, Composition
 from tests.runtime.helpers import as_if_learned

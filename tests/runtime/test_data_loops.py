@@ -116,7 +116,7 @@ def test_a_loop_is_what_it_stands_for(name: str, monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(tempering_model, "tempering_base", lambda *_: None)
     looped, whole, data = SAME[name]
     found, wanted = (
-        prepare(compiled(text, **data).bound().spec, RunSettings(), torch.device("cpu")).target
+        prepare(compiled(text, **data).bound().spec, RunSettings()).target
         for text in (looped, whole)
     )
     z = torch.randn(5, wanted.space.size, generator=torch.Generator().manual_seed(0)).double()

@@ -11,7 +11,7 @@ import torch
 from safetensors.torch import load_file
 
 import poedsl
-from poedsl.runtime.results.output_folder import OutputFolder
+from poedsl.runtime.results.write_result import OutputFolder
 from tests.runtime.helpers import moments
 
 KINDS = ("float32", "float64")

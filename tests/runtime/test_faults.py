@@ -15,7 +15,7 @@ from torch import Tensor
 import poedsl
 from poedsl.experts.protocol import Generative, Noised
 from poedsl.runtime.core.warnings import WarningLog
-from poedsl.runtime.results.output_folder import OutputFolder
+from poedsl.runtime.results.write_result import OutputFolder
 from poedsl.runtime.run import Run
 from poedsl.runtime.smc.anneal import anneal
 from poedsl.runtime.smc.health import HealthCheck

@@ -17,9 +17,9 @@ from poedsl.runtime.inputs.film_files import read_film
 from poedsl.runtime.results import films
 from poedsl.runtime.results.films import FPS, sampled, write_film
 from poedsl.runtime.results.grids import pil_image
-from poedsl.runtime.results.output_folder import OutputFolder
 from poedsl.runtime.results.pictures import draw
 from poedsl.runtime.results.result import Result
+from poedsl.runtime.results.write_result import OutputFolder
 from poedsl.runtime.run import Run
 
 PROGRAM = (

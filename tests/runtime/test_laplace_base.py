@@ -137,7 +137,7 @@ def test_code_that_fails_far_out_ends_the_search_there_alone(tmp_path: Path) -> 
 
 def test_a_restored_model_starts_from_the_modes_of_the_state() -> None:
     plan = poedsl.compile("x ~ Normal(0, 1) * exp(-8 * (x^2 - 4)^2)").bound().spec
-    model = prepare_tempering(plan, RunSettings(), CPU)
+    model = prepare_tempering(plan, RunSettings())
     base = model.target.base
     assert isinstance(base, LaplaceBase)
     moved = replace(base.modes, loc=base.modes.loc + 1)

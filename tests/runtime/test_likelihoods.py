@@ -95,7 +95,7 @@ def log_dirichlet(alpha: np.ndarray) -> float:
 def log_product(program: str, x: list[float], **data: object) -> list[float]:
     """The log of the product of a program at points of its only variable, in its own units."""
     plan = poedsl.compile(program).bind(**data).with_options(path="temper()").spec
-    target = prepare(plan, RunSettings(), torch.device("cpu")).target
+    target = prepare(plan, RunSettings()).target
     env = target.environment.with_values({"a": torch.tensor(x, dtype=torch.float64)})
     total = sum(factor.log_value(env) for factor in target.reward_factors)
     assert isinstance(total, torch.Tensor)
@@ -244,7 +244,7 @@ def test_gaussian_data_about_a_hierarchy_are_drawn_with_it() -> None:
     indexed = poedsl.compile(f"{rows}\n{begin}\ny ~ Normal(x[g], [2^0.5, 2, 3, 2^0.5])")
     conjugate = []
     for plan in (data, constant, indexed):
-        base = prepare(plan.bound().spec, RunSettings(), torch.device("cpu")).target.base
+        base = prepare(plan.bound().spec, RunSettings()).target.base
         prior = base.wide if isinstance(base, LaplaceBase) else base
         assert isinstance(prior, Prior)
         site = next(s for s in prior.sites if isinstance(s, Conjugate))

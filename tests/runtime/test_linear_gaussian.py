@@ -70,7 +70,7 @@ def built(statement: str) -> tuple[Likelihood, Environment]:
     """The likelihood, and an environment with values of five particles."""
     plan = poedsl.compile(HEAD + statement).bind(**DATA).bound().spec
     settings = RunSettings(dtype="float64")
-    bound = BoundPlan.of(plan, settings, Models.of(plan, settings, torch.device("cpu")))
+    bound = BoundPlan.of(plan, settings, Models.of(plan, settings))
     builder = bound.builder(bound.numbers())
     (factor,) = (f for f in bound.factors if f.kind == "likelihood")
     generator = torch.Generator("cpu").manual_seed(1)

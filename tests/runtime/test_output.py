@@ -13,8 +13,8 @@ import poedsl
 from poedsl.grammar.errors import PoeError
 from poedsl.runtime.core.atomic_files import write_atomically
 from poedsl.runtime.results.folder_ownership import MANIFEST, STAGING
-from poedsl.runtime.results.output_folder import OutputFolder
 from poedsl.runtime.results.result import Result
+from poedsl.runtime.results.write_result import OutputFolder
 from poedsl.runtime.smc.records import StageRecord
 
 
@@ -215,7 +215,7 @@ def test_a_full_disk_leaves_the_earlier_result(
     assert content(tmp_path).keys() == before.keys()
 
 
-@pytest.mark.parametrize("part", ["pictures.draw", "output_folder.page"])
+@pytest.mark.parametrize("part", ["pictures.draw", "write_result.page"])
 def test_an_error_while_pictures_are_drawn_leaves_the_result(
     part: str, tmp_path: Path, result: Result, monkeypatch: pytest.MonkeyPatch
 ) -> None:

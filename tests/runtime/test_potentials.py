@@ -6,7 +6,7 @@ import pytest
 import torch
 
 import poedsl
-from poedsl.runtime.smc import potentials
+from poedsl.runtime.smc import black_box_potentials
 from tests.diagnostics import warning_data
 from tests.runtime.helpers import moments
 
@@ -58,9 +58,9 @@ def test_the_whole_reward_at_every_stage_has_no_evidence() -> None:
 def test_what_was_counted_is_what_the_weight_gained(potential: str) -> None:
     rewards = torch.randn(6, 4, generator=torch.Generator().manual_seed(0)).double()
     counted, total = torch.zeros(4).double(), torch.zeros(4).double()
-    peak = torch.full_like(counted, potentials.initial_peak(potential))
+    peak = torch.full_like(counted, black_box_potentials.initial_peak(potential))
     for reward in rewards:
-        gain, counted, peak = potentials.count(potential, reward, counted, peak, 6)
+        gain, counted, peak = black_box_potentials.count(potential, reward, counted, peak, 6)
         total = total + gain
     torch.testing.assert_close(total, counted)
     if potential == "maximum":

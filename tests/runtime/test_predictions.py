@@ -12,7 +12,7 @@ import torch
 
 import poedsl
 from poedsl.runtime.build import observed_data
-from poedsl.runtime.results import output_folder
+from poedsl.runtime.results import write_result
 from tests.diagnostics import refused
 
 NORMAL = "input N : Int\ninput y : Real[N]\nmu ~ Normal(0, 2)\ny ~ Normal(mu, 1)\n"
@@ -183,7 +183,7 @@ def test_what_is_left_out_of_the_file(tmp_path: Path, monkeypatch: pytest.Monkey
     run = poedsl.compile(NORMAL).run(y=DATA, seed=0, particles=40, steps=4)
     run.save(tmp_path / "all")
     assert "log_likelihood" in az.from_netcdf(tmp_path / "all" / "posterior.nc").groups()
-    monkeypatch.setattr(output_folder, "MOST_PAIRS", 100)
+    monkeypatch.setattr(write_result, "MOST_PAIRS", 100)
     assert any("posterior.nc" in note for note in run.save(tmp_path / "part"))
     assert "log_likelihood" not in az.from_netcdf(tmp_path / "part" / "posterior.nc").groups()
 

@@ -35,7 +35,7 @@ CHAINS = f"y : Tokens[5]\ny ~ {ONE} * {TWO} ^ 0.5"
 def enumerated(plan: poedsl.Plan, length: int, symbols: int) -> tuple[Tensor, Tensor]:
     """All sequences, and the log of the target at each."""
     every = torch.tensor(list(product(range(symbols), repeat=length)))
-    target = prepare(plan.spec, RunSettings(), torch.device("cpu")).target
+    target = prepare(plan.spec, RunSettings()).target
     values, powers = target.log_values(every), target.factor_exponents
     return every, torch.stack([powers[n] * v.double() for n, v in values.items()]).sum(0)
 
@@ -298,7 +298,7 @@ def test_the_mean_of_the_evidence_is_exact(
     monkeypatch.setattr(gibbs, "drawn", draw)
     monkeypatch.setattr(gibbs, "accepted", accept)
     monkeypatch.setitem(SCHEMES, "systematic", systematic)
-    model = prepare(plan.spec, RunSettings(), torch.device("cpu"))
+    model = prepare(plan.spec, RunSettings())
     options = SamplerOptions.of(plan.spec)
     resampler = Resampler(options.scheme, options.resample)
 

@@ -6,7 +6,6 @@ import math
 
 import numpy as np
 import pytest
-import torch
 
 import poedsl
 from poedsl.runtime.build.prepare import prepare
@@ -92,7 +91,7 @@ def test_particle_by_particle(name: str, options: dict[str, str], islands: int) 
         kernel=kernels[options["kernel"]],
         resample="systematic(when = ess < 0.7)",
     )
-    model = prepare(plan.spec, RunSettings(), torch.device("cpu"))
+    model = prepare(plan.spec, RunSettings())
     target = model.target
     sampler = Sampler(
         in_coordinates(target.space, experts),

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 import poedsl
-from poedsl.runtime.build.reward_terms import weighing_only
+from poedsl.runtime.build.reward_requirements import weighing_only
 from poedsl.runtime.core.run_settings import RunSettings
 from poedsl.runtime.run import Run
 

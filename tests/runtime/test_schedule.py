@@ -23,7 +23,7 @@ x ~ mixture(Normal([m, 0], [0.1, 2.2]) for m in c) * mixture(Normal([0, m], [2.2
 
 def prepared(program: str, steps: int = 40) -> tuple[Target, FlowPath]:
     plan = poedsl.compile(program).with_options(steps=steps)
-    model = prepare(plan.bound().spec, RunSettings(), torch.device("cpu"))
+    model = prepare(plan.bound().spec, RunSettings())
     return model.target, model.path
 
 

@@ -270,7 +270,7 @@ def test_conditions_on_text(models: dict[str, str], condition: str) -> None:
     """
     every, logs = conditioned(models["ends"], condition)
     text = f'y : Tokens[4]\ny ~ lm("{models["ends"]}", "ab") * where({condition})'
-    target = prepare(poedsl.compile(text).spec, RunSettings(), CPU).target
+    target = prepare(poedsl.compile(text).spec, RunSettings()).target
     assert isinstance(target, SequenceTarget)
     evaluation, total = target.begin(len(every)), torch.zeros(len(every)).double()
     for place in range(4):
@@ -302,7 +302,7 @@ def test_rules_on_the_way_mean_the_text_at_the_end(tmp_path: Path, condition: st
     logs = conditionals(folder, "a", every)[:, :-1].gather(2, every[..., None]).sum((1, 2)).double()
     texts = [b"".join(BYTES[s] for s in w).decode("utf-8", "replace") for w in every.tolist()]
     holds = torch.tensor([ON_BYTES[condition](t) for t in texts])
-    target = prepare(plan.spec, RunSettings(), CPU).target
+    target = prepare(plan.spec, RunSettings()).target
     assert isinstance(target, SequenceTarget) and len(target.rules) == 1
     evaluation, total = target.begin(len(every)), torch.zeros(len(every)).double()
     for place in range(4):
@@ -516,7 +516,7 @@ def test_an_end_that_the_tokenizer_adds_is_not_the_prompts(tmp_path: Path) -> No
     file.write_text(json.dumps(settings))
     for prompt, tokens in (("ab", [3, 0, 1]), ("", [3]), ("a<end>", [3, 0, 3])):
         plan = poedsl.compile(f'y : Tokens[2]\ny ~ lm("{folder}", "{prompt}")')
-        target = prepare(plan.spec, RunSettings(), CPU).target
+        target = prepare(plan.spec, RunSettings()).target
         assert isinstance(target, SequenceTarget)
         assert target.sequence_factors[0].expert.prompt.tolist() == [tokens]  # type: ignore[attr-defined]
 

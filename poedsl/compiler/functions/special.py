@@ -129,6 +129,7 @@ SPECIAL = (
     _row("erfc", "1 - erf(x), without cancellation", "3", math.erfc),
     _row("normal_cdf", "distribution function of the standard normal", "1.96", normal_cdf),
     _row("log_normal_cdf", "log(normal_cdf(x)), without underflow", "[-40, 0]", log_normal_cdf),
+    _row("lgamma", "log of the absolute value of the gamma function", "[0.5, 4]", math.lgamma),
     _row("digamma", "derivative of `lgamma`", "[0.5, 4]", digamma),
     _row("arcsinh", "inverse of `sinh`", "0.5", math.asinh),
     _row("arccosh", "inverse of `cosh`, at least 0", "1.5", math.acosh),

@@ -9,8 +9,8 @@ from typing import Any
 from poedsl.catalog.single_files import configurations
 from poedsl.experts.flows.content_keys import content_key
 from poedsl.experts.loading.cache import cached_by_folder
-from poedsl.experts.loading.diffusers_folder import AUTOENCODERS
 from poedsl.experts.loading.model_errors import loading
+from poedsl.experts.loading.shared_networks import AUTOENCODERS
 from poedsl.experts.loading.single_file_weights import prefix_in, tensors_below
 from poedsl.experts.loading.weight_files import read_config
 

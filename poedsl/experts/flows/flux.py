@@ -20,7 +20,7 @@ from poedsl.catalog.profiles import Profile
 from poedsl.experts.flows.latent_flow import LatentFlow
 from poedsl.experts.flows.latents import PATCH, resized
 from poedsl.experts.flows.packing import pack, positions, unpack
-from poedsl.experts.loading import diffusers_folder
+from poedsl.experts.loading import shared_networks
 from poedsl.experts.loading.model_errors import unfit
 from poedsl.experts.loading.text_loras import textual
 
@@ -56,7 +56,7 @@ class FluxFlow(LatentFlow):
     ) -> None:
         super().__init__(folder, shape, device, profile, loras)
         self.guidance = guidance
-        self.tokens, self.pooled = diffusers_folder.prompt(
+        self.tokens, self.pooled = shared_networks.prompt(
             folder, prompt, self.device, self.dtype, textual(folder, loras)
         )
         _, h, w = shape

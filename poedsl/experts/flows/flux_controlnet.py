@@ -14,7 +14,7 @@ from poedsl.catalog.adapters import Lora
 from poedsl.catalog.profiles import Profile
 from poedsl.experts.flows.flux import FluxFlow
 from poedsl.experts.flows.packing import pack
-from poedsl.experts.loading import diffusers_folder
+from poedsl.experts.loading import shared_networks
 from poedsl.experts.loading.model_errors import evaluating, unfit
 
 
@@ -47,7 +47,7 @@ class FluxControlNet(FluxFlow):
     ) -> None:
         super().__init__(prompt, folder, shape, device, profile, guidance, loras)
         self.strength, self.place = scale, controlnet or folder
-        self.controlnet = diffusers_folder.controlnet(
+        self.controlnet = shared_networks.controlnet(
             "FluxControlNetModel", folder, controlnet, self.device, profile
         )
         self.mode = self.numbered(mode)

@@ -17,7 +17,7 @@ from poedsl.catalog.adapters import Lora
 from poedsl.catalog.profiles import Profile
 from poedsl.experts.flows.latents import PATCH, Codec
 from poedsl.experts.flows.rectified import RectifiedFlow
-from poedsl.experts.loading import diffusers_folder
+from poedsl.experts.loading import shared_networks
 from poedsl.experts.loading.dtypes import network_dtype
 from poedsl.experts.loading.model_errors import evaluating, unfit
 from poedsl.experts.loading.schedulers import FLOWS, FlowScheduler
@@ -65,7 +65,7 @@ class LatentFlow(RectifiedFlow):
         self.dtype = network_dtype(profile, self.device)
         self.snaps = self.dtype == torch.bfloat16
         self.inference_mode = profile.quantize == "none" and profile.offload == "none"
-        self.net = diffusers_folder.denoiser(
+        self.net = shared_networks.denoiser(
             self.network, folder, "transformer", self.device, profile, loras
         )
         self.expect(self.net.config.in_channels)

@@ -24,7 +24,7 @@ from poedsl.experts.flows.autoencoder_folders import (
     pixels_per_latent,
     settings,
 )
-from poedsl.experts.loading import diffusers_folder
+from poedsl.experts.loading import shared_networks
 from poedsl.experts.loading.dtypes import network_dtype
 from poedsl.experts.loading.model_errors import evaluating, loading, unfit
 
@@ -51,7 +51,7 @@ class Codec:
     """
 
     def __init__(self, folder: str, device: torch.device, profile: Profile) -> None:
-        self.vae = diffusers_folder.autoencoder(folder, device, network_dtype(profile, device))
+        self.vae = shared_networks.autoencoder(folder, device, network_dtype(profile, device))
         self.folder = folder
         with loading("", folder):
             kind, config = type(self.vae).__name__, self.vae.config

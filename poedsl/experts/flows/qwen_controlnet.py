@@ -16,7 +16,7 @@ from poedsl.catalog.profiles import Profile
 from poedsl.experts.flows.latents import Codec
 from poedsl.experts.flows.packing import pack
 from poedsl.experts.flows.qwen_image import QwenImageFlow
-from poedsl.experts.loading import diffusers_folder
+from poedsl.experts.loading import shared_networks
 from poedsl.experts.loading.model_errors import evaluating, unfit
 
 
@@ -49,7 +49,7 @@ class ControlledQwenImage(QwenImageFlow):
         super().__init__(prompt, folder, shape, device, profile, negative, guidance, loras)
         self.place, self.strength = controlnet or folder, scale
         self.control = pack(control(self.codec))
-        self.controlnet = diffusers_folder.controlnet(
+        self.controlnet = shared_networks.controlnet(
             "QwenImageControlNetModel", self.folder, controlnet, self.device, profile
         )
         takes = self.controlnet.controlnet_x_embedder.in_features

@@ -20,7 +20,7 @@ from poedsl.catalog.profiles import Profile
 from poedsl.experts.flows.guidance import Condition, Guidance
 from poedsl.experts.flows.latents import Codec
 from poedsl.experts.flows.variance_preserving import VariancePreserving
-from poedsl.experts.loading import diffusers_folder
+from poedsl.experts.loading import shared_networks
 from poedsl.experts.loading.dtypes import network_dtype
 from poedsl.experts.loading.model_errors import evaluating, unfit
 from poedsl.experts.loading.schedulers import SOLVERS, DiffusionScheduler
@@ -80,7 +80,7 @@ class StableDiffusion(VariancePreserving):
             raise unfit("", folder, reason)
         self.expect(mask is not None)
         self.dtype = network_dtype(profile, self.device)
-        self.net = diffusers_folder.denoiser(
+        self.net = shared_networks.denoiser(
             "UNet2DConditionModel", folder, "unet", self.device, profile, loras
         )
         self.loras = textual(folder, loras)
@@ -175,7 +175,7 @@ class StableDiffusion(VariancePreserving):
             PoeError: its folder holds another network, or options that are not followed (P0206).
         """
         folder = controlnet or self.folder
-        net = diffusers_folder.controlnet(
+        net = shared_networks.controlnet(
             "ControlNetModel", self.folder, controlnet, self.device, profile
         )
         if net.config.global_pool_conditions:

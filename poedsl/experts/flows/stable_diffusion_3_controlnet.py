@@ -16,7 +16,7 @@ from poedsl.catalog.profiles import Profile
 from poedsl.experts.flows.guidance import Condition
 from poedsl.experts.flows.latent_flow import TIMES
 from poedsl.experts.flows.stable_diffusion_3 import StableDiffusion3
-from poedsl.experts.loading import diffusers_folder
+from poedsl.experts.loading import shared_networks
 from poedsl.experts.loading.model_errors import evaluating, loading, unfit
 
 #: What ControlNets see, by the number of channels beside latents.
@@ -54,7 +54,7 @@ class ControlledStableDiffusion3(StableDiffusion3):
     ) -> None:
         super().__init__(prompt, folder, shape, device, profile, negative, guidance, loras)
         self.place, self.strength = controlnet or folder, scale
-        self.controlnet = diffusers_folder.controlnet(
+        self.controlnet = shared_networks.controlnet(
             "SD3ControlNetModel", self.folder, controlnet, self.device, profile
         )
         config = self.controlnet.config

@@ -12,7 +12,7 @@ from poedsl.catalog.profiles import Profile
 from poedsl.catalog.weights import model_folder
 from poedsl.experts.flows.rectified import RectifiedFlow
 from poedsl.experts.flows.variance_preserving import VariancePreserving
-from poedsl.experts.loading import diffusers_folder
+from poedsl.experts.loading import shared_networks
 from poedsl.experts.loading.model_errors import evaluating, loading, unfit
 from poedsl.experts.loading.schedulers import DiffusionScheduler, FlowScheduler
 from poedsl.experts.loading.weight_files import read_config
@@ -44,7 +44,7 @@ class UNetFlow(RectifiedFlow):
         if self.scheduler.dynamic:
             reason = "its scheduler shifts times by the size of an image, which is not followed"
             raise unfit("", self.folder, reason)
-        self.unet = diffusers_folder.unet(self.folder, device)
+        self.unet = shared_networks.unet(self.folder, device)
         self.label = classes(self.folder, self.unet) - 1 if label is None else label
 
     def velocity(self, z: Float[Tensor, "L D"], s: float) -> Float[Tensor, "L D"]:
@@ -105,7 +105,7 @@ class VariancePreservingUNet(VariancePreserving):
         self.folder, self.shape = folder, shape
         self.scheduler = DiffusionScheduler(folder)
         self.scheduler.warn_of_spacing()
-        self.unet = diffusers_folder.unet(folder, device)
+        self.unet = shared_networks.unet(folder, device)
         count = classes(folder, self.unet)
         chosen = label if contents is None else self.numbered(folder, contents)
         self.label = count - 1 if chosen is None else chosen

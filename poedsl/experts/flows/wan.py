@@ -21,7 +21,7 @@ from poedsl.experts.flows.film_latents import FilmCodec
 from poedsl.experts.flows.guidance import Condition, Guidance
 from poedsl.experts.flows.latent_flow import TIMES, LatentFlow
 from poedsl.experts.flows.latents import PATCH
-from poedsl.experts.loading import diffusers_folder, wan_conditions
+from poedsl.experts.loading import shared_networks, wan_conditions
 from poedsl.experts.loading.model_errors import unfit
 from poedsl.experts.loading.schedulers import FLOWS, UNIPC
 from poedsl.experts.loading.weight_files import read_config
@@ -70,7 +70,7 @@ class WanFlow(LatentFlow):
         self.boundary = float(read_config(folder, _INDEX).get("boundary_ratio") or 0.0)
         self.later: Any = None
         if self.boundary:
-            self.later = diffusers_folder.denoiser(
+            self.later = shared_networks.denoiser(
                 self.network, folder, "transformer_2", self.device, profile
             )
         self.guidance = Guidance.of(self.encoded, prompt, negative, guidance)

@@ -16,9 +16,9 @@ from jaxtyping import Float
 from torch import Tensor
 
 from poedsl.experts.loading.cache import cached_by_folder
-from poedsl.experts.loading.diffusers_folder import PROMPTS, expect_finite, text_encoders
 from poedsl.experts.loading.model_errors import loading
 from poedsl.experts.loading.prompts import warn_if_longer
+from poedsl.experts.loading.shared_networks import PROMPTS, expect_finite, text_encoders
 
 #: The tokens that the pipelines read of a prompt.
 LENGTH = 512

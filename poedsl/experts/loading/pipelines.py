@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from poedsl.catalog.profiles import Profile
 from poedsl.experts.loading.cache import cached_by_folder
 from poedsl.experts.loading.dtypes import network_dtype
-from poedsl.experts.loading.from_folder import (
+from poedsl.experts.loading.folder_loader import (
     diffusers_network,
     transformers_network,
     transformers_processor,

@@ -13,9 +13,9 @@ from torch import Tensor
 
 from poedsl.catalog.adapters import Lora
 from poedsl.experts.loading.cache import cached_by_folder
-from poedsl.experts.loading.diffusers_folder import PROMPTS, expect_finite, text_encoders
 from poedsl.experts.loading.model_errors import loading
 from poedsl.experts.loading.prompts import warn_if_cut
+from poedsl.experts.loading.shared_networks import PROMPTS, expect_finite, text_encoders
 from poedsl.experts.loading.weight_files import read_config
 
 _CLIP = ("", "CLIPTextModel", "CLIPTokenizer")

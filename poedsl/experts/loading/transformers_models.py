@@ -11,7 +11,7 @@ from torch import Tensor
 
 from poedsl.catalog.profiles import Quantize
 from poedsl.experts.loading.cache import cached_by_folder
-from poedsl.experts.loading.from_folder import (
+from poedsl.experts.loading.folder_loader import (
     transformers_network,
     transformers_picture_processor,
     transformers_processor,

@@ -7,10 +7,10 @@ from jaxtyping import Float
 from torch import Tensor
 
 from poedsl.experts.loading.cache import cached_by_folder
-from poedsl.experts.loading.diffusers_folder import PROMPTS, expect_finite, text_encoders
-from poedsl.experts.loading.from_folder import transformers_network, transformers_processor
+from poedsl.experts.loading.folder_loader import transformers_network, transformers_processor
 from poedsl.experts.loading.model_errors import evaluating, loading
 from poedsl.experts.loading.prompts import warn_if_cut
+from poedsl.experts.loading.shared_networks import PROMPTS, expect_finite, text_encoders
 
 #: The tokens that the pipelines read of a prompt.
 LENGTH = 512

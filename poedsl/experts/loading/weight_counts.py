@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from poedsl.catalog.single_files import configurations, weight_shapes
-from poedsl.experts.loading.diffusers_folder import FILMS
 from poedsl.experts.loading.pipelines import LEFT_OUT
+from poedsl.experts.loading.shared_networks import FILMS
 from poedsl.experts.loading.single_file_weights import prefix_in
 from poedsl.experts.loading.weight_files import read_config, weight_files
 

@@ -14,7 +14,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from poedsl.experts.loading.cache import cached_by_folder
-from poedsl.experts.loading.from_folder import transformers_network
+from poedsl.experts.loading.folder_loader import transformers_network
 from poedsl.experts.loading.transformers_models import network, tensors
 
 LAYOUT = (

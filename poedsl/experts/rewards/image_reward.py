@@ -10,7 +10,7 @@ from torch import Tensor
 
 from poedsl.catalog.profiles import Profile
 from poedsl.experts.loading.cache import cached_by_folder
-from poedsl.experts.loading.from_folder import transformers_config
+from poedsl.experts.loading.folder_loader import transformers_config
 from poedsl.experts.loading.load_warnings import warn
 from poedsl.experts.loading.model_errors import loading
 from poedsl.experts.loading.prompts import warn_if_cut

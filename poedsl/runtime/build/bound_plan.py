@@ -15,7 +15,7 @@ from poedsl.grammar.errors import PoeError
 from poedsl.runtime.build.latent_spaces import codecs
 from poedsl.runtime.build.models import Models
 from poedsl.runtime.build.number_type import number_type
-from poedsl.runtime.build.product import ProductBuilder
+from poedsl.runtime.build.product_builder import ProductBuilder
 from poedsl.runtime.build.values import Values
 from poedsl.runtime.core.run_settings import RunSettings
 from poedsl.runtime.space.coordinates import Space

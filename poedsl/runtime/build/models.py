@@ -30,6 +30,7 @@ from poedsl.experts.user.build import build_user
 from poedsl.experts.user.load import load_user
 from poedsl.experts.user.registry import UserCode
 from poedsl.grammar.types import BOOL, INT, REAL, Type
+from poedsl.runtime.core.devices import find_device
 from poedsl.runtime.core.run_settings import RunSettings
 from poedsl.runtime.core.warnings import WarningLog, of_factors
 from poedsl.runtime.inputs.remarks import warn_of_mask
@@ -76,13 +77,16 @@ class Models:
         cls,
         plan: PlanSpec,
         settings: RunSettings,
-        device: torch.device,
         warnings: WarningLog | None = None,
     ) -> Models:
-        """The models of a plan under the settings of a run."""
+        """The models of a plan under the settings of a run.
+
+        Raises:
+            PoeError: there is no such device (P0702).
+        """
         return cls(
             plan,
-            device,
+            find_device(settings.device),
             settings.folder,
             settings.allow_code,
             settings.profile,

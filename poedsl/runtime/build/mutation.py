@@ -7,7 +7,7 @@ from poedsl.runtime.core.sampler_options import SamplerOptions
 from poedsl.runtime.core.warnings import WarningLog
 from poedsl.runtime.feynman_kac.continuous import Mutation
 from poedsl.runtime.feynman_kac.rewards import RewardWeights
-from poedsl.runtime.kernels.choose import kernel_steps
+from poedsl.runtime.kernels.kernels_by_name import kernel_steps
 from poedsl.runtime.targets.target import Target
 
 

@@ -10,16 +10,16 @@ from poedsl.compiler.plan.option_values import form_name
 from poedsl.compiler.plan.options import OPTIONS
 from poedsl.compiler.plan.plan_parts import GENERATIVE, FactorSpec
 from poedsl.compiler.plan.terms import Apply, Const
-from poedsl.experts.loading.diffusers_folder import free_encoders
+from poedsl.experts.loading.shared_networks import free_encoders
 from poedsl.experts.protocol import Scheduled
 from poedsl.runtime.build.balanced_schedule import balanced
 from poedsl.runtime.build.exponents import covered, exponents
 from poedsl.runtime.build.mutation import mutation, shown_stages
 from poedsl.runtime.build.positive_precision import refuse_improper_stages
-from poedsl.runtime.build.product import ProductBuilder
+from poedsl.runtime.build.product_builder import ProductBuilder
 from poedsl.runtime.feynman_kac.noising_path import NoisingPathModel
 from poedsl.runtime.path.noising_path import FlowPath, Schedule, at_times
-from poedsl.runtime.smc import potentials
+from poedsl.runtime.smc import black_box_potentials
 from poedsl.runtime.smc.composition import Observer
 from poedsl.runtime.space.parts import PlacedFactor
 from poedsl.runtime.targets.expert_factor import ExpertFactor
@@ -57,7 +57,7 @@ def noising_model(builder: ProductBuilder, factors: list[FactorSpec]) -> Noising
     )
     observer = Observer.of(target, path.stages, corrected=options.correct != "none")
     moves = mutation(target, options, builder.warnings, warns_of_infinite_rewards=True)
-    peak = potentials.initial_peak(options.potential)
+    peak = black_box_potentials.initial_peak(options.potential)
     shown = shown_stages(len(path.stages), builder.settings)
     return NoisingPathModel(
         target=target,

@@ -22,9 +22,8 @@ from poedsl.runtime.build.bound_plan import BoundPlan
 from poedsl.runtime.build.draws_of_data import draw_data
 from poedsl.runtime.build.likelihoods import Likelihood, likelihood
 from poedsl.runtime.build.models import Models
-from poedsl.runtime.build.product import MOST_AT_ONCE
+from poedsl.runtime.build.product_builder import MOST_AT_ONCE
 from poedsl.runtime.core.run_settings import RunSettings
-from poedsl.runtime.core.warnings import WarningLog
 from poedsl.runtime.terms.evaluate import Environment, evaluate
 from poedsl.runtime.terms.positions import positions
 from poedsl.runtime.terms.refusals import refused
@@ -162,19 +161,17 @@ class ObservedData:
                     raise refused("P0715", message, factor=factor)
 
 
-def observed_data(
-    plan: PlanSpec, settings: RunSettings | None = None, device: torch.device | None = None
-) -> ObservedData:
+def observed_data(plan: PlanSpec, settings: RunSettings | None = None) -> ObservedData:
     """The data of a bound plan; of one without likelihoods there are none.
 
     Args:
-        settings, device: those of the run; by default those of a run without arguments.
+        settings: those of the run; by default those of a run without arguments.
 
     Raises:
         PoeError: as a run of the plan.
     """
-    settings, device = settings or RunSettings(), device or torch.device("cpu")
-    bound = BoundPlan.of(plan, settings, Models.of(plan, settings, device, WarningLog()))
+    settings = settings or RunSettings()
+    bound = BoundPlan.of(plan, settings, Models.of(plan, settings))
     env = bound.values.environment
     if all(f.kind != "likelihood" for f in bound.factors):
         return ObservedData({}, (), env, plan.prior)

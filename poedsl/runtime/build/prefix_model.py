@@ -10,14 +10,15 @@ from functools import cache
 
 from poedsl.compiler.plan.costs import LOOK_AHEAD
 from poedsl.compiler.plan.plan_parts import GENERATIVE, FactorSpec
-from poedsl.runtime.build.product import ProductBuilder
+from poedsl.runtime.build.product_builder import ProductBuilder
 from poedsl.runtime.build.sequence_experts import SequenceFactorBuilder
 from poedsl.runtime.build.text_rules import text_rules
 from poedsl.runtime.feynman_kac.prefixes import PrefixModel
 from poedsl.runtime.feynman_kac.rewards import RewardWeights
-from poedsl.runtime.kernels.choose import symbol_kernel
-from poedsl.runtime.smc import potentials
-from poedsl.runtime.targets.prefixes import SequenceTarget, Symbols, foreseen, prefix_stages
+from poedsl.runtime.kernels.kernels_by_name import symbol_kernel
+from poedsl.runtime.smc import black_box_potentials
+from poedsl.runtime.targets.prefix_stages import prefix_stages
+from poedsl.runtime.targets.prefixes import SequenceTarget, Symbols, foreseen
 
 
 def prefix_model(
@@ -56,7 +57,7 @@ def prefix_model(
     target = replace(without_rules, rules=rules)
     stages = prefix_stages(min(options.steps, space.size), space.size)
     weights = RewardWeights(target, options, builder.warnings, warns_of_infinite_rewards=False)
-    peak = potentials.initial_peak(options.potential)
+    peak = black_box_potentials.initial_peak(options.potential)
     evaluations = (
         math.ceil(space.size * LOOK_AHEAD / (options.particles * options.islands)) if rules else 0
     )

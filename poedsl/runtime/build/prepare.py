@@ -89,7 +89,6 @@ class RunnableModel(FeynmanKac[StageT], Protocol[StageT]):
 def prepare(
     plan: PlanSpec,
     settings: RunSettings,
-    device: torch.device,
     warnings: WarningLog | None = None,
     look_ahead: Callable[[int, int], None] | None = None,
 ) -> RunnableModel[Any]:
@@ -106,30 +105,27 @@ def prepare(
             value does not fit, or the product has no density along the path.
     """
     log = WarningLog() if warnings is None else warnings
-    return _prepared(plan, settings, device, log, partial(_model, look_ahead=look_ahead))
+    return _prepared(plan, settings, log, partial(_model, look_ahead=look_ahead))
 
 
-def prepare_tempering(
-    plan: PlanSpec, settings: RunSettings, device: torch.device
-) -> TemperingModel:
+def prepare_tempering(plan: PlanSpec, settings: RunSettings) -> TemperingModel:
     """The model of a plan whose path is `temper()` and whose inputs are all bound.
 
     Raises:
         PoeError: as `prepare`.
     """
-    return _prepared(plan, settings, device, WarningLog(), _tempering)
+    return _prepared(plan, settings, WarningLog(), _tempering)
 
 
 def _prepared(
     plan: PlanSpec,
     settings: RunSettings,
-    device: torch.device,
     log: WarningLog,
     build: Callable[[BoundPlan], Model],
 ) -> Model:
     warn_of_inputs(plan, log)
     _warn_of_improper_products(plan, log)
-    models = Models.of(plan, settings, device, log)
+    models = Models.of(plan, settings, log)
     runnable(models)
     try:
         model = build(BoundPlan.of(plan, settings, models))

@@ -7,10 +7,10 @@ from dataclasses import replace
 from poedsl.compiler.plan.plan_parts import FactorSpec
 from poedsl.compiler.plan.terms import Apply
 from poedsl.runtime.build.mutation import mutation, shown_stages
-from poedsl.runtime.build.product import ProductBuilder
+from poedsl.runtime.build.product_builder import ProductBuilder
 from poedsl.runtime.feynman_kac.sections import SectionModel
-from poedsl.runtime.smc import potentials
-from poedsl.runtime.targets.prefixes import prefix_stages
+from poedsl.runtime.smc import black_box_potentials
+from poedsl.runtime.targets.prefix_stages import prefix_stages
 from poedsl.runtime.targets.sections import SectionFactor, SectionTarget
 
 
@@ -39,7 +39,7 @@ def section_model(builder: ProductBuilder, factors: list[FactorSpec]) -> Section
     (shape,) = builder.space.shapes.values()
     stages = prefix_stages(min(options.steps, shape[0]), shape[0])
     moves = mutation(target, options, builder.warnings, warns_of_infinite_rewards=True)
-    peak = potentials.initial_peak(options.potential)
+    peak = black_box_potentials.initial_peak(options.potential)
     shown = shown_stages(len(stages), builder.settings)
     return SectionModel(
         target=target, stages=stages, options=options, mutation=moves, peak=peak, shown=shown

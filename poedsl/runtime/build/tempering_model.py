@@ -11,7 +11,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from poedsl.compiler.plan.plan_parts import GENERATIVE, FactorSpec
-from poedsl.experts.loading.diffusers_folder import free_encoders
+from poedsl.experts.loading.shared_networks import free_encoders
 from poedsl.runtime.build.ancestral_draws import ancestral
 from poedsl.runtime.build.ancestral_prior import prior
 from poedsl.runtime.build.constrained_supports import bijections, centred
@@ -20,14 +20,15 @@ from poedsl.runtime.build.heavy_tails import LEAST_FALL, slowest_fall, student_b
 from poedsl.runtime.build.laplace_base import laplace_base
 from poedsl.runtime.build.mutation import mutation, shown_stages
 from poedsl.runtime.build.positive_precision import DATA, refuse_improper_stages
-from poedsl.runtime.build.product import ProductBuilder
+from poedsl.runtime.build.product_builder import ProductBuilder
 from poedsl.runtime.build.search_starts import search_starts
 from poedsl.runtime.build.tempering_base import base
+from poedsl.runtime.feynman_kac.temperatures import temper_grid
 from poedsl.runtime.feynman_kac.tempering import TemperingModel
-from poedsl.runtime.smc import potentials
+from poedsl.runtime.smc import black_box_potentials
 from poedsl.runtime.space.parts import PlacedFactor, locate
 from poedsl.runtime.targets.expert_factor import ExpertFactor
-from poedsl.runtime.targets.tempering import BaseDistribution, TemperedTarget, temper_grid
+from poedsl.runtime.targets.tempering import BaseDistribution, TemperedTarget
 
 
 def tempering_model(builder: ProductBuilder, factors: list[FactorSpec]) -> TemperingModel:
@@ -69,7 +70,7 @@ def tempering_model(builder: ProductBuilder, factors: list[FactorSpec]) -> Tempe
     target = replace(without_base, base=tempering_base(builder, factors, without_base))
     moves = mutation(target, options, builder.warnings)
     stages = temper_grid(options.steps)
-    peak = potentials.initial_peak(options.potential)
+    peak = black_box_potentials.initial_peak(options.potential)
     if options.share is None:
         shown = shown_stages(len(stages), builder.settings)
         powers = [stage.beta for stage in stages if stage.t in shown]

@@ -24,7 +24,6 @@ from poedsl.grammar.errors import PoeError, is_out_of_memory
 from poedsl.runtime.build.missing_models import runnable
 from poedsl.runtime.build.models import Models
 from poedsl.runtime.core.cost import in_words
-from poedsl.runtime.core.devices import find_device
 from poedsl.runtime.core.run_settings import RunSettings
 
 #: Modules whose networks are in 32-bit floats, whatever the profile says.
@@ -60,8 +59,7 @@ def memory_lines(plan: PlanSpec, settings: RunSettings, *, complete: bool = Fals
     Raises:
         PoeError: there is no such device (P0702), or what a run needs is missing.
     """
-    device = find_device(settings.device)
-    models = Models.of(plan, settings, device)
+    models = Models.of(plan, settings)
     if complete:
         runnable(models)
     counted, total = set[tuple[Path, str]](), WeightBytes()

@@ -22,6 +22,7 @@ from poedsl.compiler.plan.terms import Apply, Const
 from poedsl.experts.flows.content_keys import content_key
 from poedsl.experts.user.registry import UserCode
 from poedsl.runtime.build.models import Models
+from poedsl.runtime.core.devices import find_device
 from poedsl.runtime.core.run_settings import RunSettings
 from poedsl.version import __version__
 
@@ -45,18 +46,21 @@ WHOLE, SAMPLE = 2**24, 2**20
 Identity = dict[str, str]
 
 
-def identity(plan: PlanSpec, settings: RunSettings, device: torch.device) -> Identity:
+def identity(plan: PlanSpec, settings: RunSettings) -> Identity:
     """What a run of a plan depends on. Files are identified by their content.
 
     Args:
         plan: with every input bound.
+
+    Raises:
+        PoeError: there is no such device (P0702).
     """
     return {
         **of_plan(plan),
         **_of_settings(settings),
         **of_versions(plan),
-        **of_machine(device),
-        **dict(_of_files(plan, settings, device)),
+        **of_machine(find_device(settings.device)),
+        **dict(_of_files(plan, settings)),
     }
 
 
@@ -125,9 +129,7 @@ def of_machine(device: torch.device) -> Identity:
     return machine
 
 
-def _of_files(
-    plan: PlanSpec, settings: RunSettings, device: torch.device
-) -> Iterator[tuple[str, str]]:
+def _of_files(plan: PlanSpec, settings: RunSettings) -> Iterator[tuple[str, str]]:
     """The files that a run reads: Python code, inputs that are files, and weights."""
     base = settings.folder
     for use in plan.uses:
@@ -139,7 +141,7 @@ def _of_files(
             yield f"the file {reference.location}", of_file(reference.file(base))
     types = {i.name: i.type.name for i in plan.inputs}
     named = [value for name, value in plan.bindings if types.get(name) == "File"]
-    models = Models(plan, device, base, settings.allow_code, settings.profile, settings.code)
+    models = Models.of(plan, settings)
     for call, _ in plan.calls():
         signature = plan.find_signature(call.function)
         if signature is None or not signature.implementation:

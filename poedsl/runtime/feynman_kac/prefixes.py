@@ -24,7 +24,8 @@ from poedsl.runtime.kernels.step_size import StepSize
 from poedsl.runtime.smc.anneal import Proposal
 from poedsl.runtime.smc.composition import Composition
 from poedsl.runtime.smc.population import Population, Potential
-from poedsl.runtime.targets.prefixes import PrefixEvaluation, PrefixStage, SequenceTarget, drawn
+from poedsl.runtime.targets.prefix_stages import PrefixStage
+from poedsl.runtime.targets.prefixes import PrefixEvaluation, SequenceTarget, drawn
 
 #: The share below which a condition counts as a bottleneck.
 TIGHT = 0.05

@@ -14,7 +14,7 @@ from torch import Tensor
 from poedsl.runtime.core.particles import Evaluation, RewardMemory
 from poedsl.runtime.core.sampler_options import SamplerOptions
 from poedsl.runtime.core.warnings import WarningLog, of_factors
-from poedsl.runtime.smc import potentials
+from poedsl.runtime.smc import black_box_potentials
 from poedsl.runtime.smc.population import Population, Potential
 from poedsl.runtime.targets.stage_protocol import StageLike
 from poedsl.runtime.targets.target import Target
@@ -58,7 +58,7 @@ class RewardWeights:
         if target.black_box and self.weighs(stage.t):
             reward = target.black_box_at(x, at, stage).double()
             self.warn_of_infinite_rewards(reward, stage.t)
-            gain, counted, peak = potentials.count(
+            gain, counted, peak = black_box_potentials.count(
                 self.options.potential, reward, memory.counted, memory.peak, self.options.weighing
             )
             increment = increment + gain

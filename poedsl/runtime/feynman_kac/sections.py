@@ -17,7 +17,7 @@ from poedsl.runtime.feynman_kac.continuous import ContinuousModel, evaluated
 from poedsl.runtime.kernels.step_size import StepSize
 from poedsl.runtime.smc.anneal import Proposal
 from poedsl.runtime.smc.population import Population
-from poedsl.runtime.targets.prefixes import PrefixStage
+from poedsl.runtime.targets.prefix_stages import PrefixStage
 from poedsl.runtime.targets.sections import SectionTarget
 
 

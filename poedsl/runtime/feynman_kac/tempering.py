@@ -17,6 +17,7 @@ from poedsl.runtime.core.warnings import WarningLog
 from poedsl.runtime.feynman_kac.continuous import ContinuousModel, evaluated
 from poedsl.runtime.feynman_kac.noising_path import start_weights
 from poedsl.runtime.feynman_kac.pilot_run import Pilot, TunedSteps
+from poedsl.runtime.feynman_kac.temperatures import next_stage
 from poedsl.runtime.kernels.step_size import StepSize
 from poedsl.runtime.path.moves import density_increase
 from poedsl.runtime.smc.anneal import Proposal
@@ -93,7 +94,7 @@ class TemperingModel(ContinuousModel[TemperingStage]):
         population, at = evaluated(population, lambda x: self.target.evaluate(x, stage))
         weights, x = population.total_log_weights, population.particles.x
         black_box = self.target.black_box_value(x, final=False)
-        further = self.target.ahead(x, at, black_box, weights, stage, share)
+        further = next_stage(self.target, x, at, black_box, weights, stage, share)
         if stage.t == 2 and further.beta < 1:
             self.warnings.add(
                 "P1004",

@@ -1,4 +1,8 @@
-"""The result of a run: all particles, their weights, the evidence and the records of stages."""
+"""The result of a run: all particles, their weights, the evidence and the records of stages.
+
+The file is long because all that users call stands in one documented class; other modules do the
+work.
+"""
 
 from __future__ import annotations
 
@@ -131,7 +135,7 @@ class Result:
         Raises:
             PoeError: the folder cannot be written (P0704), or holds other files (P0712).
         """
-        from poedsl.runtime.results.output_folder import OutputFolder
+        from poedsl.runtime.results.write_result import OutputFolder
 
         out = OutputFolder(Path(folder), self.plan.to_json())
         for record in self.stages:

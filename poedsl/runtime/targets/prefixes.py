@@ -21,35 +21,13 @@ from poedsl.experts.sequences.acceptor import Acceptor
 from poedsl.runtime.core.faults import FactorFault
 from poedsl.runtime.core.particles import ParticleTensors
 from poedsl.runtime.space.coordinates import Space
+from poedsl.runtime.targets.prefix_stages import PrefixStage
 from poedsl.runtime.targets.target import Target
 
 #: The most conditionals that are held at once where whole sequences are evaluated.
 ROWS = 2**27
 #: The share of all symbols alike in what rules take to come.
 UNIFORM_SHARE = 0.02
-
-
-@dataclass(frozen=True, slots=True)
-class PrefixStage:
-    """A prefix of symbols or of sections.
-
-    Attributes:
-        t: its number, ``steps`` + 1 (nothing) to 1 (the whole).
-        length: how many symbols or sections there are, of ``total``.
-    """
-
-    t: int
-    length: int
-    total: int
-
-    @property
-    def beta(self) -> float:
-        return self.length / self.total
-
-    @property
-    def noise_scale(self) -> float:
-        """One: unadjusted kernels take steps of their own size."""
-        return 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -250,12 +228,6 @@ class SequenceTarget(Target):
         for name, value in values.items():
             bad = int((torch.isnan(value) | (value == math.inf)).sum())
             yield FactorFault(name, places[name], bad)
-
-
-def prefix_stages(steps: int, length: int) -> tuple[PrefixStage, ...]:
-    """A stage for each of ``steps`` groups of nearly as many symbols or sections."""
-    ends = [round(k * length / steps) for k in range(steps + 1)]
-    return tuple(PrefixStage(steps + 1 - k, end, length) for k, end in enumerate(ends))
 
 
 def foreseen(

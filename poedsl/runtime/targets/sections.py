@@ -21,7 +21,7 @@ from poedsl.experts.protocol import Sectional
 from poedsl.runtime.core.faults import FactorFault
 from poedsl.runtime.core.particles import Evaluation
 from poedsl.runtime.space.coordinates import Space
-from poedsl.runtime.targets.prefixes import PrefixStage
+from poedsl.runtime.targets.prefix_stages import PrefixStage
 from poedsl.runtime.targets.relaxed_rewards import softened
 from poedsl.runtime.targets.target import Target
 

@@ -17,11 +17,7 @@ from poedsl.experts.protocol import TextReward
 from poedsl.grammar.box_geometry import Box, as_box
 from poedsl.runtime.terms.branches import chosen
 from poedsl.runtime.terms.environment import Environment as Environment
-from poedsl.runtime.terms.functions import (
-    WHOLE_NUMBERS,
-    aligned,
-    apply,
-)
+from poedsl.runtime.terms.functions import WHOLE_NUMBERS, aligned, apply
 from poedsl.runtime.terms.indices import gathered
 from poedsl.runtime.terms.log_densities import event_logs, wide_enough
 from poedsl.runtime.terms.loops import evaluate_loop

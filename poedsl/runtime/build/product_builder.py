@@ -18,7 +18,7 @@ from poedsl.runtime.build.densities import Densities
 from poedsl.runtime.build.exponents import normalisers, scaled, several_sums, spread
 from poedsl.runtime.build.likelihoods import likelihood
 from poedsl.runtime.build.models import Models
-from poedsl.runtime.build.reward_terms import inequalities, try_out, weighing_only
+from poedsl.runtime.build.reward_requirements import inequalities, try_out, weighing_only
 from poedsl.runtime.build.values import Values
 from poedsl.runtime.core.run_settings import RunSettings
 from poedsl.runtime.core.sampler_options import SamplerOptions

@@ -17,7 +17,7 @@ from poedsl.catalog.profiles import Profile
 from poedsl.catalog.single_files import configurations
 from poedsl.experts.loading.cache import cached_by_folder
 from poedsl.experts.loading.dtypes import network_dtype
-from poedsl.experts.loading.from_folder import (
+from poedsl.experts.loading.folder_loader import (
     diffusers_network,
     transformers_network,
     transformers_processor,
