@@ -131,4 +131,5 @@ def main() -> None:
     write(args, figures=figures)
 
 
-main()
+if __name__ == "__main__":
+    main()
