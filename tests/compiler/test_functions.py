@@ -117,6 +117,17 @@ def test_examples_compile(function: Function) -> None:
         ("[[1, 2], [3, 4]][:, [1, 0]]", ((2, 1), (4, 3))),
         ("cumsum([[1, 2], [3, 4]], axis = 1)", ((1, 3), (3, 7))),
         ("sort([3, 1, 2])", (1, 2, 3)),
+        ("cumprod([[1, 2], [3, 4]])", ((1, 2), (3, 8))),
+        ("diff([[1, 2], [3, 5]])", ((1,), (2,))),
+        ("diff([[1, 2], [3, 5]], axis = 0)", ((2, 3),)),
+        ("mod([-1, 5], 3)", (2, 2)),
+        ("mod(-0.5, 2)", 1.5),
+        ("median([3, 1, 2])", 2),
+        ("median([[1, 2], [3, 5]], axis = 0)", (2, 3.5)),
+        ("quantile([0, 10], 0.25)", 2.5),
+        ("det([[0, 2], [3, 0]])", -6),
+        ("det([[1, 2], [2, 4]])", 0),
+        ("det([[1, 0], [0, 1e-20]])", 1e-20),
         ("diag([1, 2])", ((1, 0), (0, 2))),
         ("diag([[1, 2], [3, 4]])", (1, 4)),
         ("identity(2)", ((1, 0), (0, 1))),
@@ -174,6 +185,19 @@ def test_values_at_constants(expression: str, expected: object) -> None:
         ("cholesky(outer(c, c))", "Real[4, 4]"),
         ("solve(outer(c, c), c)", "Real[4]"),
         ("logdet(outer(c, c))", "Real"),
+        ("det(outer(c, c))", "Real"),
+        ("cumprod(c)", "Real[4]"),
+        ("cumprod(floor(c))", "Int[4]"),
+        ("diff(c)", "Real[3]"),
+        ("diff(words)", "Int[8]"),
+        ("diff(outer(c, c), axis = 0)", "Real[3, 4]"),
+        ("mod(words, 2)", "Int[9]"),
+        ("mod(outer(c, [1, 2]), [3, 4])", "Real[4, 2]"),
+        ("median(words)", "Real"),
+        ("median(outer(c, [1, 2]), axis = 0)", "Real[2]"),
+        ("quantile(outer(c, [1, 2]), s, axis = 1)", "Real[4]"),
+        ("normal_icdf(0.5 * c)", "Real[4]"),
+        ("erfinv(s)", "Real"),
         ("length(prompt)", "Int"),
         ("length(depth)", "Int"),
         ('contains(prompt, "horse")', "Bool"),
@@ -252,6 +276,19 @@ def test_a_region_may_be_known_at_the_run_alone() -> None:
         ("inverse([[1, 2, 3], [4, 5, 6]])", "P0303", "inverse([[1, 2, 3], [4, 5, 6]])"),
         ("logdet([[0, 1], [1, 0]])", "P0306", "logdet([[0, 1], [1, 0]])"),
         ("solve([[1, 0], [0, 1]], [1, 2, 3])", "P0303", "solve([[1, 0], [0, 1]], [1, 2, 3])"),
+        ("det([[1, 2, 3], [4, 5, 6]])", "P0303", "det([[1, 2, 3], [4, 5, 6]])"),
+        ("mod(5, 0)", "P0306", "mod(5, 0)"),
+        ("mod(c, [1, 2])", "P0303", "mod(c, [1, 2])"),
+        ("diff([1])", "P0303", "diff([1])"),
+        ("diff(s)", "P0305", "diff(s)"),
+        ("cumprod(c, axis = 1)", "P0305", "cumprod(c, axis = 1)"),
+        ("cumprod([1e200, 1e200])", "P0306", "cumprod([1e200, 1e200])"),
+        ("erfinv(1)", "P0306", "erfinv(1)"),
+        ("normal_icdf(0)", "P0306", "normal_icdf(0)"),
+        ("normal_icdf([0.5, 1.5])", "P0306", "normal_icdf([0.5, 1.5])"),
+        ("quantile(c, 1.5)", "P0306", "quantile(c, 1.5)"),
+        ("quantile(c, [0.1, 0.9])", "P0302", "quantile(c, [0.1, 0.9])"),
+        ("median(c, axis = 2)", "P0305", "median(c, axis = 2)"),
         ("digamma(-1)", "P0306", "digamma(-1)"),
         ("arcsin(2)", "P0306", "arcsin(2)"),
         ("identity(0)", "P0309", "identity(0)"),
@@ -330,6 +367,22 @@ def test_a_mistake_in_a_name_has_a_fix() -> None:
     (error,) = found("blur(mask, radios = 8)")
     assert error.fixes[0].edits[0].text == "radius"
     assert error.notes == ("blur(x, radius)",)
+
+
+@pytest.mark.parametrize(
+    "name, called",
+    [
+        ("Phi", "normal_cdf"),
+        ("inv_Phi", "normal_icdf"),
+        ("ndtri", "normal_icdf"),
+        ("cumulative_prod", "cumprod"),
+        ("determinant", "det"),
+        ("modulo", "mod"),
+    ],
+)
+def test_names_of_other_languages_have_a_fix(name: str, called: str) -> None:
+    (error,) = found(f"{name}(0.5)")
+    assert [fix.edits[0].text for fix in error.fixes] == [called]
 
 
 def test_a_box_in_pixels_has_a_hint() -> None:

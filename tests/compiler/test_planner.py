@@ -5,10 +5,12 @@ from __future__ import annotations
 import pytest
 
 from poedsl.compiler.compile import compile_source
+from poedsl.compiler.functions.table import FUNCTIONS
 from poedsl.compiler.plan.options import OPTIONS
 from poedsl.compiler.plan.terms import Apply, Const, Term
 from poedsl.compiler.planner.planner import rechoose
 from poedsl.compiler.planner.refuse_options import refuse
+from poedsl.compiler.planner.tempering import OSCILLATING, STEADY, tempering_reason
 from poedsl.compiler.typecheck.sample_options import check_option
 from poedsl.grammar.parsing.parser import parse_expression
 from poedsl.grammar.source import Source
@@ -252,3 +254,17 @@ def test_one_sample_statement_for_all_variables() -> None:
     assert codes(f"{two}sample x, y by anneal(steps = 3)\n") == []
     assert codes(f"{two}sample y by anneal(steps = 3)\n") == ["P0504"]
     assert codes(f"{two}sample x by anneal()\nsample y by anneal()\n") == ["P0504"]
+
+
+@pytest.mark.parametrize(
+    "reward, unpredictable",
+    [("mod(x, 1)", True), ("sin(x)", True), ("sign(x)", True), ("erfinv(x)", False)],
+)
+def test_a_factor_with_jumps_or_oscillations_is_tempered(reward: str, unpredictable: bool) -> None:
+    reason = tempering_reason(planned(f"x ~ Normal(0, 1) * exp({reward})"))
+    assert bool(reason) == unpredictable
+
+
+def test_a_function_that_is_not_known_to_be_steady_counts_as_oscillating() -> None:
+    assert {"sin", "cos", "tan", "floor", "round", "ceil", "mod"} == OSCILLATING
+    assert FUNCTIONS.keys() >= STEADY

@@ -56,6 +56,7 @@ CONSTANTS: dict[str, list[tuple[Any, ...]]] = {
     "softplus": [((-80.0, -1.0, 0.0, 15.0, 25.0, 90.0),)],
     "where": [((True, False), (1.0, 2.0), -3.0), (True, (1.0, 2.0), ((3.0,), (4.0,)))],
     "ceil": [((-1.5, 0.5, 2.0),)],
+    "mod": [((-5.5, -0.5, 0.0, 7.25), 3.0), ((7.0, -7.0), -3.0)],
     "square": [((-1.5, 2.0),)],
     "expm1": [((-2.0, 1e-9, 3.0),)],
     "log1p": [((-0.5, 1e-9, 30.0),)],
@@ -71,6 +72,8 @@ CONSTANTS: dict[str, list[tuple[Any, ...]]] = {
     "arctan2": [((1.0, -1.0, -2.0, 0.5), (-1.0, -1.0, 0.5, 0.0))],
     "erf": [((-2.0, 0.0, 0.5),)],
     "erfc": [((-2.0, 0.5, 5.0),)],
+    "erfinv": [((-0.999, -1e-9, 0.0, 0.3, 0.5, 0.75),)],
+    "normal_icdf": [((1e-30, 0.02, 0.5, 0.975),)],
     "normal_cdf": [((-5.0, 0.0, 1.96),)],
     "log_normal_cdf": [((-300.0, -20.5, -19.5, -3.0, 0.0, 1.96),)],
     "digamma": [((-1.5, 0.1, 1.0, 3.5, 90.0),)],
@@ -94,11 +97,16 @@ CONSTANTS: dict[str, list[tuple[Any, ...]]] = {
     "softmax": [(M, -1), (M, 0), ((0.0, 90.0), 0)],
     "log_softmax": [(M, -1), (T, 1), ((0.0, 90.0), 0)],
     "cumsum": [(M, 0), (T, 1), ((1.0, 2.0, 3.0), 0)],
+    "cumprod": [(M, 0), (T, 1), ((1.0, -2.0, 3.0), 0)],
+    "diff": [(M, 0), (T, -1), ((1.0, -2.0, 3.0), -1)],
+    "median": [(M,), (4.0,), (T, 0), ((3.0, 1.0, 2.0),)],
+    "quantile": [(M, 0.0), (4.0, 0.3), (T, 0.4, 0), ((3.0, 1.0, 2.0), 0.85), (M, 1.0, 1)],
     "sort": [((3.0, 1.0, 2.0), -1), (((3.0, 1.0), (2.0, 5.0)), 0)],
     "transpose": [(((1.0, 2.0, 3.0), (4.0, 5.0, 6.0)),)],
     "cholesky": [(((4.0, 1.0), (1.0, 3.0)),)],
     "solve": [(S, (1.0, 2.0, 3.0)), (S, ((1.0, 0.5), (2.0, 1.0), (3.0, -1.0)))],
     "inverse": [(S,)],
+    "det": [(S,), (((0.0, 1.0), (1.0, 0.0)),), (((1.0, 2.0), (2.0, 4.0)),)],
     "logdet": [(S,), (((0.0, 1.0), (-1.0, 0.0)),)],
     "diag": [((1.0, 2.0),), (S,)],
     "outer": [((1.0, 2.0), (3.0, 4.0, 5.0))],
@@ -148,7 +156,7 @@ def test_tensors_agree_with_constants(name: str, args: tuple[Any, ...]) -> None:
 
 
 #: Functions whose first argument is a matrix.
-OF_MATRICES = {"transpose", "cholesky", "solve", "inverse", "logdet"}
+OF_MATRICES = {"transpose", "cholesky", "solve", "inverse", "det", "logdet"}
 #: Functions whose arguments are sizes.
 OF_COUNTS = {n for n, f in FUNCTIONS.items() if any(p.takes == "count" for p in f.parameters)}
 
@@ -186,6 +194,7 @@ def test_particles_are_apart_and_have_gradients(name: str) -> None:
     generator = torch.Generator().manual_seed(0)
     least = 1.1 if name == "arccosh" else 0.0
     rows = [least + torch.rand(5, 3, generator=generator) for _ in range(count)]
+    rows[1:] = [r[:, 0] if name == "quantile" else r for r in rows[1:]]
     names = [f"a{i}" for i in range(count)]
     axes = [Const(p.default) for p in FUNCTIONS[name].parameters if isinstance(p.default, int)]
     term = Apply(name, (*map(Ref, names), *axes))

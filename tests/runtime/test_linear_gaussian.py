@@ -130,6 +130,13 @@ def test_shared_terms_are_looked_at_once() -> None:
     assert not is_linear(mean, {"a", "b", "X"})
 
 
+def test_differences_are_linear_and_quantiles_are_not() -> None:
+    for name, linear in (("diff(b)", True), ("median(b)", False), ("cumprod(b)", False)):
+        plan = poedsl.compile(f"{HEAD}let f = {name}\ny ~ Normal(a + sum(f), s)").spec
+        mean = dict(plan.factors[-1].term.kwargs)["loc"]  # type: ignore[union-attr]
+        assert is_linear(mean, {"a", "b"}) == linear
+
+
 @pytest.mark.slow
 @pytest.mark.statistical
 def test_the_posterior_and_the_evidence_of_a_regression() -> None:

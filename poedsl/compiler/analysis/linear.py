@@ -9,7 +9,7 @@ from poedsl.compiler.plan.terms import Apply, Const, Ref, Term
 #: Functions that are linear in all their arguments together.
 _SUMS = frozenset({"+", "-", "neg", "list", "concat"})
 #: Functions that are linear in their first argument, whatever the others are.
-_OF_THE_FIRST = frozenset({"sum", "mean", "cumsum", "transpose", "diag", "/"})
+_OF_THE_FIRST = frozenset({"sum", "mean", "cumsum", "diff", "transpose", "diag", "/"})
 #: Functions that are linear in each argument alone.
 _PRODUCTS = frozenset({"*", "@", "dot", "outer"})
 

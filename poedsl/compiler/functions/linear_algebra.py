@@ -46,15 +46,18 @@ def symmetric(a: Matrix) -> bool:
     )
 
 
-def eliminated(a: Matrix, b: Matrix) -> tuple[Matrix, Matrix, int] | None:
+def eliminated(a: Matrix, b: Matrix, rounding: float = 1e-15) -> tuple[Matrix, Matrix, int] | None:
     """``a`` as an upper triangle, ``b`` with the same operations on rows, and the sign of the row
     exchanges; None where ``a`` is singular. Gaussian elimination with partial pivoting.
+
+    Args:
+        rounding: up to this share of the largest entry, a pivot counts as zero.
     """
     a, b, sign = [row[:] for row in a], [row[:] for row in b], 1
     scale = max((abs(x) for row in a for x in row), default=0.0)
     for k in range(len(a)):
         pivot = max(range(k, len(a)), key=lambda i: abs(a[i][k]))
-        if abs(a[pivot][k]) <= 1e-15 * scale:
+        if abs(a[pivot][k]) <= rounding * scale:
             return None
         if pivot != k:
             a[k], a[pivot], b[k], b[pivot] = a[pivot], a[k], b[pivot], b[k]
@@ -88,6 +91,15 @@ def logdet(a: Matrix) -> float | None:
     pivots = [upper[i][i] for i in range(len(upper))]
     positive = sign * math.prod(math.copysign(1, p) for p in pivots) > 0
     return math.fsum(math.log(abs(p)) for p in pivots) if positive else None
+
+
+def det(a: Matrix) -> float:
+    """The determinant."""
+    triangle = eliminated(a, [[] for _ in a], rounding=0.0)
+    if triangle is None:
+        return 0.0
+    upper, _, sign = triangle
+    return sign * math.prod(upper[i][i] for i in range(len(upper)))
 
 
 def inverse(a: Matrix) -> Matrix:

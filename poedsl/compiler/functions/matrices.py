@@ -158,6 +158,10 @@ def _logdet(x: Value) -> Value:
     return logarithm
 
 
+def _det(x: Value) -> Value:
+    return linear_algebra.det(_within_work(x))
+
+
 def _transpose(x: Value) -> Value:
     return tuple(zip(*(row for row in _tuple(x) if isinstance(row, tuple)), strict=True))
 
@@ -232,6 +236,14 @@ MATRICES = (
         "inverse of a matrix",
         "inverse([[2, 1], [1, 2]])",
         _inverse,
+    ),
+    Function(
+        "det",
+        _A,
+        _number_type,
+        "determinant",
+        "det([[2, 1], [1, 2]])",
+        _det,
     ),
     Function(
         "logdet",

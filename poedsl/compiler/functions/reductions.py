@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import sys
 from collections.abc import Callable
+from itertools import pairwise
 
 from poedsl.compiler.functions import constants
 from poedsl.compiler.functions.axes import AXIS, axis_of, kept, reduced, reduced_along
@@ -88,6 +89,44 @@ def _cumsum(numbers: list[Number]) -> Value:
     for number in numbers:
         totals.append(number + totals[-1] if totals else number)
     return tuple(totals)
+
+
+def _cumprod(numbers: list[Number]) -> Value:
+    return tuple(_prod(numbers[: i + 1]) for i in range(len(numbers)))
+
+
+def _diff(numbers: list[Number]) -> Value:
+    return tuple(b - a for a, b in pairwise(numbers))
+
+
+def _diff_type(x: ArgumentType, axis: ArgumentType) -> Type:
+    at = axis_of(x.type.sizes, axis)
+    size = x.type.sizes[at]
+    if size == 1:
+        raise ArgumentError("an axis of one component has no differences", "P0303")
+    fewer = None if size is None else size - 1
+    return Type(number_type((x,)), (*x.type.sizes[:at], fewer, *x.type.sizes[at + 1 :]))
+
+
+def _quantile(numbers: list[Number], q: Number) -> Number:
+    """Linear between the order statistics, the `linear` method of NumPy."""
+    ordered = sorted(numbers)
+    place = q * (len(ordered) - 1)
+    below, above = ordered[math.floor(place)], ordered[math.ceil(place)]
+    return below + (place - math.floor(place)) * (above - below)
+
+
+def _quantile_type(x: ArgumentType, q: ArgumentType, axis: ArgumentType | None = None) -> Type:
+    if q.type.sizes:
+        raise ArgumentError(f"`q` is a single number, and this is {q.type}", "P0302")
+    if isinstance(q.value, int | float) and not 0 <= q.value <= 1:
+        raise ArgumentError(f"`q` is from 0 to 1, and this is {q.value}")
+    return reduced_along(x, axis, "Real")
+
+
+def _quantile_value(x: Value, q: Value, axis: int | None = None) -> Value:
+    assert isinstance(q, int | float)
+    return reduced(lambda numbers: _quantile(numbers, q))(x, axis)
 
 
 _X = FunctionParameter("x")
@@ -215,6 +254,38 @@ REDUCTIONS = (
         "sums up to and including each component, along an axis",
         "cumsum([1, 2, 3])",
         kept(_cumsum),
+    ),
+    Function(
+        "cumprod",
+        (_X, FunctionParameter("axis", "whole number", default=0)),
+        _kept_type(),
+        "products up to and including each component, along an axis",
+        "cumprod([1, 2, 3])",
+        kept(_cumprod),
+    ),
+    Function(
+        "diff",
+        (_X, FunctionParameter("axis", "whole number", default=-1)),
+        _diff_type,
+        "each component less the one before it, along an axis, which has one component fewer",
+        "diff([1, 4, 9])",
+        kept(_diff),
+    ),
+    Function(
+        "median",
+        (_X, AXIS),
+        _reduced_type("Real"),
+        "median of all components, or along an axis: of an even number the mean of the middle two",
+        "median([3, 1, 2])",
+        reduced(lambda numbers: _quantile(numbers, 0.5)),
+    ),
+    Function(
+        "quantile",
+        (_X, FunctionParameter("q"), AXIS),
+        _quantile_type,
+        "quantile of order q, from 0 to 1, of all components or along an axis, linear between them",
+        "quantile([3, 1, 2], 0.25)",
+        _quantile_value,
     ),
     Function(
         "sort",

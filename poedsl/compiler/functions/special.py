@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable
 
 from poedsl.compiler.functions import constants
+from poedsl.compiler.functions.constants import Number
 from poedsl.compiler.functions.function import Function, parameters
 from poedsl.compiler.functions.result_types import elementwise_type
 from poedsl.compiler.plan.terms import Value
@@ -35,6 +36,40 @@ def log_normal_cdf(x: float) -> float:
         term *= -(2 * k - 1) / (x * x)
         total += term
     return -0.5 * x * x - math.log(-x) - 0.5 * math.log(2 * math.pi) + math.log(total)
+
+
+def normal_icdf(p: float) -> float:
+    """In the tails by Newton's method on the logarithm of the distribution function, which is
+    concave, from a point below the root.
+    """
+    if not 0 < p < 1:
+        raise ValueError
+    if abs(p - 0.5) <= 0.25:
+        return math.sqrt(2) * erfinv(2 * p - 1)
+    if p > 0.5:
+        return -normal_icdf(1 - p)
+    x = -math.sqrt(-2 * math.log(p))
+    for _ in range(8):
+        below = log_normal_cdf(x)
+        x += (math.log(p) - below) * math.exp(below + 0.5 * x * x) * math.sqrt(2 * math.pi)
+    return x
+
+
+def erfinv(x: float) -> float:
+    """Near zero by Newton's method, from a point between zero and the root."""
+    if abs(x) > 0.5:
+        return math.copysign(normal_icdf((1 - abs(x)) / 2) / math.sqrt(2), x)
+    slope = math.sqrt(math.pi) / 2
+    y = slope * x
+    for _ in range(6):
+        y += (x - math.erf(y)) * slope * math.exp(y * y)
+    return y
+
+
+def _mod(x: Number, y: Number) -> Number:
+    if y == 0:
+        raise ValueError
+    return x % y
 
 
 def lbeta(a: float, b: float) -> float:
@@ -105,6 +140,14 @@ def _arctan2(y: Value, x: Value) -> Value:
 
 SPECIAL = (
     _row("ceil", "the whole number at or above", "-0.5", math.ceil, whole=True),
+    Function(
+        "mod",
+        parameters("x", "y"),
+        _SAME,
+        "x - y * floor(x / y), the remainder, with the sign of y",
+        "mod([-1, 5], 3)",
+        lambda x, y: constants.elementwise(_mod, x, y),
+    ),
     Function("square", _X, _SAME, "x^2", "square([-1, 2])", _square),
     _row("expm1", "exp(x) - 1, exact for small x", "1e-9", math.expm1),
     _row("log1p", "log(1 + x), exact for small x", "1e-9", math.log1p),
@@ -127,8 +170,10 @@ SPECIAL = (
     ),
     _row("erf", "error function", "0.5", math.erf),
     _row("erfc", "1 - erf(x), without cancellation", "3", math.erfc),
+    _row("erfinv", "inverse of `erf`, of x in (-1, 1)", "0.5", erfinv),
     _row("normal_cdf", "distribution function of the standard normal", "1.96", normal_cdf),
     _row("log_normal_cdf", "log(normal_cdf(x)), without underflow", "[-40, 0]", log_normal_cdf),
+    _row("normal_icdf", "inverse of `normal_cdf`, of x in (0, 1)", "0.975", normal_icdf),
     _row("lgamma", "log of the absolute value of the gamma function", "[0.5, 4]", math.lgamma),
     _row("digamma", "derivative of `lgamma`", "[0.5, 4]", digamma),
     _row("arcsinh", "inverse of `sinh`", "0.5", math.asinh),

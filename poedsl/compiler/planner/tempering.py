@@ -6,6 +6,7 @@ from collections.abc import Collection
 
 from poedsl.compiler.analysis.supports import ends
 from poedsl.compiler.functions.operators import CONDITION_OPERATORS
+from poedsl.compiler.functions.table import FUNCTIONS
 from poedsl.compiler.plan.plan import PlanSpec
 from poedsl.compiler.plan.plan_parts import WEIGHING, FactorSpec
 from poedsl.compiler.plan.terms import Apply, names, walk
@@ -19,9 +20,26 @@ from poedsl.compiler.planner.separated_mixtures import separated_mixture
 
 #: Tempering searches for modes up to this number of components.
 MODES_SEARCHED = 1000
-#: Functions with jumps, and functions that oscillate or have many jumps.
-STEPS = CONDITION_OPERATORS | {"sign", "where", "arctan2"}
-OSCILLATING = frozenset({"sin", "cos", "tan", "floor", "round", "ceil"})
+#: Functions with few jumps.
+STEPS = CONDITION_OPERATORS | {"sign", "where", "arctan2", "all", "any", "contains", "matches"}
+#: Functions without jumps that do not oscillate.
+STEADY = frozenset(
+    {
+        *("abs", "clamp", "min", "max", "sqrt", "square"),
+        *("exp", "expm1", "log", "log1p", "log2", "log10", "logaddexp"),
+        *("tanh", "sigmoid", "softplus", "log_sigmoid", "logit", "arcsin", "arccos", "arctan"),
+        *("sinh", "cosh", "arcsinh", "arccosh", "arctanh"),
+        *("erf", "erfc", "erfinv", "normal_cdf", "normal_icdf", "log_normal_cdf"),
+        *("lgamma", "digamma", "lbeta", "lchoose"),
+        *("sum", "prod", "mean", "var", "std", "norm", "logsumexp", "softmax", "log_softmax"),
+        *("cumsum", "cumprod", "diff", "median", "quantile", "sort"),
+        *("transpose", "cholesky", "solve", "inverse", "det", "logdet", "diag", "outer", "dot"),
+        *("linspace", "range", "concat", "length", "identity", "zeros", "ones"),
+        *("box", "frames", "crop", "blur", "resize", "grey"),
+    }
+)
+#: Functions that oscillate or have many jumps, as every function that is not known to be steady.
+OSCILLATING = FUNCTIONS.keys() - STEADY - STEPS
 
 
 def tempering_reason(spec: PlanSpec) -> str:

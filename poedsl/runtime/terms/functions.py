@@ -104,6 +104,23 @@ def logsumexp(x: Tensor, dim: int) -> Tensor:
     return torch.where(some, torch.where(some, total, 1.0).log() + most.squeeze(dim), -math.inf)
 
 
+def quantile(
+    x: Float[Tensor, "#L *shape"], q: Float[Tensor, "#L"], axis: int | None = None
+) -> Float[Tensor, "L *rest"]:
+    """Of all components or those along an axis, linear between the order statistics; nan where one
+    of the components is, and of an order outside of 0 to 1.
+    """
+    along = x.reshape(len(x), -1) if axis is None else x.movedim(_dimension(axis), -1)
+    ordered, order = with_equal_rows((along.sort(-1).values, q))
+    order = order.view(-1, *(1,) * (ordered.dim() - 1)).expand(*ordered.shape[:-1], 1)
+    valid = (order >= 0) & (order <= 1) & ~ordered.isnan().any(-1, keepdim=True)
+    place = torch.where(valid, order, 0.0) * (ordered.shape[-1] - 1)
+    ends = (place.detach().floor(), place.detach().ceil())
+    below, above = (ordered.gather(-1, end.long()) for end in ends)
+    value = torch.lerp(below, above, place - ends[0])
+    return torch.where(valid, value, torch.nan)[..., 0]
+
+
 def _as_numbers(x: Tensor) -> Tensor:
     """Conditions as ones and zeros."""
     return x.float() if x.dtype == torch.bool else x
@@ -175,6 +192,7 @@ TENSOR_FUNCTIONS: dict[str, Callable[..., Tensor]] = {
     "sigmoid": _elementwise(torch.sigmoid),
     "softplus": _elementwise(F.softplus),
     "ceil": _elementwise(torch.ceil),
+    "mod": _elementwise(torch.remainder),
     "square": _elementwise(torch.square),
     "expm1": _elementwise(torch.expm1),
     "log1p": _elementwise(torch.log1p),
@@ -189,8 +207,10 @@ TENSOR_FUNCTIONS: dict[str, Callable[..., Tensor]] = {
     "arctan": _elementwise(torch.atan),
     "arctan2": _elementwise(torch.atan2),
     "erf": _elementwise(torch.erf),
+    "erfinv": _elementwise(torch.erfinv),
     "erfc": _elementwise(torch.erfc),
     "normal_cdf": _elementwise(normal_cdf),
+    "normal_icdf": _elementwise(torch.special.ndtri),
     "log_normal_cdf": _elementwise(torch.special.log_ndtr),
     "digamma": _elementwise(torch.digamma),
     "arcsinh": _elementwise(torch.asinh),
@@ -215,11 +235,16 @@ TENSOR_FUNCTIONS: dict[str, Callable[..., Tensor]] = {
     "softmax": _along(torch.softmax),
     "log_softmax": _along(torch.log_softmax),
     "cumsum": _along(torch.cumsum),
+    "cumprod": _along(torch.cumprod),
+    "diff": _along(lambda x, dim: x.diff(dim=dim)),
+    "median": lambda x, axis=None: quantile(x, x.new_full((1,), 0.5), axis),
+    "quantile": quantile,
     "sort": _along(lambda x, dim: x.sort(dim).values),
     "transpose": matrices.transpose,
     "cholesky": matrices.cholesky,
     "solve": matrices.solve,
     "inverse": matrices.inverse,
+    "det": matrices.det,
     "logdet": matrices.logdet,
     "diag": matrices.diag,
     "outer": matrices.outer,

@@ -6,6 +6,7 @@ its gradients reach no other row.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 import torch
@@ -76,6 +77,19 @@ def solve(a: Float[Tensor, "#L n n"], b: Tensor) -> Tensor:
 
 def inverse(a: Float[Tensor, "L n n"]) -> Float[Tensor, "L n n"]:
     return _where_proper(torch.linalg.inv, a, _regular(a))
+
+
+def det(a: Float[Tensor, "L n n"]) -> Float[Tensor, " L"]:
+    """The determinant. The gradient of `torch.linalg.det` is zero at a matrix without an inverse,
+    so that there it is taken next to the matrix, at a distance of the root of the rounding.
+    """
+    with torch.no_grad():
+        largest = a.abs().amax((-2, -1))
+        distance = math.sqrt(torch.finfo(a.dtype).eps) * torch.where(largest > 0, largest, 1.0)
+        distance = torch.where(torch.linalg.det(a) == 0, distance, 0.0)
+        diagonal = torch.linspace(1, 2, a.shape[-1], dtype=a.dtype, device=a.device).diag()
+    value: Tensor = torch.linalg.det(a + distance[:, None, None] * diagonal)
+    return value - torch.where(distance > 0, value.detach(), 0.0)
 
 
 def logdet(a: Float[Tensor, "L n n"]) -> Float[Tensor, " L"]:
