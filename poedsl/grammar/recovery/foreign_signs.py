@@ -35,6 +35,7 @@ _OPERATORS_NOTE = (
 )
 
 
+_REMAINDER_NOTE = "the remainder of a division is written `mod(x, y)`"
 _OTHER_SIGNS = frozenset(("%", "->", "|>", "+=", "-=", "*=", "/=", "^="))
 
 
@@ -57,11 +58,12 @@ def foreign_sign(f: Failure) -> Diagnostic | None:
         )
     elif word.text not in _OTHER_SIGNS:
         return None
+    remainder = word.text == "%" and not _between_factors(f)
     return Diagnostic(
         "P0109",
         f"`{word.text}` is not an operator of the language",
         word.span,
-        notes=() if fixes else (_OPERATORS_NOTE,),
+        notes=() if fixes else (_REMAINDER_NOTE if remainder else _OPERATORS_NOTE,),
         fixes=fixes,
     )
 
