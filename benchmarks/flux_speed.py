@@ -229,9 +229,9 @@ def measured(plan: poedsl.Plan, device: str) -> dict[str, Any]:
         torch.cuda.reset_peak_memory_stats()
     made = job()
     recorded = [Recorded(a.expert) for a in made.target.experts]
-    made.target.experts = tuple(
-        replace(a, expert=r) for a, r in zip(made.target.experts, recorded, strict=True)
-    )
+    # Targets are frozen; the run holds this one in several places.
+    experts = zip(made.target.experts, recorded, strict=True)
+    object.__setattr__(made.target, "experts", tuple(replace(a, expert=r) for a, r in experts))
     wait()
     clock = time.perf_counter()
     list(made.stages())

@@ -45,7 +45,9 @@ class ScoreOnly:
 
 def as_if_learned(plan: poedsl.Plan, seed: int) -> poedsl.Result:
     job = Run(plan.bound().spec, RunSettings(seed=seed))
-    job.target.experts = tuple(replace(a, expert=ScoreOnly(a.expert)) for a in job.target.experts)
+    # Targets are frozen; the run holds this one in several places.
+    experts = tuple(replace(a, expert=ScoreOnly(a.expert)) for a in job.target.experts)
+    object.__setattr__(job.target, "experts", experts)
     for _ in job.stages():
         pass
     return job.result()

@@ -67,9 +67,9 @@ def calls_of(plan: poedsl.Plan) -> list[tuple[Generative, Tensor, float, float]]
     """Every call of every expert that a run makes."""
     job = Run(plan.bound().spec)
     recorded = [Recorded(a.expert, []) for a in job.target.experts]
-    job.target.experts = tuple(
-        replace(a, expert=r) for a, r in zip(job.target.experts, recorded, strict=True)
-    )
+    # Targets are frozen; the run holds this one in several places.
+    experts = zip(job.target.experts, recorded, strict=True)
+    object.__setattr__(job.target, "experts", tuple(replace(a, expert=r) for a, r in experts))
     for _ in job.stages():
         pass
     return [(r.expert, *call) for r in recorded for call in r.calls]

@@ -19,10 +19,9 @@ from poedsl.compiler.plan.plan import PlanSpec
 from poedsl.compiler.plan.plan_parts import FactorSpec
 from poedsl.compiler.plan.terms import Apply
 from poedsl.runtime.build.prepare import prepare_tempering
-from poedsl.runtime.build.tempering_base import Base
 from poedsl.runtime.core.run_settings import RunSettings
 from poedsl.runtime.space.coordinates import Space
-from poedsl.runtime.targets.tempering import TemperedTarget, log_base
+from poedsl.runtime.targets.tempering import Marginal, TemperedTarget, log_base
 from poedsl.runtime.terms.refusals import refused
 
 LOG_2_PI = math.log(2 * math.pi)
@@ -45,8 +44,10 @@ def pyro_model(plan: PlanSpec, settings: RunSettings) -> PyroModel:
         settings = replace(settings, dtype="float32")
     target = prepare_tempering(plan, settings).target
     space = target.space
-    named = target.base if isinstance(target.base, Base) else None
-    starts = {n: StartDistribution(Coordinates(space, n), named) for n in space.shapes}
+    starts = {
+        name: StartDistribution(Coordinates(space, name), target.marginal(name))
+        for name in space.shapes
+    }
     return PyroModel(target, starts)
 
 
@@ -116,13 +117,17 @@ class PyroModel:
 
 
 class StartDistribution(TorchDistribution):  # type: ignore[misc]
-    """Where tempering starts a variable: N(0, I) in the run's coordinates, or the named base."""
+    """Where a variable starts: at draws of its marginal in the base of the program, or without one
+    N(0, I) in the run's coordinates.
+    """
 
     arg_constraints: Mapping[str, Any] = {}
     has_rsample = True
 
-    def __init__(self, at: Coordinates, base: Base | None, batch: Sequence[int] = ()) -> None:
-        self.at, self.base = at, base
+    def __init__(
+        self, at: Coordinates, marginal: Marginal | None, batch: Sequence[int] = ()
+    ) -> None:
+        self.at, self.marginal = at, marginal
         super().__init__(Size(batch), Size(at.shape), validate_args=False)
 
     @property
@@ -130,27 +135,27 @@ class StartDistribution(TorchDistribution):  # type: ignore[misc]
         return self.at.codomain
 
     def expand(self, batch_shape: Sequence[int], _instance: None = None) -> StartDistribution:
-        return StartDistribution(self.at, self.base, batch_shape)
+        return StartDistribution(self.at, self.marginal, batch_shape)
 
     def rsample(self, sample_shape: Sequence[int] = ()) -> Tensor:
         batch, device = Size((*sample_shape, *self.batch_shape)), self.at.space.loc.device
-        if self.base is None:
+        if self.marginal is None:
             drawn: Tensor = self.at(torch.randn(*batch, self.at.free, device=device))
             return drawn
         uniform = torch.rand(batch.numel(), *self.at.shape, dtype=torch.float64, device=device)
         pick = torch.rand(batch.numel(), dtype=torch.float64, device=device)
-        quantiles = self.base.quantiles[self.at.variable]
-        return quantiles(uniform.clamp(min=1e-12), pick).float().reshape(batch + self.event_shape)
+        points = self.marginal.draw(uniform.clamp(min=1e-12), pick)
+        return points.float().reshape(batch + self.event_shape)
 
     def log_prob(self, x: Tensor) -> Tensor:
         """Log density of points (*batch, *shape); -inf outside of the support."""
         z = self.at.inv(x)
-        if self.base is None:
+        if self.marginal is None:
             log_density = log_base(z.reshape(-1, self.at.free)).reshape(z.shape[:-1])
             log_density = log_density - self.at.log_abs_det_jacobian(z, x)
         else:
-            density, env = self.base.densities[self.at.variable], self.base.environment
-            log_density = density(x.reshape(-1, *self.at.shape), env).reshape(z.shape[:-1])
+            log_density = self.marginal.log_density(x.reshape(-1, *self.at.shape))
+            log_density = log_density.reshape(z.shape[:-1])
         return torch.where(torch.isfinite(z).all(-1), log_density, -math.inf)
 
 

@@ -57,10 +57,23 @@ class ScoreOnly:
         return Noised(self.expert.noised(x, alpha, sigma).score)
 
 
+def substitute(job: Run, **fields: object) -> None:
+    """Put test doubles into the target of a run, which is frozen, wherever the run holds it."""
+    for name, value in fields.items():
+        object.__setattr__(job.target, name, value)
+
+
+def as_if_scores_alone(job: Run) -> None:
+    """Let the experts of a run give scores alone."""
+    substitute(
+        job, experts=tuple(replace(a, expert=ScoreOnly(a.expert)) for a in job.target.experts)
+    )
+
+
 def as_if_learned(plan: poedsl.Plan, seed: int) -> Run:
     """A finished run in which the experts give scores alone."""
     job = Run(plan.bound().spec, RunSettings(seed=seed))
-    job.target.experts = tuple(replace(a, expert=ScoreOnly(a.expert)) for a in job.target.experts)
+    as_if_scores_alone(job)
     for _ in job.stages():
         pass
     return job

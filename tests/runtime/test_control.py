@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from dataclasses import replace
 
 import pytest
 import torch
@@ -16,7 +15,7 @@ from poedsl.runtime.feynman_kac import noising_path
 from poedsl.runtime.path.control_drift import Control, diverged, fitted
 from poedsl.runtime.run import Run
 from tests.diagnostics import warning_data
-from tests.runtime.helpers import ScoreOnly, as_if_learned, moments
+from tests.runtime.helpers import ScoreOnly, as_if_learned, as_if_scores_alone, moments
 
 BASE = (
     "x : Real[2]\n"
@@ -168,8 +167,7 @@ def test_micro_batches_change_nothing_and_off_is_free() -> None:
 
     def finished(move: str, microbatch: int | None) -> Run:
         job = Run(plan.with_options(move=move).bound().spec, RunSettings(microbatch=microbatch))
-        experts = (replace(a, expert=ScoreOnly(a.expert)) for a in job.target.experts)
-        job.target.experts = tuple(experts)
+        as_if_scores_alone(job)
         for _ in job.stages():
             pass
         return job

@@ -22,6 +22,7 @@ from poedsl.runtime.smc.health import HealthCheck
 from poedsl.runtime.smc.records import Outcome
 from poedsl.runtime.smc.resampler import Resampler
 from tests.diagnostics import warning_data
+from tests.runtime.helpers import substitute
 
 
 @dataclass
@@ -50,7 +51,7 @@ def broken(limit: float) -> Run:
     plan = poedsl.compile("x ~ Normal(0, 1) * Normal(0, 2)").with_options(particles=200, steps=10)
     job = Run(plan.bound().spec)
     first, second = job.target.experts
-    job.target.experts = (first, replace(second, expert=Broken(second.expert, limit)))
+    substitute(job, experts=(first, replace(second, expert=Broken(second.expert, limit))))
     for _ in job.stages():
         pass
     return job
@@ -71,7 +72,7 @@ def failing_at(stage: int) -> Run:
     job = Run(plan.bound().spec)
     first, second = job.target.experts
     at = next(s.alpha for s in job.model.stages if s.t == stage)
-    job.target.experts = (first, replace(second, expert=Failing(second.expert, at)))
+    substitute(job, experts=(first, replace(second, expert=Failing(second.expert, at))))
     for _ in job.stages():
         pass
     return job

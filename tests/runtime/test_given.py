@@ -14,7 +14,7 @@ from poedsl.runtime.path.noising_path import NoisingStage
 from poedsl.runtime.run import Run
 from poedsl.runtime.targets.parent_guidance import ParentGuidance, guided_score, velocity
 from tests.diagnostics import warning_data
-from tests.runtime.helpers import moments
+from tests.runtime.helpers import moments, substitute
 
 STAGE = NoisingStage(3, 0.6, 0.8)
 SAMPLE = (
@@ -174,7 +174,7 @@ def test_the_product_s_score_holds_the_correction() -> None:
     own = guided_score(part.expert, x[:, 1:], above, part.guidance, stage)
     expected = 3 * s[0] + s[1] + torch.nn.functional.pad(own, (1, 0))
     torch.testing.assert_close(job.target.evaluate(x, stage).score, expected)
-    job.target.microbatch = 2
+    substitute(job, microbatch=2)
     torch.testing.assert_close(job.target.evaluate(x, stage).score, expected)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from dataclasses import replace
 
 import pytest
 import torch
@@ -17,7 +16,7 @@ from poedsl.runtime.kernels.metropolis import density_ratio
 from poedsl.runtime.kernels.step_size import StepSize
 from poedsl.runtime.run import Run
 from tests.diagnostics import warning_data
-from tests.runtime.helpers import ADJUSTED, ScoreOnly, kernel_named, moments, noise_of
+from tests.runtime.helpers import ADJUSTED, as_if_scores_alone, kernel_named, moments, noise_of
 
 PROGRAM = "x ~ mixture(0.3: Normal(-2, 0.5), 0.7: Normal(1, 1))"
 
@@ -137,11 +136,6 @@ def test_a_plan_knows_how_often_experts_are_evaluated(kernel: str) -> None:
     assert result.calls["Normal"] == 10 * result.nfe
 
 
-def hidden(job: Run) -> None:
-    """Let the experts of a run give scores alone."""
-    job.target.experts = tuple(replace(a, expert=ScoreOnly(a.expert)) for a in job.target.experts)
-
-
 @pytest.mark.parametrize("inner", range(6))
 def test_line_rules_are_exact_to_their_degree(inner: int) -> None:
     nodes, weights = lobatto(inner)
@@ -199,7 +193,7 @@ def test_metropolis_from_scores_keeps_the_moments(kernel: str) -> None:
         particles=6000, steps=50, move="sde()", correct="fkc()", kernel=f"{kernel}(line = 8)"
     )
     job = Run(plan.bound().spec)
-    hidden(job)
+    as_if_scores_alone(job)
     records = list(job.stages())
     assert all(r.acceptance is not None for r in records[1:-1])
     result = job.result()

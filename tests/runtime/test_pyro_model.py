@@ -174,3 +174,20 @@ def test_what_has_no_density_is_refused_with_its_place(program: str, name: str) 
         plan.to_pyro()
     factor = next(f for f in plan.spec.factors if f.name == name)
     assert f"`{name}` at {factor.place}" in errors[0].notes[0]
+
+
+@pytest.mark.parametrize(
+    ("base", "proposal", "support"),
+    [
+        ("Normal(0, 3)", torch.distributions.Normal(0.0, 3.0), "Normal(1, 1)"),
+        ("Uniform(0, 1)", torch.distributions.Uniform(0.0, 1.0), "Beta(2, 2)"),
+    ],
+)
+def test_a_base_that_the_program_names_proposes_each_variable(
+    base: str, proposal: torch.distributions.Distribution, support: str
+) -> None:
+    plan = poedsl.compile(f"a : Real[2]\na ~ {support}\nb ~ {support}")
+    trace = traced(plan.with_options(path=f"temper(base = {base})").to_pyro())
+    for name in ("a", "b"):
+        expected = proposal.log_prob(trace.nodes[name]["value"]).sum()
+        torch.testing.assert_close(trace.nodes[f"{name}.base"]["log_prob_sum"], -expected)

@@ -14,6 +14,7 @@ from poedsl.catalog.profiles import BUILT_IN, DEFAULT, Profile
 from poedsl.runtime.core.state import packed, unpacked
 from poedsl.runtime.run import Run
 from tests.experts.tiny_words import causal
+from tests.runtime.helpers import substitute
 from tests.runtime.resuming import finished, prepared, same, same_bits, states
 from tests.runtime.test_faults import Failing
 
@@ -94,7 +95,7 @@ def failing(job: Run) -> Run:
     """The run with an expert that is not a number in its second half."""
     first, second = job.target.experts
     limit = job.model.stages[4].alpha
-    job.target.experts = (first, replace(second, expert=Failing(second.expert, limit)))
+    substitute(job, experts=(first, replace(second, expert=Failing(second.expert, limit))))
     return job
 
 

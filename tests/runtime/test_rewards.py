@@ -12,6 +12,7 @@ import poedsl
 from poedsl.runtime.build.reward_requirements import weighing_only
 from poedsl.runtime.core.run_settings import RunSettings
 from poedsl.runtime.run import Run
+from tests.runtime.helpers import substitute
 
 REWARD = poedsl.compile("x ~ Normal(0, 1) * exp(0.5 * x)")
 
@@ -22,7 +23,7 @@ def weighed(seed: int, black: bool, **options: object) -> poedsl.Result:
         REWARD.with_options(particles=500, steps=8, **options).bound().spec, RunSettings(seed=seed)
     )
     if black:
-        job.target.reward_factors = tuple(map(weighing_only, job.target.reward_factors))
+        substitute(job, reward_factors=tuple(map(weighing_only, job.target.reward_factors)))
     for _ in job.stages():
         pass
     return job.result()

@@ -14,7 +14,7 @@ from poedsl.runtime.path import moves
 from poedsl.runtime.path.noising_path import FlowPath
 from poedsl.runtime.run import Run
 from tests.diagnostics import warning_data
-from tests.runtime.helpers import as_if_learned, moments
+from tests.runtime.helpers import as_if_learned, moments, substitute
 
 pytestmark = pytest.mark.statistical
 
@@ -27,7 +27,7 @@ BASE = (
 def rates(program: str) -> torch.Tensor:
     """The rate of the Feynman-Kac weights at random points of every stage but the last."""
     job = Run(poedsl.compile(program).bound().spec)
-    job.target.squares = True
+    substitute(job, squares=True)
     x = torch.randn(200, job.target.space.size)
     each = [
         moves.fkc_rate(x, job.target.evaluate(x, stage), job.model.path.excess)

@@ -22,7 +22,7 @@ from poedsl.runtime.core.random_numbers import Noise
 from poedsl.runtime.core.state import SavedState
 from poedsl.runtime.smc.resampling_schemes import ess_and_log_mean
 from poedsl.runtime.space.coordinates import Space
-from poedsl.runtime.targets.tempering import BaseDistribution, FixedBase, log_base
+from poedsl.runtime.targets.tempering import BaseDistribution, FixedBase, Marginal, log_base
 
 #: The share of the wide base if the ESS of draws is above some share, and otherwise.
 NARROW_SHARE, LARGE_ESS_SHARE, WIDE_SHARE = 0.2, 0.3, 0.5
@@ -71,6 +71,10 @@ class LaplaceBase:
         log_shares = self.modes.log_mass.log_softmax(0) + math.log1p(-self.wide_share)
         object.__setattr__(self, "log_shares", log_shares)
         object.__setattr__(self, "inverse", torch.linalg.inv(self.modes.factor))
+
+    def marginal(self, variable: str) -> Marginal | None:
+        """None: around a mode variables depend on each other."""
+        return None
 
     def state(self) -> SavedState:
         modes_state = {

@@ -31,13 +31,32 @@ Quantiles = Callable[[Tensor, Tensor], Tensor]
 
 
 @dataclass(frozen=True, slots=True)
+class VariableBase:
+    """A density over one variable, in its own units."""
+
+    density: Density
+    quantiles: Quantiles
+    environment: Environment
+
+    def draw(
+        self, uniform: Float[Tensor, "L *shape"], pick: Float[Tensor, " L"]
+    ) -> Float[Tensor, "L *shape"]:
+        return self.quantiles(uniform, pick)
+
+    def log_density(self, x: Float[Tensor, "L *shape"]) -> Float[Tensor, " L"]:
+        return self.density(x, self.environment)
+
+
+@dataclass(frozen=True, slots=True)
 class Base(FixedBase):
     """A density over every variable, by itself, in the variables' own units."""
 
     space: Space
-    densities: dict[str, Density]
-    quantiles: dict[str, Quantiles]
-    environment: Environment
+    marginals: dict[str, VariableBase]
+
+    def marginal(self, variable: str) -> VariableBase:
+        """The density of a variable."""
+        return self.marginals[variable]
 
     def first(self, noise: Noise, stage: int) -> Float[Tensor, "L D"]:
         """Draws in the run's coordinates, from uniforms for each component and each variable."""
@@ -47,7 +66,8 @@ class Base(FixedBase):
         for (name, shape), pick in zip(space.shapes.items(), picks.unbind(1), strict=True):
             part = space.slice(name)
             levels = uniform[:, part].double().reshape(-1, *shape)
-            x[:, part] = self.quantiles[name](levels, pick.double()).to(x).reshape(len(x), -1)
+            drawn = self.marginals[name].draw(levels, pick.double())
+            x[:, part] = drawn.to(x).reshape(len(x), -1)
         return space.placed(x)
 
     def log_density(self, z: Float[Tensor, "L D"]) -> Float[Tensor, " L"]:
@@ -55,7 +75,7 @@ class Base(FixedBase):
         y, log_det = self.space.supported(z)
         total = self.space.scale.log().sum() + log_det
         for name, value in self.space.shaped(y).items():
-            total = total + self.densities[name](value, self.environment)
+            total = total + self.marginals[name].log_density(value)
         return total
 
 
@@ -66,15 +86,15 @@ def base(term: Apply, plan: PlanSpec, models: Models, env: Environment, space: S
         PoeError: it cannot be drawn from by inversion, does not fit a variable, or its support is
             not the variables'.
     """
-    densities: dict[str, Density] = {}
-    quantiles: dict[str, Quantiles] = {}
+    marginals: dict[str, VariableBase] = {}
     for name, shape in space.shapes.items():
         factor = FactorSpec("base", "density", (name,), term, place="temper(base = ...)")
         parts = Densities(factor, env, models, frozenset(space.shapes))
-        densities[name] = density(parts, term, shape)
-        quantiles[name] = inverted(parts, term, shape)
+        marginals[name] = VariableBase(
+            density(parts, term, shape), inverted(parts, term, shape), env
+        )
         alike(factor, plan, env, space, name)
-    return Base(space, densities, quantiles, env)
+    return Base(space, marginals)
 
 
 def density(densities: Densities, term: Term, shape: tuple[int, ...]) -> Density:

@@ -96,7 +96,7 @@ class Symbols(Space):
         }
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class SequenceTarget(Target):
     """The product of a plan over sequences.
 

@@ -19,7 +19,7 @@ from poedsl.runtime.targets.expert_factor import ExpertFactor
 from poedsl.runtime.terms.evaluate import Environment
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Product:
     """The product of a plan: its factors, each on its components.
 

@@ -46,7 +46,7 @@ class Sections(Space):
         return {name: pad(y, (0, self.size - y.shape[1])).view(-1, *shape)}
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class SectionTarget(Target):
     """The product of a plan over prefixes; points are (L, d), with d the numbers that are there."""
 

@@ -25,7 +25,7 @@ from poedsl.runtime.terms.evaluate import Environment
 from poedsl.runtime.terms.unrolled import base_name
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Target(Product):
     """The product on the noising path. The type of a stage is that of the path."""
 

@@ -29,6 +29,21 @@ AnyBase = TypeVar("AnyBase", bound="FixedBase")
 
 
 @runtime_checkable
+class Marginal(Protocol):
+    """The distribution of one variable, in its own units."""
+
+    def draw(
+        self, uniform: Float[Tensor, "L *shape"], pick: Float[Tensor, " L"]
+    ) -> Float[Tensor, "L *shape"]:
+        """Draws from uniforms in (0, 1), one of which picks the part of a mixture."""
+        ...
+
+    def log_density(self, x: Float[Tensor, "L *shape"]) -> Float[Tensor, " L"]:
+        """Normalised log density."""
+        ...
+
+
+@runtime_checkable
 class BaseDistribution(Protocol):
     """A distribution that can be drawn from exactly, in the coordinates of a run."""
 
@@ -38,6 +53,12 @@ class BaseDistribution(Protocol):
 
     def log_density(self, x: Float[Tensor, "L D"]) -> Float[Tensor, " L"]:
         """Normalised log density."""
+        ...
+
+    def marginal(self, variable: str) -> Marginal | None:
+        """The distribution of a variable, where the variables are independent in their own units;
+        None where they are not.
+        """
         ...
 
     def state(self) -> SavedState:
@@ -54,9 +75,13 @@ class BaseDistribution(Protocol):
 
 
 class FixedBase:
-    """The state of a base that the plan alone determines."""
+    """A base that the plan alone determines, over all coordinates together."""
 
     __slots__ = ()
+
+    def marginal(self, variable: str) -> Marginal | None:
+        """None: it is a distribution of the run's coordinates."""
+        return None
 
     def state(self) -> SavedState:
         """Empty: nothing was searched for."""
@@ -100,7 +125,7 @@ class TemperingStage:
         return 1.0
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class TemperedTarget(Target):
     """The product of a plan, raised to the power of a stage's ``beta`` beside its base.
 
@@ -182,6 +207,10 @@ class TemperedTarget(Target):
 
     def first(self, noise: Noise, stage: TemperingStage) -> Float[Tensor, "L D"] | None:
         return None if self.base is None else self.base.first(noise, stage.t)
+
+    def marginal(self, variable: str) -> Marginal | None:
+        """The distribution that the base gives a variable by itself; None where it gives none."""
+        return None if self.base is None else self.base.marginal(variable)
 
     def log_base(self, x: Float[Tensor, "L D"]) -> Float[Tensor, " L"]:
         """Log p_0, normalised."""
