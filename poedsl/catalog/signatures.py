@@ -71,6 +71,7 @@ class SignatureParameter:
         needs: the name of a parameter without which it has no meaning.
         trailing: of densities, how many more sizes at its end than the variable it has; below 0
             how many fewer.
+        fixed: of densities, whether it depends on no variable.
     """
 
     name: Annotated[str, NAME]
@@ -83,6 +84,7 @@ class SignatureParameter:
     aligned: bool = False
     needs: Annotated[str, LEFT_OUT] = ""
     trailing: Annotated[int, ABSENT] = 0
+    fixed: Annotated[bool, ABSENT] = False
 
     def no_label(self, value: object) -> str:
         """The reason why a value is not one of the classes; empty if it is."""

@@ -20,24 +20,44 @@ WITH_TAILS = (
     "Weibull",
     "HalfNormal",
     "HalfCauchy",
+    "Gamma",
+    "InverseGamma",
+    "Chi2",
+    "Beta",
+    "StudentT",
 )
+#: Parameters in which the gradient of the mass between bounds is not known.
+SHAPES = {
+    "Gamma": ("concentration",),
+    "InverseGamma": ("concentration",),
+    "Chi2": ("df",),
+    "Beta": ("concentration1", "concentration0"),
+    "StudentT": ("df",),
+}
 _IMPLEMENTATION = "poedsl.experts.densities.pyro_densities:pyro_density"
 _DENSITY: frozenset[Capability] = frozenset({"log_prob", "sample", "gradient"})
 
 
 def _truncated(base: Signature) -> Signature:
     """The density of a signature, restricted and renormalised between two bounds."""
-    begin = base.support.low
-    assert not isinstance(begin, str)
+    begin, end = base.support.low, base.support.high
+    assert not isinstance(begin, str) and not isinstance(end, str)
     bounds = (
         SignatureParameter("low", None, "location", begin, "lower bound"),
-        SignatureParameter("high", None, "location", None, "upper bound"),
+        SignatureParameter("high", None, "location", end, "upper bound"),
+    )
+    shapes = SHAPES.get(base.name, ())
+    parameters = (
+        replace(p, fixed=True, summary=f"{p.summary}; depends on no variable")
+        if p.name in shapes
+        else p
+        for p in base.parameters
     )
     return replace(
         base,
         name=f"{PREFIX}{base.name}",
         summary=f"{base.name} between two bounds, renormalised",
-        parameters=(*base.parameters, *bounds),
+        parameters=(*parameters, *bounds),
         capabilities=_DENSITY,
         implementation=_IMPLEMENTATION,
         support=Support(low="low", high="high"),

@@ -126,6 +126,11 @@ ARGUMENTS: dict[str, tuple[float, ...]] = {
     "TruncatedWeibull": (1.5, 2, 0.5, 2),
     "TruncatedHalfNormal": (1.5, 0.5, 2),
     "TruncatedHalfCauchy": (1.5, 0.5, 2),
+    "TruncatedGamma": (3, 2, 0.5, 2),
+    "TruncatedInverseGamma": (3, 2, 0.5, 2),
+    "TruncatedChi2": (5, 0.5, 8),
+    "TruncatedBeta": (2, 3, 0.1, 0.7),
+    "TruncatedStudentT": (3, 1, 2, -3, 2),
 }
 OF_ONE_NUMBER = {
     s.name: s

@@ -138,4 +138,20 @@ known there alone. Scores are added within one space, so models of two spaces ca
     x ~ wan_i2v(image) * wan_depth(depth)     # right: both live in Wan2.1's
 """,
     ),
+    "P0314": CodePage(
+        "a shape of a truncated density that depends on a variable",
+        """\
+The normalising constants of `TruncatedGamma`, `TruncatedInverseGamma`, `TruncatedChi2`,
+`TruncatedBeta` and `TruncatedStudentT` are incomplete gamma and beta functions, of which the
+gradient in the shape is not available: `concentration`, `concentration1`, `concentration0` and
+`df` are constants, inputs and expressions in them. Rates, locations, scales and bounds may depend
+on variables.
+
+    a ~ Gamma(2, 1)
+    x ~ TruncatedGamma(a, 1, high = 5)        # wrong: the shape is a variable
+
+    b ~ Gamma(2, 1)
+    x ~ TruncatedGamma(3, b, high = 5)        # right: the rate is
+""",
+    ),
 }

@@ -110,6 +110,16 @@ def check_argument(
                 "or a reward of both",
             ),
         )
+    elif parameter.fixed and (shape := min(names(typed.term) & checker.variables, default="")):
+        checker.error(
+            "P0314",
+            f"`{parameter.name}` of `{signature.name}` depends on the variable `{shape}`",
+            argument.value.span,
+            notes=(
+                "the gradient of its normalising constant in this parameter is not available; the "
+                "other parameters and the bounds may depend on variables",
+            ),
+        )
     elif parameter.role == "gradient" and not isinstance(typed.term, Const):
         message = f"`{parameter.name}` of `{signature.name}` is known when it is compiled"
         checker.error("P0302", message, argument.value.span, notes=("it is true or false",))

@@ -7,6 +7,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import torch
@@ -15,7 +16,7 @@ from torch.distributions import LKJCholesky, StudentT
 
 from poedsl.catalog.densities import DENSITIES
 from poedsl.catalog.truncated_densities import PREFIX, WITH_TAILS
-from poedsl.experts.densities.truncated import Truncated
+from poedsl.experts.densities.truncated import Truncated, log_mass
 
 #: The concentration of an angle from which on its Gaussian limit is drawn from.
 CONCENTRATED = 1e10
@@ -122,6 +123,19 @@ class Flat(NoQuantiles):
         return x.clamp(0.0, 0.0)
 
 
+def _inverse_gamma(x: Tensor, concentration: Tensor, rate: Tensor) -> Tensor:
+    constant = concentration * rate.log() - concentration.lgamma()
+    return constant - (concentration + 1) * x.log() - rate / x
+
+
+def _pareto(x: Tensor, scale: Tensor, alpha: Tensor) -> Tensor:
+    return alpha.log() + alpha * scale.log() - (alpha + 1) * x.log()
+
+
+#: Log densities that Pyro takes from powers of x, which overflow.
+LOG_PROBS: dict[str, Callable[..., Tensor]] = {"InverseGamma": _inverse_gamma, "Pareto": _pareto}
+
+
 def distribution_not_in_pyro(name: str, arguments: dict[str, Tensor]) -> Any:
     """A distribution that Pyro has not; None of other names."""
     if name in NOT_IN_PYRO:
@@ -137,7 +151,10 @@ def distribution_not_in_pyro(name: str, arguments: dict[str, Tensor]) -> Any:
     low, high = arguments.get("low"), arguments.get("high")
     if low is None and high is None:
         return whole
-    return Truncated(base, whole, tuple(parameters.values()), low, high)
+    values = tuple(parameters.values())
+    log_density = partial(LOG_PROBS[base], **parameters) if base in LOG_PROBS else whole.log_prob
+    mass = log_mass(base, low, high, values)
+    return Truncated(base, log_density, values, low, high, mass)
 
 
 NOT_IN_PYRO: dict[str, Callable[..., Any]] = {

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from poedsl.catalog.discrete_densities import CATEGORIES
 from poedsl.catalog.registry import SIGNATURES
-from poedsl.experts.densities.densities_not_in_pyro import distribution_not_in_pyro
+from poedsl.experts.densities.densities_not_in_pyro import LOG_PROBS, distribution_not_in_pyro
 from poedsl.experts.densities.discrete import DISCRETE
 from poedsl.experts.protocol import Reward
 
@@ -24,19 +24,6 @@ MATRICES = frozenset(
 #: The tolerance for the sum of a vector on the simplex, and for the squares of a row of a Cholesky
 #: factor of correlations.
 SUMS_TO_ONE = 1e-3
-
-
-def _inverse_gamma(x: Tensor, concentration: Tensor, rate: Tensor) -> Tensor:
-    constant = concentration * rate.log() - concentration.lgamma()
-    return constant - (concentration + 1) * x.log() - rate / x
-
-
-def _pareto(x: Tensor, scale: Tensor, alpha: Tensor) -> Tensor:
-    return alpha.log() + alpha * scale.log() - (alpha + 1) * x.log()
-
-
-#: Log densities that Pyro takes from powers of x, which overflow.
-LOG_PROBS: dict[str, Callable[..., Tensor]] = {"InverseGamma": _inverse_gamma, "Pareto": _pareto}
 
 
 def pyro_density(
