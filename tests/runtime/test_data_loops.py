@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -148,11 +149,81 @@ def test_a_loop_over_rows_of_data_is_predicted() -> None:
 
 def test_data_that_make_no_loop() -> None:
     prior = f"{VECTOR}m ~ Normal(0, 1)\n"
-    assert codes(f"{prior}for n in range(4, N):\n    y[n] ~ Normal(m, 1)", y=Y) == ["P0306"]
+    assert codes(f"{prior}m ~ exp(-sum(m^2 for n in range(4, N)))", y=Y) == ["P0306"]
     assert codes(f"{prior}y ~ Normal(m * sum(zeros(N - 4)), 1)", y=Y) == ["P0309"]
     assert codes(f"{prior}y[3:N - 1] ~ Normal(m, 1)", y=Y) == ["P0603"]
     assert codes(f"{prior}y[:N + 1] ~ Normal(m, 1)", y=Y) == ["P0603"]
     assert codes(f"{prior}y[N - 5:] ~ Normal(m, 1)", y=Y) == ["P0603"]
+
+
+START = "m ~ Normal(0, 1)\n"
+#: Programs with a loop over nothing, and their data.
+EMPTY: dict[str, tuple[str, dict[str, Any]]] = {
+    "of a number": (f"{VECTOR}{START}for n in range(N):\n    y[n] ~ Normal(m, 1)", {"y": []}),
+    "by a slice": (f"{VECTOR}{START}for n in range(4, N):\n    y[n] ~ Normal(m, 1)", {"y": Y}),
+    "shifted": (
+        f"{VECTOR}{START}for n in range(N):\n    y[n + 1] ~ Normal(m, 1)",
+        {"N": 0, "y": []},
+    ),
+    "nested": (
+        "input N : Int\ninput M : Int\ninput y : Real[N, M]\n"
+        f"{START}for i in range(N):\n    for j in range(M):\n        y[i, j] ~ Normal(m, 1)",
+        {"y": [], "M": 0},
+    ),
+    "nested, the inner one": (
+        "input N : Int\ninput M : Int\ninput y : Real[N, M]\n"
+        f"{START}for i in range(N):\n    for j in range(M):\n        y[i, j] ~ Normal(m, 1)",
+        {"y": torch.zeros(3, 0)},
+    ),
+    "of rows": (
+        "input N : Int\ninput X : Real[N, 2]\n"
+        f"{START}for n in range(N):\n    X[n] ~ Normal([m, m], 1)",
+        {"X": []},
+    ),
+    "of a reward": (f"input N : Int\n{START}for n in range(N):\n    m ~ exp(-n * m^2)", {"N": 0}),
+    "over values": (f"input y : Real[_]\n{START}for v in y:\n    m ~ exp(-(v - m)^2)", {"y": []}),
+    "over indices": (
+        f"input g : Int[_]\n{VECTOR}{START}for i in g:\n    y[i] ~ Normal(m, 1)",
+        {"y": Y, "g": []},
+    ),
+    "of parts of a variable": (
+        f"input N : Int\nh : Real[2]\nh ~ Normal(0, 1)\n{START}for n in range(N):\n"
+        "    h[n] ~ Normal(m, 1)",
+        {"N": 0},
+    ),
+}
+
+
+@pytest.mark.parametrize("name", EMPTY)
+def test_a_loop_over_nothing_is_a_factor_of_one(name: str) -> None:
+    text, data = EMPTY[name]
+    result = compiled(text, **data).run(seed=0, particles=200)
+    assert result.outcome.ok and not result.warnings
+    assert result.log_evidence == pytest.approx(0, abs=1e-6)
+    mean = float((result.log_weights.exp() * result.particles["m"]).sum())
+    assert mean == pytest.approx(0, abs=0.3)
+
+
+def test_nothing_is_predicted_of_data_without_elements(tmp_path: Path) -> None:
+    text, data = EMPTY["of a number"]
+    result = compiled(text, **data).run(seed=0, particles=20, steps=2)
+    assert result.predict()["y"].shape == (20, 0)
+    assert result.log_likelihood()["y"].shape == (20, 0)
+    result.save(tmp_path / "out")
+    text, data = EMPTY["by a slice"]
+    result = compiled(text, **data).run(seed=0, particles=20, steps=2)
+    assert result.predict()["y"][3].tolist() == Y
+    assert result.log_likelihood()["y"].shape == (20, 0)
+
+
+def test_a_variable_is_not_without_elements() -> None:
+    assert codes(f"{VECTOR}h : Real[N]\nh ~ Normal(0, 1)\ny ~ Normal(h, 1)", y=[]) == ["P0603"]
+    start = f"input N : Int\nh : Real[2]\n{START}for n in range(N):\n"
+    assert codes(f"{start}    h ~ Normal(m, 1)", N=0) == ["P0408"]
+    assert codes(f"input y : Real[_]\n{START}y ~ Normal(m, 1)", y=[]) == ["P0607"]
+    assert codes(f"{VECTOR}{START}for n in range(N):\n    y[n] ~ Normal(m, 1)", N=-1, y=[]) == [
+        "P0603"
+    ]
 
 
 def test_parts_that_only_data_know() -> None:

@@ -70,7 +70,8 @@ made; the message then has the place in the JSON:
         """\
 The values on the left of `~` are out of the support of their density, so that the likelihood is
 zero whatever the variables are: a count that is negative, an outcome that is neither 0 nor 1, a
-length that is not above 0. Indices count from 0. Empty data are an error too.
+length that is not above 0. Indices count from 0. Data without elements are an error too, except in
+a loop over them, which is then a factor of one.
 
     input y : Int[_]
     p ~ Beta(1, 1)

@@ -88,9 +88,9 @@ Layout and File. Variables that this release can sample are Real, Image and Vide
     "P0309": CodePage(
         "sizes that are none",
         """\
-A size is a whole number of at least 1. Image takes three sizes (channels, height, width),
-Depth and Mask two, Video four; Real takes any number. The sizes of a variable may be left
-open where an expert says what they are.
+A size is a whole number of at least 1; one that comes with the data of an input may be 0. Image
+takes three sizes (channels, height, width), Depth and Mask two, Video four; Real takes any number.
+The sizes of a variable may be left open where an expert says what they are.
 
     x : Image[64, 64]            # wrong
     x : Image[3, 64, 64]         # right

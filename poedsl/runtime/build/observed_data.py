@@ -69,7 +69,7 @@ class ObservedData:
         over events, the numbers stand in one size, in the order of the program.
         """
         count = len(next(iter(particles.values())))
-        rows = max(1, MOST_AT_ONCE // max(value.numel() for value in self.values.values()))
+        rows = max(1, MOST_AT_ONCE // max(1, *(value.numel() for value in self.values.values())))
         chunks = [
             self._log_likelihood({name: x[start : start + rows] for name, x in particles.items()})
             for start in range(0, count, rows)
@@ -96,7 +96,8 @@ class ObservedData:
         if any(events[0].numel() != len(part.positions) for part, events in logs):
             alone = len(logs) == 1
             return logs[0][1] if alone else torch.cat([e.reshape(count, -1) for _, e in logs], 1)
-        total = logs[0][1].new_zeros(count, shape.numel())
+        like = logs[0][1] if logs else self.values[name]
+        total = like.new_zeros(count, shape.numel())
         covered = torch.zeros(shape.numel(), dtype=torch.bool, device=total.device)
         for part, events in logs:
             total[:, part.positions] += events.reshape(count, -1)
@@ -173,11 +174,13 @@ def observed_data(plan: PlanSpec, settings: RunSettings | None = None) -> Observ
     settings = settings or RunSettings()
     bound = BoundPlan.of(plan, settings, Models.of(plan, settings))
     env = bound.values.environment
-    if all(f.kind != "likelihood" for f in bound.factors):
+    observed = [f.observed for f in plan.factors if f.observed is not None]
+    if not observed:
         return ObservedData({}, (), env, plan.prior)
     builder = bound.builder(bound.numbers())
     origin = builder.origin()
-    arrays: dict[str, Tensor] = {}
+    bound_names = [n for term in observed for n in _data_names(term) if n in env.values]
+    arrays = {name: evaluate(Ref(name), env)[0] for name in bound_names}
     parts: list[ObservedPart] = []
     for factor in bound.factors:
         if factor.kind != "likelihood" or factor.observed is None:

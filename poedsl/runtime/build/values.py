@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -21,6 +21,7 @@ from poedsl.runtime.inputs.layouts import elements, read_layout
 from poedsl.runtime.terms.evaluate import Environment, indexed, value_of
 from poedsl.runtime.terms.refusals import refused
 from poedsl.runtime.terms.unrolled import Element, unrolled
+from poedsl.runtime.terms.vector_constructors import EmptyRange
 
 
 def bound_tensor(value: Any, device: torch.device, dtype: torch.dtype) -> Float[Tensor, 1 * shape]:
@@ -39,6 +40,18 @@ def plain(value: Any) -> Any:
     if isinstance(value, list):
         return tuple(map(plain, value))
     return int(value) if float(value).is_integer() else value
+
+
+def lists_of_indices(observed: Term | None) -> Iterator[Term]:
+    """What the indices of data run over, where a loop became one statement of all its elements."""
+    pending = list(observed.args[1:]) if isinstance(observed, Apply) else []
+    while pending:
+        match pending.pop():
+            case Apply("comprehension", (_, over, body)):
+                yield over
+                pending.append(body)
+            case Apply("range") | Ref() as item:
+                yield item
 
 
 @dataclass(slots=True)
@@ -79,9 +92,13 @@ class Values:
             raise refused("P0603", message, factor=factor) from error
 
     def unrolled_factors(self, factor: FactorSpec) -> list[FactorSpec]:
-        """The factor at each element of what it loops over, with its sources read."""
+        """The factor at each element of what it loops over, with its sources read; none where it
+        loops over nothing.
+        """
 
         def over(term: Term) -> list[Element]:
+            if self.is_empty(term):
+                return []
             value = self.value_of(term, "what it loops over", factor)
             if not isinstance(value, Tensor):
                 return list(elements(value))
@@ -103,7 +120,18 @@ class Values:
                 else self.resolved(unrolled_factor.observed),
             )
             for unrolled_factor in unrolled(factor, over)
+            if not any(map(self.is_empty, lists_of_indices(unrolled_factor.observed)))
         ]
+
+    def is_empty(self, term: Term) -> bool:
+        """Whether a vector has no elements for these inputs."""
+        if isinstance(term, Ref) and term.name not in self.environment.values:
+            return False
+        try:
+            value = self.value_of(term, f"`{print_term(term)}`")
+        except EmptyRange:
+            return True
+        return isinstance(value, Tensor) and value.dim() > 1 and not value.shape[1]
 
     def located(self, part: Term, factor: FactorSpec) -> Term:
         """A part of a variable, with indices that come with data as constants."""

@@ -218,6 +218,11 @@ def _vector(type_: Type, array: Any) -> Any:
     return array
 
 
+def _sizes_of_no_rows(type_: Type) -> tuple[int, ...]:
+    """The sizes of an empty list, which has no rows of the size that a matrix has."""
+    return (0, *(size or 0 for size in type_.sizes[1:]))
+
+
 def _constant(spec: InputSpec, value: Any) -> Any:
     plain: Any = None
     try:
@@ -243,7 +248,8 @@ def _constant(spec: InputSpec, value: Any) -> Any:
         import numpy as np
 
         try:
-            return _checked(spec, np.array(plain))
+            array = np.array(plain)
+            return _checked(spec, array if plain else array.reshape(_sizes_of_no_rows(spec.type)))
         except (ValueError, OverflowError) as error:
             raise _wrong(spec, f": {files.reason(error)}") from error
     if spec.type.is_numeric:

@@ -44,9 +44,11 @@ def with_sizes(plan: PlanSpec, inferred: Mapping[str, tuple[int, str]]) -> PlanS
     for size in plan.sizes:
         expected = size_value(size.term, bound)
         value = bound.get(size.name)
-        if not isinstance(expected, int) or expected < 1:
+        least = 1 if size.name in types else 0
+        if not isinstance(expected, int) or expected < least:
             reason = "has no value" if expected is None else f"is {expected}"
-            message = f"{_shown(size)} {reason}, and a size is a whole number of at least 1"
+            kind = f"the size of a variable, as `{size.name}`," if least else "a size"
+            message = f"{_shown(size)} {reason}, and {kind} is a whole number of at least {least}"
             problems.append(Diagnostic("P0603", message))
         elif isinstance(value, Array) and value.shape[size.axis] != expected:
             sizes = ", ".join(map(str, value.shape))

@@ -240,7 +240,7 @@ class Result:
         from poedsl.runtime.build.observed_data import observed_data
 
         observed = observed_data(self.plan) if self.data is None else self.data()
-        if not observed.parts:
+        if not observed.values:
             message = "the program has no data: no statement has an input before `~`"
             raise PoeError((Diagnostic("P0715", message),))
         return observed

@@ -11,19 +11,25 @@ from poedsl.grammar.diagnostics import Diagnostic
 from poedsl.grammar.errors import PoeError
 
 
+class EmptyRange(PoeError):
+    """A range of no numbers, which a loop may run over and no vector may be."""
+
+
 def range_of(
     start: Float[Tensor, " 1"], stop: Tensor | None = None, step: Tensor | None = None
 ) -> Float[Tensor, "1 n"]:
     """Whole numbers, as Python's `range` has them.
 
     Raises:
-        PoeError: there are none, or too many.
+        EmptyRange: there are none.
+        PoeError: there are too many.
     """
     first, last = (0, whole(start)) if stop is None else (whole(start), whole(stop))
     by = 1 if step is None else whole(step)
     numbers = range(first, last, by) if by else range(0)
     if not numbers:
-        raise _refused("P0306", f"`range`: there is no number from {first} to before {last}")
+        message = f"`range`: there is no number from {first} to before {last}"
+        raise EmptyRange((Diagnostic("P0306", message),))
     limited(len(numbers))
     return torch.arange(
         first, first + by * len(numbers), by, dtype=start.dtype, device=start.device
