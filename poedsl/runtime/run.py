@@ -142,8 +142,11 @@ class Run:
                 self._populations = self._populations or self._driver.stages()
                 population = next(self._populations, None)
             except AllParticlesLost as lost:
-                self.population, self.outcome = lost.population, lost.outcome
-                return None
+                self.outcome = lost.outcome
+                if self.population is not None:
+                    self.population = lost.population
+                    return None
+                population = lost.population  # of the pilot run: the run has no other stage
             if population is None:
                 return None
             first = self.population is None

@@ -12,6 +12,7 @@ import poedsl
 from poedsl.runtime.core.run_settings import RunSettings
 from poedsl.runtime.feynman_kac.tempering import TemperingModel
 from poedsl.runtime.run import Run
+from poedsl.runtime.smc.records import Outcome
 
 REGRESSION = "x : Real[2]\nx ~ Normal(0, 1) * exp(-2 * sum((x - 2)^2))"
 LOG_Z = -math.log(5) - 2 * 2 * 4 / 5
@@ -66,3 +67,15 @@ def test_the_mean_of_the_evidence_is_exact() -> None:
     ratios = torch.tensor([r.log_evidence for r in runs]).sub(LOG_Z / 2).exp()
     assert abs(float(ratios.mean()) - 1) < 3 * float(ratios.std()) / len(runs) ** 0.5
     assert float(ratios.std()) < 1
+
+
+def test_a_pilot_run_that_fails_is_the_stage_of_the_result() -> None:
+    plan = poedsl.compile("x ~ Normal(0, 1) * exp(sqrt(x - 100))")
+    plan = plan.with_options(path="temper(unbiased = true)", particles=8)
+    result = plan.run(seed=0)
+    assert result.outcome is Outcome.NOT_FINITE and result.log_evidence is None
+    (stage,) = result.stages
+    assert stage.beta == 0 and stage.nfe == result.nfe
+    first, last = plan.stream(seed=0)
+    assert first.record == last.record and first.result is None
+    assert last.result is not None and last.result.outcome is Outcome.NOT_FINITE

@@ -104,10 +104,10 @@ class Prior(FixedBase):
     environment: Environment
     funnel: bool
 
-    def first(self, noise: Noise, stage: int) -> Float[Tensor, "L D"]:
+    def first(self, noise: Noise, t: int) -> Float[Tensor, "L D"]:
         """Draws in the run's coordinates; nan where a parameter is out of its range."""
         blocks = -(-noise.size // BLOCK)
-        seeds = (noise.shared(stage, "start", blocks) * 2**32).long().tolist()
+        seeds = (noise.shared(t, "start", blocks) * 2**32).long().tolist()
         draws = [torch.cat([self.block(s) for s in row])[: noise.size] for row in seeds]
         return self.space.placed(torch.cat(draws))
 

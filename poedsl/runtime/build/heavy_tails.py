@@ -32,9 +32,9 @@ class StudentBase(FixedBase):
     size: int
     freedom: float
 
-    def first(self, noise: Noise, stage: int) -> Float[Tensor, "L D"]:
+    def first(self, noise: Noise, t: int) -> Float[Tensor, "L D"]:
         """Draws by the polar method (Bailey 1994)."""
-        radius, angle = noise.uniform(2 * self.size, stage, "start").double().chunk(2, 1)
+        radius, angle = noise.uniform(2 * self.size, t, "start").double().chunk(2, 1)
         square = self.freedom * torch.expm1(-2 / self.freedom * radius.log())
         return (square.sqrt() * torch.cos(2 * math.pi * angle)).to(noise.dtype)
 

@@ -44,8 +44,8 @@ class GaussianBase(FixedBase):
 
     size: int
 
-    def first(self, noise: Noise, stage: int) -> Float[Tensor, "L D"]:
-        return noise.normal(self.size, stage, "start")
+    def first(self, noise: Noise, t: int) -> Float[Tensor, "L D"]:
+        return noise.normal(self.size, t, "start")
 
     def log_density(self, x: Float[Tensor, "L D"]) -> Float[Tensor, " L"]:
         """Log p_0, normalised."""
@@ -93,14 +93,14 @@ class LaplaceBase:
     def freedom(self) -> float:
         return 4.0 + self.modes.loc.shape[1]
 
-    def first(self, noise: Noise, stage: int) -> Float[Tensor, "L D"]:
+    def first(self, noise: Noise, t: int) -> Float[Tensor, "L D"]:
         """Draws: a component for each slot, and a point of it."""
-        wide = self.wide.first(noise, stage)
+        wide = self.wide.first(noise, t)
         width = wide.shape[1]
-        pick = noise.uniform(1, stage, "component")[:, 0].double()
+        pick = noise.uniform(1, t, "component")[:, 0].double()
         shares = self.log_shares.double().exp().cumsum(0) + self.wide_share
         chosen = torch.searchsorted(shares, pick).clamp(max=len(shares) - 1)
-        normals = noise.normal(width + int(self.freedom), stage, "mode")
+        normals = noise.normal(width + int(self.freedom), t, "mode")
         chi_square = normals[:, width:].square().mean(-1, keepdim=True)
         offset = normals[:, :width] / chi_square.sqrt()
         near = torch.empty_like(wide)

@@ -58,9 +58,9 @@ class Base(FixedBase):
         """The density of a variable."""
         return self.marginals[variable]
 
-    def first(self, noise: Noise, stage: int) -> Float[Tensor, "L D"]:
+    def first(self, noise: Noise, t: int) -> Float[Tensor, "L D"]:
         """Draws in the run's coordinates, from uniforms for each component and each variable."""
-        uniform = noise.uniform(self.space.size + len(self.space.shapes), stage, "start")
+        uniform = noise.uniform(self.space.size + len(self.space.shapes), t, "start")
         space, picks = self.space, uniform[:, self.space.size :]
         x = uniform.new_zeros(len(uniform), space.size)
         for (name, shape), pick in zip(space.shapes.items(), picks.unbind(1), strict=True):
