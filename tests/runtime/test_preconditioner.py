@@ -32,7 +32,7 @@ def test_there_and_back(islands: int, size: int) -> None:
     change = Preconditioner.of(x, torch.zeros(islands, size).double())
     torch.testing.assert_close(change.coloured(change.white(x)), x, atol=1e-9, rtol=1e-9)
     point = Point(x, gaussian(x))
-    back = change.coloured_point(change.whitened(point))
+    back = change.out_of(change.into(point))
     assert back.at is not None and point.at is not None
     torch.testing.assert_close(back.at.score, point.at.score, atol=1e-6, rtol=1e-6)
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from poedsl.runtime.core.run_settings import RunSettings
 from poedsl.runtime.core.sampler_options import SamplerOptions
 from poedsl.runtime.core.warnings import WarningLog
 from poedsl.runtime.feynman_kac.continuous import Mutation
 from poedsl.runtime.feynman_kac.rewards import RewardWeights
 from poedsl.runtime.kernels.kernels_by_name import kernel_steps
+from poedsl.runtime.kernels.non_centred import NonCentred
 from poedsl.runtime.targets.target import Target
 
 
@@ -16,11 +19,19 @@ def mutation(
     options: SamplerOptions,
     warnings: WarningLog,
     *,
+    non_centred: NonCentred | None = None,
     warns_of_infinite_rewards: bool = False,
 ) -> Mutation:
-    """The kernel steps of a target, and the weights of its rewards."""
+    """The kernel steps of a target, and the weights of its rewards.
+
+    Args:
+        non_centred: coordinates in which adjusted steps are taken by turns.
+    """
     rewards = RewardWeights(target, options, warnings, warns_of_infinite_rewards)
-    return Mutation(target, options, kernel_steps(options), rewards)
+    steps = kernel_steps(options)
+    if steps is not None and steps.adjusted and options.line is None:
+        steps = replace(steps, non_centred=non_centred)
+    return Mutation(target, options, steps, rewards)
 
 
 def shown_stages(stages: int, settings: RunSettings) -> frozenset[int]:

@@ -18,6 +18,7 @@ from poedsl.runtime.build.constrained_supports import bijections, centred
 from poedsl.runtime.build.exponents import refuse_unseen
 from poedsl.runtime.build.heavy_tails import LEAST_FALL, slowest_fall, student_base
 from poedsl.runtime.build.laplace_base import laplace_base
+from poedsl.runtime.build.location_scale_sites import non_centred
 from poedsl.runtime.build.mutation import mutation, shown_stages
 from poedsl.runtime.build.positive_precision import DATA, refuse_improper_stages
 from poedsl.runtime.build.product_builder import ProductBuilder
@@ -68,7 +69,8 @@ def tempering_model(builder: ProductBuilder, factors: list[FactorSpec]) -> Tempe
         squares=options.correct == "fkc",
     )
     target = replace(without_base, base=tempering_base(builder, factors, without_base))
-    moves = mutation(target, options, builder.warnings)
+    standardised = non_centred(factors, builder.space, env)
+    moves = mutation(target, options, builder.warnings, non_centred=standardised)
     stages = temper_grid(options.steps)
     peak = black_box_potentials.initial_peak(options.potential)
     if options.share is None:

@@ -8,7 +8,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Generic, Protocol, TypeVar, runtime_checkable
 
+from poedsl.runtime.core.particles import Point
 from poedsl.runtime.core.state import SavedState
+from poedsl.runtime.kernels.coordinates import into
 from poedsl.runtime.kernels.preconditioner import Preconditioner
 from poedsl.runtime.kernels.step_size import StepSize
 from poedsl.runtime.kernels.sweep import KernelSteps
@@ -32,10 +34,10 @@ class TunedSteps:
     exhausted: bool
 
     def state(self) -> SavedState:
-        coordinates = None if self.steps is None else self.steps.coordinates
+        fixed = None if self.steps is None else self.steps.preconditioners
         return {
             "count": None if self.steps is None else self.steps.count,
-            "preconditioner": None if coordinates is None else coordinates.state(),
+            "preconditioners": None if fixed is None else [p.state() for p in fixed],
             "step_size": self.step_size.state(),
             "correlation": self.correlation,
             "exhausted": self.exhausted,
@@ -121,24 +123,29 @@ class Pilot(Generic[Model]):
 
 def _tuned(steps: KernelSteps | None, population: Population[Any]) -> TunedSteps:
     if steps is not None:
-        coordinates = None
+        preconditioners = None
         if steps.precondition:
-            x, weights = population.particles.x, population.total_log_weights
-            coordinates = Preconditioner.of_all(x, weights)
+            start, weights = Point(population.particles.x), population.total_log_weights
+            preconditioners = tuple(
+                Preconditioner.of_all(into(changes, start).x, weights) for changes in steps.unscaled
+            )
         count = steps.count if population.kernel_steps is None else population.kernel_steps
-        steps = _fixed(steps, count, coordinates)
+        steps = _fixed(steps, count, preconditioners)
     return TunedSteps(steps, population.step_size, population.correlation, population.exhausted)
 
 
 def _restored(state: SavedState, steps: KernelSteps | None) -> TunedSteps:
     if steps is not None:
-        saved = state["preconditioner"]
-        coordinates = None if saved is None else Preconditioner.restored(saved)
-        steps = _fixed(steps, state["count"], coordinates)
+        saved = state["preconditioners"]
+        preconditioners = None if saved is None else tuple(map(Preconditioner.restored, saved))
+        steps = _fixed(steps, state["count"], preconditioners)
     step_size = StepSize.restored(state["step_size"])
     return TunedSteps(steps, step_size, state["correlation"], state["exhausted"])
 
 
-def _fixed(steps: KernelSteps, count: int, coordinates: Preconditioner | None) -> KernelSteps:
+def _fixed(
+    steps: KernelSteps, count: int, preconditioners: tuple[Preconditioner, ...] | None
+) -> KernelSteps:
     """So many steps, whose size and coordinates do not depend on the particles."""
-    return replace(steps, count=count, adapt=False, coordinates=coordinates, correlation=None)
+    fixed = replace(steps, count=count, preconditioners=preconditioners)
+    return replace(fixed, adapt=False, correlation=None)

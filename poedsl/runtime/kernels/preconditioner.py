@@ -84,12 +84,12 @@ class Preconditioner:
             lambda rows, _, factor: rows * factor if factor.dim() == 1 else rows @ factor,
         )
 
-    def whitened(self, point: Point) -> Point:
+    def into(self, point: Point) -> Point:
         """A point in the coordinates z, with scores with respect to z."""
         at = None if point.at is None else self.evaluation(point.at)
         return replace(point, x=self.white(point.x), at=at)
 
-    def coloured_point(self, point: Point) -> Point:
+    def out_of(self, point: Point) -> Point:
         """The point of coordinates z, with scores with respect to x."""
         at = None if point.at is None else self._scores(point.at, self._score)
         return replace(point, x=self.coloured(point.x), at=at)

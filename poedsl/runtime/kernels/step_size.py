@@ -1,8 +1,9 @@
-"""Step sizes: one for each island, adapted to an acceptance target as the run goes on."""
+"""Step sizes of each island, adapted to an acceptance target as the run goes on."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -14,9 +15,11 @@ from poedsl.runtime.core.state import SavedState
 
 @dataclass(frozen=True, slots=True)
 class StepSize:
-    """The step size of each island, held as its square, the variance of a proposal's noise."""
+    """The step size of each island in each of the coordinates in which steps are taken, held as its
+    square, the variance of a proposal's noise.
+    """
 
-    variance: Float[Tensor, "S 1"]
+    variance: Float[Tensor, "S C"]
 
     @classmethod
     def initial(cls, step_size: float, islands: int, device: torch.device) -> StepSize:
@@ -31,7 +34,20 @@ class StepSize:
 
     @property
     def mean(self) -> float:
-        return float(self.variance.sqrt().mean())
+        """Over the islands, in the first coordinates."""
+        return float(self.variance[:, 0].sqrt().mean())
+
+    def split(self, coordinates: int) -> list[StepSize]:
+        """That of each of so many coordinates; they start alike."""
+        columns = self.variance
+        if columns.shape[1] != coordinates:
+            columns = columns[:, :1].expand(-1, coordinates)
+        return [StepSize(column[:, None]) for column in columns.unbind(1)]
+
+    @classmethod
+    def joined(cls, sizes: Sequence[StepSize]) -> StepSize:
+        """Those of several coordinates."""
+        return cls(torch.cat([size.variance for size in sizes], 1))
 
     def per_particle(self, particles: int) -> Float[Tensor, "#L 1"]:
         """The variance for every particle of islands of so many; one row if there is one island."""

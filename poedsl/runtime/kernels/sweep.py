@@ -13,8 +13,10 @@ from torch import Tensor
 
 from poedsl.runtime.core.particles import Point
 from poedsl.runtime.core.random_numbers import Noise
+from poedsl.runtime.kernels.coordinates import ChangeOfCoordinates, into, out_of, target_in
 from poedsl.runtime.kernels.kernel import Kernel, StageTarget
 from poedsl.runtime.kernels.mixing import Mixing, observables
+from poedsl.runtime.kernels.non_centred import NonCentred
 from poedsl.runtime.kernels.preconditioner import Preconditioner
 from poedsl.runtime.kernels.step_size import StepSize
 
@@ -22,6 +24,8 @@ from poedsl.runtime.kernels.step_size import StepSize
 JITTER, GOLDEN = 1.0, (math.sqrt(5) - 1) / 2
 #: Steps for which noise is drawn at once where their number is open.
 BLOCK = 8
+#: Steps in some coordinates before as many in the next.
+TURN = 4
 
 
 class KernelResult(NamedTuple):
@@ -55,7 +59,9 @@ class KernelSteps:
         jittered: whether the kernel follows trajectories, whose lengths have to vary.
         precondition: whether steps are taken in coordinates in which the population has unit
             covariance.
-        coordinates: in which they are taken then; None where those follow the population.
+        non_centred: coordinates in which every other steps are taken; None where there are none.
+        preconditioners: of the coordinates in which steps are taken; None where they follow the
+            population.
         correlation: steps end once no component is correlated by more with where it started.
     """
 
@@ -66,7 +72,8 @@ class KernelSteps:
     normals: int = 1
     jittered: bool = False
     precondition: bool = False
-    coordinates: Preconditioner | None = None
+    non_centred: NonCentred | None = None
+    preconditioners: tuple[Preconditioner, ...] | None = None
     correlation: float | None = None
 
     @property
@@ -98,9 +105,10 @@ class KernelSteps:
         if adapt and narrowing != 1:
             assert aim is not None
             step_size = step_size.narrowed(narrowing, aim, self.count)
-        preconditioner = self.preconditioner(point, log_weights)
-        if preconditioner is not None:
-            target, point = preconditioner.target(target), preconditioner.whitened(point)
+        coordinates = self.coordinates(point.x, log_weights)
+        targets = [target_in(changes, target) for changes in coordinates]
+        sizes = step_size.split(len(coordinates))
+        turn, point = 0, into(coordinates[0], point)
         mixing = None
         if self.correlation is not None:
             weights = log_weights.flatten().softmax(0)
@@ -108,30 +116,42 @@ class KernelSteps:
         rates: list[Float[Tensor, "S 1"]] = []
         steps, finished = 0, mixing is None
         for noise, uniform in self._noise(point, rng, t):
+            before, turn = turn, steps // TURN % len(coordinates)
+            if turn != before:
+                point = into(coordinates[turn], out_of(coordinates[before], point))
             steps += 1
-            variance = step_size.per_particle(rng.size) * self.jitter(steps)
+            variance = sizes[turn].per_particle(rng.size) * self.jitter(steps)
             if aim is None:
                 variance = variance * noise_scale**2 / exponents
-            point, probability = self.kernel.step(point, target, noise, uniform, variance)
+            point, probability = self.kernel.step(point, targets[turn], noise, uniform, variance)
             if probability is not None and aim is not None:
                 rates.append(probability.view(-1, rng.size).mean(-1, keepdim=True))
                 if adapt:
-                    step_size = step_size.adapted(rates[-1], aim)
-            if mixing is not None and (finished := mixing.finished(observables(point))):
+                    sizes[turn] = sizes[turn].adapted(rates[-1], aim)
+            if mixing is not None and turn == 0 and mixing.finished(observables(point)):
+                finished = True
                 break
-        if preconditioner is not None:
-            point = preconditioner.coloured_point(point)
+        point, step_size = out_of(coordinates[turn], point), StepSize.joined(sizes)
         acceptance = float(torch.cat(rates).mean()) if rates else None
         largest = None if mixing is None else mixing.largest
         return KernelResult(point, step_size, acceptance, steps, largest, not finished)
 
-    def preconditioner(
-        self, point: Point, log_weights: Float[Tensor, "S n"]
-    ) -> Preconditioner | None:
-        """The coordinates of the steps, by the population where they are not fixed."""
+    def coordinates(
+        self, x: Float[Tensor, "L D"], log_weights: Float[Tensor, "S n"]
+    ) -> list[tuple[ChangeOfCoordinates, ...]]:
+        """The changes to each of the coordinates in which steps are taken by turns."""
         if not self.precondition:
-            return None
-        return self.coordinates or Preconditioner.of(point.x, log_weights)
+            return [()]
+        systems = self.unscaled
+        by_population = self.preconditioners or [
+            Preconditioner.of(into(changes, Point(x)).x, log_weights) for changes in systems
+        ]
+        return [(*c, p) for c, p in zip(systems, by_population, strict=True)]
+
+    @property
+    def unscaled(self) -> list[tuple[NonCentred, ...]]:
+        """The changes before those that give the population unit covariance."""
+        return [()] if self.non_centred is None else [(), (self.non_centred,)]
 
     def jitter(self, step: int) -> float:
         """A factor of the variance, which varies the length of trajectories where they would return
