@@ -174,7 +174,8 @@ Each of the three signs says one thing of a name:
     input a : Int = 3     an input, its type and its default
 
 A variable has no value: it is what the program is about. In an expression two values are
-compared by `==`; a `=` inside brackets gives an argument by its name.
+compared by `==`; a `=` inside brackets gives an argument by its name. Options of the sampler are
+such arguments: `sample x by anneal(particles = 8000)`.
 
     # wrong
     x = Normal(0, 1)

@@ -16,6 +16,11 @@ CONTEXTUAL = ("report",)
 #: Words that join the parts of a statement or of an expression.
 CONNECTIVES = ("from", "given", "in", "by", "and", "or", "not")
 CONSTANTS = ("true", "false", "none")
+#: Options of the sampler, the arguments of `anneal` in a `sample` statement.
+OPTION_NAMES = (
+    *("particles", "steps", "path", "move", "kernel", "correct", "potential", "resample"),
+    *("condition", "start", "islands", "normalize_exponents", "keep"),
+)
 #: Every reserved word.
 KEYWORDS = frozenset((*STATEMENTS, *CONNECTIVES, *CONSTANTS))
 INDENT = "    "

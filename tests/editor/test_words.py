@@ -23,6 +23,10 @@ def test_keywords_are_the_terminals_of_the_grammar() -> None:
     assert contextual == set(words.CONTEXTUAL_WORDS)
 
 
+def test_options_are_known_to_the_grammar() -> None:
+    assert words.OPTION_WORDS == tokens.OPTION_NAMES
+
+
 def test_each_keyword_is_in_one_group() -> None:
     groups = (words.STATEMENT_WORDS, words.CONNECTIVE_WORDS, words.CONSTANT_WORDS)
     listed = [w for group in groups for w in group]

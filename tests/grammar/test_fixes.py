@@ -7,6 +7,7 @@ import pytest
 from poedsl.grammar.diagnostics import Diagnostic, Edit, Fix
 from poedsl.grammar.recovery.apply_fixes import apply_fixes, safe_fixes
 from poedsl.grammar.source import Span
+from tests.diagnostics import quoted
 from tests.grammar.samples import complaints, program
 
 SAFE = {
@@ -106,3 +107,29 @@ def test_fixes_do_not_touch_each_other() -> None:
     assert [d for d, _ in safe_fixes(found)] == [found[0], found[3]]
     assert apply_fixes("abcdefg", found) == ("axdewg", 2)
     assert apply_fixes("abc", ()) == ("abc", 0)
+
+
+@pytest.mark.parametrize(
+    "line, argument",
+    [
+        ("particles = 8000", "particles = 8000"),
+        ("steps: 30", "steps = 30"),
+        ("kernel := mala(steps = 3)  # a comment", "kernel = mala(steps = 3)"),
+    ],
+)
+def test_an_option_alone_is_put_into_a_sample_statement(line: str, argument: str) -> None:
+    start = "input y : Real\nx ~ Normal(0, 1)\nz[0] ~ Normal(x, 1)\ny ~ Normal(x, 1)\n"
+    (found,) = complaints(f"{start}{line}\n")
+    assert found.code == "P0111"
+    (edit,) = found.fixes[0].edits
+    text = f"{start}{line}\n"
+    fixed = text[: edit.span.start] + edit.text + text[edit.span.end :]
+    assert fixed.splitlines()[4].startswith(f"sample x, z by anneal({argument})")
+    program(fixed)
+
+
+def test_an_option_beside_a_sample_statement_has_a_note() -> None:
+    (found,) = complaints("x ~ Normal(0, 1)\nsample x by anneal(steps = 3)\nparticles = 9\n")
+    assert found.code == "P0111"
+    assert all("sample" not in edit.text for fix in found.fixes for edit in fix.edits)
+    assert "sample x by anneal(particles = 9)" in quoted(found)

@@ -19,6 +19,7 @@ from poedsl.grammar.recovery.misplaced_signs import (
     value_of_variable,
     wrong_sign,
 )
+from poedsl.grammar.recovery.options_alone import option_alone
 from poedsl.grammar.recovery.separators import comprehension, loose_comma, side_by_side
 from poedsl.grammar.recovery.statement_shapes import (
     input_type,
@@ -35,6 +36,7 @@ MistakeCheck = Callable[[Failure], Diagnostic | None]
 
 #: In order: the first that gives a diagnostic applies.
 CHECKS: tuple[MistakeCheck, ...] = (
+    option_alone,
     assignment,
     let_sign,
     value_of_variable,

@@ -7,7 +7,7 @@ from poedsl.grammar.recovery.edits import clip, insert
 from poedsl.grammar.source import Span
 from poedsl.grammar.tokens import Failure
 
-_ASSIGNMENT_SIGNS = frozenset(("=", ":=", "<-", "=="))
+ASSIGNMENT_SIGNS = frozenset(("=", ":=", "<-", "=="))
 
 
 _FACTORS = frozenset(("exp", "where", "mixture"))
@@ -15,7 +15,7 @@ _FACTORS = frozenset(("exp", "where", "mixture"))
 
 def assignment(f: Failure) -> Diagnostic | None:
     """``c = 3``, ``x = Normal(0, 1)``."""
-    if f.index != 1 or f.first.kind != "name" or f.word.text not in _ASSIGNMENT_SIGNS:
+    if f.index != 1 or f.first.kind != "name" or f.word.text not in ASSIGNMENT_SIGNS:
         return None
     name, sign, right = f.first, f.word, f.after
     tilde = Fix("a factor of a variable's target follows `~`", (Edit(sign.span, "~"),))
@@ -80,7 +80,7 @@ def wrong_sign(f: Failure) -> Diagnostic | None:
     expected = {frozenset(("EQUAL",)): "=", frozenset(("TILDE",)): "~"}.get(f.accepts)
     if f.word.text == "==" and f.wants_operand:  # the parser took the first half for `=`
         expected = "="
-    if expected is None or f.word.text not in ("~", ":", *_ASSIGNMENT_SIGNS):
+    if expected is None or f.word.text not in ("~", ":", *ASSIGNMENT_SIGNS):
         return None
     fix = Fix(f"the sign here is `{expected}`", (Edit(f.word.span, expected),))
     return Diagnostic(

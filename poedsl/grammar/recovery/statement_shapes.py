@@ -6,7 +6,7 @@ import difflib
 
 from poedsl.grammar.diagnostics import Diagnostic, Edit, Fix
 from poedsl.grammar.recovery.edits import clip, insert
-from poedsl.grammar.recovery.misplaced_signs import _ASSIGNMENT_SIGNS
+from poedsl.grammar.recovery.misplaced_signs import ASSIGNMENT_SIGNS
 from poedsl.grammar.source import Span
 from poedsl.grammar.tokens import CONSTANTS, CONTEXTUAL, KEYWORDS, STATEMENTS, Failure
 from poedsl.grammar.types import RANKS
@@ -43,7 +43,7 @@ def input_type(f: Failure) -> Diagnostic | None:
         fix = Fix("a `:` separates the name and its type", (insert(name.span.end, " :"),), "safe")
         message = f"a `:` is missing before `{clip(f.word.text)}`"
         return Diagnostic("P0117", message, f.word.span, fixes=(fix,))
-    if not f.ended and f.word.text not in _ASSIGNMENT_SIGNS:
+    if not f.ended and f.word.text not in ASSIGNMENT_SIGNS:
         return None
     edit = insert(name.span.end, " : Real")
     fix = Fix("the type follows the name, such as `: Real`", (edit,), "has-placeholders")
