@@ -84,6 +84,7 @@ def test_constants_and_loops_are_computed_to_a_limit() -> None:
         assert codes(program) == ["P0507"]
 
 
+@pytest.mark.statistical
 def test_nested_loops_over_constants_are_left_to_the_run() -> None:
     nested = "sum(sum(i * j for i in range(1000)) for j in range(1000)) / 10^12"
     plan = poedsl.compile(f"x ~ Normal({nested}, 1)")

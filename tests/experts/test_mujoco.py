@@ -198,6 +198,7 @@ def test_limits_of_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
 
 
 @pytest.mark.slow
+@pytest.mark.statistical
 def test_a_program_takes_a_scene_beside_it(tmp_path: Path) -> None:
     path = scene(tmp_path, CAMERA, WALL, BOX)
     (tmp_path / "p.poe").write_text(

@@ -96,6 +96,7 @@ def test_signatures_are_read_without_running_and_are_those_that_run() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.statistical
 def test_eight_schools_times_a_second_density(tmp_path: Path) -> None:
     plan = program(
         tmp_path,
@@ -208,6 +209,7 @@ def test_code_runs_with_leave_only(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.statistical
 def test_plans_from_models() -> None:
     def line(x, y, scale: float = 1.0, more=None):  # type: ignore[no-untyped-def]
         """A line through the origin."""
@@ -233,6 +235,7 @@ def test_plans_from_models() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.statistical
 def test_a_plan_keeps_its_model_whatever_has_its_name_later() -> None:
     def shifted(by: float) -> Any:
         def site() -> None:
@@ -246,6 +249,7 @@ def test_a_plan_keeps_its_model_whatever_has_its_name_later() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.statistical
 def test_a_plan_runs_what_it_was_compiled_with() -> None:
     def line() -> None:
         pyro.sample("a", dist.Normal(0.0, 1.0))
@@ -328,6 +332,7 @@ def test_sites_without_a_density_on_the_line_are_reported(model: Any, site: str)
     assert site in quoted(errors[0])
 
 
+@pytest.mark.statistical
 @pytest.mark.parametrize("name", ["Normal", "sample", "exp", "x"])
 def test_names_of_the_language_are_no_matter(name: str) -> None:
     def model() -> None:
@@ -340,6 +345,7 @@ def test_names_of_the_language_are_no_matter(name: str) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.statistical
 def test_groups_counts_and_masks() -> None:
     def model(group, y, n, seen):  # type: ignore[no-untyped-def]
         mu = pyro.sample("mu", dist.Normal(torch.zeros(n), 1.0).to_event(1))
@@ -353,6 +359,7 @@ def test_groups_counts_and_masks() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.statistical
 def test_a_gaussian_over_the_whole_is_tempered_with_the_model() -> None:
     @poedsl.model
     def narrow() -> None:

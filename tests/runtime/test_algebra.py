@@ -201,6 +201,7 @@ def test_a_matrix_without_a_value_concerns_its_particle_alone(function: str) -> 
     assert solved.isnan().all(1).tolist() == [False, True, False]
 
 
+@pytest.mark.statistical
 def test_a_particle_with_a_matrix_without_a_value_has_no_weight() -> None:
     """The density x N(x; 0, 1) on x > 0, of mean sqrt(pi / 2) and mass 1 / sqrt(2 pi)."""
     plan = poedsl.compile("x ~ Normal(0, 1) * exp(logdet([[x, 0], [0, 1]]))\n")
@@ -267,6 +268,7 @@ def test_many_elements_are_one_operation() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.statistical
 def test_groups_that_come_with_data() -> None:
     """Conjugate Gaussians, one for each group: the likelihood is of rows, the prior of groups."""
     plan = poedsl.compile(

@@ -93,6 +93,7 @@ def test_scores_add_up_in_one_system_of_coordinates(job: Run) -> None:
         torch.testing.assert_close(job.target.scores(x, stage), expected, atol=2e-3, rtol=2e-3)
 
 
+@pytest.mark.statistical
 def test_particles_have_the_law_of_the_product(job: Run) -> None:
     for _ in job.stages():
         pass

@@ -38,6 +38,7 @@ def learned(text: str) -> poedsl.Result:
 
 
 @pytest.mark.slow
+@pytest.mark.statistical
 @pytest.mark.parametrize("base", [10.0, 20.0, 1.0, 1.1])
 def test_gaussians_have_what_their_precisions_say(base: float) -> None:
     """The observations are those of N(0, 1 / P) with s_i = -p_i x, in the coordinates of the
@@ -114,6 +115,7 @@ def test_looking_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.statistical
 def test_an_expert_on_a_part_is_compared_on_its_part() -> None:
     """Two experts of four components and of one; noise at its own samples is as on the line."""
     text = "x : Real[4]\nx ~ Normal(0, 1)\nx[0:1] ~ Normal(0, 1)\n"

@@ -14,6 +14,8 @@ from torch import Tensor
 import poedsl
 from poedsl.compiler.plan.terms import Apply
 
+pytestmark = pytest.mark.statistical
+
 
 def log_integral(log_factor: Callable[[Tensor], Tensor]) -> float:
     """Of N(0, 1) times a factor, by cells a ten-thousandth wide."""

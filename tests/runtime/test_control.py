@@ -79,6 +79,7 @@ def test_dead_particles_do_not_steer() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.statistical
 @pytest.mark.parametrize("move", ["sde(control = true)", "ode(control = true)"])
 @pytest.mark.parametrize("hidden", [False, True])
 def test_any_drift_leaves_the_target_alone(
@@ -104,6 +105,7 @@ def test_any_drift_leaves_the_target_alone(
 
 
 @pytest.mark.slow
+@pytest.mark.statistical
 @pytest.mark.parametrize("move", ["sde", "ode"])
 @pytest.mark.parametrize(
     "program, mean, variance, evidence",
@@ -141,6 +143,7 @@ def test_mixtures_weigh_more_alike() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.statistical
 def test_rewards_and_parts_go_with_it() -> None:
     """N(0, 1)^2 exp(0.5 x) on each of two parts that a loop and a plain statement see."""
     program = (

@@ -194,6 +194,7 @@ EMPTY: dict[str, tuple[str, dict[str, Any]]] = {
 }
 
 
+@pytest.mark.statistical
 @pytest.mark.parametrize("name", EMPTY)
 def test_a_loop_over_nothing_is_a_factor_of_one(name: str) -> None:
     text, data = EMPTY[name]

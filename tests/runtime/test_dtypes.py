@@ -50,6 +50,7 @@ def test_every_number_of_a_run_is_in_double_precision(name: str) -> None:
     assert result.outcome.ok
 
 
+@pytest.mark.statistical
 def test_a_log_density_below_the_range_of_single_precision() -> None:
     """exp(-200) is 0 in single precision; the evidence is exp(-200) / sqrt(3)."""
     plan = poedsl.compile(SMALL)
@@ -59,6 +60,7 @@ def test_a_log_density_below_the_range_of_single_precision() -> None:
     assert float(moments(result)[1]) == pytest.approx(1 / 3, rel=0.2)
 
 
+@pytest.mark.statistical
 def test_values_that_single_precision_cannot_tell_apart() -> None:
     plan = poedsl.compile("x ~ Normal(1e6, 0.01)")
     single = plan.run(seed=0, particles=1000)

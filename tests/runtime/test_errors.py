@@ -43,6 +43,7 @@ CASES = [
 
 
 @pytest.mark.slow
+@pytest.mark.statistical
 @pytest.mark.parametrize(("program", "truth", "options"), CASES)
 def test_eight_islands_tell_how_far_off_they_are(
     program: str, truth: float, options: dict[str, object]
@@ -56,6 +57,7 @@ def test_eight_islands_tell_how_far_off_they_are(
 
 
 @pytest.mark.slow
+@pytest.mark.statistical
 @pytest.mark.parametrize(("program", "truth", "options"), CASES)
 def test_so_does_the_genealogy_of_one_population(
     program: str, truth: float, options: dict[str, object]
@@ -74,6 +76,7 @@ def test_so_does_the_genealogy_of_one_population(
 
 
 @pytest.mark.slow
+@pytest.mark.statistical
 def test_the_variance_of_the_genealogy_is_unbiased() -> None:
     """Lee and Whiteley 2018, Theorem 1: populations of ten, resampled at every stage."""
     a, each = populations(
@@ -122,6 +125,7 @@ def test_where_there_is_none_the_reason_says_how_to_get_one() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.statistical
 def test_a_run_that_never_resampled_needs_no_islands() -> None:
     result = poedsl.compile("x ~ Normal(0, 1) * Normal(1, 2)").run(seed=0, particles=500)
     assert not any(s.resampled for s in result.stages)

@@ -24,6 +24,7 @@ LARGE = [
 
 
 @pytest.mark.slow
+@pytest.mark.statistical
 @pytest.mark.parametrize("program", LARGE)
 def test_large_parameters(program: str) -> None:
     result = poedsl.compile(program).run(seed=1, particles=4000)
@@ -32,6 +33,7 @@ def test_large_parameters(program: str) -> None:
     assert result.log_evidence_se < 0.01 and result.verdict is Verdict.RELIABLE
 
 
+@pytest.mark.statistical
 def test_a_normaliser_in_single_precision() -> None:
     """A Student's t that is Gaussian, on the noising path."""
     plan = poedsl.compile("x ~ StudentT(1e7, 0, 1) * Normal(0, 1)")
@@ -49,6 +51,7 @@ def test_mass_beyond_the_smallest_number_is_reported(density: str) -> None:
     assert result.verdict is Verdict.DOUBTFUL
 
 
+@pytest.mark.statistical
 def test_a_vague_prior_with_data_is_no_extreme() -> None:
     """`InverseGamma(0.001, 0.001)` on a variance, and data that say what it is: closed form."""
     n, squares = 20, 30.0
@@ -69,6 +72,7 @@ MATRICES = [
 
 
 @pytest.mark.slow
+@pytest.mark.statistical
 @pytest.mark.parametrize("matrix", MATRICES)
 def test_a_matrix_that_is_not_positive_definite_has_weight_zero(matrix: str) -> None:
     program = f"r ~ Normal(0, 1)\nx : Real[2]\nx ~ MultivariateNormal([0, 0], {matrix})"

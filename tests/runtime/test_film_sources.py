@@ -154,6 +154,7 @@ PROGRAM = (
 
 
 @pytest.mark.slow
+@pytest.mark.statistical
 def test_a_program_reads_a_film_beside_it(tmp_path: Path) -> None:
     film(tmp_path / "x.mp4", levels(6))
     (tmp_path / "p.poe").write_text(PROGRAM, encoding="utf-8")

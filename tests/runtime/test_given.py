@@ -200,6 +200,7 @@ def test_rewards_guide_a_product_with_parents() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.statistical
 def test_a_learned_flow_is_conditioned_through_its_network() -> None:
     program = "x ~ digits()^0.5\nx ~ digits(3)^0.5 given x"
     found = {}

@@ -70,6 +70,7 @@ def test_axes_are_looked_at_in_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.statistical
 @pytest.mark.parametrize(
     ("text", "log_z"),
     [

@@ -34,6 +34,7 @@ def gaussian(
 
 
 @pytest.mark.slow
+@pytest.mark.statistical
 @pytest.mark.parametrize("options", [{}, {"correct": "fkc()", "steps": 100}])
 def test_a_density_around_another_variable(options: dict[str, object]) -> None:
     program = "x ~ Normal(1, 1)\ny ~ Normal(0, 3)\ny ~ Normal(x, 0.5)"
@@ -68,6 +69,7 @@ def test_a_chain_of_vectors_around_each_other() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.statistical
 def test_a_part_around_a_part() -> None:
     program = "x : Real[2]\ny : Real\nx ~ Normal(0, 1)\ny ~ Normal(3, 1)\nx[1] ~ Normal(y, 0.5)"
     result = poedsl.compile(program).run(particles=8000)
@@ -81,6 +83,7 @@ def test_a_part_around_a_part() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.statistical
 def test_a_spread_that_depends_on_another_variable() -> None:
     """Integrating x out of N(x; 0, s) N(x; 0, 2): the rest is N(s; 1, 0.1) N(0; 0, hypot(s, 2))."""
     program = "s ~ Normal(1, 0.1)\nx ~ Normal(0, 2)\nx ~ Normal(0, abs(s))"
@@ -96,6 +99,7 @@ def test_a_spread_that_depends_on_another_variable() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.statistical
 def test_a_mixture_around_another_variable() -> None:
     program = (
         "x ~ Normal(0, 1)\ny ~ Normal(0, 3)\n"

@@ -97,6 +97,7 @@ def test_steps_adapt_towards_the_target() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.statistical
 @pytest.mark.parametrize("kernel", ADJUSTED)
 def test_a_run_ends_near_the_acceptance_it_adapts_to(kernel: str) -> None:
     plan = poedsl.compile("x : Real[5]\nx ~ Normal(0, [1, 1, 1, 2, 3]) * Normal(1, 2)")
@@ -186,6 +187,7 @@ def test_line_integrals_accept_as_densities_do(kernel: str, program: str) -> Non
 
 
 @pytest.mark.slow
+@pytest.mark.statistical
 @pytest.mark.parametrize("kernel", ADJUSTED)
 def test_metropolis_from_scores_keeps_the_moments(kernel: str) -> None:
     """Two modes, between which steps of the kernel cross a trough."""

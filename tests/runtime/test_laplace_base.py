@@ -42,6 +42,7 @@ def test_draws_of_the_mixture_have_its_density() -> None:
         assert found == pytest.approx(expected, abs=0.012)
 
 
+@pytest.mark.statistical
 def test_a_mode_far_from_the_prior() -> None:
     made = default_base(FAR)
     assert isinstance(made, LaplaceBase)
@@ -55,6 +56,7 @@ def test_a_mode_far_from_the_prior() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.statistical
 def test_the_mode_of_three_hundred_components() -> None:
     """Independent ones, whose evidence is that of one by quadrature, three hundred times."""
     text = "x : Real[300]\nx ~ Normal(0, 2) * exp(sum(x) - 3 * sum(softplus(x)))"
@@ -69,6 +71,7 @@ def test_the_mode_of_three_hundred_components() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.statistical
 def test_modes_of_a_mixture_far_apart() -> None:
     """Each with its share, whatever lies between."""
     text = "x ~ mixture(0.3: Normal(-40, 0.1), 0.7: Normal(25, 3)) * exp(0 * sin(x))"
@@ -98,6 +101,7 @@ def test_the_search_is_counted() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.statistical
 @pytest.mark.parametrize(
     ("rare", "apart", "scale"),
     [(3e-4, 5, 0.5), (0.01, 10, 0.1), (1e-6, 10, 0.1), (1e-5, 100, 0.1)],
@@ -123,6 +127,7 @@ def near_one(x: poedsl.Real[2]):
 
 
 @pytest.mark.slow
+@pytest.mark.statistical
 def test_code_that_fails_far_out_ends_the_search_there_alone(tmp_path: Path) -> None:
     (tmp_path / "own.py").write_text(FAILING, encoding="utf-8")
     file = tmp_path / "program.poe"
@@ -153,6 +158,7 @@ def test_a_restored_model_starts_from_the_modes_of_the_state() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.statistical
 @pytest.mark.parametrize(("tilt", "height", "rate"), [(2.95, 22.2, 2.33), (-2.0, 30.0, 1.9)])
 def test_modes_beside_those_that_the_first_search_finds(
     tilt: float, height: float, rate: float

@@ -57,6 +57,7 @@ kinds ~ Categorical(shares)
 
 
 @pytest.mark.slow
+@pytest.mark.statistical
 @pytest.mark.parametrize("seed", range(2))
 def test_conjugate_priors(seed: int) -> None:
     """Five pairs of a prior and data in one program, each independent of the others."""
@@ -148,6 +149,7 @@ def test_ways_to_say_the_same(statement: str, same: str) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.statistical
 @pytest.mark.parametrize("seed", range(3))
 def test_logistic_regression_by_quadrature(seed: int) -> None:
     x, y = np.array([-2.0, -1, 0, 1, 2, 3]), np.array([0, 0, 1, 0, 1, 1])
@@ -210,6 +212,7 @@ def test_mixed_lengths_name_both_declarations() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.statistical
 def test_bounds_and_flat_priors() -> None:
     """An unknown mean of data that are cut off above, by quadrature."""
     y = np.array([1.2, 0.7, 2.1, 1.9])

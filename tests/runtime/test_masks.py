@@ -17,6 +17,7 @@ PROGRAM = "input m : Mask\nx : Image[1, 2, 3]\nx ~ Normal(0, 1)^(1 - m) * Normal
 MASK = [[0.0, 0.25, 0.5], [0.75, 1.0, 0.5]]
 
 
+@pytest.mark.statistical
 def test_a_constant_vector_as_exponent() -> None:
     text = "x : Real[2]\nx ~ Normal(0, 1)^[0.8, 0.2] * Normal(3, 1)^[0.2, 0.8]"
     result = poedsl.compile(text).run(seed=0, particles=4000)

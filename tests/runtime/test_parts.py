@@ -67,6 +67,7 @@ PROGRAMS: list[tuple[str, int, list[Factor]]] = [
 
 
 @pytest.mark.slow
+@pytest.mark.statistical
 @pytest.mark.parametrize(("program", "size", "factors"), PROGRAMS)
 @pytest.mark.parametrize(
     "options", [{}, {"correct": "fkc()", "steps": 100, "kernel": "mala(steps = 1)"}]
@@ -83,6 +84,7 @@ def test_gaussians_on_parts(
 
 
 @pytest.mark.slow
+@pytest.mark.statistical
 def test_scores_alone_are_enough() -> None:
     program, size, factors = PROGRAMS[1]
     plan = poedsl.compile(program).with_options(
@@ -96,6 +98,7 @@ def test_scores_alone_are_enough() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.statistical
 def test_a_mixture_on_a_part() -> None:
     program = (
         "x : Real[2]\nx ~ Normal(0, 2)\nx[1] ~ mixture(0.3: Normal(-2, 0.5), 0.7: Normal(2, 1))"
@@ -112,6 +115,7 @@ def test_a_mixture_on_a_part() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.statistical
 def test_a_density_without_closed_form_on_a_part() -> None:
     program = "x : Real[2]\nx ~ Normal(0, 2)\nx[0] ~ StudentT(3, 1, 0.5)"
     result = poedsl.compile(program).run(particles=4000)
@@ -143,6 +147,7 @@ def test_a_full_covariance_on_a_part() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.statistical
 def test_normalised_exponents_on_parts_that_do_not_overlap_keep_a_density() -> None:
     program = "x : Real[2]\nx[0] ~ Normal(0, 1)^2\nx[1] ~ Normal(0, 1)^3 * Normal(2, 1)"
     result = poedsl.compile(program).run(particles=4000, normalize_exponents=True)

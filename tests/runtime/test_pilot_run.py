@@ -52,6 +52,7 @@ def test_its_noise_is_not_that_of_the_pilot() -> None:
     assert not any(torch.isin(a, b).any() for a, b in itertools.pairwise(draws))
 
 
+@pytest.mark.statistical
 def test_without_a_kernel() -> None:
     plan = poedsl.compile(REGRESSION).with_options(kernel="none", path="temper(unbiased = true)")
     result = plan.run(seed=0)

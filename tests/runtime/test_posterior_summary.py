@@ -88,6 +88,7 @@ def test_the_bulk_ess_of_a_run_predict_its_error() -> None:
     assert 0.45 < error / expected < 1.9
 
 
+@pytest.mark.statistical
 def test_categories_and_islands() -> None:
     result = poedsl.compile("z : Category[2]\nz ~ Categorical([0.3, 0.7])").run(seed=0)
     assert result.summary()["z == 1"].mean == pytest.approx(0.7, abs=0.05)

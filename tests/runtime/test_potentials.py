@@ -15,6 +15,7 @@ PLAN = poedsl.compile("x ~ Normal(0, 1) * exp(0.5 * x)").with_options(
 )
 
 
+@pytest.mark.statistical
 @pytest.mark.parametrize("potential", ["difference", "maximum", "sum"])
 @pytest.mark.parametrize(
     "kernel", ["none", "mala(steps = 2)", "hmc(steps = 1)", "random_walk(steps = 2)"]
@@ -34,6 +35,7 @@ def test_rewards_weigh_where_resampling_may_follow_and_at_the_end() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.statistical
 @pytest.mark.parametrize("potential", ["difference", "maximum", "sum"])
 @pytest.mark.parametrize("resample", ["systematic(when = ess < 0.9)", "none()"])
 def test_rewards_that_weigh_at_every_stage(potential: str, resample: str) -> None:

@@ -189,6 +189,7 @@ def test_what_is_left_out_of_the_file(tmp_path: Path, monkeypatch: pytest.Monkey
 
 
 @pytest.mark.slow
+@pytest.mark.statistical
 def test_arviz(result: poedsl.Result) -> None:
     az = pytest.importorskip("arviz")
     prior = poedsl.compile(NORMAL).prior().run(N=3, seed=0, particles=200)
@@ -208,6 +209,7 @@ def test_arviz(result: poedsl.Result) -> None:
     assert ranked.index[0] == "narrow"
 
 
+@pytest.mark.statistical
 def test_numbers_of_categories_by_their_own_totals() -> None:
     """Rows of 3, 0 and 40 trials with known probabilities, against the binomial moments."""
     rows, chances = [[1, 1, 1], [0, 0, 0], [10, 20, 10]], torch.tensor([0.2, 0.5, 0.3])

@@ -41,6 +41,7 @@ def enumerated(plan: poedsl.Plan, length: int, symbols: int) -> tuple[Tensor, Te
 
 
 @pytest.mark.slow
+@pytest.mark.statistical
 @pytest.mark.parametrize("reward_factor", ["", f" * {REWARD}", " * where(sum(y == 2) == 1)"])
 @pytest.mark.parametrize("kernel", ["none", "gibbs(steps = 2)", "gibbs(steps = 1, block = 3)"])
 def test_marginals_and_evidence(kernel: str, reward_factor: str) -> None:
@@ -66,6 +67,7 @@ def test_marginals_and_evidence(kernel: str, reward_factor: str) -> None:
     assert abs(float(ratios.mean()) - 1) < 4 * float(ratios.std()) / math.sqrt(seeds) + 1e-4
 
 
+@pytest.mark.statistical
 def test_one_expert_alone_is_drawn_exactly() -> None:
     result = poedsl.compile(f"y : Tokens[4]\ny ~ {ONE}").run(seed=0, particles=20_000)
     assert result.log_evidence == pytest.approx(0, abs=1e-6)
@@ -74,6 +76,7 @@ def test_one_expert_alone_is_drawn_exactly() -> None:
     assert torch.allclose(first, torch.tensor([0.5, 0.3, 0.2]), atol=0.015)
 
 
+@pytest.mark.statistical
 def test_sections_of_several_symbols_give_the_same_evidence() -> None:
     plan = poedsl.compile(CHAINS)
     truth = float(enumerated(plan, 5, 3)[1].logsumexp(0))
@@ -82,6 +85,7 @@ def test_sections_of_several_symbols_give_the_same_evidence() -> None:
     assert result.log_evidence == pytest.approx(truth, abs=0.02)
 
 
+@pytest.mark.statistical
 def test_a_category_is_one_symbol() -> None:
     plan = poedsl.compile(
         "z : Category[3]\nz ~ Categorical([0.2, 0.3, 0.5]) * exp(2 * sum(z == 1))"
@@ -93,6 +97,7 @@ def test_a_category_is_one_symbol() -> None:
     assert share == pytest.approx(0.3 * math.e**2 / (0.7 + 0.3 * math.e**2), abs=0.02)
 
 
+@pytest.mark.statistical
 def test_experts_of_parts_and_several_variables() -> None:
     text = """
 y : Tokens[4]
@@ -150,6 +155,7 @@ def test_division_by_zero_where_all_else_is_zero(text: str, truth: float) -> Non
     assert not any(w.code == "P1008" for w in result.warnings)
 
 
+@pytest.mark.statistical
 @pytest.mark.parametrize("own", ["", " * where(y[0] == 1)"])
 def test_one_symbol(own: str) -> None:
     program = f'y : Tokens[1]\ny ~ Automaton("a|b", "ab") * {EVEN}{own}'

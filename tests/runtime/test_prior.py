@@ -32,6 +32,7 @@ def schools() -> tuple[float, float]:
 
 
 @pytest.mark.slow
+@pytest.mark.statistical
 @pytest.mark.parametrize(
     ("text", "offset"),
     [
@@ -77,6 +78,7 @@ def test_what_is_drawn_from_exactly_has_even_weights(text: str) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.statistical
 def test_a_long_chain_and_one_reward() -> None:
     count = 35
     text = (
@@ -89,6 +91,7 @@ def test_a_long_chain_and_one_reward() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.statistical
 def test_one_number_around_another_and_a_gaussian() -> None:
     result = poedsl.compile("s ~ HalfNormal(2)\nx ~ Normal(0, s) * Normal(3, 0.1)").run(seed=0)
     s = np.linspace(1e-3, 20, 20_000)
@@ -97,6 +100,7 @@ def test_one_number_around_another_and_a_gaussian() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.statistical
 def test_a_parameter_out_of_its_range_leaves_a_share() -> None:
     """The scale is negative with chance 0.16; no sample has it."""
     result = poedsl.compile("s ~ Normal(1, 1)\nx ~ Normal(7, s)").run(seed=0, particles=8000)
@@ -107,6 +111,7 @@ def test_a_parameter_out_of_its_range_leaves_a_share() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.statistical
 def test_the_evidence_is_unbiased() -> None:
     """Few particles and steps: E[Z-hat] is Z all the same."""
     plan = poedsl.compile(GROUPS + f"theta ~ Normal(mu, tau) * Normal({list(EFFECTS)}, 12)")

@@ -66,6 +66,7 @@ def test_a_factor_with_the_name_of_a_variable() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.statistical
 def test_nuts_finds_the_moments_of_the_runtime() -> None:
     chain = MCMC(NUTS(GAUSSIANS.to_pyro()), 120, 50, disable_progbar=True)
     chain.run()
@@ -79,6 +80,7 @@ def test_nuts_finds_the_moments_of_the_runtime() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.statistical
 @pytest.mark.parametrize(
     ("program", "exact"),
     [
@@ -104,6 +106,7 @@ def test_importance_sampling_has_the_evidence_of_the_runtime(
 
 
 @pytest.mark.slow
+@pytest.mark.statistical
 def test_importance_of_pyro() -> None:
     posterior = Importance(GAUSSIANS.to_pyro(), num_samples=200).run()
     logs = torch.tensor(posterior.log_weights)
@@ -143,6 +146,7 @@ def test_condition_block_and_scale() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.statistical
 def test_nuts_moves_in_unconstrained_coordinates() -> None:
     chain = MCMC(NUTS(poedsl.compile("x ~ Gamma(4, 2)").to_pyro()), 60, 30, disable_progbar=True)
     chain.run()

@@ -36,6 +36,7 @@ def test_values_are_those_of_the_particles(result: poedsl.Result) -> None:
     assert result.reports["s"].tolist() == [2.0] * 2000
 
 
+@pytest.mark.statistical
 def test_summaries_agree_with_closed_forms(result: poedsl.Result) -> None:
     summary = result.summary()
     assert summary["square"].mean == pytest.approx(4.25, abs=0.5)

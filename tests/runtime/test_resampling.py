@@ -161,6 +161,7 @@ FAR = poedsl.compile("x ~ Normal(0, 1) * Normal(2, 1)").with_options(
 
 
 @pytest.mark.slow
+@pytest.mark.statistical
 @pytest.mark.parametrize("scheme", ["multinomial", "systematic", "stratified", "residual"])
 @pytest.mark.parametrize("when", ["always", "ess < 0.5", "at(9, 3)"])
 @pytest.mark.parametrize("islands", [1, 4])

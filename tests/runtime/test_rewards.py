@@ -37,6 +37,7 @@ def mean_and_error(black: bool, **options: object) -> tuple[float, float]:
 
 
 @pytest.mark.slow
+@pytest.mark.statistical
 @pytest.mark.parametrize("black", [True, False], ids=["black box", "differentiable"])
 @pytest.mark.parametrize("resample", ["systematic(when = ess < 0.9)", "none"])
 @pytest.mark.parametrize("kernel", ["none", "mala(steps = 1, adapt = false)"])
@@ -48,6 +49,7 @@ def test_differences_end_at_the_reward(kernel: str, resample: str, black: bool) 
 
 
 @pytest.mark.slow
+@pytest.mark.statistical
 @pytest.mark.parametrize("beside", ["", "\ny : Real[100]\ny ~ Normal(0, 1)"])
 def test_moves_along_a_steep_reward_have_no_heavy_tails(beside: str) -> None:
     """Three narrow modes times exp(-x^2), by moves alone; the product is a mixture again."""
@@ -66,6 +68,7 @@ def test_moves_along_a_steep_reward_have_no_heavy_tails(beside: str) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.statistical
 def test_moves_follow_a_reward() -> None:
     """In fifty components, where moves that know nothing of it resample twenty times."""
     plan = poedsl.compile("x : Real[50]\nx ~ Normal(0, 1) * exp(-sum(x^2))")
@@ -93,6 +96,7 @@ FIXED = ["mala(adapt = false)", "hmc(adapt = false)", "random_walk(adapt = false
 
 
 @pytest.mark.slow
+@pytest.mark.statistical
 @pytest.mark.parametrize("path", ["flow()", "temper()"])
 @pytest.mark.parametrize("kernel", FIXED)
 def test_the_evidence_is_unbiased_where_kernels_accept_by_a_reward(kernel: str, path: str) -> None:

@@ -15,6 +15,7 @@ from tests.runtime.helpers import CROSSING, crossing_log_evidence, moments
 
 
 @pytest.mark.slow
+@pytest.mark.statistical
 @pytest.mark.parametrize(
     ("program", "mean", "variance", "log_z"),
     [
@@ -49,6 +50,7 @@ def test_one_dimension(program: str, mean: float, variance: float, log_z: float)
 
 
 @pytest.mark.slow
+@pytest.mark.statistical
 @pytest.mark.parametrize("move", ["ode()", "sde()"])
 @pytest.mark.parametrize("kernel", ["none", "langevin(steps = 1)", "mala(steps = 1)"])
 def test_a_reward_is_counted_once_whatever_moves(move: str, kernel: str) -> None:
@@ -77,6 +79,7 @@ def test_full_covariances() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.statistical
 def test_a_density_without_closed_form_counts_as_a_reward() -> None:
     result = poedsl.compile("x ~ Normal(0, 2) * StudentT(3, 1, 0.5)").run(particles=4000)
     grid = np.linspace(-20, 20, 200_001)
@@ -89,6 +92,7 @@ def test_a_density_without_closed_form_counts_as_a_reward() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.statistical
 def test_crossing_finds_every_mode_and_the_evidence() -> None:
     result = poedsl.compile(CROSSING).run(particles=2000, seed=1)
     assert result.nfe <= 200
@@ -101,6 +105,7 @@ def test_crossing_finds_every_mode_and_the_evidence() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.statistical
 def test_circle_keeps_everyone_inside() -> None:
     program = (
         "x : Real[2]\n"
@@ -122,6 +127,7 @@ def test_circle_keeps_everyone_inside() -> None:
     assert result.log_evidence == pytest.approx(math.log(product.sum() * step**2), abs=0.05)
 
 
+@pytest.mark.statistical
 def test_a_black_box_condition_holds_at_the_end() -> None:
     result = poedsl.compile("x ~ Normal(0, 1) * where(not x < 0)").run(particles=1000)
     assert (result.particles["x"] >= 0).all()
@@ -136,6 +142,7 @@ def test_a_condition_that_nothing_meets_ends_with_an_outcome() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.statistical
 def test_several_variables_are_sampled_together() -> None:
     program = """
 x ~ Normal(0, 1)
@@ -153,6 +160,7 @@ x ~ exp(-0.5 * (x - y)^2)
 
 
 @pytest.mark.slow
+@pytest.mark.statistical
 def test_islands_give_a_standard_error_that_covers() -> None:
     plan = poedsl.compile(CROSSING)
     result = plan.run(particles=2000, islands=8)
@@ -223,6 +231,7 @@ def test_a_mixture_may_hold_densities_of_any_kind() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.statistical
 def test_a_condition_on_inputs_and_variables() -> None:
     plan = poedsl.compile("input a : Real\nx ~ Normal(0, 1) * where(x > 0 and a > 0)")
     result = plan.bind(a=1).run(particles=1000)
@@ -231,6 +240,7 @@ def test_a_condition_on_inputs_and_variables() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.statistical
 def test_normalised_exponents_sum_to_one_also_where_they_are_inputs() -> None:
     plan = poedsl.compile("input a : Real\nx ~ Normal(0, 1)^a * Normal(2, 1)^a").bind(a=2)
     scaled = plan.run(particles=4000, normalize_exponents=True)
@@ -244,6 +254,7 @@ def test_normalised_exponents_sum_to_one_also_where_they_are_inputs() -> None:
     assert float(moments(back)[1]) == pytest.approx(0.25, rel=0.08)
 
 
+@pytest.mark.statistical
 @pytest.mark.parametrize(
     ("text", "log_evidence"),
     [
@@ -293,6 +304,7 @@ def test_a_failed_run_has_no_draws() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.statistical
 @pytest.mark.parametrize("reward", ["log(x)", "log(max(x, 0))"])
 def test_a_reward_without_a_value_does_not_count_on_the_way(reward: str) -> None:
     """The integral of x N(x; 0, 1) over x > 0 is 1 / sqrt(2 pi)."""

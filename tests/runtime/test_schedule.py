@@ -106,6 +106,7 @@ def test_narrow_parts_take_most_of_the_stages_where_they_come_apart() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.statistical
 @pytest.mark.parametrize(("steps", "often", "least"), [(50, 3, 0.4), (96, 1, 0.35)])
 @pytest.mark.parametrize("seed", [0, 1])
 def test_sharp_mixtures_keep_their_particles(

@@ -97,6 +97,7 @@ CASES = {
 
 
 @pytest.mark.slow
+@pytest.mark.statistical
 @pytest.mark.parametrize("kernel", ["none", "mala(steps = 3)", "hmc()", "langevin(steps = 8)"])
 @pytest.mark.parametrize("text", CASES)
 def test_against_the_smoother(text: str, kernel: str) -> None:
@@ -128,6 +129,7 @@ def test_against_the_smoother(text: str, kernel: str) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.statistical
 @pytest.mark.parametrize("kernel", ["none", "mala(adapt = false, step_size = 0.32)"])
 @pytest.mark.parametrize(
     "text", [f"Chain() * {REWARD}", "Chain() * exp(near())", "Chain() * Chain(0.3, 0.7)"]

@@ -42,6 +42,7 @@ def test_sizes_are_those_of_values() -> None:
     assert sizes(plan.bind(y=[1, 2], X=[[1], [2]]).bound()) == {"theta": (2,), "b": (1, 2)}
 
 
+@pytest.mark.statistical
 def test_a_conjugate_posterior_of_as_many_components_as_data() -> None:
     program = "input N : Int\ninput y : Real[N]\ntheta : Real[N]\n"
     program += "theta ~ Normal(0, 2) * exp(-0.5 * sum((theta - y)^2))"

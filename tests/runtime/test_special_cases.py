@@ -177,6 +177,7 @@ def test_annealed_chains_of_one_particle(flows: dict[int | None, UNetFlow], leap
 PRIOR = "x : Real[2]\nx ~ Normal([1, 0], [1, 2])"
 
 
+@pytest.mark.statistical
 @pytest.mark.parametrize("scheme", ["multinomial", "systematic"])
 def test_best_of_n(scheme: str) -> None:
     """One resampling at the end: plain draws of the prior, chosen by exp(reward)."""

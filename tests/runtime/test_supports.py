@@ -55,6 +55,7 @@ PRODUCTS: dict[str, tuple[list[D.Distribution], float, float]] = {
 
 
 @pytest.mark.slow
+@pytest.mark.statistical
 @pytest.mark.parametrize("text", PRODUCTS)
 def test_products_of_one_number(text: str) -> None:
     factors, low, high = PRODUCTS[text]
@@ -68,6 +69,7 @@ def test_products_of_one_number(text: str) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.statistical
 def test_the_product_of_two_gammas_is_one() -> None:
     values, _ = found("x ~ Gamma(2, 1) * Gamma(3, 2)")
     log_z = math.log(4) + math.lgamma(4) - 4 * math.log(3)
@@ -77,6 +79,7 @@ def test_the_product_of_two_gammas_is_one() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.statistical
 def test_the_product_of_two_dirichlets_is_one() -> None:
     a, b = torch.tensor([1.0, 2, 3]), torch.tensor([2.0, 2, 1.5])
     text = "x ~ Dirichlet([1, 2, 3]) * Dirichlet([2, 2, 1.5])"
@@ -99,6 +102,7 @@ def test_the_product_of_two_dirichlets_is_one() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.statistical
 def test_the_volume_of_a_quarter_disc_in_a_box() -> None:
     text = "x : Real[2]\nx ~ Uniform(0, 2) * where(norm(x) < 1)"
     result = poedsl.compile(text).run(seed=0, particles=PARTICLES)
@@ -111,6 +115,7 @@ def test_the_volume_of_a_quarter_disc_in_a_box() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.statistical
 def test_a_scale_given_what_was_seen() -> None:
     text = "s ~ HalfNormal(1)\ny : Real[3]\ny ~ Normal(0, s)\ny ~ Normal([1, -2, 0.5], 0.1)"
     seen = torch.tensor([1.0, -2, 0.5], dtype=torch.float64)
@@ -128,6 +133,7 @@ def test_a_scale_given_what_was_seen() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.statistical
 def test_counts_with_an_unknown_dispersion() -> None:
     """Negative binomial counts of known means: the evidence of the dispersion and its moments."""
     counts, means = [0, 2, 9, 4], [1.0, 2.0, 4.0, 8.0]
@@ -148,6 +154,7 @@ def test_counts_with_an_unknown_dispersion() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.statistical
 def test_an_end_that_is_a_variable() -> None:
     values, _ = found("s ~ Gamma(4, 2)\ny ~ Uniform(0, s)", "y")
     assert abs(values[0]) < 0.06
@@ -156,6 +163,7 @@ def test_an_end_that_is_a_variable() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.statistical
 def test_parts_have_supports_of_their_own() -> None:
     text = """
 x : Real[5]
@@ -175,6 +183,7 @@ x[3:5] ~ Beta(1, 2) * exp(-sum(x[0:1]))
 
 
 @pytest.mark.slow
+@pytest.mark.statistical
 def test_a_mixture_is_zero_in_its_gap() -> None:
     values, x = found("x ~ mixture(0.3: Uniform(0, 1), 0.7: Uniform(2, 4)) * Normal(2, 2)")
     normal = D.Normal(2.0, 2.0)
@@ -265,6 +274,7 @@ def test_no_coordinate_leaves_the_support(bijection: IntervalBijection | Simplex
 
 
 @pytest.mark.slow
+@pytest.mark.statistical
 def test_coordinates_are_those_of_the_densities_draws() -> None:
     before = torch.get_rng_state()
     text = "x : Real[2]\nx[0] ~ Gamma(100, 0.01)\nx[1] ~ mixture(Beta(900, 100), Beta(950, 50))"

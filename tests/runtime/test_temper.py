@@ -23,6 +23,7 @@ def moments(result: Result, name: str = "x") -> tuple[float, float]:
 
 
 @pytest.mark.slow
+@pytest.mark.statistical
 @pytest.mark.parametrize(
     "text, mean, variance, log_z",
     [
@@ -43,6 +44,7 @@ def test_one_variable(text: str, mean: float, variance: float | None, log_z: flo
 
 
 @pytest.mark.slow
+@pytest.mark.statistical
 def test_a_hierarchy_and_its_posterior() -> None:
     prior = "x ~ Normal(0, 1)\ny : Real\ny ~ Normal(x, 0.5)"
     result = poedsl.compile(prior).run(seed=0, particles=4000)
@@ -54,6 +56,7 @@ def test_a_hierarchy_and_its_posterior() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.statistical
 @pytest.mark.parametrize(
     ("text", "off"),
     [
@@ -88,6 +91,7 @@ def test_conditions_are_hard_at_the_end() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.statistical
 def test_the_evidence_is_unbiased() -> None:
     plan = poedsl.compile("x ~ StudentT(4, 2, 0.5) * Normal(0, 1)")
     grid = torch.linspace(-8, 10, 20_001, dtype=torch.float64)
@@ -104,6 +108,7 @@ def test_the_evidence_is_unbiased() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.statistical
 def test_a_chain_given_what_was_seen() -> None:
     text = """
 input seen : Real[4] = [1, 2, 2, 3]
@@ -127,6 +132,7 @@ x ~ exp(-0.5 * sum((x - seen)^2))
 
 
 @pytest.mark.slow
+@pytest.mark.statistical
 def test_stages_are_placed_by_the_particles() -> None:
     plan = poedsl.compile("x ~ StudentT(9, 1, 2) * Normal(0, 3) * where(x > 0)")
     fixed = plan.run(seed=0, particles=20_000, path="temper(ess = none)", kernel="mala(steps = 3)")
@@ -188,6 +194,7 @@ WELLS = "mixture(0.3: Normal(-3, 0.5), 0.7: Normal(4, 1))"
 
 
 @pytest.mark.slow
+@pytest.mark.statistical
 @pytest.mark.parametrize(
     ("text", "base", "log_z"),
     [
@@ -218,6 +225,7 @@ def test_the_evidence_from_a_base_is_unbiased(text: str, base: str, log_z: float
 
 
 @pytest.mark.slow
+@pytest.mark.statistical
 def test_a_base_that_is_the_target_has_even_weights() -> None:
     plan = poedsl.compile(f"x ~ {WELLS}").with_options(path=f"temper(base = {WELLS})")
     result = plan.run(seed=0, particles=2000)
@@ -227,6 +235,7 @@ def test_a_base_that_is_the_target_has_even_weights() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.statistical
 def test_the_base_and_the_share_go_together() -> None:
     plan = poedsl.compile(f"x ~ {WELLS}")
     result = plan.run(seed=0, particles=4000, path="temper(ess = 0.8, base = Normal(0, 6))")
@@ -261,6 +270,7 @@ def test_bases_that_cannot_be(text: str, base: str, code: str) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.statistical
 def test_a_product_that_is_no_density_on_the_way_from_noise() -> None:
     """Exponents -1.9, 2.2 and 0.4: the flow path is refused, and tempering needs no middle."""
     powers = ((-1.9, 1.24), (2.2, 3.48), (0.4, 0.46))
@@ -276,6 +286,7 @@ def test_a_product_that_is_no_density_on_the_way_from_noise() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.statistical
 def test_a_power_of_one_mixture_starts_from_the_mixture() -> None:
     """Modes of one width, cubed: each has its weight cubed."""
     plan = poedsl.compile("x ~ mixture(1/3: Normal(-30, 1), 2/3: Normal(30, 1))^3")
@@ -337,6 +348,7 @@ def test_parts_of_different_shapes_are_not_compared() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.statistical
 def test_their_parts_have_their_shares() -> None:
     """By Gaussians in closed form: of five times three products of parts, two hold the mass."""
     means, scales = [-2.81, 1.87, -6.8, 2.69, -0.624], [0.113, 0.448, 0.285, 0.581, 0.323]

@@ -39,6 +39,7 @@ def agrees(
     assert found_variance == pytest.approx(variance, rel=0.25)
 
 
+@pytest.mark.statistical
 @pytest.mark.parametrize("density", BETWEEN)
 def test_a_product_of_a_truncated_density(density: str) -> None:
     frozen, low, high = BETWEEN[density]
@@ -51,6 +52,7 @@ def test_a_product_of_a_truncated_density(density: str) -> None:
     agrees(result, "x", points, logs, high - low)
 
 
+@pytest.mark.statistical
 @pytest.mark.parametrize(
     "program, frozen",
     [

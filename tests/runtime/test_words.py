@@ -133,6 +133,7 @@ PATTERN = "(?:[ab]+c|[de]{2,3}a?)*"
 
 
 @pytest.mark.slow
+@pytest.mark.statistical
 @pytest.mark.parametrize("kernel", ["none", "gibbs(steps = 1, block = 3)"])
 def test_two_chains_and_an_automaton(kernel: str) -> None:
     plan = poedsl.compile(
@@ -157,6 +158,7 @@ def _walk(chain: tuple[Tensor, Tensor], every: Tensor) -> Tensor:
     return initial[every[:, 0]] + transition[every[:, :-1], every[:, 1:]].sum(1)
 
 
+@pytest.mark.statistical
 def test_an_automaton_alone_is_even_over_what_it_accepts() -> None:
     plan = poedsl.compile(f'y : Tokens[4]\ny ~ Automaton("{PATTERN}", "abcde")')
     result = plan.run(seed=0, particles=8000)
@@ -173,6 +175,7 @@ def test_an_automaton_alone_is_even_over_what_it_accepts() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.statistical
 @pytest.mark.parametrize("kernel", ["none", "gibbs(steps = 1, block = 2)"])
 @pytest.mark.parametrize("length", [3, 5])
 def test_two_transformers(models: dict[str, str], length: int, kernel: str) -> None:
@@ -184,6 +187,7 @@ def test_two_transformers(models: dict[str, str], length: int, kernel: str) -> N
 
 
 @pytest.mark.slow
+@pytest.mark.statistical
 def test_a_ratio_of_models(models: dict[str, str]) -> None:
     plan = poedsl.compile(
         f'y : Tokens[3]\ny ~ lm("{models["one"]}", "ab")^1.5 / lm("{models["two"]}", "c")^0.5'
@@ -215,6 +219,7 @@ def test_cached_keys_after_resampling_are_those_of_a_fresh_forward(
 
 
 @pytest.mark.slow
+@pytest.mark.statistical
 def test_after_its_end_a_text_stays_ended(models: dict[str, str]) -> None:
     plan = poedsl.compile(
         f'y : Tokens[4]\ny ~ lm("{models["ends"]}", "ab") * lm("{models["ends too"]}")^0.5'
@@ -314,6 +319,7 @@ def test_rules_on_the_way_mean_the_text_at_the_end(tmp_path: Path, condition: st
 
 
 @pytest.mark.slow
+@pytest.mark.statistical
 @pytest.mark.parametrize("condition", [c for c in CONDITIONS if " or " not in c])
 def test_gibbs_keeps_to_conditions(models: dict[str, str], condition: str) -> None:
     """Conditions with `or` leave weights with tails too heavy for standard errors of eight runs."""
@@ -372,6 +378,7 @@ def test_patterns_beyond_automata_weigh_at_the_end(models: dict[str, str]) -> No
     assert texts and all(len(set(t)) < 4 for t in texts)
 
 
+@pytest.mark.statistical
 def test_rewards_on_text(models: dict[str, str], tmp_path: Path) -> None:
     (tmp_path / "own.py").write_text(
         """
@@ -406,6 +413,7 @@ def ending(folder: Path, end: str, stops: list[int] | None = None, seed: int = 0
 
 
 @pytest.mark.slow
+@pytest.mark.statistical
 def test_a_base_model_and_a_chat_model_have_a_product(tmp_path: Path) -> None:
     """Texts of the chat model end with `<turn>` or `<end>`, those of the base model with the last
     alone: the sum over the texts of up to two letters is exact.
@@ -486,6 +494,7 @@ def test_surrogates_are_no_characters() -> None:
     assert problem('y : Tokens[2]\ny ~ Automaton("a*", "a\ud800")').code == "P0307"
 
 
+@pytest.mark.statistical
 def test_numbers_without_a_token_have_probability_zero(tmp_path: Path) -> None:
     folder = causal(tmp_path, "abcde", seed=1, spread=0.2)
     file = tmp_path / "tokenizer.json"
