@@ -31,6 +31,11 @@ def quoted(found: Diagnostic | RunWarning) -> set[str]:
     return set(re.findall(r"`([^`]*)`", "\n".join([found.message, *notes])))
 
 
+def numbers(text: str) -> list[float]:
+    """The numbers in a text, in their order; those within names are none."""
+    return [float(n) for n in re.findall(r"(?<![\w.])-?\d+(?:\.\d+)?(?![\w.]\w)", text)]
+
+
 def warning_data(result: poedsl.Result, code: str) -> list[Mapping[str, Any]]:
     """The data of a result's warnings of one code, or of the reasons of its evidence."""
     return [w.data for w in (*result.warnings, *result.evidence.reasons) if w.code == code]

@@ -212,7 +212,7 @@ def test_unknown_inputs_with_a_near_name(poe: Poe) -> None:
     done = poe("run", "-", "--set", "sen=@a.png", stdin=INPUTS)
     assert done.code == 1
     assert "error[P0605]" in done.err
-    assert "there is an input with a similar name: `seen`" in done.err
+    assert "`seen`" in done.err
 
 
 @pytest.mark.parametrize(
@@ -265,9 +265,9 @@ def test_unfit_options(poe: Poe, option: str, code: str, kind: str) -> None:
 
 def test_files_without_a_name(poe: Poe) -> None:
     done = poe("run", "-", "--set", "s=@", stdin=INPUTS)
-    assert done.code == 1 and "there is no file name after `@`" in done.err
+    assert done.code == 1 and "error[P0604]" in done.err
     done = poe("run", "-", *QUICK, "--out", "", stdin="x ~ Normal(0, 1)")
-    assert done.code == 2 and "--out takes a folder" in done.err
+    assert done.code == 2 and "--out" in done.err
     assert not Path("plan.json").exists()
 
 
@@ -305,14 +305,14 @@ def test_a_wrong_plan_with_the_right_hash(poe: Poe) -> None:
     data["factors"][0]["term"] = 5
     done = poe("run", "-", stdin=json.dumps({**data, "hash": canonical_hash(data)}))
     assert done.code == 1
-    assert "error[P0606]: this plan cannot be run: at `factors[0].term`" in done.err
+    assert "error[P0606]" in done.err and "`factors[0].term`" in done.err
 
 
 def test_changed_plans_are_refused(poe: Poe) -> None:
     text = poe("plan", "--emit=json", "-", stdin="x ~ Normal(0, 1)").out
     done = poe("run", "-", stdin=text.replace('"Normal"', '"Cauchy"'))
     assert done.code == 1
-    assert "changed after it was written" in done.err
+    assert "error[P0606]" in done.err and "sha256:" in done.err
 
 
 # Results.

@@ -20,6 +20,7 @@ from poedsl.runtime.terms.functions import (
     WHOLE_NUMBERS,
 )
 from tests.compiler.programs import planned
+from tests.diagnostics import numbers
 
 CPU = torch.device("cpu")
 
@@ -304,24 +305,24 @@ def test_boxes_round_as_the_checker_does() -> None:
 
 
 @pytest.mark.parametrize(
-    "items, words",
+    "items, named",
     [
-        ((Const(4),), "the index 4 is outside of 0 to 3"),
-        ((Const(0), Const(-7)), "the index -7 is outside of 0 to 5"),
-        ((Apply("slice", (Const(0), Const(5))),), "the end 5 is outside of 0 to 4"),
-        ((Apply("slice", (Const(-5), Const(None))),), "the end -5 is outside of 0 to 4"),
-        ((Apply("slice", (Const(3), Const(2))),), "no elements from 3 to before 2"),
-        ((Apply("frames", (Const(2), Const(5))),), "the end 5 is outside of 0 to 4"),
-        ((Apply("box", (Const(0), Const(0), Const(0.01), Const(1))),), "holds none of 6 pixels"),
-        ((Ref("wide"),), "in fractions, and this is [0.0, 0.0, 64.0, 64.0]"),
-        ((Ref("short"),), "in fractions, and this is [0.0, 1.0]"),
+        ((Const(4),), [4, 0, 3]),
+        ((Const(0), Const(-7)), [-7, 0, 5]),
+        ((Apply("slice", (Const(0), Const(5))),), [5, 0, 4]),
+        ((Apply("slice", (Const(-5), Const(None))),), [-5, 0, 4]),
+        ((Apply("slice", (Const(3), Const(2))),), [3, 2]),
+        ((Apply("frames", (Const(2), Const(5))),), [5, 0, 4]),
+        ((Apply("box", (Const(0), Const(0), Const(0.01), Const(1))),), [6]),
+        ((Ref("wide"),), [0, 0, 64, 64]),
+        ((Ref("short"),), [0, 1]),
     ],
 )
-def test_nothing_is_clipped_silently(items: tuple[Term, ...], words: str) -> None:
+def test_nothing_is_clipped_silently(items: tuple[Term, ...], named: list[float]) -> None:
     env = environment(wide=(0, 0, 64, 64), short=torch.tensor([0.0, 1.0]))
     with pytest.raises(ValueError) as error:
         selection(items, (4, 6), env)
-    assert words in str(error.value)
+    assert numbers(str(error.value))[-len(named) :] == named
 
 
 def test_selections_index_what_they_are_of() -> None:
@@ -343,19 +344,19 @@ def test_attributes_of_records() -> None:
     assert evaluate(Apply("max", (depth,)), env).shape == (1,)
     text = Apply("attribute", (Ref("part"), Const("text")))
     assert evaluate(Apply("contains", (text, Const("red"))), env).tolist() == [True]
-    with pytest.raises(ValueError, match="no attribute `mask`"):
+    with pytest.raises(ValueError, match="`mask`"):
         evaluate(Apply("attribute", (Ref("sim"), Const("mask"))), env)
-    with pytest.raises(ValueError, match="is not a number"):
+    with pytest.raises(ValueError, match="'a red horse'"):
         evaluate(text, env)
 
 
 def test_tokens_are_not_text() -> None:
-    with pytest.raises(ValueError, match="`contains` reads text"):
+    with pytest.raises(ValueError, match="`contains`"):
         evaluate(Apply("contains", (Ref("y"), Const(" sad"))), environment(y=torch.ones(3, 24)))
 
 
 def test_what_has_no_value() -> None:
-    with pytest.raises(ValueError, match="`flux` has no value here"):
+    with pytest.raises(ValueError, match="`flux`"):
         evaluate(Apply("flux"), environment())
 
 
