@@ -20,6 +20,7 @@ from poedsl.experts.densities.incomplete_integrals import (
     STUDENT_BELOW,
 )
 from poedsl.experts.densities.pyro_densities import distribution, log_prob_inside, log_probs
+from poedsl.experts.densities.truncated import log_mass
 from poedsl.grammar.errors import PoeError
 
 #: Parameters, and the distribution of scipy.
@@ -176,6 +177,20 @@ def test_elements_of_a_loop_are_those_one_by_one(name: str) -> None:
     torch.testing.assert_close(together, apart)
     gradients = [torch.autograd.grad(v.sum(), highs)[0] for v in (together, apart)]
     torch.testing.assert_close(*gradients)
+
+
+@pytest.mark.parametrize("name", FROZEN)
+def test_the_mass_of_data_of_one_density_is_computed_once(name: str) -> None:
+    rows = torch.tensor([[0.9], [1.0], [1.2]], dtype=torch.float64)
+    given = {k: v * rows for k, v in arguments(name, inside(name, 0.3), inside(name, 1.9)).items()}
+    low, high, *rest = (given.pop("low"), given.pop("high"), *given.values())
+    one = log_mass(name, low, high, tuple(rest))
+    expanded = [v.expand(3, 50) for v in (low, high, *rest)]
+    found = log_mass(name, expanded[0], expanded[1], tuple(expanded[2:]))
+    assert found.shape == (3, 1)
+    torch.testing.assert_close(found, one)
+    whole = log_mass(name, low.expand(3, 50), high.repeat(1, 50), tuple(rest))
+    torch.testing.assert_close(whole, one.expand(3, 50))
 
 
 @pytest.mark.parametrize("size", [0.001, 0.5, 3.0, 250.0, 20_000.0])

@@ -23,8 +23,12 @@ SUPPORTS = {s.name: s.support for s in DENSITIES}
 def log_mass(
     name: str, low: Tensor | None, high: Tensor | None, arguments: tuple[Tensor, ...]
 ) -> Tensor:
-    """The log of the mass of a density between two bounds; nan where the first is not below."""
+    """The log of the mass of a density between two bounds; nan where the first is not below. Along
+    a size in which bounds and arguments were expanded, as to the data, it has one number.
+    """
     tails = TAILS[name]
+    low, high = (None if bound is None else _unexpanded(bound) for bound in (low, high))
+    arguments = tuple(map(_unexpanded, arguments))
     if low is None or high is None:
         if high is not None:
             return tails.below(*_alike(high, *arguments))
@@ -36,6 +40,14 @@ def log_mass(
     smaller = torch.where(upper, tails.above(stop, *parameters), tails.below(begin, *parameters))
     mass = larger + log1mexp((smaller - larger).clamp(max=-1e-300))
     return torch.where(begin < stop, mass, math.nan)
+
+
+def _unexpanded(value: Tensor) -> Tensor:
+    """A value with one row in place of equal ones that an expansion made."""
+    for dim, stride in enumerate(value.stride()):
+        if stride == 0 and value.shape[dim] > 1:
+            value = value.narrow(dim, 0, 1)
+    return value
 
 
 def _alike(*values: Tensor) -> list[Tensor]:
