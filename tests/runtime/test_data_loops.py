@@ -217,6 +217,12 @@ def test_nothing_is_predicted_of_data_without_elements(tmp_path: Path) -> None:
     assert result.log_likelihood()["y"].shape == (20, 0)
 
 
+def test_the_prior_of_data_without_elements_needs_no_data() -> None:
+    text, _ = EMPTY["of a number"]
+    result = poedsl.compile(text).bind(N=0).prior().run(seed=0, particles=20, steps=2)
+    assert result.predict()["y"].shape == (20, 0)
+
+
 def test_a_variable_is_not_without_elements() -> None:
     assert codes(f"{VECTOR}h : Real[N]\nh ~ Normal(0, 1)\ny ~ Normal(h, 1)", y=[]) == ["P0603"]
     start = f"input N : Int\nh : Real[2]\n{START}for n in range(N):\n"

@@ -88,7 +88,7 @@ def data_left_out(plan: PlanSpec) -> dict[str, Any]:
                 size_value(terms[k], bound) if size is None and k in terms else size
                 for k, size in enumerate(spec.type.sizes)
             ]
-            if all(isinstance(size, int) and size > 0 for size in sizes):
+            if all(isinstance(size, int) and size >= 0 for size in sizes):
                 out[spec.name] = _zeros(sizes)
     return out
 
