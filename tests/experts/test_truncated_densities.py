@@ -180,6 +180,20 @@ def test_elements_of_a_loop_are_those_one_by_one(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", FROZEN)
+def test_bounds_outside_of_a_support_are_none(name: str) -> None:
+    support, at = SIGNATURES[name].support, inside(name, 1.0)
+    for low, high, end in ((-3.0, None, support.low), (None, 3.0, support.high)):
+        if end is not None:
+            found = log_density(name, arguments(name, low, high), at)
+            assert found == pytest.approx(FROZEN[name][1].logpdf(at), abs=1e-12)
+            given = {k: v.expand(400) for k, v in arguments(name, low, high).items()}
+            with torch.random.fork_rng():
+                torch.manual_seed(0)
+                drawn = distribution(PREFIX + name, given).sample().numpy()
+            assert stats.kstest(drawn, FROZEN[name][1].cdf).pvalue > 1e-3
+
+
+@pytest.mark.parametrize("name", FROZEN)
 def test_the_mass_of_data_of_one_density_is_computed_once(name: str) -> None:
     rows = torch.tensor([[0.9], [1.0], [1.2]], dtype=torch.float64)
     given = {k: v * rows for k, v in arguments(name, inside(name, 0.3), inside(name, 1.9)).items()}

@@ -31,15 +31,24 @@ def log_mass(
     arguments = tuple(map(_unexpanded, arguments))
     if low is None or high is None:
         if high is not None:
-            return tails.below(*_alike(high, *arguments))
+            return tails.below(*_alike(_within(high, name), *arguments))
         assert low is not None
-        return tails.above(*_alike(low, *arguments))
-    begin, stop, *parameters = _alike(low, high, *arguments)
+        return tails.above(*_alike(_within(low, name), *arguments))
+    begin, stop, *parameters = _alike(_within(low, name), _within(high, name), *arguments)
     upper = begin > tails.median(*parameters)
     larger = torch.where(upper, tails.above(begin, *parameters), tails.below(stop, *parameters))
     smaller = torch.where(upper, tails.above(stop, *parameters), tails.below(begin, *parameters))
     mass = larger + log1mexp((smaller - larger).clamp(max=-1e-300))
-    return torch.where(begin < stop, mass, math.nan)
+    outside = torch.where(low < high, -math.inf, math.nan)
+    return torch.where(begin < stop, mass, outside)
+
+
+def _within(bound: Tensor, name: str) -> Tensor:
+    """A bound, or the end of the support that it is beyond."""
+    support = SUPPORTS[name]
+    if isinstance(support.low, float):
+        bound = bound.clamp(min=support.low)
+    return bound.clamp(max=support.high) if isinstance(support.high, float) else bound
 
 
 def _unexpanded(value: Tensor) -> Tensor:
