@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import functools
-import gc
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -48,8 +46,10 @@ class EveryTensorIsPlaced(TorchFunctionMode):
         kwargs: dict[str, Any] | None = None,
     ) -> Any:
         kwargs = kwargs or {}
-        place = caller(function)
         out = function(*args, **kwargs)
+        if function not in FACTORIES and any(map(is_float, args)):
+            return out  # by far the most calls, and where they are takes time to find out
+        place = caller(function)
         if not place:
             return out
         given = [v for v in tree_leaves((args, kwargs)) if hasattr(v, "dtype")]
@@ -57,12 +57,16 @@ class EveryTensorIsPlaced(TorchFunctionMode):
         if function in FACTORIES and kwargs.get("device") is None and not converted:
             self.without_device.add(place)
         typed = any(isinstance(v, torch.dtype) for v in (*args, *kwargs.values()))
-        if isinstance(out, Tensor) and out.is_floating_point() and not typed:
+        if is_float(out) and not typed:
             name = getattr(function, "__name__", "")
             known = any("float" in str(v.dtype) for v in given)
             if not known and name not in TYPED:
                 self.without_dtype.add(place)
         return out
+
+
+def is_float(value: object) -> bool:
+    return isinstance(value, Tensor) and value.is_floating_point()
 
 
 def caller(function: Callable[..., Any]) -> str:
@@ -78,7 +82,17 @@ def caller(function: Callable[..., Any]) -> str:
 
 def forget() -> None:
     """Empty the caches of the package, so that what they hold is made again."""
-    caches = (c for c in gc.get_objects() if isinstance(c, functools._lru_cache_wrapper))
-    for cache in caches:
-        if getattr(cache, "__module__", "").startswith("poedsl."):
-            cache.cache_clear()
+    for cache in caches():
+        cache.cache_clear()
+
+
+def caches() -> Iterator[Any]:
+    """The cached functions and methods of the modules that are imported. The garbage collector does
+    not know of all: those of modules that are imported before a test have been left out of it.
+    """
+    modules = [module for name, module in sys.modules.items() if name.startswith("poedsl.")]
+    values = [value for module in modules for value in vars(module).values()]
+    methods = [v for value in values if isinstance(value, type) for v in vars(value).values()]
+    for value in (*values, *methods):
+        if hasattr(value, "cache_clear") and not isinstance(value, type):
+            yield value
