@@ -13,9 +13,11 @@ import poedsl
 from poedsl.runtime.build.ancestral_prior import Prior
 from poedsl.runtime.build.laplace_base import GaussianBase, LaplaceBase
 from poedsl.runtime.build.mode_search import Modes
+from poedsl.runtime.build.non_centred_base import NonCentredBase
 from poedsl.runtime.build.prepare import prepare_tempering
 from poedsl.runtime.core.random_numbers import Noise
 from poedsl.runtime.core.run_settings import RunSettings
+from poedsl.runtime.kernels.non_centred import NonCentred
 from poedsl.runtime.results.verdict import Verdict
 from poedsl.runtime.targets.tempering import TemperedTarget
 from tests.runtime.helpers import default_base
@@ -155,6 +157,43 @@ def test_a_restored_model_starts_from_the_modes_of_the_state() -> None:
         GaussianBase(1).restored(base.state())
     with pytest.raises(KeyError):
         base.restored(GaussianBase(1).state())
+
+
+def non_centred() -> NonCentred:
+    """Coordinates of `s` and `x`, of which `s` is positive."""
+    text = "s ~ HalfNormal(1)\nx ~ Normal(0, s) * exp(-x^4)"
+    steps = prepare_tempering(poedsl.compile(text).bound().spec, RunSettings()).mutation.steps
+    assert steps is not None and steps.non_centred is not None
+    return steps.non_centred
+
+
+def test_a_search_in_non_centred_coordinates_is_restored_too() -> None:
+    loc = torch.tensor([[1.0, 2.0]], dtype=torch.float64)
+    modes = Modes(loc, torch.eye(2, dtype=torch.float64)[None], torch.zeros(1).double())
+    inside = LaplaceBase(GaussianBase(2), 0.5, modes)
+    base = LaplaceBase(NonCentredBase(inside, non_centred()), 0.5, modes)
+    moved = replace(inside, modes=replace(modes, loc=loc + 1))
+    again = base.restored(replace(base, wide=replace(base.wide, inner=moved)).state())
+    assert isinstance(again.wide, NonCentredBase) and isinstance(again.wide.inner, LaplaceBase)
+    assert torch.equal(again.modes.loc, loc)
+    assert torch.equal(again.wide.inner.modes.loc, loc + 1)
+
+
+def test_the_density_of_a_base_in_non_centred_coordinates() -> None:
+    """That of the draws before they change coordinates, over the determinant of the Jacobian."""
+    base = NonCentredBase(GaussianBase(2), non_centred())
+    noise = Noise(0, 1, 50, CPU, dtype=torch.float64)
+    z = base.inner.first(noise, 0)
+    jacobians = torch.stack(
+        [
+            torch.autograd.functional.jacobian(
+                lambda row: base.coordinates.forward(row[None])[0][0], row
+            )
+            for row in z
+        ]
+    )
+    expected = base.inner.log_density(z) - jacobians.slogdet().logabsdet
+    torch.testing.assert_close(base.log_density(base.first(noise, 0)), expected)
 
 
 @pytest.mark.slow

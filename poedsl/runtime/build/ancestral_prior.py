@@ -21,6 +21,7 @@ from poedsl.compiler.analysis.supports import ends
 from poedsl.compiler.plan.plan import PlanSpec
 from poedsl.compiler.plan.plan_parts import FactorSpec
 from poedsl.compiler.plan.terms import Apply, Ref, Term, names, walk
+from poedsl.runtime.build.ancestral_draws import scale_free
 from poedsl.runtime.build.constrained_supports import end
 from poedsl.runtime.build.densities import Densities, Density, parameters
 from poedsl.runtime.build.tempering_base import supports
@@ -160,8 +161,9 @@ def prior(
 
     Returns:
         None where there are no densities that serve; where some component has none of its own to
-        the power of one, or one that is positive elsewhere than the product may be; and of
-        vectors and matrices of a kind, which have fewer coordinates than components.
+        the power of one, or one that is positive elsewhere than the product may be; where draws
+        around others are of every order of magnitude; and of vectors and matrices of a kind, which
+        have fewer coordinates than components.
     """
     if any(isinstance(bijection, EventBijection) for bijection in space.bijections):
         return None
@@ -194,7 +196,12 @@ def prior(
             fixed.index_add_(1, index, exponent(factor) * torch.stack([precision, pull]))
     sites = (_site(f, p, densities(f), fixed[:, p.index], around[f.name]) for f, p in chosen)
     wide = any(_widened(f, plan, space) for f, _ in chosen)
-    return _ordered(Prior(space, tuple(sites), env, wide))
+    ordered = _ordered(Prior(space, tuple(sites), env, wide))
+    if ordered is None:
+        return None
+    draws = ordered.block(0)
+    vague = (scale_free(draws[:, p.index]).any() for f, p in chosen if around[f.name])
+    return None if any(vague) else ordered
 
 
 def _seen(

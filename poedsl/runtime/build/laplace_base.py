@@ -82,12 +82,13 @@ class LaplaceBase:
             "factor": self.modes.factor,
             "log_mass": self.modes.log_mass,
         }
-        return {"wide_share": self.wide_share, **modes_state}
+        return {"wide": self.wide.state(), "wide_share": self.wide_share, **modes_state}
 
     def restored(self, state: SavedState) -> LaplaceBase:
         """With the modes of a `state` in the place of its own."""
+        wide = self.wide.restored(state["wide"])
         restored_modes = Modes(state["loc"], state["factor"], state["log_mass"])
-        return replace(self, wide_share=state["wide_share"], modes=restored_modes)
+        return replace(self, wide=wide, wide_share=state["wide_share"], modes=restored_modes)
 
     @property
     def freedom(self) -> float:

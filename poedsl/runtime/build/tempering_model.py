@@ -20,12 +20,14 @@ from poedsl.runtime.build.heavy_tails import LEAST_FALL, slowest_fall, student_b
 from poedsl.runtime.build.laplace_base import laplace_base
 from poedsl.runtime.build.location_scale_sites import non_centred
 from poedsl.runtime.build.mutation import mutation, shown_stages
+from poedsl.runtime.build.non_centred_base import non_centred_base
 from poedsl.runtime.build.positive_precision import DATA, refuse_improper_stages
 from poedsl.runtime.build.product_builder import ProductBuilder
 from poedsl.runtime.build.search_starts import search_starts
 from poedsl.runtime.build.tempering_base import base
 from poedsl.runtime.feynman_kac.temperatures import temper_grid
 from poedsl.runtime.feynman_kac.tempering import TemperingModel
+from poedsl.runtime.kernels.non_centred import NonCentred
 from poedsl.runtime.smc import black_box_potentials
 from poedsl.runtime.space.parts import PlacedFactor, locate
 from poedsl.runtime.targets.expert_factor import ExpertFactor
@@ -68,8 +70,9 @@ def tempering_model(builder: ProductBuilder, factors: list[FactorSpec]) -> Tempe
         builder.particles_at_once(rewards),
         squares=options.correct == "fkc",
     )
-    target = replace(without_base, base=tempering_base(builder, factors, without_base))
     standardised = non_centred(factors, builder.space, env)
+    base = tempering_base(builder, factors, without_base, standardised)
+    target = replace(without_base, base=base)
     moves = mutation(target, options, builder.warnings, non_centred=standardised)
     stages = temper_grid(options.steps)
     peak = black_box_potentials.initial_peak(options.potential)
@@ -90,11 +93,15 @@ def tempering_model(builder: ProductBuilder, factors: list[FactorSpec]) -> Tempe
 
 
 def tempering_base(
-    builder: ProductBuilder, factors: list[FactorSpec], target: TemperedTarget
+    builder: ProductBuilder,
+    factors: list[FactorSpec],
+    target: TemperedTarget,
+    coordinates: NonCentred | None,
 ) -> BaseDistribution | None:
     """What the path starts from: what the program says, or a mixture around the modes that a search
     finds. Beside it stand draws of the program's densities, where some are around others or tails
-    are heavy; else a distribution with such tails, or N(0, I), for which None stands alone.
+    are heavy; else what is near in non-centred coordinates, where there are any, a distribution
+    with such tails, or N(0, I), for which None stands alone.
     """
     plan, space, env = builder.plan, builder.space, builder.environment
     if builder.options.base is not None:
@@ -103,12 +110,16 @@ def tempering_base(
     heavy = fall < LEAST_FALL
     draws = prior(plan, factors, space, env, builder.densities, builder.exponent, heavy)
     serves = draws is not None and (heavy or draws.funnel or draws.near(target.log_untempered))
-    wide = draws if serves else student_base(fall, space) if heavy else None
     starts = partial(search_starts, factors, space, builder.densities)
 
     def allowed(z: Float[Tensor, "L D"]) -> Bool[Tensor, " L"]:
         return target.conditions(z, 1.0) > -math.inf
 
+    wide: BaseDistribution | None = draws
+    if not serves:
+        wide = student_base(fall, space) if heavy else None
+        if wide is None and coordinates is not None:
+            wide = non_centred_base(target.log_untempered, coordinates, starts, allowed)
     return laplace_base(target.log_untempered, wide, space, starts, allowed)
 
 
