@@ -26,9 +26,9 @@ def weighing_only(reward: RewardFactor) -> RewardFactor:
 
 
 def inequalities(term: object) -> bool:
-    """Whether a condition is a conjunction of inequalities."""
+    """Whether a condition is made of inequalities, as `margins` reads them."""
     match term:
-        case Apply("and" | "all" | "list", args):
+        case Apply("and" | "or" | "list", args) | Apply("not" | "all" | "any", (_,) as args):
             return all(map(inequalities, args))
         case Apply(function):
             return function in ("<", "<=", ">", ">=")
