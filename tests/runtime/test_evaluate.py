@@ -367,6 +367,11 @@ def test_margins_of_conditions_together() -> None:
     found = margins(each, environment(c=env.values["x"]))
     assert found is not None
     assert torch.stack(found, 1).tolist() == [[1, 1], [3, -5]]
-    assert margins(Apply("any", (Apply(">", (Ref("x"), Const(0))),)), env) is None
+    above = Apply(">", (Ref("x"), Const(0)))
+    (one,) = margins(Apply("any", (above,)), env) or []
+    assert torch.equal(one, env.values["x"])
+    equal = Apply("==", (Ref("x"), Const(0)))
+    assert margins(equal, env) is None
+    assert margins(Apply("or", (above, equal)), env) is None
     (one,) = margins(Apply("all", (Apply("<", (Const(0), Ref("x"))),)), env) or []
     assert torch.equal(one, env.values["x"])

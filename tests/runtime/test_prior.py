@@ -11,6 +11,7 @@ import torch
 import poedsl
 from poedsl.runtime.build.ancestral_prior import Conjugate, Prior
 from poedsl.runtime.build.laplace_base import GaussianBase
+from poedsl.runtime.build.non_centred_base import NonCentredBase
 from poedsl.runtime.run import Run
 from tests.runtime.helpers import wide_base
 
@@ -146,11 +147,15 @@ def test_gaussians_beside_are_drawn_with() -> None:
 
 
 @pytest.mark.slow
+def test_normals_under_a_gamma_start_from_non_centred_coordinates() -> None:
+    assert isinstance(wide_base("s ~ Gamma(3, 1)\nx ~ Normal(0, s)^2"), NonCentredBase)
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "text",
     [
         "m ~ Normal(0, 1000)\nx ~ Normal(m, 1) * Normal(3, 1)",
-        "s ~ HalfNormal(1)\nx ~ Normal(0, s)^2",
         "s ~ HalfNormal(1)\nx ~ Normal(0, s) * Exponential(1)",
         "a ~ Exponential(1)\nx : Real[3]\nx ~ Dirichlet([1, 1, 1] + a)",
         "x ~ Laplace(0, 1) * StudentT(3, 0, 1)",
