@@ -49,7 +49,7 @@ def modules() -> None:
     """Import here what processes would import each by itself."""
     for name in ("cli.main", "cli.saved_run", "runtime.results.pictures"):
         import_module(f"poedsl.{name}")
-    for name in ("arviz", "h5netcdf", "matplotlib.pyplot"):
+    for name in ("h5netcdf", "matplotlib.pyplot", "xarray"):
         import_module(name)
 
 

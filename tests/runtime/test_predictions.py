@@ -13,6 +13,7 @@ import torch
 import poedsl
 from poedsl.runtime.build import observed_data
 from poedsl.runtime.results import write_result
+from poedsl.runtime.results.arviz_data import import_arviz
 from tests.diagnostics import refused
 
 NORMAL = "input N : Int\ninput y : Real[N]\nmu ~ Normal(0, 2)\ny ~ Normal(mu, 1)\n"
@@ -179,7 +180,7 @@ def test_a_result_from_a_folder_predicts(result: poedsl.Result, tmp_path: Path) 
 
 @pytest.mark.slow
 def test_what_is_left_out_of_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    az = pytest.importorskip("arviz")
+    az = import_arviz()
     run = poedsl.compile(NORMAL).run(y=DATA, seed=0, particles=40, steps=4)
     run.save(tmp_path / "all")
     assert "log_likelihood" in az.from_netcdf(tmp_path / "all" / "posterior.nc").groups()
@@ -191,7 +192,7 @@ def test_what_is_left_out_of_the_file(tmp_path: Path, monkeypatch: pytest.Monkey
 @pytest.mark.slow
 @pytest.mark.statistical
 def test_arviz(result: poedsl.Result) -> None:
-    az = pytest.importorskip("arviz")
+    az = import_arviz()
     prior = poedsl.compile(NORMAL).prior().run(N=3, seed=0, particles=200)
     data = result.to_arviz(prior=prior)
     groups = {"posterior_predictive", "log_likelihood", "observed_data", "prior"}

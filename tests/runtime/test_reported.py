@@ -57,7 +57,6 @@ def test_values_that_are_not_finite_are_left_out(result: poedsl.Result) -> None:
 def test_draws_and_arviz(result: poedsl.Result) -> None:
     drawn = result.sample(50)
     torch.testing.assert_close(drawn["square"], drawn["mu"] ** 2)
-    pytest.importorskip("arviz")
     posterior = result.to_arviz().posterior
     np.testing.assert_allclose(posterior["square"], posterior["mu"] ** 2)
     assert "mu ÷ s" in posterior

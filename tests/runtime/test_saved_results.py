@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import multiprocessing
 import pickle
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -16,6 +17,8 @@ import torch
 import poedsl
 from poedsl.experts.sequences.vocabulary import Vocabulary
 from poedsl.runtime.core import torch_threads
+from poedsl.runtime.results import arviz_data
+from poedsl.runtime.results.arviz_data import import_arviz, write_netcdf
 from poedsl.runtime.results.saved_files import DETAILS, PARTICLES, PLAN, RESULT
 from tests.runtime import rewards_of_a_module
 
@@ -201,16 +204,44 @@ def test_without_inference_data_arviz_takes_a_tree_of_xarray(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     """As in its versions from 1 on."""
-    import arviz
     from xarray import DataTree, open_datatree
 
     result = poedsl.compile(PROGRAMS["islands"]).run(particles=20, steps=3)
     before = result.to_arviz()
-    monkeypatch.delattr(arviz, "InferenceData")
+    monkeypatch.delattr(import_arviz(), "InferenceData")
     tree = result.to_arviz()
     assert isinstance(tree, DataTree) and tree.attrs == before.attrs
     for group in ("posterior", "sample_stats", "stages"):
         assert tree[group].to_dataset().identical(before[group])
-    tree.to_netcdf(str(tmp_path / "posterior.nc"), engine="h5netcdf")
+    write_netcdf(tree, tmp_path / "posterior.nc")
     with open_datatree(tmp_path / "posterior.nc", engine="h5netcdf") as again:
         assert again["posterior"].to_dataset().equals(before["posterior"])
+
+
+def test_the_file_of_the_posterior_needs_no_arviz(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, result: poedsl.Result
+) -> None:
+    from xarray import open_datatree
+
+    before = result.to_xarray()
+    monkeypatch.setitem(sys.modules, "arviz", None)
+    assert result.save(tmp_path / "out") == []
+    with open_datatree(tmp_path / "out" / "posterior.nc", engine="h5netcdf") as again:
+        assert again.attrs == before.attrs and set(again.children) == set(before.children)
+        assert again["posterior"].to_dataset().equals(before["posterior"].to_dataset())
+    with pytest.raises(ImportError):
+        result.to_arviz()
+
+
+def test_processes_that_import_arviz_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One of them may not find the file that another has moved."""
+    attempts = iter([FileNotFoundError("daily_warning.tmp"), import_arviz()])
+
+    def once(name: str) -> Any:
+        value = next(attempts)
+        if isinstance(value, Exception):
+            raise value
+        return value
+
+    monkeypatch.setattr(arviz_data, "import_module", once)
+    assert import_arviz().__name__ == "arviz"

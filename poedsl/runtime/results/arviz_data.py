@@ -1,9 +1,11 @@
-"""A result as data of ArviZ: an `InferenceData` of its versions before 1, else a tree of xarray."""
+"""A result as a tree of xarray, which its NetCDF file and the data of ArviZ are made from."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import fields
+from importlib import import_module
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 import numpy as np
@@ -28,7 +30,7 @@ _OF_STAGES = {
 
 @runtime_checkable
 class ConvertedRun(Protocol):
-    """What ArviZ data hold of a result; `Result` describes the attributes."""
+    """What the tree holds of a result; `Result` describes the attributes."""
 
     @property
     def plan(self) -> PlanSpec: ...
@@ -54,16 +56,16 @@ class ConvertedRun(Protocol):
     def parents(self) -> Tensor: ...
 
 
-def arviz_data(
+def xarray_tree(
     result: ConvertedRun, draws: list[Tensor], more: Mapping[str, xarray.Dataset]
-) -> Any:
+) -> xarray.DataTree:
     """The posterior, statistics of its draws, and the stages.
 
     Args:
         draws: the slots of the draws of each chain.
         more: groups that concern data.
     """
-    import arviz
+    from xarray import Dataset, DataTree
 
     index = torch.stack(draws)
     eve_indices = result.eve_indices.cpu()
@@ -90,11 +92,35 @@ def arviz_data(
         "log_evidence_se": result.log_evidence_se,
     }
     attributes = {name: value for name, value in attributes.items() if value is not None}
-    if hasattr(arviz, "InferenceData"):
-        return arviz.InferenceData(attrs=attributes, **groups)
-    from xarray import Dataset, DataTree
-
     return DataTree.from_dict({"/": Dataset(attrs=attributes), **groups})
+
+
+def arviz_data(tree: xarray.DataTree) -> Any:
+    """An `InferenceData` of ArviZ's versions before 1; later versions take the tree itself."""
+    arviz = import_arviz()
+    if not hasattr(arviz, "InferenceData"):
+        return tree
+    groups = {name: group.to_dataset() for name, group in tree.children.items()}
+    return arviz.InferenceData(attrs=dict(tree.attrs), **groups)
+
+
+def write_netcdf(tree: xarray.DataTree, path: Path) -> None:
+    """Write a tree as compressed NetCDF, which `arviz.from_netcdf` and xarray read."""
+    encoding = {
+        f"/{name}": {v: {"zlib": True} for v, x in group.variables.items() if x.dtype.kind in "bif"}
+        for name, group in tree.children.items()
+    }
+    tree.to_netcdf(path, engine="h5netcdf", encoding=encoding)
+
+
+def import_arviz() -> Any:
+    """ArviZ, whose import replaces a file in the user's cache once a day: of processes that start
+    together, one may find its new file moved by another.
+    """
+    try:
+        return import_module("arviz")
+    except FileNotFoundError:
+        return import_module("arviz")
 
 
 def rows(values: Mapping[str, Tensor], index: Tensor) -> dict[str, np.ndarray[Any, np.dtype[Any]]]:

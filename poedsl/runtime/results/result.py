@@ -33,6 +33,8 @@ from poedsl.runtime.smc.composition import Composition
 from poedsl.runtime.smc.records import Outcome, StageRecord
 
 if TYPE_CHECKING:
+    import xarray
+
     from poedsl.runtime.build.observed_data import ObservedData
 
 
@@ -288,11 +290,23 @@ class Result:
 
     @default_torch_state()
     def to_arviz(self, prior: Result | None = None, *, data: bool = True) -> Any:
-        """ArviZ data, an `InferenceData` of its versions before 1, else an xarray `DataTree`: as
-        many unweighted draws as particles as the posterior, in a chain for each island. Chains are
-        drawn by the weights within their island, so that ArviZ compares what the islands found;
-        ``sample`` draws by the weights of all. Reported values are there too, `/` in their names
-        written as `÷`, since it separates groups.
+        """The tree of `to_xarray` as data of ArviZ: an `InferenceData` of its versions before 1,
+        else the tree itself.
+
+        Raises:
+            ImportError: ArviZ is not installed (the extra ``report``).
+            PoeError: the run failed, so that there is nothing to draw from.
+        """
+        from poedsl.runtime.results.arviz_data import arviz_data
+
+        return arviz_data(self.to_xarray(prior, data=data))
+
+    @default_torch_state()
+    def to_xarray(self, prior: Result | None = None, *, data: bool = True) -> xarray.DataTree:
+        """A tree of datasets: as many unweighted draws as particles as the posterior, in a chain
+        for each island. Chains are drawn by the weights within their island, so that ArviZ compares
+        what the islands found; ``sample`` draws by the weights of all. Reported values are there
+        too, `/` in their names written as `÷`, since it separates groups.
 
         ``sample_stats`` holds for each draw the index of the ``particle`` it copies, and that
         particle's ``log_weight``, ``eve_index`` (its root at the first stage) and log value under
@@ -309,14 +323,14 @@ class Result:
                 draw.
 
         Raises:
-            ImportError: ArviZ is not installed (the extra ``report``).
+            ImportError: xarray is not installed (the extra ``report``).
             PoeError: the run failed, so that there is nothing to draw from.
         """
-        from poedsl.runtime.results.arviz_data import arviz_data
+        from poedsl.runtime.results.arviz_data import xarray_tree
         from poedsl.runtime.results.data_groups import data_groups
 
         self._require_draws()
         islands = SamplerOptions.of(self.plan).islands
         draws = drawn_by_island(self.particles, self.log_weights.cpu(), islands)
         groups = data_groups(self, torch.stack(draws), prior, with_data=data)
-        return arviz_data(self, draws, groups)
+        return xarray_tree(self, draws, groups)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import base64
 from collections.abc import Mapping
 from dataclasses import asdict
-from typing import Any, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from torch import Tensor
 
@@ -19,6 +19,9 @@ from poedsl.runtime.results.distinct import distinct_pictures
 from poedsl.runtime.results.particle_histories import Snapshots
 from poedsl.runtime.results.pictures import DrawnRun
 from poedsl.runtime.results.report import ReportedRun, order
+
+if TYPE_CHECKING:
+    import xarray
 
 SCHEMA = "poedsl-result/2"
 RESULT, PLAN = "result.json", "plan.json"
@@ -53,7 +56,7 @@ class WrittenRun(ReportedRun, DrawnRun, Protocol):
     def evidence_reason(self) -> str: ...
     @property
     def snapshots(self) -> Snapshots | None: ...
-    def to_arviz(self, *, data: bool = True) -> Any: ...
+    def to_xarray(self, *, data: bool = True) -> xarray.DataTree: ...
 
 
 def stored_name(variable: str) -> str:

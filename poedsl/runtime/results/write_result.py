@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 from poedsl.catalog.installation import install_command
+from poedsl.runtime.results.arviz_data import write_netcdf
 from poedsl.runtime.results.data_groups import data_count
 from poedsl.runtime.results.folder_ownership import writing
 from poedsl.runtime.results.page.page import page
@@ -74,10 +75,11 @@ class OutputFolder(RunFolder):
         if pairs > MOST_PAIRS:
             left_out.append(
                 "log likelihoods and predictions of the data are left out of posterior.nc: "
-                f"they would have {pairs:,} numbers each; `to_arviz` has them"
+                f"they would have {pairs:,} numbers each; `to_xarray` has them"
             )
         try:
-            self._arviz(result, data=pairs <= MOST_PAIRS)
+            tree = result.to_xarray(data=pairs <= MOST_PAIRS)
+            write_netcdf(tree, self.staging / "posterior.nc")
         except ImportError as error:
             left_out.append(_left_out("posterior.nc", error))
         return left_out
@@ -90,15 +92,6 @@ class OutputFolder(RunFolder):
             (DETAILS, detail_tensors(result)),
         ):
             (self.staging / file).write_bytes(save(tensors))
-
-    def _arviz(self, result: WrittenRun, *, data: bool) -> None:
-        import warnings
-
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            result.to_arviz(data=data).to_netcdf(
-                str(self.staging / "posterior.nc"), engine="h5netcdf"
-            )
 
 
 def _left_out(output: str, error: ImportError) -> str:
