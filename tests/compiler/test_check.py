@@ -36,6 +36,13 @@ def test_domains(text: str, domain: str) -> None:
     assert str(planned(text).variables[0].type) == domain
 
 
+@pytest.mark.parametrize("type_", ["Int", "Text", "Real[2]"])
+def test_an_open_size_is_no_input_of_that_name(type_: str) -> None:
+    plan = planned(f"input _ : {type_}\ninput y : Real[_]\nx ~ Normal(sum(y), 1)\n")
+    assert plan.sizes == ()
+    assert codes(f"input _ : {type_}\nx : Real[_]\nx ~ Normal(0, 1)\n") == ["P0801", "P0309"]
+
+
 def test_expressions_over_inputs_stay_symbolic() -> None:
     plan = planned("input s : Real = 1\nlet t = 2 * s\nx ~ Normal(t, 1 + t)\n")
     given = dict(plan.factors[0].term.kwargs)  # type: ignore[union-attr]

@@ -9,7 +9,7 @@ from poedsl.compiler.plan.plan_parts import InputSpec, LetSpec, SizeSpec
 from poedsl.compiler.plan.terms import Apply, Const, Ref, Term, names, too_large
 from poedsl.compiler.typecheck.checked import MOST_NODES
 from poedsl.compiler.typecheck.program_checker import ProgramChecker
-from poedsl.compiler.typecheck.type_expressions import written_type
+from poedsl.compiler.typecheck.type_expressions import is_open, written_type
 from poedsl.compiler.typecheck.typed import POISON, Typed, describe, fits
 from poedsl.grammar import tree
 from poedsl.grammar.traversal import names_in
@@ -42,9 +42,12 @@ def check_declarations(
 def sizes_of_inputs(
     checker: ProgramChecker, name: str, written: tree.TypeExpr, type_: Type
 ) -> list[SizeSpec]:
-    """The sizes that are written as expressions of inputs."""
+    """The sizes that are written as expressions of inputs; `_` is none, whatever has that name."""
     pairs = zip(written.sizes or (), type_.sizes, strict=False) if type_ != POISON else ()
-    terms = [checker.value(expr).term if size is None else None for expr, size in pairs]
+    terms = [
+        checker.value(expr).term if size is None and not is_open(expr) else None
+        for expr, size in pairs
+    ]
     return [
         SizeSpec(name, axis, without_constants(checker, term))
         for axis, term in enumerate(terms)

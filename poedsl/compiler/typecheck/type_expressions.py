@@ -42,9 +42,14 @@ def written_type(checker: TypeScope, expr: tree.TypeExpr) -> Type:
     return POISON if 0 in sizes else Type(expr.name, tuple(sizes))
 
 
+def is_open(size: tree.Expr) -> bool:
+    """Whether a size is left open, by a `_`."""
+    return isinstance(size, tree.Name) and size.name == "_"
+
+
 def written_size(checker: TypeScope, expr: tree.Expr) -> int | None:
     """A size, None where it is left open or depends on inputs, 0 where it is wrong."""
-    if isinstance(expr, tree.Name) and expr.name == "_":
+    if is_open(expr):
         return None
     typed = checker.value(expr)
     value = typed.value
