@@ -33,6 +33,7 @@ from poedsl.cli.run_options import (
     Resume,
     RunFile,
     StrictResult,
+    is_given,
 )
 from poedsl.cli.shared import DiagnosticForm, echo, usage
 from poedsl.grammar.program_files import is_file
@@ -148,6 +149,7 @@ def inputs(
 
 @app.command()
 def run(
+    context: typer.Context,
     file: RunFile = None,
     set_: Set = [],  # noqa: B006
     data: Data = [],  # noqa: B006
@@ -177,18 +179,20 @@ def run(
     """
     from poedsl.cli.run import run_command
 
+    settings = {
+        "seed": seed,
+        "device": device,
+        "dtype": dtype,
+        "microbatch": microbatch,
+        "profile": profile,
+    }
     run_command(
         file,
         set_,
         data,
         sample,
-        {
-            "seed": seed,
-            "device": device,
-            "dtype": dtype,
-            "microbatch": microbatch,
-            "profile": profile,
-        },
+        settings,
+        [name for name in settings if is_given(context, name)],
         out,
         resume,
         checkpoint_every,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -33,23 +33,35 @@ class SavingOptions:
 
 
 @dataclass(frozen=True, slots=True)
-class UnfinishedRun:
-    """A run that has not finished.
+class EarlierRun:
+    """The run that a folder holds.
 
     Attributes:
         plan: as it was run. settings: by the names of the options of the command.
+        finished: whether it has ended, so that there is nothing to go on with.
     """
 
     folder: Path
     plan: Plan
     settings: Mapping[str, Any]
+    finished: bool
 
-    def with_settings(self, settings: Mapping[str, Any]) -> dict[str, Any]:
-        """What the command line gives, else what the run was started with."""
-        return {
-            name: self.settings.get(name, value) if value == DEFAULTS[name] else value
-            for name, value in settings.items()
-        }
+    def with_settings(
+        self, settings: Mapping[str, Any], explicit: Collection[str], force: bool
+    ) -> dict[str, Any]:
+        """What the command line gives, else what the run was started with.
+
+        Args:
+            settings: by the names of their options, those that are not given at their defaults.
+            explicit: the names of those that the command line gives.
+
+        Raises:
+            PoeError: one that is given was another (P0722), and this is not forced.
+        """
+        started = {name: self.settings.get(name, value) for name, value in settings.items()}
+        asked = {name: settings[name] for name in settings if name in explicit}
+        self._refuse_unless(_shown({n: started[n] for n in asked}), _shown(asked), force)
+        return {**started, **asked}
 
     def plan_of(self, plan: Plan | None, force: bool) -> Plan:
         """The plan to go on with.
@@ -60,21 +72,35 @@ class UnfinishedRun:
         Raises:
             PoeError: it is another (P0722), and this is not forced.
         """
-        from poedsl.runtime.checkpoints.identity import differences, of_plan
+        from poedsl.runtime.checkpoints.identity import of_plan
 
         if plan is None:
             return self.plan
-        changed = differences(of_plan(self.plan.spec), of_plan(plan.spec))
-        if not changed:
-            return replace(plan, spec=self.plan.spec)
-        if force:
-            return plan
-        message = f"the run in {self.folder} is of another program: {changed[0]}"
-        raise PoeError((Diagnostic("P0722", message, notes=changed[1:]),))
+        then, now = of_plan(self.plan.spec), of_plan(plan.spec)
+        self._refuse_unless(then, now, force)
+        return plan if then != now else replace(plan, spec=self.plan.spec)
+
+    def _refuse_unless(self, then: Mapping[str, str], now: Mapping[str, str], force: bool) -> None:
+        from poedsl.runtime.checkpoints.identity import differences
+
+        changed = differences(then, now)
+        if not changed or (force and not self.finished):
+            return
+        if self.finished:
+            message = f"the run in {self.folder} has finished, and was another: {changed[0]}"
+            note = "`--out` with another folder runs this one"
+        else:
+            message = f"the run in {self.folder} is another: {changed[0]}"
+            note = "`--force` goes on all the same, and gives other numbers"
+        raise PoeError((Diagnostic("P0722", message, notes=(*changed[1:], note)),))
 
 
-def earlier_run(folder: Path) -> UnfinishedRun | None:
-    """The run in a folder; None where it has finished.
+def _shown(settings: Mapping[str, Any]) -> dict[str, str]:
+    return {f"`--{name}`": str(value) for name, value in settings.items()}
+
+
+def earlier_run(folder: Path) -> EarlierRun:
+    """The run in a folder.
 
     Raises:
         PoeError: there is none (P0721), or its files are damaged (P0606).
@@ -91,12 +117,11 @@ def earlier_run(folder: Path) -> UnfinishedRun | None:
         with writing(folder):
             state = complete(folder)
     staged = folder / STAGING / PLAN
-    if not staged.is_file():
-        if state.unfinished:
-            message = f"the run in {folder} cannot go on: its plan is not there"
-            raise PoeError((Diagnostic("P0721", message),))
-        return None
-    plan = load(staged)
-    return UnfinishedRun(
-        folder, replace(plan, base=Path(str(state.run.get("base", "")))), state.run
-    )
+    finished = not staged.is_file()
+    if finished and state.unfinished:
+        message = f"the run in {folder} cannot go on: it was stopped before its plan was written"
+        note = f"`poe run PROGRAM --out {folder}` starts it again"
+        raise PoeError((Diagnostic("P0721", message, notes=(note,)),))
+    plan = load(folder / PLAN if finished else staged)
+    plan = replace(plan, base=Path(str(state.run.get("base", ""))))
+    return EarlierRun(folder, plan, state.run, finished)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
@@ -35,6 +35,7 @@ def run_command(
     data: list[str],
     sample: list[str],
     settings: dict[str, Any],
+    explicit: Collection[str],
     out: str | None,
     resume: str | None,
     checkpoint_every: float,
@@ -48,6 +49,7 @@ def run_command(
 
     Args:
         settings: the settings of the run by the names of their options.
+        explicit: the names of those that the command line gives.
     """
     if (out is not None and not out.strip()) or (resume is not None and not resume.strip()):
         usage(f"{'--out' if out is not None else '--resume'} takes a folder, and this is empty")
@@ -66,13 +68,11 @@ def run_command(
     if resume is not None:
         folder = Path(resume)
         earlier = guarded(lambda: earlier_run(folder), form, FAILED)
-        if earlier is None:
-            sys.exit(guarded(lambda: show_finished(folder, strict_result), form, FAILED))
-        settings, saving = (
-            earlier.with_settings(settings),
-            SavingOptions(folder, checkpoint_every, True, force),
-        )
+        started = guarded(lambda: earlier.with_settings(settings, explicit, force), form, FAILED)
         plan = guarded(lambda: earlier.plan_of(plan, force), form, FAILED)
+        if earlier.finished:
+            sys.exit(guarded(lambda: show_finished(folder, strict_result), form, FAILED))
+        settings, saving = started, SavingOptions(folder, checkpoint_every, True, force)
         settings |= {name: earlier.settings.get(name, "") for name in TYPED}
     elif file is not None:
         settings |= typed(file, bindings, data, sample, settings, out, source, allow_code)

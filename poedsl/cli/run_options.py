@@ -56,3 +56,9 @@ StrictResult = Annotated[
     bool,
     typer.Option("--strict-result", help="Exit with 3 unless the verdict is reliable."),
 ]
+
+
+def is_given(context: typer.Context, name: str) -> bool:
+    """Whether the command line gives a parameter, at its default value too."""
+    source = context.get_parameter_source(name)
+    return source is not None and source.name not in ("DEFAULT", "DEFAULT_MAP")

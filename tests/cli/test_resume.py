@@ -132,7 +132,7 @@ def test_what_a_checkpoint_does_not_fit_is_refused(place: Path) -> None:
     assert poe("run", "--resume", "out") == 3
     assert "P0707" in said(), "code is not allowed by what a folder says"
     assert poe("run", "--resume", "out", *QUICK, "--seed", "5") == 3
-    assert "P0722" in said() and "`seed`" in said()
+    assert "P0722" in said() and "`--seed`" in said()
     (place / "q.poe").write_text(PROGRAM.replace("Normal(1, 2)", "Normal(1, 3)"))
     assert poe("run", "q.poe", "--resume", "out", *QUICK) == 3
     assert "P0722" in said() and "factors" in said()
@@ -148,6 +148,49 @@ def test_what_a_checkpoint_does_not_fit_is_refused(place: Path) -> None:
     assert poe("run", "--resume", "out", *QUICK, "--force") == 0
     assert poe("run", "--resume", "out") == 0
     assert "has finished" in said()
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("modules")
+@pytest.mark.parametrize("at", [1, 4])
+def test_options_are_those_of_the_run_or_refused(place: Path, at: int) -> None:
+    """Before the first checkpoint as after it; what was refused changes nothing of the run."""
+    started = ("--allow-code", "--seed", "5", "--dtype", "float64", "--microbatch", "4")
+    every = "0" if at > 1 else "30"
+    assert poe("run", "p.poe", *started, "--out", "whole") == 0
+    begun = ("run", "p.poe", *started, "--checkpoint-every", every, "--out", "out")
+    assert poe(*begun, order=f"9 {at}") == -9
+    assert (place / "out" / "checkpoint.safetensors").exists() == (at > 1)
+    for option, value, was in (
+        ("--seed", "0", "5"),
+        ("--seed", "6", "5"),
+        ("--dtype", "auto", "float64"),
+        ("--microbatch", "3", "4"),
+        ("--profile", "default", ""),
+        ("--device", "cpu", ""),
+    ):
+        if was:
+            assert poe("run", "--resume", "out", "--allow-code", option, value) == 3
+            assert "P0722" in said() and f"`{option}` was {was}, and is {value}" in said()
+    assert poe("run", "p.poe", "--resume", "out", "--allow-code", "--sample", "steps=9") == 3
+    assert "P0722" in said() and "`steps`" in said()
+    same = ("--seed", "5", "--device", "cpu", "--profile", "default")
+    assert poe("run", "--resume", "out", "--allow-code", *same) == 0
+    assert content(place / "out") == content(place / "whole")
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("modules")
+def test_a_finished_run_is_shown_for_its_own_program_and_options(place: Path) -> None:
+    assert poe("run", "p.poe", "--allow-code", "--seed", "5", "--out", "out") == 0
+    assert poe("run", "p.poe", "--resume", "out", "--allow-code", "--seed", "5") == 0
+    assert "has finished" in said()
+    (place / "q.poe").write_text("x ~ Normal(0, 1)\n")
+    for more in ((), ("--force",)):
+        assert poe("run", "q.poe", "--resume", "out", *more) == 3
+        assert "P0722" in said() and "factors" in said()
+        assert poe("run", "--resume", "out", "--seed", "0", *more) == 3
+        assert "P0722" in said() and "`--seed` was 5, and is 0" in said()
 
 
 @pytest.mark.slow
@@ -199,13 +242,32 @@ def killed(arguments: list[str], operation: int) -> None:
 
         return call
 
-    for name in ("replace", "fsync", "unlink", "mkdir"):
+    for name in ("replace", "fsync", "unlink", "mkdir", "rmdir"):
         setattr(os, name, counted(getattr(os, name)))
     sys.argv = ["poe", *arguments]
     nowhere = os.open(os.devnull, os.O_RDWR)
     for number in (1, 2):
         os.dup2(nowhere, number)
     entry()
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("modules")
+def test_killed_at_every_operation_while_a_run_begins_to_go_on(place: Path) -> None:
+    """The plan and the checkpoint are there all the time."""
+    assert poe("run", "p.poe", "--allow-code", "--out", "whole") == 0
+    assert poe("run", "p.poe", *QUICK, "--out", "out", order="9 3") == -9
+    fork = multiprocessing.get_context("fork")
+    for operation in range(1, 13):
+        arguments = ["run", "--resume", "out", "--allow-code"]
+        process = fork.Process(target=killed, args=(arguments, operation))
+        process.start()
+        process.join()
+        assert process.exitcode == -signal.SIGKILL
+        assert (place / "out" / ".poedsl-unfinished" / "plan.json").is_file(), operation
+        assert (place / "out" / "checkpoint.safetensors").is_file(), operation
+    assert poe("run", "--resume", "out", "--allow-code") == 0
+    assert content(place / "out") == content(place / "whole")
 
 
 @pytest.mark.slow

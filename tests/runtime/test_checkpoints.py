@@ -359,7 +359,7 @@ def test_a_result_that_is_being_moved_is_moved_by_the_next_process(
 
         def killed(source: object, target: object) -> None:
             nonlocal done
-            if ".poedsl-unfinished" in str(source):
+            if STAGING in str(source) and STAGING not in str(target):
                 done += 1
                 if done > moves:  # noqa: B023
                     raise KeyboardInterrupt

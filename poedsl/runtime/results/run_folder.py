@@ -72,6 +72,10 @@ class RunFolder:
             if not resumed and not force and (folder / CHECKPOINT).exists():
                 raise unfinished(folder)
             remove_parts(folder)
+            if not resumed:  # so that nothing here is of two runs, whenever this is stopped
+                (folder / CHECKPOINT).unlink(missing_ok=True)
+                if self.staging.is_dir():
+                    shutil.rmtree(self.staging)
             self.state = RunState(
                 "running",
                 f"`poe run --resume {folder}` goes on with the run once its process has ended",
@@ -80,13 +84,23 @@ class RunFolder:
                 files | {LOG, CHECKPOINT},
             )
             self.state.write(folder)
-            if self.staging.is_dir():
-                shutil.rmtree(self.staging)
-            (self.staging / "samples").mkdir(parents=True)
-            (self.staging / PLAN).write_text(plan_json, encoding="utf-8")
+            self._stage_plan(plan_json)
             if not resumed:
-                (folder / CHECKPOINT).unlink(missing_ok=True)
                 self.keep_log(0)
+
+    def _stage_plan(self, plan_json: str) -> None:
+        """Leave the plan in the staging folder, and nothing else.
+
+        The plan of a run that goes on is there all the time: the run could not go on without it.
+        """
+        self.staging.mkdir(exist_ok=True)
+        for path in self.staging.iterdir():
+            if path.is_dir() and not path.is_symlink():
+                shutil.rmtree(path)
+            elif path.name != PLAN or path.is_symlink():
+                path.unlink()
+        write_atomically(self.staging / PLAN, plan_json.encode())
+        (self.staging / "samples").mkdir()
 
     def keep_log(self, count: int) -> int:
         """Keep the lines of the log on the first stages, as far as they are whole.
