@@ -98,7 +98,7 @@ def _only(folder: Path) -> Path | None:
     Raises:
         PoeError: there are several files, of which none has the name that a library gives (P0206).
     """
-    files = sorted(folder.glob("*.safetensors"))
+    files = sorted(p for p in folder.glob("*.safetensors") if os.path.isfile(p))
     named = [path for path in files if path.name in SAVED_AS]
     if len(files) > 1 and len(named) != 1:
         listed = ", ".join(path.name for path in files)

@@ -75,7 +75,8 @@ def by_its_call(place: str, folder: Path, index: dict[str, Any]) -> Signature:
         raise unsupported(f"{folder / 'model_index.json'} names no class: `_class_name`")
     parts = {name for name, value in index.items() if isinstance(value, list) and any(value)}
     network = next((folder / n for n in _NETWORKS if n in parts), folder)
-    size = sum(p.stat().st_size for p in network.glob("*.safetensors")) / 1e9
+    weights = (p for p in network.glob("*.safetensors") if is_file(p))
+    size = sum(p.stat().st_size for p in weights) / 1e9
     if _AUTOENCODER in parts:
         return pipeline_signature(place, kind, RGB_IMAGE, LATENTS, size)
     config = read_json(network / "config.json") if is_file(network / "config.json") else {}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +17,8 @@ from poedsl.experts.loading.folder_loader import (
 )
 from poedsl.experts.loading.model_errors import unfit
 from poedsl.experts.loading.quantization import quantize_language_model
+from poedsl.experts.loading.weight_files import read_config
+from poedsl.grammar.errors import PoeError
 
 
 def model_type(expert: str, folder: str, *notes: str) -> str:
@@ -27,9 +28,8 @@ def model_type(expert: str, folder: str, *notes: str) -> str:
         PoeError: there is none (P0206).
     """
     try:
-        config = json.loads((Path(folder) / "config.json").read_text(encoding="utf-8"))
-        return str(config["model_type"])
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        return str(read_config(folder, "config.json")["model_type"])
+    except (PoeError, KeyError) as error:
         reason = "it has no config.json that says its `model_type`"
         raise unfit(expert, folder, reason, *notes) from error
 

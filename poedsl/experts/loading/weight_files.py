@@ -155,7 +155,7 @@ def _shards(index: Path, variant: str | None) -> WeightFiles:
     try:
         listed = json.loads(index.read_text(encoding="utf-8"))["weight_map"]
         names = sorted(set(listed.values()))
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise ValueError(f"{index.name} is no index of weights") from error
     paths = tuple(index.parent / str(name) for name in names)
     absent = next((p.name for p in paths if not p.is_file()), None)
