@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import torch
@@ -10,7 +11,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from poedsl.catalog.profiles import Profile
-from poedsl.experts.loading.model_errors import loading
+from poedsl.experts.loading.model_errors import loading, unfit
 from poedsl.experts.loading.prompts import warn_if_cut
 from poedsl.experts.loading.transformers_models import expect, network, processor, tensors
 from poedsl.experts.rewards.image_preprocessing import ImagePreprocessor
@@ -108,7 +109,7 @@ class Aesthetic(LearnedReward):
 
     def score(self, x: Float[Tensor, "N 3 H W"]) -> Float[Tensor, " N"]:
         pixels = self.preprocess(x).to(self.dtype)
-        return self.head(F.normalize(self.features(pixels).float(), dim=-1))
+        return self.head(unit(self.features(pixels)))
 
     def features(self, pixels: Float[Tensor, "N 3 h w"]) -> Float[Tensor, "N d"]:
         """CLIP's projected features."""
@@ -130,7 +131,10 @@ def text_direction(
     """The unit vector of a prompt, by the tokenizer of a folder with these options.
 
     Args:
-        name: of the reward, for warnings.
+        name: of the reward, for messages.
+
+    Raises:
+        PoeError: its features have none: their length is zero or not finite (P0206).
     """
     tokenizer = processor("AutoTokenizer", folder)
     length = min(tokenizer.model_max_length, net.config.text_config.max_position_embeddings)
@@ -139,12 +143,22 @@ def text_direction(
         [prompt], truncation=True, max_length=length, return_tensors="pt", **options
     ).to(net.device)
     with torch.no_grad():
-        return F.normalize(pooled(net.get_text_features(**tokens)).float(), dim=-1)
+        direction = unit(pooled(net.get_text_features(**tokens)))
+    if not bool(torch.isfinite(direction).all()):
+        raise unfit(name, folder, "what its text encoder makes of the prompt has no direction")
+    return direction
 
 
 def cosine(
     net: Any, pixels: Float[Tensor, "N 3 h w"], text: Float[Tensor, "1 d"]
 ) -> Float[Tensor, " N"]:
     """The cosine of the angle between each image and the text."""
-    images = pooled(net.get_image_features(pixel_values=pixels)).float()
-    return (F.normalize(images, dim=-1) * text).sum(-1)
+    return (unit(pooled(net.get_image_features(pixel_values=pixels))) * text).sum(-1)
+
+
+def unit(features: Float[Tensor, "N d"]) -> Float[Tensor, "N d"]:
+    """Features as vectors of length one; NaN where their length is zero or not finite."""
+    wide = features.float()
+    length = wide.norm(dim=-1, keepdim=True)
+    usable = torch.isfinite(length) & (length > 0)
+    return torch.where(usable, F.normalize(wide, dim=-1), math.nan)
