@@ -185,10 +185,14 @@ CLIP 77, SigLIP 64. Write a shorter prompt.
 """,
     ),
     "P1023": CodePage(
-        "an option of a scheduler without effect",
+        "an option in a model's folder without effect",
         """\
-The scheduler in a model's folder says where the library's own sampler takes its steps. Here the
-options of `sample` do, such as `steps`; the noise levels of the model are those of its scheduler.
+The folder of a model has options for the library's own sampler. The scheduler of a diffusion says
+where its steps are, which here the options of `sample` do, such as `steps`; the noise levels are
+those of the scheduler. The `generation_config.json` of a language model has a temperature, for
+example, or the number of tokens to choose from; an expert has the probabilities of its model. Of
+the image processor of a judge, interpolations that torch does not have are cubic ones instead, and
+classifiers of grey pictures have no such processor.
 """,
     ),
     "P1024": CodePage(

@@ -21,6 +21,7 @@ from poedsl.experts.loading.model_errors import evaluating, loading, unfit
 from poedsl.experts.loading.transformers_models import network, processor
 from poedsl.experts.protocol import State
 from poedsl.experts.sequences.prompts import end_tokens, prompt_tokens, special_tokens
+from poedsl.experts.sequences.sampler_options import warn_of_sampler_options
 from poedsl.experts.sequences.vocabulary import Vocabulary
 from poedsl.grammar.diagnostics import Diagnostic
 from poedsl.grammar.errors import PoeError
@@ -65,6 +66,7 @@ class LanguageModel:
             dtype = network_dtype(profile, device)
             kind, stored = "AutoModelForCausalLM", profile.quantize
             self.network = network(kind, folder, device, dtype, quantize=stored)
+            warn_of_sampler_options(folder)
             vocabulary = read_vocabulary(folder)
             before = prompt_tokens(folder, prompt, chat, system)
             self.prompt = torch.tensor([before], device=device)
