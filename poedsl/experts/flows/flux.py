@@ -8,6 +8,7 @@ behind them, in further tokens.
 
 from __future__ import annotations
 
+import inspect
 from typing import Any
 
 import torch
@@ -55,6 +56,10 @@ class FluxFlow(LatentFlow):
         loras: tuple[Lora, ...] = (),
     ) -> None:
         super().__init__(folder, shape, device, profile, loras)
+        default = inspect.signature(type(self).__init__).parameters["guidance"].default
+        if not self.net.config.guidance_embeds and guidance != default:
+            reason = "its transformer takes no guidance (`guidance_embeds` in its config.json)"
+            raise unfit("", folder, reason, "`guidance` is left out for such models")
         self.guidance = guidance
         self.tokens, self.pooled = shared_networks.prompt(
             folder, prompt, self.device, self.dtype, textual(folder, loras)

@@ -42,7 +42,9 @@ LOCAL: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False}
 #: An ending of the names of constants that old versions of transformers saved as weights.
 _CONSTANTS = ".masked_bias"
 #: Files of which a processor needs one.
-_PROCESSORS = ("preprocessor_config.json", "processor_config.json")
+PROCESSORS = ("preprocessor_config.json", "processor_config.json")
+#: A message of tokenizers that is printed where a text is longer than a model reads.
+_TOO_LONG = "sequence-length-is-longer-than-the-specified-maximum"
 #: Files of which a tokenizer needs one.
 _VOCABULARIES = ("tokenizer.json", "vocab*", "*.model", "*.txt", "tekken.json")
 
@@ -258,7 +260,7 @@ def transformers_picture_processor(folder: str) -> Any:
 
 def _processor_class(folder: Path) -> str:
     """The name of the class of the processor in a folder; empty where its files do not say."""
-    for name in (*reversed(_PROCESSORS), "tokenizer_config.json"):
+    for name in (*reversed(PROCESSORS), "tokenizer_config.json"):
         if (folder / name).is_file():
             written = read_config(str(folder), name).get("processor_class")
             if written:
@@ -270,8 +272,8 @@ def _processor(kind: Any, folder: str, part: str = "") -> Any:
     folder = str(configurations(folder))
     place = Path(folder) / part
     tokenizes = "Tokenizer" in kind.__name__
-    if not tokenizes and not any((place / name).is_file() for name in _PROCESSORS):
-        raise ValueError(f"it has no processor: neither {' nor '.join(_PROCESSORS)}")
+    if not tokenizes and not any((place / name).is_file() for name in PROCESSORS):
+        raise ValueError(f"it has no processor: neither {' nor '.join(PROCESSORS)}")
     options = gguf_tokenizer_options(place) if tokenizes else {}
     if tokenizes and not options and not any(any(place.glob(f)) for f in _VOCABULARIES):
         raise ValueError(f"it has no tokenizer that can be used: {place} lacks tokenizer.json")
@@ -279,6 +281,9 @@ def _processor(kind: Any, folder: str, part: str = "") -> Any:
     tokenizer = built if tokenizes else getattr(built, "tokenizer", None)
     if tokenizer is not None and not options:
         _has_its_files(tokenizer, place)
+    for reader in (tokenizer, getattr(built, "qformer_tokenizer", None)):
+        if reader is not None:  # texts that are cut have a warning of their own (P1022)
+            reader.deprecation_warnings[_TOO_LONG] = True
     return built
 
 

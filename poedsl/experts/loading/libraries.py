@@ -29,9 +29,14 @@ def quiet_loading() -> Iterator[None]:
         yield
 
 
+#: Parts of the warnings of libraries of texts that are cut, which have a warning of their own.
+#: Their records have no codes: only the wording tells them apart.
+_OF_CUT_TEXTS = ("truncated", "longer than the specified maximum")
+
+
 @contextmanager
 def library_warnings() -> Iterator[set[str]]:
-    """What diffusers warns of in its block, which it then does not print.
+    """What diffusers and transformers warn of in its block, which they then do not print.
 
     Texts that a tokenizer cuts are reported by their own warning, and are left out.
     """
@@ -40,16 +45,24 @@ def library_warnings() -> Iterator[set[str]]:
     class Collector(logging.Handler):
         def emit(self, record: logging.LogRecord) -> None:
             message = " ".join(record.getMessage().split())
-            # The record has no code: only diffusers' own wording tells its warnings apart.
-            if record.levelno >= logging.WARNING and "truncated" not in message:
+            cut = any(part in message for part in _OF_CUT_TEXTS)
+            if record.levelno >= logging.WARNING and not cut:
                 messages.add(message)
 
-    logger, collector = logging.getLogger("diffusers"), Collector()
+    with ExitStack() as stack:
+        for library in ("diffusers", "transformers"):
+            stack.enter_context(_collecting(logging.getLogger(library), Collector()))
+        yield messages
+
+
+@contextmanager
+def _collecting(logger: logging.Logger, collector: logging.Handler) -> Iterator[None]:
+    """With one handler of a logger in the place of its own."""
     handlers, level = logger.handlers, logger.level
     logger.handlers = [collector]
     logger.setLevel(logging.WARNING)
     try:
-        yield messages
+        yield
     finally:
         logger.handlers = handlers
         logger.setLevel(level)

@@ -5,8 +5,8 @@ Source: Lin et al., Evaluating Text-to-Visual Generation with Image-to-Text Gene
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -16,6 +16,7 @@ from torch import Tensor
 from poedsl.experts.loading.cache import cached_by_folder
 from poedsl.experts.loading.folder_loader import transformers_network
 from poedsl.experts.loading.transformers_models import network, tensors
+from poedsl.experts.loading.weight_files import listed, read_config
 
 LAYOUT = (
     "CLIP-FlanT5 is T5's config.json with model_type clip_t5, its tokenizer, and safetensors files "
@@ -23,6 +24,14 @@ LAYOUT = (
     "beside them vision/ holds the CLIPVisionModel openai/clip-vit-large-patch14-336 with its "
     "image processor",
 )
+#: The weights between CLIP and T5.
+_PROJECTOR = tuple(f"mm_projector.{n}.{part}" for n in (0, 2) for part in ("weight", "bias"))
+#: Options of the checkpoint's configuration for what T5 sees, and their values that are followed.
+_OPTIONS = {
+    "mm_projector_type": "mlp2x_gelu",
+    "mm_vision_select_layer": -2,
+    "mm_vision_select_feature": "patch",
+}
 
 
 class ClipFlanT5:
@@ -36,7 +45,8 @@ class ClipFlanT5:
     def __init__(self, folder: str, device: torch.device, dtype: torch.dtype) -> None:
         from transformers import T5Config
 
-        config = json.loads((Path(folder) / "config.json").read_text(encoding="utf-8"))
+        config = read_config(folder, "config.json")
+        _expect_projector(config)
         t5_config = T5Config(**{k: v for k, v in config.items() if k != "model_type"})
         self.t5 = transformers_network(
             "T5ForConditionalGeneration",
@@ -47,6 +57,8 @@ class ClipFlanT5:
         ).to(device)
         self.vision = network("CLIPVisionModel", str(Path(folder) / "vision"), device, dtype)
         projector = tensors(folder, "mm_projector.")
+        if unread := projector.keys() - set(_PROJECTOR):
+            raise ValueError(f"its projector has further layers: {listed(unread)}")
         self.layers = [
             tuple(
                 projector[f"mm_projector.{n}.{part}"].to(device, dtype)
@@ -71,6 +83,17 @@ class ClipFlanT5:
         read = torch.cat([next(texts), tokens, next(texts)], 1)
         logits: Tensor = self.t5(inputs_embeds=read, labels=labels).logits
         return logits
+
+
+def _expect_projector(config: dict[str, Any]) -> None:
+    """Whether the options of a configuration for what CLIP sees are those that are followed.
+
+    Raises:
+        ValueError: one is another.
+    """
+    for name, followed in _OPTIONS.items():
+        if config.get(name, followed) != followed:
+            raise ValueError(f"`{name}` in config.json is {config[name]!r}, not {followed!r}")
 
 
 @cached_by_folder(maxsize=2)

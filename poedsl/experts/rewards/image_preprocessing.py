@@ -9,14 +9,17 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
+from poedsl.experts.loading.load_warnings import warn
 from poedsl.experts.loading.model_errors import loading, unfit
 from poedsl.experts.loading.transformers_models import processor as load_processor
 
 #: The mean difference from the output of the library's own processor, in normalised units,
 #: that another implementation of resizing may cause on a smooth image.
 TOLERANCE = 0.05
-#: Names of interpolations in torch by PIL's numbers; others are taken for bicubic.
+#: Names of interpolations in torch by PIL's numbers.
 _MODES = {0: "nearest-exact", 2: "bilinear", 3: "bicubic"}
+#: Interpolations that torch does not have, for which it takes bicubic ones.
+_OTHERS = {1: "Lanczos", 4: "box", 5: "Hamming"}
 
 
 class ImagePreprocessor:
@@ -42,6 +45,11 @@ class ImagePreprocessor:
         normalises = getattr(processor, "do_normalize", True)
         self.mean = self.of_channels("image_mean") if normalises else None
         self.std = self.of_channels("image_std") if normalises else None
+        self.resample = int(getattr(processor, "resample", 3) or 0)
+        if getattr(processor, "do_resize", True) and self.resample in _OTHERS:
+            kind = _OTHERS[self.resample]
+            message = f"`resample = {self.resample}` of the image processor in {folder} is {kind}"
+            warn("P1023", f"{message} interpolation, for which cubic interpolation is taken")
 
     @classmethod
     def from_folder(cls, expert: str, folder: str) -> ImagePreprocessor:
@@ -61,12 +69,14 @@ class ImagePreprocessor:
         """Args: size: height and width in pixels after resizing."""
         p = self.processor
         if x.shape[-2:] != size:
-            mode = _MODES.get(getattr(p, "resample", 3), "bicubic")
+            mode = _MODES.get(self.resample, "bicubic")
             smooth: dict[str, Any] = {"align_corners": False, "antialias": True}
             x = F.interpolate(x, size, mode=mode, **({} if mode == "nearest-exact" else smooth))
         x = x.clamp(0, 1)
         if getattr(p, "do_center_crop", False):
             x = centre_crop(x, _side(p.crop_size, "height"), _side(p.crop_size, "width"))
+        if getattr(p, "do_rescale", True):
+            x = x * (255 * float(getattr(p, "rescale_factor", None) or 1 / 255))
         if self.mean is not None and self.std is not None:
             x = (x - self.mean.to(x)) / self.std.to(x)
         if hasattr(p, "temporal_patch_size"):
