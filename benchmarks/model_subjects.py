@@ -15,7 +15,7 @@ import transformers
 from diffusers.pipelines.flux.pipeline_flux import calculate_shift
 from torch import Tensor
 
-from benchmarks import transformer_subjects
+from benchmarks import judge_subjects, pipeline_subjects, transformer_subjects
 from poedsl.catalog.profiles import Profile
 from poedsl.experts.flows.flux import FluxFlow
 from poedsl.experts.flows.packing import pack, positions
@@ -24,7 +24,14 @@ from poedsl.experts.flows.stable_diffusion_3 import StableDiffusion3
 from poedsl.experts.flows.unet import VariancePreservingUNet, unet_flow
 from poedsl.experts.rewards.classifier import ClassifierScore
 from poedsl.experts.sequences.language_model import LanguageModel
-from tests.experts import tiny, tiny_rewards, tiny_stable_diffusion, tiny_words
+from tests.experts import (
+    tiny,
+    tiny_pipelines,
+    tiny_rewards,
+    tiny_stable_diffusion,
+    tiny_wan,
+    tiny_words,
+)
 from tests.experts.test_rewards import KINDS
 
 CPU, PROFILE = torch.device("cpu"), Profile(dtype="float32")
@@ -256,7 +263,8 @@ def judge(kind: str) -> Subject:
         networks = {"": made.net} if isinstance(made.net, torch.nn.Module) else {}
         return Loaded(networks, made(tiny_rewards.pictures(2, side, side)))
 
-    return Subject(build, load)
+    library = judge_subjects.LIBRARY.get(kind)
+    return Subject(build, load, (lambda folder: library(folder, side)) if library else None)
 
 
 def stable_diffusion(family: str) -> Subject:
@@ -274,6 +282,24 @@ def transformer(kind: str) -> Subject:
     )
 
 
+def called(kind: str) -> Subject:
+    return Subject(
+        lambda folder: tiny_pipelines.pipeline(kind).save_pretrained(folder),
+        lambda folder: Loaded(*pipeline_subjects.called(kind, folder)),
+        lambda folder: pipeline_subjects.called_by_library(kind, folder),
+    )
+
+
+def single_file(kind: str) -> Subject:
+    loaded, by_library = load_stable_diffusion(kind), library_stable_diffusion(kind)
+    file = "model.safetensors"
+    return Subject(
+        pipeline_subjects.single_file(kind),
+        lambda folder: Loaded({}, loaded(f"{folder}/{file}").output),
+        lambda folder: pipeline_subjects.unpacked(by_library)(f"{folder}/{file}"),
+    )
+
+
 def copied(name: str) -> Callable[[Path], object]:
     return lambda folder: shutil.copytree(MODELS / name, folder)
 
@@ -287,6 +313,18 @@ SUBJECTS: Mapping[str, Subject] = {
     "unet": Subject(build_unet, load_unet, library_unet),
     **{family: stable_diffusion(family) for family in ("sd", "sdxl", "sd3")},
     **{kind: transformer(kind) for kind in transformer_subjects.EXPERTS},
+    **{f"pipeline {kind}": called(kind) for kind in pipeline_subjects.CALLED},
+    "wan": Subject(
+        lambda f: tiny_wan.pipeline("wan_t2v").save_pretrained(f),
+        lambda f: Loaded(*pipeline_subjects.film(f)),
+        pipeline_subjects.film_by_library,
+    ),
+    "sd in a file": single_file("sd"),
+    "lora": Subject(
+        pipeline_subjects.build_lora,
+        lambda f: Loaded(*pipeline_subjects.adapted(f)),
+        pipeline_subjects.adapted_by_library,
+    ),
     "digits": Subject(copied("digits"), load_digits, library_digits),
     "llama": Subject(
         lambda f: tiny_words.causal(f, end="<end>", layers=1, width=8), load_words, library_words
@@ -296,6 +334,7 @@ SUBJECTS: Mapping[str, Subject] = {
         load_words,
         library_words,
     ),
+    "gguf": Subject(pipeline_subjects.build_gguf, load_words, pipeline_subjects.gguf_by_library),
     "classifier": Subject(copied("digit_score"), load_classifier, library_classifier),
     **{kind: judge(kind) for kind in KINDS if kind != "grounding_dino"},
 }

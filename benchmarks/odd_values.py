@@ -15,6 +15,8 @@ from PIL import Image
 
 PIXELS = ("Image", "Image[3, _, _]", "Image[1, 2, 2]", "Mask", "Mask[2, _, _]", "Depth", "Video")
 NUMBERS = ("Real", "Real[2]", "Real[2, 2]", "Real[3, 2, 2]", "Int", "Int[2]", "Bool", "Bool[2]")
+#: In place of a type: values for several inputs.
+DATA = "data"
 OTHERS = ("Text", "Layout", "Region", "File")
 MODES = ("1", "L", "LA", "P", "PA", "RGB", "RGBA", "CMYK", "YCbCr", "LAB", "HSV", "I", "I;16", "F")
 FORMATS = ("PNG", "JPEG", "WEBP", "TIFF", "BMP", "GIF", "PPM")
@@ -212,12 +214,84 @@ def _frames(r: random.Random, folder: Path) -> Path:
     return frames
 
 
+# Values for several inputs.
+
+
+def _columns(r: random.Random) -> dict[str, list[Any]]:
+    """Columns y, of numbers, and k, of whole ones, of which a few are odd."""
+    rows = r.randint(1, 4)
+    odd = r.random() < 0.3
+    cells = (0.5, -2.0, 1e-300, 3, 2**53 + 1, *((None, "x", "", True, 1e400) if odd else ()))
+    y = [r.choice(cells) for _ in range(rows)]
+    k = [r.choice((0, 1, -7, 2**24, *((2**24 + 1, 0.5, None) if odd else ()))) for _ in range(rows)]
+    table: dict[str, list[Any]] = {"y": y, "k": k}
+    if r.random() < 0.2:
+        table[r.choice(("z", "Y", "", " y", "\ufeffy"))] = k
+    return dict(r.sample(sorted(table.items()), len(table)))
+
+
+def _data_file(r: random.Random, folder: Path) -> Path:
+    """A file of values for several inputs, with some kind of damage."""
+    path = folder / f"data{r.choice(('.json', '.csv', '.tsv', '.parquet', '.npz'))}"
+    table = _columns(r)
+    match path.suffix:
+        case ".json":
+            text = json.dumps(table, allow_nan=True)
+            if r.random() < 0.2:
+                other = r.choice(("y", "k", "n"))
+                text = f'{text[:-1]}, "{other}": {json.dumps(_nested(r), default=str)}}}'
+            path.write_bytes(text.encode(r.choice(("utf-8", "utf-8", "utf-8-sig", "utf-16"))))
+        case ".parquet":
+            _frame_of(r, table).to_parquet(path, compression=r.choice(("none", "snappy", "zstd")))
+        case ".npz":
+            np.savez(path, **{name or "_": _plain(column) for name, column in table.items()})
+        case ending:
+            separator = "\t" if ending == ".tsv" else r.choice(",;")
+            rows = [list(table), *zip(*table.values(), strict=True)]
+            shown = [separator.join("NA" if c is None else str(c) for c in row) for row in rows]
+            path.write_text(r.choice(("\n", "\r\n")).join(shown))
+    path.write_bytes(_damaged(path.read_bytes(), r))
+    return path
+
+
+def _plain(column: list[Any]) -> Any:
+    """An array of numbers, or of texts."""
+    try:
+        return np.array(column, dtype=np.float64)
+    except (TypeError, ValueError):
+        return np.array([str(c) for c in column])
+
+
+def _frame_of(r: random.Random, table: dict[str, list[Any]]) -> Any:
+    """A data frame with columns of some types."""
+    import pandas
+
+    kinds = ("float64", "float32", "Int64", "int16", "bool", "category", "string", "object")
+    frame = pandas.DataFrame({name: pandas.Series(c, dtype="object") for name, c in table.items()})
+    for name in frame.columns:
+        try:
+            frame[name] = frame[name].astype(r.choice(kinds))
+        except (TypeError, ValueError, OverflowError):
+            frame[name] = frame[name].astype("string")
+        if frame[name].dtype == object:  # which Parquet takes only of one type
+            frame[name] = frame[name].astype("string")
+    if r.random() < 0.1:
+        frame["when"] = pandas.Timestamp("2026-01-01")
+    return frame
+
+
+def _frame(r: random.Random) -> Any:
+    return _frame_of(r, _columns(r))
+
+
 KINDS: dict[str, tuple[Callable[..., Any], tuple[str, ...]]] = {
     "picture": (_picture_file, PIXELS),
     "array": (_array_file, (*PIXELS, *NUMBERS)),
     "text": (_text_file, (*NUMBERS, *OTHERS, "Depth")),
     "frames": (_frames, ("Video", "Mask[2, _, _]", "Image")),
     "object": (_object, (*PIXELS, *NUMBERS, *OTHERS)),
+    "data": (_data_file, (DATA,)),
+    "frame": (_frame, (DATA,)),
 }
 
 
@@ -228,5 +302,6 @@ def case(number: int, seed: int, folder: Path) -> Case:
     make, types = KINDS[kind]
     # A few values go to inputs that they are not meant for.
     type_ = r.choice(types) if r.random() < 0.9 else r.choice((*PIXELS, *NUMBERS, *OTHERS))
-    value = make(r) if kind == "object" else make(r, folder)
+    type_ = DATA if DATA in types else type_
+    value = make(r) if kind in ("object", "frame") else make(r, folder)
     return Case(kind, type_, value)
