@@ -9,8 +9,10 @@ from pathlib import Path
 from random import Random
 
 from poedsl.catalog.registry import SIGNATURES
+from poedsl.compiler.compile import compile_source
 from poedsl.compiler.functions.table import FUNCTIONS
 from poedsl.compiler.plan.options import OPTIONS
+from poedsl.grammar.source import Source
 from poedsl.grammar.tokens import KEYWORDS, PAIRS
 from poedsl.grammar.types import RANKS
 from tests.grammar.samples import PROGRAMS
@@ -27,6 +29,8 @@ WORDS = (
     *sorted(RANKS),
     *NAMES,
 )
+DENSITIES = sorted(n for n, s in SIGNATURES.items() if s.family in ("density", "tokens"))
+OPERATORS = [*"+-*/^<>", "<=", ">=", "==", "!=", "and", "or"]
 CHARACTERS = "\x00\x07\x1b\r\f\v\u00a0\u200b\u2028\ufeff\ufffd“”‘’−×≤∧²½éσ漢字🙂\u0301\u202e１"
 NUMBERS = (
     "1e999",
@@ -41,6 +45,32 @@ NUMBERS = (
     "0x1f",
     "1.2.3",
 )
+#: Programs of a page.
+EXAMPLE = re.compile(r"^```poe[^\n]*\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+#: Programs that run in little time, with functions that few others have.
+SMALL = (
+    "input y : Real[_] = [0.3, 1.1, 2.4, -1]\nm ~ Normal(0, 5)\ns ~ HalfNormal(1)\n"
+    "y ~ Normal(m, s)\nlet d = diff(y)\nreport m + sum(d), top = quantile(y, 0.9)\n",
+    "x : Real[4]\nx ~ Normal(0, 1) * exp(-median(x)^2 - abs(prod(x)))\n"
+    "x ~ where(x[0] < 1 or any(x > 0.5))\nreport cumprod(x), diff(x), std(x)\n",
+    "x : Real[2, 2]\nx ~ Normal(0, 1) * exp(det(x + 2 * identity(2)))\nreport inverse(x).T\n",
+    "a ~ TruncatedNormal(0, 1, 0, 2)\nb ~ TruncatedGamma(2, 1, high = 3) * exp(erfinv(a / 3))\n",
+    "a ~ TruncatedCauchy(0, 1, low = -1)\nb ~ TruncatedStudentT(3, a, 1, -2, 2)\n",
+    "input n : Int = 0\nlet y = zeros(n)\nx ~ Normal(0, 1)\n"
+    "for i in range(n):\n    x ~ Normal(i, 1)\nx ~ exp(-sum((x - v)^2 for v in y))\n",
+    "input g : Int[_] = [0, 1, 1, 2]\ninput y : Real[_] = [1, 2, 3, 4]\nz : Real[3]\n"
+    "z ~ Normal(0, 1)\ny ~ Normal(z[g], 1)\nreport mod(z[0], 2), z[-1]\n",
+    "p : Real[3]\np ~ Dirichlet([1, 2, 3])\ninput k : Int[3] = [2, 0, 1]\nk ~ Multinomial(3, p)\n",
+    "tau ~ HalfNormal(5)\nmu ~ Normal(0, 5)\ntheta : Real[3]\ntheta ~ Normal(mu, tau)\n"
+    "theta ~ Normal([28, 8, -3], [15, 10, 16])\n",
+    "x : Real[3]\nx ~ Normal(0, 1) * where(not (x[0] > x[1]) and all(x < 3))\n"
+    "x[1:] ~ mixture(0.3: Normal(-1, 1), 0.7: Normal(1, 0.5))\n",
+    "L : Real[2, 2]\nL ~ LKJCholesky(1)\nx : Real[2]\nx ~ MultivariateNormal(0, scale_tril = L)\n",
+    "let v = scan(v = 1: 0.2 + 0.5 * v + e for e in [1, 2, 3])\nx ~ Normal(v[2], mean(v))\n"
+    "sample x by anneal(path = temper(ess = 0.5), kernel = hmc(steps = 2), islands = 2)\n",
+    "x : Tokens[4]\nx ~ Markov([0.5, 0.5], [[0.5, 0.5], [0.1, 0.9]])\n"
+    "x ~ where(x[0] < 1 or x[3] == 1)\n",
+)
 #: The longest program that is tried.
 MOST = 30_000
 
@@ -48,14 +78,39 @@ MOST = 30_000
 @cache
 def corpus() -> tuple[str, ...]:
     """The programs of the project, and those of its tests."""
-    paths = [*ROOT.glob("programs/*.poe"), *ROOT.glob("tests/golden/*/*.poe")]
-    texts = [path.read_text(encoding="utf-8") for path in sorted(paths)]
-    return (*PROGRAMS.values(), *texts)
+    folders = ("programs", "docs", "benchmarks", "tests/golden")
+    paths = [path for folder in folders for path in sorted((ROOT / folder).rglob("*.poe"))]
+    texts = [path.read_text(encoding="utf-8") for path in paths]
+    texts = [part for text in texts for part in text.split("# -----\n")]
+    pages = [path.read_text(encoding="utf-8") for path in sorted((ROOT / "docs").glob("*.md"))]
+    examples = [block for page in pages for block in EXAMPLE.findall(page)]
+    return (*PROGRAMS.values(), *texts, *examples, *(t for t in SMALL for _ in range(4)))
 
 
-def program(random: Random) -> str:
-    """A program, mostly spoilt."""
+@cache
+def _light() -> tuple[str, ...]:
+    """The programs that compile, without networks, which are not here or slow, and short enough to
+    be quick; and those of the small networks that come with the package.
+    """
+    networks = "|".join(sorted(name for name in SIGNATURES if name not in DENSITIES))
+    heavy, own = re.compile(rf"\b(?:use|{networks})\b"), re.compile(r"\b(?:digits|checkerboard)\b")
+    texts = [t for t in corpus() if len(t) < 3000 and (own.search(t) or not heavy.search(t))]
+    return tuple(text for text in texts if compile_source(Source(text)).ok)
+
+
+def program(random: Random, *, near: bool = False) -> str:
+    """A program, mostly spoilt.
+
+    Args:
+        near: mostly one in which words were replaced by others of their kind, of which a third
+            compile.
+    """
     choice = random.random()
+    if near and choice < 0.8:
+        text = random.choice(_light())
+        for _ in range(random.choice((1, 1, 2, 3))):
+            text = random.choice((_alike, _alike, _indexed))(random, text)
+        return text[:MOST]
     if choice < 0.1:
         text = "".join(random.choice(WORDS + tuple(CHARACTERS)) + " " for _ in range(30))
     elif choice < 0.6:
@@ -175,6 +230,67 @@ def _numbers(random: Random, text: str) -> str:
     return text[: match.start()] + random.choice(NUMBERS) + text[match.end() :]
 
 
+def _alike(random: Random, text: str) -> str:
+    """A word replaced by one of its kind, so that many of the programs compile."""
+    words = PIECE.findall(text) or [""]
+    names = sorted({w for w in words if w.isidentifier()} - {*CALLS, *KEYWORDS})
+    values = (
+        "0",
+        "1",
+        "2",
+        "3",
+        "-1",
+        "-2",
+        "0.5",
+        "1e-8",
+        "50",
+        "[]",
+        "[1, 2]",
+        "[[1, 2]]",
+        "true",
+    )
+    kinds = (DENSITIES, sorted(FUNCTIONS), [*KEYWORDS], sorted(RANKS), names, OPERATORS)
+    places = [i for i, w in enumerate(words) if w[0:1].isdigit() or any(w in k for k in kinds)]
+    if not places:
+        return text
+    i = random.choice(places)
+    numeric = words[i][0].isdigit() or (words[i] in names and random.random() < 0.1)
+    words[i] = random.choice(values if numeric else next(k for k in kinds if words[i] in k))
+    return "".join(words)
+
+
+def _indexed(random: Random, text: str) -> str:
+    """An index after a name, a size or an end that is changed, an argument of a call exchanged."""
+    index = random.choice(("[0]", "[-1]", "[1:]", "[:-1]", "[5]", "[2:1]", "[:, 0]", "[[0, 1]]"))
+    found = list(re.finditer(r"(?<=[\[(, ])-?\d+(?=[\]), :])", text))
+    if found and random.random() < 0.5:
+        match = random.choice(found)
+        new = random.choice(("-1", "0", "-3", "1", "2", "7", "_", "n", "10^9", "2.5"))
+        return text[: match.start()] + new + text[match.end() :]
+    words = PIECE.findall(text) or [""]
+    i = random.randrange(len(words))
+    if words[i].isidentifier() and words[i] not in KEYWORDS:
+        words[i] = random.choice(
+            (words[i] + index, f"{random.choice(sorted(FUNCTIONS))}({words[i]})")
+        )
+    return "".join(words)
+
+
+def _bytes(random: Random, text: str) -> str:
+    """Bits of the UTF-8 flipped, bytes left out or doubled; read as far as it is UTF-8."""
+    content = bytearray(text.encode("utf-8", "surrogatepass"))
+    for _ in range(random.choice((1, 1, 2, 5))):
+        i = random.randrange(len(content) + 1)
+        match random.randrange(3):
+            case 0 if i < len(content):
+                content[i] ^= 1 << random.randrange(8)
+            case 1:
+                del content[i : i + random.choice((1, 1, 2, 20))]
+            case _:
+                content[i:i] = content[i : i + random.choice((1, 3, 30))]
+    return content.decode("utf-8", "replace")
+
+
 def _lines(random: Random, text: str) -> str:
     """Lines moved, doubled, indented, joined, or taken from another program."""
     lines = text.splitlines(keepends=True) or [""]
@@ -227,6 +343,9 @@ MUTATIONS: tuple[Mutation, ...] = (
     *(_words,) * 5,
     *(_characters,) * 2,
     _numbers,
+    *(_alike,) * 6,
+    *(_indexed,) * 3,
+    _bytes,
     *(_lines,) * 2,
     _large,
 )
