@@ -57,6 +57,23 @@ def test_mixtures_over_inputs() -> None:
     assert names(factor.term) == {"s"}
 
 
+@pytest.mark.parametrize(
+    "target", ["x", "x : Tokens[2]\nx", "x : Real[2]\nx", "x ~ Normal(0, 1)\nx"]
+)
+@pytest.mark.parametrize(
+    "part",
+    [
+        "Categorical([0.5, 0.5])",
+        "Markov([0, 1], [[1, 0], [0, 1]])",
+        'Automaton("a*", "ab")',
+        'lm("a")',
+    ],
+)
+def test_sequences_are_no_components_of_a_mixture(target: str, part: str) -> None:
+    for parts in (f"0.3: {part}, 0.7: {part}", f"0.3: {part}, 0.7: Normal(0, 1)"):
+        assert "P0406" in codes(f"{target} ~ mixture({parts})\n")
+
+
 def test_exponents_over_inputs() -> None:
     plan = planned("input w : Real\nx ~ (Normal(0, 1)^2 / Normal(1, 3))^w\n")
     first, second = plan.factors

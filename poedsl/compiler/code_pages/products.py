@@ -58,7 +58,9 @@ without weights all components weigh the same. Nothing is renormalised silently.
         "a component without a density",
         """\
 A mixture needs the density of each of its parts, so its parts are densities or mixtures;
-learned flows give a score only, and products are not normalised.
+learned flows give a score only, and products are not normalised. Experts over sequences, as
+`Markov` or `lm`, are no parts either: the path of a sequence extends each of them by itself. Data
+may have mixtures of `Categorical`.
 """,
     ),
     "P0407": CodePage(

@@ -89,6 +89,13 @@ def mixture_component(checker: TypeScope, expr: tree.Expr, target: TypedTarget) 
                 expr.span,
             )
             return None
+        if signature.family != "density" and not target.observed:
+            checker.error(
+                "P0406",
+                f"`{signature.name}` is over sequences, and a mixture is of densities over numbers",
+                expr.span,
+            )
+            return None
         return expert_factor(checker, expr, signature, target)
     if isinstance(expr, tree.Call | tree.Comprehension):
         if expr.called == "mixture":
