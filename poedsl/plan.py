@@ -196,6 +196,7 @@ class Plan:
         allow_code: bool | None = None,
         profile: str = "default",
         dtype: str | torch.dtype = "auto",
+        checkpoint: str | Path | None = None,
         **options: Any,
     ) -> Iterator[StageView]:
         """Run the plan and yield a view of every stage; the particles are those of `run`.
@@ -203,13 +204,19 @@ class Plan:
         The last view has the ``result`` of the run, which is None in all others. A run that fails
         yields its last stage again, with the result.
 
+        Args:
+            checkpoint: as of `run`. A run that goes on from a checkpoint yields the last stage of
+                that first, and then the stages that follow it. If the iteration is left before its
+                end, the checkpoint stays.
+
         Raises:
             PoeError, TypeError, ValueError: as `run`.
         """
         from poedsl.runtime.run_plan import views
 
         settings = requested_settings(self, seed, device, microbatch, allow_code, profile, dtype)
-        yield from views(self._with_values_and_options(options).bound().spec, settings)
+        folder = None if checkpoint is None else Path(checkpoint)
+        yield from views(self._with_values_and_options(options).bound().spec, settings, folder)
 
     def _with_values_and_options(self, values_and_options: dict[str, Any]) -> Plan:
         """The plan with options of ``sample`` and values of inputs."""

@@ -138,19 +138,17 @@ def resume(
         raise PoeError((Diagnostic("P0722", message, notes=notes),))
 
 
-def run_with_checkpoints(
+def run_from_checkpoint(
     plan: PlanSpec,
     settings: RunSettings,
     folder: Path,
-    observe: Callable[[StageRecord, int], None] | None = None,
     look_ahead: Callable[[int, int], None] | None = None,
-) -> Result:
-    """Run a bound plan to its end, from the checkpoint in a folder where there is one.
-
-    The checkpoint is removed when the run has ended.
+) -> Run:
+    """A run of a bound plan that keeps a checkpoint in a folder, after the stages of the one that
+    is there.
 
     Args:
-        observe, look_ahead: as of `poedsl.runtime.run_plan.run`.
+        look_ahead: as of `Run`.
 
     Raises:
         PoeError: the folder cannot be written (P0704), its checkpoint is damaged (P0721), or of a
@@ -167,9 +165,14 @@ def run_with_checkpoints(
     checkpoint = read_checkpoint(folder)
     if checkpoint is not None:
         resume(job, folder, checkpoint, depends_on)
-    for record in job.stages():
-        if observe is not None:
-            observe(record, job.stage_count)
+    return job
+
+
+def result_without_checkpoint(job: Run, folder: Path | None) -> Result:
+    """The result of a run that has ended; its checkpoint is removed from the folder, if there is
+    one.
+    """
     result = job.result()
-    (folder / CHECKPOINT).unlink(missing_ok=True)
+    if folder is not None:
+        (folder / CHECKPOINT).unlink(missing_ok=True)
     return result

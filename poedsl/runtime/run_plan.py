@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 
 from poedsl.compiler.plan.plan import PlanSpec
-from poedsl.runtime.checkpointer import run_with_checkpoints
+from poedsl.runtime.checkpointer import result_without_checkpoint, run_from_checkpoint
 from poedsl.runtime.core.run_settings import RunSettings
 from poedsl.runtime.results.progress import Progress
 from poedsl.runtime.results.result import Result
@@ -22,6 +21,7 @@ def run(
     settings: RunSettings | None = None,
     observe: Callable[[StageRecord, int], None] | None = None,
     look_ahead: Callable[[int, int], None] | None = None,
+    checkpoints: Path | None = None,
 ) -> Result:
     """Run a bound plan to its end.
 
@@ -29,12 +29,29 @@ def run(
         observe: is called with each stage's record and the number of stages; it cannot change the
             run.
         look_ahead: as of `Run`.
+        checkpoints: a folder in which the run keeps a checkpoint, and from whose checkpoint it goes
+            on; None for none. The checkpoint is removed when the run has ended.
+
+    Raises:
+        PoeError: as of `Run` and `run_from_checkpoint`.
     """
-    job = Run(plan, settings, look_ahead)
+    job = prepared(plan, settings, look_ahead, checkpoints)
     for record in job.stages():
         if observe is not None:
             observe(record, job.stage_count)
-    return job.result()
+    return result_without_checkpoint(job, checkpoints)
+
+
+def prepared(
+    plan: PlanSpec,
+    settings: RunSettings | None,
+    look_ahead: Callable[[int, int], None] | None,
+    checkpoints: Path | None,
+) -> Run:
+    """The run, after the stages of its checkpoint."""
+    if checkpoints is None:
+        return Run(plan, settings, look_ahead)
+    return run_from_checkpoint(plan, settings or RunSettings(), checkpoints, look_ahead)
 
 
 def run_shown(
@@ -43,27 +60,32 @@ def run_shown(
     """Run a bound plan to its end.
 
     Args:
-        checkpoints: a folder for checkpoints, as of `run_with_checkpoints`; None for none.
+        checkpoints: as of `run`.
         shown: whether the progress is shown on standard error.
     """
-    runner: Callable[..., Result] = run
-    if checkpoints is not None:
-        runner = partial(run_with_checkpoints, folder=checkpoints)
     if not shown:
-        return runner(plan, settings)
+        return run(plan, settings, checkpoints=checkpoints)
     with Progress() as progress:
-        return runner(plan, settings, observe=progress, look_ahead=progress.look_ahead)
+        return run(plan, settings, progress, progress.look_ahead, checkpoints)
 
 
-def views(plan: PlanSpec, settings: RunSettings) -> Iterator[StageView]:
+def views(
+    plan: PlanSpec, settings: RunSettings, checkpoints: Path | None = None
+) -> Iterator[StageView]:
     """Views of every stage of a run, as they are done; the last one has the result.
 
-    A run that fails yields its last stage again, with the result.
+    A run that fails yields its last stage again, with the result. One that goes on from a
+    checkpoint yields the last stage of that first: the particles of those before are gone.
+
+    Args:
+        checkpoints: as of `run`.
     """
-    job = Run(plan, settings)
-    for record in job.stages():
+    job = prepared(plan, settings, None, checkpoints)
+    earlier = len(job.recorder.records)
+    for number, record in enumerate(job.stages(), 1):
         if record.t == 1:
-            yield replace(job.view(record), result=job.result())
-            return
-        yield job.view(record)
-    yield replace(job.view(record), result=job.result())
+            break
+        if number >= earlier:
+            yield job.view(record)
+    last = job.view(record)
+    yield replace(last, result=result_without_checkpoint(job, checkpoints))

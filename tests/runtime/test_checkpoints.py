@@ -37,6 +37,10 @@ PLAN = poedsl.compile("x : Real[2]\nx ~ Normal(0, 1) * Normal(1, 2)").with_optio
 OTHER = poedsl.compile("x : Real[2]\nx ~ Normal(0, 1) * Normal(3, 1)").with_options(
     particles=8, steps=4
 )
+HIERARCHY = poedsl.compile(
+    "tau ~ HalfNormal(5)\nmu ~ Normal(0, 5)\ntheta : Real[8]\ntheta ~ Normal(mu, tau)\n"
+    "theta ~ Normal([28, 8, -3, 7, -1, 1, 18, 12], [15, 10, 16, 11, 9, 11, 10, 18])\n"
+).with_options(particles=32)
 STATE = {"a": torch.arange(6.0).view(2, 3), "b": [1, None, 0.5]}
 
 
@@ -252,6 +256,52 @@ def test_a_plan_goes_on_from_its_checkpoint(
     assert same_bits(again.particles["x"], whole.particles["x"])
     assert again.log_evidence == whole.log_evidence
     assert not list(folder.iterdir())
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("at_once")
+@pytest.mark.parametrize("islands", [1, 4])
+@pytest.mark.parametrize("plan", [PLAN, HIERARCHY], ids=["noised", "hierarchy"])
+def test_a_stream_goes_on_from_its_checkpoint(
+    tmp_path: Path, plan: poedsl.Plan, islands: int
+) -> None:
+    """Left after a stage, it yields that stage again, and the rest as it would have."""
+    plan = plan.with_options(islands=islands)
+    whole = list(plan.stream(seed=1))
+    last = whole[-1].result
+    assert last is not None
+    for left in sorted({1, len(whole) // 2, len(whole)}):
+        folder = tmp_path / str(left)
+        stream = plan.stream(seed=1, checkpoint=folder)
+        for _ in range(left):
+            view = next(stream)
+        stream.close()
+        assert (view.result is None) == bool(list(folder.iterdir())) == (left < len(whole))
+        if left == len(whole):
+            break
+        again = list(plan.stream(seed=1, checkpoint=folder))
+        assert len(again) == len(whole) - left + 1
+        for a, b in zip(again, whole[left - 1 :], strict=True):
+            assert a.record.t == b.record.t and a.record.ess == b.record.ess
+            assert same_bits(a.x, b.x) and same_bits(a.endpoint, b.endpoint)
+            assert same_bits(a.log_weights, b.log_weights) and a.length == b.length
+        result = again[-1].result
+        assert result is not None and repr(result.evidence) == repr(last.evidence)
+        assert all(same_bits(x, last.particles[n]) for n, x in result.particles.items())
+        assert not list(folder.iterdir())
+
+
+@pytest.mark.usefixtures("at_once")
+def test_a_stream_of_another_run_is_refused(tmp_path: Path) -> None:
+    stream = PLAN.stream(seed=1, checkpoint=tmp_path)
+    next(stream), next(stream)
+    stream.close()
+    for refused in (PLAN.stream(seed=2, checkpoint=tmp_path), OTHER.stream(checkpoint=tmp_path)):
+        with pytest.raises(PoeError) as caught:
+            next(refused)
+        assert code_of(caught) == "P0722"
+    again = PLAN.run(seed=1, checkpoint=tmp_path)
+    assert same_bits(again.particles["x"], PLAN.run(seed=1).particles["x"])
 
 
 @pytest.mark.usefixtures("at_once")

@@ -28,6 +28,11 @@ GROWN = "x : Real[4, 2]\nx ~ Growing() * exp(-sum((x - 0.5)^2))"
 FIXED = "temper(ess = none, base = Normal(0, 2))"
 WIDE = "temper(base = Normal(0, 2))"
 UNBIASED = "temper(ess = 0.3, unbiased = true, base = Normal(0, 2))"
+#: Its kernels take turns in centred and non-centred coordinates.
+HIERARCHY = (
+    "tau ~ HalfNormal(5)\nmu ~ Normal(0, 5)\ntheta : Real[8]\ntheta ~ Normal(mu, tau)\n"
+    "theta ~ Normal([28, 8, -3, 7, -1, 1, 18, 12], [15, 10, 16, 11, 9, 11, 10, 18])"
+)
 PLANS = {
     "moves": (PROGRAM, {"kernel": "langevin(steps = 2)", "move": "sde()", "correct": "fkc()"}),
     "adjusted moves": (PROGRAM, {"kernel": "mala(steps = 2)", "correct": "ais()"}),
@@ -41,6 +46,8 @@ PLANS = {
     "prefixes": (TEXT + " * where(y[0] + y[3] < 2)", {"kernel": "gibbs(block = 2)"}),
     "no weight": (TEXT + " * where(y[0] + y[3] > 2)", {}),
     "sections": (GROWN, {"kernel": "mala(steps = 2)", "resample": "systematic(when = always)"}),
+    "hierarchy": (HIERARCHY, {"particles": 64}),
+    "hierarchy on islands": (HIERARCHY, {"islands": 4}),
     "learned": ("x ~ checkerboard(4)^2 / checkerboard()", {"move": "sde()", "correct": "fkc()"}),
 }
 
@@ -89,6 +96,15 @@ def test_a_language_model_from_every_stage(tmp_path: Path) -> None:
     words = tmp_path / "words"
     text = f'y : Tokens[3]\ny ~ lm("{words}", "ab")^2 * where(length(y) < 3)'
     resumed_from_every_stage(poedsl.compile(text).with_options(particles=8, kernel="gibbs()"))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("islands", [1, 4])
+def test_steps_in_two_coordinate_systems_after_a_pilot_run(islands: int) -> None:
+    options = {"path": "temper(unbiased = true)", "particles": 8, "islands": islands}
+    own = poedsl.compile(HIERARCHY).with_options(**options)
+    assert prepared(own).model.mutation.steps.non_centred is not None
+    resumed_from_every_stage(own)
 
 
 def failing(job: Run) -> Run:
