@@ -5,6 +5,7 @@ from __future__ import annotations
 from poedsl.catalog.parameters import (
     NEGATIVE,
     PROMPT,
+    RGB_FILM,
     distilled_parameter,
     guidance_parameter,
     map_parameter,
@@ -14,7 +15,6 @@ from poedsl.catalog.signatures import REQUIRED, Signature, SignatureParameter
 from poedsl.grammar.types import REAL, Type, open_type
 
 _FRAME = SignatureParameter("image", open_type("Image"), "condition", REQUIRED, "the first frame")
-_FILM = Type("Video", (None, 3, None, None))
 _MAPS = Type("Depth", (None, None, None))
 
 
@@ -31,7 +31,7 @@ def _wan(
         "flow",
         summary,
         (*first, PROMPT, NEGATIVE, guidance_parameter(5.0), *last, model_parameter(model)),
-        domain=_FILM,
+        domain=RGB_FILM,
         capabilities=frozenset({"score", "sample", "gradient"}),
         cost=10_000.0,
         citation="Wan Team, Wan: Open and Advanced Large-Scale Video Generative Models (2025)",
@@ -73,7 +73,7 @@ FILMS = (
         "flow",
         "text and a first frame to video, one section after the other",
         (_FRAME, PROMPT, distilled_parameter(10.0), model_parameter("lllyasviel/FramePackI2V_HY")),
-        domain=_FILM,
+        domain=RGB_FILM,
         capabilities=frozenset({"extend", "score", "sample", "gradient"}),
         cost=5_000.0,
         citation="Zhang and Agrawala, Packing Input Frame Contexts in Next-Frame Prediction (2025)",

@@ -18,6 +18,7 @@ LORA = SignatureParameter(
 )
 #: An image with three colour channels, of any size.
 RGB_IMAGE = Type("Image", (3, None, None))
+RGB_FILM = Type("Video", (None, 3, None, None))
 
 
 def map_parameter(name: str, type_: Type, summary: str) -> SignatureParameter:

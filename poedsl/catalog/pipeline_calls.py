@@ -16,8 +16,11 @@ from pathlib import Path
 LIBRARY = "diffusers"
 #: Decorators that switch gradients off, and keep the function that they wrap.
 _GRADIENT_FREE = ("no_grad", "inference_mode")
-#: Parameters of pipelines that make films, sounds or bodies and no pictures.
-_NO_PICTURES = ("num_frames", "num_videos_per_prompt", "video", "video_length", "audio_latents")
+#: Parameters of pipelines that make sounds, or films of films.
+_NO_PICTURES = ("video", "video_length", "audio_latents")
+#: The parameter for the length of a film, and those that only pipelines of films have.
+FRAMES = "num_frames"
+_OF_FILMS = (FRAMES, "num_videos_per_prompt")
 #: Parts of names by which a call changes its network, or keeps values of it from step to step.
 _CHANGES = ("attn_proc", "register_forward", "enable_fuser", "kv_cache")
 #: A parameter by which a call keeps no values from step to step.
@@ -56,6 +59,11 @@ class PipelineCall:
 
     def parameter(self, name: str) -> CallParameter | None:
         return next((p for p in self.parameters if p.name == name), None)
+
+    @property
+    def makes_films(self) -> bool:
+        """Whether it makes films, of a length that its caller says."""
+        return self.parameter(FRAMES) is not None
 
 
 def has_library() -> bool:
@@ -145,9 +153,10 @@ def _members(annotation: ast.expr) -> Iterator[str]:
 
 
 def _refusal(function: ast.FunctionDef, parameters: set[str]) -> str:
-    picture = next((p for p in _NO_PICTURES if p in parameters), None)
-    if picture is not None:
-        return f"it makes no pictures: its call takes `{picture}`"
+    unsized = _OF_FILMS if FRAMES not in parameters else ()
+    other = next((p for p in (*_NO_PICTURES, *unsized) if p in parameters), None)
+    if other is not None:
+        return f"it makes neither pictures nor films from noise: its call takes `{other}`"
     steps = [n for n in ast.walk(function) if isinstance(n, ast.Call) and _is_step(n)]
     loops = [_loops_around(function, step) for step in steps]
     if not steps or not all(loops):

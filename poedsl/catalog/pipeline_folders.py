@@ -14,7 +14,8 @@ from poedsl.catalog.folder_files import (
     unsupported,
     with_model,
 )
-from poedsl.catalog.parameters import RGB_IMAGE
+from poedsl.catalog.parameters import RGB_FILM, RGB_IMAGE
+from poedsl.catalog.pipeline_calls import pipeline_call
 from poedsl.catalog.pipeline_signatures import pipeline_signature
 from poedsl.catalog.registry import SIGNATURES
 from poedsl.catalog.signatures import LATENTS, Signature, SignatureParameter
@@ -77,8 +78,16 @@ def by_its_call(place: str, folder: Path, index: dict[str, Any]) -> Signature:
     network = next((folder / n for n in _NETWORKS if n in parts), folder)
     weights = (p for p in network.glob("*.safetensors") if is_file(p))
     size = sum(p.stat().st_size for p in weights) / 1e9
+    call = pipeline_call(kind)
+    films = call is not None and call.makes_films
+    seen = call is not None and call.parameter("image") is not None
+    if films and seen and index.get("expand_timesteps"):
+        message = f'the folder "{place}" holds a {kind}, by whose call no expert is made: its first'
+        message += " frame is no part of what it samples (`expand_timesteps`)"
+        raise DefinitionError("P0211", message)
     if _AUTOENCODER in parts:
-        return pipeline_signature(place, kind, RGB_IMAGE, LATENTS, size)
+        domain = RGB_FILM if films else RGB_IMAGE
+        return pipeline_signature(place, kind, domain, LATENTS, size)
     config = read_json(network / "config.json") if is_file(network / "config.json") else {}
     channels = config.get("in_channels", 3)
     why = ""

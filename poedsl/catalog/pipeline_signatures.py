@@ -7,6 +7,7 @@ from poedsl.catalog.installation import install_command
 from poedsl.catalog.parameters import model_parameter
 from poedsl.catalog.pipeline_calls import (
     CACHES,
+    FRAMES,
     CallParameter,
     PipelineCall,
     has_library,
@@ -20,7 +21,8 @@ IMPLEMENTATION = "poedsl.experts.flows.pipeline:pipeline_flow"
 _SET_BY_RUNS = frozenset(
     {
         *("height", "width", "num_inference_steps", "timesteps", "sigmas", "mu", "eta", "strength"),
-        *("num_images_per_prompt", "batch_size", "latents", "generator", "seed"),
+        *("num_images_per_prompt", "batch_size", "latents", "generator", "seed", "use_dynamic_cfg"),
+        *(FRAMES, "num_videos_per_prompt", "decode_chunk_size"),
         *("output_type", "return_dict", "callback_steps", "use_resolution_binning"),
         *("control_guidance_start", "control_guidance_end", "denoising_start", "denoising_end"),
         *("cfg_trunc_ratio", "padding_mask_crop", "_auto_resize", "original_inference_steps"),
@@ -74,7 +76,7 @@ def pipeline_signature(place: str, kind: str, domain: Type, space: str, size: fl
     return Signature(
         kind,
         "flow",
-        f"pictures, by the {kind} in {place}",
+        f"{'films' if domain.name == 'Video' else 'pictures'}, by the {kind} in {place}",
         (*parameters(call), model_parameter(place)),
         domain=domain,
         capabilities=frozenset({"score", "sample", "gradient"}),

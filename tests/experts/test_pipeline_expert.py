@@ -8,7 +8,7 @@ import json
 import math
 import shutil
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -49,7 +49,10 @@ PROFILE = Profile(dtype="float32")
 SIZE, STEPS, COUNT = 32, 3, 2
 PROMPT = "a red cat"
 #: Pipelines whose points are packed into tokens.
-PACKED = ("flux", "flux_fill", "flux_control", "kontext", "chroma", "qwen")
+PACKED = (
+    *("flux", "flux_fill", "flux_control", "flux_controlnet", "kontext", "chroma"),
+    *("qwen", "qwen_controlnet"),
+)
 #: Arguments beside the prompt, as the language and the library take them.
 ARGUMENTS: dict[str, dict[str, Any]] = {
     "sd": {"guidance_scale": 3.0, "negative_prompt": "a dog"},
@@ -64,6 +67,10 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
     "cogview4": {"negative_prompt": "a dog"},
     "controlnet": {"controlnet_conditioning_scale": 0.5},
     "pixart": {"clean_caption": False},
+    "pixart_sigma": {"clean_caption": False},
+    "flux_controlnet": {"max_sequence_length": 16},
+    "qwen_controlnet": {"true_cfg_scale": 3.0, "negative_prompt": "a dog"},
+    "sdxl_controlnet": {"guidance_scale": 3.0},
     "ddpm": {},
     "pixel_ddim": {},
 }
@@ -75,6 +82,9 @@ PICTURES = {
     "edited": ("image",),
     "controlnet": ("image",),
     "sd3_controlnet": ("control_image",),
+    "flux_controlnet": ("control_image",),
+    "sdxl_controlnet": ("image",),
+    "qwen_controlnet": ("control_image",),
 }
 PIXELS = ("ddpm", "pixel_ddim")
 #: Where the score of predicted data divides rounding errors by a small variance.
@@ -134,9 +144,11 @@ def shown(value: Any) -> str:
     return f'"{value}"' if isinstance(value, str) else str(value).lower()
 
 
-def drawn(text: str, kind: str, **options: Any) -> tuple[Run, Tensor, list[float]]:
+def drawn(
+    text: str, kind: str, inputs: Mapping[str, Tensor] | None = None, **options: Any
+) -> tuple[Run, Tensor, list[float]]:
     """A run by Euler steps, with the noise that it began with and its times."""
-    inputs = pictures(kind)
+    inputs = pictures(kind) if inputs is None else inputs
     plan = poedsl.compile(text).with_options(
         **{
             "particles": COUNT,
@@ -546,9 +558,12 @@ def test_options_of_exchanged_schedulers_have_no_effect(place: Path, tmp_path: P
     [
         ("StableDiffusionXLInpaintPipeline", "init_mask"),
         ("FluxImg2ImgPipeline", "starts"),
-        ("WanPipeline", "num_frames"),
-        ("LTX2Pipeline", "num_frames"),
-        ("HunyuanVideoFramepackPipeline", "num_frames"),
+        ("LTX2Pipeline", "audio_latents"),
+        ("HunyuanVideoFramepackPipeline", "loops within each other"),
+        ("WanVideoToVideoPipeline", "video"),
+        ("CogVideoXPipeline", "more than one"),
+        ("TextToVideoSDPipeline", "overwrites"),
+        ("AnimateDiffPipeline", "loops within each other"),
         ("MarigoldDepthPipeline", "loops within each other"),
         ("StableUnCLIPPipeline", "several loops"),
         ("KandinskyV22Pipeline", "image_embeds"),

@@ -24,6 +24,7 @@ from diffusers import (
     Lumina2Pipeline,
     Lumina2Transformer2DModel,
     PixArtAlphaPipeline,
+    PixArtSigmaPipeline,
     PixArtTransformer2DModel,
     SanaPipeline,
     SanaTransformer2DModel,
@@ -55,7 +56,7 @@ def folder(kind: str, place: Path) -> str:
 
 
 def pipeline(kind: str) -> Any:
-    torch.manual_seed(sorted(KINDS).index(kind))
+    torch.manual_seed(list(KINDS).index(kind))
     made = KINDS[kind]()
     for part in made.components.values():
         if isinstance(part, torch.nn.Module):
@@ -132,6 +133,22 @@ def z_image() -> Any:
 
 def klein() -> Any:
     return tiny_transformers.pipeline("flux2_klein")
+
+
+def qwen_controlnet() -> Any:
+    return tiny_transformers.pipeline("qwen_controlnet")
+
+
+def flux_controlnet() -> Any:
+    return tiny.pipeline("flux_controlnet")
+
+
+def sdxl_controlnet() -> Any:
+    return tiny_stable_diffusion.pipeline("sdxl_controlnet")
+
+
+def pixart_sigma() -> Any:
+    return PixArtSigmaPipeline(**pixart().components)
 
 
 def pixart() -> Any:
@@ -342,5 +359,6 @@ KINDS: dict[str, Callable[[], Any]] = {
         *(sd, sdxl, sd3, flux, flux_fill, flux_control, kontext, chroma, qwen, z_image, klein),
         *(pixart, sana, lumina2, aura, cogview4),
         *(controlnet, sd3_controlnet, edited, ddpm, pixel_ddim),
+        *(qwen_controlnet, flux_controlnet, sdxl_controlnet, pixart_sigma),
     )
 }

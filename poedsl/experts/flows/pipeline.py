@@ -46,8 +46,9 @@ def pipeline_flow(
     """The expert of a pipeline.
 
     Args:
-        folder: of the pipeline. shape: (c, h, w) of what it samples. arguments: arguments of its
-            call: texts, numbers, pictures (3, H, W) and masks (H, W) in [0, 1].
+        folder: of the pipeline. shape: (c, h, w) of what it samples, or (c, T, h, w) of films.
+            arguments: arguments of its call: texts, numbers, pictures (3, H, W) and masks (H, W) in
+            [0, 1].
 
     Raises:
         PoeError: the folder cannot be used as it is, or its loop is no place to take a velocity

@@ -16,11 +16,13 @@ from poedsl.catalog.pipeline_calls import pipeline_call
 from poedsl.catalog.pipeline_signatures import parameters
 from poedsl.catalog.profiles import Profile
 from poedsl.experts.flows.autoencoder_folders import fingerprint, reads, settings
+from poedsl.experts.flows.film_latents import FilmCodec
 from poedsl.experts.flows.latents import BATCH, Codec, LatentSpace, decoded_shape, in_batches, whole
 from poedsl.experts.flows.pipeline_layout import LatentLayout
 from poedsl.experts.flows.pipeline_loop import Probe
 from poedsl.experts.flows.pipeline_view import PipelineView
 from poedsl.experts.loading.model_errors import loading, unfit
+from poedsl.experts.loading.shared_networks import FILMS
 from poedsl.experts.loading.weight_files import read_config
 from poedsl.grammar.errors import PoeError
 
@@ -34,6 +36,17 @@ def latent_space(folder: str, device: torch.device, profile: Profile) -> LatentS
     if reads(read_config(folder, "vae")):
         return Codec(folder, device, profile)
     return PipelineCodec(folder, device, profile)
+
+
+def film_space(folder: str, device: torch.device, profile: Profile) -> LatentSpace:
+    """The same of films.
+
+    Raises:
+        PoeError: it cannot be loaded (P0206).
+    """
+    if read_config(folder, "vae").get("_class_name") == FILMS:
+        return FilmCodec(folder, device, profile)
+    return PipelineFilmCodec(folder, device, profile)
 
 
 class PipelineCodec:
@@ -68,16 +81,16 @@ class PipelineCodec:
         """The nearest shape of a colour picture of a whole number of patches."""
         return whole(pixels, self.factor)
 
-    def decode(self, latents: Float[Tensor, "L c h w"]) -> Float[Tensor, "L 3 H W"]:
-        """Pictures in [0, 1], NaN where the network overflows; differentiable where a gradient is
-        taken.
+    def decode(self, latents: Float[Tensor, "L *shape"]) -> Float[Tensor, "L *pixels"]:
+        """Pictures or films in [0, 1], NaN where the network overflows; differentiable where a
+        gradient is taken.
 
         Raises:
             PoeError: the pipeline makes no pictures of them (P0206).
         """
         return in_batches(self._decoded, latents, self.batch if self.view.batched else 1)
 
-    def _decoded(self, latents: Float[Tensor, "L c h w"]) -> Float[Tensor, "L 3 H W"]:
+    def _decoded(self, latents: Float[Tensor, "L *shape"]) -> Float[Tensor, "L *pixels"]:
         shape = tuple(latents.shape[1:])
         if shape not in self.chosen:
             self.chosen[shape] = self._layout(latents[:1].detach(), shape)
@@ -106,9 +119,8 @@ class PipelineCodec:
         begun = {"latents": points, "output_type": "pt", "return_dict": False}
         call = self.view.call(probe, count, tuple(shape), self._nothing(shape), **begun)
         images: Tensor = call()[0]
-        height, width = (n * self.factor for n in shape[-2:])
-        if tuple(images.shape) != (count, 3, height, width):
-            raise ValueError(f"its pictures have the shape {list(images.shape)}")
+        if tuple(images.shape) != (count, *self.decoded_shape(tuple(shape))):
+            raise ValueError(f"what it decodes has the shape {list(images.shape)}")
         return images
 
     def _nothing(self, shape: list[int]) -> dict[str, Any]:
@@ -122,3 +134,34 @@ class PipelineCodec:
         }
         needed = () if call is None else (p for p in parameters(call) if p.required)
         return {p.name: values[p.type.name] for p in needed if p.type and p.type.name in values}
+
+
+class PipelineFilmCodec(PipelineCodec):
+    """The same of films, whose first frame has latents of its own.
+
+    Args:
+        folder: of the pipeline.
+
+    Attributes:
+        span: frames that a latent stands for, after the first.
+    """
+
+    def __init__(self, folder: str, device: torch.device, profile: Profile) -> None:
+        super().__init__(folder, device, profile)
+        self.span = self.view.span
+        self.batch = profile.microbatch or 1
+
+    def shape(self, pixels: tuple[int, ...]) -> tuple[int, ...]:
+        """The shape (c, T, h, w) of the latents of a film (F, 3, H, W)."""
+        frames, _, height, width = pixels
+        times = (frames - 1) // self.span + 1
+        return self.channels, times, height // self.factor, width // self.factor
+
+    def decoded_shape(self, shape: tuple[int, ...]) -> tuple[int, ...]:
+        _, times, h, w = shape
+        return self.span * (times - 1) + 1, 3, h * self.factor, w * self.factor
+
+    def whole(self, pixels: tuple[int, ...]) -> tuple[int, ...]:
+        _, *picture = super().whole(pixels[1:])
+        frames = self.span * max(0, round((pixels[0] - 1) / self.span)) + 1
+        return frames, 3, *picture

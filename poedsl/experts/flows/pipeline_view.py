@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from poedsl.catalog.pipeline_calls import CACHES
+from poedsl.catalog.pipeline_calls import CACHES, FRAMES
 from poedsl.catalog.profiles import Profile
 from poedsl.experts.flows.content_keys import content_key
 from poedsl.experts.flows.pipeline_layout import LatentLayout, layout, layouts
@@ -23,7 +23,20 @@ from poedsl.experts.loading.pipelines import loaded_pipeline
 from poedsl.experts.loading.prompts import warn_if_cut
 
 #: Parameters that say for how many particles a pipeline is called.
-_COUNTS = ("num_images_per_prompt", "batch_size")
+_COUNTS = ("num_images_per_prompt", "num_videos_per_prompt", "batch_size")
+#: Attributes of pipelines for the pixels along a side of one latent; those of films come first,
+#: which have others for the frames that a latent stands for.
+_FACTORS = (
+    "vae_scale_factor_spatial",
+    "vae_spatial_compression_ratio",
+    "vae_spatial_scale_factor",
+    "vae_scale_factor",
+)
+_SPANS = (
+    "vae_scale_factor_temporal",
+    "vae_temporal_compression_ratio",
+    "vae_temporal_scale_factor",
+)
 #: Methods that read prompts and pictures.
 _READERS = ("encode_prompt", "_encode_prompt", "encode_image")
 #: What of a folder was read, for how many calls it is kept.
@@ -87,17 +100,27 @@ class PipelineView:
             handle.remove()
 
     def layout(self, latents: tuple[int, ...], point: Tensor) -> LatentLayout:
-        """How a point of the pipeline holds latents (c, h, w)."""
+        """How a point of the pipeline holds latents (c, h, w), or (c, T, h, w) of films."""
         return layout(self.pipe, self.folder, latents, point)
 
     def layouts(self, latents: tuple[int, ...]) -> list[LatentLayout]:
-        """How the pipeline may hold latents (c, h, w)."""
+        """How the pipeline may hold latents (c, h, w), or (c, T, h, w) of films."""
         return layouts(self.pipe, self.folder, latents, self.device)
 
     @property
     def factor(self) -> int:
         """Pixels along a side of one latent; 1 where there is no autoencoder."""
-        return int(getattr(self.pipe, "vae_scale_factor", 1))
+        return self._number(_FACTORS)
+
+    @property
+    def span(self) -> int:
+        """Frames that one latent stands for, after the first; 1 in pictures."""
+        return self._number(_SPANS)
+
+    def _number(self, names: tuple[str, ...]) -> int:
+        """The first of some attributes that the pipeline has; 1 where it has none."""
+        numbers = (getattr(self.pipe, name, None) for name in names)
+        return int(next((number for number in numbers if number), 1))
 
     @property
     def channels(self) -> int:
@@ -123,8 +146,8 @@ class PipelineView:
         """The pipeline's call, without arguments.
 
         Args:
-            probe: in the place of its scheduler. shape: (c, h, w) of its latents. passed: arguments
-                of the program. more: other arguments.
+            probe: in the place of its scheduler. shape: (c, h, w) of its latents, or (c, T, h, w)
+                of films. passed: arguments of the program. more: other arguments.
         """
         pipe = copy.copy(self.pipe)
         pipe.__dict__["scheduler"] = probe
@@ -137,6 +160,7 @@ class PipelineView:
             "height": height,
             "width": width,
             "max_area": height * width,
+            FRAMES: 1 if len(shape) < 4 else self.span * (shape[1] - 1) + 1,
             "num_inference_steps": max(probe.length, 1),
             "generator": generator,
             "output_type": "latent",

@@ -21,9 +21,8 @@ from poedsl.compiler.plan.plan import PlanSpec
 from poedsl.compiler.plan.plan_parts import FactorSpec
 from poedsl.compiler.plan.terms import Apply, Const, Term
 from poedsl.experts.flows.autoencoder_folders import has_codec, native_size
-from poedsl.experts.flows.film_latents import FilmCodec
 from poedsl.experts.flows.latents import LatentSpace
-from poedsl.experts.flows.pipeline_codec import latent_space
+from poedsl.experts.flows.pipeline_codec import film_space, latent_space
 from poedsl.experts.loading.libraries import missing_extra
 from poedsl.experts.protocol import Sited
 from poedsl.experts.user.build import build_user
@@ -154,7 +153,7 @@ class Models:
         signature = self.plan.signature(call.function)
         films = signature.domain is not None and signature.domain.name == "Video"
         with requiring(signature):
-            opened = FilmCodec if films else latent_space
+            opened = film_space if films else latent_space
             return opened(folder, self.device, self.profile)
 
     def native(self, call: Apply) -> tuple[int, int] | None:
