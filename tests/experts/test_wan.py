@@ -391,3 +391,10 @@ def test_memory_counts_every_network(place: Path) -> None:
     net = expert("wan_t2v of two", place).later
     total = sum(p.numel() for p in net.parameters())
     assert counts["wan_t2v of two"]["transformer_2"].parameters == total
+
+
+def test_a_patch_size_that_is_no_number_is_refused(tmp_path: Path) -> None:
+    folder = Path(tiny_wan.folder("wan_t2v", tmp_path))
+    edit(folder / "vae" / "config.json", patch_size="x")
+    with refused("P0206"):
+        FilmCodec(str(folder), CPU, PROFILE)

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from poedsl.catalog.profiles import Profile
 from poedsl.experts.flows.latents import Codec, in_batches
-from poedsl.experts.loading.model_errors import evaluating, unfit
+from poedsl.experts.loading.model_errors import evaluating, loading, unfit
 
 
 class FilmCodec(Codec):
@@ -35,8 +35,9 @@ class FilmCodec(Codec):
         if type(self.vae).__name__ != "AutoencoderKLWan":
             reason = f"its vae is an {type(self.vae).__name__}, which is none for films"
             raise unfit("", folder, reason)
-        self.factor *= int(self.vae.config.get("patch_size") or 1)
-        self.span = int(2 ** sum(self.vae.config.temperal_downsample))
+        with loading("", folder):
+            self.factor *= int(self.vae.config.get("patch_size") or 1)
+            self.span = int(2 ** sum(self.vae.config.temperal_downsample))
         self.batch = profile.microbatch or 1
 
     def shape(self, pixels: tuple[int, ...]) -> tuple[int, ...]:
