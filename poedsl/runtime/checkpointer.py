@@ -25,7 +25,6 @@ from poedsl.runtime.core.run_settings import RunSettings
 from poedsl.runtime.core.state import SavedState
 from poedsl.runtime.results.result import Result
 from poedsl.runtime.run import Run
-from poedsl.runtime.smc.records import StageRecord
 
 #: Seconds between two checkpoints.
 EVERY = 30.0
