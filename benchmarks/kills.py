@@ -34,6 +34,11 @@ PROGRAMS: dict[str, list[str]] = {
         str(ROOT / "programs/circle.poe"),
         *("--sample", "particles=2000", "--sample", "path=temper(ess = 0.98)"),
     ],
+    "hierarchy": [
+        str(ROOT / "benchmarks/schools.poe"),
+        *("--sample", "particles=2000", "--sample", "islands=4"),
+        *("--sample", "path=temper(ess = 0.97)"),
+    ],
     "learned": [
         str(ROOT / "programs/checkerboard.poe"),
         *("--sample", "particles=200", "--sample", "steps=30"),
