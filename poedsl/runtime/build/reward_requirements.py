@@ -28,7 +28,9 @@ def weighing_only(reward: RewardFactor) -> RewardFactor:
 def inequalities(term: object) -> bool:
     """Whether a condition is made of inequalities, as `margins` reads them."""
     match term:
-        case Apply("and" | "or" | "list", args) | Apply("not" | "all" | "any", (_,) as args):
+        case Apply("not" | "all" | "any", (inner, *_)):
+            return inequalities(inner)
+        case Apply("and" | "or" | "list", args):
             return all(map(inequalities, args))
         case Apply(function):
             return function in ("<", "<=", ">", ">=")

@@ -11,118 +11,146 @@ from itertools import combinations, product
 from typing import NamedTuple
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float
 from torch import Tensor
 
-from poedsl.compiler.plan.terms import Apply, Term
+from poedsl.compiler.plan.terms import Apply, Const, Term
 from poedsl.runtime.space.coordinates import Space
+from poedsl.runtime.targets.margin_dependence import Dependence, SlopeGroup, dependence
 from poedsl.runtime.terms.evaluate import Environment, margins
-from poedsl.runtime.terms.functions import aligned
+from poedsl.runtime.terms.functions import aligned, dimension
 
-#: With more components than this a condition counts as a plane.
-MOST = 4
 #: The smallest standard deviation of a margin.
 NARROWEST = 1e-12
+#: The largest margin, so that its square is finite in single precision.
+LARGEST = 1e15
+#: The least chance that counts for an inequality whose margin is undefined at every node. It is not
+#: zero, since a particle of weight zero would not come back when the spread is smaller.
+LEAST_DEFINED = 1e-6
 #: Log of a chance below which that of one condition of several is the sum of theirs.
 SMALL = -15.0
 
 
-def deciding(term: Term, env: Environment, space: Space) -> Int[Tensor, " d"]:
-    """The components that a condition reads, by the slope of a random mixture of its margins at a
-    few points; of more than ``MOST`` those that its first margins read.
+class Margins(NamedTuple):
+    """The margins of a condition's inequalities at points.
+
+    Attributes:
+        values: side by side.
+        shapes: of those of each inequality.
     """
-    generator = torch.Generator("cpu").manual_seed(0)
-    points = torch.randn(8, space.size, generator=generator, dtype=torch.float32, device="cpu").to(
-        space.loc
+
+    values: Float[Tensor, "L m"]
+    shapes: list[torch.Size]
+
+
+class Standardised(NamedTuple):
+    """Margins as N(., 1) that are to be positive.
+
+    Attributes:
+        means: of the margins where they are defined, in standard deviations.
+        defined: the share of the spread in which they are.
+    """
+
+    means: Float[Tensor, "L m"]
+    defined: Float[Tensor, "L m"]
+
+
+def reads(term: Term, env: Environment, space: Space) -> Dependence:
+    """Which components a condition reads."""
+    return dependence(
+        lambda points: _margins(term, env, space, points).values, space.size, space.loc
     )
-    with torch.enable_grad():
-        points.requires_grad_()
-        margins, _ = _margins(term, env, space, points)
-        mixed = torch.rand(margins.shape[1], generator=generator, dtype=torch.float32, device="cpu")
-        (slope,) = torch.autograd.grad(
-            (margins * mixed.to(margins)).sum(), points, retain_graph=True
-        )
-        depends = slope.ne(0).any(0)
-        if int(depends.sum()) <= MOST:
-            return depends.nonzero().flatten()
-        depends = torch.zeros_like(depends)
-        for margin in margins.unbind(1):
-            (slope,) = torch.autograd.grad(margin.sum(), points, retain_graph=True)
-            depends |= slope.ne(0).any(0)
-            if int(depends.sum()) > MOST:
-                break
-    return depends.nonzero().flatten()
 
 
 def log_chance(
     term: Term,
     env: Environment,
     space: Space,
-    places: Int[Tensor, " d"],
+    read: Dependence,
     point: Float[Tensor, "L D"],
     spread: Float[Tensor, " #D"],
 ) -> Float[Tensor, " L"]:
     """Log of the chance that a condition on inequalities holds at N(point, spread^2).
 
     Each margin m, positive where its inequality holds, counts as Phi(E m / sd m) by itself, as if
-    it were independent of the others. Mean and variance are by a cubature of fifth degree over the
-    components that matter: exact where m is quadratic. Of many components m is taken for a plane,
-    its slope being that at the point.
+    it were independent of the others; where it is undefined, its inequality does not hold. Mean and
+    variance are by a cubature of fifth degree over the components that matter: exact where m is
+    quadratic. Of many components m is taken for a plane, its slope being that at the point.
 
     Args:
-        places: what `deciding` says.
-        point: in the run's coordinates; the result is differentiable in it.
+        read: what `reads` says.
+        point: in the run's coordinates; the result is differentiable in it, components of whose
+            gradient that are not finite count as zero.
     """
-    if len(places) > MOST:
-        return _of_planes(term, env, space, point, spread)
-    nodes, weights = _cubature(len(places))
+    if point.requires_grad:
+        point = point.view_as(point)
+        point.register_hook(torch.nan_to_num)  # type: ignore[no-untyped-call]
+    if read.groups:
+        return _of_planes(term, env, space, read.groups, point, spread)
+    components = read.components
+    nodes, weights = _cubature(len(components))
     steps = point.new_zeros(len(nodes), space.size)
-    steps[:, places] = nodes.to(point) * spread.expand(space.size)[places]
-    near, shapes = _margins(term, env, space, (point[:, None] + steps).flatten(0, 1))
-    near = near.view(len(point), len(nodes), -1)
-    share = weights.to(point)[:, None]
-    mean = (share * near).sum(1)
-    variance = (share * (near - mean[:, None]).square()).sum(1)
-    return _log_combined(term, mean / (variance + 1e-24).sqrt().clamp(min=NARROWEST), shapes)
+    steps[:, components] = nodes.to(point) * spread.expand(space.size)[components]
+    at = _margins(term, env, space, (point[:, None] + steps).flatten(0, 1))
+    near = at.values.view(len(point), len(nodes), -1)
+    undefined, share = near.isnan(), weights.to(point)[:, None]
+    defined = (1 - (share * undefined).sum(1)).clamp(min=LEAST_DEFINED)
+    near, share = _finite(near), share * ~undefined
+    mean = (share * near).sum(1) / defined
+    variance = (share * (near - mean[:, None]).square()).sum(1) / defined
+    means = mean / (variance + 1e-24).sqrt().clamp(min=NARROWEST)
+    return _log_combined(term, Standardised(means, defined), at.shapes)
 
 
 def _of_planes(
     term: Term,
     env: Environment,
     space: Space,
+    groups: Sequence[SlopeGroup],
     point: Float[Tensor, "L D"],
     spread: Float[Tensor, " #D"],
 ) -> Float[Tensor, " L"]:
     with torch.enable_grad():
         at = point if point.requires_grad else point.detach().requires_grad_()
-        near, shapes = _margins(term, env, space, at)
-        standardised = []
-        for margin in near.unbind(1):
-            (slope,) = torch.autograd.grad(margin.sum(), at, retain_graph=True)
-            standardised.append(margin / (spread * slope).norm(dim=-1).clamp(min=NARROWEST))
-        total = _log_combined(term, torch.stack(standardised, 1), shapes)
+        near = _margins(term, env, space, at)
+        values = _finite(near.values)
+        deviations = torch.ones_like(values)
+        for group in groups:
+            (slope,) = torch.autograd.grad(values[:, group.margins].sum(), at, retain_graph=True)
+            norms = group.norms(spread * slope.nan_to_num())
+            deviations = deviations.index_copy(1, group.margins, norms.clamp(min=NARROWEST))
+        defined = (~near.values.isnan()).to(at).clamp(min=LEAST_DEFINED)
+        total = _log_combined(term, Standardised(values / deviations, defined), near.shapes)
     return total if point.requires_grad else total.detach()
 
 
-def _margins(
-    term: Term, env: Environment, space: Space, points: Float[Tensor, "L D"]
-) -> tuple[Float[Tensor, "L m"], list[torch.Size]]:
-    """All margins of a condition, side by side, and the shape of those of each inequality."""
+def _margins(term: Term, env: Environment, space: Space, points: Float[Tensor, "L D"]) -> Margins:
     inequalities = margins(term, env.with_values(space.values(points)))
     assert inequalities is not None
     rows = [m.expand(len(points), *m.shape[1:]).reshape(len(points), -1) for m in inequalities]
     shapes = [m.shape[1:] for m in inequalities]
-    return torch.cat(rows, 1) + 0 * points.sum(1, keepdim=True), shapes
+    return Margins(torch.cat(rows, 1) + 0 * points.sum(1, keepdim=True), shapes)
+
+
+def _finite(values: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
+    """Margins whose squares are finite; 0 where they are undefined."""
+    return torch.where(values.isnan(), 0.0, values).clamp(-LARGEST, LARGEST)
 
 
 def _log_combined(
-    term: Term, standardised: Float[Tensor, "L m"], shapes: Sequence[torch.Size]
+    term: Term, margins: Standardised, shapes: Sequence[torch.Size]
 ) -> Float[Tensor, " L"]:
-    """Log of the chance of a condition, by the standardised margins of its inequalities."""
-    columns = torch.split(standardised, [shape.numel() for shape in shapes], 1)
-    rows = len(standardised)
-    pairs = ((c.view(rows, *s), -c.view(rows, *s)) for c, s in zip(columns, shapes, strict=True))
-    chances = (Chances(*map(torch.special.log_ndtr, pair)) for pair in pairs)
+    """Log of the chance of a condition, by the margins of its inequalities."""
+    above, below = (torch.special.log_ndtr(sign * margins.means) for sign in (1, -1))
+    certain, defined = margins.defined.eq(1), margins.defined.log()
+    undefined = torch.where(certain, 0.5, 1 - margins.defined).log()
+    fails = torch.where(certain, below, torch.logaddexp(undefined, defined + below))
+    sizes, rows = [shape.numel() for shape in shapes], len(above)
+    sides = (torch.split(side, sizes, 1) for side in (defined + above, fails))
+    chances = (
+        Chances(holds.view(rows, *shape), fails.view(rows, *shape))
+        for holds, fails, shape in zip(*sides, shapes, strict=True)
+    )
     return _chances(term, chances).flat().all_along(1).holds
 
 
@@ -156,10 +184,12 @@ def _chances(term: Term, inequalities: Iterator[Chances]) -> Chances:
     match term:
         case Apply("not", (inner,)):
             return _chances(inner, inequalities).negated()
-        case Apply("all", (inner,)):
-            return _chances(inner, inequalities).flat().all_along(1)
-        case Apply("any", (inner,)):
-            return _chances(inner, inequalities).flat().any_along(1)
+        case Apply("all" | "any" as function, (inner,)):
+            each = _chances(inner, inequalities).flat()
+            return each.all_along(1) if function == "all" else each.any_along(1)
+        case Apply("all" | "any" as function, (inner, Const(int(axis)))):
+            each, dim = _chances(inner, inequalities), dimension(axis)
+            return each.all_along(dim) if function == "all" else each.any_along(dim)
         case Apply("and" | "or" | "list" as function, args):
             parts = [_chances(a, inequalities) for a in args]
             holds, fails = (_broadcast(list(side)) for side in zip(*parts, strict=True))

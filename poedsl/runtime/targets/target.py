@@ -16,9 +16,10 @@ from poedsl.runtime.path.control_drift import Basis, diverged
 from poedsl.runtime.path.noising_path import NoisingStage
 from poedsl.runtime.targets.constraint_and_reward_potentials import RewardFactor
 from poedsl.runtime.targets.expert_factor import ExpertFactor
+from poedsl.runtime.targets.margin_dependence import Dependence
 from poedsl.runtime.targets.parent_guidance import guided_score
 from poedsl.runtime.targets.product import Product
-from poedsl.runtime.targets.relaxed_constraints import deciding, log_chance
+from poedsl.runtime.targets.relaxed_constraints import log_chance, reads
 from poedsl.runtime.targets.relaxed_rewards import LIMIT, softened
 from poedsl.runtime.targets.stage_protocol import StageLike
 from poedsl.runtime.terms.evaluate import Environment
@@ -30,7 +31,7 @@ class Target(Product):
     """The product on the noising path. The type of a stage is that of the path."""
 
     _shares: dict[int, dict[str, Tensor]] = field(default_factory=dict)
-    _deciding: dict[str, Tensor] = field(default_factory=dict)
+    _reads: dict[str, Dependence] = field(default_factory=dict)
 
     def evaluable(self, stage: StageLike) -> bool:
         """Whether the experts can be evaluated at a stage: learned flows cannot at its end."""
@@ -252,9 +253,9 @@ class Target(Product):
     ) -> Float[Tensor, " L"]:
         """Log of the chance that a condition holds within a spread of a point."""
         term, env, space = reward_factor.term, self.environment, self.space
-        if reward_factor.name not in self._deciding:
-            self._deciding[reward_factor.name] = deciding(term, env, space)
-        return log_chance(term, env, space, self._deciding[reward_factor.name], point, spread)
+        if reward_factor.name not in self._reads:
+            self._reads[reward_factor.name] = reads(term, env, space)
+        return log_chance(term, env, space, self._reads[reward_factor.name], point, spread)
 
     def black_box_at(
         self, x: Float[Tensor, "L D"], at: Evaluation | None, stage: Any

@@ -282,10 +282,12 @@ def texts_of(term: Term, env: Environment) -> list[str]:
 def margins(term: Term, env: Environment) -> list[Float[Tensor, L * shape]] | None:
     """The inequalities of a condition, in their order, each by a margin positive where it holds.
 
-    None where the condition is made of anything else, or of a reduction along an axis.
+    None where the condition is made of anything else.
     """
     match term:
-        case Apply("and" | "or" | "list", args) | Apply("not" | "all" | "any", (_,) as args):
+        case Apply("not" | "all" | "any", (inner, *_)):
+            return margins(inner, env)
+        case Apply("and" | "or" | "list", args):
             parts = [margins(a, env) for a in args]
             return None if None in parts else [m for ms in parts for m in ms or ()]
         case Apply("<" | "<=", (a, b)):

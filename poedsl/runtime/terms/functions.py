@@ -59,7 +59,7 @@ def _elementwise(f: Callable[..., Tensor]) -> Callable[..., Tensor]:
     return lambda *args: f(*aligned(list(args)))
 
 
-def _dimension(axis: int) -> int:
+def dimension(axis: int) -> int:
     """The dimension of an axis, behind that of particles."""
     return axis + 1 if axis >= 0 else axis
 
@@ -68,14 +68,14 @@ def _reduction(f: Callable[[Tensor, int], Tensor]) -> Callable[..., Tensor]:
     """A function of all components of each row, or of those along an axis."""
 
     def reduced(x: Tensor, axis: int | None = None) -> Tensor:
-        return f(x.reshape(len(x), -1), -1) if axis is None else f(x, _dimension(axis))
+        return f(x.reshape(len(x), -1), -1) if axis is None else f(x, dimension(axis))
 
     return reduced
 
 
 def _along(f: Callable[[Tensor, int], Tensor]) -> Callable[[Tensor, int], Tensor]:
     """A function of the vectors along an axis."""
-    return lambda x, axis: f(x, _dimension(axis))
+    return lambda x, axis: f(x, dimension(axis))
 
 
 def _extreme(
@@ -110,7 +110,7 @@ def quantile(
     """Of all components or those along an axis, linear between the order statistics; nan where one
     of the components is, and of an order outside of 0 to 1.
     """
-    along = x.reshape(len(x), -1) if axis is None else x.movedim(_dimension(axis), -1)
+    along = x.reshape(len(x), -1) if axis is None else x.movedim(dimension(axis), -1)
     ordered, order = with_equal_rows((along.sort(-1).values, q))
     order = order.view(-1, *(1,) * (ordered.dim() - 1)).expand(*ordered.shape[:-1], 1)
     valid = (order >= 0) & (order <= 1) & ~ordered.isnan().any(-1, keepdim=True)
