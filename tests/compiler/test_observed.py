@@ -80,8 +80,8 @@ def test_plans_of_data_survive_text_and_json(statement: str) -> None:
     )
 
 
-def test_a_loop_over_data_is_a_factor_for_each() -> None:
-    text = "input y : Int[3]\np ~ Beta(1, 1)\nfor n in range(3):\n    y[n] ~ Bernoulli(p)"
+def test_a_loop_over_rows_of_data_is_a_factor_for_each() -> None:
+    text = "input y : Real[3, 2]\nm ~ Normal(0, 1)\nfor n in range(3):\n    y[n] ~ Normal(m, 1)"
     data = [f.observed for f in plan(text).factors if f.observed is not None]
     assert data == [Apply("index", (Ref("y"), Const(n))) for n in range(3)]
 

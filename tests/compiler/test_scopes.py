@@ -51,8 +51,8 @@ def test_a_constant_of_a_block_stands_from_its_line_on() -> None:
         "    x[i] ~ Normal(b, 1)\n    for b in [5]:\n        let b = b + i\n"
         "        x[i] ~ Normal(b, 1)\n    x[i] ~ Normal(b, 2)\nx ~ Normal(b, 1)\n"
     )
-    first, second = [*normals(7, 0, 5), *normals(0, scale=2)], [*normals(7, 1, 6)]
-    assert factors(text) == [*first, *second, *normals(1, scale=2), *normals(7)]
+    inside = [*normals(7, [0, 1], [5, 6]), *normals([0, 1], scale=2)]
+    assert factors(text) == [*inside, *normals(7)]
 
 
 def test_what_a_block_binds_is_unknown_after_it() -> None:

@@ -31,10 +31,10 @@ def function(term: object) -> str:
 # Loops.
 
 
-def test_a_loop_over_a_range_is_unrolled() -> None:
-    plan = planned("x : Real[3]\nfor i in range(3):\n    x[i] ~ Normal(i, 1 + i)\n")
-    assert parts(plan) == ["x[0]", "x[1]", "x[2]"]
-    assert [dict(f.term.kwargs)["loc"] for f in plan.factors] == [Const(0), Const(1), Const(2)]
+def test_a_loop_whose_elements_depend_on_each_other_is_unrolled() -> None:
+    plan = planned("x : Real[4]\nfor i in range(3):\n    x[i + 1] ~ Normal(x[i], 1 + i)\n")
+    assert parts(plan) == ["x[1]", "x[2]", "x[3]"]
+    assert [dict(f.term.kwargs)["scale"] for f in plan.factors] == [Const(1), Const(2), Const(3)]
 
 
 def test_loops_nest_and_hold_constants_of_their_own() -> None:
@@ -43,7 +43,7 @@ def test_loops_nest_and_hold_constants_of_their_own() -> None:
         "        let b = a + j\n        x[i, j] ~ Normal(b, 1)\n"
     )
     locs = [dict(f.term.kwargs)["loc"] for f in planned(text).factors]
-    assert locs == [Const(0), Const(1), Const(10), Const(11)]
+    assert locs == [Const((0, 1)), Const((10, 11))]
 
 
 def test_a_loop_over_a_list_of_texts() -> None:

@@ -126,18 +126,21 @@ conditions in the language's own types. `use NAME from "FOLDER"` chooses that ex
     "P0812": CodePage(
         "a loop over many data",
         """\
-A loop over data is unrolled to one factor for each of them, and each is evaluated by itself. One
-statement on the vector is evaluated at once, and means the same: parameters broadcast, `y[1:]` and
-`y[:-1]` are the data without the first and without the last.
+A loop whose statement is about more than one number at each element is unrolled to one factor for
+each, and each is evaluated by itself. One statement on all of the data is evaluated at once, and
+means the same: parameters broadcast, `y[1:]` and `y[:-1]` are the data without the first and
+without the last.
 
-    input y : Int[100]
-    p ~ Beta(1, 1)
+    input y : Real[100, 2]
+    m : Real[2]
+    m ~ Normal(0, 1)
     for n in range(100):
-        y[n] ~ Bernoulli(p)                       # wrong
+        y[n] ~ Normal(m, 1)                       # wrong
 
-    input y : Int[100]
-    p ~ Beta(1, 1)
-    y ~ Bernoulli(p)                              # right
+    input y : Real[100, 2]
+    m : Real[2]
+    m ~ Normal(0, 1)
+    y ~ Normal(m, 1)                              # right
 """,
     ),
 }

@@ -18,10 +18,12 @@ from poedsl.compiler.typecheck.open_sizes import close_sizes
 from poedsl.compiler.typecheck.passed_arguments import check_passed_argument
 from poedsl.compiler.typecheck.products import product_term
 from poedsl.compiler.typecheck.program_checker import ProgramChecker
+from poedsl.compiler.typecheck.repeated_statements import merged
 from poedsl.compiler.typecheck.reports import reported_values
 from poedsl.compiler.typecheck.sample_options import OptionChecker
 from poedsl.compiler.typecheck.target import TypedTarget
 from poedsl.compiler.typecheck.typed import POISONED, Typed
+from poedsl.compiler.typecheck.vectorised_loops import at_once
 from poedsl.grammar import tree
 from poedsl.grammar.diagnostics import Diagnostic
 from poedsl.grammar.source import Source, Span
@@ -96,7 +98,8 @@ def check_factor(checker: ProgramChecker, statement: tree.Factor, loops: Loops) 
         return
     given_place = None if statement.given is None else statement.given.span
     term = None if whole else typed.term
-    checker.factors.append(CheckedFactor(name, product, statement.span, term, given_place, loops))
+    factor = CheckedFactor(name, product, statement.span, term, given_place, loops)
+    checker.factors.append(at_once(factor, typed.type, checker))
 
 
 def part_of(checker: ProgramChecker, target: tree.Expr, loops: Loops) -> Typed:
@@ -124,12 +127,15 @@ def check_loop(checker: ProgramChecker, statement: tree.For, loops: Loops) -> No
         inner = (*loops, (elements.name, elements.over))
         check_block(checker, statement, elements.element, inner)
         return
-    warn_of_data_in_loop(checker, statement, len(elements))
+    first = len(checker.factors)
     for element in elements:
         check_block(checker, statement, element, loops)
         if len(checker.diagnostics) > before:
             checker.incomplete |= set(variables_of(statement.body))
             return
+    repeated = checker.factors[first:]
+    checker.factors[first:] = merged(repeated, statement.target.name, checker)
+    warn_of_data_in_loop(checker, statement, first)
 
 
 def check_block(checker: ProgramChecker, statement: tree.For, element: Typed, loops: Loops) -> None:

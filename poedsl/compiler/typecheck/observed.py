@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import replace
 
 from poedsl.compiler.plan.plan_parts import LetSpec
 from poedsl.compiler.plan.terms import Const, Ref, names
 from poedsl.compiler.typecheck.checked import CheckedFactor, Loops
-from poedsl.compiler.typecheck.data_loops import at_once
 from poedsl.compiler.typecheck.passed_arguments import check_passed_argument
 from poedsl.compiler.typecheck.products import product_term
 from poedsl.compiler.typecheck.program_checker import ProgramChecker
 from poedsl.compiler.typecheck.target import TypedTarget
 from poedsl.compiler.typecheck.typed import POISONED
+from poedsl.compiler.typecheck.vectorised_loops import at_once
 from poedsl.grammar import tree
 from poedsl.grammar.diagnostics import Diagnostic, Label
 from poedsl.grammar.traversal import names_in, target_name
@@ -39,15 +40,21 @@ def check_observed(checker: ProgramChecker, statement: tree.Factor, loops: Loops
         loops=loops,
         observed=target.typed.term,
     )
-    checker.factors.append(at_once(factor, target.typed.type, checker.signatures))
+    checker.factors.append(at_once(factor, target.typed.type, checker))
 
 
-def warn_of_data_in_loop(checker: ProgramChecker, loop: tree.For, count: int) -> None:
-    """Warn of a loop that makes a factor of each of many data."""
-    on_data = (s for s in loop.body if isinstance(s, tree.Factor) and s.observed)
+def warn_of_data_in_loop(checker: ProgramChecker, loop: tree.For, first: int) -> None:
+    """Warn of a loop that makes a factor of each of many data.
+
+    Args:
+        first: the number of factors before the loop.
+    """
+    spans = Counter(f.span for f in checker.factors[first:] if f.observed is not None)
+    on_data = (s for s in loop.body if isinstance(s, tree.Factor) and spans[s.span] >= MANY_DATA)
     statement = next(on_data, None)
-    if statement is None or count < MANY_DATA:
+    if statement is None:
         return
+    count = spans[statement.span]
     name = target_name(statement.target).name
     warning = Diagnostic(
         "P0812",
