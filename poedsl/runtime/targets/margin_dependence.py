@@ -67,18 +67,20 @@ def dependence(
     with torch.enable_grad():
         points = points.to(like).requires_grad_()
         values = margins(points)
-        mixture = torch.rand(values.shape[1], generator=generator, dtype=torch.float32)
+        mixture = torch.rand(
+            values.shape[1], generator=generator, dtype=torch.float32, device="cpu"
+        )
         mixed = (values * mixture.to(values)).sum()
         (slope,) = torch.autograd.grad(mixed, points, retain_graph=True)
         read = slope.ne(0).any(0).nonzero().flatten()
         if len(read) <= MOST:
             return Dependence(read)
-        reads = []
+        reads, every = [], torch.arange(size, device=points.device)
         for margin in values.unbind(1):
             (slope,) = torch.autograd.grad(margin.sum(), points, retain_graph=True)
             nonzero = slope.ne(0)
             regular = bool((nonzero == nonzero[0]).all())
-            reads.append(nonzero[0].nonzero().flatten() if regular else torch.arange(size))
+            reads.append(nonzero[0].nonzero().flatten() if regular else every)
     return Dependence(read[:0], _disjoint([r.tolist() for r in reads], points.device))
 
 
