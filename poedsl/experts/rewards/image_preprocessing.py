@@ -49,7 +49,8 @@ class ImagePreprocessor:
         if getattr(processor, "do_resize", True) and self.resample in _OTHERS:
             kind = _OTHERS[self.resample]
             message = f"`resample = {self.resample}` of the image processor in {folder} is {kind}"
-            warn("P1023", f"{message} interpolation, for which cubic interpolation is taken")
+            message += " interpolation, for which cubic interpolation is taken"
+            warn("P1023", message, folder=folder, resample=self.resample)
 
     @classmethod
     def from_folder(cls, expert: str, folder: str) -> ImagePreprocessor:
