@@ -7,6 +7,8 @@ import torch
 
 import poedsl
 from poedsl.compiler.plan.text import print_term
+from poedsl.runtime.build.prepare import prepare_tempering
+from poedsl.runtime.core.run_settings import RunSettings
 from tests.compiler.programs import planned
 
 ABOVE = "input c : Real[4]\nlet g = [1, 0, 0, 2]\nmu : Real[4]\nmu ~ Normal(0, 1)\nx : Real[4]\n"
@@ -81,6 +83,39 @@ def test_parameters_of_all_elements(loop: str, term: str, subject: tuple[str, st
 )
 def test_other_loops_are_a_factor_for_each_element(loop: str, count: int) -> None:
     assert len(planned(f"{ABOVE}{loop}\nx ~ Normal(0, 1)").factors) == count + 2
+
+
+def log_densities(text: str) -> torch.Tensor:
+    """Log of a program's product at five points."""
+    path = "\nsample x, mu, s by anneal(path = temper())"
+    target = prepare_tempering(poedsl.compile(text + path).bound().spec, RunSettings()).target
+    space = target.space
+    generator = torch.Generator().manual_seed(3)
+    values = torch.randn(5, space.size, generator=generator, dtype=torch.float64).to(space.loc)
+    return target.log_untempered((values - space.loc) / space.scale) - space.scale.log().sum()
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "x[i] ~ Normal(mu[i + 1], s)",
+        "x[i] ~ Normal(mu[g[i]] * c[i] + i, s + 0.1 * i)",
+        "x[i] ~ StudentT(3 + i, c[i], exp(mu[i]))",
+        "x[i] ~ Normal(mu[i], 1)^2 / Laplace(c[g[i]], 9)",
+        "y[i] ~ Normal(x[i] * c[i], s)",
+        "y[i] ~ mixture(0.3: Normal(x[i], 1), 0.7: Normal(mu[g[i]], s))",
+        "let m = mu[i] + x[2 - i]\n    y[i] ~ Laplace(m * i, s)",
+    ],
+)
+def test_one_factor_has_the_density_of_all(statement: str) -> None:
+    """Elements in another order are not neighbours, and have a factor each."""
+    above = (
+        "let g = [1, 0, 2]\nlet c = [0.5, -1, 2]\nlet y = [0.1, 0.4, -2]\nmu : Real[4]\n"
+        "mu ~ Normal(0, 1)\ns ~ HalfNormal(1)\nx : Real[3]\nx ~ Normal(0, 3)\n"
+    )
+    one, each = (f"{above}for i in {over}:\n    {statement}" for over in ("range(3)", "[2, 0, 1]"))
+    assert len(planned(one).factors) < len(planned(each).factors)
+    torch.testing.assert_close(log_densities(one), log_densities(each))
 
 
 def test_a_loop_over_a_size_of_the_data_is_the_vector() -> None:
