@@ -1,4 +1,4 @@
-"""ChangeOfCoordinates in which kernels take their steps."""
+"""Coordinates in which kernels take their steps."""
 
 from __future__ import annotations
 
