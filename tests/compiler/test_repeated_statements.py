@@ -126,6 +126,7 @@ def test_a_loop_over_a_size_of_the_data_is_the_vector() -> None:
     assert factors(text + rest)[1][1] == "x[j]"
 
 
+@pytest.mark.statistical
 def test_mixtures_of_elements_are_chosen_for_each() -> None:
     """A mixture on a vector chooses one density for all of it."""
     text = "x : Real[2]\nfor i in range(2):\n    x[i] ~ mixture(Normal(-9, 1), Normal(9, 1))"

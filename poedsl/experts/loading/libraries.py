@@ -58,13 +58,17 @@ def library_warnings() -> Iterator[set[str]]:
 @contextmanager
 def _collecting(logger: logging.Logger, collector: logging.Handler) -> Iterator[None]:
     """With one handler of a logger in the place of its own."""
-    handlers, level = logger.handlers, logger.level
-    logger.handlers = [collector]
+    handlers, level = tuple(logger.handlers), logger.level
+    for handler in handlers:
+        logger.removeHandler(handler)
+    logger.addHandler(collector)
     logger.setLevel(logging.WARNING)
     try:
         yield
     finally:
-        logger.handlers = handlers
+        logger.removeHandler(collector)
+        for handler in handlers:
+            logger.addHandler(handler)
         logger.setLevel(level)
 
 
