@@ -121,7 +121,7 @@ def _nested(sizes: list[int], draw: Any) -> Any:
 
 
 def prepare() -> None:
-    """Load what runs load, so that none is broken off for it."""
+    """Import what runs import, so that the time this takes does not count against the first."""
     for text in (
         "x ~ Normal(0, 1) * StudentT(3)",
         "x ~ digits(3) * exp(digit_score(3))",

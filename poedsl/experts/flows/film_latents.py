@@ -17,6 +17,28 @@ from poedsl.experts.flows.latents import Codec, in_batches
 from poedsl.experts.loading.model_errors import evaluating, loading, unfit
 
 
+def latent_shape(pixels: tuple[int, ...], channels: int, span: int, factor: int) -> tuple[int, ...]:
+    """The shape (c, T, h, w) of the latents of a film (F, 3, H, W), whose first frame has its own.
+
+    Args:
+        span: frames that a latent stands for, after the first.
+        factor: pixels that a latent stands for, along each side.
+    """
+    frames, _, height, width = pixels
+    return channels, (frames - 1) // span + 1, height // factor, width // factor
+
+
+def film_shape(latents: tuple[int, ...], span: int, factor: int) -> tuple[int, ...]:
+    """The shape (F, 3, H, W) of the film of latents (c, T, h, w)."""
+    _, times, h, w = latents
+    return span * (times - 1) + 1, 3, h * factor, w * factor
+
+
+def nearest_frames(frames: int, span: int) -> int:
+    """The nearest number of frames that latents stand for."""
+    return span * max(0, round((frames - 1) / span)) + 1
+
+
 class FilmCodec(Codec):
     """An autoencoder between films in [0, 1] and latents of about unit variance.
 
@@ -42,18 +64,14 @@ class FilmCodec(Codec):
 
     def shape(self, pixels: tuple[int, ...]) -> tuple[int, ...]:
         """The shape (c, T, h, w) of the latents of a film (F, 3, H, W)."""
-        frames, _, height, width = pixels
-        times = (frames - 1) // self.span + 1
-        return self.channels, times, height // self.factor, width // self.factor
+        return latent_shape(pixels, self.channels, self.span, self.factor)
 
     def decoded_shape(self, shape: tuple[int, ...]) -> tuple[int, ...]:
-        _, times, h, w = shape
-        return self.span * (times - 1) + 1, 3, h * self.factor, w * self.factor
+        return film_shape(shape, self.span, self.factor)
 
     def whole(self, pixels: tuple[int, ...]) -> tuple[int, ...]:
         _, *picture = super().whole(pixels[1:])
-        frames = self.span * max(0, round((pixels[0] - 1) / self.span)) + 1
-        return frames, 3, *picture
+        return nearest_frames(pixels[0], self.span), 3, *picture
 
     def encode(self, images: Float[Tensor, "L F 3 H W"]) -> Float[Tensor, "L c T h w"]:
         """The mode of the encoder's distribution.

@@ -16,7 +16,12 @@ from poedsl.catalog.pipeline_calls import pipeline_call
 from poedsl.catalog.pipeline_signatures import parameters
 from poedsl.catalog.profiles import Profile
 from poedsl.experts.flows.autoencoder_folders import fingerprint, reads, settings
-from poedsl.experts.flows.film_latents import FilmCodec
+from poedsl.experts.flows.film_latents import (
+    FilmCodec,
+    film_shape,
+    latent_shape,
+    nearest_frames,
+)
 from poedsl.experts.flows.latents import BATCH, Codec, LatentSpace, decoded_shape, in_batches, whole
 from poedsl.experts.flows.pipeline_layout import LatentLayout
 from poedsl.experts.flows.pipeline_loop import Probe
@@ -153,15 +158,11 @@ class PipelineFilmCodec(PipelineCodec):
 
     def shape(self, pixels: tuple[int, ...]) -> tuple[int, ...]:
         """The shape (c, T, h, w) of the latents of a film (F, 3, H, W)."""
-        frames, _, height, width = pixels
-        times = (frames - 1) // self.span + 1
-        return self.channels, times, height // self.factor, width // self.factor
+        return latent_shape(pixels, self.channels, self.span, self.factor)
 
     def decoded_shape(self, shape: tuple[int, ...]) -> tuple[int, ...]:
-        _, times, h, w = shape
-        return self.span * (times - 1) + 1, 3, h * self.factor, w * self.factor
+        return film_shape(shape, self.span, self.factor)
 
     def whole(self, pixels: tuple[int, ...]) -> tuple[int, ...]:
         _, *picture = super().whole(pixels[1:])
-        frames = self.span * max(0, round((pixels[0] - 1) / self.span)) + 1
-        return frames, 3, *picture
+        return nearest_frames(pixels[0], self.span), 3, *picture
