@@ -68,10 +68,6 @@ def aesthetic(folder: str, side: int) -> Tensor:
     return features[:, 0]
 
 
-def imagereward(folder: str, side: int) -> Tensor:
-    raise NotImplementedError
-
-
 LIBRARY: Mapping[str, Callable[[str, int], Tensor]] = {
     f.__name__: f for f in (clipscore, pickscore, siglip, aesthetic)
 }
